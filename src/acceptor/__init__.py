@@ -1,0 +1,86 @@
+"""Acceptor: from labelled sentences to a judge that can be trusted.
+
+The public names are loaded when they are first used: importing `acceptor` imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acceptor.config import PRESETS, TrainConfig
+    from acceptor.data.audit import audit
+    from acceptor.data.load import load_data
+    from acceptor.data.table import Data, Split
+    from acceptor.errors import (
+        AcceptorError,
+        DataError,
+        EncoderError,
+        ResourceError,
+        RunError,
+        TrainingError,
+        UsageError,
+    )
+    from acceptor.evaluation.evaluate import Report, Scores, evaluate
+    from acceptor.judge import Judge, Verdict, load
+    from acceptor.run import Run, train
+
+_HOMES = {
+    "PRESETS": "config",
+    "TrainConfig": "config",
+    "audit": "data.audit",
+    "load_data": "data.load",
+    "Data": "data.table",
+    "Split": "data.table",
+    "AcceptorError": "errors",
+    "DataError": "errors",
+    "EncoderError": "errors",
+    "ResourceError": "errors",
+    "RunError": "errors",
+    "TrainingError": "errors",
+    "UsageError": "errors",
+    "Report": "evaluation.evaluate",
+    "Scores": "evaluation.evaluate",
+    "evaluate": "evaluation.evaluate",
+    "Judge": "judge",
+    "Verdict": "judge",
+    "load": "judge",
+    "Run": "run",
+    "train": "run",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "PRESETS",
+    "AcceptorError",
+    "Data",
+    "DataError",
+    "EncoderError",
+    "Judge",
+    "Report",
+    "ResourceError",
+    "Run",
+    "RunError",
+    "Scores",
+    "Split",
+    "TrainConfig",
+    "TrainingError",
+    "UsageError",
+    "Verdict",
+    "audit",
+    "evaluate",
+    "load",
+    "load_data",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'acceptor' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"acceptor.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""Text as data: reading, corpora, splits, audit."""

@@ -1,0 +1,112 @@
+"""Named corpora: where they come from, and how their files are known to be the right ones."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from acceptor.data.read import read_table
+from acceptor.data.starter import COLUMNS, generate
+from acceptor.data.table import Table
+from acceptor.errors import DataError
+from acceptor.runtime import cache_folder
+
+COLA_URL = "https://nyu-mll.github.io/CoLA/cola_public_1.1.zip"
+COLA_FILES = {
+    "train": ("in_domain_train.tsv", "f320a10f92d3bce6b29152fde322a362eac39238e50d8de0c8815457fdf4fc12"),
+    "validation": ("in_domain_dev.tsv", "77176f6a03faa5a1c4f23c69971fc1bff565931112fb65af47b2d6e24b7f42f7"),
+    "test": ("out_of_domain_dev.tsv", "201b9c57b2a20f1282242eec0ed8995729e3be19c29a46c047b3727338836c05"),
+}
+"""CoLA 1.1, raw, as released: role to file name and sha256. The public test role is the out-of-domain dev set."""
+
+CORPORA = {
+    "cola": "CoLA 1.1 (Warstadt et al. 2018): 8,551 / 527 / 516 English sentences, acceptable or not; "
+    "downloaded from its authors' page, or read with --data FOLDER",
+    "starter": "Acceptor's own: minimal pairs made by a small English grammar; needs no download",
+}
+"""Name to what it is."""
+
+
+def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:
+    """The tables of a named corpus by role (``train``, ``validation``, ``test``).
+
+    Args:
+        name: A name in `CORPORA`.
+        folder: Where the corpus' files lie; by default the cache, filled from the network if need be.
+
+    Raises:
+        DataError: Files missing, not the released ones, or not to be had.
+    """
+    return _starter() if name == "starter" else _cola(folder or _cola_cache())
+
+
+def _starter() -> dict[str, Table]:
+    tables = {}
+    for role, rows in generate().items():
+        table = read_table([dict(zip(COLUMNS, row, strict=True)) for row in rows])
+        tables[role] = replace(table, origin=f"starter:{role}", schema="sentence, label, phenomenon, pair")
+    return tables
+
+
+def _cola(folder: Path) -> dict[str, Table]:
+    places = [folder, folder / "raw", folder / "cola_public" / "raw"]
+    home = next((place for place in places if (place / COLA_FILES["train"][0]).is_file()), None)
+    if home is None:
+        raise DataError(
+            "CoLA is not in this folder",
+            where=str(folder),
+            expected=", ".join(name for name, _ in COLA_FILES.values()) + ", there or in raw/",
+            next="give the folder that holds them: --data FOLDER",
+        )
+    tables = {role: read_table(home / name) for role, (name, _) in COLA_FILES.items()}
+    for role, (_, sha256) in COLA_FILES.items():
+        if tables[role].sha256 != sha256:
+            raise DataError(
+                "this is not CoLA 1.1 as it was released",
+                where=tables[role].origin,
+                expected=f"sha256 {sha256}",
+                found=f"sha256 {tables[role].sha256}",
+                cause="another version (1.0, tokenised, a textbook's copy) or a changed file",
+                next=f"train on the files as they are, under their own name: acceptor train {home}",
+            )
+    return tables
+
+
+def _cola_cache() -> Path:
+    folder = cache_folder() / "cola-1.1"
+    if not (folder / COLA_FILES["train"][0]).is_file():
+        _download_cola(folder)
+    return folder
+
+
+def _download_cola(folder: Path) -> None:
+    try:
+        with urllib.request.urlopen(COLA_URL, timeout=30) as reply:  # noqa: S310 - a constant https address
+            archive = zipfile.ZipFile(io.BytesIO(reply.read(10 << 20)))
+        files = {name: archive.read(f"cola_public/raw/{name}") for name, _ in COLA_FILES.values()}
+    except (OSError, urllib.error.URLError, zipfile.BadZipFile, KeyError) as error:
+        raise DataError(
+            "CoLA is not in the cache and could not be downloaded",
+            where=COLA_URL,
+            cause=f"{type(error).__name__}: {error}",
+            next="fetch that file by any other way, unpack it, and give its folder: --data FOLDER\n"
+            "or begin without a download: acceptor train starter",
+        ) from error
+    for name, sha256 in COLA_FILES.values():
+        found = hashlib.sha256(files[name]).hexdigest()
+        if found != sha256:
+            raise DataError(
+                "the downloaded CoLA is not the release that is known",
+                where=f"{COLA_URL}: {name}",
+                expected=f"sha256 {sha256}",
+                found=f"sha256 {found}",
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    # Train is written last: its presence says that the folder is complete.
+    for name in sorted(files, key=lambda name: name == COLA_FILES["train"][0]):
+        (folder / name).write_bytes(files[name])

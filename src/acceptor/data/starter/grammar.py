@@ -1,0 +1,163 @@
+"""Phrases, sentences, and the two ways to put minimal pairs together so that no word gives the label away.
+
+Pairs are made two at a time, as a *square*. Either two frames and two forms are crossed: each form is right in one
+frame and wrong in the other,
+
+|                              | *is*         | *are*        |
+|------------------------------|--------------|--------------|
+| The key to the cabinets _ old. | acceptable   | unacceptable |
+| The keys to the cabinet _ old. | unacceptable | acceptable   |
+
+or the two members of a pair are the same words in two orders. Both ways, every word of a square stands as often in
+acceptable sentences as in unacceptable ones; so it does in each phenomenon and in each split, and the best that a
+linear model of single words can do is to guess.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from acceptor.data.starter.lexicon import (
+    HUMAN_ADJECTIVES,
+    THING_ADJECTIVES,
+    Adjective,
+    Form,
+    Lexicon,
+    Noun,
+    Verb,
+    indefinite,
+)
+
+T = TypeVar("T")
+
+SLOT = "_"
+
+AUXILIARIES: dict[Form, Sequence[str]] = {
+    "base": ("will", "can", "should", "might", "could"),
+    "participle": ("has", "had"),
+    "ing": ("is", "was"),
+}
+"""Auxiliaries by the form of the verb that they govern."""
+
+
+class Pair(NamedTuple):
+    """A minimal pair: two sentences, alike but for one respect."""
+
+    acceptable: str
+    unacceptable: str
+
+
+Square = tuple[Pair, Pair]
+"""Two pairs in which every word is as often acceptable as not."""
+
+
+def sentence(words: str) -> str:
+    """The words as a written sentence: spaces, capital, full stop (or the question mark that is there)."""
+    text = " ".join(words.split()).replace(" ?", "?").replace(" ,", ",")
+    return text[0].upper() + text[1:] + ("" if text.endswith("?") else ".")
+
+
+def cross(first: tuple[str, str], second: tuple[str, str]) -> Square:
+    """The square of two frames, each given with the form that belongs into its slot."""
+    (frame_a, form_a), (frame_b, form_b) = first, second
+    return (
+        Pair(sentence(frame_a.replace(SLOT, form_a)), sentence(frame_a.replace(SLOT, form_b))),
+        Pair(sentence(frame_b.replace(SLOT, form_b)), sentence(frame_b.replace(SLOT, form_a))),
+    )
+
+
+def orders(acceptable: str, unacceptable: str) -> Pair:
+    """The pair of one set of words in two orders."""
+    return Pair(sentence(acceptable), sentence(unacceptable))
+
+
+class Words:
+    """Draws the words of one square from a lexicon; no content word comes twice.
+
+    Args:
+        rng: Where chance comes from.
+        lexicon: Where the words come from.
+    """
+
+    def __init__(self, rng: random.Random, lexicon: Lexicon) -> None:
+        self.rng = rng
+        self.lexicon = lexicon
+        self._drawn: set[object] = set()
+
+    def pick(self, options: Sequence[T]) -> T:
+        """Any of the options."""
+        return self.rng.choice(options)
+
+    def two(self, options: Sequence[T]) -> tuple[T, T]:
+        """Two different options."""
+        first, second = self.rng.sample(options, 2)
+        return first, second
+
+    def draw(self, words: Sequence[T]) -> T:
+        """A content word that was not drawn before."""
+        word = self.rng.choice([word for word in words if word not in self._drawn])
+        self._drawn.add(word)
+        return word
+
+    def man(self) -> str:
+        """*John*."""
+        return self.draw(self.lexicon.men)
+
+    def woman(self) -> str:
+        """*Mary*."""
+        return self.draw(self.lexicon.women)
+
+    def someone(self) -> str:
+        """One person: *John*, *Mary* or *the teacher*."""
+        return self.pick((self.man, self.woman, lambda: f"the {self.person().singular}"))()
+
+    def person(self) -> Noun:
+        """A noun for people."""
+        return self.draw(self.lexicon.people)
+
+    def thing(self) -> Noun:
+        """A noun for things."""
+        return self.draw(self.lexicon.things)
+
+    def adjective(self, noun: Noun) -> Adjective:
+        """An adjective that fits the noun."""
+        return self.pick(HUMAN_ADJECTIVES if noun.human else THING_ADJECTIVES)
+
+    def modified(self, noun: Noun) -> tuple[str, str]:
+        """The noun, in singular and plural, alone or with an adjective: *old lamp*, *old lamps*."""
+        adjective = self.pick(("", f"{self.adjective(noun).positive} "))
+        return adjective + noun.singular, adjective + noun.plural
+
+    def noun_phrase(self, noun: Noun) -> str:
+        """A singular noun phrase: *the lamp*, *an old lamp*."""
+        singular, _ = self.modified(noun)
+        return self.pick((f"the {singular}", indefinite(singular)))
+
+    def transitive(self, object_class: Sequence[str] = ("thing", "person")) -> tuple[Verb, Noun]:
+        """A verb that needs an object, and a noun for that object."""
+        verb = self.draw([verb for verb in self.lexicon.transitive if verb.takes in object_class])
+        return verb, self.object_of(verb)
+
+    def intransitive(self) -> Verb:
+        """A verb that allows no object."""
+        return self.draw(self.lexicon.intransitive)
+
+    def object_of(self, verb: Verb) -> Noun:
+        """A noun that can be the verb's object."""
+        return self.person() if verb.takes == "person" else self.thing()
+
+    def complete(self, verb: Verb) -> Verb:
+        """The verb with the object that it takes, if it takes one."""
+        return verb if verb.takes == "none" else verb.with_object(self.noun_phrase(self.object_of(verb)))
+
+    def predicate(self) -> Verb:
+        """A whole verb phrase: *smile*, *repair the lamp*."""
+        verb = self.pick((self.intransitive, lambda: self.transitive()[0]))()
+        return self.complete(verb)
+
+    def auxiliary(self) -> tuple[str, Form]:
+        """An auxiliary and the form that it governs."""
+        form = self.pick(tuple(AUXILIARIES))
+        return self.pick(AUXILIARIES[form]), form

@@ -1,0 +1,145 @@
+"""What reading gives (`Table`) and what training takes (`Split`, `Data`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One source of rows exactly as read, with its columns named.
+
+    Attributes:
+        frame: Columns of strings. ``sentence`` always; ``second`` (of a pair) and ``label`` where the
+            source has them; every other column under its own name.
+        lines: For each row, the number of the line it starts on (1-based, header counted); for
+            sources without lines, the row number (1-based). int64, shape (rows,).
+        origin: Where it came from: a path, or a word such as ``DataFrame``.
+        sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
+        schema: One line that says how the columns were recognised.
+    """
+
+    frame: pl.DataFrame
+    lines: npt.NDArray[np.int64]
+    origin: str
+    sha256: str
+    schema: str
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def place(self, row: int) -> str:
+        """Where ``row`` (0-based) stands, in words."""
+        return f"{self.origin}, line {self.lines[row]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Labelled (or yet unlabelled) examples of one role.
+
+    Attributes:
+        name: ``train``, ``validation`` or ``test``.
+        table: The rows as read.
+        labels: Label names; a label's position is its label id.
+        label_ids: int64, shape (rows,); None where the source has no labels.
+    """
+
+    name: str
+    table: Table
+    labels: tuple[str, ...]
+    label_ids: npt.NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __repr__(self) -> str:
+        balance = " · ".join(f"{label} {count}" for label, count in self.balance().items())
+        return f"Split({self.name}: {len(self)} examples from {self.table.origin} · {balance or 'no labels'})"
+
+    @property
+    def sentences(self) -> list[str]:
+        """The sentences as read."""
+        return self.table.frame["sentence"].to_list()
+
+    @property
+    def seconds(self) -> list[str] | None:
+        """The second sentences of a pair task, or None."""
+        frame = self.table.frame
+        return frame["second"].to_list() if "second" in frame.columns else None
+
+    @property
+    def gold(self) -> npt.NDArray[np.int64]:
+        """The label ids.
+
+        Raises:
+            DataError: The source has no label column.
+        """
+        if self.label_ids is None:
+            raise DataError(
+                f"the {self.name} split has no labels",
+                where=self.table.origin,
+                expected="a label column",
+                found=", ".join(self.table.frame.columns),
+                next="name it with --columns label=NAME, or use `acceptor predict`, which needs no labels",
+            )
+        return self.label_ids
+
+    def balance(self) -> dict[str, int]:
+        """How many examples each label has, in label-id order; empty without labels."""
+        if self.label_ids is None:
+            return {}
+        counts = np.bincount(self.label_ids, minlength=len(self.labels))
+        return {label: int(count) for label, count in zip(self.labels, counts, strict=True)}
+
+    def take(self, rows: Sequence[int] | npt.NDArray[np.int64], name: str) -> Split:
+        """The given rows (0-based), in the given order, as a split called ``name``."""
+        index = np.asarray(rows, dtype=np.int64)
+        table = replace(self.table, frame=self.table.frame[index], lines=self.table.lines[index])
+        label_ids = None if self.label_ids is None else self.label_ids[index]
+        return Split(name, table, self.labels, label_ids)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a run's record keeps of a split: origin, fingerprint, size, balance."""
+        return {
+            "name": self.name,
+            "origin": self.table.origin,
+            "sha256": self.table.sha256,
+            "rows": len(self),
+            "schema": self.table.schema,
+            "balance": self.balance(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A corpus by roles. What is missing is None; ``train`` makes a validation split where none is given."""
+
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names; a label's position is its label id."""
+        return self.train.labels
+
+    @property
+    def splits(self) -> list[Split]:
+        """The splits that exist, in the order train, validation, test."""
+        return [split for split in (self.train, self.validation, self.test) if split is not None]
+
+    def __repr__(self) -> str:
+        sizes = " · ".join(f"{split.name} {len(split)}" for split in self.splits)
+        return f"Data({sizes} · labels {', '.join(self.labels)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All splits' records, by name."""
+        return {split.name: split.to_dict() for split in self.splits}

@@ -1,0 +1,101 @@
+"""Every error that Acceptor raises on purpose.
+
+AcceptorError                 anything that went wrong and is understood
+├── UsageError                the request itself is wrong (exit code 2)
+├── DataError                 a file, a row or a label is not what it must be
+├── EncoderError              an encoder cannot be found, read or trusted
+├── RunError                  a run folder is missing, incomplete or not ours
+├── ResourceError             the machine lacks room for what was asked
+└── TrainingError             training cannot start or cannot go on
+
+Library code raises; only ``cli.py`` turns an error into text and an exit code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AcceptorError(Exception):
+    """An understood failure: what happened, where, what was expected and found, why, and what to do.
+
+    Args:
+        problem: One line that says what went wrong.
+        where: The place: file, line, row, column, option.
+        expected: What would have been right.
+        found: What was there instead.
+        cause: The probable reason.
+        next: The command or step that leads on.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        cause: str | None = None,
+        next: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.details = {
+            name: text
+            for name, text in (
+                ("where", where),
+                ("expected", expected),
+                ("found", found),
+                ("cause", cause),
+                ("next", next),
+            )
+            if text
+        }
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        lines = [self.problem]
+        for name, text in self.details.items():
+            first, *rest = text.split("\n")
+            lines.append(f"  {name + ':':<10}{first}")
+            lines.extend(f"{'':12}{line}" for line in rest)
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, str]:
+        """The error as plain text fields, for ``--json``."""
+        return {"error": type(self).__name__, "problem": self.problem, **self.details}
+
+
+class UsageError(AcceptorError):
+    """The request itself is wrong: an unknown name, a value out of range, an output that exists."""
+
+    exit_code = 2
+
+
+class DataError(AcceptorError):
+    """A file, a row or a label is not what it must be."""
+
+
+class EncoderError(AcceptorError):
+    """An encoder cannot be found, read or trusted."""
+
+
+class RunError(AcceptorError):
+    """A run folder is missing, incomplete or not a run."""
+
+
+class ResourceError(AcceptorError):
+    """The machine lacks room for what was asked."""
+
+
+class TrainingError(AcceptorError):
+    """Training cannot start, or cannot go on."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like ``name``, or None where nothing comes near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.strip().casefold(), by_folded, n=1, cutoff=0.5)
+    return by_folded[matches[0]] if matches else None

@@ -1,0 +1,223 @@
+"""`evaluate`: the report of one judge on one split. Every example is judged once, the whole set is scored first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.data.table import Split
+from acceptor.errors import DataError, nearest
+from acceptor.evaluation import metrics
+from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
+from acceptor.judge import Judge, softmax
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a set of verdicts, never without n, interval and base line.
+
+    Attributes:
+        n: Number of examples.
+        mcc: Matthews correlation; NaN where it is not defined.
+        mcc_interval: Its 95 % interval, or None.
+        accuracy: Share judged right, with `accuracy_interval`.
+        f1: F1 of label id 1, or the mean over labels for more than two.
+        majority: Accuracy of always answering the most frequent label.
+        confusion: Counts by gold label (rows) and verdict (columns).
+    """
+
+    n: int
+    mcc: float
+    mcc_interval: Interval | None
+    accuracy: float
+    accuracy_interval: Interval
+    f1: float
+    majority: float
+    confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def collapsed(self) -> bool:
+        """True where every verdict is the same label."""
+        return int((np.array(self.confusion).sum(axis=0) > 0).sum()) == 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, with None where a score is not defined."""
+        return {
+            "n": self.n,
+            "mcc": _defined(self.mcc),
+            "mcc_interval": list(self.mcc_interval) if self.mcc_interval else None,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "f1": _defined(self.f1),
+            "majority": self.majority,
+            "collapsed": self.collapsed,
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+    def __str__(self) -> str:
+        if math.isnan(self.mcc):
+            mcc = "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
+        else:
+            mcc = f"{self.mcc:.3f} {self.mcc_interval}"
+        return f"MCC {mcc} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"
+
+
+def score(confusion: metrics.Confusion) -> Scores:
+    """All scores of a confusion matrix."""
+    n = int(confusion.sum())
+    return Scores(
+        n=n,
+        mcc=metrics.mcc(confusion),
+        mcc_interval=mcc_interval(confusion),
+        accuracy=metrics.accuracy(confusion),
+        accuracy_interval=share_interval(int(np.trace(confusion)), n),
+        f1=metrics.f1(confusion),
+        majority=metrics.majority_share(confusion),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """Scores of one judge on one split, with the verdicts that they come from.
+
+    Attributes:
+        split: The examples.
+        logits: float32, shape (N, labels), in the split's order.
+        scores: Over the whole split.
+        loss: Mean cross-entropy in nats.
+        selected: True where this split chose the checkpoint: its scores are then too good.
+    """
+
+    split: Split
+    logits: npt.NDArray[np.float32]
+    scores: Scores
+    loss: float
+    selected: bool = False
+
+    def __repr__(self) -> str:
+        mark = " · selected on this split" if self.selected else ""
+        return f"{self.split.name} {self.scores}{mark}"
+
+    @property
+    def mcc(self) -> float:
+        """Matthews correlation over the whole split; NaN where it is not defined."""
+        return self.scores.mcc
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of `mcc`."""
+        return self.scores.mcc_interval
+
+    @property
+    def confusion(self) -> metrics.Confusion:
+        """Counts by gold label (rows) and verdict (columns)."""
+        return np.array(self.scores.confusion)
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """Label ids of the verdicts, int64, shape (N,)."""
+        return self.logits.argmax(axis=1)
+
+    def by(self, column: str) -> dict[str, Scores]:
+        """Scores of every value of a column (``source``, ``phenomenon``, …), in the order of first appearance.
+
+        Raises:
+            DataError: The split has no such column.
+        """
+        frame = self.split.table.frame
+        if column not in frame.columns:
+            match = nearest(column, frame.columns)
+            raise DataError(
+                f"the {self.split.name} split has no column {column!r}",
+                where=self.split.table.origin,
+                expected=", ".join(frame.columns),
+                next=f"did you mean {match!r}?" if match else None,
+            )
+        values = frame[column].to_numpy()
+        return {str(value): self._score(values == value) for value in dict.fromkeys(values.tolist())}
+
+    def per_batch(self, size: int) -> list[Scores]:
+        """Scores of each run of ``size`` examples in the split's order: how much a small set would scatter."""
+        rows = np.arange(len(self.split))
+        return [self._score((rows >= start) & (rows < start + size)) for start in range(0, len(rows), size)]
+
+    def _score(self, rows: npt.NDArray[np.bool_]) -> Scores:
+        labels = len(self.split.labels)
+        return score(metrics.confusion_matrix(self.split.gold[rows], self.predicted[rows], labels))
+
+    def predictions(self) -> pl.DataFrame:
+        """One row an example: all columns as read, its split and line, gold, verdict, probabilities, logits."""
+        labels = self.split.labels
+        frame = self.split.table.frame
+        verdicts = verdict_columns(self.logits, labels)
+        gold = pl.Series("gold", [labels[index] for index in self.split.gold])
+        return pl.DataFrame(
+            [
+                pl.Series("split", [self.split.name] * len(self.split)),
+                pl.Series("line", self.split.table.lines),
+                *(frame[name] for name in frame.columns if name not in {"split", "line", "gold", *verdicts.columns}),
+                gold,
+                *verdicts.get_columns(),
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores and where they come from, without the verdicts."""
+        return {
+            "split": self.split.name,
+            "origin": self.split.table.origin,
+            "sha256": self.split.table.sha256,
+            "labels": list(self.split.labels),
+            "selected_on_this_split": self.selected,
+            "loss": self.loss,
+            **self.scores.to_dict(),
+        }
+
+
+def evaluate(judge: Judge, split: Split) -> Report:
+    """Judges every example of ``split`` once and scores the whole.
+
+    Raises:
+        DataError: The split has no labels, or other labels than the judge.
+    """
+    gold = split.gold
+    if split.labels != judge.labels:
+        raise DataError(
+            "the split's labels are not the judge's",
+            where=split.table.origin,
+            expected=", ".join(judge.labels),
+            found=", ".join(split.labels),
+        )
+    return report_of(split, judge.logits(split.sentences, split.seconds), gold)
+
+
+def report_of(
+    split: Split, logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64], *, selected: bool = False
+) -> Report:
+    """The report of logits that are already at hand."""
+    confusion = metrics.confusion_matrix(gold, logits.argmax(axis=1), len(split.labels))
+    return Report(split, logits, score(confusion), metrics.log_loss(logits, gold), selected)
+
+
+def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
+    """The columns that judging adds to a table: verdict, its probability, and per label probability and logit."""
+    probabilities = softmax(logits)
+    columns: dict[str, Any] = {
+        "verdict": [labels[index] for index in logits.argmax(axis=1)],
+        "probability": probabilities.max(axis=1),
+    }
+    for index, label in enumerate(labels):
+        columns[f"p({label})"] = probabilities[:, index]
+    for index, label in enumerate(labels):
+        columns[f"logit({label})"] = logits[:, index]
+    return pl.DataFrame(columns)
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

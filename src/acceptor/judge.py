@@ -1,0 +1,186 @@
+"""`Judge`: an encoder, its head, its tokenizer and its labels, from sentences to verdicts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.batches import Rows, collate, judging_batches
+from acceptor.encode import Encoded, encode, load_tokenizer
+from acceptor.errors import DataError, RunError
+from acceptor.model.classifier import load_classifier, quiet_transformers
+from acceptor.runtime import Runtime, choose_runtime
+
+JUDGE_FILE = "judge.json"
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a judge makes of one sentence.
+
+    Attributes:
+        label: The most probable label's name.
+        probability: Its probability, in [0, 1].
+        probabilities: All labels' probabilities, in label-id order; they sum to 1.
+        logits: The raw scores, in label-id order.
+    """
+
+    label: str
+    probability: float
+    probabilities: tuple[float, ...]
+    logits: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.label!r}, {self.probability:.2f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, for JSON."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": list(self.probabilities),
+            "logits": list(self.logits),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A fine-tuned classifier with all that it needs to read text. Made by `train` and `load`.
+
+    Attributes:
+        model: The Transformers classifier.
+        tokenizer: Its fast tokenizer.
+        labels: Label names; a label's position is its label id.
+        max_length: Longest input in tokens; longer ones are cut.
+        runtime: Where it computes.
+        encoder: Name, revision and hash of the encoder that it grew from.
+    """
+
+    model: Any
+    tokenizer: Any
+    labels: tuple[str, ...]
+    max_length: int
+    runtime: Runtime
+    encoder: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
+
+    def __call__(self, sentences: Sequence[str], seconds: Sequence[str] | None = None) -> list[Verdict]:
+        """One verdict for every sentence (or pair), in order.
+
+        Raises:
+            DataError: A single string, an empty or non-text sentence, or ``seconds`` of another length.
+        """
+        return self.verdicts(self.logits(sentences, seconds))
+
+    def encode(self, sentences: Sequence[str], seconds: Sequence[str] | None = None) -> Encoded:
+        """The sentences' ids, as this judge reads them."""
+        _check_sentences(sentences)
+        if seconds is not None:
+            _check_sentences(seconds)
+            if len(seconds) != len(sentences):
+                raise DataError(
+                    "sentences and seconds differ in number",
+                    expected=f"{len(sentences)} seconds",
+                    found=f"{len(seconds)}",
+                )
+        return encode(self.tokenizer, sentences, seconds, max_length=self.max_length)
+
+    def logits(
+        self, sentences: Sequence[str], seconds: Sequence[str] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Raw scores: float32, shape (N, labels), in the order of the sentences."""
+        return self.logits_of(self.encode(sentences, seconds))
+
+    def logits_of(
+        self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done."""
+        import torch
+
+        training = self.model.training
+        self.model.eval()
+        scores = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
+        try:
+            with torch.inference_mode(), self.runtime.autocast():
+                for rows in judging_batches(encoded.lengths):
+                    batch = collate(encoded, rows, self.tokenizer.pad_token_id, self.runtime.device)
+                    scores[rows] = self.model(**batch.inputs).logits.float().cpu().numpy()
+                    if on_batch:
+                        on_batch(rows)
+        finally:
+            self.model.train(training)
+        return scores
+
+    def verdicts(self, logits: npt.NDArray[np.float32]) -> list[Verdict]:
+        """Verdicts from logits of shape (N, labels)."""
+        return [
+            Verdict(self.labels[row.argmax()], float(row.max()), tuple(row.tolist()), tuple(scores.tolist()))
+            for row, scores in zip(softmax(logits), logits, strict=True)
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it."""
+        with quiet_transformers():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
+        (folder / JUDGE_FILE).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Judge:
+    """The judge in a run folder, in evaluation mode.
+
+    Raises:
+        RunError: The folder is missing or is not a run.
+        EncoderError: Its weights, config or tokenizer cannot be read.
+    """
+    folder = Path(run).expanduser()
+    try:
+        about = json.loads((folder / JUDGE_FILE).read_text("utf-8"))
+        labels, max_length, encoder = tuple(about["labels"]), int(about["max_length"]), about["encoder"]
+    except FileNotFoundError:
+        found = "no such folder" if not folder.is_dir() else "a folder without it"
+        raise RunError(
+            f"{run} is not a run",
+            expected=f"a folder that holds {JUDGE_FILE}",
+            found=found,
+            cause="a wrong path, or a training that did not finish",
+            next="list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN",
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
+    runtime = choose_runtime(device, precision)
+    model = load_classifier(folder).to(runtime.device)
+    return Judge(model, load_tokenizer(folder), labels, max_length, runtime, encoder)
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Probabilities along the last axis, shape kept. Subtracting the row's maximum keeps exp from overflowing."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _check_sentences(sentences: Sequence[str]) -> None:
+    if isinstance(sentences, str):
+        raise DataError(
+            "a single string was given",
+            expected="a list of sentences",
+            next='put it in a list: judge(["' + sentences[:40] + '"])',
+        )
+    for row, sentence in enumerate(sentences):
+        if not isinstance(sentence, str) or not sentence.strip():
+            raise DataError(
+                "not a sentence",
+                where=f"position {row}",
+                expected="text that is not blank",
+                found=repr(sentence)[:60],
+            )

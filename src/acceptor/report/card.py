@@ -1,0 +1,75 @@
+"""The model card: the README.md of a run folder, with the scores it really has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from acceptor.data.table import Data
+from acceptor.evaluation.evaluate import Report
+
+
+def model_card(name: str, data: Data, reports: Mapping[str, Report], record: Mapping[str, Any]) -> str:
+    """The card's Markdown.
+
+    Args:
+        name: The run folder's name.
+        data: What it was trained on.
+        reports: One report per split that was judged.
+        record: What goes into ``run.json``.
+    """
+    encoder = record["encoder"]
+    revision = f", revision `{encoder['revision']}`" if encoder["revision"] else ""
+    rows = "\n".join(_row(report) for report in reports.values())
+    examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
+    settings = "\n".join(f"| {key} | {value} |" for key, value in record["config"].items())
+    return f"""---
+library_name: transformers
+pipeline_tag: text-classification
+tags: [acceptor, text-classification]
+---
+
+# {name}
+
+A judge of sentences: **{" / ".join(data.labels)}**. The encoder `{encoder["name"]}`{revision}
+(weights sha256 `{encoder["sha256"][:12]}…`), fine-tuned by Acceptor.
+
+## Scores
+
+| split | n | MCC, 95 % interval | accuracy | majority | loss |
+|---|---|---|---|---|---|
+{rows}
+
+An interval says how far the score would move with other sentences of the same kind; another seed moves it too.
+A split marked † chose the checkpoint, so its score is too good.
+
+## Data
+
+| split | rows | sha256 |
+|---|---|---|
+{examples}
+
+## Use
+
+```python
+from transformers import pipeline
+
+pipeline("text-classification", "{name}")("The book was wrote.")
+```
+
+## Settings
+
+| setting | value |
+|---|---|
+{settings}
+"""
+
+
+def _row(report: Report) -> str:
+    scores = report.scores
+    mcc = f"{scores.mcc:.3f} {scores.mcc_interval}" if scores.mcc_interval else "not defined"
+    mark = " †" if report.selected else ""
+    return (
+        f"| {report.split.name}{mark} | {scores.n} | {mcc} | {scores.accuracy:.3f} | {scores.majority:.3f} "
+        f"| {report.loss:.3f} |"
+    )

@@ -1,0 +1,219 @@
+"""The machine: which device and arithmetic to use and why, seeds, processes, and a record of it all.
+
+torch is imported inside the functions: reading a config or printing help must not pay for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import importlib.metadata
+import os
+import platform
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from acceptor.config import Derived
+from acceptor.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where this process computes.
+
+    Attributes:
+        device: A torch device name such as ``cuda:0`` or ``cpu``.
+        device_name: The product's name, for people.
+        memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
+        precision: ``fp32`` or ``bf16``: the arithmetic of matrix products.
+        rank: This process' number under ``torchrun``; 0 alone writes.
+        world: How many processes train together.
+        derived: The choices that were made here, with reasons.
+    """
+
+    device: str
+    device_name: str
+    memory_bytes: int
+    precision: str
+    rank: int = 0
+    world: int = 1
+    derived: tuple[Derived, ...] = ()
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which the forward pass runs."""
+        import torch
+
+        if self.precision == "bf16":
+            return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``run.json`` keeps of the machine."""
+        import torch
+
+        return {
+            "device": self.device,
+            "device_name": self.device_name,
+            "memory_bytes": self.memory_bytes,
+            "precision": self.precision,
+            "processes": self.world,
+            "threads": torch.get_num_threads(),
+            "platform": platform.platform(),
+        }
+
+
+def choose_runtime(device: str | None = None, precision: str | None = None) -> Runtime:
+    """The given device and precision, or the best that this machine has, with the reason of each choice.
+
+    Raises:
+        UsageError: The device asked for is not there.
+    """
+    import torch
+
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device is None:
+        kind = next(name for name, there in present.items() if there)
+        missing = [name for name in present if not present[name]]
+        reason = f"no {' and no '.join(missing)} here" if kind == "cpu" else "the fastest device present"
+        device_choice = Derived("device", kind, reason)
+    elif not present[device]:
+        raise UsageError(
+            f"this machine has no {device} that torch {torch.__version__} can use",
+            expected="one of " + ", ".join(name for name, there in present.items() if there),
+            cause="no such device, its driver is missing, or torch was installed without support for it",
+            next="leave --device out, and the best device present is taken",
+        )
+    else:
+        kind, device_choice = device, Derived("device", device, "given")
+
+    if precision is not None:
+        precision_choice = Derived("precision", precision, "given")
+    elif kind == "cuda" and torch.cuda.is_bf16_supported():
+        precision_choice = Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
+    else:
+        precision_choice = Derived("precision", "fp32", f"the safe arithmetic on {kind}")
+
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if kind == "cuda":
+        index = int(os.environ.get("LOCAL_RANK", 0))
+        properties = torch.cuda.get_device_properties(index)
+        place, name, memory = f"cuda:{index}", properties.name, properties.total_memory
+    else:
+        place, name, memory = kind, _processor_name(), _machine_memory()
+    return Runtime(
+        device=place,
+        device_name=name,
+        memory_bytes=memory,
+        precision=str(precision_choice.value),
+        rank=rank,
+        world=world,
+        derived=(device_choice, precision_choice),
+    )
+
+
+@contextlib.contextmanager
+def process_group(runtime: Runtime) -> Iterator[None]:
+    """Joins the processes that ``torchrun`` started; does nothing for a single one."""
+    if runtime.world == 1:
+        yield
+        return
+    import torch
+    import torch.distributed as dist
+
+    if runtime.device.startswith("cuda"):
+        torch.cuda.set_device(runtime.device)
+    dist.init_process_group("nccl" if runtime.device.startswith("cuda") else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, NumPy's and torch's generators, on every device."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep freed blocks for reuse; True where that worked (Linux with glibc).
+
+    A training step frees and takes the same hundreds of megabytes again. By default glibc hands large
+    blocks back to the kernel each time, and the page faults of taking them anew cost up to a third of
+    a base-size step on a CPU (figures in records/LOG.md).
+    """
+    if sys.platform != "linux":
+        return False
+    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # musl and others: their allocators have no such setting
+        return False
+    return bool(mallopt(m_mmap_max, 0) and mallopt(m_trim_threshold, 2**31 - 1))
+
+
+def versions() -> dict[str, str]:
+    """The versions that can change a result."""
+    names = ("acceptor", "torch", "transformers", "tokenizers", "safetensors", "numpy", "polars", "scikit-learn")
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def source_commit() -> str | None:
+    """The commit of the checkout that Acceptor runs from, ``+`` where it was changed; None outside one."""
+    here = Path(__file__).resolve().parent
+    if not (here.parent.parent / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def cache_folder() -> Path:
+    """Where Acceptor keeps what it unpacks: ``$ACCEPTOR_CACHE``, or ``acceptor`` in the user's cache."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "acceptor"
+    return Path(os.environ.get("ACCEPTOR_CACHE", default)).expanduser()
+
+
+def _processor_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _machine_memory() -> int:
+    if not hasattr(os, "sysconf"):
+        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

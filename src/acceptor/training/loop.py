@@ -1,0 +1,148 @@
+"""The training loop: on one screen, once, called by everything.
+
+`fit` is a generator. It yields what happened, and its caller writes, shows or counts it; the loop itself
+knows neither files nor terminals.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.batches import Rows, collate, epoch_batches
+from acceptor.config import TrainConfig
+from acceptor.encode import Encoded
+from acceptor.errors import TrainingError
+from acceptor.judge import Judge
+from acceptor.training.optim import learning_rate, make_optimizer
+
+FETCH_EVERY = 50  # steps between two looks at the losses on a GPU: each look makes it wait
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step. ``loss`` is the batch's mean in nats, ``seconds`` count from the loop's start."""
+
+    epoch: int
+    step: int
+    loss: float
+    learning_rate: float
+    examples: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """One pass over train is done. ``train_loss`` is its mean over examples; ``logits`` are validation's."""
+
+    epoch: int
+    step: int
+    train_loss: float
+    logits: npt.NDArray[np.float32]
+    seconds: float
+
+
+def fit(
+    judge: Judge, train: Encoded, gold: npt.NDArray[np.int64], validation: Encoded, config: TrainConfig
+) -> Iterator[Step | EpochEnd]:
+    """Fine-tunes ``judge.model`` in place and yields every `Step` and `EpochEnd`.
+
+    Under ``torchrun`` each process takes its share of every batch and gradients are averaged, so the
+    batch stays ``config.batch_size``; every process judges the whole validation split.
+
+    Args:
+        judge: The model to train, on its device.
+        train: N encoded inputs.
+        gold: Their label ids, int64, shape (N,).
+        validation: Encoded inputs that are judged after every epoch.
+        config: The settings.
+
+    Raises:
+        TrainingError: The loss is not a finite number.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+    from torch.nn.utils import clip_grad_norm_
+
+    model, runtime = judge.model, judge.runtime
+    network = _distributed(model) if runtime.world > 1 else model
+    optimizer = make_optimizer(model, config)
+    targets = torch.from_numpy(gold).to(runtime.device)
+    total_steps = config.epochs * math.ceil(len(train) / config.batch_size)
+    fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
+    step, started = 0, time.perf_counter()
+    for epoch in range(1, config.epochs + 1):
+        model.train()
+        losses, pending = [], []
+        batches = epoch_batches(
+            train.lengths, config.batch_size, seed=config.seed, epoch=epoch, bucketed=config.order == "bucketed"
+        )
+        for number, rows in enumerate(batches, 1):
+            rate = learning_rate(step, total_steps, config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            mine, weight = _share(rows, runtime.rank, runtime.world)
+            batch = collate(train, mine, judge.tokenizer.pad_token_id, runtime.device)
+            with runtime.autocast():
+                logits = network(**batch.inputs).logits
+            loss = cross_entropy(logits.float(), targets[mine], reduction="sum") * (weight / len(rows))
+            loss.backward()
+            if config.max_grad_norm is not None:
+                clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+            pending.append((step, rate, len(rows), loss.detach()))
+            if number % fetch_every == 0 or number == len(batches):
+                seconds = time.perf_counter() - started
+                for (at, rate, examples, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
+                    _refuse_nan(value, at, epoch, rate)
+                    losses.append(value * examples)
+                    yield Step(epoch, at, value, rate, examples, seconds)
+                pending = []
+        train_loss = sum(losses) / len(train)
+        yield EpochEnd(epoch, step, train_loss, judge.logits_of(validation), time.perf_counter() - started)
+
+
+def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:
+    """This process' rows of a batch, and the weight that makes averaged gradients those of the whole batch.
+
+    A batch with fewer rows than processes leaves some without any: they compute one row with weight 0.
+    """
+    mine = rows[rank::world]
+    return (mine, world) if len(mine) else (rows[:1], 0)
+
+
+def _distributed(model: Any) -> Any:
+    from torch.nn.parallel import DistributedDataParallel
+
+    # Poolers that a head leaves unused get no gradient, which must not stop the others.
+    return DistributedDataParallel(model, find_unused_parameters=True)
+
+
+def _fetch(pending: list[tuple[int, float, int, Any]], world: int) -> list[float]:
+    """The batches' mean losses, brought from the device at once (and from all processes)."""
+    import torch
+
+    losses = torch.stack([loss for *_, loss in pending])
+    if world > 1:
+        torch.distributed.all_reduce(losses)
+        losses /= world
+    return [float(value) for value in losses.tolist()]
+
+
+def _refuse_nan(loss: float, step: int, epoch: int, rate: float) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss became {loss}",
+            where=f"epoch {epoch}, step {step}",
+            expected="a finite number",
+            cause=f"the learning rate ({rate:g} at that step) is too high for this encoder, or its weights are damaged",
+            next="try --learning-rate 1e-5, or --precision fp32",
+        )
