@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from acceptor.data.read import read_table
-from acceptor.data.starter import COLUMNS, generate
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 from acceptor.runtime import cache_folder
@@ -46,6 +45,8 @@ def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:
 
 
 def _starter() -> dict[str, Table]:
+    from acceptor.data.starter import COLUMNS, generate
+
     tables = {}
     for role, rows in generate().items():
         table = read_table([dict(zip(COLUMNS, row, strict=True)) for row in rows])
