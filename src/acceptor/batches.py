@@ -54,8 +54,7 @@ def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> B
     if encoded.type_ids is not None:
         arrays["token_type_ids"] = np.where(real, encoded.type_ids[position], 0)
     inputs = {
-        name: torch.from_numpy(array.astype(np.int64)).to(device, non_blocking=True)
-        for name, array in arrays.items()
+        name: torch.from_numpy(array.astype(np.int64)).to(device, non_blocking=True) for name, array in arrays.items()
     }
     return Batch(rows, inputs)
 

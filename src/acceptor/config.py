@@ -39,27 +39,27 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    encoder: str = Field(DEFAULT_ENCODER, min_length=1)
+    encoder: str = Field(default=DEFAULT_ENCODER, min_length=1)
     """The pre-trained network: a folder, a hub name, or an embedded name (`minilm`, `mpnet`)."""
-    epochs: int = Field(4, ge=1)
+    epochs: int = Field(default=4, ge=1)
     """Passes over the training split."""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     """Sentences per optimizer step, over all processes together."""
-    learning_rate: float = Field(2e-5, gt=0, lt=1)
+    learning_rate: float = Field(default=2e-5, gt=0, lt=1)
     """Peak learning rate; falls linearly to 0 at the last step."""
-    warmup: float = Field(0.1, ge=0, lt=1)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of all steps in which the learning rate climbs from 0 to its peak."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled decay (AdamW) of every weight matrix; biases and norms are left alone."""
-    max_grad_norm: float | None = Field(1.0, gt=0)
-    """Gradients are scaled down to this norm; None leaves them as they are."""
-    max_length: int = Field(128, ge=4)
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    """Gradients are scaled down to this norm; 0 leaves them as they are."""
+    max_length: int = Field(default=128, ge=4)
     """Longest input in tokens, special tokens included; lowered to what data and encoder need."""
-    seed: int = Field(2018, ge=0, lt=2**32)
+    seed: int = Field(default=2018, ge=0, lt=2**32)
     """Decides the new head, dropout, the order of the examples and the split."""
     split: Literal["given", "stratified", "notebook"] | None = None
     """Where validation comes from: the corpus' own, or cut from train (stratified, or the chapter's)."""
-    validation_share: float = Field(0.1, gt=0, lt=1)
+    validation_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of train that becomes validation where it is cut from train."""
     order: Literal["bucketed", "random"] = "bucketed"
     """Batches of sentences of like length in a random order, or plainly random ones."""
@@ -91,7 +91,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-5,
         "warmup": 0.0,
         "weight_decay": 0.1,
-        "max_grad_norm": None,
+        "max_grad_norm": 0.0,
         "max_length": 128,
         "seed": 2018,
         "split": "notebook",

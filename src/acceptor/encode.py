@@ -49,8 +49,8 @@ class Encoded:
         if rows == 0:
             return f"no input was cut (longest {int(self.lengths.max(initial=0))} tokens)"
         cut = self.cut[self.cut > 0]
-        share = 100 * rows / len(self)
-        return f"{rows} of {len(self)} inputs cut ({share:.1f} %), by {cut.mean():.1f} tokens on average, {cut.max()} at most"
+        share = f"{rows / len(self):.1%}"
+        return f"{rows} of {len(self)} inputs cut ({share}), by {cut.mean():.1f} tokens on average, {cut.max()} at most"
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -65,7 +65,14 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
-    known = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model")
+    known = (
+        "tokenizer.json",
+        "vocab.txt",
+        "vocab.json",
+        "spiece.model",
+        "spm.model",
+        "sentencepiece.bpe.model",
+    )
     if not any((folder / name).is_file() for name in known):
         raise EncoderError(
             "the encoder has no tokenizer",
@@ -136,7 +143,23 @@ def encode(
     return Encoded(flat, np.concatenate(types) if types else None, offsets, cut)
 
 
-def token_texts(tokenizer: Any, encoded: Encoded, row: int) -> list[str]:
-    """The tokens of one input as the tokenizer spells them, special tokens included."""
-    start, end = encoded.offsets[row], encoded.offsets[row + 1]
-    return [str(token) for token in tokenizer.convert_ids_to_tokens(encoded.ids[start:end].tolist())]
+def token_report(
+    tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
+) -> dict[str, str]:
+    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation.
+
+    Args:
+        tokenizer: From `load_tokenizer`.
+        sentences: One text at least.
+        seconds: The second sentences of a pair task.
+        max_length: Longest input in tokens, special tokens included.
+    """
+    encoded = encode(tokenizer, sentences, seconds, max_length=max_length)
+    first = encoded.ids[: encoded.offsets[1]].tolist()
+    lengths = encoded.lengths
+    return {
+        "first": " ".join(str(token) for token in tokenizer.convert_ids_to_tokens(first)),
+        "ids": " ".join(str(index) for index in first),
+        "lengths": f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}, {lengths.sum():,} in all",
+        "truncation": encoded.truncation(),
+    }

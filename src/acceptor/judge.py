@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from acceptor.batches import Rows, collate, judging_batches
+from acceptor.data.table import Table
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError, RunError
 from acceptor.model.classifier import load_classifier, quiet_transformers
+from acceptor.progress import meter
 from acceptor.runtime import Runtime, choose_runtime
 
 JUDGE_FILE = "judge.json"
@@ -93,15 +96,11 @@ class Judge:
                 )
         return encode(self.tokenizer, sentences, seconds, max_length=self.max_length)
 
-    def logits(
-        self, sentences: Sequence[str], seconds: Sequence[str] | None = None
-    ) -> npt.NDArray[np.float32]:
+    def logits(self, sentences: Sequence[str], seconds: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Raw scores: float32, shape (N, labels), in the order of the sentences."""
         return self.logits_of(self.encode(sentences, seconds))
 
-    def logits_of(
-        self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None
-    ) -> npt.NDArray[np.float32]:
+    def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> npt.NDArray[np.float32]:
         """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done."""
         import torch
 
@@ -167,6 +166,37 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     powers = np.exp(shifted)
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def annotate(judge: Judge, table: Table) -> pl.DataFrame:
+    """The table with the judge's verdicts beside every row: see `verdict_columns`."""
+    frame = table.frame
+    seconds = frame["second"].to_list() if "second" in frame.columns else None
+    encoded = judge.encode(frame["sentence"].to_list(), seconds)
+    with meter("judging", len(encoded), "sentences") as bar:
+        logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
+    return beside(frame, verdict_columns(logits, judge.labels))
+
+
+def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
+    """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
+    probabilities = softmax(logits)
+    columns: dict[str, Any] = {
+        "verdict": [labels[index] for index in logits.argmax(axis=1)],
+        "probability": probabilities.max(axis=1),
+    }
+    for index, label in enumerate(labels):
+        columns[f"p({label})"] = probabilities[:, index]
+    for index, label in enumerate(labels):
+        columns[f"logit({label})"] = logits[:, index]
+    return pl.DataFrame(columns)
+
+
+def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
+    """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``."""
+    taken = {name for other in more for name in other.columns}
+    kept = frame.rename({name: f"input.{name}" for name in frame.columns if name in taken})
+    return pl.concat([kept, *more], how="horizontal")
 
 
 def _check_sentences(sentences: Sequence[str]) -> None:

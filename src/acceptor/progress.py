@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+console = Console(stderr=True)
+"""Where progress, log lines and errors go; one console, so that they do not write over each other."""
+
 
 class Meter:
     """One bar. `advance` moves it on; `note` sets the words behind it."""
@@ -26,7 +29,6 @@ class Meter:
 @contextlib.contextmanager
 def meter(what: str, total: int, unit: str, *, silent: bool = False) -> Iterator[Meter]:
     """A bar over ``total`` units, gone when the work is done."""
-    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ from acceptor.runtime import (
 )
 from acceptor.training.loop import EpochEnd, Step, fit
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -57,6 +61,11 @@ class Run:
     reports: dict[str, Report]
     history: list[dict[str, Any]]
     record: dict[str, Any]
+
+    @property
+    def leads(self) -> bool:
+        """True in the process that writes; under ``torchrun`` the others only compute."""
+        return self.judge.runtime.rank == 0
 
     @property
     def report(self) -> Report:
@@ -113,6 +122,7 @@ def train(
     judge, encoded, derived = _prepare(data, found, config, runtime)
     check_room(out, 4 * sum(p.numel() for p in judge.model.parameters()))
     derived = [*derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
+    _say(data, judge, derived)
     prepared = time.perf_counter()
 
     with process_group(runtime):
@@ -130,10 +140,18 @@ def train(
         "seconds": {"prepare": prepared - started, "train": trained - prepared},
     }
     run = Run(out, judge, reports, history, record)
-    if runtime.rank == 0:
+    if run.leads:
         with new_run_folder(out) as folder:
             _write(run, data, folder)
     return run
+
+
+def default_out(source: str, encoder: str) -> Path:
+    """The first free path among ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on."""
+    parts = [part for part in Path(source).absolute().parts if part not in ("raw", "tokenized")]
+    name = f"{Path(parts[-1]).name.split('.')[0]}-{Path(encoder).name}"
+    numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
+    return next(path for path in (Path("runs") / each for each in numbered) if not path.exists())
 
 
 def _check_trainable(data: Data, config: TrainConfig) -> None:
@@ -163,9 +181,7 @@ def _prepare(
     tokenizer = load_tokenizer(encoder.folder)
     model = new_classifier(encoder, data.labels, config.seed).to(runtime.device)
     limit = min(config.max_length, _longest_input(model.config, tokenizer))
-    encoded = {
-        split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits
-    }
+    encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
     train = encoded["train"]
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
@@ -192,33 +208,39 @@ def _fit(
     """Runs the loop, keeps the weights that `config.select` asks for, and judges validation and test."""
     history: list[dict[str, Any]] = []
     validation: Split = data.validation  # type: ignore[assignment]  # with_validation made it
-    best, best_weights, logits = -math.inf, None, None
+    kept: Report | None = None
+    best_weights: dict[str, Any] | None = None
     seed_everything(config.seed + judge.runtime.rank)  # processes must not draw the same dropout
     total = config.epochs * math.ceil(len(data.train) / config.batch_size)
     with meter("training", total, "steps", silent=judge.runtime.rank != 0) as bar:
         for event in fit(judge, encoded["train"], data.train.gold, encoded["validation"], config):
             if isinstance(event, Step):
                 history.append({"event": "step", **vars(event)})
-                rate = config.batch_size * event.step / max(event.seconds, 1e-9)
-                bar.advance(
-                    1, f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
-                )
+                rate = config.batch_size * event.step / event.seconds
+                note = f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
+                bar.advance(1, note)
                 continue
-            report = report_of(validation, event.logits, validation.gold)
+            report = report_of(validation, event.logits, selected=config.select == "best")
             history.append(_epoch_line(event, report))
-            value = METRICS[config.metric](report.confusion)
-            if config.select == "last" or value > best or logits is None:
-                best, logits = value, event.logits
+            if judge.runtime.rank == 0:
+                logger.info("epoch %d/%d: train loss %.3f, %r", event.epoch, config.epochs, event.train_loss, report)
+            if kept is None or config.select == "last" or _beats(report, kept, config.metric):
+                kept = report
                 if config.select == "best":
                     best_weights = {name: weight.clone() for name, weight in judge.model.state_dict().items()}
     if best_weights is not None:
         judge.model.load_state_dict(best_weights)
     judge.model.eval()
-    selected = config.select == "best"
-    reports = {"validation": report_of(validation, logits, validation.gold, selected=selected)}
+    reports = {} if kept is None else {"validation": kept}
     if data.test is not None:
-        reports["test"] = report_of(data.test, judge.logits_of(encoded["test"]), data.test.gold)
+        reports["test"] = report_of(data.test, judge.logits_of(encoded["test"]))
     return history, reports
+
+
+def _beats(report: Report, best: Report, metric: str) -> bool:
+    """True where the metric is defined and higher, or the best one so far was not defined."""
+    new, old = METRICS[metric](report.confusion), METRICS[metric](best.confusion)
+    return new > old or (math.isnan(old) and not math.isnan(new))
 
 
 def _epoch_line(event: EpochEnd, report: Report) -> dict[str, Any]:
@@ -231,6 +253,16 @@ def _epoch_line(event: EpochEnd, report: Report) -> dict[str, Any]:
         "validation_loss": report.loss,
         **{name: value for name, value in report.scores.to_dict().items() if name != "confusion"},
     }
+
+
+def _say(data: Data, judge: Judge, derived: list[Derived]) -> None:
+    """Tells what was derived, and why, before the long part begins."""
+    if judge.runtime.rank:
+        return
+    logger.info("%-12s%s", "data", data)
+    logger.info("%-12s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
+    for item in derived:
+        logger.info("%-12s%s: %s", item.name, item.value, item.reason)
 
 
 def _write(run: Run, data: Data, folder: Path) -> None:

@@ -17,15 +17,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from acceptor.config import Derived
 from acceptor.errors import UsageError
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,16 @@ def keep_freed_memory() -> bool:
 
 def versions() -> dict[str, str]:
     """The versions that can change a result."""
-    names = ("acceptor", "torch", "transformers", "tokenizers", "safetensors", "numpy", "polars", "scikit-learn")
+    names = (
+        "acceptor",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "numpy",
+        "polars",
+        "scikit-learn",
+    )
     found = {"python": platform.python_version()}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

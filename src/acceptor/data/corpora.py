@@ -87,7 +87,7 @@ def _cola_cache() -> Path:
 
 def _download_cola(folder: Path) -> None:
     try:
-        with urllib.request.urlopen(COLA_URL, timeout=30) as reply:  # noqa: S310 - a constant https address
+        with urllib.request.urlopen(COLA_URL, timeout=30) as reply:
             archive = zipfile.ZipFile(io.BytesIO(reply.read(10 << 20)))
         files = {name: archive.read(f"cola_public/raw/{name}") for name, _ in COLA_FILES.values()}
     except (OSError, urllib.error.URLError, zipfile.BadZipFile, KeyError) as error:

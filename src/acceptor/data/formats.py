@@ -41,9 +41,7 @@ class Grid:
         return f"{self.origin}, {self.unit} {self.lines[row]}"
 
 
-def grid_of_records(
-    records: Sequence[Mapping[str, Any]], lines: Sequence[int], origin: str, unit: str
-) -> Grid:
+def grid_of_records(records: Sequence[Mapping[str, Any]], lines: Sequence[int], origin: str, unit: str) -> Grid:
     """Lay records out as columns, in the order their keys first appear; a missing key gives None."""
     keys = list(dict.fromkeys(key for record in records for key in record))
     columns = [[record.get(key) for record in records] for key in keys]
@@ -185,9 +183,7 @@ def short(cell: str) -> str:
 def _read_jsonl(text: str, origin: str) -> Grid:
     lines = text[:-1].split("\n")
     numbers = range(1, len(lines) + 1)
-    records = [
-        _json_object(line, f"{origin}, line {number}") for line, number in zip(lines, numbers, strict=True)
-    ]
+    records = [_json_object(line, f"{origin}, line {number}") for line, number in zip(lines, numbers, strict=True)]
     return grid_of_records(records, numbers, origin, "line")
 
 
@@ -240,7 +236,7 @@ def _read_columnar(data: bytes, form: str, origin: str) -> Grid:
             table = pa.ipc.open_file(data).read_all()
         else:
             table = pa.ipc.open_stream(data).read_all()
-            if not data.endswith(bytes(4)):  # without this mark, a stream cut between batches looks complete
+            if not data.endswith(b"\xff\xff\xff\xff\0\0\0\0"):  # else one cut between batches looks complete
                 raise OSError("the stream does not end with its end-of-stream mark")
         table.validate(full=True)  # invalid UTF-8, and offsets that point out of the file
         columns = [column.to_pylist() for column in table.columns]

@@ -124,4 +124,3 @@ def _unknown(table: Table, label: str, known: tuple[str, ...]) -> DataError:
         cause="a typing error, another spelling, or a wrong label column",
         next="correct the file, or declare all labels in the order of their ids: --labels A,B,…",
     )
-

@@ -219,13 +219,9 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> dict[str, int]:
         elif value.isdecimal() and 1 <= int(value) <= width:
             index = int(value) - 1
         else:
-            raise _unknown(
-                f"there is no column {value!r}", grid, names or list(map(str, range(1, width + 1))), value
-            )
+            raise _unknown(f"there is no column {value!r}", grid, names or list(map(str, range(1, width + 1))), value)
         if index in roles.values():
-            raise DataError(
-                f"column {value!r} was given two roles", where=grid.origin, found=f"{role}={value}"
-            )
+            raise DataError(f"column {value!r} was given two roles", where=grid.origin, found=f"{role}={value}")
         roles[role] = index
     return roles
 
@@ -235,9 +231,7 @@ def _add_known_roles(roles: dict[str, int], names: list[str], origin: str) -> di
     passed_over = {}
     for role, known in _KNOWN_NAMES.items():
         taken = roles.values()
-        found = [
-            i for name in known for i, own in enumerate(names) if own.casefold() == name and i not in taken
-        ]
+        found = [i for name in known for i, own in enumerate(names) if own.casefold() == name and i not in taken]
         if role in roles or not found:
             continue
         others = ", ".join(names[index] for index in found[1:])

@@ -116,9 +116,7 @@ def _check_magic(data: bytes, promised: str, origin: str) -> None:
         expected=f"{promised} data, after the file's name",
         found=f"{found or 'unknown'} data: the first bytes are {data[:4].hex(' ')}",
         cause="an Excel workbook or a zip archive" if found == "zip" else None,
-        next="unpack or export it to .tsv, .csv or .jsonl"
-        if found == "zip"
-        else "rename it after what it holds",
+        next="unpack or export it to .tsv, .csv or .jsonl" if found == "zip" else "rename it after what it holds",
     )
 
 

@@ -1,0 +1,1 @@
+"""Scores of verdicts, with what they are worth."""

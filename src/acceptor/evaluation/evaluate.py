@@ -14,7 +14,8 @@ from acceptor.data.table import Split
 from acceptor.errors import DataError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
-from acceptor.judge import Judge, softmax
+from acceptor.judge import Judge, beside, verdict_columns
+from acceptor.progress import meter
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Report:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """Label ids of the verdicts, int64, shape (N,)."""
-        return self.logits.argmax(axis=1)
+        return np.asarray(self.logits.argmax(axis=1))
 
     def by(self, column: str) -> dict[str, Scores]:
         """Scores of every value of a column (``source``, ``phenomenon``, …), in the order of first appearance.
@@ -154,18 +155,12 @@ class Report:
     def predictions(self) -> pl.DataFrame:
         """One row an example: all columns as read, its split and line, gold, verdict, probabilities, logits."""
         labels = self.split.labels
-        frame = self.split.table.frame
-        verdicts = verdict_columns(self.logits, labels)
-        gold = pl.Series("gold", [labels[index] for index in self.split.gold])
-        return pl.DataFrame(
-            [
-                pl.Series("split", [self.split.name] * len(self.split)),
-                pl.Series("line", self.split.table.lines),
-                *(frame[name] for name in frame.columns if name not in {"split", "line", "gold", *verdicts.columns}),
-                gold,
-                *verdicts.get_columns(),
-            ]
-        )
+        about = {
+            "split": [self.split.name] * len(self.split),
+            "line": self.split.table.lines,
+            "gold": [labels[index] for index in self.split.gold],
+        }
+        return beside(self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels))
 
     def to_dict(self) -> dict[str, Any]:
         """Scores and where they come from, without the verdicts."""
@@ -186,7 +181,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
     Raises:
         DataError: The split has no labels, or other labels than the judge.
     """
-    gold = split.gold
+    split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
         raise DataError(
             "the split's labels are not the judge's",
@@ -194,29 +189,18 @@ def evaluate(judge: Judge, split: Split) -> Report:
             expected=", ".join(judge.labels),
             found=", ".join(split.labels),
         )
-    return report_of(split, judge.logits(split.sentences, split.seconds), gold)
+    encoded = judge.encode(split.sentences, split.seconds)
+    with meter("judging", len(encoded), "sentences") as bar:
+        logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
+    return report_of(split, logits)
 
 
-def report_of(
-    split: Split, logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64], *, selected: bool = False
-) -> Report:
-    """The report of logits that are already at hand."""
-    confusion = metrics.confusion_matrix(gold, logits.argmax(axis=1), len(split.labels))
+def report_of(split: Split, logits: npt.NDArray[np.float32], *, selected: bool = False) -> Report:
+    """The report of logits that are already at hand; ``selected``: this split chose the checkpoint."""
+    gold = split.gold
+    predicted = logits.argmax(axis=1)
+    confusion = metrics.confusion_matrix(gold, predicted, len(split.labels))
     return Report(split, logits, score(confusion), metrics.log_loss(logits, gold), selected)
-
-
-def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
-    """The columns that judging adds to a table: verdict, its probability, and per label probability and logit."""
-    probabilities = softmax(logits)
-    columns: dict[str, Any] = {
-        "verdict": [labels[index] for index in logits.argmax(axis=1)],
-        "probability": probabilities.max(axis=1),
-    }
-    for index, label in enumerate(labels):
-        columns[f"p({label})"] = probabilities[:, index]
-    for index, label in enumerate(labels):
-        columns[f"logit({label})"] = logits[:, index]
-    return pl.DataFrame(columns)
 
 
 def _defined(value: float) -> float | None:

@@ -1,0 +1,1 @@
+"""Encoders: found, checked, given a head."""

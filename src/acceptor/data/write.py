@@ -1,0 +1,65 @@
+"""Tables to files: TSV without quoting, CSV by RFC 4180, JSON lines, Parquet. Whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from acceptor.errors import DataError, UsageError
+
+FORMATS = (".tsv", ".csv", ".jsonl", ".parquet")
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuses an output file that is taken or of an unknown format, before any work is done.
+
+    Raises:
+        UsageError: The reason, with the way on.
+    """
+    if path.suffix not in FORMATS:
+        raise UsageError(f"cannot tell the format of {path}", expected="a name that ends in " + ", ".join(FORMATS))
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists", expected="a path that is free", next="choose another, or --overwrite")
+    if not path.parent.is_dir():
+        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {path.parent}")
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Writes ``frame`` in the format of the path's extension, through a temporary file beside it.
+
+    Raises:
+        DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
+    """
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    os.close(handle)
+    try:
+        if path.suffix == ".tsv":
+            _refuse_breaks(frame, path)
+            frame.write_csv(scratch, separator="\t", quote_style="never")
+        elif path.suffix == ".csv":
+            frame.write_csv(scratch)
+        elif path.suffix == ".jsonl":
+            frame.write_ndjson(scratch)
+        else:
+            frame.write_parquet(scratch)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(scratch, 0o666 & ~mask)  # mkstemp makes it 0600
+        os.replace(scratch, path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def _refuse_breaks(frame: pl.DataFrame, path: Path) -> None:
+    for column in frame.select(pl.col(pl.String)).get_columns():
+        broken = column.str.contains("[\t\n]").arg_true()
+        if len(broken):
+            raise DataError(
+                "a cell holds a tab or a line break, which TSV cannot",
+                where=f"column {column.name}, row {broken[0] + 1}",
+                next=f"write another format: -o {path.with_suffix('.jsonl').name}",
+            )

@@ -1,0 +1,156 @@
+"""Results as text for people. Every cell is shown as text: no markup, no control characters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from acceptor.data.audit import Audit
+    from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.run import Run
+
+WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
+
+
+def show(*parts: Any) -> None:
+    """Prints tables and lines on stdout."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+
+
+def plain(value: Any) -> str:
+    """The value as text with everything unprintable spelled out: a backspace becomes its code, x08."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | None = None) -> Table:
+    """A table; numbers stand right. The column called ``wide`` may wrap, no other does."""
+    rows = [list(row) for row in rows]
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for index, name in enumerate(header):
+        number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        grid.add_column(
+            name,
+            justify="right" if number else "left",
+            no_wrap=name != wide,
+            overflow="fold" if name == wide else "ellipsis",
+        )
+    for row in rows:
+        grid.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else plain(cell)) for cell in row))
+    return grid
+
+
+def run_text(run: Run) -> Iterator[Any]:
+    """A finished training: epochs, scores, where it lies, what to do next."""
+    epochs = [event for event in run.history if event["event"] == "epoch"]
+    header = ("epoch", "train loss", "validation loss", "accuracy", "MCC")
+    yield table(
+        header,
+        [
+            (
+                event["epoch"],
+                event["train_loss"],
+                event["validation_loss"],
+                event["accuracy"],
+                event["mcc"] if event["mcc"] is not None else "not defined",
+            )
+            for event in epochs
+        ],
+    )
+    yield ""
+    yield from (repr(report) for report in run.reports.values())
+    seconds = run.record["seconds"]["train"]
+    sentences = len(epochs) * run.record["data"]["train"]["rows"]
+    yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
+    yield f"written to {run.folder}; its loss plot: {run.folder / 'figures' / 'loss.svg'}"
+    yield f'next: acceptor judge {run.folder} "The book was wrote."'
+
+
+def report_text(report: Report) -> Iterator[Any]:
+    """Scores of one split and its confusion matrix."""
+    yield repr(report)
+    labels = report.split.labels
+    yield ""
+    rows = [(f"gold {label}", *counts) for label, counts in zip(labels, report.scores.confusion, strict=True)]
+    yield table(("", *(f"judged {label}" for label in labels)), rows)
+
+
+def scores_table(what: str, scores: dict[str, Scores]) -> Table:
+    """One line of scores for each part of a split."""
+    rows = [
+        (
+            name,
+            score.n,
+            f"{score.mcc:.3f} {score.mcc_interval}" if score.mcc_interval else "not defined",
+            score.accuracy,
+            score.majority,
+        )
+        for name, score in scores.items()
+    ]
+    return table((what, "n", "MCC, 95 % interval", "accuracy", "majority"), rows)
+
+
+def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
+    """Sentence, logits, softmax, prediction and, where it is known, the true label.
+
+    Args:
+        frame: From `acceptor.judge.annotate`.
+        labels: The judge's labels.
+    """
+    truth = "label" if "label" in frame.columns else None
+    texts = [name for name in ("sentence", "second") if name in frame.columns]
+    header = [*texts, "logits", "softmax", "prediction", *(["true label"] if truth else [])]
+    rows = []
+    for row in frame.iter_rows(named=True):
+        logits = "  ".join(f"{row[f'logit({label})']:+.2f}" for label in labels)
+        softmax = "  ".join(f"{row[f'p({label})']:.3f}" for label in labels)
+        true_label = [row[truth]] if truth else []
+        rows.append([*(row[name] for name in texts), logits, softmax, row["verdict"], *true_label])
+    return table(header, rows, wide="sentence")
+
+
+def audit_text(audit: Audit) -> Iterator[Any]:
+    """Shape, columns, balance, lengths and the sampled rows of one split."""
+    yield f"{audit.name}: {audit.origin}"
+    yield f"  shape      ({audit.rows}, {len(audit.columns)})"
+    yield f"  columns    {audit.schema}"
+    total = max(1, sum(audit.balance.values()))
+    parts = [f"{label} {count} ({count / total:.1%})" for label, count in audit.balance.items()]
+    yield f"  balance    {' · '.join(parts) or 'no labels'}"
+    for what, quantiles in (("words", audit.words), ("characters", audit.characters)):
+        yield f"  {what:<11}" + " · ".join(f"{name} {value:g}" for name, value in quantiles.items())
+    yield f"  sha256     {audit.sha256}"
+    yield ""
+    yield frame_table(audit.sample)
+
+
+def frame_table(frame: pl.DataFrame) -> Table:
+    """A small frame as it is."""
+    return table(frame.columns, frame.rows(), wide="sentence")
+
+
+def encoder_text(about: dict[str, Any], meanings: dict[str, str]) -> Iterator[Any]:
+    """An encoder's configuration with meanings, its size and its tokenizer."""
+    yield f"{about['name']}: {about['classifier']} in {about['folder']}"
+    yield f"weights sha256 {about['sha256']}" + (f", revision {about['revision']}" if about["revision"] else "")
+    yield ""
+    rows = [(key, str(value), meanings[key]) for key, value in about["config"].items()]
+    counts = about["parameters"]
+    parts = ("embeddings", "layers", "head")
+    yield Group(
+        table(("configuration", "", "meaning"), rows),
+        Text(""),
+        table(("parameters", "count"), [(part, f"{counts[part]:>13,}") for part in (*parts, "total")]),
+        Text(""),
+        table(("tokenizer", ""), list(about["tokenizer"].items())),
+    )

