@@ -9,8 +9,6 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from conftest import needs_minilm, toy_rows
-from tiny import ARCHITECTURES, TEXTS, make_encoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import acceptor
@@ -21,6 +19,8 @@ from acceptor.model import pretrained
 from acceptor.model.classifier import new_classifier
 from acceptor.model.describe import describe_encoder
 from acceptor.model.pretrained import find_encoder, unpack_parts
+from conftest import needs_minilm, toy_rows
+from tiny import ARCHITECTURES, TEXTS, make_encoder
 
 
 def plain_logits(folder, sentences, seconds=None):
@@ -37,7 +37,7 @@ def test_every_architecture_trains_saves_and_loads_as_transformers_does(architec
     data = acceptor.load_data(toy_rows(64), validation=toy_rows(20, 1))
     config = acceptor.TrainConfig(encoder=str(encoder), epochs=1, batch_size=16, learning_rate=1e-3)
     run = acceptor.train(data, out=tmp_path / "run", config=config)
-    sentences = TEXTS[:6] + ["the", "x y z " * 6]
+    sentences = [*TEXTS[:6], "the", "x y z " * 6]
     expected = plain_logits(tmp_path / "run", sentences)
     np.testing.assert_allclose(run.judge.logits(sentences), expected, atol=1e-5)
     np.testing.assert_allclose(acceptor.load(tmp_path / "run").logits(sentences), expected, atol=1e-5)
@@ -52,9 +52,7 @@ def test_padding_changes_no_logit(architecture, tmp_path):
     encoded = encode(tokenizer, ["the cats", "the cats sleep on the mat in the garden"], max_length=64)
     with torch.inference_mode():
         rows = [np.array([0]), np.array([0, 1])]
-        alone, beside = (
-            model(**collate(encoded, row, tokenizer.pad_token_id).inputs).logits[0] for row in rows
-        )
+        alone, beside = (model(**collate(encoded, row, tokenizer.pad_token_id).inputs).logits[0] for row in rows)
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=0)
 
 

@@ -65,13 +65,15 @@ def train(
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,
     overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
     from acceptor import terminal
     from acceptor.config import PRESETS, TrainConfig
     from acceptor.data.load import load_data
-    from acceptor.run import default_out, train
+    from acceptor.out import default_out
+    from acceptor.run import train
 
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
@@ -86,8 +88,9 @@ def train(
         columns=_columns(columns),
         labels=labels.split(",") if labels else None,
     )
-    run = train(examples, out=out or default_out(data, config.encoder), config=config, overwrite=overwrite)
-    if run.leads:
+    out = out or default_out(data, config.encoder)
+    run = train(examples, out=out, config=config, overwrite=overwrite, resume=resume)
+    if run.judge.runtime.leads:
         _answer(run.to_dict(), terminal.run_text(run), as_json)
 
 

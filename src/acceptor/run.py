@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
 import logging
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,14 @@ from acceptor.data.table import Data, Split
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError
 from acceptor.evaluation.evaluate import Report, report_of
-from acceptor.evaluation.metrics import METRICS
+from acceptor.files import new_folder, write_json
 from acceptor.judge import Judge
 from acceptor.model.classifier import new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
+from acceptor.out import check_out, check_room
 from acceptor.progress import meter
 from acceptor.report.card import model_card
 from acceptor.report.figures import loss_figure, save_figure
-from acceptor.run_folder import check_out, check_room, new_run_folder, write_json
 from acceptor.runtime import (
     Runtime,
     choose_runtime,
@@ -39,7 +39,9 @@ from acceptor.runtime import (
     source_commit,
     versions,
 )
+from acceptor.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from acceptor.training.loop import EpochEnd, Step, fit
+from acceptor.training.optim import make_optimizer
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +65,6 @@ class Run:
     record: dict[str, Any]
 
     @property
-    def leads(self) -> bool:
-        """True in the process that writes; under ``torchrun`` the others only compute."""
-        return self.judge.runtime.rank == 0
-
-    @property
     def report(self) -> Report:
         """The validation report."""
         return self.reports["validation"]
@@ -88,10 +85,12 @@ def train(
     encoder: str | None = None,
     config: TrainConfig | None = None,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> Run:
     """Fine-tunes an encoder on ``data`` and writes the run folder ``out``.
 
-    Under ``torchrun`` every process calls this; only the first one writes.
+    Every epoch leaves a checkpoint in ``out``, so a training that was stopped can go on. Under
+    ``torchrun`` every process calls this; only the first one writes.
 
     Args:
         data: A `Data`, or anything that `load_data` takes.
@@ -99,11 +98,13 @@ def train(
         encoder: Short for ``config.encoder``.
         config: All settings; defaults where None.
         overwrite: Replace a run that stands at ``out``.
+        resume: Go on from the newest checkpoint in ``out``, with the same data and settings.
 
     Raises:
-        UsageError: ``out`` is taken, or a setting does not fit the machine.
+        UsageError: ``out`` is taken, a setting does not fit the machine, or has changed since.
         DataError: The data cannot be read, or cannot be trained on.
         EncoderError: The encoder cannot be found or read.
+        RunError: There is nothing to resume, or it is damaged.
         ResourceError: The disk has no room for the run.
         TrainingError: The loss became infinite or NaN.
     """
@@ -112,7 +113,7 @@ def train(
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
     out = Path(out).expanduser()
-    check_out(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite, resume=resume)
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     _check_trainable(data, config)
@@ -120,16 +121,17 @@ def train(
     keep_freed_memory()
     found = find_encoder(config.encoder)
     judge, encoded, derived = _prepare(data, found, config, runtime)
-    check_room(out, 4 * sum(p.numel() for p in judge.model.parameters()))
+    check_room(out, 4 * sum(p.numel() for p in judge.model.parameters()), overwrite=overwrite)
     derived = [*derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
-    _say(data, judge, derived)
+    if runtime.leads:
+        _say(data, judge, derived)
+        if overwrite and out.exists():
+            shutil.rmtree(out)
     prepared = time.perf_counter()
-
     with process_group(runtime):
-        history, reports = _fit(judge, data, encoded, config)
-    trained = time.perf_counter()
+        history = _fit(judge, data, encoded, config, out, resume=resume)
     record = {
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config": config.model_dump(),
         "derived": [item._asdict() for item in derived],
         "encoder": found.to_dict(),
@@ -137,21 +139,13 @@ def train(
         "machine": runtime.to_dict(),
         "versions": versions(),
         "commit": source_commit(),
-        "seconds": {"prepare": prepared - started, "train": trained - prepared},
+        "seconds": {"prepare": prepared - started, "train": time.perf_counter() - prepared},
     }
-    run = Run(out, judge, reports, history, record)
-    if run.leads:
-        with new_run_folder(out) as folder:
+    run = Run(out, judge, _reports(judge, data, encoded, config), history, record)
+    if runtime.leads:
+        with new_folder(out) as folder:
             _write(run, data, folder)
     return run
-
-
-def default_out(source: str, encoder: str) -> Path:
-    """The first free path among ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on."""
-    parts = [part for part in Path(source).absolute().parts if part not in ("raw", "tokenized")]
-    name = f"{Path(parts[-1]).name.split('.')[0]}-{Path(encoder).name}"
-    numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
-    return next(path for path in (Path("runs") / each for each in numbered) if not path.exists())
 
 
 def _check_trainable(data: Data, config: TrainConfig) -> None:
@@ -203,44 +197,61 @@ def _longest_input(model_config: Any, tokenizer: Any) -> int:
 
 
 def _fit(
-    judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig
-) -> tuple[list[dict[str, Any]], dict[str, Report]]:
-    """Runs the loop, keeps the weights that `config.select` asks for, and judges validation and test."""
-    history: list[dict[str, Any]] = []
-    validation: Split = data.validation  # type: ignore[assignment]  # with_validation made it
-    kept: Report | None = None
-    best_weights: dict[str, Any] | None = None
+    judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig, out: Path, *, resume: bool
+) -> list[dict[str, Any]]:
+    """Runs the loop, checkpoints every epoch, and leaves the weights that `config.select` asks for in the judge."""
+    leads = judge.runtime.leads
+    settings = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
+    optimizer = make_optimizer(judge.model, config)
     seed_everything(config.seed + judge.runtime.rank)  # processes must not draw the same dropout
-    total = config.epochs * math.ceil(len(data.train) / config.batch_size)
-    with meter("training", total, "steps", silent=judge.runtime.rank != 0) as bar:
-        for event in fit(judge, encoded["train"], data.train.gold, encoded["validation"], config):
+    done = Progress()
+    history: list[dict[str, Any]] = []
+    best: dict[str, Any] = {}
+    if resume:
+        done, history, best = load_checkpoint(out, judge.model, optimizer, settings)
+        logger.info("going on after epoch %d, step %d", done.epoch, done.step)
+    steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
+    with meter("training", steps, "steps", silent=not leads) as bar:
+        for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
             if isinstance(event, Step):
                 history.append({"event": "step", **vars(event)})
                 rate = config.batch_size * event.step / event.seconds
                 note = f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
                 bar.advance(1, note)
                 continue
-            report = report_of(validation, event.logits, selected=config.select == "best")
+            report = report_of(_validation(data), event.logits)
             history.append(_epoch_line(event, report))
-            if judge.runtime.rank == 0:
+            if config.select == "best" and _is_best(history, config.metric):
+                best = {name: weight.clone() for name, weight in judge.model.state_dict().items()}
+            if leads:
                 logger.info("epoch %d/%d: train loss %.3f, %r", event.epoch, config.epochs, event.train_loss, report)
-            if kept is None or config.select == "last" or _beats(report, kept, config.metric):
-                kept = report
-                if config.select == "best":
-                    best_weights = {name: weight.clone() for name, weight in judge.model.state_dict().items()}
-    if best_weights is not None:
-        judge.model.load_state_dict(best_weights)
+                done = Progress(event.epoch, event.step, event.seconds)
+                save_checkpoint(out, done, judge.model, optimizer, best, history, settings)
+    if best:
+        judge.model.load_state_dict(best)
     judge.model.eval()
-    reports = {} if kept is None else {"validation": kept}
-    if data.test is not None:
-        reports["test"] = report_of(data.test, judge.logits_of(encoded["test"]))
-    return history, reports
+    return history
 
 
-def _beats(report: Report, best: Report, metric: str) -> bool:
-    """True where the metric is defined and higher, or the best one so far was not defined."""
-    new, old = METRICS[metric](report.confusion), METRICS[metric](best.confusion)
-    return new > old or (math.isnan(old) and not math.isnan(new))
+def _reports(judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig) -> dict[str, Report]:
+    """The finished judge on validation and, where there is one, on test."""
+    chosen = {"validation": config.select == "best", "test": False}
+    return {
+        split.name: report_of(split, judge.logits_of(encoded[split.name]), selected=chosen[split.name])
+        for split in data.splits
+        if split.name != "train"
+    }
+
+
+def _validation(data: Data) -> Split:
+    assert data.validation is not None  # noqa: S101 - with_validation made it
+    return data.validation
+
+
+def _is_best(history: list[dict[str, Any]], metric: str) -> bool:
+    """True where the last epoch's metric is higher than all before; one that is not defined is the lowest."""
+    values = [-math.inf if line[metric] is None else line[metric] for line in history if line["event"] == "epoch"]
+    return len(values) == 1 or values[-1] > max(values[:-1])
 
 
 def _epoch_line(event: EpochEnd, report: Report) -> dict[str, Any]:
@@ -257,8 +268,6 @@ def _epoch_line(event: EpochEnd, report: Report) -> dict[str, Any]:
 
 def _say(data: Data, judge: Judge, derived: list[Derived]) -> None:
     """Tells what was derived, and why, before the long part begins."""
-    if judge.runtime.rank:
-        return
     logger.info("%-12s%s", "data", data)
     logger.info("%-12s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
     for item in derived:

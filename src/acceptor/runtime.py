@@ -47,6 +47,11 @@ class Runtime:
     world: int = 1
     derived: tuple[Derived, ...] = ()
 
+    @property
+    def leads(self) -> bool:
+        """True in the process that writes and speaks; under ``torchrun`` the others only compute."""
+        return self.rank == 0
+
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which the forward pass runs."""
         import torch

@@ -64,7 +64,7 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None) -> Tabl
     if len(frame.columns) < len(grid.columns):
         schema += "; label left out: empty in every row"
     lines = np.asarray(grid.lines, dtype=np.int64)
-    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema)
+    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit)
 
 
 # ── objects in memory ────────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,7 @@ class Table:
         origin: Where it came from: a path, or a word such as ``DataFrame``.
         sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
         schema: One line that says how the columns were recognised.
+        unit: What `lines` counts: ``line`` of a text file, or ``row``.
     """
 
     frame: pl.DataFrame
@@ -32,13 +33,14 @@ class Table:
     origin: str
     sha256: str
     schema: str
+    unit: str = "line"
 
     def __len__(self) -> int:
         return self.frame.height
 
     def place(self, row: int) -> str:
         """Where ``row`` (0-based) stands, in words."""
-        return f"{self.origin}, line {self.lines[row]}"
+        return f"{self.origin}, {self.unit} {self.lines[row]}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from acceptor.errors import DataError, UsageError
+from acceptor.files import use_umask
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".parquet")
 
@@ -45,9 +46,7 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
             frame.write_ndjson(scratch)
         else:
             frame.write_parquet(scratch)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(scratch, 0o666 & ~mask)  # mkstemp makes it 0600
+        use_umask(Path(scratch))
         os.replace(scratch, path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)

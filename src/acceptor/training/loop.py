@@ -20,7 +20,8 @@ from acceptor.config import TrainConfig
 from acceptor.encode import Encoded
 from acceptor.errors import TrainingError
 from acceptor.judge import Judge
-from acceptor.training.optim import learning_rate, make_optimizer
+from acceptor.training.checkpoint import Progress
+from acceptor.training.optim import learning_rate
 
 FETCH_EVERY = 50  # steps between two looks at the losses on a GPU: each look makes it wait
 
@@ -49,7 +50,13 @@ class EpochEnd:
 
 
 def fit(
-    judge: Judge, train: Encoded, gold: npt.NDArray[np.int64], validation: Encoded, config: TrainConfig
+    judge: Judge,
+    optimizer: Any,
+    train: Encoded,
+    gold: npt.NDArray[np.int64],
+    validation: Encoded,
+    config: TrainConfig,
+    done: Progress = Progress(),  # noqa: B008 - frozen
 ) -> Iterator[Step | EpochEnd]:
     """Fine-tunes ``judge.model`` in place and yields every `Step` and `EpochEnd`.
 
@@ -58,10 +65,12 @@ def fit(
 
     Args:
         judge: The model to train, on its device.
+        optimizer: From `make_optimizer`, on that model.
         train: N encoded inputs.
         gold: Their label ids, int64, shape (N,).
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
+        done: How far the training has come; model, optimizer and random generators must stand there.
 
     Raises:
         TrainingError: The loss is not a finite number.
@@ -72,12 +81,11 @@ def fit(
 
     model, runtime = judge.model, judge.runtime
     network = _distributed(model) if runtime.world > 1 else model
-    optimizer = make_optimizer(model, config)
     targets = torch.from_numpy(gold).to(runtime.device)
     total_steps = config.epochs * math.ceil(len(train) / config.batch_size)
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
-    step, started = 0, time.perf_counter()
-    for epoch in range(1, config.epochs + 1):
+    step, started = done.step, time.perf_counter() - done.seconds
+    for epoch in range(done.epoch + 1, config.epochs + 1):
         model.train()
         losses, pending = [], []
         batches = epoch_batches(

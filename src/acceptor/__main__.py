@@ -1,0 +1,5 @@
+"""`python -m acceptor`: the command line."""
+
+from acceptor.cli import main
+
+main()

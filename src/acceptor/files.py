@@ -1,0 +1,108 @@
+"""Files that appear whole or not at all, and the manifest that tells whether they still are what was written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from acceptor.errors import ResourceError, RunError
+
+MANIFEST = "manifest.json"
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes ``content`` as indented UTF-8 JSON; a number that JSON lacks (NaN) is an error."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+@contextlib.contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """A folder to write into; it becomes ``place`` when the block ends well and vanishes when it does not.
+
+    Its manifest is written last. What stood at ``place`` is replaced. Folders that were made on the way
+    vanish with it.
+
+    Raises:
+        ResourceError: The disk became full.
+    """
+    created = [parent for parent in place.absolute().parents if not parent.exists()]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}-"))
+    try:
+        yield scratch
+        use_umask(scratch)
+        write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
+        if place.exists():
+            shutil.rmtree(place)
+        scratch.rename(place)
+    except BaseException as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        for parent in created:
+            with contextlib.suppress(OSError):  # not empty: somebody else uses it by now
+                parent.rmdir()
+        if _says_full(error):
+            raise ResourceError(
+                f"the disk became full while {place.name} was written; nothing of it is left",
+                where=str(place.parent),
+                cause=str(error),
+                next="free some room and run the same command again",
+            ) from error
+        raise
+
+
+def check_manifest(folder: Path) -> None:
+    """Compares every file with the manifest.
+
+    Raises:
+        RunError: The manifest is missing, or a file is missing or is not what was written.
+    """
+    try:
+        expected = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{folder} has no readable {MANIFEST}", cause=f"{type(error).__name__}: {error}") from error
+    for name, sha256 in expected.items():
+        path = folder / name
+        if not path.is_file() or file_sha256(path) != sha256:
+            raise RunError(
+                f"{name} is not what was written",
+                where=str(path),
+                expected=f"sha256 {sha256}",
+                found=f"sha256 {file_sha256(path)}" if path.is_file() else "no such file",
+                cause="a damaged disk, a copy that broke off, or a change by hand",
+            )
+
+
+def use_umask(place: Path) -> None:
+    """Gives every file the mode it would have from ``open``: safetensors writes 0600, mkdtemp 0700."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in (place, *place.rglob("*")):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+
+
+def _says_full(error: BaseException) -> bool:
+    """True for an error of a full disk, also where a library in Rust tells of it in words only."""
+    number = error.errno if isinstance(error, OSError) else None
+    if match := re.search(r"\(os error (\d+)\)", str(error)):
+        number = int(match[1])
+    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -1,0 +1,74 @@
+"""Where a run goes: a path that is free, on a disk with room; checked before any work is done."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+from acceptor.errors import ResourceError, UsageError
+from acceptor.files import MANIFEST
+from acceptor.training.checkpoint import FOLDER, has_checkpoint
+
+SLACK_BYTES = 32 << 20  # everything in a run folder but weights
+
+
+def default_out(source: str, encoder: str) -> Path:
+    """The first free path among ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on."""
+    parts = [part for part in Path(source).absolute().parts if part not in ("raw", "tokenized")]
+    name = f"{parts[-1].split('.')[0]}-{Path(encoder).name}"
+    numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
+    return next(path for path in (Path("runs") / each for each in numbered) if not path.exists())
+
+
+def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuses an output path that is taken.
+
+    Raises:
+        UsageError: Something stands at ``out`` and may be neither replaced nor resumed.
+    """
+    if not out.exists() and not out.is_symlink():
+        return
+    finished, begun = (out / MANIFEST).is_file(), has_checkpoint(out)
+    if not finished and not begun and not (out.is_dir() and set(out.iterdir()) <= {out / FOLDER}):
+        raise UsageError(
+            f"{out} exists and is not a run",
+            expected="a path that is free",
+            cause="overwriting would delete files that Acceptor did not write",
+            next="choose another: --out PATH",
+        )
+    if finished and resume:
+        raise UsageError(f"{out} is finished", next=f"look at it: {out / 'README.md'}; or train anew: --overwrite")
+    if not overwrite and not resume:
+        ways = "replace it: --overwrite" if finished else "go on with it: --resume, or begin again: --overwrite"
+        raise UsageError(
+            f"{out} exists: " + ("a finished run" if finished else "a training that was stopped"),
+            expected="a path that is free",
+            next=f"choose another path: --out PATH\n{ways}",
+        )
+
+
+def check_room(out: Path, weight_bytes: int, *, overwrite: bool = False) -> None:
+    """Refuses to start where the run and its checkpoints would not fit on the disk.
+
+    Args:
+        out: The run folder to be.
+        weight_bytes: Size of the weights. A checkpoint holds them and two moments, and two may exist at once.
+        overwrite: What stands at ``out`` will make room.
+
+    Raises:
+        ResourceError: Too little room, with the bytes needed and free.
+    """
+    place = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    if overwrite and out.is_dir():
+        free += sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    needed = 7 * weight_bytes + SLACK_BYTES
+    if free < needed:
+        raise ResourceError(
+            "the disk has no room for this run and its checkpoints",
+            where=str(place),
+            expected=f"{needed / 1e6:,.0f} MB",
+            found=f"{free / 1e6:,.0f} MB free",
+            next="free some, or write to another disk: --out PATH",
+        )

@@ -1,0 +1,411 @@
+"""The command line as users run it: real processes for exit codes, in-process calls for what they print."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from acceptor import cli
+from acceptor.config import TrainConfig
+from conftest import COLA, needs_cola, toy_rows
+
+SETTINGS = ["--epochs", "4", "--batch-size", "16", "--learning-rate", "0.02", "--max-length", "32", "--seed", "7"]
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys):
+    """Calls the command line in this process; gives (exit code, stdout, stderr)."""
+
+    def call(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The toy corpus as a folder of files."""
+    folder = tmp_path_factory.mktemp("toy-files")
+    for name, rows in (("train", toy_rows(160)), ("dev", toy_rows(48, 1)), ("test", toy_rows(40, 2))):
+        text = "".join(f"{label}\t{sentence}\n" for sentence, label in rows)
+        (folder / f"{name}.tsv").write_text("label\tsentence\n" + text)
+    return folder
+
+
+# ---------------------------------------------------------------------- train
+
+
+def test_train_prints_what_it_derived_and_its_report(run_cli, files, tiny_bert, tmp_path):
+    out = tmp_path / "run"
+    code, stdout, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", out, *SETTINGS)
+    assert code == 0
+    for words in ("no cuda and no mps here", "no input was cut", "the corpus' own", "epoch 4/4"):
+        assert words in stderr, words
+    for words in ("validation MCC", "test MCC", "majority", f"written to {out}", "acceptor judge"):
+        assert words in stdout, words
+    assert (out / "manifest.json").is_file()
+    code, stdout, _ = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "2", "--json", *SETTINGS)
+    assert json.loads(stdout)["reports"]["test"]["n"] == 40
+
+
+def test_train_names_its_own_folder_and_counts_on(run_cli, files, tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", files / "train.tsv", "--encoder", tiny_bert, "--epochs", "1"]
+    for folder in ("runs/train-bert", "runs/train-bert-2"):
+        code, stdout, _ = run_cli(*arguments)
+        assert (code, f"written to {folder}" in stdout) == (0, True)
+
+
+def test_the_notebook_preset_cuts_the_chapters_split(run_cli, files, tiny_bert, tmp_path):
+    code, stdout, _ = run_cli(
+        "train", files, "--encoder", tiny_bert, "--out", tmp_path / "run", "--preset", "notebook", "--json"
+    )
+    record = json.loads(stdout)
+    assert code == 0
+    assert (record["data"]["train"]["rows"], record["data"]["validation"]["rows"]) == (144, 16)
+    assert record["config"]["weight_decay"] == 0.1
+    assert record["config"]["order"] == "random"
+
+
+def test_every_setting_is_an_option_with_its_default_in_the_help(run_cli):
+    code, stdout, _ = run_cli("train", "--help")
+    assert code == 0
+    text = " ".join(stdout.split())
+    for name, field in TrainConfig.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in text, name
+        if field.default is not None and name != "encoder":
+            assert f"[{field.default}]" in text, f"{name}: {field.default}"
+
+
+BAD_INPUT = {
+    "missing file": (["train", "nowhere.tsv"], 1, "nowhere.tsv"),
+    "empty file": (["train", "empty.tsv"], 1, "empty"),
+    "binary file": (["train", "binary.tsv"], 1, "NUL|binary"),
+    "one class only": (["train", "one.tsv"], 1, "only one label occurs"),
+    "fewer rows than a batch": (["train", "files/dev.tsv", "--batch-size", "64"], 1, "smaller than one batch"),
+    "1-row split": (["train", "files/train.tsv", "--test", "row.tsv"], 1, "the test split has 1 example"),
+    "unknown column": (["train", "files", "--columns", "sentence=txt,label=label"], 1, "no column 'txt'"),
+    "columns that cannot be read": (["train", "files", "--columns", "txt"], 2, "sentence=text,label=3"),
+    "unknown encoder": (["train", "files", "--encoder", "no/such"], 1, "(?s)minilm.*PATH.*HF_ENDPOINT"),
+    "encoder without tokenizer": (["train", "files", "--encoder", "bare"], 1, "has no tokenizer"),
+    "label typo": (["train", "typo.tsv"], 1, "(?s)unknown label 'acceptabel'; did you mean.*typo.tsv, line 4"),
+    "invalid UTF-8": (["train", "latin1.tsv"], 1, "(?s)latin1.tsv.*byte"),
+    "unclosed quote": (["train", "quote.csv"], 1, "(?s)quote.*line 3"),
+    "unknown preset": (["train", "files", "--preset", "notebok"], 2, "no preset"),
+    "value out of range": (["train", "files", "--epochs", "0"], 2, "epochs = 0: input should be greater"),
+    "unknown choice": (["train", "files", "--order", "sorted"], 2, "(?s)order = 'sorted'.*bucketed"),
+    "unknown option": (["train", "files", "--epoch", "3"], 2, "No such option: --epoch"),
+    "no such device": (["train", "files", "--device", "mps"], 2, "has no mps"),
+    "not a run": (["judge", "files", "a sentence"], 1, "files is not a run"),
+    "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),
+    "unknown part": (["evaluate", "RUN", "files/test.tsv", "--by", "source"], 1, "no column 'source'"),
+    "unknown output format": (["predict", "RUN", "sentences.txt", "-o", "x.xlsx"], 2, "cannot tell the format"),
+    "output that exists": (["predict", "RUN", "sentences.txt", "-o", "one.tsv"], 2, "one.tsv exists"),
+}
+
+
+@pytest.fixture
+def bad_place(tmp_path, files, tiny_bert, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(files, "files")
+    shutil.copytree(tiny_bert, "bare")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        os.remove(f"bare/{name}")
+    contents = {
+        "empty.tsv": b"",
+        "binary.tsv": b"label\tsentence\n1\ta\0b\n",
+        "one.tsv": b"label\tsentence\n" + b"1\ta b c\n" * 50,
+        "row.tsv": b"label\tsentence\n1\ta b c\n",
+        "typo.tsv": b"label\tsentence\nacceptable\ta b\nunacceptable\tc d\nacceptabel\te f\n",
+        "latin1.tsv": b"label\tsentence\n1\tna\xefve\n",
+        "quote.csv": b'label,sentence\n1,fine\n0,"not closed\n1,fine\n',
+        "sentences.txt": b"the cats sleep\nthe cat them\n",
+    }
+    for name, content in contents.items():
+        with open(name, "wb") as stream:
+            stream.write(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_gets_an_error_with_the_way_on_and_leaves_nothing(case, run_cli, bad_place, toy_run, tiny_bert):
+    arguments, code, words = BAD_INPUT[case]
+    arguments = [str(toy_run.folder) if argument == "RUN" else argument for argument in arguments]
+    if arguments[0] == "train" and "--encoder" not in arguments:
+        arguments += ["--encoder", str(tiny_bert)]
+    before = sorted(path.name for path in bad_place.iterdir())
+    found, stdout, stderr = run_cli(*arguments)
+    assert found == code, stderr
+    assert re.search(words, stderr), stderr
+    assert stdout == ""
+    assert sorted(path.name for path in bad_place.iterdir()) == before
+
+
+def test_an_output_that_exists_is_refused_unless_overwritten(run_cli, files, tiny_bert, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["train", files, "--encoder", tiny_bert, "--epochs", "1", "--out", out]
+    assert run_cli(*arguments)[0] == 0
+    first = (out / "run.json").read_bytes()
+    code, _, stderr = run_cli(*arguments)
+    assert (code, "--overwrite" in stderr) == (2, True)
+    assert (out / "run.json").read_bytes() == first
+    assert run_cli(*arguments, "--overwrite")[0] == 0
+    assert (out / "run.json").read_bytes() != first
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    code, _, stderr = run_cli(*arguments[:-1], tmp_path / "mine", "--overwrite")
+    assert (code, "is not a run" in stderr) == (2, True)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_a_disk_without_room_is_refused_before_training(run_cli, files, tiny_bert, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "run")
+    assert (code, "no room" in stderr, "epoch" in stderr) == (1, True, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_FSIZE stands for the full disk")
+def test_a_disk_that_fills_up_while_writing_leaves_nothing(files, tiny_bert, tmp_path):
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "from acceptor.cli import main\n"
+        "main()\n"
+    )
+    arguments = ["train", str(files), "--encoder", str(tiny_bert), "--out", str(tmp_path / "new" / "run"), *SETTINGS]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "the disk became full" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_are_json_where_json_was_asked_for(run_cli, tmp_path):
+    code, stdout, _ = run_cli("train", tmp_path / "no.tsv", "--json")
+    assert (code, json.loads(stdout)["error"]) == (1, "DataError")
+
+
+# ---------------------------------------------------------------------- evaluate, predict, judge, audit
+
+
+def test_evaluate_prints_the_whole_set_first_then_its_parts(run_cli, toy_run, files, tmp_path):
+    arguments = ["evaluate", toy_run.folder, files / "test.tsv", "--per-batch", "32", "--figures", tmp_path / "fig"]
+    code, stdout, _ = run_cli(*arguments, "--by", "label", "--predictions", tmp_path / "all.csv")
+    assert code == 0
+    assert stdout.startswith("test MCC")
+    for words in ("gold unacceptable", "batch of 32", "not defined", "figure:", "verdicts:"):
+        assert words in stdout, words
+    assert (tmp_path / "fig" / "per_batch.svg").is_file()
+    assert len(pl.read_csv(tmp_path / "all.csv")) == 40
+    code, stdout, _ = run_cli(*arguments, "--json")
+    found = json.loads(stdout)
+    assert (found["n"], [part["n"] for part in found["per_batch"]]) == (40, [32, 8])
+
+
+def test_predict_shows_what_the_chapter_shows(run_cli, toy_run, files):
+    code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv")
+    assert code == 0
+    header = stdout.split("\n")[0]
+    assert header.split() == ["sentence", "logits", "softmax", "prediction", "true", "label"]
+    for sentence, _ in toy_rows(40, 2):
+        assert sentence in stdout
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+def test_predict_writes_every_column_and_the_verdicts(run_cli, toy_run, files, tmp_path, suffix):
+    out = tmp_path / f"verdicts{suffix}"
+    code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv", "-o", out)
+    assert (code, "40 verdicts" in stdout) == (0, True)
+    from acceptor.data.read import read_table
+
+    frame = read_table(out).frame
+    assert frame["sentence"].to_list() == [sentence for sentence, _ in toy_rows(40, 2)]
+    assert {"label", "verdict", "probability", "p(acceptable)", "logit(acceptable)"} <= set(frame.columns)
+    assert run_cli("predict", toy_run.folder, files / "test.tsv", "-o", out)[0] == 2
+
+
+def test_judge_takes_sentences_or_lines(run_cli, toy_run):
+    code, stdout, _ = run_cli("judge", toy_run.folder, "the cats sleep.", "the cat them sleep.")
+    assert code == 0
+    assert stdout.count("acceptable") >= 2
+    code, stdout, _ = run_cli("judge", toy_run.folder, "--json", "the cats sleep.")
+    assert json.loads(stdout)["verdicts"][0]["verdict"] == "acceptable"
+    code, stdout, _ = run_cli("judge", toy_run.folder, stdin="the cats sleep.\nthe cat them sleep.\n\nnot read\n")
+    assert [line.split()[0] for line in stdout.splitlines()] == ["acceptable", "unacceptable"]
+
+
+def test_control_characters_and_markup_are_shown_as_text(run_cli, toy_run):
+    code, stdout, _ = run_cli("judge", toy_run.folder, "the \x1b[31mcats [bold]sleep[/bold] \x08\u202e")
+    assert code == 0
+    assert r"the \x1b[31mcats [bold]sleep[/bold] \x08\u202e" in stdout
+    assert "\x1b" not in stdout
+
+
+@needs_cola
+def test_audit_shows_cola_as_the_chapter_does(run_cli, tiny_bert):
+    code, stdout, _ = run_cli("audit", COLA / "raw", "--encoder", tiny_bert, "--max-length", "40")
+    assert code == 0
+    for words in (
+        "(8551, 4)",
+        "headerless CoLA: 1 source, 2 label, 3 mark, 4 sentence",
+        "unacceptable 2528 (29.6%) · acceptable 6023 (70.4%)",
+        "[CLS]",
+        "[SEP]",
+        "inputs cut",
+    ):
+        assert words in stdout, words
+    code, stdout, _ = run_cli("audit", COLA / "raw", "--json")
+    assert json.loads(stdout)["train"]["rows"] == 8551
+
+
+def test_encoders_explains_a_configuration(run_cli, tiny_bert):
+    code, stdout, _ = run_cli("encoders", tiny_bert)
+    assert code == 0
+    for words in ("hidden_size", "width of every token's vector", "pad_token_id", "[PAD] = 0", "total", "WordPiece"):
+        assert words in stdout, words
+    assert "minilm" in run_cli("encoders")[1]
+    assert json.loads(run_cli("encoders", tiny_bert, "--json")[1])["config"]["hidden_size"] == 16
+
+
+def test_corpora_are_listed(run_cli):
+    assert "starter" in run_cli("corpora")[1]
+
+
+# ---------------------------------------------------------------------- real processes
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-c", "from acceptor.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+LONG = ["--epochs", "40", *SETTINGS[2:]]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(files, tiny_bert, tmp_path_factory):
+    """The weights of a training that nobody stopped."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "run"
+    with start("train", files, "--encoder", tiny_bert, "--out", out, *LONG) as process:
+        _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    return (out / "model.safetensors").read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    files, tiny_bert, tmp_path, uninterrupted, run_cli, signum, code
+):
+    out = tmp_path / "run"
+    arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
+    with start(*arguments) as process:
+        for line in process.stderr:
+            if line.startswith("epoch 4/"):
+                break
+        process.send_signal(signum)
+        process.communicate(timeout=60)
+    assert process.returncode == code
+    assert not (out / "manifest.json").exists()
+    assert "a training that was stopped" in run_cli(*arguments)[2]
+    found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "41")
+    assert (found, "config changed" in stderr) == (2, True)
+    found, _, stderr = run_cli(*arguments, "--resume")
+    assert (found, "going on after epoch" in stderr) == (0, True)
+    assert (out / "model.safetensors").read_bytes() == uninterrupted
+    assert not (out / "checkpoints").exists()
+    steps = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in steps if line["event"] == "step"] == list(range(1, 401))
+
+
+def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp_path, run_cli):
+    out = tmp_path / "run"
+    arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
+    assert "nothing to resume" in run_cli(*arguments, "--resume")[2]
+    with start(*arguments) as process:
+        for line in process.stderr:
+            if line.startswith("epoch 2/"):
+                break
+        process.kill()
+    state = max((out / "checkpoints").glob("epoch-*")) / "state.safetensors"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    code, _, stderr = run_cli(*arguments, "--resume")
+    assert (code, "state.safetensors is not what was written" in stderr) == (1, True)
+    assert run_cli(*arguments[:-1], "8", "--overwrite", "--epochs", "1")[0] == 0
+    assert "is finished" in run_cli(*arguments, "--resume")[2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_training_stopped_before_its_first_epoch_ends_leaves_nothing(tiny_bert, tmp_path):
+    rows = "".join(f"{label}\t{sentence}\n" for sentence, label in toy_rows(60_000))
+    (tmp_path / "big.tsv").write_text("label\tsentence\n" + rows)
+    with start("train", tmp_path / "big.tsv", "--encoder", tiny_bert, "--out", tmp_path / "runs" / "run") as process:
+        for line in process.stderr:
+            if line.startswith("split "):  # the last line before the loop
+                break
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["big.tsv"]
+
+
+def test_two_processes_train_as_one(files, tiny_bert, tmp_path):
+    """torchrun with two gloo processes: the same losses as one process with the same batch."""
+    losses = {}
+    for processes in (1, 2):
+        out = tmp_path / f"run-{processes}"
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "acceptor"]
+        options = ["--epochs", "2", "--batch-size", "33", "--learning-rate", "1e-3", "--seed", "7", "--out", str(out)]
+        command = [sys.executable, *launch, "train", str(files), "--encoder", str(still(tiny_bert, tmp_path)), *options]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("validation MCC") == 1
+        lines = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+        losses[processes] = [line["loss"] for line in lines if line["event"] == "step"]
+    assert len(losses[1]) == 10
+    assert losses[2] == pytest.approx(losses[1], abs=1e-4)
+
+
+def still(encoder, folder):
+    """A copy of the encoder without dropout, whose random numbers two processes cannot share."""
+    copy = folder / "still"
+    shutil.copytree(encoder, copy, dirs_exist_ok=True)
+    config = json.loads((copy / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (copy / "config.json").write_text(json.dumps(config))
+    return copy
+
+
+def test_nothing_but_json_is_on_stdout(files, tiny_bert, tmp_path):
+    process = start("train", files, "--encoder", tiny_bert, "--epochs", "1", "--json", "--out", tmp_path / "run")
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["folder"] == str(tmp_path / "run")
+    assert "Traceback" not in stderr
+
+
+def test_a_pipe_that_closes_is_no_traceback(toy_run, files):
+    with start("predict", toy_run.folder, files / "train.tsv") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+    assert "Traceback" not in stderr

@@ -1,0 +1,267 @@
+"""Labels, splits, corpora, audit, writing: what stands between reading and encoding."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.model_selection import train_test_split
+
+import acceptor
+from acceptor.data import corpora
+from acceptor.data.load import load_split
+from acceptor.data.split import notebook_rows, stratified_rows, with_validation
+from acceptor.data.write import check_output, write_table
+from acceptor.errors import DataError, UsageError
+from conftest import COLA, needs_cola, toy_rows
+
+
+def rows(*labels):
+    return [(f"sentence {index}", label) for index, label in enumerate(labels)]
+
+
+# ---------------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize(
+    ("no", "yes"),
+    [("0", "1"), ("false", "true"), ("False", "True"), ("no", "yes"), ("bad", "good"), ("unacceptable", "acceptable")],
+)
+def test_known_spellings_mean_unacceptable_and_acceptable(no, yes):
+    data = acceptor.load_data(rows(yes, no, yes))
+    assert data.labels == ("unacceptable", "acceptable")
+    assert data.train.gold.tolist() == [1, 0, 1]
+
+
+def test_booleans_and_numbers_of_a_frame_are_labels_too():
+    frame = pl.DataFrame({"text": ["a b", "c d"], "acceptable": [True, False]})
+    assert acceptor.load_data(frame).train.gold.tolist() == [1, 0]
+    frame = frame.with_columns(acceptable=pl.Series([1, 0]))
+    assert acceptor.load_data(frame).train.gold.tolist() == [1, 0]
+
+
+def test_other_labels_keep_their_names_in_a_fixed_order():
+    assert acceptor.load_data(rows("pos", "neg", "neutral")).labels == ("neg", "neutral", "pos")
+    assert acceptor.load_data(rows("10", "2", "1")).labels == ("1", "2", "10")
+    declared = acceptor.load_data(rows("pos", "neg"), labels=["pos", "neg"])
+    assert declared.labels == ("pos", "neg")
+    assert declared.train.gold.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["acceptable", "unacceptable", "acceptabel"], r"unknown label 'acceptabel'; did you mean 'acceptable'"),
+        (["0", "1", "1.0"], r"unknown label '1.0'; did you mean '1'"),
+        (["yes", "no", "Yes"], r"unknown label 'Yes'; did you mean 'yes'"),
+        (["true", "false", "true "], r"unknown label 'true '; did you mean 'true'"),
+        (["0", "1", "o"], r"unknown label 'o'(.|\n)*list, row 3(.|\n)*one of '0', '1'"),
+        (["positive"] * 40 + ["negative"] * 40 + ["positve"], r"'positve'; did you mean 'positive'(.|\n)*row 81"),
+        (["1", "1"], r"only one label occurs(.|\n)*all '1'"),
+    ],
+)
+def test_a_label_that_does_not_fit_is_refused_with_its_row(labels, words):
+    with pytest.raises(DataError, match=words):
+        acceptor.load_data(rows(*labels))
+
+
+def test_a_label_that_train_does_not_know_is_refused_in_the_other_splits(tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("sentence\tlabel\na b\t1\nc d\t0\ne f\t2\n")
+    with pytest.raises(DataError, match=r"unknown label '2'(.|\n)*dev.tsv, line 4"):
+        acceptor.load_data(toy_rows(10), validation=path)
+
+
+def test_each_file_may_have_its_own_known_spelling():
+    data = acceptor.load_data(rows("0", "1"), test=rows("acceptable", "unacceptable"))
+    assert data.test.gold.tolist() == [1, 0]
+
+
+def test_training_data_without_labels_is_refused():
+    with pytest.raises(DataError, match="has no labels"):
+        acceptor.load_data(["a b", "c d"])
+
+
+def test_too_many_labels_are_a_wrong_column():
+    with pytest.raises(DataError, match="2000 different labels"):
+        acceptor.load_data([(f"s {index}", f"id {index * 7919:07}") for index in range(2000)])
+
+
+def test_pairs_beside_single_sentences_are_refused():
+    with pytest.raises(DataError, match="some splits hold pairs"):
+        acceptor.load_data(toy_rows(10), test=[("a", "b", "1"), ("c", "d", "0")])
+
+
+# ---------------------------------------------------------------------- splits
+
+
+def test_the_notebook_split_is_the_chapters():
+    values = np.arange(8551)
+    train, validation = train_test_split(values, random_state=2018, test_size=0.1)
+    found = notebook_rows(8551)
+    assert found[0].tolist() == train.tolist()
+    assert found[1].tolist() == validation.tolist()
+    assert (len(train), len(validation)) == (7695, 856)
+
+
+def test_a_stratified_split_keeps_label_shares_and_loses_no_row():
+    split = acceptor.load_data(toy_rows(300)).train
+    train, validation = stratified_rows(split, 0.2, seed=3)
+    assert sorted([*train, *validation]) == list(range(300))
+    assert len(validation) == 60
+    assert split.gold[validation].mean() == pytest.approx(split.gold.mean(), abs=0.02)
+    assert validation.tolist() != stratified_rows(split, 0.2, seed=4)[1].tolist()
+
+
+def test_where_validation_comes_from():
+    given = acceptor.load_data(toy_rows(100), validation=toy_rows(20, 1))
+    bare = acceptor.load_data(toy_rows(100))
+    assert len(with_validation(given, None, share=0.1, seed=0)[0].validation) == 20
+    assert len(with_validation(given, "notebook", share=0.1, seed=0)[0].validation) == 10
+    cut, reason = with_validation(bare, None, share=0.3, seed=5)
+    assert (len(cut.train), len(cut.validation)) == (70, 30)
+    assert reason == "30% of train, label shares kept (seed 5)"
+    with pytest.raises(DataError, match="no validation split"):
+        with_validation(bare, "given", share=0.1, seed=0)
+    with pytest.raises(DataError, match="too few examples"):
+        with_validation(acceptor.load_data(rows("0", "1", "1")), None, share=0.1, seed=0)
+
+
+def test_take_keeps_lines_and_labels_together():
+    split = acceptor.load_data(toy_rows(30)).train.take([7, 3], "few")
+    assert split.sentences == [toy_rows(30)[7][0], toy_rows(30)[3][0]]
+    assert split.table.lines.tolist() == [8, 4]
+    assert split.gold.tolist() == [int(toy_rows(30)[7][1]), int(toy_rows(30)[3][1])]
+
+
+# ---------------------------------------------------------------------- corpora and folders
+
+
+@needs_cola
+def test_cola_is_read_from_a_folder_and_pinned():
+    data = acceptor.load_data("cola", folder=COLA / "raw")
+    assert [len(split) for split in data.splits] == [8551, 527, 516]
+    assert data.train.balance() == {"unacceptable": 2528, "acceptable": 6023}
+    assert acceptor.load_data("cola", folder=COLA).train.table.sha256 == data.train.table.sha256
+
+
+@needs_cola
+def test_a_changed_cola_is_refused_by_name_and_read_as_a_folder(tmp_path):
+    for path in (COLA / "raw").iterdir():
+        shutil.copy(path, tmp_path)
+    test = tmp_path / "out_of_domain_dev.tsv"
+    test.write_bytes(test.read_bytes().replace(b"Somebody", b"Nobody", 1))
+    with pytest.raises(DataError, match=r"not CoLA 1.1(.|\n)*201b9c57"):
+        acceptor.load_data("cola", folder=tmp_path)
+    assert len(acceptor.load_data(tmp_path).test) == 516
+
+
+@needs_cola
+def test_the_chapters_two_files_are_a_corpus_as_well():
+    data = acceptor.load_data(COLA / "notebook")
+    assert (len(data.train), data.validation, len(data.test)) == (8551, None, 516)
+
+
+def test_a_cola_without_its_files_names_the_way(tmp_path):
+    with pytest.raises(DataError, match=r"CoLA is not in this folder(.|\n)*--data FOLDER"):
+        acceptor.load_data("cola", folder=tmp_path)
+
+
+def test_a_cola_that_cannot_be_downloaded_names_the_ways(monkeypatch):
+    def unreachable(*_, **__):
+        raise corpora.urllib.error.URLError("no route")
+
+    monkeypatch.setattr(corpora.urllib.request, "urlopen", unreachable)
+    with pytest.raises(DataError, match=r"could not be downloaded(.|\n)*--data FOLDER(.|\n)*train starter"):
+        acceptor.load_data("cola")
+
+
+@needs_cola
+def test_a_downloaded_cola_is_checked_and_cached(monkeypatch, tmp_path):
+    import io
+    import zipfile
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as target:
+        for path in (COLA / "raw").iterdir():
+            target.write(path, f"cola_public/raw/{path.name}")
+    calls = []
+    monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(
+        corpora.urllib.request, "urlopen", lambda *_, **__: calls.append(1) or io.BytesIO(archive.getvalue())
+    )
+    assert len(acceptor.load_data("cola").train) == 8551
+    assert len(acceptor.load_data("cola").train) == 8551
+    assert len(calls) == 1
+    monkeypatch.setitem(corpora.COLA_FILES, "test", ("out_of_domain_dev.tsv", hashlib.sha256(b"").hexdigest()))
+    monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path / "other"))
+    with pytest.raises(DataError, match="not the release that is known"):
+        acceptor.load_data("cola")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_gives_its_files_their_roles(tmp_path):
+    for name in ("train", "dev", "test"):
+        pl.DataFrame(toy_rows(12), schema=["sentence", "label"], orient="row").write_csv(tmp_path / f"{name}.csv")
+    assert [split.name for split in acceptor.load_data(tmp_path).splits] == ["train", "validation", "test"]
+    shutil.copy(tmp_path / "dev.csv", tmp_path / "valid.csv")
+    with pytest.raises(DataError, match=r"two files could be the validation split(.|\n)*dev.csv and valid.csv"):
+        acceptor.load_data(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no training file(.|\n)*an empty folder"):
+        acceptor.load_data(tmp_path / "empty")
+
+
+def test_a_misspelt_corpus_is_refused_with_the_nearest():
+    with pytest.raises(DataError, match="did you mean 'starter'"):
+        acceptor.load_data("startr")
+
+
+def test_load_split_takes_the_test_split_of_a_corpus(tmp_path):
+    assert load_split("starter", ("unacceptable", "acceptable")).table.origin == "starter:test"
+    pl.DataFrame(toy_rows(12), schema=["sentence", "label"], orient="row").write_csv(tmp_path / "train.csv")
+    with pytest.raises(DataError, match="no test split"):
+        load_split(tmp_path, ("unacceptable", "acceptable"))
+
+
+# ---------------------------------------------------------------------- audit and writing
+
+
+@needs_cola
+def test_audit_of_cola_says_what_the_chapter_says():
+    found = acceptor.audit(acceptor.load_data(COLA / "raw").train)
+    assert (found.rows, len(found.columns)) == (8551, 4)
+    assert len(found.sample) == 10
+    assert found.words["max"] == 42
+    lines = (COLA / "raw" / "in_domain_train.tsv").read_text("utf-8").split("\n")
+    assert all(lines[row["line"] - 1].endswith(row["sentence"]) for row in found.sample.to_dicts())
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+def test_written_tables_are_read_back_the_same(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    texts = ['He said "no".', "None", "a, b", "\\N", "naïve — 😀", "x\u2028y"]
+    write_table(pl.DataFrame({"sentence": texts, "label": ["0", "1"] * 3}), path)
+    back = acceptor.load_data(path).train
+    assert back.sentences == texts
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_tab_cannot_be_written_as_tsv_and_leaves_nothing_behind(tmp_path):
+    with pytest.raises(DataError, match=r"tab or a line break(.|\n)*column sentence, row 2(.|\n)*out.jsonl"):
+        write_table(pl.DataFrame({"sentence": ["fine", "a\tb"]}), tmp_path / "out.tsv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_that_are_taken_or_unknown_are_refused(tmp_path):
+    (tmp_path / "taken.csv").touch()
+    with pytest.raises(UsageError, match="exists"):
+        check_output(tmp_path / "taken.csv", overwrite=False)
+    check_output(tmp_path / "taken.csv", overwrite=True)
+    with pytest.raises(UsageError, match=r"\.tsv, \.csv, \.jsonl, \.parquet"):
+        check_output(tmp_path / "out.xlsx", overwrite=False)
+    with pytest.raises(UsageError, match="no folder"):
+        check_output(tmp_path / "nowhere" / "out.csv", overwrite=False)

@@ -1,0 +1,155 @@
+"""The house rules that a machine can hold: floors, sizes, public names, light imports, true documents."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import acceptor
+from conftest import REPOSITORY, needs_minilm
+
+SOURCES = sorted((REPOSITORY / "src" / "acceptor").rglob("*.py"))
+# Files and functions that are data rather than logic, or one list of options.
+LONGER = {"lexicon.py"}
+LONG_FUNCTIONS = {("cli.py", "train")}
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_acceptor_is_light():
+    """No torch, no polars, no pydantic: nothing that a command which needs none of them should wait for."""
+    loaded = python("import sys, acceptor; print(*sorted({name.split('.')[0] for name in sys.modules}))").split()
+    assert not {"torch", "transformers", "numpy", "polars", "pydantic", "typer", "rich"} & set(loaded)
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys; sys.argv = ['acceptor', '--help']\nfrom acceptor.cli import main\ntry: main()\nexcept SystemExit: "
+    )
+    loaded = python(code + "print(*sys.modules, file=sys.stderr) or print('torch' in sys.modules)")
+    assert loaded.strip().endswith("False")
+    for command in ("train", "evaluate", "predict", "judge", "audit", "encoders", "corpora"):
+        assert command in loaded
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_files_and_functions_stay_small(path):
+    text = path.read_text("utf-8")
+    if path.name not in LONGER:
+        assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and (path.name, node.name) not in LONG_FUNCTIONS:
+            limit = 100 if node.name == "fit" else 60
+            assert node.end_lineno - node.lineno < limit, f"{path.name}: {node.name}"
+
+
+def test_public_names_are_all_there_sorted_and_documented():
+    assert acceptor.__all__ == sorted(acceptor.__all__, key=lambda name: (not name.isupper(), name))
+    assert set(acceptor.__all__) == set(acceptor._HOMES)
+    documented = set(re.findall(r"^## `(\w+)`", (REPOSITORY / "docs" / "api.md").read_text("utf-8"), re.MULTILINE))
+    assert documented == set(acceptor.__all__)
+    for name in acceptor.__all__:
+        member = getattr(acceptor, name)
+        if name != "PRESETS":
+            assert member.__doc__, name
+    assert set(dir(acceptor)) >= set(acceptor.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        acceptor.trian  # noqa: B018
+
+
+def test_every_error_stands_in_the_tree_at_the_top():
+    from acceptor import errors
+
+    tree = errors.__doc__
+    classes = [
+        value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
+    ]
+    assert len(classes) >= 7
+    for cls in classes:
+        assert cls.__name__ in tree
+        assert issubclass(cls, errors.AcceptorError)
+
+
+def test_an_error_says_what_where_why_and_what_next():
+    error = acceptor.DataError(
+        "it broke", where="a.tsv, line 3", expected="x", found="y", cause="z", next="do this\nor that"
+    )
+    assert str(error) == (
+        "it broke\n  where:    a.tsv, line 3\n  expected: x\n  found:    y\n  cause:    z\n"
+        "  next:     do this\n            or that"
+    )
+    assert error.to_dict()["error"] == "DataError"
+
+
+def test_library_code_neither_prints_nor_exits():
+    for path in SOURCES:
+        if path.name != "cli.py":
+            assert not re.search(r"\bsys\.exit\(|\bprint\(", path.read_text("utf-8").replace("console.print(", "")), (
+                path
+            )
+
+
+def test_the_architecture_page_names_every_module():
+    page = (REPOSITORY / "docs" / "architecture.md").read_text("utf-8")
+    for path in SOURCES:
+        name = path.name if path.name != "__init__.py" else path.parent.name
+        assert name.removesuffix(".py") in page, name
+
+
+# ---------------------------------------------------------------------- README
+
+
+def blocks(name: str, language: str) -> list[str]:
+    text = (REPOSITORY / name).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_both_readmes_show_the_same_code():
+    for language in ("python", "sh"):
+        assert blocks("README.md", language) == blocks("README.zh-CN.md", language)
+
+
+def test_every_command_in_the_readme_has_only_known_options():
+    help_of: dict[str, str] = {}
+    lines = [line for block in blocks("README.md", "sh") for line in block.splitlines()]
+    commands = [shlex.split(line, comments=True) for line in lines if line.startswith("acceptor ")]
+    assert len(commands) >= 6
+    for words in commands:
+        if words[1] not in help_of:
+            code = f"import sys; sys.argv = ['acceptor', {words[1]!r}, '--help']\nfrom acceptor.cli import main; main()"
+            help_of[words[1]] = python(code)
+        for word in words[2:]:
+            if word.startswith("-"):
+                assert word.split("=")[0] in help_of[words[1]], f"{word} in {' '.join(words)}"
+
+
+@pytest.mark.real
+@needs_minilm
+def test_the_readme_runs(tmp_path, monkeypatch):
+    """Every shell and Python block, in order, in one folder, with the settings made small."""
+    monkeypatch.chdir(tmp_path)
+    small = REPOSITORY / "tests" / "small"
+    environment = {"PYTHONPATH": f"{small}:{REPOSITORY / 'src'}", "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin"}
+    environment["ACCEPTOR_CACHE"] = str(tmp_path / "cache")
+    (tmp_path / "acceptor").write_text(f'#!/bin/sh\nexec {sys.executable} -m acceptor "$@"\n')
+    (tmp_path / "acceptor").chmod(0o755)
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    Path("sentences.txt").write_text("The book was written.\nThe book was wrote.\n")
+    for block in blocks("README.md", "sh"):
+        lines = [line for line in block.splitlines() if line.startswith("acceptor ") and "cola" not in line]
+        for line in lines:
+            done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=environment)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for block in blocks("README.md", "python"):
+        done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, f"{block}\n{done.stderr}"

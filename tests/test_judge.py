@@ -1,0 +1,142 @@
+"""A loaded judge: verdicts in order, logits that batches do not change, reports and their parts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import acceptor
+from acceptor.data.load import load_split
+from acceptor.data.read import read_table
+from acceptor.errors import DataError, EncoderError, RunError
+from acceptor.judge import annotate, verdict_columns
+from conftest import toy_rows
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder)
+
+
+def test_verdicts_come_one_a_sentence_in_order(judge):
+    sentences = [sentence for sentence, _ in toy_rows(50, 3)]
+    verdicts = judge(sentences)
+    assert [verdict.label for verdict in verdicts] == [judge([one])[0].label for one in sentences]
+    for verdict in verdicts:
+        assert sum(verdict.probabilities) == pytest.approx(1)
+        assert verdict.probability == max(verdict.probabilities)
+        assert verdict.label == judge.labels[int(np.argmax(verdict.logits))]
+    assert repr(verdicts[1]) == f"Verdict('acceptable', {verdicts[1].probability:.2f})"
+    assert json.loads(json.dumps(verdicts[0].to_dict()))["label"] == verdicts[0].label
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text("the cats .SLEEPxyz", min_size=1, max_size=60).filter(str.strip), min_size=1, max_size=40))
+def test_logits_do_not_depend_on_the_company(judge, sentences):
+    together = judge.logits(sentences)
+    alone = np.concatenate([judge.logits([sentence]) for sentence in sentences])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_no_sentences_give_no_verdicts(judge):
+    assert judge([]) == []
+
+
+@pytest.mark.parametrize("bad", ["", "  ", None, 7])
+def test_what_is_no_sentence_is_refused(judge, bad):
+    with pytest.raises(DataError, match=r"not a sentence(.|\n)*position 1"):
+        judge(["the cats", bad])
+
+
+def test_a_single_string_is_refused(judge):
+    with pytest.raises(DataError, match=r"a single string(.|\n)*judge\(\[\"the cats\"\]\)"):
+        judge("the cats")
+
+
+def test_seconds_of_another_number_are_refused(judge):
+    with pytest.raises(DataError, match="differ in number"):
+        judge(["a b", "c d"], ["e f"])
+
+
+def test_loading_what_is_no_run_is_refused(tmp_path, toy_run):
+    with pytest.raises(RunError, match=r"is not a run(.|\n)*no such folder"):
+        acceptor.load(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="a folder without it"):
+        acceptor.load(tmp_path)
+    folder = shutil.copytree(toy_run.folder, tmp_path / "copy")
+    (folder / "judge.json").write_text("{}")
+    with pytest.raises(RunError, match=r"judge\.json cannot be read"):
+        acceptor.load(folder)
+    shutil.copy(toy_run.folder / "judge.json", folder)
+    (folder / "model.safetensors").write_bytes(b"\0" * 100)
+    with pytest.raises(EncoderError, match="weights cannot be loaded"):
+        acceptor.load(folder)
+
+
+def test_annotate_keeps_every_column_and_adds_verdicts(judge):
+    rows = [{"sentence": text, "label": label, "verdict": "mine"} for text, label in toy_rows(9)]
+    frame = annotate(judge, read_table(rows))
+    assert frame["sentence"].to_list() == [row["sentence"] for row in rows]
+    assert frame["input.verdict"].to_list() == ["mine"] * 9
+    assert set(frame["verdict"]) <= set(judge.labels)
+
+
+def test_verdict_columns_do_not_overflow():
+    frame = verdict_columns(np.array([[1e4, -1e4]], np.float32), ("no", "yes"))
+    assert frame.row(0) == ("no", 1.0, 1.0, 0.0, 1e4, -1e4)
+
+
+# ---------------------------------------------------------------------- reports
+
+
+@pytest.fixture(scope="module")
+def report(judge):
+    rows = [
+        {"sentence": text, "label": label, "source": "ab"[i % 2]} for i, (text, label) in enumerate(toy_rows(70, 5))
+    ]
+    return acceptor.evaluate(judge, acceptor.load_data(rows).train)
+
+
+def test_a_report_scores_the_whole_split_once(report):
+    assert report.scores.n == 70
+    assert np.array(report.scores.confusion).sum() == 70
+    assert report.mcc == report.scores.mcc
+    assert "n 70" in repr(report)
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["mcc"] == pytest.approx(report.mcc)
+
+
+def test_parts_add_up_to_the_whole(report):
+    parts = report.by("source")
+    assert list(parts) == ["a", "b"]
+    assert sum(np.array(part.confusion) for part in parts.values()).tolist() == [
+        list(row) for row in report.scores.confusion
+    ]
+    with pytest.raises(DataError, match="did you mean 'source'"):
+        report.by("sourse")
+
+
+def test_batches_of_32_as_in_the_chapter(report):
+    batches = report.per_batch(32)
+    assert [batch.n for batch in batches] == [32, 32, 6]
+
+
+def test_predictions_are_a_table(report):
+    frame = report.predictions()
+    assert isinstance(frame, pl.DataFrame)
+    assert {"split", "line", "sentence", "gold", "verdict", "probability"} <= set(frame.columns)
+    agreement = (frame["gold"] == frame["verdict"]).mean()
+    assert agreement == pytest.approx(report.scores.accuracy)
+
+
+def test_evaluating_without_labels_or_with_others_is_refused(judge):
+    unlabelled = load_split(["a b"], judge.labels)
+    with pytest.raises(DataError, match="has no labels"):
+        acceptor.evaluate(judge, unlabelled)
+    with pytest.raises(DataError, match=r"not the judge's(.|\n)*unacceptable, acceptable"):
+        acceptor.evaluate(judge, acceptor.load_data([("a b", "pos"), ("c d", "neg")]).train)
