@@ -43,7 +43,7 @@ check: setup
 	$(BIN)/lint-imports
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2
 
 bench: setup
 	$(BIN)/python benchmarks/house.py

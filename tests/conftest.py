@@ -8,7 +8,8 @@ from pathlib import Path
 
 # Before anything imports a hub client: tests never look for a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "true"
+# The encoders made here are too small to be shared between cores; also in the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ import acceptor
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLA = REPOSITORY.parent / "shared" / "data" / "cola"
 
-torch.set_num_threads(1)  # the encoders made here are too small to be shared between cores
+torch.set_num_threads(1)
 
 needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA lies beside the repository only where it is lent")
 needs_minilm = pytest.mark.skipif(

@@ -110,6 +110,9 @@ BAD_INPUT = {
     "value out of range": (["train", "files", "--epochs", "0"], 2, "epochs = 0: input should be greater"),
     "unknown choice": (["train", "files", "--order", "sorted"], 2, "(?s)order = 'sorted'.*bucketed"),
     "unknown option": (["train", "files", "--epoch", "3"], 2, "No such option: --epoch"),
+    "unknown device": (["train", "files", "--device", "gpu"], 2, "(?s)device = 'gpu'.*cuda"),
+    "a folder for what is no corpus": (["train", "files", "--data", "files"], 2, "train files"),
+    "columns for a corpus": (["audit", "starter", "--columns", "label=x"], 2, "takes no columns"),
     "no such device": (["train", "files", "--device", "mps"], 2, "has no mps"),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a run"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),
@@ -339,6 +342,7 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
     assert "nothing to resume" in run_cli(*arguments, "--resume")[2]
+    assert "exclude each other" in run_cli(*arguments, "--resume", "--overwrite")[2]
     with start(*arguments) as process:
         for line in process.stderr:
             if line.startswith("epoch 2/"):

@@ -220,6 +220,16 @@ def test_a_misspelt_corpus_is_refused_with_the_nearest():
         acceptor.load_data("startr")
 
 
+def test_columns_may_be_numbers():
+    rows = [{"a": "1", "b": f"sentence {index}"} for index in range(3)] + [{"a": "0", "b": "x y"}]
+    assert acceptor.load_data(pl.DataFrame(rows), columns={"label": 1, "sentence": 2}).train.sentences[3] == "x y"
+
+
+def test_declared_labels_must_occur():
+    with pytest.raises(DataError, match="only one label occurs"):
+        acceptor.load_data(rows("a", "a"), labels=["a", "b"])
+
+
 def test_load_split_takes_the_test_split_of_a_corpus(tmp_path):
     assert load_split("starter", ("unacceptable", "acceptable")).table.origin == "starter:test"
     pl.DataFrame(toy_rows(12), schema=["sentence", "label"], orient="row").write_csv(tmp_path / "train.csv")

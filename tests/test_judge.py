@@ -16,6 +16,7 @@ from acceptor.data.load import load_split
 from acceptor.data.read import read_table
 from acceptor.errors import DataError, EncoderError, RunError
 from acceptor.judge import annotate, verdict_columns
+from acceptor.model.classifier import load_classifier
 from conftest import toy_rows
 
 
@@ -74,9 +75,25 @@ def test_loading_what_is_no_run_is_refused(tmp_path, toy_run):
     with pytest.raises(RunError, match=r"judge\.json cannot be read"):
         acceptor.load(folder)
     shutil.copy(toy_run.folder / "judge.json", folder)
+    (folder / "README.md").write_text("my own words")
+    acceptor.load(folder)
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        content = bytearray((folder / name).read_bytes())
+        content[-10] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(RunError, match=f"{name} is not what was written"):
+            acceptor.load(folder)
+        shutil.copy(toy_run.folder / name, folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"no readable manifest\.json"):
+        acceptor.load(folder)
+
+
+def test_weights_that_are_no_safetensors_are_refused(tmp_path, toy_run):
+    folder = shutil.copytree(toy_run.folder, tmp_path / "copy")
     (folder / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(EncoderError, match="weights cannot be loaded"):
-        acceptor.load(folder)
+        load_classifier(folder)
 
 
 def test_annotate_keeps_every_column_and_adds_verdicts(judge):

@@ -138,7 +138,7 @@ def evaluate(
         if figures:
             from acceptor.report.figures import per_batch_figure, save_figure
 
-            title = f"{run.name} on {split.table.origin}"
+            title = f"{run.name} on {Path(split.table.origin).name}"
             save_figure(per_batch_figure(batches, report.scores, per_batch, title), figures, "per_batch")
             text.append(f"\nfigure: {figures / 'per_batch.svg'}")
     if predictions:

@@ -46,25 +46,26 @@ class TrainConfig(BaseModel):
     batch_size: int = Field(default=32, ge=1)
     """Sentences per optimizer step, over all processes together."""
     learning_rate: float = Field(default=2e-5, gt=0, lt=1)
-    """Peak learning rate; falls linearly to 0 at the last step."""
+    """Peak learning rate; from there it falls linearly, to reach 0 when the last step is done."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of all steps in which the learning rate climbs from 0 to its peak."""
+    """Share of all steps in which the learning rate climbs linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled decay (AdamW) of every weight matrix; biases and norms are left alone."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are scaled down to this norm; 0 leaves them as they are."""
     max_length: int = Field(default=128, ge=4)
-    """Longest input in tokens, special tokens included; lowered to what data and encoder need."""
+    """Longest input in tokens, special tokens included; lowered to what the encoder has positions for."""
     seed: int = Field(default=2018, ge=0, lt=2**32)
-    """Decides the new head, dropout, the order of the examples and the split."""
+    """Decides the new head, dropout, the order of the examples and a stratified split."""
     split: Literal["given", "stratified", "notebook"] | None = None
-    """Where validation comes from: the corpus' own, or cut from train (stratified, or the chapter's)."""
+    """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
+    rows, always seed 2018) cut it from train and leave a given one aside. None: given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
-    """Share of train that becomes validation where it is cut from train."""
+    """Share of train that a stratified split makes validation."""
     order: Literal["bucketed", "random"] = "bucketed"
     """Batches of sentences of like length in a random order, or plainly random ones."""
     metric: Literal["mcc", "accuracy", "f1"] = "mcc"
-    """The score that leads the report and that ``select="best"`` looks at."""
+    """The score on validation that ``select="best"`` looks at."""
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
     device: Literal["cuda", "mps", "cpu"] | None = None

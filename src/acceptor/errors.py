@@ -6,7 +6,7 @@ AcceptorError                 anything that went wrong and is understood
 ├── EncoderError              an encoder cannot be found, read or trusted
 ├── RunError                  a run folder is missing, incomplete or not ours
 ├── ResourceError             the machine lacks room for what was asked
-└── TrainingError             training cannot start or cannot go on
+└── TrainingError             training cannot go on
 
 Library code raises; only ``cli.py`` turns an error into text and an exit code.
 """
@@ -21,7 +21,7 @@ class AcceptorError(Exception):
     """An understood failure: what happened, where, what was expected and found, why, and what to do.
 
     Args:
-        problem: One line that says what went wrong.
+        problem: What went wrong, in a line (or a line for each of several problems).
         where: The place: file, line, row, column, option.
         expected: What would have been right.
         found: What was there instead.
@@ -91,7 +91,7 @@ class ResourceError(AcceptorError):
 
 
 class TrainingError(AcceptorError):
-    """Training cannot start, or cannot go on."""
+    """Training cannot go on."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

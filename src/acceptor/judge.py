@@ -16,6 +16,7 @@ from acceptor.batches import Rows, collate, judging_batches
 from acceptor.data.table import Table
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError, RunError
+from acceptor.files import check_manifest
 from acceptor.model.classifier import load_classifier, quiet_transformers
 from acceptor.progress import meter
 from acceptor.runtime import Runtime, choose_runtime
@@ -125,6 +126,15 @@ class Judge:
             for row, scores in zip(softmax(logits), logits, strict=True)
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Labels, longest input, encoder and machine."""
+        return {
+            "labels": list(self.labels),
+            "max_length": self.max_length,
+            "encoder": self.encoder,
+            "machine": self.runtime.to_dict(),
+        }
+
     def save(self, folder: Path) -> None:
         """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it."""
         with quiet_transformers():
@@ -138,8 +148,9 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     """The judge in a run folder, in evaluation mode.
 
     Raises:
-        RunError: The folder is missing or is not a run.
+        RunError: The folder is missing, is not a finished run, or its files are not what was written.
         EncoderError: Its weights, config or tokenizer cannot be read.
+        UsageError: The device asked for is not there.
     """
     folder = Path(run).expanduser()
     try:
@@ -156,6 +167,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
+    check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
     runtime = choose_runtime(device, precision)
     model = load_classifier(folder).to(runtime.device)
     return Judge(model, load_tokenizer(folder), labels, max_length, runtime, encoder)

@@ -27,6 +27,8 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
     Raises:
         UsageError: Something stands at ``out`` and may be neither replaced nor resumed.
     """
+    if overwrite and resume:
+        raise UsageError("--overwrite and --resume exclude each other", next="give one of them")
     if not out.exists() and not out.is_symlink():
         return
     finished, begun = (out / MANIFEST).is_file(), has_checkpoint(out)

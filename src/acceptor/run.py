@@ -284,6 +284,6 @@ def _write(run: Run, data: Data, folder: Path) -> None:
     pl.concat(frames, how="diagonal").write_parquet(folder / "predictions.parquet")
     losses = [event["loss"] for event in run.history if event["event"] == "step"]
     epochs = [(e["step"], e["validation_loss"]) for e in run.history if e["event"] == "epoch"]
-    title = f"{run.folder.name}: {run.judge.encoder['name']} on {data.train.table.origin}"
+    title = f"{run.folder.name}: {run.judge.encoder['name']} on {Path(data.train.table.origin).name}"
     save_figure(loss_figure(losses, epochs, title), folder / "figures", "loss")
     (folder / "README.md").write_text(model_card(run.folder.name, data, run.reports, run.record), "utf-8")

@@ -79,7 +79,7 @@ def choose_runtime(device: str | None = None, precision: str | None = None) -> R
     """The given device and precision, or the best that this machine has, with the reason of each choice.
 
     Raises:
-        UsageError: The device asked for is not there.
+        UsageError: The device asked for is not there, or the precision is unknown.
     """
     import torch
 
@@ -93,7 +93,7 @@ def choose_runtime(device: str | None = None, precision: str | None = None) -> R
         missing = [name for name in present if not present[name]]
         reason = f"no {' and no '.join(missing)} here" if kind == "cpu" else "the fastest device present"
         device_choice = Derived("device", kind, reason)
-    elif not present[device]:
+    elif not present.get(device):
         raise UsageError(
             f"this machine has no {device} that torch {torch.__version__} can use",
             expected="one of " + ", ".join(name for name, there in present.items() if there),
@@ -103,9 +103,11 @@ def choose_runtime(device: str | None = None, precision: str | None = None) -> R
     else:
         kind, device_choice = device, Derived("device", device, "given")
 
+    if precision not in (None, "fp32", "bf16"):
+        raise UsageError(f"no precision is called {precision!r}", expected="fp32 or bf16")
     if precision is not None:
         precision_choice = Derived("precision", precision, "given")
-    elif kind == "cuda" and torch.cuda.is_bf16_supported():
+    elif kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         precision_choice = Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
     else:
         precision_choice = Derived("precision", "fp32", f"the safe arithmetic on {kind}")

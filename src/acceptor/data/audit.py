@@ -63,7 +63,7 @@ def audit(split: Split) -> Audit:
         rows=len(split),
         columns=tuple(frame.columns),
         balance=split.balance(),
-        words=_quantiles(frame["sentence"].str.split(" ").list.len()),
+        words=_quantiles(frame["sentence"].str.count_matches(r"\S+")),
         characters=_quantiles(frame["sentence"].str.len_chars()),
         sample=sample,
     )

@@ -30,16 +30,16 @@ RARE = 20  # a label this many times rarer than one it resembles is taken for a 
 def label_spelling(table: Table, declared: Sequence[str] | None = None) -> tuple[str, ...]:
     """How the labels of ``table`` are written, in label-id order.
 
-    Declared labels are taken as they are. Otherwise: one of `KNOWN_SPELLINGS`, or whole numbers in
+    Declared labels are taken as they are, if two occur. Otherwise: one of `KNOWN_SPELLINGS`, or whole numbers in
     their order, or words in alphabetical order.
 
     Raises:
         DataError: Labels mix spellings, one looks like a typing error of another, there is only one
             label, or too many.
     """
-    if declared is not None:
-        return tuple(declared)
     counts = dict(table.frame["label"].value_counts().iter_rows())
+    if declared is not None:
+        return _at_least_two(table, tuple(declared), counts)
     for spelling in KNOWN_SPELLINGS:
         if counts.keys() & set(spelling):
             unknown = counts.keys() - set(spelling)

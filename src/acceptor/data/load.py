@@ -10,7 +10,7 @@ from acceptor.data.corpora import COLA_FILES, CORPORA, corpus_tables
 from acceptor.data.labels import as_split, label_spelling
 from acceptor.data.read import read_table
 from acceptor.data.table import Data, Split, Table
-from acceptor.errors import DataError, nearest
+from acceptor.errors import DataError, UsageError, nearest
 
 ROLE_NAMES = {
     "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),
@@ -33,15 +33,16 @@ def load_data(
 
     Args:
         source: A corpus' name (`cola`, `starter`), a file, a folder of files, a pandas or polars frame, a
-            ``datasets.Dataset``, or a list of (sentence, label).
-        validation: A source for the validation split; replaces the corpus' own.
-        test: A source for the test split; replaces the corpus' own.
-        folder: Where a named corpus' files lie.
-        columns: Role (`sentence`, `second`, `label`) to column name or 1-based number.
+            ``datasets.Dataset``, or a list of (sentence, label), (sentence, second, label) or dicts.
+        validation: A file, frame or list for the validation split; replaces the corpus' own.
+        test: A file, frame or list for the test split; replaces the corpus' own.
+        folder: Where the files of the corpus `cola` lie.
+        columns: Role (`sentence`, `second`, `label`) to column name or 1-based number; not for named corpora.
         labels: The labels as written in the files, in the order of their ids.
 
     Raises:
         DataError: Something is missing or is not what it must be; the message names file and line.
+        UsageError: ``folder`` or ``columns`` were given where they mean nothing.
     """
     tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns)
     if validation is not None:
@@ -86,12 +87,20 @@ def load_split(
 
 
 def _is_corpus(source: Any) -> bool:
-    return isinstance(source, str | Path) and (str(source) in CORPORA or Path(source).expanduser().is_dir())
+    return isinstance(source, str | Path) and (source in CORPORA or Path(source).expanduser().is_dir())
 
 
 def _tables(source: Any, folder: Path | None, columns: Mapping[str, str] | None) -> dict[str, Table]:
     if isinstance(source, str) and source in CORPORA:
+        if columns or (folder and source == "starter"):
+            raise UsageError(f"the corpus {source!r} takes no " + ("columns" if columns else "folder of files"))
         return corpus_tables(source, folder)
+    if folder is not None:
+        raise UsageError(
+            "a folder of files goes with the corpus `cola` only",
+            found=str(source),
+            next=f"train on the folder itself: acceptor train {folder}",
+        )
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
         if path.is_dir():

@@ -214,6 +214,7 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> dict[str, int]:
     names = grid.names or []
     width = len(grid.columns)
     for role, value in columns.items():
+        value = str(value)
         if value in names:
             index = names.index(value)
         elif value.isdecimal() and 1 <= int(value) <= width:

@@ -45,19 +45,29 @@ def loss_figure(losses: Sequence[float], epochs: Sequence[tuple[int, float]], ti
     figure, axes = _figure()
     steps = np.arange(1, len(losses) + 1)
     axes.plot(steps, losses, color=TRAIN, linewidth=0.7, alpha=0.8, label="train, each batch")
-    width = max(1, len(losses) // 40)
+    width = max(1, len(losses) // 25)
     if width > 1:
         mean = np.convolve(losses, np.ones(width) / width, mode="valid")
         axes.plot(steps[width - 1 :], mean, color="#2f5d94", linewidth=1.6, label=f"train, mean of {width}")
     if epochs:
         at, values = zip(*epochs, strict=True)
-        axes.plot(at, values, "o-", color=VALIDATION, markersize=5, linewidth=1.2, label="validation, each epoch")
+        axes.plot(
+            at,
+            values,
+            "o-",
+            color=VALIDATION,
+            markersize=5,
+            linewidth=1.2,
+            clip_on=False,
+            zorder=3,
+            label="validation, each epoch",
+        )
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("cross-entropy loss (nats)")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max(2, len(losses)))
     axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower left")
     return figure
 
 
