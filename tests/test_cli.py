@@ -112,7 +112,11 @@ BAD_INPUT = {
     "unknown option": (["train", "files", "--epoch", "3"], 2, "No such option: --epoch"),
     "unknown device": (["train", "files", "--device", "gpu"], 2, "(?s)device = 'gpu'.*cuda"),
     "a folder for what is no corpus": (["train", "files", "--data", "files"], 2, "train files"),
-    "columns for a corpus": (["audit", "starter", "--columns", "label=x"], 2, "takes no columns"),
+    "columns for a corpus": (
+        ["audit", "starter", "--columns", "label=x"],
+        2,
+        "columns of the corpus 'starter' are known",
+    ),
     "no such device": (["train", "files", "--device", "mps"], 2, "has no mps"),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a run"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),

@@ -37,7 +37,8 @@ def load_data(
         validation: A file, frame or list for the validation split; replaces the corpus' own.
         test: A file, frame or list for the test split; replaces the corpus' own.
         folder: Where the files of the corpus `cola` lie.
-        columns: Role (`sentence`, `second`, `label`) to column name or 1-based number; not for named corpora.
+        columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
+            columns are known; there they are those of ``validation`` and ``test``.
         labels: The labels as written in the files, in the order of their ids.
 
     Raises:
@@ -45,6 +46,8 @@ def load_data(
         UsageError: ``folder`` or ``columns`` were given where they mean nothing.
     """
     tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns)
+    if columns and isinstance(source, str) and source in CORPORA and validation is None and test is None:
+        raise UsageError(f"the columns of the corpus {source!r} are known", next="leave --columns out")
     if validation is not None:
         tables["validation"] = read_table(validation, columns=columns)
     if test is not None:
@@ -92,8 +95,8 @@ def _is_corpus(source: Any) -> bool:
 
 def _tables(source: Any, folder: Path | None, columns: Mapping[str, str] | None) -> dict[str, Table]:
     if isinstance(source, str) and source in CORPORA:
-        if columns or (folder and source == "starter"):
-            raise UsageError(f"the corpus {source!r} takes no " + ("columns" if columns else "folder of files"))
+        if folder and source == "starter":
+            raise UsageError("the corpus 'starter' takes no folder of files: it is made on the spot")
         return corpus_tables(source, folder)
     if folder is not None:
         raise UsageError(
