@@ -74,6 +74,15 @@ def test_several_labels_get_an_interval_too():
     assert interval == mcc_interval(confusion)
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_perfect_score_is_not_certain(size):
+    for n, low in ((20, 0.6), (200, 0.95)):
+        interval = mcc_interval(np.eye(size, dtype=int) * (n // size))
+        assert low < interval.low < 1.0 == interval.high
+    assert mcc_interval(np.array([[0, 100], [100, 0]])).low == -1.0
+    assert -1.0 < mcc_interval(np.array([[0, 100], [100, 0]])).high < -0.95
+
+
 def test_share_interval_is_wilsons():
     low, high = share_interval(81, 263)  # Newcombe 1998, table I
     assert (low, high) == (pytest.approx(0.2553, abs=1e-4), pytest.approx(0.3662, abs=1e-4))

@@ -130,22 +130,30 @@ def train(
     prepared = time.perf_counter()
     with process_group(runtime):
         history = _fit(judge, data, encoded, config, out, resume=resume)
-    record = {
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(),
-        "derived": [item._asdict() for item in derived],
-        "encoder": found.to_dict(),
-        "data": data.to_dict(),
-        "machine": runtime.to_dict(),
-        "versions": versions(),
-        "commit": source_commit(),
-        "seconds": {"prepare": prepared - started, "train": time.perf_counter() - prepared},
-    }
+    seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
+    record = _record(judge, data, config, derived, seconds)
     run = Run(out, judge, _reports(judge, data, encoded, config), history, record)
     if runtime.leads:
         with new_folder(out) as folder:
             _write(run, data, folder)
     return run
+
+
+def _record(
+    judge: Judge, data: Data, config: TrainConfig, derived: list[Derived], seconds: dict[str, float]
+) -> dict[str, Any]:
+    """What ``run.json`` holds: all that was used, not what was typed."""
+    return {
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "config": config.model_dump(),
+        "derived": [item._asdict() for item in derived],
+        "encoder": judge.encoder,
+        "data": data.to_dict(),
+        "machine": judge.runtime.to_dict(),
+        "versions": versions(),
+        "commit": source_commit(),
+        "seconds": seconds,
+    }
 
 
 def _check_trainable(data: Data, config: TrainConfig) -> None:

@@ -27,11 +27,16 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
 
     Two labels: the multinomial delta method (Bishop, Fienberg & Holland 1975, section 11.3). More
     labels: the percentiles of ``draws`` confusion matrices drawn from the observed shares, seeded.
+
+    Where every verdict is right (or, for two labels, wrong) both have no width. Then the far end is the
+    correlation that would follow if each label's share of right verdicts were Wilson's lower bound.
     """
     phi = mcc(confusion)
     if math.isnan(phi):
         return None
     n = int(confusion.sum())
+    if abs(phi) == 1:
+        return _interval_at_the_end(confusion, phi)
     if len(confusion) > 2:
         matrices = np.random.default_rng(0).multinomial(n, confusion.ravel() / n, size=draws)
         scores = [mcc(matrix.reshape(confusion.shape)) for matrix in matrices]
@@ -47,6 +52,14 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
     ) / n
     margin = Z * math.sqrt(max(variance, 0.0))
     return Interval(max(-1.0, phi - margin), min(1.0, phi + margin))
+
+
+def _interval_at_the_end(confusion: Confusion, phi: float) -> Interval:
+    labels = len(confusion)
+    share = share_interval(int(confusion.sum()), int(confusion.sum())).low
+    wrong = confusion.sum(axis=1, keepdims=True) - confusion
+    far = mcc(share * confusion + (1 - share) * wrong / (labels - 1))
+    return Interval(far, 1.0) if phi > 0 else Interval(-1.0, far)
 
 
 def share_interval(hits: int, n: int) -> Interval:
