@@ -56,7 +56,7 @@ def test_mcc_does_not_overflow_on_large_counts():
 def test_the_mcc_interval_covers_what_it_says(confusion, n):
     shares = np.array(confusion) / np.sum(confusion)
     truth = metrics.mcc(shares * 1e6)
-    draws = np.random.default_rng(1).multinomial(n, shares.ravel(), size=20_000).reshape(-1, 2, 2)
+    draws = np.random.default_rng(1).multinomial(n, shares.ravel(), size=8000).reshape(-1, 2, 2)
     inside = np.mean([low <= truth <= high for low, high in map(mcc_interval, draws)])
     assert 0.94 <= inside <= 0.96
 
@@ -106,7 +106,8 @@ def test_softmax_sums_to_one_and_never_overflows(rows):
     found = softmax(logits)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert (found.argmax(axis=1) == logits.argmax(axis=1)).all() or len(set(rows[0])) < 3
+    best = found[np.arange(len(rows)), logits.argmax(axis=1)]
+    np.testing.assert_allclose(best, found.max(axis=1))
 
 
 def test_log_loss_is_that_of_scikit_learn():
