@@ -162,8 +162,8 @@ def keep_freed_memory() -> bool:
     """Tells glibc to keep freed blocks for reuse; True where that worked (Linux with glibc).
 
     A training step frees and takes the same hundreds of megabytes again. By default glibc hands large
-    blocks back to the kernel each time, and the page faults of taking them anew cost up to a third of
-    a base-size step on a CPU (figures in records/LOG.md).
+    blocks back to the kernel each time, and the page faults of taking them anew cost a good part of a
+    base-size step on a CPU; ``benchmarks/allocator.py`` measures how much.
     """
     if sys.platform != "linux":
         return False
