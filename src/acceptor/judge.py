@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,13 @@ from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError, RunError
 from acceptor.files import check_manifest
 from acceptor.model.classifier import load_classifier, quiet_transformers
+from acceptor.model.network import judging_network
 from acceptor.progress import meter
 from acceptor.runtime import Runtime, choose_runtime
 
 JUDGE_FILE = "judge.json"
+CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
+SETTLED = 4.0  # a margin that many times the largest change seen is not close
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,6 +69,7 @@ class Judge:
         max_length: Longest input in tokens; longer ones are cut.
         runtime: Where it computes.
         encoder: Name, revision and hash of the encoder that it grew from.
+        lossless: In bf16, look at close calls again in fp32, so that no label changes.
     """
 
     model: Any
@@ -72,6 +78,7 @@ class Judge:
     max_length: int
     runtime: Runtime
     encoder: dict[str, Any]
+    lossless: bool = True
 
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
@@ -102,21 +109,67 @@ class Judge:
         return self.logits_of(self.encode(sentences, seconds))
 
     def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> npt.NDArray[np.float32]:
-        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done."""
+        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done.
+
+        In bf16 a lossless judge settles close calls in fp32: inputs are judged again, closest call first, until the
+        margin between the two best labels is `SETTLED` times the largest change that the second look has made.
+        """
+        everything = np.arange(len(encoded))
+        exact = self.runtime.precision == "fp32" or (self.lossless and len(encoded) <= CLOSE_CALLS)
+        scores = self._pass(encoded, everything, exact=exact, on_batch=on_batch)
+        if exact or not self.lossless:
+            return scores
+        best = np.sort(scores, axis=1)
+        margins = best[:, -1] - best[:, -2]
+        closest_first = np.argsort(margins, kind="stable")
+        largest_change = 0.0
+        for start in range(0, len(closest_first), CLOSE_CALLS):
+            rows = closest_first[start : start + CLOSE_CALLS]
+            if start and margins[rows[0]] > SETTLED * largest_change:
+                break
+            settled = self._pass(encoded, rows, exact=True)
+            changes = settled - scores[rows]
+            largest_change = max(largest_change, float(np.ptp(changes, axis=1).max()))
+            scores[rows] = settled
+        return scores
+
+    @functools.cached_property
+    def _fast(self) -> Any:
+        return judging_network(self.model, bf16=True)
+
+    @functools.cached_property
+    def _exact(self) -> Any:
+        return judging_network(self.model, bf16=False)
+
+    def _pass(
+        self, encoded: Encoded, rows: Rows, *, exact: bool, on_batch: Callable[[Rows], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Raw scores of some inputs, float32, shape (len(rows), labels).
+
+        Several threads with one core each judge a batch each: products this small are slower when cores share one.
+        """
         import torch
 
-        training = self.model.training
-        self.model.eval()
-        scores = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
-        try:
-            with torch.inference_mode(), self.runtime.autocast():
-                for rows in judging_batches(encoded.lengths):
-                    batch = collate(encoded, rows, self.tokenizer.pad_token_id, self.runtime.device)
-                    scores[rows] = self.model(**batch.inputs).logits.float().cpu().numpy()
-                    if on_batch:
-                        on_batch(rows)
-        finally:
-            self.model.train(training)
+        network = self._exact if exact else self._fast
+        scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        batches = judging_batches(encoded.lengths[rows])
+
+        def judge(at: Rows) -> None:
+            with torch.inference_mode():
+                batch = collate(encoded, rows[at], self.tokenizer.pad_token_id, self.runtime.device)
+                scores[at] = network(**batch.inputs).logits.float().cpu().numpy()
+            if on_batch:
+                on_batch(rows[at])
+
+        cores = torch.get_num_threads()
+        if self.runtime.device != "cpu" or min(cores, len(batches)) < 2:
+            for at in batches:
+                judge(at)
+            return scores
+        with ThreadPoolExecutor(min(cores, len(batches)), initializer=torch.set_num_threads, initargs=(1,)) as threads:
+            for _ in threads.map(judge, reversed(batches)):  # the longest first, so that none is left for the end
+                pass
+        torch.set_num_threads(cores)
         return scores
 
     def verdicts(self, logits: npt.NDArray[np.float32]) -> list[Verdict]:
@@ -168,9 +221,9 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
     check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
-    runtime = choose_runtime(device, precision)
+    runtime = choose_runtime(device, None if precision == "lossless" else precision)
     model = load_classifier(folder).to(runtime.device)
-    return Judge(model, load_tokenizer(folder), labels, max_length, runtime, encoder)
+    return Judge(model, load_tokenizer(folder), labels, max_length, runtime, encoder, lossless=precision != "bf16")
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -35,13 +35,12 @@ from acceptor.runtime import (
     choose_runtime,
     keep_freed_memory,
     process_group,
-    seed_everything,
     source_commit,
     versions,
 )
 from acceptor.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, Step, fit
-from acceptor.training.optim import make_optimizer
 
 logger = logging.getLogger(__name__)
 
@@ -210,17 +209,22 @@ def _fit(
     """Runs the loop, checkpoints every epoch, and leaves the weights that `config.select` asks for in the judge."""
     leads = judge.runtime.leads
     settings = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
-    optimizer = make_optimizer(judge.model, config)
-    seed_everything(config.seed + judge.runtime.rank)  # processes must not draw the same dropout
+    learner = Learner(
+        judge.model,
+        config,
+        bf16=judge.runtime.precision == "bf16",
+        ids=encoded["train"].ids,
+        pad_id=judge.tokenizer.pad_token_id,
+    )
     done = Progress()
     history: list[dict[str, Any]] = []
     best: dict[str, Any] = {}
     if resume:
-        done, history, best = load_checkpoint(out, judge.model, optimizer, settings)
+        done, history, best = load_checkpoint(out, judge.model, learner, settings)
         logger.info("going on after epoch %d, step %d", done.epoch, done.step)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
     with meter("training", steps, "steps", silent=not leads) as bar:
-        for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
+        for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):
             if isinstance(event, Step):
                 history.append({"event": "step", **vars(event)})
                 rate = config.batch_size * event.step / event.seconds
@@ -234,7 +238,8 @@ def _fit(
             if leads:
                 logger.info("epoch %d/%d: train loss %.3f, %r", event.epoch, config.epochs, event.train_loss, report)
                 done = Progress(event.epoch, event.step, event.seconds)
-                save_checkpoint(out, done, judge.model, optimizer, best, history, settings)
+                save_checkpoint(out, done, judge.model, learner, best, history, settings)
+    learner.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
     judge.model.eval()

@@ -3,10 +3,11 @@
 A checkpoint is a folder of safetensors and JSON, no pickle:
 
     checkpoints/epoch-3/
-      state.safetensors   weights, the best epoch's weights where they are kept, both moments and step of
-                          AdamW, the random generators
+      state.safetensors   weights, the best epoch's weights where they are kept, both moments of AdamW
       state.json          epoch, step, seconds, settings, data fingerprints, history
       manifest.json       sha256 of the two, written last
+
+No random generator is saved: every step's randomness follows from the seed and its number.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from acceptor.errors import RunError, UsageError
 from acceptor.files import check_manifest, new_folder, write_json
+from acceptor.training.learner import Learner
 
 FOLDER = "checkpoints"
 
@@ -36,7 +38,7 @@ def save_checkpoint(
     run: Path,
     progress: Progress,
     model: Any,
-    optimizer: Any,
+    learner: Learner,
     best: dict[str, Any],
     history: list[dict[str, Any]],
     settings: dict[str, Any],
@@ -47,21 +49,16 @@ def save_checkpoint(
         run: The run folder.
         progress: Where the training stands; an epoch has just ended.
         model: Its weights.
-        optimizer: From `make_optimizer`, on the same model.
+        learner: Made from the same model, and in step with it.
         best: The weights of the best epoch so far; empty where none are kept.
         history: The lines of ``history.jsonl`` so far.
         settings: What must be the same when the training goes on.
     """
-    import torch
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors |= {"adamw.first": learner.first, "adamw.second": learner.second}
     folder = run / FOLDER / f"epoch-{progress.epoch}"
     older = list(folder.parent.iterdir()) if folder.parent.is_dir() else []
     with new_folder(folder) as scratch:
@@ -78,9 +75,9 @@ def has_checkpoint(run: Path) -> bool:
 
 
 def load_checkpoint(
-    run: Path, model: Any, optimizer: Any, settings: dict[str, Any]
+    run: Path, model: Any, learner: Learner, settings: dict[str, Any]
 ) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
-    """Puts the newest checkpoint's state into model, optimizer and random generators.
+    """Puts the newest checkpoint's state into model and learner.
 
     Returns:
         How far the training had come, its history, and the best epoch's weights where they are kept.
@@ -89,7 +86,6 @@ def load_checkpoint(
         RunError: There is no checkpoint, or its files are damaged.
         UsageError: Data or settings are not those that the training began with.
     """
-    import torch
     from safetensors.torch import load_file
 
     if not has_checkpoint(run):
@@ -105,15 +101,12 @@ def load_checkpoint(
     _refuse_changes(state["settings"], settings)
     tensors = load_file(folder / "state.safetensors")
     model.load_state_dict(_part(tensors, "model."))
-    moments: dict[int, dict[str, Any]] = {}
-    for name, value in _part(tensors, "optimizer.").items():
-        index, _, part = name.partition(".")
-        moments.setdefault(int(index), {})[part] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
-    return Progress(**state["progress"]), state["history"], _part(tensors, "best.")
+    learner.first.copy_(tensors["adamw.first"])
+    learner.second.copy_(tensors["adamw.second"])
+    progress = Progress(**state["progress"])
+    learner.steps = progress.step
+    learner.reload()
+    return progress, state["history"], _part(tensors, "best.")
 
 
 def _part(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:

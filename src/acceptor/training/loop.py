@@ -6,6 +6,7 @@ knows neither files nor terminals.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from acceptor.encode import Encoded
 from acceptor.errors import TrainingError
 from acceptor.judge import Judge
 from acceptor.training.checkpoint import Progress
+from acceptor.training.learner import Learner
 from acceptor.training.optim import learning_rate
 
 FETCH_EVERY = 50  # steps between two looks at the losses on a GPU: each look makes it wait
@@ -51,7 +53,7 @@ class EpochEnd:
 
 def fit(
     judge: Judge,
-    optimizer: Any,
+    learner: Learner,
     train: Encoded,
     gold: npt.NDArray[np.int64],
     validation: Encoded,
@@ -60,33 +62,31 @@ def fit(
 ) -> Iterator[Step | EpochEnd]:
     """Fine-tunes ``judge.model`` in place and yields every `Step` and `EpochEnd`.
 
-    Under ``torchrun`` each process takes its share of every batch and gradients are averaged, so the
+    Under ``torchrun`` each process takes its share of every batch and gradients are summed, so the
     batch stays ``config.batch_size``; every process judges the whole validation split.
 
     Args:
-        judge: The model to train, on its device.
-        optimizer: From `make_optimizer`, on that model.
+        judge: The judge whose model is trained, on its device.
+        learner: Made from that model.
         train: N encoded inputs.
         gold: Their label ids, int64, shape (N,).
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
-        done: How far the training has come; model, optimizer and random generators must stand there.
+        done: How far the training has come; the learner must stand there.
 
     Raises:
         TrainingError: The loss is not a finite number.
     """
     import torch
     from torch.nn.functional import cross_entropy
-    from torch.nn.utils import clip_grad_norm_
 
-    model, runtime = judge.model, judge.runtime
-    network = _distributed(model) if runtime.world > 1 else model
+    runtime, network = judge.runtime, learner.network
     targets = torch.from_numpy(gold).to(runtime.device)
     total_steps = config.epochs * math.ceil(len(train) / config.batch_size)
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
-    step, started = done.step, time.perf_counter() - done.seconds
+    started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
-        model.train()
+        network.train()
         losses, pending = [], []
         batches = epoch_batches(
             train.lengths,
@@ -96,21 +96,17 @@ def fit(
             bucketed=config.order == "bucketed",
         )
         for number, rows in enumerate(batches, 1):
-            rate = learning_rate(step, total_steps, config)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            rate = learning_rate(learner.steps, total_steps, config)
             mine, weight = _share(rows, runtime.rank, runtime.world)
             batch = collate(train, mine, judge.tokenizer.pad_token_id, runtime.device)
-            with runtime.autocast():
-                logits = network(**batch.inputs).logits
+            learner.start_step(runtime.rank)
+            logits = network(**batch.inputs).logits
             loss = cross_entropy(logits.float(), targets[mine], reduction="sum") * (weight / len(rows))
             loss.backward()  # type: ignore[no-untyped-call]
-            if config.max_grad_norm:
-                clip_grad_norm_(model.parameters(), config.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            step += 1
-            pending.append((step, rate, len(rows), loss.detach()))
+            if runtime.world > 1:
+                torch.distributed.all_reduce(learner.grad)
+            learner.step(rate)
+            pending.append((learner.steps, rate, len(rows), loss.detach()))
             if number % fetch_every == 0 or number == len(batches):
                 seconds = time.perf_counter() - started
                 for (at, rate, examples, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
@@ -118,24 +114,19 @@ def fit(
                     losses.append(value * examples)
                     yield Step(epoch, at, value, rate, examples, seconds)
                 pending = []
+        learner.sync()
+        trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
         train_loss = sum(losses) / len(train)
-        yield EpochEnd(epoch, step, train_loss, judge.logits_of(validation), time.perf_counter() - started)
+        yield EpochEnd(epoch, learner.steps, train_loss, trained.logits_of(validation), time.perf_counter() - started)
 
 
 def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:
-    """This process' rows of a batch, and the weight that makes averaged gradients those of the whole batch.
+    """This process' rows of a batch, and their weight.
 
     A batch with fewer rows than processes leaves some without any: they compute one row with weight 0.
     """
     mine = rows[rank::world]
-    return (mine, world) if len(mine) else (rows[:1], 0)
-
-
-def _distributed(model: Any) -> Any:
-    from torch.nn.parallel import DistributedDataParallel
-
-    # Poolers that a head leaves unused get no gradient, which must not stop the others.
-    return DistributedDataParallel(model, find_unused_parameters=True)
+    return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
 def _fetch(pending: list[tuple[int, float, int, Any]], world: int) -> list[float]:
@@ -145,7 +136,6 @@ def _fetch(pending: list[tuple[int, float, int, Any]], world: int) -> list[float
     losses = torch.stack([loss for *_, loss in pending])
     if world > 1:
         torch.distributed.all_reduce(losses)
-        losses /= world
     return [float(value) for value in losses.tolist()]
 
 

@@ -1,0 +1,1 @@
+"""Speed, measured: against the notebook chapter, the Hugging Face Trainer, its pipeline, and ONNX Runtime."""

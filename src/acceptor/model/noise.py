@@ -1,0 +1,33 @@
+"""The randomness of dropout: a pure function of (seed, step, process), and cheap to draw.
+
+torch draws dropout masks on a CPU one number at a time, an eighth of a training step. Here every element's fate is
+a hash of its number and of keys that change with each mask. Because every step starts its own stream of keys, a
+training that goes on after a stop needs no saved generator state.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from acceptor import native
+
+
+class Noise:
+    """Dropout masks. Call `start` before every step."""
+
+    def __init__(self) -> None:
+        self.start(0, 0, 0)
+
+    def start(self, seed: int, step: int, rank: int) -> None:
+        """From here on the stream of this step; torch's own generators too, for modules that use those."""
+        self._keys = np.random.SFC64([seed, step, rank])
+        torch.manual_seed(int(self._keys.random_raw()) >> 1)
+
+    def keep(self, like: torch.Tensor, p: float) -> torch.Tensor:
+        """A mask like a tensor: 0 with probability ``p``, else 1/(1 - p), so that means stay."""
+        both = int(self._keys.random_raw())
+        mask = native.keep(math.prod(like.shape), p, (both >> 32, both & 0xFFFFFFFF), like.dtype)
+        return mask.view(like.shape)

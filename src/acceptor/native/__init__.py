@@ -1,0 +1,166 @@
+"""Passes over memory that torch has no single operation for: in C where the machine has a compiler, else in torch.
+
+Each function here does the same either way (a test compares them); the C is `kernels.c` beside this file. It is
+compiled once per machine and source into the cache folder. ``ACCEPTOR_NATIVE=0`` leaves it alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+from acceptor.runtime import cache_folder, processor_name
+
+logger = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("kernels.c")
+FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-shared", "-fPIC")
+SLICE = 1 << 18  # numbers per pass in torch: what is read and written again stays in a CPU's cache
+
+_i64, _u32, _u16 = ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint16
+_f32, _f64, _at = ctypes.c_float, ctypes.c_double, ctypes.c_void_p
+SIGNATURES: dict[str, tuple[list[Any], Any]] = {
+    **{f"squares_{kind}": ([_i64, _at], _f64) for kind in ("fp32", "bf16")},
+    **{f"adamw_{kind}": ([_i64, _at, _at, _at, _at, _at, *[_f32] * 7], None) for kind in ("fp32", "bf16")},
+    "keep_fp32": ([_i64, _at, _u32, _u32, _u32, _f32], None),
+    "keep_bf16": ([_i64, _at, _u32, _u32, _u32, _u16], None),
+}
+
+
+@functools.cache
+def library() -> tuple[Any, str]:
+    """The compiled kernels, or None, and the reason in words."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if os.environ.get("ACCEPTOR_NATIVE") == "0":
+        return None, "switched off by ACCEPTOR_NATIVE=0"
+    if sys.platform != "linux" or compiler is None:
+        return None, "no C compiler (cc, gcc or clang) on this machine; slower passes in torch instead"
+    key = hashlib.sha256(SOURCE.read_bytes() + repr((FLAGS, processor_name())).encode()).hexdigest()[:16]
+    built = cache_folder() / "native" / f"kernels-{key}.so"
+    try:
+        if not built.exists():
+            built.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
+                command = [compiler, *FLAGS, str(SOURCE), "-lm", "-o", f"{scratch}/kernels.so"]
+                subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)  # noqa: S603
+                Path(scratch, "kernels.so").rename(built)
+        loaded = ctypes.CDLL(str(built))
+        for name, (arguments, result) in SIGNATURES.items():
+            function = getattr(loaded, name)
+            function.argtypes, function.restype = arguments, result
+    except (OSError, AttributeError, subprocess.SubprocessError) as error:
+        detail = getattr(error, "stderr", None) or error
+        return None, f"{compiler} could not build the kernels ({str(detail).strip().splitlines()[-1]}); torch instead"
+    return loaded, f"compiled by {compiler}"
+
+
+def squares(grad: Tensor) -> Tensor:
+    """The sum of squares of a flat fp32 or bf16 array, fp64, without waiting for a GPU."""
+    kernel = _kernel("squares", grad)
+    if kernel:
+        return torch.tensor(kernel(len(grad), grad.data_ptr()), dtype=torch.float64)
+    parts = (part.float() for part in torch.split(grad, _slice(grad)))
+    return torch.stack([torch.dot(part, part) for part in parts]).sum().double()
+
+
+def adamw_step(
+    master: Tensor,
+    work: Tensor,
+    grad: Tensor,
+    first: Tensor,
+    second: Tensor,
+    *,
+    step: int,
+    rate: float,
+    weight_decay: float,
+    shrink: Tensor | None,
+) -> None:
+    """One step of AdamW on flat arrays of N weights, in place (betas .9 and .999, eps 1e-8).
+
+    Loshchilov & Hutter 2019, algorithm 2: decoupled decay, bias correction.
+
+    Args:
+        master: fp32 weights.
+        work: What the network computes with: their bf16 copies, refreshed here, or ``master`` itself.
+        grad: In the type of ``work``.
+        first: The mean of gradients, fp32.
+        second: The mean of their squares, fp32.
+        step: The number of this step, from 1.
+        rate: The learning rate.
+        weight_decay: What a weight loses of itself, times the rate.
+        shrink: Gradients are divided by it; a scalar tensor.
+    """
+    beta1, beta2, eps = 0.9, 0.999, 1e-8
+    kernel = _kernel("adamw", grad)
+    if kernel:
+        arrays = (array.data_ptr() for array in (master, work, grad, first, second))
+        scale = 1.0 if shrink is None else 1 / float(shrink)
+        pace, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
+        kernel(len(master), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, pace, root)
+        return
+    for start in range(0, len(master), _slice(master)):
+        at = slice(start, start + _slice(master))
+        adamw(
+            [master[at]],
+            [grad[at].float()],
+            [first[at]],
+            [second[at]],
+            [],
+            [torch.tensor(float(step - 1), device=master.device)],
+            fused=True,
+            grad_scale=None if shrink is None else shrink.float(),
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=rate,
+            weight_decay=weight_decay,
+            eps=eps,
+            maximize=False,
+        )
+        if work.dtype != master.dtype:
+            work[at].copy_(master[at])
+
+
+def keep(count: int, p: float, keys: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """A dropout mask: shape (count,), 0 with probability ``p``, else 1/(1 - p); a pure function of its arguments."""
+    mask = torch.empty(count, dtype=dtype)
+    below = round(p * 2**32)
+    kept = torch.tensor(2**32 / (2**32 - below), dtype=dtype)
+    kernel = _kernel("keep", mask)
+    if kernel:
+        value = float(kept) if dtype == torch.float32 else int(kept.view(torch.int16))
+        kernel(count, mask.data_ptr(), *keys, below, value)
+        return mask
+    h = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B1) + np.uint32(keys[0])
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B) ^ np.uint32(keys[1])
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    h ^= h >> np.uint32(16)
+    return mask.copy_(torch.from_numpy(h >= np.uint32(below))).mul_(kept)
+
+
+def _kernel(name: str, tensor: Tensor) -> Any:
+    """The compiled function for arrays of this type; None where there is none."""
+    kinds = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+    if tensor.device.type != "cpu" or tensor.dtype not in kinds:
+        return None
+    loaded, _ = library()
+    return None if loaded is None else getattr(loaded, f"{name}_{kinds[tensor.dtype]}")
+
+
+def _slice(array: Tensor) -> int:
+    return SLICE if array.device.type == "cpu" else len(array)

@@ -1,0 +1,173 @@
+"""`Learner`: the network in training, its weights end to end in flat arrays, and their AdamW.
+
+Everything that a step reads and writes lies in five arrays of one number per weight:
+
+    work     what the network computes with: bf16, or fp32 and then the same array as master
+    grad     the gradients, in the type of work
+    master   the weights, fp32: an update of 1e-9 is not lost to bf16's eight bits
+    first    AdamW's mean of gradients, fp32
+    second   AdamW's mean of their squares, fp32
+
+Flat, because the optimizer is bound by memory traffic alone: it passes over them once, whatever the shapes of the
+weights. Processes that train together add up one array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from acceptor.config import TrainConfig
+from acceptor.model.network import use_fast_layers, working_copy
+from acceptor.model.noise import Noise
+from acceptor.native import adamw_step, squares
+
+
+class Learner:
+    """A working copy of a classifier, ready to be trained.
+
+    The classifier's own parameters become views of ``master``: they are the trained weights at any time. Only its
+    word embeddings need `sync`, because the network trains no more than the rows that the data uses.
+
+    Args:
+        model: The Transformers classifier, fp32, on its device.
+        config: The settings of AdamW.
+        bf16: Compute in bf16.
+        ids: All token ids of the training data.
+        pad_id: The padding token's id.
+    """
+
+    def __init__(self, model: Any, config: TrainConfig, *, bf16: bool, ids: npt.NDArray[np.int32], pad_id: int) -> None:
+        self.config = config
+        self.noise = Noise()
+        self.table = model.get_input_embeddings()
+        self.rows = TrainedRows(self.table, np.union1d(ids, [pad_id]))
+        old = [p for p in model.parameters() if p.requires_grad and p is not self.table.weight]
+        # Matrices first: they decay, biases and norms do not.
+        old = [p for p in (self.rows.weight, *old) if p.ndim >= 2] + [p for p in old if p.ndim < 2]
+        self.master = torch.cat([p.detach().flatten() for p in old])
+        self.work = self.master.bfloat16() if bf16 else self.master
+        self.grad = torch.zeros_like(self.work)
+        self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
+        self.steps, self.decay = 0, 1.0
+
+        decaying = sum(p.numel() for p in old if p.ndim >= 2)
+        self._matrices, self._vectors = slice(0, decaying), slice(decaying, None)
+
+        new: dict[Any, nn.Parameter] = {self.table.weight: nn.Parameter(torch.empty(0))}
+        sizes = [p.numel() for p in old]
+        arrays = [torch.split(array, sizes) for array in (self.master, self.work, self.grad)]
+        for p, master, work, grad in zip(old, *arrays, strict=True):
+            p.data = master.view_as(p)
+            new[p] = nn.Parameter(work.view_as(p))
+            new[p].grad = grad.view_as(p)
+        self.network = working_copy(model, new)
+        self._rows = self.rows.with_weight(new[self.rows.weight])
+        self.network.set_input_embeddings(self._rows)
+        written = use_fast_layers(self.network, self.noise) if self.master.device.type == "cpu" else []
+        elsewhere = {id(p) for p in (*written, self._rows.weight)}
+        self._added = [p.grad for p in new.values() if p.grad is not None and id(p) not in elsewhere]
+
+    def start_step(self, rank: int) -> None:
+        """Before the forward pass: this step's own randomness, and zeros where autograd adds gradients up."""
+        self.noise.start(self.config.seed, self.steps, rank)
+        torch._foreach_zero_(self._added)
+        self._rows.clear_gradient()
+
+    def step(self, rate: float) -> None:
+        """One step of AdamW (Loshchilov & Hutter 2019; decoupled decay, bias correction, eps 1e-8) at a learning rate.
+
+        If the norm of all gradients is above ``max_grad_norm``, they are scaled down to it.
+        """
+        shrink = None
+        if self.config.max_grad_norm:
+            shrink = (squares(self.grad).sqrt() / self.config.max_grad_norm).clamp(min=1)
+        self.steps += 1
+        for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
+            arrays = (array[part] for array in (self.master, self.work, self.grad, self.first, self.second))
+            adamw_step(*arrays, step=self.steps, rate=rate, weight_decay=weight_decay, shrink=shrink)
+        self.decay *= 1 - rate * self.config.weight_decay
+
+    def sync(self) -> None:
+        """Brings the classifier's word embeddings up to date; its other parameters always are.
+
+        Rows that no training example uses have no gradient: AdamW's update of them is its weight decay, whose
+        factors since the last call are applied here at once.
+        """
+        with torch.no_grad():
+            self.table.weight.mul_(self.decay)
+            self.table.weight[self.rows.used] = self.rows.weight
+        self.decay = 1.0
+
+    def reload(self) -> None:
+        """Takes the classifier's weights, which were changed from outside, as the current ones."""
+        with torch.no_grad():
+            self.rows.weight.copy_(self.table.weight[self.rows.used])
+            self.work.copy_(self.master)
+
+    def release(self, model: Any) -> None:
+        """Gives the classifier's parameters storage of their own, so that the flat arrays can go."""
+        for p in model.parameters():
+            p.data = p.data.clone()
+
+
+class TrainedRows(nn.Module):
+    """The rows of an embedding table that the data uses: the only ones that training can change but by decay.
+
+    CoLA uses 5,400 of BERT's 30,522 word pieces. Leaving the others out saves their gradient's zeros and their
+    share of every optimizer step, three quarters of a small encoder's, and changes no result.
+
+    Args:
+        table: The embedding.
+        used: Ids that occur, ascending.
+    """
+
+    def __init__(self, table: nn.Embedding, used: npt.NDArray[Any]) -> None:
+        super().__init__()
+        device = table.weight.device
+        self.used = torch.from_numpy(used.astype(np.int64)).to(device)
+        self.weight = nn.Parameter(table.weight.detach()[self.used])
+        self.place = torch.full((table.num_embeddings,), -1, device=device)
+        self.place[self.used] = torch.arange(len(used), device=device)
+        self.padding_idx = None if table.padding_idx is None else int(self.place[table.padding_idx])
+        self.touched: list[Tensor] = []
+
+    def with_weight(self, weight: nn.Parameter) -> TrainedRows:
+        """The same rows over another array."""
+        other = TrainedRows.__new__(TrainedRows)
+        nn.Module.__init__(other)
+        other.used, other.place, other.padding_idx, other.weight = self.used, self.place, self.padding_idx, weight
+        other.touched = []
+        return other
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The rows of ``ids``: shape (B, L) to (B, L, d)."""
+        places = self.place[ids]
+        self.touched.append(places)
+        return _Lookup.apply(self.weight, places, self.padding_idx)  # type: ignore
+
+    def clear_gradient(self) -> None:
+        """Zeros in the rows that were looked up since the last call; the others have them already."""
+        for places in self.touched:
+            self.weight.grad[places] = 0  # type: ignore[index]
+        self.touched.clear()
+
+
+class _Lookup(torch.autograd.Function):
+    """Embedding lookup whose backward adds to the rows of ``weight.grad`` in place; torch's makes a table of zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: nn.Parameter, places: Tensor, padding: int | None) -> Tensor:
+        ctx.grad, ctx.places, ctx.padding = weight.grad, places, padding
+        return nn.functional.embedding(places, weight)
+
+    @staticmethod
+    def backward(ctx: Any, dout: Tensor) -> Any:
+        ctx.grad.index_add_(0, ctx.places.flatten(), dout.flatten(0, 1))
+        if ctx.padding is not None:
+            ctx.grad[ctx.padding] = 0
+        return None, None, None

@@ -1,0 +1,309 @@
+"""The fast path computes what the plain one does: gradients, AdamW, dropout, verdicts; and bf16 loses no update."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+import acceptor
+from acceptor import native, runtime
+from acceptor.batches import collate, epoch_batches
+from acceptor.config import TrainConfig
+from acceptor.encode import encode, load_tokenizer
+from acceptor.model.classifier import new_classifier
+from acceptor.model.network import PARTS, judging_network
+from acceptor.model.noise import Noise
+from acceptor.model.pretrained import find_encoder
+from acceptor.training.learner import Learner
+from acceptor.training.loop import EpochEnd, fit
+from acceptor.training.optim import learning_rate
+from conftest import COLA, needs_cola, needs_minilm, toy_rows
+from tiny import ARCHITECTURES, make_encoder
+
+CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, weight_decay=0.5, max_grad_norm=0.3, order="random")
+
+
+def untrained(architecture, folder):
+    """A tiny judge without dropout."""
+    encoder = find_encoder(str(make_encoder(folder / architecture, architecture)))
+    model = new_classifier(encoder, ("no", "yes"), seed=1)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return acceptor.Judge(
+        model,
+        load_tokenizer(encoder.folder),
+        ("no", "yes"),
+        64,
+        runtime.choose_runtime("cpu", "fp32"),
+        {"name": "tiny"},
+    )
+
+
+def plain_training(model, train, gold, pad_id):
+    """The loop that everybody writes: Transformers' model, torch's AdamW in two groups, torch's clipping."""
+    model = copy.deepcopy(model).train()
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": CONFIG.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=0, eps=1e-8)
+    total = CONFIG.epochs * math.ceil(len(train) / CONFIG.batch_size)
+    losses, step = [], 0
+    for epoch in range(1, CONFIG.epochs + 1):
+        for rows in epoch_batches(train.lengths, CONFIG.batch_size, seed=CONFIG.seed, epoch=epoch, bucketed=False):
+            for group in groups:
+                group["lr"] = learning_rate(step, total, CONFIG)
+            loss = cross_entropy(model(**collate(train, rows, pad_id).inputs).logits, torch.from_numpy(gold[rows]))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CONFIG.max_grad_norm)
+            optimizer.step()
+            losses.append(loss.item())
+            step += 1
+    return model, losses
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_two_epochs_equal_the_plain_loop(architecture, tmp_path):
+    """Every weight after ten clipped, decaying steps, rows of the vocabulary that no sentence uses included."""
+    judge = untrained(architecture, tmp_path)
+    pad_id = judge.tokenizer.pad_token_id
+    rows = toy_rows(40)
+    train = encode(judge.tokenizer, [sentence for sentence, _ in rows], max_length=64)
+    gold = np.array([int(label) for _, label in rows])
+    expected, losses = plain_training(judge.model, train, gold, pad_id)
+    learner = Learner(judge.model, CONFIG, bf16=False, ids=train.ids, pad_id=pad_id)
+    events = list(fit(judge, learner, train, gold, train, CONFIG))
+    assert [event.loss for event in events if not isinstance(event, EpochEnd)] == pytest.approx(losses, abs=1e-4)
+    assert len(learner.rows.used) < judge.model.get_input_embeddings().num_embeddings
+    for (name, mine), theirs in zip(judge.model.named_parameters(), expected.parameters(), strict=True):
+        # A gradient that is zero but for rounding (a key's bias, say) moves AdamW by up to a step either way.
+        tolerance = 2e-2 if mine.ndim < 2 else 1e-3
+        assert (mine - theirs).abs().max() < tolerance, name
+        assert (mine - theirs).abs().mean() < tolerance / 20, name
+
+
+@pytest.mark.parametrize("architecture", sorted(PARTS.keys() & ARCHITECTURES.keys()))
+@pytest.mark.parametrize("padded", [False, True])
+def test_gradients_equal_autograds(architecture, padded, tmp_path):
+    judge = untrained(architecture, tmp_path)
+    train = encode(
+        judge.tokenizer,
+        ["the cats sleep", "John see the book in the garden" if padded else "the cats sleep"],
+        max_length=64,
+    )
+    batch = collate(train, np.array([0, 1]), judge.tokenizer.pad_token_id).inputs
+    assert bool((batch["attention_mask"] == 0).any()) == padded
+    plain = copy.deepcopy(judge.model).train()
+    plain(**batch).logits.square().sum().backward()
+    learner = Learner(judge.model, CONFIG, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
+    learner.network.train()
+    learner.start_step(0)
+    learner.network(**batch).logits.square().sum().backward()
+    table = plain.get_input_embeddings().weight
+    for (name, theirs), own in zip(plain.named_parameters(), judge.model.parameters(), strict=True):
+        row = theirs is table
+        place = learner.rows.weight if row else own  # a view of the flat weights: its gradient lies at the same place
+        start = (place.data_ptr() - learner.master.data_ptr()) // 4
+        mine = learner.grad[start : start + place.numel()].view_as(place)
+        expected = theirs.grad[learner.rows.used] if row else theirs.grad
+        assert (mine - expected).abs().max() < 1e-5 + 1e-4 * expected.abs().max(), name
+
+
+def test_small_updates_are_not_lost_in_bf16(tmp_path):
+    """At 2e-5 a weight of 1 moves by less than bf16 can show; a hundred such steps must still add up."""
+    judge = untrained("bert", tmp_path)
+    config = TrainConfig(learning_rate=2e-5, weight_decay=0.0)
+    learner = Learner(judge.model, config, bf16=True, ids=np.array([5], dtype=np.int32), pad_id=0)
+    gain = judge.model.bert.embeddings.LayerNorm.weight
+    seen = learner.network.bert.embeddings.LayerNorm.weight
+    assert seen.dtype == torch.bfloat16
+    assert gain.dtype == torch.float32
+    for _ in range(100):
+        learner.grad.fill_(1.0)
+        learner.step(2e-5)
+    # A hundred roundings of fp32 near 1, of 3e-8 each, against a way of 2e-3.
+    torch.testing.assert_close(gain, torch.full_like(gain, 1 - 100 * 2e-5), atol=5e-6, rtol=0)
+    alone = torch.ones(1, dtype=torch.bfloat16)
+    for _ in range(100):
+        alone -= 2e-5
+    assert alone.item() == 1.0  # what would happen without fp32 weights
+
+
+def both_ways(monkeypatch, function):
+    """The result with the compiled kernels, and without."""
+    native.library.cache_clear()
+    compiled = function()
+    loaded, reason = native.library()
+    if loaded is None:
+        pytest.skip(reason)
+    monkeypatch.setenv("ACCEPTOR_NATIVE", "0")
+    native.library.cache_clear()
+    assert native.library()[0] is None
+    plain = function()
+    monkeypatch.delenv("ACCEPTOR_NATIVE")
+    native.library.cache_clear()
+    return compiled, plain
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shrink", [None, torch.tensor(3.0)])
+def test_the_compiled_adamw_is_torchs(dtype, shrink, monkeypatch):
+    def train():
+        rng = torch.Generator().manual_seed(1)
+        master = torch.randn(300_001, generator=rng)
+        work = master if dtype == torch.float32 else master.to(dtype)
+        first, second = torch.zeros_like(master), torch.zeros_like(master)
+        for step in range(1, 6):
+            grad = torch.randn(300_001, generator=rng).to(dtype)
+            native.adamw_step(master, work, grad, first, second, step=step, rate=1e-2, weight_decay=0.3, shrink=shrink)
+        return master, work.float(), first, second
+
+    for compiled, plain in zip(*both_ways(monkeypatch, train), strict=True):
+        torch.testing.assert_close(compiled, plain, atol=1e-6, rtol=1e-5 if dtype == torch.float32 else 1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_compiled_norm_and_masks_are_the_plain_ones(dtype, monkeypatch):
+    grad = torch.randn(1_000_003).to(dtype)
+    compiled, plain = both_ways(monkeypatch, lambda: native.squares(grad))
+    assert compiled.item() == pytest.approx(plain.item(), rel=1e-5)
+    assert compiled.item() == pytest.approx(grad.double().square().sum().item(), rel=1e-5)
+    compiled, plain = both_ways(monkeypatch, lambda: native.keep(100_001, 0.1, (5, 2**32 - 1), dtype))
+    assert torch.equal(compiled, plain)
+    assert compiled.dtype == dtype
+
+
+def test_a_broken_compiler_is_survived(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(native, "FLAGS", ("--no-such-flag",))
+    native.library.cache_clear()
+    loaded, reason = native.library()
+    native.library.cache_clear()
+    assert loaded is None
+    assert "torch instead" in reason
+    assert not list((tmp_path / "cache").rglob("*.so"))
+
+
+def test_dropout_keeps_means_and_follows_seed_step_and_process():
+    noise = Noise()
+    noise.start(7, 3, 0)
+    mask = noise.keep(torch.empty(1000, 999), 0.1)
+    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.9], rel=1e-6)
+    assert (mask == 0).float().mean().item() == pytest.approx(0.1, abs=0.0015)  # five standard errors
+    assert mask.mean().item() == pytest.approx(1.0, abs=0.0017)
+    again = {}
+    for key in [(7, 3, 0), (7, 4, 0), (8, 3, 0), (7, 3, 1)]:
+        noise.start(*key)
+        again[key] = noise.keep(torch.empty(1000, 999), 0.1), torch.rand(5)
+    assert torch.equal(again[7, 3, 0][0], mask)
+    for key in [(7, 4, 0), (8, 3, 0), (7, 3, 1)]:
+        assert not torch.equal(again[key][0], mask), key
+        assert not torch.equal(again[key][1], again[7, 3, 0][1]), key
+
+
+def test_a_trained_network_drops(toy, toy_run):
+    """In training mode two steps see different networks; in evaluation mode dropout is off."""
+    model = copy.deepcopy(toy_run.judge.model)
+    train = toy_run.judge.encode(toy.train.sentences[:4])
+    learner = Learner(model, CONFIG, bf16=False, ids=train.ids, pad_id=toy_run.judge.tokenizer.pad_token_id)
+    batch = collate(train, np.arange(4), toy_run.judge.tokenizer.pad_token_id).inputs
+    logits = {}
+    for training in (True, False):
+        learner.network.train(training)
+        for step in (0, 1):
+            learner.steps = step
+            learner.start_step(0)
+            with torch.no_grad():
+                logits[training, step] = learner.network(**batch).logits
+    assert not torch.equal(logits[True, 0], logits[True, 1])
+    assert torch.equal(logits[False, 0], logits[False, 1])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_threads_judge_as_one_thread_does(architecture, tmp_path):
+    judge = untrained(architecture, tmp_path)
+    sentences = [sentence for sentence, _ in toy_rows(600)]
+    alone = judge.logits(sentences)
+    torch.set_num_threads(2)
+    try:
+        heard = []
+        together = judge.logits_of(judge.encode(sentences), heard.append)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert sorted(np.concatenate(heard)) == list(range(600))
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def in_bf16(judge, *, lossless):
+    return dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, precision="bf16"), lossless=lossless)
+
+
+def test_bf16_is_near_and_lossless_keeps_labels(toy_run):
+    judge = toy_run.judge
+    sentences = [sentence for sentence, _ in toy_rows(500, seed=5)]
+    exact = judge.logits(sentences)
+    rough = in_bf16(judge, lossless=False).logits(sentences)
+    settled = in_bf16(judge, lossless=True).logits(sentences)
+    assert 0 < np.abs(rough - exact).max() < 0.1 * np.abs(exact).max()
+    assert (settled.argmax(1) == exact.argmax(1)).all()
+    settled_rows = (settled != rough).any(1)
+    assert settled_rows.sum() + (rough == exact).all(1).sum() >= 64
+    np.testing.assert_allclose(settled[settled_rows], exact[settled_rows], atol=1e-5)
+    few = sentences[:64]
+    np.testing.assert_allclose(in_bf16(judge, lossless=True).logits(few), judge.logits(few), atol=1e-6)
+
+
+def test_a_judge_of_coin_flips_is_settled_in_full(tmp_path):
+    """Margins within bf16's rounding, around 0 for half of the sentences: bf16 alone flips some."""
+    judge = untrained("bert", tmp_path)
+    with torch.no_grad():
+        judge.model.classifier.weight[1] = -judge.model.classifier.weight[0]
+        rows = judge.logits([sentence for sentence, _ in toy_rows(300)])
+        judge.model.classifier.bias.copy_(torch.from_numpy(-np.median(rows, axis=0)))
+    judge = dataclasses.replace(judge)
+    sentences = [sentence for sentence, _ in toy_rows(300)]
+    exact = judge.logits(sentences)
+    rough, settled = (in_bf16(judge, lossless=lossless).logits(sentences) for lossless in (False, True))
+    assert (rough.argmax(1) != exact.argmax(1)).any()
+    np.testing.assert_array_equal(settled.argmax(1), exact.argmax(1))
+
+
+def test_the_probe_is_cached_and_decides(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path))
+    gain = runtime.bf16_gain()
+    assert gain > 0
+    (cached,) = tmp_path.iterdir()
+    cached.write_text(cached.read_text().replace(str(gain), "7.5"))
+    assert runtime.bf16_gain() == 7.5
+    assert runtime.choose_runtime("cpu").precision == "bf16"
+    cached.write_text("{ broken")
+    assert runtime.bf16_gain() != 7.5
+    cached.write_text(cached.read_text().replace(str(runtime.bf16_gain()), "0.01"))
+    assert runtime.choose_runtime("cpu").precision == "fp32"
+    assert runtime.choose_runtime("cpu", "bf16").precision == "bf16"
+
+
+@pytest.mark.real
+@needs_minilm
+@needs_cola
+def test_minilm_in_bf16_flips_no_label_of_cola(tmp_path):
+    data = acceptor.load_data("cola", folder=COLA / "raw")
+    few = acceptor.Data(data.train.take(range(1280), "train"), data.validation, data.test)
+    config = TrainConfig(encoder="minilm", epochs=1, learning_rate=1e-4, precision="bf16")
+    run = acceptor.train(few, out=tmp_path / "run", config=config)
+    exact = acceptor.load(run.folder, precision="fp32").logits(data.test.sentences)
+    settled = acceptor.load(run.folder, precision="lossless").runtime  # fp32 here: see conftest
+    assert settled.precision == "fp32"
+    own = in_bf16(acceptor.load(run.folder), lossless=True)
+    np.testing.assert_array_equal(own.logits(data.test.sentences).argmax(1), exact.argmax(1))
+    plain = judging_network(run.judge.model, bf16=False)
+    assert plain is not run.judge.model
