@@ -32,6 +32,9 @@ Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=tex
 Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
+Precision = Annotated[
+    str | None, typer.Option(help="fp32; bf16; lossless: bf16, close calls again in fp32 [lossless where bf16 is fast]")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
 
 
@@ -109,6 +112,7 @@ def evaluate(
         Path | None, typer.Option(help="file for all verdicts (.tsv, .csv, .jsonl, .parquet)")
     ] = None,
     device: Device = None,
+    precision: Precision = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -120,7 +124,7 @@ def evaluate(
 
     if predictions:
         check_output(predictions, overwrite=overwrite)
-    judge = _load(run, device)
+    judge = _load(run, device, precision)
     split = load_split(data, judge.labels, columns=_columns(columns), folder=folder)
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
@@ -156,6 +160,7 @@ def predict(
     ] = None,
     columns: Columns = None,
     device: Device = None,
+    precision: Precision = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -167,7 +172,7 @@ def predict(
 
     if out:
         check_output(out, overwrite=overwrite)
-    judge = _load(run, device)
+    judge = _load(run, device, precision)
     table = read_table(file, columns=_columns(columns))
     frame = annotate(judge, table)
     if out:
@@ -184,6 +189,7 @@ def judge(
         list[str] | None, typer.Argument(metavar="[SENTENCE]…", help="none: an interactive prompt")
     ] = None,
     device: Device = None,
+    precision: Precision = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences given on the command line, or typed one a line."""
@@ -191,7 +197,7 @@ def judge(
     from acceptor.data.read import read_table
     from acceptor.judge import annotate
 
-    acceptor = _load(run, device)
+    acceptor = _load(run, device, precision)
     if sentences:
         frame = annotate(acceptor, read_table(sentences))
         _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, acceptor.labels)], as_json)
@@ -273,6 +279,38 @@ def corpora(as_json: AsJson = False) -> None:
     _answer(CORPORA, [terminal.table(("corpus", "what"), CORPORA.items(), wide="what")], as_json)
 
 
+@app.command()
+def bench(
+    encoder: Annotated[list[str] | None, typer.Option(help="encoders to train; the first also judges [minilm]")] = None,
+    data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter")] = "starter",
+    only: Annotated[str | None, typer.Option(help="train or judge [both]")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="how often each way is measured")] = 3,
+    rows: Annotated[int, typer.Option(min=1000, help="sentences in the file that is judged")] = 20_000,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for training")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Speed, measured: against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""
+    from acceptor import terminal
+    from acceptor.bench.compare import bench
+
+    if only not in (None, "train", "judge"):
+        raise UsageError(f"--only {only} is neither half", expected="train or judge")
+    parts = ("train", "judge") if only is None else (only,)
+    result = bench(encoder or ["minilm"], data=data, rounds=rounds, parts=parts, rows=rows, device=device)
+    _answer(result, terminal.bench_text(result), as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What decides about speed on this machine, why, and how to switch it."""
+    from acceptor import terminal
+    from acceptor.bench.machine import doctor
+
+    rows = doctor()
+    content = [dict(zip(("name", "finding", "note"), row, strict=True)) for row in rows]
+    _answer(content, [terminal.table(("what", "finding", "why, and how to switch it"), rows)], as_json)
+
+
 def main() -> None:
     """Runs the command line and ends with the exit code: 0 done, 1 failed, 2 wrong usage, 130, 143."""
     from acceptor.progress import console
@@ -301,10 +339,10 @@ class _OnConsole(logging.Handler):
         console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
 
 
-def _load(run: Path, device: str | None) -> Judge:
+def _load(run: Path, device: str | None, precision: str | None) -> Judge:
     from acceptor.judge import load
 
-    return load(run, device=device)
+    return load(run, device=device, precision=precision)
 
 
 def _columns(text: str | None) -> dict[str, str] | None:

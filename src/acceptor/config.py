@@ -71,7 +71,8 @@ class TrainConfig(BaseModel):
     device: Literal["cuda", "mps", "cpu"] | None = None
     """Where to compute; the fastest present by default."""
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of the matrix products; weights and optimizer state are always fp32."""
+    """Arithmetic of the matrix products; weights and optimizer state are always fp32. By default what the device is
+    good at: a probe decides for a CPU."""
 
     @model_validator(mode="wrap")
     @classmethod

@@ -22,7 +22,7 @@ from acceptor.files import check_manifest
 from acceptor.model.classifier import load_classifier, quiet_transformers
 from acceptor.model.network import judging_network
 from acceptor.progress import meter
-from acceptor.runtime import Runtime, choose_runtime
+from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
 
 JUDGE_FILE = "judge.json"
 CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
@@ -222,6 +222,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
     check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
     runtime = choose_runtime(device, None if precision == "lossless" else precision)
+    keep_freed_memory()
     model = load_classifier(folder).to(runtime.device)
     return Judge(model, load_tokenizer(folder), labels, max_length, runtime, encoder, lossless=precision != "bf16")
 

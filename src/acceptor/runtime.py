@@ -190,9 +190,9 @@ def keep_freed_memory() -> bool:
 
     A training step frees and takes the same hundreds of megabytes again. By default glibc hands large
     blocks back to the kernel each time, and the page faults of taking them anew cost a good part of a
-    base-size step on a CPU; ``benchmarks/allocator.py`` measures how much.
+    base-size step on a CPU; ``benchmarks/allocator.py`` measures how much. ``ACCEPTOR_ALLOCATOR=0`` leaves it alone.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.environ.get("ACCEPTOR_ALLOCATOR") == "0":
         return False
     m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
     try:

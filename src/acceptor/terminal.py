@@ -50,6 +50,37 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | N
     return grid
 
 
+def bench_text(result: dict[str, Any]) -> Iterator[Any]:
+    """Speeds and ratios of medians; a ratio says how many times faster Acceptor is."""
+    machine = result["machine"]
+    yield (
+        f"{machine['device_name']}, {machine['threads']} threads, {machine['precision']}: "
+        f"products {machine['matmul_tflops']:.2f} TFLOP/s, memory {machine['memory_gb_per_s']:.0f} GB/s"
+    )
+    for encoder, training in result["train"].items():
+        yield f"\ntraining {encoder}, a step of 32 sentences"
+        ours = training["ways"]["acceptor"]["ms_per_step"]
+        rows = [
+            (way, f"{one['ms_per_step']:.1f} ms", f"{one['ms_per_step'] / ours:.2f} ×", f"{one['cold_s']:.0f} s")
+            for way, one in training["ways"].items()
+        ]
+        yield table(("way", "a step", "of Acceptor's", "start"), rows)
+        yield f"{training['vs_limit']:.0%} of the speed that the two rates would allow"
+    for encoder, judging in result["judge"].items():
+        yield f"\njudging a file with {encoder}, reading, tokenising and writing included"
+        rows = [
+            (
+                way,
+                f"{one['sentences_per_s']:,}",
+                f"{one['vs_pipeline32']:.2f} ×",
+                "" if one["vs_ort_int8"] is None else f"{one['vs_ort_int8']:.2f} ×",
+                f"{one['flips']}",
+            )
+            for way, one in judging.items()
+        ]
+        yield table(("way", "sentences/s", "of the pipeline's", "of ort_int8's", "labels flipped"), rows)
+
+
 def run_text(run: Run) -> Iterator[Any]:
     """A finished training: epochs, scores, where it lies, what to do next."""
     epochs = [event for event in run.history if event["event"] == "epoch"]

@@ -42,10 +42,17 @@ class Dense:
             self.weight_grad, self.bias_grad = _as_one([w.grad for w in weights]), _as_one([b.grad for b in biases])
 
     def __call__(self, x: Tensor) -> Tensor:
-        """y, shape (rows, out), from x, shape (rows, in)."""
+        """From x, shape (rows, in), to y, shape (rows, out)."""
         if x.dtype == torch.bfloat16:  # addmm would first fill the result with the bias: a tenth of a forward pass
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
         return torch.addmm(self.bias, x, self.weight.t())
+
+    def added(self, x: Tensor, residual: Tensor, kept: Tensor | None) -> Tensor:
+        """The output times the dropout mask ``kept``, plus the residual."""
+        y = self(x)
+        if kept is not None:
+            y *= kept
+        return y.add_(residual)
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """The gradient of x; those of weight and bias are written, not added, into their places."""
@@ -55,12 +62,16 @@ class Dense:
 
 
 class PackedDense(Dense):
-    """`Dense` for judging alone: the weight lies in the blocked order that the CPU's matrix unit reads."""
+    """`Dense` for judging alone, bf16: the weight lies in the blocked order that the CPU's matrix unit reads."""
 
     def __init__(self, *modules: Any) -> None:
         super().__init__(*modules)
         self.trained = []
         self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight)
+
+    def added(self, x: Tensor, residual: Tensor, kept: Tensor | None) -> Tensor:
+        """The output plus the residual; there is no dropout in judging."""
+        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")  # type: ignore[no-any-return]
 
 
 class Norm:
@@ -122,32 +133,38 @@ def forward(
     B, L, d = x.shape
     H, Q = parts.heads, 1 if first_only else L
     flat = x.reshape(B * L, d)
-    qkv = parts.qkv(flat).view(B, L, 3, H, d // H).permute(2, 0, 3, 1, 4).contiguous()
-    q, k, v = qkv.view(3, B * H, L, d // H).unbind(0)
+    qkv = parts.qkv(flat).view(B, L, 3, H, d // H)
+    context, *attention = _attention(qkv, bias, mask, noise, parts.drop_attention, Q)
+    kept1 = _drop(context, parts.drop_out, noise)
+    sum1 = parts.out.added(context, x[:, 0].contiguous() if first_only else flat, kept1)
+    y, *stats1 = parts.norm1(sum1)
+    before = parts.up(y)
+    after = gelu(before)
+    kept2 = _drop(y, parts.drop_down, noise)
+    sum2 = parts.down.added(after, y, kept2)
+    out, *stats2 = parts.norm2(sum2)
+    saved = (flat, *attention, context, sum1, *stats1, kept1, y, before, after, sum2, *stats2, kept2)
+    return out.view(B, Q, d), saved
+
+
+def _attention(
+    qkv: Tensor, bias: Tensor | None, mask: Tensor | None, noise: Noise | None, p: float, Q: int
+) -> tuple[Tensor, ...]:
+    """The heads' contexts, shape (B * Q, d), and what `backward` needs: q, k, v, softmax and its dropout mask."""
+    B, L, _, H, D = qkv.shape
+    q, k, v = qkv.permute(2, 0, 3, 1, 4).contiguous().view(3, B * H, L, D).unbind(0)
     q = q[:, :Q]
-    scores = torch.bmm(q, k.transpose(1, 2)).float().mul_((d // H) ** -0.5).view(B, H, Q, L)
+    scores = torch.bmm(q, k.transpose(1, 2)).float().mul_(D**-0.5).view(B, H, Q, L)
     if bias is not None:
         scores += bias[:, :, :Q]
     if mask is not None:
         mask = mask[:, :, :Q]
         scores = scores.masked_fill_(~mask, -torch.inf) if mask.dtype == torch.bool else scores.add_(mask)
-    probs = _softmax(scores).to(x.dtype)
-    kept_probs = _drop(probs, parts.drop_attention, noise)
-    dropped = probs if kept_probs is None else probs * kept_probs
-    context = torch.bmm(dropped.view(B * H, Q, L), v).view(B, H, Q, d // H).transpose(1, 2).reshape(B * Q, d)
-
-    sum1 = parts.out(context)
-    kept1 = _drop_(sum1, parts.drop_out, noise)
-    sum1 += x[:, 0] if first_only else flat
-    y, *stats1 = parts.norm1(sum1)
-    before = parts.up(y)
-    after = gelu(before)
-    sum2 = parts.down(after)
-    kept2 = _drop_(sum2, parts.drop_down, noise)
-    sum2 += y
-    out, *stats2 = parts.norm2(sum2)
-    saved = (flat, q, k, v, probs, kept_probs, context, sum1, *stats1, kept1, y, before, after, sum2, *stats2, kept2)
-    return out.view(B, Q, d), saved
+    probs = _softmax(scores).to(qkv.dtype)
+    kept = _drop(probs, p, noise)
+    dropped = probs if kept is None else probs * kept
+    context = torch.bmm(dropped.view(B * H, Q, L), v).view(B, H, Q, D).transpose(1, 2).reshape(B * Q, H * D)
+    return context, q, k, v, probs, kept
 
 
 def backward(parts: Parts, dout: Tensor, saved: tuple[Any, ...], L: int) -> tuple[Tensor, Tensor]:
@@ -252,14 +269,6 @@ def _softmax(scores: Tensor) -> Tensor:
 def _drop(x: Tensor, p: float, noise: Noise | None) -> Tensor | None:
     """The mask of dropout on x; None for none."""
     return noise.keep(x, p) if noise and p else None
-
-
-def _drop_(x: Tensor, p: float, noise: Noise | None) -> Tensor | None:
-    """Applies dropout in place and returns its mask."""
-    kept = _drop(x, p, noise)
-    if kept is not None:
-        x *= kept
-    return kept
 
 
 def _as_one(tensors: list[Any]) -> Tensor:

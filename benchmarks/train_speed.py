@@ -1,0 +1,51 @@
+"""Training speed: the notebook chapter, the Hugging Face Trainer, the Trainer at its best, Acceptor. In one run.
+
+    python benchmarks/train_speed.py --data FOLDER --encoder minilm --encoder mpnet
+    python benchmarks/train_speed.py --device cuda --encoder bert-base-random
+
+A table for people, then one JSON object on the last line. `acceptor bench --only train` is the same.
+
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from acceptor import terminal
+from acceptor.bench.compare import bench
+
+
+def main() -> None:
+    """Reads the arguments, measures, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", action="append")
+    parser.add_argument("--data", default="starter")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        encoders = [
+            base_random(Path(scratch)) if name == "bert-base-random" else name for name in options.encoder or ["minilm"]
+        ]
+        result = bench(encoders, data=options.data, rounds=options.rounds, parts=("train",), device=options.device)
+    terminal.show(*terminal.bench_text(result))
+    print(json.dumps(result))
+
+
+def base_random(folder: Path) -> str:
+    """A base-size BERT with random weights and MiniLM's tokenizer: speed does not ask what was learnt."""
+    from transformers import BertConfig, BertModel
+
+    from acceptor.encode import load_tokenizer
+    from acceptor.model.pretrained import find_encoder
+
+    BertModel(BertConfig()).save_pretrained(folder)
+    load_tokenizer(find_encoder("minilm").folder).save_pretrained(folder)
+    return str(folder)
+
+
+if __name__ == "__main__":
+    main()

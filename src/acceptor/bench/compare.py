@@ -1,0 +1,178 @@
+"""Runs the ways against each other, a process each, in turn, and makes ratios of medians.
+
+These machines are noisy: a way is measured once a round, the rounds go through all ways, and a ratio is that of two
+medians from the same run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.bench.judging import OURS
+from acceptor.bench.judging import WAYS as JUDGING
+from acceptor.bench.ways import QUIET, sentences
+from acceptor.bench.ways import WAYS as TRAINING
+from acceptor.config import TrainConfig
+from acceptor.errors import AcceptorError, UsageError
+from acceptor.progress import meter
+from acceptor.run import train as train_run
+
+FLIP_MARGIN = 1e-3  # logits nearer than that are a draw, and a draw has no label to flip
+
+# Steps that are measured, of each way: few where a step takes seconds. As many again, up to 10, warm up.
+STEPS = {"notebook": 3, "trainer": 20, "trainer_best": 40, "acceptor": 60}
+NEEDS = {"ort_fp32": "onnxruntime", "ort_int8": "onnxruntime", "openvino": "openvino"}
+
+
+def bench(
+    encoders: Sequence[str],
+    *,
+    data: str = "starter",
+    rounds: int = 3,
+    parts: Sequence[str] = ("train", "judge"),
+    rows: int = 20_000,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Speed of training and judging against what people use, in one run.
+
+    Args:
+        encoders: Names or folders; the first one also judges.
+        data: A folder of CoLA's raw files, or ``starter``.
+        rounds: How often each way is measured.
+        parts: ``train``, ``judge`` or both.
+        rows: Sentences in the file that is judged; the data's own, repeated.
+        device: ``cpu`` or ``cuda``, for training.
+
+    Returns:
+        ``{"train": {ENCODER: {"ms_per_step", "vs_notebook", "vs_trainer_best", "vs_limit", …}},
+        "judge": {ENCODER: {WAY: {"sentences_per_s", "vs_pipeline32", "vs_ort_int8", "flips"}}}, "machine": {…}}``;
+        a ratio above 1 means that many times faster.
+
+    Raises:
+        UsageError: Packages that the comparison needs are not installed.
+    """
+    needed = ("accelerate",) if "train" in parts else ()
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"the comparison needs {', '.join(missing)}",
+            cause="the Hugging Face Trainer and ONNX Runtime are not part of Acceptor",
+            next="pip install 'acceptor[bench]'",
+        )
+    from acceptor.bench.machine import measure_machine
+
+    machine = measure_machine(device)
+    result: dict[str, Any] = {"train": {}, "judge": {}, "machine": machine}
+    if "train" in parts:
+        for encoder in encoders:
+            result["train"][encoder] = compare_training(encoder, data, rounds, device, machine)
+    if "judge" in parts:
+        result["judge"][encoders[0]] = compare_judging(encoders[0], data, rounds, rows)
+    return result
+
+
+def compare_training(encoder: str, data: str, rounds: int, device: str, machine: dict[str, Any]) -> dict[str, Any]:
+    """Milliseconds per optimizer step of 32 sentences, of every way."""
+    seconds: dict[str, list[float]] = {way: [] for way in TRAINING}
+    cold: dict[str, float] = {}
+    with meter(f"training {encoder}", rounds * len(TRAINING), "runs") as bar:
+        for _ in range(rounds):
+            for way in TRAINING:
+                warm = min(10, STEPS[way])
+                started = time.perf_counter()
+                times = _child("acceptor.bench.ways", way, encoder, str(STEPS[way] + warm), data, device)
+                cold.setdefault(way, time.perf_counter() - started - sum(times[warm:]))
+                seconds[way].append(statistics.median(times[warm:]))
+                bar.advance(1, f"{way} {1000 * seconds[way][-1]:.0f} ms a step")
+    ms = {way: 1000 * statistics.median(values) for way, values in seconds.items()}
+    return {
+        "ms_per_step": round(ms["acceptor"], 1),
+        "vs_notebook": round(ms["notebook"] / ms["acceptor"], 1),
+        "vs_trainer": round(ms["trainer"] / ms["acceptor"], 2),
+        "vs_trainer_best": round(ms["trainer_best"] / ms["acceptor"], 2),
+        "vs_limit": round(limit_ms(encoder, data, machine) / ms["acceptor"], 2),
+        "ways": {way: {"ms_per_step": round(value, 1), "cold_s": round(cold[way], 1)} for way, value in ms.items()},
+        "rounds": {way: [round(1000 * value, 1) for value in values] for way, values in seconds.items()},
+    }
+
+
+def limit_ms(encoder: str, data: str, machine: dict[str, Any]) -> float:
+    """What a step would take at the measured rates: its matrix products, then AdamW's traffic, nothing else.
+
+    A product costs 6 operations a weight and token (forward 2, backward 4); AdamW reads gradient, weight and two
+    moments and writes the last three, 28 bytes a weight in fp32.
+    """
+    from acceptor.encode import encode, load_tokenizer
+    from acceptor.model.classifier import new_classifier, parameter_counts
+    from acceptor.model.pretrained import find_encoder
+
+    found = find_encoder(encoder)
+    counts = parameter_counts(new_classifier(found, ("no", "yes"), seed=1))
+    tokens = encode(load_tokenizer(found.folder), sentences(data)[0], max_length=128).lengths.mean() * 32
+    products = 6 * counts["layers"] * tokens / (machine["matmul_tflops"] * 1e12)
+    traffic = 28 * counts["total"] / (machine["memory_gb_per_s"] * 1e9)
+    return float(1000 * (products + traffic))
+
+
+def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str, Any]:
+    """Sentences per second from file to file, of every way, with one judge that is trained for it."""
+    texts, labels = sentences(data)
+    ways = [way for way in JUDGING if importlib.util.find_spec(NEEDS.get(way, "transformers"))]
+    seconds: dict[str, list[float]] = {way: [] for way in (*ways, *OURS)}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        run, file = folder / "run", folder / "sentences.txt"
+        config = TrainConfig(encoder=encoder, epochs=2, learning_rate=5e-5)
+        train_run([(text, label) for text, label in zip(texts, labels, strict=True)], out=run, config=config)
+        repeated = [texts[index % len(texts)] for index in range(rows)]
+        file.write_text("\n".join(repeated) + "\n", "utf-8")
+        with meter(f"judging {rows} sentences", rounds * len(seconds), "files") as bar:
+            for _ in range(rounds):
+                for way, times in seconds.items():
+                    times.append(_child("acceptor.bench.judging", way, str(run), str(file), str(folder / way)))
+                    bar.advance(1, f"{way} {rows / times[-1]:.0f} sentences/s")
+        exact = np.load(folder / "pipeline.npy")
+        flips = {way: count_flips(np.load(folder / f"{way}.npy"), exact) for way in seconds}
+    rate = {way: rows / statistics.median(times) for way, times in seconds.items()}
+    return {
+        way: {
+            "sentences_per_s": round(rate[way]),
+            "vs_pipeline32": round(rate[way] / rate["pipeline"], 2),
+            "vs_ort_int8": round(rate[way] / rate["ort_int8"], 2) if "ort_int8" in rate else None,
+            "flips": flips[way],
+        }
+        for way in seconds
+    }
+
+
+def count_flips(logits: npt.NDArray[np.float32], exact: npt.NDArray[np.float32]) -> int:
+    """Rows whose label differs from that of the exact logits, which are not a draw there."""
+    best = np.sort(exact, axis=1)
+    clear = best[:, -1] - best[:, -2] > FLIP_MARGIN
+    return int((clear & (logits.argmax(1) != exact.argmax(1))).sum())
+
+
+def _child(module: str, *arguments: str) -> Any:
+    """The JSON that a process of its own prints on its last line."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **QUIET})  # noqa: S603
+    if done.returncode:
+        raise AcceptorError(
+            f"{arguments[0]} did not run",
+            where=" ".join(command[1:]),
+            cause=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}",
+        )
+    return json.loads(done.stdout.strip().splitlines()[-1])

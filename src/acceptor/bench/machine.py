@@ -1,0 +1,77 @@
+"""What this machine can do at best, measured: the rate of matrix products and of memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from acceptor import native
+from acceptor.runtime import bf16_gain, cache_folder, choose_runtime, keep_freed_memory, versions
+
+
+def measure_machine(device: str = "cpu") -> dict[str, Any]:
+    """Name, cores, the arithmetic that training takes, and two rates.
+
+    ``matmul_tflops``: products of 352 tokens with a base-size encoder's widest weights, in the arithmetic that is
+    taken here. ``memory_gb_per_s``: AdamW over 50 million weights, 28 bytes each, the best pass of several.
+    """
+    import torch
+
+    runtime = choose_runtime(device)
+    dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
+    left = torch.randn(352, 768, device=runtime.device, dtype=dtype)
+    right = torch.randn(768, 3072, device=runtime.device, dtype=dtype)
+    product = _fastest(lambda: left @ right, 30)
+    count = 50_000_000
+    arrays = [torch.ones(count, device=runtime.device) for _ in range(4)]
+    master, grad, first, second = arrays
+    step = _fastest(
+        lambda: native.adamw_step(
+            master, master, grad, first, second, step=1, rate=1e-9, weight_decay=0.0, shrink=None
+        ),
+        5,
+    )
+    return {
+        **runtime.to_dict(),
+        "matmul_tflops": round(2 * 352 * 768 * 3072 / product / 1e12, 3),
+        "memory_gb_per_s": round(28 * count / step / 1e9, 1),
+        "versions": versions(),
+    }
+
+
+def doctor() -> list[tuple[str, str, str]]:
+    """What decides about speed here: name, finding, and what to do about it or how to switch it."""
+    import os
+
+    import torch
+
+    runtime = choose_runtime()
+    kernels, reason = native.library()
+    rows = [(item.name, str(item.value), item.reason) for item in runtime.derived]
+    switch = "another number: OMP_NUM_THREADS"
+    rows.append(("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores", switch))
+    if runtime.device == "cpu":
+        rows.append(("bf16", f"{bf16_gain():.1f} × fp32's rate", "switch: --precision fp32 or bf16"))
+    rows.append(("kernels", "compiled" if kernels else "in torch", f"{reason}; switch: ACCEPTOR_NATIVE=0"))
+    kept = "freed blocks are kept for the next step" if keep_freed_memory() else "the system's; no setting for it here"
+    rows.append(("allocator", kept, "switch: ACCEPTOR_ALLOCATOR=0"))
+    parallel = os.environ.get("TOKENIZERS_PARALLELISM", "on")
+    rows.append(("tokenizer", f"threads {parallel}", "done before training starts; switch: TOKENIZERS_PARALLELISM"))
+    rows.append(("cache", str(cache_folder()), "elsewhere: ACCEPTOR_CACHE"))
+    rows.append(("offline", os.environ.get("HF_HUB_OFFLINE", "0"), "HF_HUB_OFFLINE=1 never asks a hub"))
+    return rows
+
+
+def _fastest(function: Callable[[], Any], rounds: int) -> float:
+    """Seconds of the fastest call, after one to warm up."""
+    import torch
+
+    times = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        function()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return min(times[1:])

@@ -1,0 +1,82 @@
+"""The comparison itself: real Trainer, real pipeline, real ONNX Runtime, small numbers; and what `doctor` says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from acceptor import native
+from acceptor.bench import compare
+from acceptor.bench.compare import bench, count_flips
+from acceptor.cli import app
+from acceptor.errors import AcceptorError, UsageError
+from conftest import needs_minilm
+
+needs_peers = pytest.mark.skipif(
+    not (importlib.util.find_spec("accelerate") and importlib.util.find_spec("onnxruntime")),
+    reason="extra `bench` is not installed",
+)
+
+
+@needs_peers
+def test_training_is_compared_with_what_people_use(tiny_bert, monkeypatch, capsys):
+    monkeypatch.setattr(compare, "STEPS", dict.fromkeys(compare.STEPS, 2))
+    result = bench([str(tiny_bert)], rounds=1, parts=("train",))
+    training = result["train"][str(tiny_bert)]
+    ways = training["ways"]
+    assert set(ways) == {"notebook", "trainer", "trainer_best", "acceptor"}
+    ours = ways["acceptor"]["ms_per_step"]
+    assert training["ms_per_step"] == ours
+    assert training["vs_notebook"] == pytest.approx(ways["notebook"]["ms_per_step"] / ours, rel=0.05)
+    assert 0 < training["vs_limit"] < 1
+    assert result["machine"]["matmul_tflops"] > 0.001
+    from acceptor import terminal
+
+    terminal.show(*terminal.bench_text(result))
+    assert "trainer_best" in capsys.readouterr().out
+
+
+@needs_peers
+@needs_minilm
+def test_judging_is_compared_with_what_people_use(tiny_bert, monkeypatch):
+    monkeypatch.setattr(compare, "JUDGING", {name: compare.JUDGING[name] for name in ("pipeline", "ort_fp32")})
+    result = bench([str(tiny_bert)], rounds=1, parts=("judge",), rows=1000)
+    judging = result["judge"][str(tiny_bert)]
+    assert set(judging) == {"pipeline", "ort_fp32", "fp32", "lossless", "bf16"}
+    for way in ("pipeline", "ort_fp32", "fp32", "lossless"):
+        assert judging[way]["flips"] == 0, way
+        assert judging[way]["sentences_per_s"] > 0
+    assert judging["pipeline"]["vs_pipeline32"] == 1
+
+
+def test_flips_are_counted_where_there_is_something_to_flip():
+    exact = np.array([[0, 1], [0, 5e-4], [1, 0], [2, 0]], np.float32)
+    other = np.array([[1, 0], [1, 0], [0, 1], [2, 0]], np.float32)
+    assert count_flips(other, exact) == 2
+    assert count_flips(exact, exact) == 0
+
+
+def test_a_way_that_fails_is_named(tmp_path):
+    with pytest.raises(AcceptorError, match="notebook did not run"):
+        compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "starter")
+
+
+def test_what_is_missing_is_named(monkeypatch, tiny_bert):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"needs accelerate(.|\n)*pip install 'acceptor\[bench\]'"):
+        bench([str(tiny_bert)])
+
+
+def test_doctor_names_every_switch(monkeypatch, capsys):
+    monkeypatch.setenv("ACCEPTOR_NATIVE", "0")
+    native.library.cache_clear()
+    app(["doctor", "--json"], standalone_mode=False)
+    native.library.cache_clear()
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["kernels"]["finding"] == "in torch"
+    text = " ".join(row["note"] for row in rows.values())
+    for switch in ("--precision", "ACCEPTOR_NATIVE=0", "ACCEPTOR_ALLOCATOR=0", "OMP_NUM_THREADS", "ACCEPTOR_CACHE"):
+        assert switch in text
