@@ -18,6 +18,7 @@ Shapes: B inputs of L tokens, hidden size d, H heads of size d/H, Q queries (L, 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,13 @@ from torch.nn.functional import gelu
 from acceptor.model.noise import Noise
 
 aten = torch.ops.aten
+
+
+@functools.cache
+def has_onednn_bf16() -> bool:
+    """True where this torch build has oneDNN's products in bf16 (x86 with AVX-512 or AMX)."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return bool(supported and torch.backends.mkldnn.is_available() and supported())  # type: ignore[no-untyped-call]
 
 
 class Dense:
@@ -43,7 +51,7 @@ class Dense:
 
     def __call__(self, x: Tensor) -> Tensor:
         """From x, shape (rows, in), to y, shape (rows, out)."""
-        if x.dtype == torch.bfloat16:  # addmm would first fill the result with the bias: a tenth of a forward pass
+        if x.dtype == torch.bfloat16 and has_onednn_bf16():  # addmm would first fill the result with the bias
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
         return torch.addmm(self.bias, x, self.weight.t())
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from acceptor.model.layer import Dense, FastLayer, Norm, PackedDense, Parts
+from acceptor.model.layer import Dense, FastLayer, Norm, PackedDense, Parts, has_onednn_bf16
 from acceptor.model.noise import Noise
 
 
@@ -32,7 +32,7 @@ def judging_network(model: Any, *, bf16: bool) -> Any:
         return working_copy(model, weights).eval()
     weights = {old: _frozen(old.detach().bfloat16() if bf16 else old.detach()) for old in model.parameters()}
     network = working_copy(model, weights)
-    use_fast_layers(network, Noise(), dense=PackedDense if bf16 and _can_pack() else Dense)
+    use_fast_layers(network, Noise(), dense=PackedDense if bf16 and has_onednn_bf16() else Dense)
     return network.eval()
 
 
@@ -144,9 +144,3 @@ def _submodules(root: Any, kind: type[nn.Module]) -> Iterable[tuple[nn.Module, s
 
 def _frozen(weight: torch.Tensor) -> nn.Parameter:
     return nn.Parameter(weight, requires_grad=False)
-
-
-def _can_pack() -> bool:
-    """True where this torch build has oneDNN's packed products in bf16 (x86 with AVX-512 or AMX)."""
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(available and torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -28,7 +28,6 @@ STYLE: Any = {
     "grid.linewidth": 0.6,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
-    "legend.frameon": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "acceptor",  # the same figure gives the same bytes
 }
@@ -67,7 +66,7 @@ def loss_figure(losses: Sequence[float], epochs: Sequence[tuple[int, float]], ti
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max(2, len(losses)))
     axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", frameon=False)
     return figure
 
 
@@ -88,7 +87,7 @@ def per_batch_figure(batches: Sequence[Scores], whole: Scores, size: int, title:
     axes.set_ylim(min(0, *values) - 0.05, 1.3)
     axes.set_yticks(np.arange(math.floor(min(0, *values) * 4) / 4, 1.01, 0.25))
     axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(loc="upper right", ncols=3)
+    axes.legend(loc="upper right", ncols=3, frameon=False)
     return figure
 
 
