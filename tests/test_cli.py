@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import polars as pl
 import pytest
@@ -363,17 +364,65 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_a_training_stopped_before_its_first_epoch_ends_leaves_nothing(tiny_bert, tmp_path):
-    rows = "".join(f"{label}\t{sentence}\n" for sentence, label in toy_rows(60_000))
-    (tmp_path / "big.tsv").write_text("label\tsentence\n" + rows)
-    with start("train", tmp_path / "big.tsv", "--encoder", tiny_bert, "--out", tmp_path / "runs" / "run") as process:
+def test_a_training_that_is_taken_away_again_and_again_loses_no_step(
+    files, tiny_bert, tmp_path, uninterrupted, run_cli
+):
+    """SIGTERM in the middle of epochs, three times, the second time twice at once."""
+    out = tmp_path / "run"
+    arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
+    reached = []
+    for kill, epoch in enumerate((1, 9, 20)):
+        with start(*arguments, *(["--resume"] if kill else [])) as process:
+            for line in process.stderr:
+                if line.startswith(f"epoch {epoch}/"):
+                    break
+            time.sleep(0.013 * (kill + 1))
+            process.terminate()
+            if kill == 1:
+                process.terminate()
+            _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 143, stderr
+        (step,) = re.findall(r"stopped at step (\d+); the same command with --resume goes on", stderr)
+        reached.append(int(step))
+    assert reached == sorted(set(reached))
+    assert any(step % 10 for step in reached)  # epochs have ten steps
+    code, _, stderr = run_cli(*arguments, "--resume")
+    assert (code, f", step {reached[-1]}" in stderr) == (0, True)
+    assert (out / "model.safetensors").read_bytes() == uninterrupted
+    lines = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 401))
+    for epoch in (line for line in lines if line["event"] == "epoch"):
+        own = [line for line in lines if line["event"] == "step" and line["epoch"] == epoch["epoch"]]
+        mean = sum(line["loss"] * line["examples"] for line in own) / sum(line["examples"] for line in own)
+        assert epoch["train_loss"] == pytest.approx(mean)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_training_that_is_killed_at_any_time_goes_on_to_the_same_weights(
+    seed, files, tiny_bert, tmp_path, uninterrupted, run_cli
+):
+    """SIGKILL while every step saves a checkpoint: most kills fall into a save."""
+    out = tmp_path / "run"
+    arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
+    saving = (
+        "import acceptor.training.checkpoint as c; c.EVERY = 0.0; c.SHARE = 1e9; from acceptor.cli import main; main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", saving, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         for line in process.stderr:
-            if line.startswith("split "):  # the last line before the loop
+            if line.startswith(f"epoch {1 + 3 * seed}/"):
                 break
-        process.terminate()
-        process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert [path.name for path in tmp_path.iterdir()] == ["big.tsv"]
+        time.sleep(0.07 * seed)
+        process.kill()
+    code, _, stderr = run_cli(*arguments, "--resume")
+    assert code == 0, stderr
+    assert (out / "model.safetensors").read_bytes() == uninterrupted
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
 def test_two_processes_train_as_one(files, tiny_bert, tmp_path):

@@ -38,9 +38,10 @@ from acceptor.runtime import (
     source_commit,
     versions,
 )
-from acceptor.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from acceptor.training.checkpoint import Checkpoints, Progress
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, Step, fit
+from acceptor.training.stopping import signals_held
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +89,8 @@ def train(
 ) -> Run:
     """Fine-tunes an encoder on ``data`` and writes the run folder ``out``.
 
-    Every epoch leaves a checkpoint in ``out``, so a training that was stopped can go on. Under
-    ``torchrun`` every process calls this; only the first one writes.
+    Every epoch, every minute, SIGINT and SIGTERM leave a checkpoint in ``out``, so a training that was
+    stopped can go on. Under ``torchrun`` every process calls this; only the first one writes.
 
     Args:
         data: A `Data`, or anything that `load_data` takes.
@@ -206,7 +207,10 @@ def _longest_input(model_config: Any, tokenizer: Any) -> int:
 def _fit(
     judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig, out: Path, *, resume: bool
 ) -> list[dict[str, Any]]:
-    """Runs the loop, checkpoints every epoch, and leaves the weights that `config.select` asks for in the judge."""
+    """Runs the loop and leaves the weights that `config.select` asks for in the judge.
+
+    Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
+    """
     leads = judge.runtime.leads
     settings = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
     learner = Learner(
@@ -216,20 +220,26 @@ def _fit(
         ids=encoded["train"].ids,
         pad_id=judge.tokenizer.pad_token_id,
     )
+    checkpoints = Checkpoints(out, judge.model, learner, settings, writes=leads)
     done = Progress()
     history: list[dict[str, Any]] = []
     best: dict[str, Any] = {}
     if resume:
-        done, history, best = load_checkpoint(out, judge.model, learner, settings)
+        done, history, best = checkpoints.load()
         logger.info("going on after epoch %d, step %d", done.epoch, done.step)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
-    with meter("training", steps, "steps", silent=not leads) as bar:
+    with signals_held() as stop, meter("training", steps, "steps", silent=not leads) as bar:
         for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):
             if isinstance(event, Step):
                 history.append({"event": "step", **vars(event)})
                 rate = config.batch_size * event.step / event.seconds
                 note = f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
                 bar.advance(1, note)
+                if event.step == learner.steps and (stop or checkpoints.due()):
+                    checkpoints.save(_progress(event, history), best, history)
+                if event.step == learner.steps and stop:
+                    logger.info("stopped at step %d; the same command with --resume goes on", event.step)
+                    break
                 continue
             report = report_of(_validation(data), event.logits)
             history.append(_epoch_line(event, report))
@@ -237,13 +247,19 @@ def _fit(
                 best = {name: weight.clone() for name, weight in judge.model.state_dict().items()}
             if leads:
                 logger.info("epoch %d/%d: train loss %.3f, %r", event.epoch, config.epochs, event.train_loss, report)
-                done = Progress(event.epoch, event.step, event.seconds)
-                save_checkpoint(out, done, judge.model, learner, best, history, settings)
+            checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
     learner.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
     judge.model.eval()
     return history
+
+
+def _progress(event: Step, history: list[dict[str, Any]]) -> Progress:
+    """Where the training stands behind a step, with the loss of its epoch so far."""
+    lines = [line for line in history if line["event"] == "step" and line["epoch"] == event.epoch]
+    loss = sum(line["loss"] * line["examples"] for line in lines)
+    return Progress(event.epoch - 1, event.step, event.seconds, loss)
 
 
 def _reports(judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig) -> dict[str, Report]:

@@ -1,10 +1,11 @@
-"""Checkpoints: all that a training needs to go on from the end of an epoch as if it had never stopped.
+"""Checkpoints: all that a training needs to go on from any step as if it had never stopped.
 
 A checkpoint is a folder of safetensors and JSON, no pickle:
 
-    checkpoints/epoch-3/
-      state.safetensors   weights, the best epoch's weights where they are kept, both moments of AdamW
-      state.json          epoch, step, seconds, settings, data fingerprints, history
+    checkpoints/epoch-3-step-750/     three epochs and 750 steps are done
+      state.safetensors   weights, the best epoch's weights where they are kept, both moments of AdamW, the trained
+                          rows of the vocabulary
+      state.json          epoch, step, seconds, loss and decay so far, settings, data fingerprints, history
       manifest.json       sha256 of the two, written last
 
 No random generator is saved: every step's randomness follows from the seed and its number.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,50 +25,102 @@ from acceptor.files import check_manifest, new_folder, write_json
 from acceptor.training.learner import Learner
 
 FOLDER = "checkpoints"
+EVERY = 60.0  # seconds between checkpoints within an epoch, at least
+SHARE = 0.03  # of the time goes into them, at most
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come: finished epochs, optimizer steps, seconds in the loop."""
+    """How far a training has come: finished epochs, optimizer steps, seconds in the loop.
+
+    ``epoch_loss`` is the sum of the losses of the epoch that is under way, over its examples so far.
+    """
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+    epoch_loss: float = 0.0
 
 
-def save_checkpoint(
-    run: Path,
-    progress: Progress,
-    model: Any,
-    learner: Learner,
-    best: dict[str, Any],
-    history: list[dict[str, Any]],
-    settings: dict[str, Any],
-) -> None:
-    """Writes a checkpoint into the run folder and, once it is whole, removes the ones before it.
+class Checkpoints:
+    """The checkpoints of one training.
 
     Args:
         run: The run folder.
-        progress: Where the training stands; an epoch has just ended.
-        model: Its weights.
-        learner: Made from the same model, and in step with it.
-        best: The weights of the best epoch so far; empty where none are kept.
-        history: The lines of ``history.jsonl`` so far.
+        model: The classifier in training.
+        learner: Made from it.
         settings: What must be the same when the training goes on.
+        writes: False in the processes that only compute.
     """
-    from safetensors.torch import save_file
 
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in best.items()}
-    tensors |= {"adamw.first": learner.first, "adamw.second": learner.second}
-    folder = run / FOLDER / f"epoch-{progress.epoch}"
-    older = list(folder.parent.iterdir()) if folder.parent.is_dir() else []
-    with new_folder(folder) as scratch:
-        save_file({name: value.contiguous().clone() for name, value in tensors.items()}, scratch / "state.safetensors")
-        state = {"progress": vars(progress), "settings": settings, "history": history}
-        write_json(scratch / "state.json", state)
-    for path in older:
-        shutil.rmtree(path)
+    def __init__(self, run: Path, model: Any, learner: Learner, settings: dict[str, Any], *, writes: bool) -> None:
+        self.run, self.model, self.learner, self.settings, self.writes = run, model, learner, settings, writes
+        self.next = time.perf_counter() + EVERY
+
+    def due(self) -> bool:
+        """True once a minute, or less often where saving takes more than its share of the time."""
+        return time.perf_counter() > self.next
+
+    def save(self, progress: Progress, best: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        """Writes a checkpoint and, once it is whole, removes the ones before it.
+
+        Args:
+            progress: Where the training stands: behind a whole step, or behind an epoch and its judging.
+            best: The weights of the best epoch so far; empty where none are kept.
+            history: The lines of ``history.jsonl`` so far.
+        """
+        from safetensors.torch import save_file
+
+        began = time.perf_counter()
+        if self.writes:
+            tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+            tensors |= {f"best.{name}": value for name, value in best.items()}
+            tensors |= {"adamw.first": self.learner.first, "adamw.second": self.learner.second}
+            tensors["rows"] = self.learner.rows.weight.detach()
+            folder = self.run / FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
+            older = list(folder.parent.iterdir()) if folder.parent.is_dir() else []
+            state = {"progress": vars(progress), "decay": self.learner.decay}
+            with new_folder(folder) as scratch:
+                whole = {name: value.contiguous().clone() for name, value in tensors.items()}
+                save_file(whole, scratch / "state.safetensors")
+                write_json(scratch / "state.json", {**state, "settings": self.settings, "history": history})
+            for path in older:
+                if path != folder:
+                    shutil.rmtree(path)
+        ended = time.perf_counter()
+        self.next = ended + max(EVERY, (ended - began) / SHARE)
+
+    def load(self) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
+        """Puts the newest checkpoint's state into model and learner.
+
+        Returns:
+            How far the training had come, its history, and the best epoch's weights where they are kept.
+
+        Raises:
+            RunError: There is no checkpoint, or its files are damaged.
+            UsageError: Data or settings are not those that the training began with.
+        """
+        from safetensors.torch import load_file
+
+        if not has_checkpoint(self.run):
+            raise RunError(
+                f"nothing to resume in {self.run}",
+                expected=f"a checkpoint in {self.run / FOLDER}",
+                cause="the training was killed in its first minute, or is finished",
+                next="begin it again without --resume",
+            )
+        folder = max((self.run / FOLDER).glob("epoch-*"), key=_age)
+        check_manifest(folder)
+        state = json.loads((folder / "state.json").read_text("utf-8"))
+        _refuse_changes(state["settings"], self.settings)
+        tensors = load_file(folder / "state.safetensors")
+        self.model.load_state_dict(_part(tensors, "model."))
+        self.learner.first.copy_(tensors["adamw.first"])
+        self.learner.second.copy_(tensors["adamw.second"])
+        progress = Progress(**state["progress"])
+        self.learner.steps, self.learner.decay = progress.step, state["decay"]
+        self.learner.reload(tensors["rows"])
+        return progress, state["history"], _part(tensors, "best.")
 
 
 def has_checkpoint(run: Path) -> bool:
@@ -74,39 +128,10 @@ def has_checkpoint(run: Path) -> bool:
     return any((run / FOLDER).glob("epoch-*"))
 
 
-def load_checkpoint(
-    run: Path, model: Any, learner: Learner, settings: dict[str, Any]
-) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
-    """Puts the newest checkpoint's state into model and learner.
-
-    Returns:
-        How far the training had come, its history, and the best epoch's weights where they are kept.
-
-    Raises:
-        RunError: There is no checkpoint, or its files are damaged.
-        UsageError: Data or settings are not those that the training began with.
-    """
-    from safetensors.torch import load_file
-
-    if not has_checkpoint(run):
-        raise RunError(
-            f"nothing to resume in {run}",
-            expected=f"a checkpoint in {run / FOLDER}",
-            cause="the training was stopped before its first epoch ended, or is finished",
-            next="begin it again without --resume",
-        )
-    folder = max((run / FOLDER).glob("epoch-*"), key=lambda path: int(path.name.partition("-")[2]))
-    check_manifest(folder)
-    state = json.loads((folder / "state.json").read_text("utf-8"))
-    _refuse_changes(state["settings"], settings)
-    tensors = load_file(folder / "state.safetensors")
-    model.load_state_dict(_part(tensors, "model."))
-    learner.first.copy_(tensors["adamw.first"])
-    learner.second.copy_(tensors["adamw.second"])
-    progress = Progress(**state["progress"])
-    learner.steps = progress.step
-    learner.reload()
-    return progress, state["history"], _part(tensors, "best.")
+def _age(folder: Path) -> tuple[int, int]:
+    """Steps, then epochs, of a checkpoint: the order in which they are written."""
+    _, epoch, _, step = folder.name.split("-")
+    return int(step), int(epoch)
 
 
 def _part(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:

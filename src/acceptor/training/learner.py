@@ -103,10 +103,10 @@ class Learner:
             self.table.weight[self.rows.used] = self.rows.weight
         self.decay = 1.0
 
-    def reload(self) -> None:
-        """Takes the classifier's weights, which were changed from outside, as the current ones."""
+    def reload(self, rows: Tensor) -> None:
+        """Takes the classifier's weights, which were changed from outside, and ``rows`` as the current ones."""
         with torch.no_grad():
-            self.rows.weight.copy_(self.table.weight[self.rows.used])
+            self.rows.weight.copy_(rows)
             self.work.copy_(self.master)
 
     def release(self, model: Any) -> None:

@@ -82,12 +82,14 @@ def fit(
 
     runtime, network = judge.runtime, learner.network
     targets = torch.from_numpy(gold).to(runtime.device)
-    total_steps = config.epochs * math.ceil(len(train) / config.batch_size)
+    steps_per_epoch = math.ceil(len(train) / config.batch_size)
+    total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
-        losses, pending = [], []
+        behind = learner.steps - (epoch - 1) * steps_per_epoch  # of this epoch, in a training that goes on
+        total_loss, pending = done.epoch_loss if behind else 0.0, []
         batches = epoch_batches(
             train.lengths,
             config.batch_size,
@@ -95,7 +97,7 @@ def fit(
             epoch=epoch,
             bucketed=config.order == "bucketed",
         )
-        for number, rows in enumerate(batches, 1):
+        for number, rows in enumerate(batches[behind:], behind + 1):
             rate = learning_rate(learner.steps, total_steps, config)
             mine, weight = _share(rows, runtime.rank, runtime.world)
             batch = collate(train, mine, judge.tokenizer.pad_token_id, runtime.device)
@@ -111,13 +113,13 @@ def fit(
                 seconds = time.perf_counter() - started
                 for (at, rate, examples, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
                     _refuse_nan(value, at, epoch, rate)
-                    losses.append(value * examples)
+                    total_loss += value * examples
                     yield Step(epoch, at, value, rate, examples, seconds)
                 pending = []
         learner.sync()
         trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
-        train_loss = sum(losses) / len(train)
-        yield EpochEnd(epoch, learner.steps, train_loss, trained.logits_of(validation), time.perf_counter() - started)
+        logits = trained.logits_of(validation)
+        yield EpochEnd(epoch, learner.steps, total_loss / len(train), logits, time.perf_counter() - started)
 
 
 def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:

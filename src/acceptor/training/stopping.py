@@ -1,0 +1,32 @@
+"""Signals that wait until a training step is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[list[int]]:
+    """Holds SIGINT and SIGTERM back: the list tells which have come.
+
+    When the block has ended, the first of them is raised again for whoever handled it before: Python's own handler
+    (KeyboardInterrupt), the command line's (exit code 143), a scheduler's. Further ones do no harm. Only the main
+    thread can do this; elsewhere nothing is held.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    before = {
+        number: signal.signal(number, lambda came, _: seen.append(came)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if seen:
+        signal.raise_signal(signal.Signals(seen[0]))
