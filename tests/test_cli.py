@@ -405,15 +405,9 @@ def test_a_training_that_is_killed_at_any_time_goes_on_to_the_same_weights(
     """SIGKILL while every step saves a checkpoint: most kills fall into a save."""
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
-    saving = (
-        "import acceptor.training.checkpoint as c; c.EVERY = 0.0; c.SHARE = 1e9; from acceptor.cli import main; main()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", saving, *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    often = "import acceptor.training.checkpoint as c; c.EVERY = 0.0; c.SHARE = 1e9; "
+    command = [sys.executable, "-c", often + "from acceptor.cli import main; main()", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if line.startswith(f"epoch {1 + 3 * seed}/"):
                 break
