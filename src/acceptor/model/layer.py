@@ -157,7 +157,7 @@ def forward(
 
 def _attention(
     qkv: Tensor, bias: Tensor | None, mask: Tensor | None, noise: Noise | None, p: float, Q: int
-) -> tuple[Tensor, ...]:
+) -> tuple[Any, ...]:
     """The heads' contexts, shape (B * Q, d), and what `backward` needs: q, k, v, softmax and its dropout mask."""
     B, L, _, H, D = qkv.shape
     q, k, v = qkv.permute(2, 0, 3, 1, 4).contiguous().view(3, B * H, L, D).unbind(0)
