@@ -64,7 +64,9 @@ class Dense:
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """The gradient of x; those of weight and bias are written, not added, into their places."""
-        torch.mm(dy.t(), x, out=self.weight_grad)
+        # oneDNN reads a wide factor as it lies, but wants the other one turned round where that is the narrower.
+        left = dy.t().contiguous() if 2 * dy.shape[1] < x.shape[1] else dy.t()
+        torch.mm(left, x, out=self.weight_grad)
         torch.sum(dy, 0, out=self.bias_grad)
         return torch.mm(dy, self.weight)
 
