@@ -17,6 +17,7 @@ from acceptor.batches import collate, epoch_batches
 from acceptor.config import TrainConfig
 from acceptor.encode import encode, load_tokenizer
 from acceptor.model.classifier import new_classifier
+from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.network import PARTS, judging_network
 from acceptor.model.noise import Noise
 from acceptor.model.pretrained import find_encoder
@@ -115,6 +116,51 @@ def test_gradients_equal_autograds(architecture, padded, tmp_path):
         mine = learner.grad[start : start + place.numel()].view_as(place)
         expected = theirs.grad[learner.rows.used] if row else theirs.grad
         assert (mine - expected).abs().max() < 1e-5 + 1e-4 * expected.abs().max(), name
+
+
+@pytest.mark.parametrize("first_only", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_with_dropout_equal_autograds(first_only, masked):
+    """One layer with position bias and large dropout, fp64, against the formulas in plain torch with the same masks."""
+    torch.manual_seed(0)
+    d, wide, heads, count, length = 16, 32, 2, 3, 5
+    sizes = {"qkv": (d, 3 * d), "out": (d, d), "up": (d, wide), "down": (wide, d)}
+    modules = {name: torch.nn.Linear(*size, dtype=torch.float64) for name, size in sizes.items()}
+    modules |= {name: torch.nn.LayerNorm(d, dtype=torch.float64) for name in ("norm1", "norm2")}
+    weights = [weight for module in modules.values() for weight in module.parameters()]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    dense = {name: Dense(modules[name]) for name in sizes}
+    norms = {name: Norm(modules[name]) for name in ("norm1", "norm2")}
+    parts = Parts(**dense, **norms, heads=heads, drop_attention=0.3, drop_out=0.2, drop_down=0.25)
+    x = torch.randn(count, length, d, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(count, heads, length, length, dtype=torch.float64, requires_grad=True)
+    real = torch.ones(count, 1, length, length, dtype=torch.bool)
+    real[1, :, :, 3:] = not masked
+    noise = Noise()
+    noise.start(1, 2, 3)
+    layer = FastLayer(parts, noise, first_only=first_only, as_tuple=False).train()
+    out = layer(x, real if masked else None, bias)
+    pull = torch.randn_like(out)
+    (out * pull).sum().backward()
+    mine = [x.grad, bias.grad, *(weight.grad for weight in weights)]
+
+    for leaf in (x, bias, *weights):
+        leaf.grad = None
+    noise.start(1, 2, 3)
+    queries = 1 if first_only else length
+    q, k, v = modules["qkv"](x).view(count, length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
+    scores = q[:, :, :queries] @ k.transpose(-1, -2) * (d // heads) ** -0.5 + bias[:, :, :queries]
+    probs = scores.masked_fill(~real[:, :, :queries], -torch.inf).softmax(-1)
+    context = (probs * noise.keep(probs, 0.3) @ v).transpose(1, 2).reshape(-1, d)
+    residual = x[:, 0] if first_only else x.reshape(-1, d)
+    y = modules["norm1"](modules["out"](context) * noise.keep(context, 0.2) + residual)
+    inner = modules["down"](torch.nn.functional.gelu(modules["up"](y)))
+    expected = modules["norm2"](inner * noise.keep(y, 0.25) + y).view_as(out)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
+    (expected * pull).sum().backward()
+    for own, theirs in zip(mine, [x.grad, bias.grad, *(weight.grad for weight in weights)], strict=True):
+        torch.testing.assert_close(own, theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_small_updates_are_not_lost_in_bf16(tmp_path):
