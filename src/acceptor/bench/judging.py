@@ -96,11 +96,14 @@ def _onnx(run: str, *, int8: bool) -> str:
     if not full.exists():
         folder.mkdir(exist_ok=True)
         model = AutoModelForSequenceClassification.from_pretrained(run, return_dict=False).eval()
-        example = torch.ones(2, 8, dtype=torch.int64)
+        ids, mask = (
+            torch.ones(2, 8, dtype=torch.int64),
+            torch.ones(2, 8, dtype=torch.int64),
+        )  # one tensor would be one input
         rows, length = torch.export.Dim("rows", min=1, max=4096), torch.export.Dim("length", min=2, max=512)
         torch.onnx.export(
             model,
-            (example, example),
+            (ids, mask),
             str(full),
             input_names=["input_ids", "attention_mask"],
             output_names=["logits"],
