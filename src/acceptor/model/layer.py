@@ -7,7 +7,7 @@ normalisation after each residual sum, as in Devlin et al. 2019):
     y       = norm(x + dropout(context Wo))
     out     = norm(y + dropout(gelu(y W1) W2))
 
-Written out as one autograd function it costs a third less than the same layer as a graph of modules: queries, keys
+Written out as one autograd function it costs a quarter less than the same layer as a graph of modules: queries, keys
 and values are one product; gradients of weights are written where the optimizer reads them; softmax over rows as
 short as a sentence is done in three vector passes (torch's kernel for it takes four times as long on a CPU); and the
 last layer, of which a classifier reads the first token alone, computes that token alone. None of this changes what

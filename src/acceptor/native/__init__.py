@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-import logging
 import math
 import os
 import shutil
@@ -25,8 +24,6 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from acceptor.runtime import cache_folder, processor_name
-
-logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-shared", "-fPIC")
