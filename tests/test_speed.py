@@ -21,6 +21,7 @@ from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.network import PARTS, judging_network
 from acceptor.model.noise import Noise
 from acceptor.model.pretrained import find_encoder
+from acceptor.native import products
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, fit
 from acceptor.training.optim import learning_rate
@@ -353,3 +354,43 @@ def test_minilm_in_bf16_flips_no_label_of_cola(tmp_path):
     np.testing.assert_array_equal(own.logits(data.test.sentences).argmax(1), exact.argmax(1))
     plain = judging_network(run.judge.model, bf16=False)
     assert plain is not run.judge.model
+
+
+# ---------------------------------------------------------------------- our own products
+
+BF16 = 2**-8  # the distance of neighbouring bf16 numbers, relative
+
+
+@pytest.mark.parametrize("rows", [1, 31, 33, 352])
+def test_products_and_their_gradients_are_those_of_fp32(rows):
+    """On a CPU with AMX this is our kernel, elsewhere torch's bf16; 1,120 deep passes the kernel's cache block."""
+    torch.manual_seed(rows)
+    x, weight, bias, dy, added = (
+        torch.randn(*shape).bfloat16() for shape in ((rows, 1120), (96, 1120), (96,), (rows, 96), (rows, 96))
+    )
+    kept = (torch.rand(rows, 96) > 0.1).bfloat16()
+
+    def close(found, expected):
+        torch.testing.assert_close(found.float(), expected, rtol=2 * BF16, atol=2 * BF16 * float(expected.std()))
+
+    exact = x.float() @ weight.float().t() + bias.float()
+    close(products.output(x, weight, bias), exact)
+    close(products.output(x, weight, bias, kept=kept, added=added), exact * kept.float() + added.float())
+    small = (weight * 0.03).bfloat16()
+    argument = (x.float() @ small.float().t() + bias.float()).requires_grad_()
+    curve, remembered = products.gelu_output(x, small, bias)
+    torch.nn.functional.gelu(argument).backward(dy.float())
+    close(curve, torch.nn.functional.gelu(argument.detach()))
+    torch.testing.assert_close(
+        products.gelu_gradient(dy.clone(), remembered, small).float(), argument.grad, rtol=0.02, atol=0.05
+    )
+    gradient = torch.empty_like(weight)
+    close(products.gradients(dy, x, weight, gradient), dy.float() @ weight.float())
+    close(gradient, dy.float().t() @ x.float())
+    wide = weight[:, :32].contiguous()  # the gradient of a narrow input has a kernel of its own
+    close(products.gradients(dy, x[:, :32].contiguous(), wide, torch.empty_like(wide)), dy.float() @ wide.float())
+
+
+def test_sizes_that_are_no_multiples_of_32_go_to_torch():
+    assert not products.has_own_products(torch.zeros(96, 1121, dtype=torch.bfloat16))
+    assert not products.has_own_products(torch.zeros(96, 1120))

@@ -18,7 +18,6 @@ Shapes: B inputs of L tokens, hidden size d, H heads of size d/H, Q queries (L, 
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,19 +26,13 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from acceptor.model.noise import Noise
+from acceptor.native import products
 
 aten = torch.ops.aten
 
 
-@functools.cache
-def has_onednn_bf16() -> bool:
-    """True where this torch build has oneDNN's products in bf16 (x86 with AVX-512 or AMX)."""
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return bool(supported and torch.backends.mkldnn.is_available() and supported())  # type: ignore[no-untyped-call]
-
-
 class Dense:
-    """y = x Wᵀ + b, with its backward. ``weight`` is (out, in), ``bias`` (out,)."""
+    """y = x Wᵀ + b, with what follows it in a layer, and its backward. ``weight`` is (out, in), ``bias`` (out,)."""
 
     def __init__(self, *modules: Any) -> None:
         """One `nn.Linear`, or several of the same input that are computed as one."""
@@ -51,37 +44,46 @@ class Dense:
 
     def __call__(self, x: Tensor) -> Tensor:
         """From x, shape (rows, in), to y, shape (rows, out)."""
-        if x.dtype == torch.bfloat16 and has_onednn_bf16():  # addmm would first fill the result with the bias
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
-        return torch.addmm(self.bias, x, self.weight.t())
+        return products.output(x, self.weight, self.bias)
 
     def added(self, x: Tensor, residual: Tensor, kept: Tensor | None) -> Tensor:
         """The output times the dropout mask ``kept``, plus the residual."""
-        y = self(x)
-        if kept is not None:
-            y *= kept
-        return y.add_(residual)
+        return products.output(x, self.weight, self.bias, kept=kept, added=residual)
+
+    def gelu(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The output's GELU, and what `gelu_backward` needs."""
+        return products.gelu_output(x, self.weight, self.bias)
+
+    def gelu_backward(self, dy: Tensor, kept: Tensor) -> Tensor:
+        """The gradient of the output, from that of its GELU."""
+        return products.gelu_gradient(dy, kept, self.weight)
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """The gradient of x; those of weight and bias are written, not added, into their places."""
-        # oneDNN reads a wide factor as it lies, but wants the other one turned round where that is the narrower.
-        left = dy.t().contiguous() if 2 * dy.shape[1] < x.shape[1] else dy.t()
-        torch.mm(left, x, out=self.weight_grad)
         torch.sum(dy, 0, out=self.bias_grad)
-        return torch.mm(dy, self.weight)
+        return products.gradients(dy, x, self.weight, self.weight_grad)
 
 
 class PackedDense(Dense):
-    """`Dense` for judging alone, bf16: the weight lies in the blocked order that the CPU's matrix unit reads."""
+    """`Dense` for judging alone, bf16: the weight lies in the blocked order that oneDNN reads without a detour."""
 
     def __init__(self, *modules: Any) -> None:
         super().__init__(*modules)
         self.trained = []
         self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """From x, shape (rows, in), to y, shape (rows, out)."""
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
+
     def added(self, x: Tensor, residual: Tensor, kept: Tensor | None) -> Tensor:
         """The output plus the residual; there is no dropout in judging."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")  # type: ignore[no-any-return]
+
+    def gelu(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The output's GELU, and the output."""
+        before = self(x)
+        return gelu(before), before
 
 
 class Norm:
@@ -148,12 +150,11 @@ def forward(
     kept1 = _drop(context, parts.drop_out, noise)
     sum1 = parts.out.added(context, x[:, 0].contiguous() if first_only else flat, kept1)
     y, *stats1 = parts.norm1(sum1)
-    before = parts.up(y)
-    after = gelu(before)
+    after, slope = parts.up.gelu(y)
     kept2 = _drop(y, parts.drop_down, noise)
     sum2 = parts.down.added(after, y, kept2)
     out, *stats2 = parts.norm2(sum2)
-    saved = (flat, *attention, context, sum1, *stats1, kept1, y, before, after, sum2, *stats2, kept2)
+    saved = (flat, *attention, context, sum1, *stats1, kept1, y, slope, after, sum2, *stats2, kept2)
     return out.view(B, Q, d), saved
 
 
@@ -192,7 +193,7 @@ def backward(parts: Parts, dout: Tensor, saved: tuple[Any, ...], L: int) -> tupl
         rstd1,
         kept1,
         y,
-        before,
+        slope,
         after,
         sum2,
         mean2,
@@ -203,7 +204,7 @@ def backward(parts: Parts, dout: Tensor, saved: tuple[Any, ...], L: int) -> tupl
     H = parts.heads
     dsum2 = parts.norm2.backward(dout.reshape(B * Q, d), sum2, mean2, rstd2)
     ddown = dsum2 if kept2 is None else dsum2 * kept2
-    dbefore = aten.gelu_backward(parts.down.backward(ddown, after), before)
+    dbefore = parts.up.gelu_backward(parts.down.backward(ddown, after), slope)
     dy = parts.up.backward(dbefore, y).add_(dsum2)
     dsum1 = parts.norm1.backward(dy, sum1, mean1, rstd1)
     dattended = dsum1 if kept1 is None else dsum1 * kept1

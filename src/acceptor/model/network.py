@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from acceptor.model.layer import Dense, FastLayer, Norm, PackedDense, Parts, has_onednn_bf16
+from acceptor.model.layer import Dense, FastLayer, Norm, PackedDense, Parts
 from acceptor.model.noise import Noise
+from acceptor.native.products import has_onednn_bf16
 
 
 def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:

@@ -25,7 +25,7 @@ from torch.optim.adamw import adamw
 
 from acceptor.runtime import cache_folder, processor_name
 
-SOURCE = Path(__file__).with_name("kernels.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "products.c")]
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-shared", "-fPIC")
 SLICE = 1 << 18  # numbers per pass in torch: what is read and written again stays in a CPU's cache
 
@@ -36,6 +36,8 @@ SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     **{f"adamw_{kind}": ([_i64, _at, _at, _at, _at, _at, *[_f32] * 7], None) for kind in ("fp32", "bf16")},
     "keep_fp32": ([_i64, _at, _u32, _u32, _u32, _f32], None),
     "keep_bf16": ([_i64, _at, _u32, _u32, _u32, _u16], None),
+    "products_ready": ([], ctypes.c_int),
+    "product": ([ctypes.c_int, _i64, _i64, _i64, *[_at] * 4], None),
 }
 
 
@@ -47,13 +49,14 @@ def library() -> tuple[Any, str]:
         return None, "switched off by ACCEPTOR_NATIVE=0"
     if sys.platform != "linux" or compiler is None:
         return None, "no C compiler (cc, gcc or clang) on this machine; slower passes in torch instead"
-    key = hashlib.sha256(SOURCE.read_bytes() + repr((FLAGS, processor_name())).encode()).hexdigest()[:16]
+    text = b"".join(source.read_bytes() for source in SOURCES)
+    key = hashlib.sha256(text + repr((FLAGS, processor_name())).encode()).hexdigest()[:16]
     built = cache_folder() / "native" / f"kernels-{key}.so"
     try:
         if not built.exists():
             built.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-                command = [compiler, *FLAGS, str(SOURCE), "-lm", "-o", f"{scratch}/kernels.so"]
+                command = [compiler, *FLAGS, *map(str, SOURCES), "-lm", "-o", f"{scratch}/kernels.so"]
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)  # noqa: S603
                 Path(scratch, "kernels.so").rename(built)
         loaded = ctypes.CDLL(str(built))

@@ -1,0 +1,289 @@
+/* Matrix products in bf16 on AMX, Intel's matrix unit: C[i][j] = sum over r of A(i, r) B(r, j), summed in fp32.
+
+   A tile of the unit holds 16 rows of 64 bytes. One instruction multiplies a tile of A, 16 rows of 32 numbers, with
+   a tile of B, 16 rows of 16 pairs: its row p holds the numbers 2p and 2p+1 of each of 16 columns, side by side. So
+   A can be read as it lies where r runs along its rows; B has to be packed, and A too where r runs down its columns.
+
+   The loop takes 32 columns of C at a time (a panel) and 512 of the depth, packs their part of B into the L1 cache, and
+   runs down the rows of A in blocks of 32 with four tiles of sums. Threads share out the panels. oneDNN's products,
+   which torch calls, compile themselves anew for every number of rows; these do not. */
+
+#ifdef __AMX_BF16__
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef uint16_t bf16;
+
+
+enum {
+    SIDE = 32,         /* rows and columns of C that are computed at once */
+    TILE = 512,        /* numbers in a tile */
+    DEPTH = 512,       /* of B in the L1 cache */
+    BLOCKS = 32,       /* of A for one panel, at most */
+    A_BYTES = 1300000, /* of A in the L2 cache */
+};
+static const struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t bytes_per_row[16];
+    uint8_t rows[16];
+} LAYOUT = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+
+static __thread bf16 panel[DEPTH * SIDE] __attribute__((aligned(64)));
+static __thread float sums[BLOCKS][4][256] __attribute__((aligned(64)));
+
+/* Linux gives the unit's registers to a process that asks. */
+int products_ready(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+
+static inline __m512i four_rows(const uint32_t *from, int64_t stride) { /* 4 numbers each of rows 0, 4, 8 and 12 */
+    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(from + 4 * stride)), 1);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(from + 8 * stride)), 2);
+    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(from + 12 * stride)), 3);
+}
+
+/* 16 rows of 16 pairs, `stride` pairs apart, turned round. */
+static inline void turn_tile(const uint32_t *from, int64_t stride, bf16 *to) {
+    for (int g = 0; g < 4; g++, from += 4) {
+        __m512i a = four_rows(from, stride), b = four_rows(from + stride, stride);
+        __m512i c = four_rows(from + 2 * stride, stride), d = four_rows(from + 3 * stride, stride);
+        __m512i ab = _mm512_unpacklo_epi32(a, b), AB = _mm512_unpackhi_epi32(a, b);
+        __m512i cd = _mm512_unpacklo_epi32(c, d), CD = _mm512_unpackhi_epi32(c, d);
+        __m512i *out = (__m512i *)to + 4 * g;
+        out[0] = _mm512_unpacklo_epi64(ab, cd);
+        out[1] = _mm512_unpackhi_epi64(ab, cd);
+        out[2] = _mm512_unpacklo_epi64(AB, CD);
+        out[3] = _mm512_unpackhi_epi64(AB, CD);
+    }
+}
+
+/* Two rows of 32 numbers as 32 pairs; a missing second row is zeros. */
+static inline void pair_rows(const bf16 *first, const bf16 *second, bf16 *left, bf16 *right) {
+    static const uint16_t LOW[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                     8,  40, 9,  41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+    __m512i low = _mm512_loadu_si512(LOW), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    __m512i a = first ? _mm512_loadu_si512(first) : _mm512_setzero_si512();
+    __m512i b = second ? _mm512_loadu_si512(second) : _mm512_setzero_si512();
+    _mm512_store_si512(left, _mm512_permutex2var_epi16(a, low, b));
+    _mm512_store_si512(right, _mm512_permutex2var_epi16(a, high, b));
+}
+
+/* 32 columns of B, `depth` deep, where a column of B is a row in memory. */
+static void pack_turned(const bf16 *b, int64_t ld, int64_t depth, bf16 *to) {
+    for (int64_t r = 0; r < depth; r += SIDE, to += 2 * TILE) {
+        turn_tile((const uint32_t *)(b + r), ld / 2, to);
+        turn_tile((const uint32_t *)(b + 16 * ld + r), ld / 2, to + TILE);
+    }
+}
+
+/* 32 columns of B, `depth` deep, as they lie in memory; zeros to the next multiple of 32. */
+static void pack_paired(const bf16 *b, int64_t ld, int64_t depth, bf16 *to) {
+    for (int64_t r = 0; r < depth; r += SIDE, to += 2 * TILE)
+        for (int64_t p = 0; p < 16; p++) {
+            const bf16 *row = b + (r + 2 * p) * ld;
+            int64_t left = depth - r - 2 * p;
+            pair_rows(left > 0 ? row : 0, left > 1 ? row + ld : 0, to + 32 * p, to + TILE + 32 * p);
+        }
+}
+
+/* 32 rows of A, `depth` deep, where a row of A is a column in memory: two tiles of A for every 32 of depth. */
+static void pack_columns(const bf16 *a, int64_t ld, int64_t depth, bf16 *to) {
+    bf16 pairs[2 * TILE] __attribute__((aligned(64)));
+    for (int64_t r = 0; r < depth; r += SIDE, to += 2 * TILE) {
+        pack_paired(a + r * ld, ld, depth - r < SIDE ? depth - r : SIDE, pairs);
+        turn_tile((const uint32_t *)pairs, 16, to);
+        turn_tile((const uint32_t *)(pairs + TILE), 16, to + TILE);
+    }
+}
+
+/* What the next panel will read: fetched into the L2 cache line by line while this panel is multiplied. */
+typedef struct {
+    const char *line;
+    int64_t per_row, column, row_bytes, left;
+} Ahead;
+
+static inline void fetch(Ahead *next) {
+    if (next->left <= 0) return;
+    _mm_prefetch(next->line + 64 * next->column, _MM_HINT_T1);
+    if (++next->column == next->per_row) next->column = 0, next->line += next->row_bytes;
+    next->left--;
+}
+
+/* Rows of A: `step` numbers from a tile to the next one along the depth, `below` to the one under it. */
+typedef struct {
+    const bf16 *at;
+    int64_t row_bytes, step, below;
+} Rows;
+
+/* Adds `depth` products to 32 x 32 sums, or begins them where `add` is 0. */
+static inline void multiply(Rows a, const bf16 *b, int64_t depth, int add, float sums[4][256], Ahead *next) {
+    if (add) {
+        _tile_loadd(0, sums[0], 64);
+        _tile_loadd(1, sums[1], 64);
+        _tile_loadd(2, sums[2], 64);
+        _tile_loadd(3, sums[3], 64);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int64_t r = 0; r < depth; r += SIDE, a.at += a.step, b += 2 * TILE) {
+        _tile_loadd(4, a.at, a.row_bytes);
+        _tile_loadd(6, b, 64);
+        _tile_loadd(7, b + TILE, 64);
+        _tile_loadd(5, a.at + a.below, a.row_bytes);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+        for (int line = 0; line < 3; line++) fetch(next);
+    }
+    _tile_stored(0, sums[0], 64);
+    _tile_stored(1, sums[1], 64);
+    _tile_stored(2, sums[2], 64);
+    _tile_stored(3, sums[3], 64);
+}
+
+static inline __m512 widen(const bf16 *from) {
+    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+}
+
+static inline __m512i narrow(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
+
+static inline __m512 polynomial(__m512 x, const float *coefficients, int count) {
+    __m512 sum = _mm512_set1_ps(coefficients[0]);
+    for (int i = 1; i < count; i++) sum = _mm512_fmadd_ps(sum, x, _mm512_set1_ps(coefficients[i]));
+    return sum;
+}
+
+/* e^x: 2^n times a polynomial for the rest, relative error below 1e-6. */
+static inline __m512 exponential(__m512 x) {
+    static const float TAYLOR[] = {1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, .5f, 1, 1};
+    __m512 whole = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
+    __m512 rest = _mm512_fnmadd_ps(whole, _mm512_set1_ps(0.693147181f), x);
+    return _mm512_scalef_ps(polynomial(rest, TAYLOR, 7), whole);
+}
+
+/* x P(x) for the normal distribution P (Hendrycks & Gimpel 2016, the exact form), and its slope P(x) + x p(x). P by
+   Abramowitz & Stegun 7.1.26, error below 1e-7. */
+static inline __m512 gelu(__m512 x, __m512 *slope) {
+    static const float TAIL[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f, 0};
+    __m512 one = _mm512_set1_ps(1), size = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.707106781f));
+    __m512 bell = exponential(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(size, size)));
+    __m512 divisor = _mm512_fmadd_ps(size, _mm512_set1_ps(0.3275911f), one), guess = _mm512_rcp14_ps(divisor);
+    __m512 t = _mm512_mul_ps(guess, _mm512_fnmadd_ps(divisor, guess, _mm512_set1_ps(2))); /* Newton's step */
+    __m512 tail = _mm512_mul_ps(_mm512_mul_ps(polynomial(t, TAIL, 6), bell), _mm512_set1_ps(.5f));
+    __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+    __m512 share = _mm512_mask_blend_ps(below, _mm512_sub_ps(one, tail), tail);
+    *slope = _mm512_fmadd_ps(_mm512_mul_ps(x, _mm512_set1_ps(0.398942280f)), bell, share);
+    return _mm512_mul_ps(x, share);
+}
+
+/* What becomes of the products: C = (A B + bias) * kept + added, each only where it is not 0; or C = gelu(A B + bias) if
+   `curved`, and its slope there to `slope` where that is not 0. */
+typedef struct {
+    const bf16 *bias, *kept, *added;
+    int64_t curved;
+    bf16 *slope;
+} Finish;
+
+/* `rows` rows of the sums, finished, to C; past the caches where nobody will read them soon. */
+static inline void store(float sums[4][256], Finish f, bf16 *c, int64_t columns, int64_t rows, int past) {
+    __m512 zero = _mm512_setzero_ps(), bias[2] = {f.bias ? widen(f.bias) : zero, f.bias ? widen(f.bias + 16) : zero};
+    for (int64_t i = 0; i < rows; i++) {
+        __m512 half[2], slope[2] = {zero, zero};
+        for (int side = 0; side < 2; side++) {
+            int64_t at = i * columns + 16 * side;
+            half[side] = _mm512_add_ps(_mm512_load_ps(sums[i / 16 * 2 + side] + i % 16 * 16), bias[side]);
+            if (f.kept) half[side] = _mm512_mul_ps(half[side], widen(f.kept + at));
+            if (f.added) half[side] = _mm512_add_ps(half[side], widen(f.added + at));
+            if (f.curved) half[side] = gelu(half[side], &slope[side]);
+        }
+        if (f.slope) _mm512_storeu_si512(f.slope + i * columns, narrow(slope[0], slope[1]));
+        if (past)
+            _mm512_stream_si512((void *)(c + i * columns), narrow(half[0], half[1]));
+        else
+            _mm512_storeu_si512(c + i * columns, narrow(half[0], half[1]));
+    }
+}
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* How A and B lie in memory. OUTPUT: y = x Wt (B is W). INPUT_GRADIENT: dx = dy W. WEIGHT_GRADIENT: dW = dyt x. */
+enum { OUTPUT, INPUT_GRADIENT, WEIGHT_GRADIENT };
+
+/* C, of shape (rows, columns), from products over a depth. `columns` must be a multiple of 32, and so must `depth` but
+   for WEIGHT_GRADIENT and `rows` there. */
+void product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a, const bf16 *b, bf16 *c,
+             const Finish *finish) {
+    int64_t padded = (depth + SIDE - 1) / SIDE * SIDE, blocks = (rows + SIDE - 1) / SIDE;
+    int64_t most = A_BYTES / (2 * SIDE * padded) + 1, parts = (blocks + least(most, BLOCKS) - 1) / least(most, BLOCKS);
+    int64_t chunk = (blocks + parts - 1) / parts; /* blocks of A that stay in the L2 cache while B passes */
+    int past = form == WEIGHT_GRADIENT && (uintptr_t)c % 64 == 0;
+    bf16 *turned = form == WEIGHT_GRADIENT ? aligned_alloc(64, 2 * SIDE * padded * blocks) : 0;
+    bf16 *last = 0; /* the last block of A where it is cut short, with zeros below */
+    if (form != WEIGHT_GRADIENT && rows % SIDE) {
+        last = aligned_alloc(64, 2 * SIDE * depth);
+        memset(last, 0, 2 * SIDE * depth);
+        memcpy(last, a + rows / SIDE * SIDE * depth, 2 * (rows % SIDE) * depth);
+    }
+#pragma omp parallel
+    {
+        _tile_loadconfig(&LAYOUT);
+        if (turned) {
+#pragma omp for schedule(static)
+            for (int64_t i = 0; i < blocks; i++) pack_columns(a + SIDE * i, rows, depth, turned + SIDE * padded * i);
+        }
+        for (int64_t from = 0; from < blocks; from += chunk) {
+            int64_t to = least(from + chunk, blocks);
+#pragma omp for schedule(static) nowait
+            for (int64_t j = 0; j < columns / SIDE; j++)
+                for (int64_t r = 0; r < padded; r += DEPTH) {
+                    int64_t deep = least(padded - r, DEPTH);
+                    int done = r + DEPTH >= padded;
+                    int64_t r2 = done ? 0 : r + DEPTH, j2 = done && j + 1 < columns / SIDE ? j + 1 : j;
+                    Ahead next;
+                    if (form == OUTPUT) {
+                        pack_turned(b + SIDE * j * depth + r, depth, deep, panel);
+                        int64_t lines = least(depth - r2, DEPTH);
+                        next = (Ahead){(const char *)(b + SIDE * j2 * depth + r2), lines / SIDE, 0, 2 * depth, lines};
+                    } else {
+                        pack_paired(b + SIDE * j + r * columns, columns, least(depth - r, DEPTH), panel);
+                        int64_t lines = least(depth - r2, DEPTH);
+                        next = (Ahead){(const char *)(b + SIDE * j2 + r2 * columns), 1, 0, 2 * columns, lines};
+                    }
+                    for (int64_t i = from; i < to; i++) {
+                        int64_t left = rows - SIDE * i;
+                        const bf16 *whole = last && left < SIDE ? last : a + SIDE * i * depth;
+                        Rows block = turned ? (Rows){turned + SIDE * (i * padded + r), 64, 2 * TILE, TILE}
+                                            : (Rows){whole + r, 2 * depth, SIDE, 16 * depth};
+                        multiply(block, panel, deep, r > 0, sums[i - from], &next);
+                        if (!done) continue;
+                        int64_t place = SIDE * (i * columns + j);
+                        Finish here = {finish->bias ? finish->bias + SIDE * j : 0,
+                                       finish->kept ? finish->kept + place : 0,
+                                       finish->added ? finish->added + place : 0, finish->curved,
+                                       finish->slope ? finish->slope + place : 0};
+                        store(sums[i - from], here, c + place, columns, least(left, SIDE), past);
+                    }
+                }
+        }
+        _mm_sfence(); /* what went past the caches is there for the other threads */
+        _tile_release();
+    }
+    free(turned);
+    free(last);
+}
+
+#else /* no such unit, or a compiler that does not know it */
+
+int products_ready(void) { return 0; }
+void product(void) {}
+
+#endif
