@@ -69,7 +69,7 @@ def check_folder(folder: Path) -> None:
     if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
         inside = [home.parent.parent, home.parent.parent.parent / "blobs"]
     for entry in [*folder.glob("*"), *folder.glob("*/*.jinja")]:
-        target = entry.resolve()
+        target = Path(os.path.realpath(entry))  # `resolve` gives up on a link to itself
         if not any(target.is_relative_to(place) for place in inside):
             raise EncoderError(
                 "a link leads out of the folder",

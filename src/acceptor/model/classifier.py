@@ -34,7 +34,7 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int) -> Any:
         ignore_mismatched_sizes=True,  # a head of another task is replaced; anything else is refused below
     )
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
-    lost = {name for name in lost if not any(part in HEAD_NAMES for part in name.split("."))}
+    lost = {name for name in lost if not _in_head(name)}
     if lost:
         raise EncoderError(
             "the weights do not belong to this encoder",
@@ -106,6 +106,10 @@ def check_tokens(tokenizer: Any, model: Any) -> None:
         )
 
 
+def _in_head(name: str) -> bool:
+    return any(part in HEAD_NAMES for part in name.split("."))
+
+
 def _load(folder: Path, labels: Sequence[str], **options: Any) -> tuple[Any, dict[str, Any]]:
     """The classifier, from a checked configuration and weights that were read here; Transformers opens no file."""
     import torch
@@ -118,9 +122,16 @@ def _load(folder: Path, labels: Sequence[str], **options: Any) -> tuple[Any, dic
         build = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
         with quiet_transformers():
             with torch.device("meta"):  # shapes without memory, before memory is asked for
-                wanted = sum(parameter.numel() for parameter in build(config).parameters())
-            if wanted > at_hand + NEW_PARAMETERS:
-                raise ValueError(f"config.json asks for {wanted:,} weights, the file holds {at_hand:,}")
+                sizes = {name: parameter.numel() for name, parameter in build(config).named_parameters()}
+            wanted = sum(size for name, size in sizes.items() if not _in_head(name))
+            if wanted > at_hand or sum(sizes.values()) > at_hand + NEW_PARAMETERS:
+                raise EncoderError(
+                    "the weights do not belong to this encoder",
+                    where=str(path),
+                    expected=f"{sum(sizes.values()):,} numbers, after config.json",
+                    found=f"{at_hand:,}",
+                    cause="config.json and model.safetensors come from different models",
+                )
             weights = read_weights(path)
             model, info = build.from_pretrained(
                 None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True, **options
