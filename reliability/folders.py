@@ -64,6 +64,8 @@ def good_encoder(folder: Path) -> Path:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+    from acceptor.model.classifier import quiet_transformers
+
     words = Tokenizer(models.WordPiece({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]"))
     words.normalizer = normalizers.BertNormalizer(lowercase=True)
     words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -81,8 +83,9 @@ def good_encoder(folder: Path) -> Path:
         intermediate_size=32,
         max_position_embeddings=32,
     )
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet_transformers():
+        BertModel(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", "utf-8")
     return folder
 

@@ -14,7 +14,7 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY))
 
 from reliability import hostile, outputs, readers
-from reliability.folders import Place, bomb, good_encoder
+from reliability.folders import Place, code, config, good_encoder
 
 
 def held(outcome, at_least):
@@ -32,7 +32,9 @@ def test_hostile_weights_are_refused_in_time(tmp_path):
 
 def test_a_hostile_folder_fails_the_command_line(tmp_path):
     folder = good_encoder(tmp_path / "encoder")
-    bomb("model.safetensors", "zip")(Place(folder, tmp_path, tmp_path / "canary"))
+    place = Place(folder, tmp_path, tmp_path / "canary")
+    code("evil.py")(place)
+    config(auto_map={"AutoConfig": "evil.Evil"})(place)
     done = subprocess.run(
         [sys.executable, "-m", "acceptor", "encoders", str(folder), "--json"], capture_output=True, text=True
     )

@@ -34,4 +34,5 @@ def as_json(content: Any) -> str:
 
 def markdown(value: Any) -> str:
     """The value as words in Markdown or HTML: what could be markup there becomes an entity."""
-    return re.sub(r"[^\w .,:;/()+=%-]", lambda found: f"&#{ord(found[0])};", plain(value))
+    special = r"[^\w .,:;/()+=%-]|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup
+    return re.sub(special, lambda found: f"&#{ord(found[0])};", plain(value))

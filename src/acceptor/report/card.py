@@ -20,7 +20,7 @@ def model_card(name: str, data: Data, reports: Mapping[str, Report], record: Map
         record: What goes into ``run.json``.
     """
     encoder = record["encoder"]
-    revision = f", revision `{markdown(encoder['revision'])}`" if encoder["revision"] else ""
+    revision = f", revision {markdown(encoder['revision'])}" if encoder["revision"] else ""
     rows = "\n".join(_row(report) for report in reports.values())
     examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in record["config"].items())
