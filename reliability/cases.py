@@ -225,6 +225,8 @@ def _paths() -> Iterator[Case]:
     )
     yield Case("a zip with ..", "encoder", REFUSED, archive("zip"))
     yield Case("a tar with a link", "encoder", REFUSED, archive("tar"))
+    yield Case("a zip for a folder", "encoder", REFUSED, archive("zip", alone=True), "model.zip")
+    yield Case("a zip for a run", "run", REFUSED, archive("zip", alone=True), "run.zip")
     yield Case("the hub's cache", "encoder", LOADS, snapshot(), CACHED)
     yield Case("the hub's cache, shared blobs", "encoder", LOADS, snapshot(shared=True), CACHED)
     yield Case("the hub's cache with a link out", "encoder", REFUSED, snapshot(escapes=True), CACHED)

@@ -267,14 +267,15 @@ def flipped(name: str, at: int) -> Change:
     return change
 
 
-def archive(kind: str) -> Change:
-    """Only an archive in the folder, with a member that climbs out of it."""
+def archive(kind: str, *, alone: bool = False) -> Change:
+    """Only an archive in the folder, or ``alone`` instead of it, with a member that climbs out of it."""
 
     def change(place: Place) -> None:
         shutil.rmtree(place.folder)
-        place.folder.mkdir()
+        if not alone:
+            place.folder.mkdir()
         if kind == "zip":
-            with zipfile.ZipFile(place.folder / "model.zip", "w") as packed:
+            with zipfile.ZipFile(place.folder if alone else place.folder / "model.zip", "w") as packed:
                 packed.writestr("../../escaped.json", "{}")
                 packed.writestr("config.json", "{}")
             return

@@ -209,7 +209,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     check_folder(folder)
     try:
         labels, max_length, encoder = _read_judge(folder / JUDGE_FILE)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         found = "no such folder" if not folder.is_dir() else "a folder without it"
         raise RunError(
             f"{run} is not a run",
@@ -218,7 +218,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
             cause="a wrong path, or a training that did not finish",
             next="list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN",
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
     needed = (JUDGE_FILE, "config.json", "model.safetensors")
     check_manifest(folder, among=(*needed, "tokenizer"), needed=needed)

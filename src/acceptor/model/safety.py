@@ -83,7 +83,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     try:
         config = read_object(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise EncoderError("config.json cannot be read", where=str(path), cause=str(error)) from error
     _refuse_code(config, path)
     if config.get("model_type") not in ARCHITECTURES:
@@ -203,20 +203,19 @@ def weights_in(path: Path) -> int:
     Raises:
         EncoderError: The header is not what the format asks for.
     """
-    with path.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size - 8):
-            raise _damaged(path, f"a header of {length} bytes")
-        header = stream.read(length)
     try:
-        entries = parse_object(header, limit=MAX_HEADER_BYTES)
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size - 8):
+                raise ValueError(f"a header of {length} bytes")
+            entries = parse_object(stream.read(length), limit=MAX_HEADER_BYTES)
         entries.pop("__metadata__", None)
         for name, entry in entries.items():
             if entry["dtype"] not in _DTYPES:
                 raise ValueError(f"{name} is of the unknown type {str(entry['dtype'])[:40]!r}")
         return sum(_size(entry["shape"]) for entry in entries.values())
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, _reason(error)) from error
 
 
