@@ -93,7 +93,7 @@ def test_weights_that_are_no_safetensors_are_refused(tmp_path, toy_run):
     folder = shutil.copytree(toy_run.folder, tmp_path / "copy")
     (folder / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(EncoderError, match="weights cannot be loaded"):
-        load_classifier(folder)
+        load_classifier(folder, toy_run.judge.labels)
 
 
 def test_annotate_keeps_every_column_and_adds_verdicts(judge):

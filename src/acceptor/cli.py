@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import sys
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acceptor.errors import AcceptorError, UsageError
+from acceptor.text import as_json as inert_json
+from acceptor.text import plain, plain_lines
 
 if TYPE_CHECKING:
     from acceptor.judge import Judge
@@ -161,6 +162,9 @@ def predict(
     columns: Columns = None,
     device: Device = None,
     precision: Precision = None,
+    spreadsheet_safe: Annotated[
+        bool, typer.Option("--spreadsheet-safe", help="a .csv in which no text is taken for a formula, not exact")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -170,13 +174,15 @@ def predict(
     from acceptor.data.write import check_output, write_table
     from acceptor.judge import annotate
 
+    if spreadsheet_safe and (out is None or out.suffix != ".csv"):
+        raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=str(out or "no file"))
     if out:
         check_output(out, overwrite=overwrite)
     judge = _load(run, device, precision)
     table = read_table(file, columns=_columns(columns))
     frame = annotate(judge, table)
     if out:
-        write_table(frame, out)
+        write_table(frame, out, spreadsheet_safe=spreadsheet_safe)
         _answer({"rows": len(table), "out": str(out)}, [f"{len(table)} verdicts: {out}"], as_json)
     else:
         _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
@@ -203,7 +209,7 @@ def judge(
         _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, acceptor.labels)], as_json)
         return
     if sys.stdin.isatty():
-        typer.echo(f"{acceptor!r}; one sentence a line, an empty line ends", err=True)
+        typer.echo(plain(f"{acceptor!r}; one sentence a line, an empty line ends"), err=True)
     for line in sys.stdin:
         if not line.strip():
             break
@@ -325,7 +331,7 @@ def main() -> None:
         app()
     except AcceptorError as error:
         if "--json" in sys.argv:
-            typer.echo(json.dumps(error.to_dict(), ensure_ascii=False))
+            typer.echo(inert_json(error.to_dict()))
         console.print(f"acceptor: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
@@ -336,7 +342,7 @@ class _OnConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from acceptor.progress import console
 
-        console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+        console.print(plain_lines(record.getMessage()), markup=False, highlight=False, soft_wrap=True)
 
 
 def _load(run: Path, device: str | None, precision: str | None) -> Judge:
@@ -356,7 +362,7 @@ def _columns(text: str | None) -> dict[str, str] | None:
 
 def _answer(content: Any, text: Any, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(content, ensure_ascii=False))
+        typer.echo(inert_json(content))
     else:
         from acceptor.terminal import show
 

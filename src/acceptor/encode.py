@@ -5,6 +5,7 @@ The result is ragged: no padding exists before `batches`.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,49 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.errors import EncoderError
+from acceptor.files import check_folder, read_object, write_json
 
 CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
+
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+)
+MAX_VOCABULARY_BYTES = 64 << 20  # the largest of the known encoders has 17 MB
+
+_TOKENS = {f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask")}
+_TOKENS |= {"additional_special_tokens", "extra_special_tokens"}
+_SETTINGS = {
+    "config.json": {"model_type", "tokenizer_class"},
+    "tokenizer_config.json": _TOKENS
+    | {
+        "added_tokens_decoder",
+        "add_prefix_space",
+        "clean_up_tokenization_spaces",
+        "do_lower_case",
+        "errors",
+        "keep_accents",
+        "model_input_names",
+        "model_max_length",
+        "split_by_punct",
+        "strip_accents",
+        "tokenize_chinese_chars",
+        "tokenizer_class",
+        "trim_offsets",
+        "unk_id",
+    },
+    "special_tokens_map.json": _TOKENS,
+}
+"""What Transformers gets to see of each file of settings. It would take any key, among them paths to open."""
+_CLASSES = {
+    *("AlbertTokenizer", "BertTokenizer", "CamembertTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer"),
+    *("DistilBertTokenizer", "ElectraTokenizer", "ModernBertTokenizer", "MPNetTokenizer", "RobertaTokenizer"),
+    *("XLMRobertaTokenizer", "PreTrainedTokenizer", "TokenizersBackend"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,24 +98,18 @@ class Encoded:
 def load_tokenizer(folder: Path) -> Any:
     """The fast tokenizer in ``folder``, offline and without running code from there.
 
+    Transformers reads a copy that holds the vocabulary and the settings it needs, not the folder. Chat templates are
+    never read.
+
     Returns:
         A ``transformers`` tokenizer; its ``backend_tokenizer`` does the work.
 
     Raises:
-        EncoderError: The folder holds no tokenizer, or one without a padding token.
+        EncoderError: The folder holds no tokenizer, one that must not be loaded, or one without a padding token.
     """
-    from transformers import AutoTokenizer
-
     expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
-    known = (
-        "tokenizer.json",
-        "vocab.txt",
-        "vocab.json",
-        "spiece.model",
-        "spm.model",
-        "sentencepiece.bpe.model",
-    )
-    if not any((folder / name).is_file() for name in known):
+    check_folder(folder)
+    if not any((folder / name).is_file() for name in VOCABULARIES):
         raise EncoderError(
             "the encoder has no tokenizer",
             where=str(folder),
@@ -82,10 +118,19 @@ def load_tokenizer(folder: Path) -> Any:
             next="save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = _read_tokenizer(folder)
         backend = tokenizer.backend_tokenizer
-    except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
-        reason = str(error).strip().split("\n")[0]
+        # What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token.
+        backend.encode_special_tokens = True
+        backend.no_padding()
+        backend.no_truncation()
+        backend.encode("a", "a")  # a damaged part shows when it is used
+    except EncoderError:
+        raise
+    except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
         raise EncoderError(
             "the tokenizer cannot be read", where=str(folder), expected=expected, cause=reason
         ) from error
@@ -96,10 +141,63 @@ def load_tokenizer(folder: Path) -> Any:
             expected="an encoder of the BERT family, with a padding token",
             cause="generators such as GPT have none",
         )
-    # What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token.
-    backend.encode_special_tokens = True
-    backend.no_padding()
     return tokenizer
+
+
+def _read_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory(prefix="acceptor-") as scratch:
+        for name in (*VOCABULARIES, "merges.txt"):
+            if (folder / name).is_file():
+                (Path(scratch) / name).write_bytes(_bytes_of(folder / name))
+        for name, known in _SETTINGS.items():
+            if (folder / name).is_file():
+                settings = read_object(folder / name)
+                _refuse_settings(settings, folder / name)
+                write_json(Path(scratch) / name, {key: settings[key] for key in known if key in settings})
+        if (folder / "added_tokens.json").is_file():
+            added = read_object(folder / "added_tokens.json")
+            if not all(type(index) is int for index in added.values()):
+                raise ValueError("added_tokens.json holds something that is no id")
+            write_json(Path(scratch) / "added_tokens.json", added)
+        tokenizer = AutoTokenizer.from_pretrained(scratch, local_files_only=True, trust_remote_code=False)
+    tokenizer.name_or_path = str(folder)
+    tokenizer.init_kwargs["name_or_path"] = str(folder)
+    return tokenizer
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(MAX_VOCABULARY_BYTES + 1)
+    if len(data) > MAX_VOCABULARY_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_VOCABULARY_BYTES} bytes")
+    return data
+
+
+def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
+    """Refuses what names code, or a file to open. Old files name their special tokens' file; nothing opens that."""
+    named = [
+        key for key in ("auto_map", "fast_tokenizer_files", "init_inputs", "tokenizer_object") if settings.get(key)
+    ]
+    named += [
+        key
+        for key, value in settings.items()
+        if key.endswith("_file") and value is not None and key != "special_tokens_map_file"
+    ]
+    if not isinstance(settings.get("model_max_length", 0), int | float):
+        named.append("model_max_length")
+    kind = settings.get("tokenizer_class")
+    if kind is not None and str(kind).removesuffix("Fast") not in _CLASSES:
+        named.append("tokenizer_class")
+    if named:
+        raise EncoderError(
+            "this tokenizer wants to run its own code, or to read another file",
+            where=f"{path}: {named[0]}",
+            expected=f"one of {', '.join(sorted(_CLASSES))}" if named == ["tokenizer_class"] else "no such key",
+            found=str(settings[named[0]])[:80],
+            next="if you trust it, remove the key",
+        )
 
 
 def encode(

@@ -16,6 +16,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from acceptor.text import plain_lines
+
 
 class AcceptorError(Exception):
     """An understood failure: what happened, where, what was expected and found, why, and what to do.
@@ -61,7 +63,7 @@ class AcceptorError(Exception):
             first, *rest = text.split("\n")
             lines.append(f"  {name + ':':<10}{first}")
             lines.extend(f"{'':12}{line}" for line in rest)
-        return "\n".join(lines)
+        return plain_lines("\n".join(lines))
 
     def to_dict(self) -> dict[str, str]:
         """The error as plain text fields, for ``--json``."""

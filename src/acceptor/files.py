@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from acceptor.errors import ResourceError, RunError
+from acceptor.errors import EncoderError, ResourceError, RunError
 
 MANIFEST = "manifest.json"
+MAX_OBJECT_BYTES = 1 << 20
 
 
 def file_sha256(path: Path) -> str:
@@ -28,6 +29,57 @@ def file_sha256(path: Path) -> str:
 def write_json(path: Path, content: Any) -> None:
     """Writes ``content`` as indented UTF-8 JSON; a number that JSON lacks (NaN) is an error."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+def read_object(path: Path, *, limit: int = MAX_OBJECT_BYTES) -> dict[str, Any]:
+    """The JSON object in a file that nobody vouches for.
+
+    Raises:
+        ValueError: It is longer than ``limit`` bytes, or not one JSON object, or says a key twice (parsers differ on
+            which one counts), or holds a number that JSON lacks.
+    """
+    with path.open("rb") as stream:
+        return parse_object(stream.read(limit + 1), limit=limit)
+
+
+def parse_object(data: bytes, *, limit: int) -> dict[str, Any]:
+    """The JSON object that ``data`` is, as strictly as `read_object`."""
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    try:
+        content = json.loads(data.decode("utf-8"), object_pairs_hook=_unrepeated, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    return content
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses a folder with anything in it but files, folders and links that stay inside.
+
+    A snapshot in the hub's cache consists of links to the blobs beside it, or to those that all of the cache shares.
+    A hard link looks like any other file; package managers make them, so they are not refused.
+
+    Raises:
+        EncoderError: A link leads elsewhere, or a name stands for a pipe or a device.
+    """
+    home = folder.resolve()
+    inside = [home]
+    if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
+        inside = [home.parent.parent, home.parent.parent.parent / "blobs"]
+    for entry in [*folder.glob("*"), *folder.glob("*/*.jinja")]:
+        target = Path(os.path.realpath(entry))  # `resolve` gives up on a link to itself
+        if not any(target.is_relative_to(place) for place in inside):
+            raise EncoderError(
+                "a link leads out of the folder",
+                where=str(entry),
+                expected=f"files in {inside[0]}",
+                cause="opening it would read a file that does not belong to the model",
+                next="if you trust it, put the file itself there",
+            )
+        if not target.is_file() and not target.is_dir():
+            raise EncoderError("neither a file nor a folder", where=str(entry), cause="a pipe, a device or a dead link")
 
 
 @contextlib.contextmanager
@@ -65,20 +117,26 @@ def new_folder(place: Path) -> Iterator[Path]:
         raise
 
 
-def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",)) -> None:
+def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",), needed: tuple[str, ...] = ()) -> None:
     """Compares the files whose names begin with one of ``among`` with the manifest; by default all of them.
 
     Raises:
-        RunError: The manifest is missing, or a file is missing or is not what was written.
+        RunError: The manifest is missing, does not name all of ``needed`` or names a file elsewhere, or a file is
+            missing or is not what was written.
     """
     try:
-        expected = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
-    except (OSError, ValueError, KeyError) as error:
+        expected = dict(read_object(folder / MANIFEST)["files"])
+        missing = [name for name in needed if name not in expected]
+        if missing:
+            raise ValueError(f"it does not name {', '.join(missing)}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder} has no readable {MANIFEST}", cause=f"{type(error).__name__}: {error}") from error
     for name, sha256 in expected.items():
         path = folder / name
         if not name.startswith(among):
             continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise RunError(f"{MANIFEST} names a file that is not in the folder", where=str(folder), found=name)
         if not path.is_file() or file_sha256(path) != sha256:
             raise RunError(
                 f"{name} is not what was written",
@@ -95,6 +153,17 @@ def use_umask(place: Path) -> None:
     os.umask(mask)
     for path in (place, *place.rglob("*")):
         path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key appears twice")
+    return content
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
 
 
 def _hashes(folder: Path) -> dict[str, str]:

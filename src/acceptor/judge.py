@@ -18,8 +18,8 @@ from acceptor.batches import Rows, collate, judging_batches
 from acceptor.data.table import Table
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError, RunError
-from acceptor.files import check_manifest
-from acceptor.model.classifier import load_classifier, quiet_transformers
+from acceptor.files import check_folder, check_manifest, read_object
+from acceptor.model.classifier import check_tokens, load_classifier, longest_input, quiet_transformers
 from acceptor.model.network import judging_network
 from acceptor.progress import meter
 from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
@@ -206,10 +206,10 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         UsageError: The device asked for is not there.
     """
     folder = Path(run).expanduser()
+    check_folder(folder)
     try:
-        about = json.loads((folder / JUDGE_FILE).read_text("utf-8"))
-        labels, max_length, encoder = tuple(about["labels"]), int(about["max_length"]), about["encoder"]
-    except FileNotFoundError:
+        labels, max_length, encoder = _read_judge(folder / JUDGE_FILE)
+    except (FileNotFoundError, NotADirectoryError):
         found = "no such folder" if not folder.is_dir() else "a folder without it"
         raise RunError(
             f"{run} is not a run",
@@ -218,13 +218,38 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
             cause="a wrong path, or a training that did not finish",
             next="list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN",
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
-    check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
+    needed = (JUDGE_FILE, "config.json", "model.safetensors")
+    check_manifest(folder, among=(*needed, "tokenizer"), needed=needed)
     runtime = choose_runtime(device, None if precision == "lossless" else precision)
     keep_freed_memory()
-    model = load_classifier(folder).to(runtime.device)
-    return Judge(model, load_tokenizer(folder), labels, max_length, runtime, encoder, lossless=precision != "bf16")
+    model, tokenizer = load_classifier(folder, labels).to(runtime.device), load_tokenizer(folder)
+    check_tokens(tokenizer, model)
+    longest = longest_input(model.config, tokenizer)
+    if max_length > longest:
+        raise RunError(
+            f"{JUDGE_FILE} allows longer inputs than the encoder has positions for",
+            where=str(folder / JUDGE_FILE),
+            expected=f"max_length of at most {longest}",
+            found=str(max_length),
+        )
+    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless=precision != "bf16")
+
+
+def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any]]:
+    """Labels, longest input and encoder from a ``judge.json`` that nobody vouches for."""
+    about = read_object(path)
+    labels, max_length, encoder = about["labels"], about["max_length"], about["encoder"]
+    if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
+        raise ValueError("labels are not two names or more")
+    if len(set(labels)) < len(labels):
+        raise ValueError("a label appears twice")
+    if type(max_length) is not int or max_length < 1:
+        raise ValueError("max_length is not a number of tokens")
+    if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
+        raise ValueError("encoder has no name")
+    return tuple(labels), max_length, encoder
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -24,7 +24,7 @@ from acceptor.errors import DataError
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.files import new_folder, write_json
 from acceptor.judge import Judge
-from acceptor.model.classifier import new_classifier
+from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.out import check_out, check_room
 from acceptor.progress import meter
@@ -182,7 +182,8 @@ def _prepare(
     """The untrained judge, every split's ids, and what was derived on the way."""
     tokenizer = load_tokenizer(encoder.folder)
     model = new_classifier(encoder, data.labels, config.seed).to(runtime.device)
-    limit = min(config.max_length, _longest_input(model.config, tokenizer))
+    check_tokens(tokenizer, model)
+    limit = min(config.max_length, longest_input(model.config, tokenizer))
     encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
     train = encoded["train"]
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
@@ -194,14 +195,6 @@ def _prepare(
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
     judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict())
     return judge, encoded, [length, padding]
-
-
-def _longest_input(model_config: Any, tokenizer: Any) -> int:
-    """The longest input in tokens that the encoder has positions for."""
-    positions = getattr(model_config, "max_position_embeddings", None) or 512
-    if model_config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions -= model_config.pad_token_id + 1  # their positions are counted from the padding id
-    return int(min(positions, tokenizer.model_max_length))
 
 
 def _fit(

@@ -11,6 +11,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from acceptor.text import plain, plain_lines
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -25,12 +27,7 @@ def show(*parts: Any) -> None:
     """Prints tables and lines on stdout."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
-
-
-def plain(value: Any) -> str:
-    """The value as text with everything unprintable spelled out: a backspace becomes its code, x08."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
+        console.print(Text(plain_lines(part)) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | None = None) -> Table:
@@ -40,7 +37,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | N
     for index, name in enumerate(header):
         number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         grid.add_column(
-            name,
+            Text(plain(name)),
             justify="right" if number else "left",
             no_wrap=name != wide,
             overflow="fold" if name == wide else "ellipsis",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -28,8 +29,18 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {path.parent}")
 
 
-def write_table(frame: pl.DataFrame, path: Path) -> None:
+FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
+"""How text begins that a spreadsheet computes, after OWASP's list."""
+
+
+def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = False) -> None:
     """Writes ``frame`` in the format of the path's extension, through a temporary file beside it.
+
+    Args:
+        frame: The table.
+        path: The file to be.
+        spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
+            take for a formula, and quotes around all text. Not what was read, then; numbers stay numbers.
 
     Raises:
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
@@ -41,7 +52,10 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
             _refuse_breaks(frame, path)
             frame.write_csv(scratch, separator="\t", quote_style="never")
         elif path.suffix == ".csv":
-            frame.write_csv(scratch)
+            if spreadsheet_safe:
+                _without_formulas(frame).write_csv(scratch, quote_style="non_numeric")
+            else:
+                frame.write_csv(scratch)
         elif path.suffix == ".jsonl":
             frame.write_ndjson(scratch)
         else:
@@ -51,6 +65,12 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
+
+
+def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Every text that begins like a formula behind an apostrophe."""
+    safe = frame.with_columns(pl.col(pl.String).str.replace(f"({FORMULA})", "'$1"))
+    return safe.rename({name: "'" + name for name in frame.columns if re.match(FORMULA, name)})
 
 
 def _refuse_breaks(frame: pl.DataFrame, path: Path) -> None:

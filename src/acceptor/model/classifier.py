@@ -9,7 +9,7 @@ from typing import Any
 
 from acceptor.errors import EncoderError
 from acceptor.model.pretrained import Encoder
-from acceptor.model.safety import read_config, weights_file
+from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, weights_file, weights_in
 
 HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier", "head")
 
@@ -25,21 +25,16 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int) -> Any:
     Raises:
         EncoderError: The weights do not belong to the configuration.
     """
-    import torch
-
     from acceptor.runtime import seed_everything
 
     seed_everything(seed)
     model, info = _load(
         encoder.folder,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        dtype=torch.float32,
+        labels,
         ignore_mismatched_sizes=True,  # a head of another task is replaced; anything else is refused below
     )
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
-    lost = {name for name in lost if not any(part in HEAD_NAMES for part in name.split("."))}
+    lost = {name for name in lost if not _in_head(name)}
     if lost:
         raise EncoderError(
             "the weights do not belong to this encoder",
@@ -51,17 +46,17 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int) -> Any:
     return model
 
 
-def load_classifier(folder: Path) -> Any:
+def load_classifier(folder: Path, labels: Sequence[str]) -> Any:
     """A fine-tuned classifier from a run folder, in fp32, ready to judge.
+
+    Args:
+        folder: Holds ``config.json`` and ``model.safetensors``.
+        labels: Label names in label-id order.
 
     Raises:
         EncoderError: The folder's config or weights are missing or do not fit each other.
     """
-    import torch
-
-    read_config(folder)
-    weights_file(folder)
-    model, info = _load(folder, dtype=torch.float32)
+    model, info = _load(folder, labels)
     if info["missing_keys"]:
         raise EncoderError(
             "the weights are not those of a fine-tuned judge",
@@ -83,27 +78,71 @@ def parameter_counts(model: Any) -> dict[str, int]:
     return counts
 
 
-def _load(folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
+def longest_input(model_config: Any, tokenizer: Any) -> int:
+    """The longest input in tokens that the encoder has positions for."""
+    positions = getattr(model_config, "max_position_embeddings", None) or 512
+    if model_config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        positions -= model_config.pad_token_id + 1  # their positions are counted from the padding id
+    return int(min(positions, tokenizer.model_max_length))
 
-    unreadable = (OSError, ValueError, RuntimeError, KeyError, TypeError, StrictDataclassError, SafetensorError)
+
+def check_tokens(tokenizer: Any, model: Any) -> None:
+    """Refuses a tokenizer that gives ids, or kinds of segments, for which the model has no embedding.
+
+    Raises:
+        EncoderError: The largest id, or kind, is out of range.
+    """
+    config = model.config
+    pair = tokenizer.backend_tokenizer.encode("a", "a")
+    largest = max([*tokenizer.backend_tokenizer.get_vocab(with_added_tokens=True).values(), *pair.ids])
+    kinds = getattr(config, "type_vocab_size", 0) if "token_type_ids" in tokenizer.model_input_names else 0
+    kind = max(pair.type_ids, default=0)
+    if largest >= config.vocab_size or (kinds and kind >= kinds):
+        raise EncoderError(
+            "the tokenizer does not belong to this encoder",
+            expected=f"ids below {config.vocab_size}" + (f", segments below {kinds}" if kinds else ""),
+            found=f"the id {largest}, the segment {kind}",
+            cause="config.json and the tokenizer come from different models",
+        )
+
+
+def _in_head(name: str) -> bool:
+    return any(part in HEAD_NAMES for part in name.split("."))
+
+
+def _load(folder: Path, labels: Sequence[str], **options: Any) -> tuple[Any, dict[str, Any]]:
+    """The classifier, from a checked configuration and weights that were read here; Transformers opens no file."""
+    import torch
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+
+    config = model_config(folder, labels)
+    path = weights_file(folder)
+    at_hand = weights_in(path)
     try:
+        build = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
         with quiet_transformers():
-            model, info = AutoModelForSequenceClassification.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                **options,
+            with torch.device("meta"):  # shapes without memory, before memory is asked for
+                sizes = {name: parameter.numel() for name, parameter in build(config).named_parameters()}
+            wanted = sum(size for name, size in sizes.items() if not _in_head(name))
+            if wanted > at_hand or sum(sizes.values()) > at_hand + NEW_PARAMETERS:
+                raise EncoderError(
+                    "the weights do not belong to this encoder",
+                    where=str(path),
+                    expected=f"{sum(sizes.values()):,} numbers, after config.json",
+                    found=f"{at_hand:,}",
+                    cause="config.json and model.safetensors come from different models",
+                )
+            weights = read_weights(path)
+            model, info = build.from_pretrained(
+                None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True, **options
             )
-    except unreadable as error:
+    except EncoderError:
+        raise
+    except Exception as error:  # whatever sizes that do not fit each other run into
         raise EncoderError(
             "the weights cannot be loaded",
             where=str(folder),
-            cause=str(error).strip().split("\n")[0],
+            cause=(str(error).strip() or type(error).__name__).split("\n")[0],
         ) from error
     return model, info
 

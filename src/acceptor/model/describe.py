@@ -7,6 +7,7 @@ from typing import Any
 from acceptor.encode import load_tokenizer
 from acceptor.model.classifier import parameter_counts
 from acceptor.model.pretrained import Encoder
+from acceptor.model.safety import model_config
 
 MEANINGS = {
     "model_type": "the architecture's name",
@@ -39,9 +40,9 @@ def describe_encoder(encoder: Encoder) -> dict[str, Any]:
         EncoderError: The tokenizer cannot be read.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
 
-    config = AutoConfig.from_pretrained(encoder.folder, local_files_only=True, num_labels=2)
+    config = model_config(encoder.folder, ("no", "yes"))
     with torch.device("meta"):  # shapes without memory
         model = AutoModelForSequenceClassification.from_config(config)
     tokenizer = load_tokenizer(encoder.folder)

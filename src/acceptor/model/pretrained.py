@@ -84,6 +84,13 @@ def find_encoder(name: str) -> Encoder:
         folder = _embedded_folder(name)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
+    elif Path(name).expanduser().is_file():
+        raise EncoderError(
+            "an encoder is a folder, not a file",
+            where=name,
+            cause="an archive is never unpacked: its members may climb out of it",
+            next="if you trust it, unpack it yourself and give the folder",
+        )
     else:
         folder = _hub_folder(name)
         revision = folder.name  # a snapshot's folder is called after its commit

@@ -1,12 +1,19 @@
-"""What may be loaded: known architectures, safetensors weights, no code from anywhere."""
+"""What may be loaded: known architectures, safetensors weights, no code from anywhere.
+
+Transformers is never given an encoder's folder. It gets a configuration made of the fields it knows, and weights that
+were read here; so nothing else in the folder, and nothing that a name in the folder points at, is ever opened.
+"""
 
 from __future__ import annotations
 
-import json
+import re
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError
+from acceptor.files import check_folder, parse_object, read_object
 
 ARCHITECTURES = (
     "albert",
@@ -23,16 +30,50 @@ ARCHITECTURES = (
 )
 """The `model_type` values that Acceptor loads, each tested with a small random model or a sibling of one."""
 
-MAX_CONFIG_BYTES = 1 << 20
+OWN_CODE = ("auto_map", "custom_pipelines", "quantization_config", "transformers_weights", "per_layer_config")
+"""Keys of ``config.json`` that name code, or files, or a library that would read them."""
+
+_ATTENTION = re.compile("_?(attn|experts)_implementation(_internal)?")  # may name a repository with kernels
+_PLAIN_ATTENTION = (None, "eager", "sdpa", "flash_attention_2")
+_CLASS = re.compile("(Albert|Bert|Camembert|Deberta|DistilBert|Electra|ModernBert|MPNet|Roberta|XLMRoberta)\\w*")
+# Read by Transformers though no field of the configuration: the ids of special tokens, and what older files say.
+_READ_BESIDE = {
+    "cls_token_id",
+    "sep_token_id",
+    "pooler_hidden_size",
+    "attention_head_size",
+    "head_dim",
+    "global_attn_every_n_layers",
+    "global_rope_theta",
+    "local_rope_theta",
+}
+# Fields about the use of a model, which is ours to decide.
+_OURS = {
+    "architectures",
+    "dtype",
+    "id2label",
+    "label2id",
+    "output_attentions",
+    "output_hidden_states",
+    "problem_type",
+    "return_dict",
+}
+
+_LARGEST = {"vocab_size": 1 << 22, "max_position_embeddings": 1 << 20}
+_WIDEST, _DEEPEST = 1 << 16, 512  # any other whole number; numbers of layers, heads and groups
+MAX_HEADER_BYTES = 16 << 20  # a header has some 100 bytes for each tensor
+NEW_PARAMETERS = 1 << 26  # that a head and a pooler may have, beyond those in the weights
+_DTYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The encoder's ``config.json``, refused where it asks for code or an unknown architecture.
+    """The encoder's ``config.json``, refused where it asks for code, an unknown architecture or absurd sizes.
 
     Raises:
-        EncoderError: No config, not JSON, too large, `auto_map` in it, or an unknown `model_type`.
+        EncoderError: The folder leads elsewhere; no config, not JSON, too large; or something in it is not allowed.
     """
     path = folder / "config.json"
+    check_folder(folder)
     if not path.is_file():
         raise EncoderError(
             "this folder is not an encoder",
@@ -41,27 +82,72 @@ def read_config(folder: Path) -> dict[str, Any]:
             found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
         )
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ValueError(f"larger than {MAX_CONFIG_BYTES} bytes")
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("not a JSON object")
-    except (ValueError, RecursionError) as error:
+        config = read_object(path)
+    except (OSError, ValueError) as error:
         raise EncoderError("config.json cannot be read", where=str(path), cause=str(error)) from error
-    if "auto_map" in config:
-        raise EncoderError(
-            "this encoder wants to run its own code",
-            where=f"{path}: auto_map",
-            expected="an architecture that Transformers itself contains",
-            cause="models made for trust_remote_code=True carry Python files; Acceptor never runs them",
-        )
+    _refuse_code(config, path)
     if config.get("model_type") not in ARCHITECTURES:
         raise EncoderError(
-            f"architecture {config.get('model_type')!r} is not supported",
+            f"architecture {str(config.get('model_type'))[:40]!r} is not supported",
             where=f"{path}: model_type",
             expected=", ".join(ARCHITECTURES),
         )
+    _refuse_sizes(config, path)
     return config
+
+
+def _refuse_code(config: dict[str, Any], path: Path) -> None:
+    named = [key for key in OWN_CODE if config.get(key) is not None]
+    named += [key for key in config if _ATTENTION.fullmatch(key) and config[key] not in _PLAIN_ATTENTION]
+    classes = config.get("architectures") or []
+    if not isinstance(classes, list) or not all(isinstance(name, str) and _CLASS.fullmatch(name) for name in classes):
+        named.append("architectures")
+    if named:
+        raise EncoderError(
+            "this encoder wants to run its own code",
+            where=f"{path}: {named[0]}",
+            expected="an architecture that Transformers itself contains",
+            cause="models made for trust_remote_code=True carry Python files; Acceptor never runs them",
+        )
+
+
+def _refuse_sizes(config: dict[str, Any], path: Path) -> None:
+    for key, value in config.items():
+        counts = key.startswith(("num_", "n_")) or key == "inner_group_num"
+        limit = _LARGEST.get(key, _DEEPEST if counts else _WIDEST)
+        if key.endswith(("_token_id", "_index")):
+            limit = _LARGEST["vocab_size"]
+        if isinstance(value, int | float) and not -_WIDEST <= value <= limit:
+            raise EncoderError(
+                f"{key} is beyond all measure", where=str(path), expected=f"at most {limit}", found=str(value)[:40]
+            )
+
+
+def model_config(folder: Path, labels: Sequence[str]) -> Any:
+    """Transformers' configuration for a classifier, made of the fields that it knows.
+
+    Args:
+        folder: Holds a ``config.json``.
+        labels: Label names in label-id order.
+
+    Raises:
+        EncoderError: The file is not allowed, or Transformers refuses a value.
+    """
+    from transformers import CONFIG_MAPPING
+
+    given = read_config(folder)
+    of_type = CONFIG_MAPPING[given["model_type"]]
+    known = {*of_type.__dataclass_fields__, *of_type.attribute_map, *_READ_BESIDE} - _OURS
+    try:
+        return of_type(
+            **{name: value for name, value in given.items() if name in known},
+            id2label=dict(enumerate(labels)),
+            label2id={label: index for index, label in enumerate(labels)},
+        )
+    except Exception as error:  # whatever a value of the wrong kind runs into
+        raise EncoderError(
+            "the weights cannot be loaded", where=str(folder / "config.json"), cause=_reason(error)
+        ) from error
 
 
 def weights_file(folder: Path) -> Path:
@@ -73,7 +159,9 @@ def weights_file(folder: Path) -> Path:
     path = folder / "model.safetensors"
     if path.is_file():
         return path
-    pickled = sorted(entry.name for entry in folder.iterdir() if entry.suffix in {".bin", ".pt", ".pkl", ".h5"})
+    pickled = sorted(
+        entry.name for entry in folder.iterdir() if entry.suffix in {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5"}
+    )
     raise EncoderError(
         "the encoder has no safetensors weights",
         where=str(folder),
@@ -82,3 +170,76 @@ def weights_file(folder: Path) -> Path:
         cause="pickled weights can run code when they are opened; Acceptor never opens them" if pickled else None,
         next="convert them where you trust them: AutoModel.from_pretrained(NAME).save_pretrained(FOLDER)",
     )
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """All tensors in a safetensors file, by name.
+
+    Raises:
+        EncoderError: The file is damaged, or a weight is infinite or NaN.
+    """
+    from safetensors.torch import load_file
+
+    weights_in(path)
+    try:
+        tensors = load_file(path)
+        odd = [name for name, value in tensors.items() if value.is_floating_point() and not _finite(value)]
+    except Exception as error:  # SafetensorError and what torch says of shapes
+        raise _damaged(path, _reason(error)) from error
+    if odd:
+        raise EncoderError(
+            "a weight is not a number",
+            where=f"{path}: {odd[0]}",
+            expected="finite numbers",
+            found=f"NaN or infinity in {len(odd)} of {len(tensors)} tensors",
+            cause="a training that diverged, or a damaged file",
+        )
+    return tensors
+
+
+def weights_in(path: Path) -> int:
+    """The number of weights that a safetensors file declares; its header is read, no tensor is.
+
+    Raises:
+        EncoderError: The header is not what the format asks for.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size - 8):
+                raise ValueError(f"a header of {length} bytes")
+            entries = parse_object(stream.read(length), limit=MAX_HEADER_BYTES)
+        entries.pop("__metadata__", None)
+        for name, entry in entries.items():
+            if entry["dtype"] not in _DTYPES:
+                raise ValueError(f"{name} is of the unknown type {str(entry['dtype'])[:40]!r}")
+        return sum(_size(entry["shape"]) for entry in entries.values())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, _reason(error)) from error
+
+
+def _size(shape: Any) -> int:
+    size = 1
+    for length in shape:
+        if type(length) is not int or not 0 <= length < 1 << 40 or size > 1 << 40:
+            raise ValueError("a shape is beyond all measure")
+        size *= length
+    return size
+
+
+def _finite(tensor: Any) -> bool:
+    """False where NaN or infinity is among the values: both carry over into a sum."""
+    import torch
+
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor).all())
+
+
+def _damaged(path: Path, cause: str) -> EncoderError:
+    return EncoderError(
+        "the weights cannot be loaded", where=str(path), expected="a safetensors file, whole", cause=cause
+    )
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0][:300]

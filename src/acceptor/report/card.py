@@ -7,6 +7,7 @@ from typing import Any
 
 from acceptor.data.table import Data
 from acceptor.evaluation.evaluate import Report
+from acceptor.text import as_json, markdown
 
 
 def model_card(name: str, data: Data, reports: Mapping[str, Report], record: Mapping[str, Any]) -> str:
@@ -19,19 +20,19 @@ def model_card(name: str, data: Data, reports: Mapping[str, Report], record: Map
         record: What goes into ``run.json``.
     """
     encoder = record["encoder"]
-    revision = f", revision `{encoder['revision']}`" if encoder["revision"] else ""
+    revision = f", revision {markdown(encoder['revision'])}" if encoder["revision"] else ""
     rows = "\n".join(_row(report) for report in reports.values())
     examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
-    settings = "\n".join(f"| {key} | {value} |" for key, value in record["config"].items())
+    settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in record["config"].items())
     return f"""---
 library_name: transformers
 pipeline_tag: text-classification
 tags: [acceptor, text-classification]
 ---
 
-# {name}
+# {markdown(name)}
 
-A judge of sentences: **{" / ".join(data.labels)}**. The encoder `{encoder["name"]}`{revision}
+A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder {markdown(encoder["name"])}{revision}
 (weights sha256 `{encoder["sha256"][:12]}…`), fine-tuned by Acceptor.
 
 ## Scores
@@ -54,7 +55,7 @@ A split marked † chose the checkpoint, so its score is too good.
 ```python
 from transformers import pipeline
 
-pipeline("text-classification", "{name}")("The book was wrote.")
+pipeline("text-classification", {as_json(name)})("The book was wrote.")
 ```
 
 ## Settings

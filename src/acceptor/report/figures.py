@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from acceptor.evaluation.evaluate import Scores
+from acceptor.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +66,7 @@ def loss_figure(losses: Sequence[float], epochs: Sequence[tuple[int, float]], ti
     axes.set_ylabel("cross-entropy loss (nats)")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max(2, len(losses)))
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(plain(title), loc="left", fontsize=11, parse_math=False)
     axes.legend(loc="lower left", frameon=False)
     return figure
 
@@ -86,7 +87,7 @@ def per_batch_figure(batches: Sequence[Scores], whole: Scores, size: int, title:
     axes.set_ylabel("MCC")
     axes.set_ylim(min(0, *values) - 0.05, 1.3)
     axes.set_yticks(np.arange(math.floor(min(0, *values) * 4) / 4, 1.01, 0.25))
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(plain(title), loc="left", fontsize=11, parse_math=False)
     axes.legend(loc="upper right", ncols=3, frameon=False)
     return figure
 

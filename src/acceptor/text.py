@@ -1,0 +1,38 @@
+"""Text that nobody vouches for, made inert before it is shown: on a terminal, in JSON, in Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+
+def plain(value: Any) -> str:
+    """The value as text with everything unprintable spelled out: a backspace becomes its code, x08."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
+
+
+def plain_lines(text: str) -> str:
+    """`plain`, line by line; line feeds stay."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
+def as_json(content: Any) -> str:
+    """One line of JSON that neither a terminal nor a page takes for anything else.
+
+    Unprintable characters and ``<``, ``>``, ``&`` are written as escapes. They stand in strings only, so whoever
+    parses it gets every character back.
+    """
+    text = json.dumps(content, ensure_ascii=False)
+    if text.isprintable() and not re.search("[<>&]", text):
+        return text
+    return "".join(
+        f"\\u{ord(char):04x}" if char in "<>&" else char if char.isprintable() else json.dumps(char)[1:-1]
+        for char in text
+    )
+
+
+def markdown(value: Any) -> str:
+    """The value as words in Markdown or HTML: what could be markup there becomes an entity."""
+    special = r"[^\w .,:;/()+=%-]|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup
+    return re.sub(special, lambda found: f"&#{ord(found[0])};", plain(value))
