@@ -124,11 +124,17 @@ def _configs() -> Iterator[Case]:
         ("2 MB", b'{"model_type": "bert"' + b" " * (2 << 20) + b"}"),
         ("a list", b"[]"),
         ("NaN", b'{"model_type": "bert", "layer_norm_eps": NaN}'),
-        ("a key twice", b'{"model_type": "llama", "model_type": "bert"}'),
         ("UTF-16", '{"model_type": "bert"}'.encode("utf-16")),
         ("a number of 5,000 digits", b'{"model_type": "bert", "hidden_size": ' + b"9" * 5000 + b"}"),
     ):
         yield Case(f"config.json: {what}", "encoder", REFUSED, written("config.json", content))
+    yield Case("config.json: a key twice", "encoder", REFUSED, _key_twice)
+
+
+def _key_twice(place: Place) -> None:
+    """A good file, but for a key that a reader of the first and a reader of the last see differently."""
+    path = place.folder / "config.json"
+    path.write_text(path.read_text("utf-8").replace("{", '{"model_type": "llama",', 1), "utf-8")
 
 
 def _tokenizers() -> Iterator[Case]:
@@ -254,8 +260,9 @@ def _runs() -> Iterator[Case]:
     yield Case("no manifest", "run", REFUSED, removed("manifest.json"))
     for what, files in (("nothing", {}), ("a list", ["judge.json"]), ("numbers", {"judge.json": 1})):
         yield Case(f"a manifest of {what}", "run", REFUSED, merged("manifest.json", files=files))
-    for name in ("tokenizer/{up}/secret.txt", "tokenizer/../../../../../../../../../../../etc/passwd"):
-        yield Case(f"a manifest that names {name}", "run", REFUSED, _listed(name))
+    for name in ("tokenizers/../{up}/secret.txt", "tokenizers/../../../../../../../../../../../../etc/passwd"):
+        change = both(written("tokenizers/a", ""), _listed(name))
+        yield Case(f"a manifest that names {name}", "run", REFUSED, change)
     for name, at in ((WEIGHTS, -1), (WEIGHTS, 100), ("config.json", 20), (TOKENIZER, 50), ("judge.json", 20)):
         yield Case(f"{name}: a bit at {at}", "run", REFUSED, flipped(name, at))
     yield Case("weights of another model", "run", REFUSED, both(removed(WEIGHTS), hard_link(WEIGHTS, WEIGHTS)))

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from acceptor.errors import EncoderError
+from acceptor.cli import app
+from acceptor.errors import EncoderError, UsageError
 from acceptor.model.pretrained import find_encoder
 from conftest import REPOSITORY
 
@@ -61,3 +62,9 @@ def test_mutated_files_end_in_rows_or_an_understood_error(tmp_path):
 
 def test_hostile_strings_are_inert_wherever_results_are_shown(tmp_path):
     held(outputs.inert_outputs(tmp_path), 120)
+
+
+@pytest.mark.parametrize("out", [[], ["-o", "x.jsonl"]])
+def test_a_spreadsheet_safe_file_is_a_csv(tmp_path, out):
+    with pytest.raises(UsageError, match="--spreadsheet-safe is for CSV"):
+        app(["predict", str(tmp_path), "in.txt", *out, "--spreadsheet-safe"], standalone_mode=False)
