@@ -66,10 +66,12 @@ def train(
     order: Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")] = None,
     metric: Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")] = None,
     select: Annotated[str | None, typer.Option(help="weights of the last or best epoch [last]")] = None,
+    on_nan: Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")] = None,
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
+    allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
@@ -93,7 +95,7 @@ def train(
         labels=labels.split(",") if labels else None,
     )
     out = out or default_out(data, config.encoder)
-    run = train(examples, out=out, config=config, overwrite=overwrite, resume=resume)
+    run = train(examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change)
     if run.judge.runtime.leads:
         _answer(run.to_dict(), terminal.run_text(run), as_json)
 

@@ -68,6 +68,9 @@ class TrainConfig(BaseModel):
     """The score on validation that ``select="best"`` looks at."""
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """What a step does whose loss or gradient is NaN or infinite: it ends the training, or leaves the weights alone and
+    is counted."""
     device: Literal["cuda", "mps", "cpu"] | None = None
     """Where to compute; the fastest present by default."""
     precision: Literal["fp32", "bf16"] | None = None

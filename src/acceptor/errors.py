@@ -57,6 +57,11 @@ class AcceptorError(Exception):
         }
         super().__init__(self._text())
 
+    def add(self, name: str, text: str) -> None:
+        """Adds what only a caller knows: ``where``, ``expected``, ``found``, ``cause`` or ``next``."""
+        self.details[name] = text
+        self.args = (self._text(),)
+
     def _text(self) -> str:
         lines = [self.problem]
         for name, text in self.details.items():

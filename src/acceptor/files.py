@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import datetime
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -17,6 +22,7 @@ from typing import Any
 from acceptor.errors import EncoderError, ResourceError, RunError
 
 MANIFEST = "manifest.json"
+SCRATCH = ".part"  # how the name of a folder ends that is being written
 MAX_OBJECT_BYTES = 1 << 20
 
 
@@ -86,35 +92,69 @@ def check_folder(folder: Path) -> None:
 def new_folder(place: Path) -> Iterator[Path]:
     """A folder to write into; it becomes ``place`` when the block ends well and vanishes when it does not.
 
-    Its manifest is written last. What stood at ``place`` is replaced. Folders that were made on the way
-    vanish with it.
+    Its manifest is written last, all of it is on the disk before it gets its name, and what stood at ``place`` stands
+    there until then: a power cut leaves the old folder or the new one. Folders made on the way vanish with it.
 
     Raises:
         ResourceError: The disk became full.
     """
-    created = [parent for parent in place.absolute().parents if not parent.exists()]
-    place.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}-"))
-    try:
-        yield scratch
-        use_umask(scratch)
-        write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
-        if place.exists():
-            shutil.rmtree(place)
-        scratch.rename(place)
-    except BaseException as error:
-        shutil.rmtree(scratch, ignore_errors=True)
-        for parent in created:
-            with contextlib.suppress(OSError):  # not empty: somebody else uses it by now
-                parent.rmdir()
-        if _says_full(error):
-            raise ResourceError(
-                f"the disk became full while {place.name} was written; nothing of it is left",
-                where=str(place.parent),
-                cause=str(error),
-                next="free some room and run the same command again",
-            ) from error
-        raise
+    with _parents_made(place):
+        scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=SCRATCH))
+        try:
+            yield scratch
+            use_umask(scratch)
+            write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
+            for path in (*scratch.rglob("*"), scratch):
+                _flush(path)
+            if place.exists():
+                _exchange(scratch, place)
+                shutil.rmtree(scratch)
+            else:
+                scratch.rename(place)
+            _flush(place.parent)
+        except BaseException as error:
+            shutil.rmtree(scratch, ignore_errors=True)
+            if _says_full(error):
+                raise ResourceError(
+                    f"the disk became full while {place.name} was written; nothing of it is left",
+                    where=str(place.parent),
+                    cause=str(error),
+                    next="free some room and run the same command again",
+                ) from error
+            raise
+
+
+@contextlib.contextmanager
+def one_writer(place: Path) -> Iterator[None]:
+    """Makes this process the only one that writes ``place``, and clears away what a killed one left beside it.
+
+    The lock is the kernel's, on a file beside ``place`` that names process and machine: a process that dies, by
+    whatever, holds it no longer.
+
+    Raises:
+        RunError: Another process holds it.
+    """
+    path = place.parent / f".{place.name}.lock"
+    with _parents_made(place), path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RunError(
+                f"another process is writing {place}",
+                where=str(path),
+                found=lock.read().strip(),
+                next="wait for it, stop it, or write elsewhere: --out PATH",
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}, since {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n")
+        lock.flush()
+        try:
+            for left in place.parent.glob(f".{glob.escape(place.name)}.????????{SCRATCH}"):
+                shutil.rmtree(left)
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",), needed: tuple[str, ...] = ()) -> None:
@@ -164,6 +204,40 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
+
+
+@contextlib.contextmanager
+def _parents_made(place: Path) -> Iterator[None]:
+    """The folders above ``place``; those that were not there vanish with the block unless something is in them."""
+    created = [parent for parent in place.absolute().parents if not parent.exists()]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for parent in created:
+            with contextlib.suppress(OSError):  # not empty
+                parent.rmdir()
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Lets two folders change names, in one step where the system can (Linux), else in three."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    with contextlib.suppress(OSError, AttributeError):
+        if ctypes.CDLL(None).renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0:
+            return
+    aside = first.with_name(first.name + "-aside")
+    second.rename(aside)
+    first.rename(second)
+    aside.rename(first)
 
 
 def _hashes(folder: Path) -> dict[str, str]:

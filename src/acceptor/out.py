@@ -55,7 +55,7 @@ def check_room(out: Path, weight_bytes: int, *, overwrite: bool = False) -> None
 
     Args:
         out: The run folder to be.
-        weight_bytes: Size of the weights. A checkpoint holds them and two moments, and two may exist at once.
+        weight_bytes: Size of the weights. A checkpoint holds them and two moments; three may exist at once.
         overwrite: What stands at ``out`` will make room.
 
     Raises:
@@ -65,7 +65,7 @@ def check_room(out: Path, weight_bytes: int, *, overwrite: bool = False) -> None
     free = shutil.disk_usage(place).free
     if overwrite and out.is_dir():
         free += sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    needed = 7 * weight_bytes + SLACK_BYTES
+    needed = 10 * weight_bytes + SLACK_BYTES
     if free < needed:
         raise ResourceError(
             "the disk has no room for this run and its checkpoints",

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import logging
 import math
+import os
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.config import Derived, TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.split import with_validation
-from acceptor.data.table import Data, Split
+from acceptor.data.table import Data, Split, Table
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError
 from acceptor.evaluation.evaluate import Report, report_of
-from acceptor.files import new_folder, write_json
+from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
@@ -38,10 +43,10 @@ from acceptor.runtime import (
     source_commit,
     versions,
 )
-from acceptor.training.checkpoint import Checkpoints, Progress
+from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.learner import Learner
-from acceptor.training.loop import EpochEnd, Step, fit
-from acceptor.training.stopping import signals_held
+from acceptor.training.loop import EpochEnd, NotFiniteError, Skipped, Step, fit
+from acceptor.training.stopping import agreed, signals_held
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +91,7 @@ def train(
     config: TrainConfig | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    allow_change: bool = False,
 ) -> Run:
     """Fine-tunes an encoder on ``data`` and writes the run folder ``out``.
 
@@ -98,22 +104,34 @@ def train(
         encoder: Short for ``config.encoder``.
         config: All settings; defaults where None.
         overwrite: Replace a run that stands at ``out``.
-        resume: Go on from the newest checkpoint in ``out``, with the same data and settings.
+        resume: Go on from the newest whole checkpoint in ``out``, with the same data and settings.
+        allow_change: Where it goes on, take a learning rate and the like that differ from the first ones.
 
     Raises:
         UsageError: ``out`` is taken, a setting does not fit the machine, or has changed since.
         DataError: The data cannot be read, or cannot be trained on.
         EncoderError: The encoder cannot be found or read.
-        RunError: There is nothing to resume, or it is damaged.
+        RunError: There is nothing to resume, or it is damaged, or another process is writing ``out``.
         ResourceError: The disk has no room for the run.
         TrainingError: The loss became infinite or NaN.
     """
-    started = time.perf_counter()
     config = config or TrainConfig()
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
     out = Path(out).expanduser()
+    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0  # torchrun repeats the command after a failure
+    if restarted and has_checkpoint(out):
+        resume, overwrite = True, False
     check_out(out, overwrite=overwrite, resume=resume)
+    leads = int(os.environ.get("RANK", 0)) == 0
+    with one_writer(out) if leads else contextlib.nullcontext():
+        if leads:
+            check_out(out, overwrite=overwrite, resume=resume)  # once more: another process may have been first
+        return _train(data, out, config, overwrite=overwrite, resume=resume, allow_change=allow_change)
+
+
+def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume: bool, allow_change: bool) -> Run:
+    started = time.perf_counter()
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     _check_trainable(data, config)
@@ -129,9 +147,10 @@ def train(
             shutil.rmtree(out)
     prepared = time.perf_counter()
     with process_group(runtime):
-        history = _fit(judge, data, encoded, config, out, resume=resume)
+        history = _fit(judge, data, encoded, config, out, resume=resume, allow_change=allow_change)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
-    record = _record(judge, data, config, derived, seconds)
+    skipped = sum(line["event"] == "skip" for line in history)
+    record = _record(judge, data, config, derived, seconds, skipped)
     run = Run(out, judge, _reports(judge, data, encoded, config), history, record)
     if runtime.leads:
         with new_folder(out) as folder:
@@ -140,7 +159,7 @@ def train(
 
 
 def _record(
-    judge: Judge, data: Data, config: TrainConfig, derived: list[Derived], seconds: dict[str, float]
+    judge: Judge, data: Data, config: TrainConfig, derived: list[Derived], seconds: dict[str, float], skipped: int
 ) -> dict[str, Any]:
     """What ``run.json`` holds: all that was used, not what was typed."""
     return {
@@ -153,6 +172,7 @@ def _record(
         "versions": versions(),
         "commit": source_commit(),
         "seconds": seconds,
+        "skipped_steps": skipped,
     }
 
 
@@ -198,49 +218,55 @@ def _prepare(
 
 
 def _fit(
-    judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig, out: Path, *, resume: bool
+    judge: Judge,
+    data: Data,
+    encoded: dict[str, Encoded],
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool,
+    allow_change: bool,
 ) -> list[dict[str, Any]]:
     """Runs the loop and leaves the weights that `config.select` asks for in the judge.
 
     Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
     """
-    leads = judge.runtime.leads
+    runtime = judge.runtime
+    ids, pad_id = encoded["train"].ids, judge.tokenizer.pad_token_id
+    learner = Learner(judge.model, config, bf16=runtime.precision == "bf16", ids=ids, pad_id=pad_id)
     settings = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
-    learner = Learner(
-        judge.model,
-        config,
-        bf16=judge.runtime.precision == "bf16",
-        ids=encoded["train"].ids,
-        pad_id=judge.tokenizer.pad_token_id,
-    )
-    checkpoints = Checkpoints(out, judge.model, learner, settings, writes=leads)
+    checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
     history: list[dict[str, Any]] = []
     best: dict[str, Any] = {}
     if resume:
-        done, history, best = checkpoints.load()
+        done, history, best = checkpoints.load(allow_change=allow_change)
         logger.info("going on after epoch %d, step %d", done.epoch, done.step)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
-    with signals_held() as stop, meter("training", steps, "steps", silent=not leads) as bar:
+    with (
+        _rows_named(data.train.table),
+        signals_held() as stop,
+        meter("training", steps, "steps", silent=not runtime.leads) as bar,
+    ):
         for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):
-            if isinstance(event, Step):
-                history.append({"event": "step", **vars(event)})
-                rate = config.batch_size * event.step / event.seconds
-                note = f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
-                bar.advance(1, note)
-                if event.step == learner.steps and (stop or checkpoints.due()):
+            line, words = _told(event, data, config)
+            history.append(line)
+            if isinstance(event, EpochEnd):
+                best = _best_weights(best, judge, history, config)
+                if runtime.leads:
+                    logger.info(words)
+                checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
+                continue
+            bar.advance(1, words)
+            if isinstance(event, Skipped):
+                logger.warning(words)
+            elif event.step == learner.steps:  # else its loss came late, and the weights are further on
+                stopping = agreed(bool(stop), runtime.device, runtime.world)
+                if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
-                if event.step == learner.steps and stop:
+                if stopping:
                     logger.info("stopped at step %d; the same command with --resume goes on", event.step)
                     break
-                continue
-            report = report_of(_validation(data), event.logits)
-            history.append(_epoch_line(event, report))
-            if config.select == "best" and _is_best(history, config.metric):
-                best = {name: weight.clone() for name, weight in judge.model.state_dict().items()}
-            if leads:
-                logger.info("epoch %d/%d: train loss %.3f, %r", event.epoch, config.epochs, event.train_loss, report)
-            checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
     learner.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
@@ -248,11 +274,40 @@ def _fit(
     return history
 
 
+def _told(event: Step | Skipped | EpochEnd, data: Data, config: TrainConfig) -> tuple[dict[str, Any], str]:
+    """What happened as a line of the history, and in words."""
+    at = f"epoch {event.epoch}/{config.epochs}"
+    if isinstance(event, Step):
+        rate = config.batch_size * event.step / event.seconds
+        return {"event": "step", **vars(event)}, f"{at} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
+    if isinstance(event, Skipped):
+        table = data.train.table
+        lines = [int(table.lines[row]) for row in event.rows]
+        words = f"step {event.step} skipped, its gradient is not finite: {_places(table, event.rows)}"
+        return {"event": "skip", "epoch": event.epoch, "step": event.step, f"{table.unit}s": lines}, words
+    report = report_of(_validation(data), event.logits)
+    return _epoch_line(event, report), f"{at}: train loss {event.train_loss:.3f}, {report!r}"
+
+
+@contextlib.contextmanager
+def _rows_named(table: Table) -> Iterator[None]:
+    """Tells in which lines the examples of a step stand that was not finite."""
+    try:
+        yield
+    except NotFiniteError as error:
+        error.add("found", _places(table, error.rows))
+        raise
+
+
+def _places(table: Table, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
+    return f"the batch of {table.origin}, {table.unit}s " + ", ".join(str(table.lines[row]) for row in rows)
+
+
 def _progress(event: Step, history: list[dict[str, Any]]) -> Progress:
     """Where the training stands behind a step, with the loss of its epoch so far."""
     lines = [line for line in history if line["event"] == "step" and line["epoch"] == event.epoch]
     loss = sum(line["loss"] * line["examples"] for line in lines)
-    return Progress(event.epoch - 1, event.step, event.seconds, loss)
+    return Progress(event.epoch - 1, event.step, event.seconds, loss, sum(line["examples"] for line in lines))
 
 
 def _reports(judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig) -> dict[str, Report]:
@@ -270,10 +325,15 @@ def _validation(data: Data) -> Split:
     return data.validation
 
 
-def _is_best(history: list[dict[str, Any]], metric: str) -> bool:
-    """True where the last epoch's metric is higher than all before; one that is not defined is the lowest."""
-    values = [-math.inf if line[metric] is None else line[metric] for line in history if line["event"] == "epoch"]
-    return len(values) == 1 or values[-1] > max(values[:-1])
+def _best_weights(
+    best: dict[str, Any], judge: Judge, history: list[dict[str, Any]], config: TrainConfig
+) -> dict[str, Any]:
+    """The best epoch's weights so far where they are asked for; an epoch whose metric is not defined is the worst."""
+    epochs = [line[config.metric] for line in history if line["event"] == "epoch"]
+    values = [-math.inf if value is None else value for value in epochs]
+    if config.select == "last" or (values[-1] <= max(values[:-1], default=-math.inf) and best):
+        return best
+    return {name: weight.clone() for name, weight in judge.model.state_dict().items()}
 
 
 def _epoch_line(event: EpochEnd, report: Report) -> dict[str, Any]:

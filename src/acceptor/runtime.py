@@ -28,6 +28,13 @@ from acceptor.errors import UsageError
 from acceptor.files import write_json
 
 HEAP, HUGE_PAGE = 4 << 30, 2 << 20  # bytes of address space for the heap, and of a huge page
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA out of memory; CUDA error: out of memory; MPS backend out of memory
+    "can't allocate memory",  # DefaultCPUAllocator
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_SUPPORTED",  # what cuDNN says where its workspace does not fit
+)
 WORTH_IT = 1.5  # gain from which bf16 is taken by default on a CPU
 
 
@@ -183,6 +190,25 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for the forms in which torch, CUDA and its libraries, and Python say that memory ran out."""
+    words = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(form in words for form in OUT_OF_MEMORY)
+    )
+
+
+def give_memory_back(device: str) -> None:
+    """Frees what nobody uses any more, on a GPU also what torch keeps for reuse."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 @functools.cache

@@ -8,12 +8,14 @@ A checkpoint is a folder of safetensors and JSON, no pickle:
       state.json          epoch, step, seconds, loss and decay so far, settings, data fingerprints, history
       manifest.json       sha256 of the two, written last
 
-No random generator is saved: every step's randomness follows from the seed and its number.
+No random generator is saved: every step's randomness follows from the seed and its number. The two newest checkpoints
+are kept, so that a damaged one has a whole one behind it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from dataclasses import dataclass
@@ -24,22 +26,28 @@ from acceptor.errors import RunError, UsageError
 from acceptor.files import check_manifest, new_folder, write_json
 from acceptor.training.learner import Learner
 
+logger = logging.getLogger(__name__)
+
 FOLDER = "checkpoints"
 EVERY = 60.0  # seconds between checkpoints within an epoch, at least
 SHARE = 0.03  # of the time goes into them, at most
+KEPT = 2  # checkpoints
+FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "metric", "on_nan", "device", "precision"}
+"""Settings that may change on the way if asked for: the others decide the examples' order or what comes out."""
 
 
 @dataclass(frozen=True)
 class Progress:
     """How far a training has come: finished epochs, optimizer steps, seconds in the loop.
 
-    ``epoch_loss`` is the sum of the losses of the epoch that is under way, over its examples so far.
+    ``epoch_loss`` is the sum of the losses of the epoch that is under way, over its ``epoch_examples`` so far.
     """
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
     epoch_loss: float = 0.0
+    epoch_examples: int = 0
 
 
 class Checkpoints:
@@ -78,54 +86,78 @@ class Checkpoints:
             tensors |= {"adamw.first": self.learner.first, "adamw.second": self.learner.second}
             tensors["rows"] = self.learner.rows.weight.detach()
             folder = self.run / FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
-            older = list(folder.parent.iterdir()) if folder.parent.is_dir() else []
-            state = {"progress": vars(progress), "decay": self.learner.decay}
+            state = {"progress": vars(progress), "decay": self.learner.decay, "micro_batch": self.learner.micro_batch}
             with new_folder(folder) as scratch:
                 whole = {name: value.contiguous().clone() for name, value in tensors.items()}
                 save_file(whole, scratch / "state.safetensors")
                 write_json(scratch / "state.json", {**state, "settings": self.settings, "history": history})
-            for path in older:
-                if path != folder:
+            kept = _newest_first(self.run)[:KEPT]
+            for path in folder.parent.iterdir():  # older ones, and what a killed process began
+                if path not in kept:
                     shutil.rmtree(path)
         ended = time.perf_counter()
         self.next = ended + max(EVERY, (ended - began) / SHARE)
 
-    def load(self) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
-        """Puts the newest checkpoint's state into model and learner.
+    def load(self, *, allow_change: bool) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
+        """Puts the newest whole checkpoint's state into model and learner.
+
+        Args:
+            allow_change: Take settings of `FREE` that are not those that the training began with.
 
         Returns:
             How far the training had come, its history, and the best epoch's weights where they are kept.
 
         Raises:
-            RunError: There is no checkpoint, or its files are damaged.
+            RunError: There is no checkpoint, or none is whole.
             UsageError: Data or settings are not those that the training began with.
         """
         from safetensors.torch import load_file
 
-        if not has_checkpoint(self.run):
-            raise RunError(
-                f"nothing to resume in {self.run}",
-                expected=f"a checkpoint in {self.run / FOLDER}",
-                cause="the training was killed in its first minute, or is finished",
-                next="begin it again without --resume",
-            )
-        folder = max((self.run / FOLDER).glob("epoch-*"), key=_age)
-        check_manifest(folder)
-        state = json.loads((folder / "state.json").read_text("utf-8"))
-        _refuse_changes(state["settings"], self.settings)
+        folder, state = newest(self.run)
+        _refuse_changes(state["settings"], self.settings, allow_change=allow_change)
         tensors = load_file(folder / "state.safetensors")
         self.model.load_state_dict(_part(tensors, "model."))
         self.learner.first.copy_(tensors["adamw.first"])
         self.learner.second.copy_(tensors["adamw.second"])
         progress = Progress(**state["progress"])
         self.learner.steps, self.learner.decay = progress.step, state["decay"]
+        self.learner.micro_batch = state["micro_batch"]
         self.learner.reload(tensors["rows"])
         return progress, state["history"], _part(tensors, "best.")
 
 
+def newest(run: Path) -> tuple[Path, dict[str, Any]]:
+    """The newest whole checkpoint of a run and its ``state.json``; damaged ones are named in a warning and passed over.
+
+    Raises:
+        RunError: There is no checkpoint, or none is whole.
+    """
+    damage: RunError | None = None
+    for folder in _newest_first(run):
+        try:
+            check_manifest(folder, needed=("state.json", "state.safetensors"))
+        except RunError as error:
+            logger.warning("passing over a damaged checkpoint: %s", error)
+            damage = error
+        else:
+            return folder, json.loads((folder / "state.json").read_text("utf-8"))
+    if damage:
+        raise damage
+    raise RunError(
+        f"nothing to resume in {run}",
+        expected=f"a checkpoint in {run / FOLDER}",
+        cause="the training was killed in its first minute, or is finished",
+        next="begin it again without --resume",
+    )
+
+
 def has_checkpoint(run: Path) -> bool:
     """True where the run folder holds a training that can go on."""
-    return any((run / FOLDER).glob("epoch-*"))
+    return bool(_newest_first(run))
+
+
+def _newest_first(run: Path) -> list[Path]:
+    return sorted((run / FOLDER).glob("epoch-*-step-*"), key=_age, reverse=True)
 
 
 def _age(folder: Path) -> tuple[int, int]:
@@ -138,12 +170,21 @@ def _part(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    changed = [name for name in before if before[name] != now.get(name)]
+def _refuse_changes(before: dict[str, Any], now: dict[str, Any], *, allow_change: bool) -> None:
+    """Data and encoder must be the same; settings too, but for those that may change if it is allowed."""
+    old = {**before["config"], "encoder": before["encoder"], "data": before["data"]}
+    new = {**now["config"], "encoder": now["encoder"], "data": now["data"]}
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if allow_change:
+        for name in FREE.intersection(changed):
+            logger.info("%s changes from %s to %s on the way", name, old.get(name), new.get(name))
+        changed = [name for name in changed if name not in FREE]
     if changed:
+        allowed = FREE.issuperset(changed)
         raise UsageError(
             "this is not the training that was begun: " + ", ".join(changed) + " changed",
-            expected="\n".join(f"{name} = {before[name]}" for name in changed),
-            found="\n".join(f"{name} = {now.get(name)}" for name in changed),
-            next="repeat the first command with --resume, or begin again with --overwrite",
+            expected="\n".join(f"{name} = {old.get(name)}" for name in changed),
+            found="\n".join(f"{name} = {new.get(name)}" for name in changed),
+            next="repeat the first command with --resume, or begin again with --overwrite"
+            + ("; or take the new value from here on: --allow-change" if allowed else ""),
         )

@@ -14,6 +14,9 @@ weights. Processes that train together add up one array.
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +57,7 @@ class Learner:
         self.grad = torch.zeros_like(self.work)
         self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
         self.steps, self.decay = 0, 1.0
+        self.micro_batch = config.batch_size  # examples that fit the memory at once: halved where it runs out
 
         decaying = sum(p.numel() for p in old if p.ndim >= 2)
         self._matrices, self._vectors = slice(0, decaying), slice(decaying, None)
@@ -78,19 +82,46 @@ class Learner:
         torch._foreach_zero_(self._added)
         self._rows.clear_gradient()
 
-    def step(self, rate: float) -> None:
+    @contextlib.contextmanager
+    def adding_up(self) -> Iterator[Callable[[], None]]:
+        """For a batch in parts: call what this yields after each backward pass; in the end ``grad`` is their sum."""
+        total, touched = torch.zeros_like(self.grad, dtype=torch.float32), []
+
+        def add() -> None:
+            total.add_(self.grad)
+            touched.extend(self._rows.touched)
+            torch._foreach_zero_(self._added)
+            self._rows.clear_gradient()
+
+        yield add
+        self.grad.copy_(total)
+        self._rows.touched = touched
+
+    def step(self, rate: float, *, check: bool) -> bool:
         """One step of AdamW (Loshchilov & Hutter 2019; decoupled decay, bias correction, eps 1e-8) at a learning rate.
 
         If the norm of all gradients is above ``max_grad_norm``, they are scaled down to it.
+
+        Args:
+            rate: The learning rate.
+            check: Look at the norm before (on a GPU that is a wait): where it is not finite, leave the weights alone.
+
+        Returns:
+            False where they were left alone.
         """
         shrink = None
-        if self.config.max_grad_norm:
-            shrink = (squares(self.grad).sqrt() / self.config.max_grad_norm).clamp(min=1)
         self.steps += 1
+        if self.config.max_grad_norm or check:
+            norm = squares(self.grad).sqrt()
+            if check and not math.isfinite(float(norm)):
+                return False
+            if self.config.max_grad_norm:
+                shrink = (norm / self.config.max_grad_norm).clamp(min=1)
         for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
             arrays = (array[part] for array in (self.master, self.work, self.grad, self.first, self.second))
             adamw_step(*arrays, step=self.steps, rate=rate, weight_decay=weight_decay, shrink=shrink)
         self.decay *= 1 - rate * self.config.weight_decay
+        return True
 
     def sync(self) -> None:
         """Brings the classifier's word embeddings up to date; its other parameters always are.

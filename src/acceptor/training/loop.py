@@ -7,6 +7,7 @@ knows neither files nor terminals.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -21,9 +22,12 @@ from acceptor.config import TrainConfig
 from acceptor.encode import Encoded
 from acceptor.errors import TrainingError
 from acceptor.judge import Judge
+from acceptor.runtime import give_memory_back, is_out_of_memory
 from acceptor.training.checkpoint import Progress
 from acceptor.training.learner import Learner
 from acceptor.training.optim import learning_rate
+
+logger = logging.getLogger(__name__)
 
 FETCH_EVERY = 50  # steps between two looks at the losses on a GPU: each look makes it wait
 
@@ -38,6 +42,30 @@ class Step:
     learning_rate: float
     examples: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A step that left the weights alone: its gradient was not finite. ``rows`` are its examples, counted from 0."""
+
+    epoch: int
+    step: int
+    rows: list[int]
+    seconds: float
+
+
+class NotFiniteError(TrainingError):
+    """A loss or gradient became NaN or infinite; ``rows`` are the batch's examples, counted from 0."""
+
+    def __init__(self, value: str, rows: Rows, *, epoch: int, step: int, rate: float) -> None:
+        self.rows = rows
+        super().__init__(
+            f"the {value}",
+            where=f"epoch {epoch}, step {step}",
+            expected="a finite number",
+            cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
+            next="try --learning-rate 1e-5 or --precision fp32; or go over such steps: --on-nan skip",
+        )
 
 
 @dataclass(frozen=True)
@@ -59,8 +87,8 @@ def fit(
     validation: Encoded,
     config: TrainConfig,
     done: Progress = Progress(),  # noqa: B008 - frozen
-) -> Iterator[Step | EpochEnd]:
-    """Fine-tunes ``judge.model`` in place and yields every `Step` and `EpochEnd`.
+) -> Iterator[Step | Skipped | EpochEnd]:
+    """Fine-tunes ``judge.model`` in place and yields every `Step`, `Skipped` and `EpochEnd`.
 
     Under ``torchrun`` each process takes its share of every batch and gradients are summed, so the
     batch stays ``config.batch_size``; every process judges the whole validation split.
@@ -75,21 +103,22 @@ def fit(
         done: How far the training has come; the learner must stand there.
 
     Raises:
-        TrainingError: The loss is not a finite number.
+        NotFiniteError: The loss or the gradient is not finite, and ``config.on_nan`` does not say to go on.
     """
     import torch
-    from torch.nn.functional import cross_entropy
 
     runtime, network = judge.runtime, learner.network
     targets = torch.from_numpy(gold).to(runtime.device)
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
+    check = runtime.device == "cpu" or config.on_nan == "skip"
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
         behind = learner.steps - (epoch - 1) * steps_per_epoch  # of this epoch, in a training that goes on
-        total_loss, pending = done.epoch_loss if behind else 0.0, []
+        total_loss, counted = (done.epoch_loss, done.epoch_examples) if behind else (0.0, 0)
+        pending: list[tuple[int, float, Rows, Any]] = []
         batches = epoch_batches(
             train.lengths,
             config.batch_size,
@@ -99,27 +128,66 @@ def fit(
         )
         for number, rows in enumerate(batches[behind:], behind + 1):
             rate = learning_rate(learner.steps, total_steps, config)
-            mine, weight = _share(rows, runtime.rank, runtime.world)
-            batch = collate(train, mine, judge.tokenizer.pad_token_id, runtime.device)
-            learner.start_step(runtime.rank)
-            logits = network(**batch.inputs).logits
-            loss = cross_entropy(logits.float(), targets[mine], reduction="sum") * (weight / len(rows))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = _gradients(judge, learner, train, targets, rows)
             if runtime.world > 1:
                 torch.distributed.all_reduce(learner.grad)
-            learner.step(rate)
-            pending.append((learner.steps, rate, len(rows), loss.detach()))
-            if number % fetch_every == 0 or number == len(batches):
+            if learner.step(rate, check=check):
+                pending.append((learner.steps, rate, rows, loss))
+            elif config.on_nan == "skip":
+                yield Skipped(epoch, learner.steps, rows.tolist(), time.perf_counter() - started)
+            else:
+                raise NotFiniteError("gradient is not finite", rows, epoch=epoch, step=learner.steps, rate=rate)
+            if pending and (number % fetch_every == 0 or number == len(batches)):
                 seconds = time.perf_counter() - started
-                for (at, rate, examples, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
-                    _refuse_nan(value, at, epoch, rate)
-                    total_loss += value * examples
-                    yield Step(epoch, at, value, rate, examples, seconds)
+                for (at, rate, rows, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
+                    if not math.isfinite(value):
+                        raise NotFiniteError(f"loss became {value}", rows, epoch=epoch, step=at, rate=rate)
+                    total_loss += value * len(rows)
+                    counted += len(rows)
+                    yield Step(epoch, at, value, rate, len(rows), seconds)
                 pending = []
         learner.sync()
         trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
         logits = trained.logits_of(validation)
-        yield EpochEnd(epoch, learner.steps, total_loss / len(train), logits, time.perf_counter() - started)
+        yield EpochEnd(epoch, learner.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
+
+
+def _gradients(judge: Judge, learner: Learner, train: Encoded, targets: Any, rows: Rows) -> Any:
+    """Leaves this process' share of a batch's gradient in the learner and returns its share of the batch's mean loss.
+
+    Where memory runs out, the same batch is computed again in parts of half the size, and so are those after it: the
+    gradients' sum is that of the whole batch.
+    """
+    from torch.nn.functional import cross_entropy
+
+    runtime = judge.runtime
+    mine, weight = _share(rows, runtime.rank, runtime.world)
+
+    def backward(part: Rows) -> Any:
+        batch = collate(train, part, judge.tokenizer.pad_token_id, runtime.device)
+        logits = learner.network(**batch.inputs).logits
+        loss = cross_entropy(logits.float(), targets[part], reduction="sum") * (weight / len(rows))
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    while True:
+        learner.start_step(runtime.rank)
+        try:
+            if len(mine) <= learner.micro_batch:
+                return backward(mine)
+            total = 0.0
+            with learner.adding_up() as add:
+                for start in range(0, len(mine), learner.micro_batch):
+                    total = total + backward(mine[start : start + learner.micro_batch])
+                    add()
+            return total
+        except (RuntimeError, MemoryError) as error:
+            largest = min(len(mine), learner.micro_batch)
+            if not is_out_of_memory(error) or largest == 1:
+                raise
+        learner.micro_batch = -(-largest // 2)
+        logger.warning("memory ran out: going on with %d examples at a time, the batch as before", learner.micro_batch)
+        give_memory_back(runtime.device)
 
 
 def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:
@@ -131,7 +199,7 @@ def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:
     return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
-def _fetch(pending: list[tuple[int, float, int, Any]], world: int) -> list[float]:
+def _fetch(pending: list[tuple[int, float, Rows, Any]], world: int) -> list[float]:
     """The batches' mean losses, brought from the device at once (and from all processes)."""
     import torch
 
@@ -139,14 +207,3 @@ def _fetch(pending: list[tuple[int, float, int, Any]], world: int) -> list[float
     if world > 1:
         torch.distributed.all_reduce(losses)
     return [float(value) for value in losses.tolist()]
-
-
-def _refuse_nan(loss: float, step: int, epoch: int, rate: float) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss became {loss}",
-            where=f"epoch {epoch}, step {step}",
-            expected="a finite number",
-            cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
-            next="try --learning-rate 1e-5, or --precision fp32",
-        )

@@ -30,3 +30,14 @@ def signals_held() -> Iterator[list[int]]:
             signal.signal(number, handler)
     if seen:
         signal.raise_signal(signal.Signals(seen[0]))
+
+
+def agreed(stop: bool, device: str, world: int) -> bool:
+    """True in all processes that train together where one of them is to stop: none waits for one that is gone."""
+    if world == 1:
+        return stop
+    import torch
+
+    votes = torch.tensor(float(stop), device=device)
+    torch.distributed.all_reduce(votes)
+    return bool(votes)
