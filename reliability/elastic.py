@@ -73,7 +73,7 @@ def _torchrun(work: Work, table: Path, place: Path, *, victim: int | None, after
                 os.kill(_worker(process.pid, victim), signal.SIGKILL)
                 break
             time.sleep(0.005)
-        _, words = process.communicate(timeout=180)
+        _, words = process.communicate(timeout=400)
     return process.returncode, words
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import datetime
 import functools
 import importlib.metadata
 import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -35,6 +37,7 @@ OUT_OF_MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_NOT_SUPPORTED",  # what cuDNN says where its workspace does not fit
 )
+PATIENCE = datetime.timedelta(minutes=2)  # with another process: more than any checkpoint takes
 WORTH_IT = 1.5  # gain from which bf16 is taken by default on a CPU
 
 
@@ -176,7 +179,10 @@ def process_group(runtime: Runtime) -> Iterator[None]:
 
     if runtime.device.startswith("cuda"):
         torch.cuda.set_device(runtime.device)
-    dist.init_process_group("nccl" if runtime.device.startswith("cuda") else "gloo")
+    # Waiting for a process that died, this one is deaf to Python's handlers: torchrun must be able to end it at once.
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    dist.init_process_group("nccl" if runtime.device.startswith("cuda") else "gloo", timeout=PATIENCE)
+    signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
