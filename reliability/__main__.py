@@ -31,7 +31,8 @@ def tries(scratch: Path, *, quick: bool, only: str) -> Iterator[tuple[str, Calla
     if only in ("", "training"):
         work = training.prepared(scratch / "training")
         yield "changes", lambda: training.changed(work)
-        yield "elastic", lambda: elastic.restarted(work, n(5, 1))
+        if not quick:  # torchrun's own restarts take minutes at times
+            yield "elastic", lambda: elastic.restarted(work, 5)
         yield "kills", lambda: training.killed(work, n(200, 20))
         yield "kills_in_a_save", lambda: training.killed_in_a_save(work, n(200, 20))
         yield "stops", lambda: training.stopped(work, n(50, 4))
@@ -41,6 +42,8 @@ def tries(scratch: Path, *, quick: bool, only: str) -> Iterator[tuple[str, Calla
         yield "not_finite", lambda: training.not_finite(work, n(50, 3))
         yield "out_of_memory", lambda: training.out_of_memory(work)
     if only in ("", "files"):
+        for name in ("folders", "weights", "files", "fuzz", "outputs"):
+            (scratch / name).mkdir()
         yield "hostile_folders", lambda: hostile.hostile_folders(scratch / "folders")
         yield "hostile_weights", lambda: hostile.hostile_weights(scratch / "weights", tries=n(2000, 300))
         yield "bad_files", lambda: readers.bad_files(scratch / "files")
@@ -57,7 +60,6 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, run in tries(Path(folder), quick=options.quick, only=options.only):
-            (Path(folder) / name).mkdir(exist_ok=True)
             began = time.perf_counter()
             outcome = run()
             found[name] = [outcome.held, outcome.tried]

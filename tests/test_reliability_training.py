@@ -22,7 +22,7 @@ def test_what_is_promised_of_trainings_holds():
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found.keys() == {
-        "changes", "damage", "disk_full", "elastic", "kills", "kills_in_a_save", "not_finite", "one_writer",
+        "changes", "damage", "disk_full", "kills", "kills_in_a_save", "not_finite", "one_writer",
         "out_of_memory", "stops",
     }  # fmt: skip
     assert all(held == tried > 0 for held, tried in found.values())

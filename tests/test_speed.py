@@ -356,6 +356,18 @@ def test_minilm_in_bf16_flips_no_label_of_cola(tmp_path):
     assert plain is not run.judge.model
 
 
+def test_gradients_of_other_processes_rows_are_cleared(tmp_path, monkeypatch):
+    """What the others added to rows that this process did not look up must not be there in the next step."""
+    judge = untrained("bert", tmp_path)
+    learner = Learner(judge.model, CONFIG, bf16=False, ids=np.arange(9, dtype=np.int32), pad_id=0)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda grad: grad.add_(1))
+    learner.start_step(0)
+    learner.sum_over_processes()
+    assert (learner.network.get_input_embeddings().weight.grad == 1).all()
+    learner.start_step(0)
+    assert (learner.network.get_input_embeddings().weight.grad == 0).all()
+
+
 # ---------------------------------------------------------------------- our own products
 
 BF16 = 2**-8  # the distance of neighbouring bf16 numbers, relative

@@ -97,6 +97,11 @@ class Learner:
         self.grad.copy_(total)
         self._rows.touched = touched
 
+    def sum_over_processes(self) -> None:
+        """Makes ``grad`` the sum of all processes' gradients."""
+        torch.distributed.all_reduce(self.grad)
+        self._rows.touched.append(slice(None))  # the others' rows as well: they are to be cleared before the next step
+
     def step(self, rate: float, *, check: bool) -> bool:
         """One step of AdamW (Loshchilov & Hutter 2019; decoupled decay, bias correction, eps 1e-8) at a learning rate.
 
@@ -165,7 +170,7 @@ class TrainedRows(nn.Module):
         self.place = torch.full((table.num_embeddings,), -1, device=device)
         self.place[self.used] = torch.arange(len(used), device=device)
         self.padding_idx = None if table.padding_idx is None else int(self.place[table.padding_idx])
-        self.touched: list[Tensor] = []
+        self.touched: list[Tensor | slice] = []
 
     def with_weight(self, weight: nn.Parameter) -> TrainedRows:
         """The same rows over another array."""

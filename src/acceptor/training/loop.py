@@ -130,7 +130,7 @@ def fit(
             rate = learning_rate(learner.steps, total_steps, config)
             loss = _gradients(judge, learner, train, targets, rows)
             if runtime.world > 1:
-                torch.distributed.all_reduce(learner.grad)
+                learner.sum_over_processes()
             if learner.step(rate, check=check):
                 pending.append((learner.steps, rate, rows, loss))
             elif config.on_nan == "skip":
