@@ -300,7 +300,8 @@ def test_corpora_are_listed(run_cli):
 
 
 def start(*arguments, **options):
-    command = [sys.executable, "-c", "from acceptor.cli import main; main()", *map(str, arguments)]
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # background jobs ignore it
+    command = [sys.executable, "-c", heed + "from acceptor.cli import main; main()", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 

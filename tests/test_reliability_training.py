@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from acceptor.errors import UsageError
 from acceptor.files import new_folder, one_writer
 from acceptor.runtime import is_out_of_memory
+from acceptor.training.stopping import signals_held
 from conftest import REPOSITORY
 
 
@@ -53,6 +55,17 @@ def test_a_lock_names_its_holder_and_clears_what_a_killed_one_left(tmp_path):
         assert "another process is writing" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr
     assert [path.name for path in place.parent.iterdir()] == [other.name]
+
+
+def test_a_signal_that_is_ignored_stops_no_training():
+    """Else it would end the loop but not the process, and a half-trained judge would be written as a finished one."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals_held() as seen:
+            signal.raise_signal(signal.SIGINT)
+        assert seen == []
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_other_errors_are_no_lack_of_memory():

@@ -20,9 +20,9 @@ def signals_held() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield seen
         return
-    before = {
-        number: signal.signal(number, lambda came, _: seen.append(came)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    # One that is ignored (a background job's SIGINT, nohup) stays so: raised again it would not end anything.
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda came, _: seen.append(came)) for number in heeded}
     try:
         yield seen
     finally:
