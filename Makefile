@@ -13,7 +13,7 @@ help:
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make test    the test suite"
 	@echo "make bench   the figures of records/house.md, measured here"
-	@echo "make reliability  all promises of docs/reliability.md, tried (half an hour)"
+	@echo "make reliability  all promises of docs/reliability.md, tried"
 	@echo "make docs    the API pages in site/"
 	@echo "make mpnet   install the base-size encoder (430 MB)"
 

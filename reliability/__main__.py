@@ -1,6 +1,6 @@
 """All promises of docs/reliability.md, tried: a table for people, one JSON object of [held, tried] on the last line.
 
-python -m reliability            about half an hour: the figures of records/reliability.md
+python -m reliability            the full form
 python -m reliability --quick    two minutes: the same tries, fewer of each
 """
 

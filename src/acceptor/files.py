@@ -138,6 +138,8 @@ def one_writer(place: Path) -> Iterator[None]:
     with _parents_made(place), path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists() or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                raise BlockingIOError  # its holder has just removed it: there may be a new one
         except BlockingIOError:
             lock.seek(0)
             raise RunError(

@@ -122,11 +122,9 @@ def train(
     restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0  # torchrun repeats the command after a failure
     if restarted and has_checkpoint(out):
         resume, overwrite = True, False
-    check_out(out, overwrite=overwrite, resume=resume)
     leads = int(os.environ.get("RANK", 0)) == 0
     with one_writer(out) if leads else contextlib.nullcontext():
-        if leads:
-            check_out(out, overwrite=overwrite, resume=resume)  # once more: another process may have been first
+        check_out(out, overwrite=overwrite, resume=resume)
         return _train(data, out, config, overwrite=overwrite, resume=resume, allow_change=allow_change)
 
 

@@ -181,8 +181,10 @@ def process_group(runtime: Runtime) -> Iterator[None]:
         torch.cuda.set_device(runtime.device)
     # Waiting for a process that died, this one is deaf to Python's handlers: torchrun must be able to end it at once.
     handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    dist.init_process_group("nccl" if runtime.device.startswith("cuda") else "gloo", timeout=PATIENCE)
-    signal.signal(signal.SIGTERM, handler)
+    try:
+        dist.init_process_group("nccl" if runtime.device.startswith("cuda") else "gloo", timeout=PATIENCE)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:

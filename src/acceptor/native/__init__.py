@@ -37,7 +37,7 @@ SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "keep_fp32": ([_i64, _at, _u32, _u32, _u32, _f32], None),
     "keep_bf16": ([_i64, _at, _u32, _u32, _u32, _u16], None),
     "products_ready": ([], ctypes.c_int),
-    "product": ([ctypes.c_int, _i64, _i64, _i64, *[_at] * 4], None),
+    "product": ([ctypes.c_int, _i64, _i64, _i64, *[_at] * 4], ctypes.c_int),
 }
 
 

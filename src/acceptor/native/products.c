@@ -19,7 +19,6 @@
 
 typedef uint16_t bf16;
 
-
 enum {
     SIDE = 32,         /* rows and columns of C that are computed at once */
     TILE = 512,        /* numbers in a tile */
@@ -27,6 +26,7 @@ enum {
     BLOCKS = 32,       /* of A for one panel, at most */
     A_BYTES = 1300000, /* of A in the L2 cache */
 };
+
 static const struct {
     uint8_t palette, start_row, reserved[14];
     uint16_t bytes_per_row[16];
@@ -219,8 +219,8 @@ static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 enum { OUTPUT, INPUT_GRADIENT, WEIGHT_GRADIENT };
 
 /* C, of shape (rows, columns), from products over a depth. `columns` must be a multiple of 32, and so must `depth` but
-   for WEIGHT_GRADIENT and `rows` there. */
-void product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a, const bf16 *b, bf16 *c,
+   for WEIGHT_GRADIENT and `rows` there. Returns 1 where memory ran out. */
+int product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a, const bf16 *b, bf16 *c,
              const Finish *finish) {
     int64_t padded = (depth + SIDE - 1) / SIDE * SIDE, blocks = (rows + SIDE - 1) / SIDE;
     int64_t most = A_BYTES / (2 * SIDE * padded) + 1, parts = (blocks + least(most, BLOCKS) - 1) / least(most, BLOCKS);
@@ -228,8 +228,10 @@ void product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 
     int past = form == WEIGHT_GRADIENT && (uintptr_t)c % 64 == 0;
     bf16 *turned = form == WEIGHT_GRADIENT ? aligned_alloc(64, 2 * SIDE * padded * blocks) : 0;
     bf16 *last = 0; /* the last block of A where it is cut short, with zeros below */
-    if (form != WEIGHT_GRADIENT && rows % SIDE) {
-        last = aligned_alloc(64, 2 * SIDE * depth);
+    int cut = form != WEIGHT_GRADIENT && rows % SIDE;
+    if (cut) last = aligned_alloc(64, 2 * SIDE * depth);
+    if ((form == WEIGHT_GRADIENT && !turned) || (cut && !last)) return 1;
+    if (cut) {
         memset(last, 0, 2 * SIDE * depth);
         memcpy(last, a + rows / SIDE * SIDE * depth, 2 * (rows % SIDE) * depth);
     }
@@ -279,11 +281,12 @@ void product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 
     }
     free(turned);
     free(last);
+    return 0;
 }
 
 #else /* no such unit, or a compiler that does not know it */
 
 int products_ready(void) { return 0; }
-void product(void) {}
+int product(void) { return 1; }
 
 #endif

@@ -1,8 +1,9 @@
 """Products with a weight matrix, and what follows them: bias, dropout, residual sum, GELU, their gradients.
 
 In bf16 on a CPU with a matrix unit (AMX) they are our own kernel: `products.c` says how. oneDNN, which torch calls, has
-products for that unit too, but compiles itself anew for every number of rows (35 ms for a new length of sentences),
-turns the weights round at every call, and writes gradients of weights slowly. Elsewhere they are torch's.
+products for that unit too, but compiles itself anew for every number of rows, turns the
+weights round at every call, and writes gradients of weights slowly. Elsewhere they are torch's; and so they are in
+judging, where oneDNN turns the weights round once (`PackedDense`).
 
 Shapes: x (rows, in), y (rows, out), weight (out, in), bias (out,).
 """
@@ -70,7 +71,7 @@ def gelu_gradient(dy: Tensor, kept: Tensor, weight: Tensor) -> Tensor:
 
 
 def gradients(dy: Tensor, x: Tensor, weight: Tensor, weight_gradient: Tensor) -> Tensor:
-    """Dy W, the gradient of x; dyᵀ x, that of the weight, is written into its place."""
+    """The gradient of x, dy W; that of the weight, dyᵀ x, is written into its place."""
     if has_own_products(weight):
         _product(WEIGHT_GRADIENT, dy, x, (*weight.shape, len(x)), out=weight_gradient)
         if weight.shape[1] <= NARROW:
@@ -111,7 +112,8 @@ def _product(
     a, b = a.contiguous(), b.contiguous()
     out = a.new_empty(shape[:2]) if out is None else out
     finish = _Finish(_place(bias), _place(kept), _place(added), curved, _place(slope))
-    _unit().product(form, *shape, a.data_ptr(), b.data_ptr(), out.data_ptr(), ctypes.byref(finish))
+    if _unit().product(form, *shape, a.data_ptr(), b.data_ptr(), out.data_ptr(), ctypes.byref(finish)):
+        raise MemoryError("no memory for a product's packed factor")
     return out
 
 

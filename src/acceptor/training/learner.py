@@ -79,8 +79,7 @@ class Learner:
     def start_step(self, rank: int) -> None:
         """Before the forward pass: this step's own randomness, and zeros where autograd adds gradients up."""
         self.noise.start(self.config.seed, self.steps, rank)
-        torch._foreach_zero_(self._added)
-        self._rows.clear_gradient()
+        self._clear_gradients()
 
     @contextlib.contextmanager
     def adding_up(self) -> Iterator[Callable[[], None]]:
@@ -90,12 +89,15 @@ class Learner:
         def add() -> None:
             total.add_(self.grad)
             touched.extend(self._rows.touched)
-            torch._foreach_zero_(self._added)
-            self._rows.clear_gradient()
+            self._clear_gradients()
 
         yield add
         self.grad.copy_(total)
         self._rows.touched = touched
+
+    def _clear_gradients(self) -> None:
+        torch._foreach_zero_(self._added)
+        self._rows.clear_gradient()
 
     def sum_over_processes(self) -> None:
         """Makes ``grad`` the sum of all processes' gradients."""

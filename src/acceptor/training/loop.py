@@ -139,12 +139,12 @@ def fit(
                 raise NotFiniteError("gradient is not finite", rows, epoch=epoch, step=learner.steps, rate=rate)
             if pending and (number % fetch_every == 0 or number == len(batches)):
                 seconds = time.perf_counter() - started
-                for (at, rate, rows, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
+                for (at, pace, batch, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
                     if not math.isfinite(value):
-                        raise NotFiniteError(f"loss became {value}", rows, epoch=epoch, step=at, rate=rate)
-                    total_loss += value * len(rows)
-                    counted += len(rows)
-                    yield Step(epoch, at, value, rate, len(rows), seconds)
+                        raise NotFiniteError(f"loss became {value}", batch, epoch=epoch, step=at, rate=pace)
+                    total_loss += value * len(batch)
+                    counted += len(batch)
+                    yield Step(epoch, at, value, pace, len(batch), seconds)
                 pending = []
         learner.sync()
         trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
