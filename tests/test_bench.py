@@ -53,7 +53,7 @@ def test_judging_is_compared_with_what_people_use(roomy, monkeypatch):
     monkeypatch.setattr(compare, "JUDGING", {name: compare.JUDGING[name] for name in ("pipeline", "ort_fp32")})
     result = bench([roomy], rounds=1, parts=("judge",), rows=1000)
     judging = result["judge"][roomy]
-    assert set(judging) == {"pipeline", "ort_fp32", "fp32", "lossless", "bf16"}
+    assert set(judging) - {"int8"} == {"pipeline", "ort_fp32", "fp32", "lossless", "bf16"}  # int8 by the processor
     for way in ("pipeline", "ort_fp32", "fp32", "lossless"):
         assert judging[way]["flips"] == 0, way
         assert judging[way]["sentences_per_s"] > 0

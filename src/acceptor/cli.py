@@ -34,7 +34,8 @@ Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named c
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
 Precision = Annotated[
-    str | None, typer.Option(help="fp32; bf16; lossless: bf16, close calls again in fp32 [lossless where bf16 is fast]")
+    str | None,
+    typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
 

@@ -49,7 +49,7 @@ class Runtime:
         device: A torch device name such as ``cuda:0`` or ``cpu``.
         device_name: The product's name, for people.
         memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
-        precision: ``fp32`` or ``bf16``: the arithmetic of matrix products.
+        precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
         rank: This process' number under ``torchrun``; 0 alone writes.
         world: How many processes train together.
         derived: The choices that were made here, with reasons.

@@ -27,6 +27,7 @@ from acceptor.bench.ways import QUIET, sentences
 from acceptor.bench.ways import WAYS as TRAINING
 from acceptor.config import TrainConfig
 from acceptor.errors import AcceptorError, UsageError
+from acceptor.native.layers import has_layers
 from acceptor.progress import meter
 from acceptor.run import train as train_run
 
@@ -132,7 +133,8 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
     """Sentences per second from file to file, of every way, with one judge that is trained for it."""
     texts, labels = sentences(data)
     ways = [way for way in JUDGING if importlib.util.find_spec(NEEDS.get(way, "transformers"))]
-    seconds: dict[str, list[float]] = {way: [] for way in (*ways, *OURS)}
+    ours = [precision for precision in OURS if precision != "int8" or has_layers(precision)]
+    seconds: dict[str, list[float]] = {way: [] for way in (*ways, *ours)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run, file = folder / "run", folder / "sentences.txt"

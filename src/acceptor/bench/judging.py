@@ -142,7 +142,7 @@ WAYS: dict[str, Callable[[str], Judging]] = {
     "ort_int8": ort_int8,
     "openvino": openvino,
 }
-OURS = ("fp32", "lossless", "bf16")  # precisions of `acceptor predict`
+OURS = ("fp32", "lossless", "bf16", "int8")  # precisions of `acceptor predict`
 
 
 def by_hand(way: str, run: str, file: Path, out: Path) -> float:
