@@ -89,7 +89,10 @@ class Resident:
         real = columns < self.lengths[rows].unsqueeze(1)
         position = self.starts[rows].unsqueeze(1) + columns
         # masked_fill and not where: that would copy its number from the host, and wait.
-        tensors = {"input_ids": self.ids[position].long().masked_fill(~real, self.pad_id), "attention_mask": real.long()}
+        tensors = {
+            "input_ids": self.ids[position].long().masked_fill(~real, self.pad_id),
+            "attention_mask": real.long(),
+        }
         if self.type_ids is not None:
             tensors["token_type_ids"] = self.type_ids[position].long().masked_fill(~real, 0)
         return tensors

@@ -236,7 +236,8 @@ class TrainedRows(nn.Module):
         self.weight = nn.Parameter(table.weight.detach()[self.used])
         self.place = torch.full((table.num_embeddings,), -1, device=device)
         self.place[self.used] = torch.arange(len(used), device=device)
-        self.padding_idx = None if table.padding_idx is None else int(self.place[table.padding_idx])
+        padding = np.flatnonzero(used == table.padding_idx)  # none where the tokenizer pads with another id
+        self.padding_idx = int(padding[0]) if len(padding) else None
         self.touched: list[Tensor | slice] = []
         self.in_place = True
 

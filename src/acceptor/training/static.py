@@ -125,7 +125,7 @@ class StaticSteps:
                 raise
             raise UsageError(
                 "the network cannot be compiled on this machine",
-                cause=str(error).strip().split("\n")[0],
+                cause=str(getattr(error, "inner_exception", error)).strip().split("\n")[0],
                 next="leave --compile out",
             ) from error
         loss = cross_entropy(logits.float(), self.targets[rows], reduction="none") @ weights
