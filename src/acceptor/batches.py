@@ -99,7 +99,7 @@ class Resident:
 
 
 def static_length(longest: int, limit: int) -> int:
-    """The length to which a batch is padded where shapes have to be few: 8 of them up to 64 tokens, then wider steps."""
+    """The length to which a batch is padded where shapes have to be few: 8 up to 64 tokens, then in wider steps."""
     step = 8 if longest <= 64 else 32 if longest <= 256 else 64
     return min(-(-longest // step) * step, limit)
 

@@ -69,7 +69,7 @@ def train(
     on_nan: Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")] = None,
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,
-    compile: Annotated[  # noqa: A002 - the setting's name
+    compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile in a few static shapes [no]")
     ] = None,
     overwrite: Overwrite = False,

@@ -88,6 +88,7 @@ class Learner:
         written = use_fast_layers(self.network, self.noise) if by_hand else []
         elsewhere = {id(p) for p in (*written, self._rows.weight)}
         self._trained = [new[p] for p in old]
+        self._grads = [grad.view_as(p) for p, grad in zip(old, arrays[2], strict=True)]
         self._added = [p.grad for p in new.values() if p.grad is not None and id(p) not in elsewhere]
 
     def start_step(self, rank: int) -> None:
@@ -116,7 +117,7 @@ class Learner:
     def differentiate(self, loss: Tensor) -> None:
         """Makes ``grad`` the gradient of a loss, in a few kernels; adding up would take one for every weight matrix."""
         grads = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
-        torch._foreach_copy_([p.grad for p in self._trained], grads)
+        torch._foreach_copy_(self._grads, grads)
 
     def step_on_device(self, loss: Tensor, rate: Tensor, number: Tensor) -> Tensor:
         """`step` without a look at any number: what is not finite leaves the weights alone, decided on the device.
@@ -192,7 +193,7 @@ class Learner:
         return True
 
     def decay_the_rest(self, rate: float) -> None:
-        """After a step that was taken: the rows of the vocabulary that are not trained decay as well, when `sync` comes."""
+        """After a step that was taken: rows of the vocabulary that are not trained decay as well, once `sync` comes."""
         self.decay *= 1 - rate * self.config.weight_decay
 
     def sync(self) -> None:

@@ -137,7 +137,7 @@ class StaticSteps:
         self.graphs = {}
         if not self.given.is_cuda:
             return
-        stream, pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+        stream, pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
         # Rows that weigh NaN: such a step runs through everything and leaves weights, moments and counts alone.
         self._give([0] * self.size, [float("nan")] * self.size, 0.0, 1)
         try:
