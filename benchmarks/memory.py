@@ -39,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     figures: dict[str, dict[str, float]] = {"train": {}, "predict": {}}
     for way in ("trainer", "trainer_best", "acceptor"):
-        figures["train"][way] = peak_mb("-m", "acceptor.bench.ways", way, options.encoder, "100", options.data)
+        figures["train"][way] = peak_mb("-m", "acceptor.bench.ways", way, options.encoder, "0", "100", options.data)
         print(f"train, 100 steps, {way:<14}{figures['train'][way]:>9.0f} MB", flush=True)
     if options.run:
         texts = sentences(options.data)[0]

@@ -70,6 +70,9 @@ def train(
     on_nan: Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")] = None,
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="torch.compile in a few static shapes [no]")
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
     allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,

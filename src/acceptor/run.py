@@ -46,6 +46,7 @@ from acceptor.runtime import (
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, NotFiniteError, Skipped, Step, fit
+from acceptor.training.static import choose_steps
 from acceptor.training.stopping import agreed, signals_held
 
 logger = logging.getLogger(__name__)
@@ -205,14 +206,15 @@ def _prepare(
     encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
     train = encoded["train"]
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
+    static, choices = choose_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
     batches = epoch_batches(
         train.lengths, config.batch_size, seed=config.seed, epoch=1, bucketed=config.order == "bucketed"
     )
-    ratio = padding_ratio(train.lengths, batches)
+    ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
     judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict())
-    return judge, encoded, [length, padding]
+    return judge, encoded, [length, padding, *choices]
 
 
 def _fit(
@@ -231,7 +233,9 @@ def _fit(
     """
     runtime = judge.runtime
     ids, pad_id = encoded["train"].ids, judge.tokenizer.pad_token_id
-    learner = Learner(judge.model, config, bf16=runtime.precision == "bf16", ids=ids, pad_id=pad_id)
+    static, _ = choose_steps(runtime, config)
+    bf16 = runtime.precision == "bf16"
+    learner = Learner(judge.model, config, bf16=bf16, ids=ids, pad_id=pad_id, static=static)
     settings = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
     checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()

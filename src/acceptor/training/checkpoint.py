@@ -32,7 +32,7 @@ FOLDER = "checkpoints"
 EVERY = 60.0  # seconds between checkpoints within an epoch, at least
 SHARE = 0.03  # of the time goes into them, at most
 KEPT = 2  # checkpoints
-FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "device", "precision"}
+FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "device", "precision", "compile"}
 """Settings that may change on the way if asked for: the others decide the examples' order or what comes out."""
 
 
