@@ -76,7 +76,7 @@ class Checkpoints:
         self.spent = self.latest = 0.0  # seconds: in all saves, in the latest
 
     def due(self, *, epoch_ends: bool = False) -> bool:
-        """True after an epoch and once a minute, but for when another save would take more than its share of the time."""
+        """True after an epoch and once a minute, unless saves would then take more than their share of the time."""
         now = time.perf_counter()
         affordable = self.spent + self.latest <= SHARE * (now - self.began)
         return affordable and (epoch_ends or now - self.saved > EVERY)
