@@ -56,7 +56,7 @@ def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
 
 
 def failed(work: Work, tries: int) -> Outcome:
-    """One of the two fails in a step, is killed, or fails at the start: without restarts all end within half a minute."""
+    """One of the two fails in a step, is killed, or fails at the start: without restarts all end in half a minute."""
     failures = []
     for number in range(tries):
         kind, rank = ("step", "killed", "start")[number % 3], 1 - number // 3 % 2

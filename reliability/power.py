@@ -1,9 +1,9 @@
 """Power cuts, as a model: what a disk may hold that was only told some of what was done.
 
-A training is recorded: at each file operation (a folder made, a name changed, a flush, a removal) all names and bytes as
-the program sees them, and what has been flushed by then. A power cut behind an operation leaves of each folder the names
-of its last flush or any later ones, and of each file the bytes of its last flush or something on the way to the later
-ones: nothing, a half, zeros. From every such disk the training must find a checkpoint that is whole and no older than
+A training is recorded: at each file operation (a folder made, a name changed, a flush, a removal) all names and bytes
+as the program sees them, and what has been flushed by then. A power cut behind an operation leaves of each folder the
+names of its last flush or the later ones, and of each file the bytes of its last flush or something on the way to the
+later ones: a half, zeros. From every such disk the training must find a checkpoint that is whole and no older than
 the newest that was finished by then, or the finished run.
 
 The model is harsher than a journal, which keeps the order of names; it knows nothing of disks that lie about a flush.

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, and what each of them did: for those that are killed, and for the undisturbed one.
+"""Trainings in processes of their own, and what each of them did, those that are killed and the undisturbed one.
 
 Every process is forked from a server that has imported everything and used nothing. The corpus is small and the encoder
 tiny; it has dropout, and a checkpoint is saved at every step, so that most kills fall into a save.

@@ -73,12 +73,12 @@ class Checkpoints:
     def __init__(self, run: Path, model: Any, learner: Learner, settings: dict[str, Any], *, writes: bool) -> None:
         self.run, self.model, self.learner, self.settings, self.writes = run, model, learner, settings, writes
         self.began = self.saved = time.perf_counter()
-        self.spent = self.latest = 0.0  # seconds: in all saves, in the latest
+        self.spent = self.dearest = 0.0  # seconds in all saves, and in the one that took longest
 
     def due(self, *, epoch_ends: bool = False) -> bool:
         """True after an epoch and once a minute, unless saves would then take more than their share of the time."""
         now = time.perf_counter()
-        affordable = self.spent + self.latest <= SHARE * (now - self.began)
+        affordable = self.spent + self.dearest <= SHARE * (now - self.began)
         return affordable and (epoch_ends or now - self.saved > EVERY)
 
     def save(self, progress: Progress, best: dict[str, Any], history: list[dict[str, Any]]) -> None:
@@ -105,8 +105,8 @@ class Checkpoints:
                 if path not in kept:
                     shutil.rmtree(path)
         self.saved = time.perf_counter()
-        self.latest = self.saved - began
-        self.spent += self.latest
+        self.spent += self.saved - began
+        self.dearest = max(self.dearest, self.saved - began)
 
     def load(self, *, allow_change: bool) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
         """Puts the newest whole checkpoint's state into model and learner.
