@@ -22,6 +22,7 @@ from acceptor.config import PRESETS, TrainConfig
 from acceptor.encode import encode
 from acceptor.errors import TrainingError, UsageError
 from acceptor.runtime import choose_runtime
+from acceptor.training import checkpoint
 from acceptor.training.learner import Learner
 from acceptor.training.loop import fit
 from acceptor.training.optim import learning_rate
@@ -127,6 +128,22 @@ def test_the_same_settings_give_the_same_weights(toy, toy_config, toy_run, tmp_p
     again = acceptor.train(toy, out=tmp_path / "again", config=toy_config)
     first, second = (load_file(run.folder / "model.safetensors") for run in (toy_run, again))
     assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_resume_needs_data_that_can_be_read_again(toy, toy_config, tmp_path, monkeypatch):
+    class Stop(Exception):  # noqa: N818 - no error
+        pass
+
+    def save(self, *rest, kept=checkpoint.Checkpoints.save):
+        kept(self, *rest)
+        raise Stop
+
+    monkeypatch.setattr(checkpoint.Checkpoints, "save", save)
+    with pytest.raises(Stop):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=r"(?s)objects in Python.*acceptor\.train\(DATA, out=.*resume=True"):
+        acceptor.resume(tmp_path / "run")
 
 
 # ---------------------------------------------------------------------- settings

@@ -43,7 +43,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stand
 @app.command()
 def train(
     context: typer.Context,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder; or a run to --resume")
+    ],
     out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]")] = None,
     encoder: Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")] = None,
     validation: Annotated[Path | None, typer.Option(help="a file to validate on")] = None,
@@ -79,27 +81,41 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
+    from acceptor import run as runs
     from acceptor import terminal
     from acceptor.config import PRESETS, TrainConfig
+    from acceptor.data.corpora import CORPORA
     from acceptor.data.load import load_data
-    from acceptor.out import default_out
-    from acceptor.run import train
+    from acceptor.out import default_out, is_run
 
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
     given = {name: context.params[name] for name in TrainConfig.model_fields}
     settings = {name: value for name, value in given.items() if value is not None}
-    config = TrainConfig(**(PRESETS[preset] if preset else {}) | settings)
-    examples = load_data(
-        data,
-        validation=validation,
-        test=test,
-        folder=folder,
-        columns=_columns(columns),
-        labels=labels.split(",") if labels else None,
-    )
-    out = out or default_out(data, config.encoder)
-    run = train(examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change)
+    settings = (PRESETS[preset] if preset else {}) | settings
+    place = Path(data).expanduser()
+    if resume and (is_run(place) or (out is None and data not in CORPORA and not place.exists())):
+        taken = [f"--{name}" for name in ("out", "validation", "test", "columns", "labels") if context.params[name]]
+        taken += ["--data"] * (folder is not None) + ["--overwrite"] * overwrite
+        if taken:
+            raise UsageError(
+                f"{data} is a run, whose data are known: " + ", ".join(taken), next=f"acceptor train {data} --resume"
+            )
+        run = runs.resume(data, changes=settings, allow_change=allow_change)
+    else:
+        config = TrainConfig(**settings)
+        examples = load_data(
+            data,
+            validation=validation,
+            test=test,
+            folder=folder,
+            columns=_columns(columns),
+            labels=labels.split(",") if labels else None,
+        )
+        out = out or default_out(data, config.encoder, resume=resume)
+        run = runs.train(
+            examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
+        )
     if run.judge.runtime.leads:
         _answer(run.to_dict(), terminal.run_text(run), as_json)
 
