@@ -105,16 +105,16 @@ def new_folder(place: Path) -> Iterator[Path]:
             use_umask(scratch)
             write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
             for path in (*scratch.rglob("*"), scratch):
-                _flush(path)
+                flush(path)
             if place.exists():
                 _exchange(scratch, place)
                 shutil.rmtree(scratch)
             else:
                 scratch.rename(place)
-            _flush(place.parent)
+            flush(place.parent)
         except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
-            if _says_full(error):
+            if says_full(error):
                 raise ResourceError(
                     f"the disk became full while {place.name} was written; nothing of it is left",
                     where=str(place.parent),
@@ -221,7 +221,7 @@ def _parents_made(place: Path) -> Iterator[None]:
                 parent.rmdir()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -247,7 +247,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def _says_full(error: BaseException) -> bool:
+def says_full(error: BaseException) -> bool:
     """True for an error of a full disk, also where a library in Rust tells of it in words only."""
     number = error.errno if isinstance(error, OSError) else None
     if match := re.search(r"\(os error (\d+)\)", str(error)):
