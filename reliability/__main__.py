@@ -18,7 +18,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from reliability import elastic, hostile, outputs, readers, training
+from reliability import elastic, hostile, outputs, predicting, readers, training
 from reliability.outcome import Outcome
 
 
@@ -41,6 +41,12 @@ def tries(scratch: Path, *, quick: bool, only: str) -> Iterator[tuple[str, Calla
         yield "one_writer", lambda: training.one_writer(work, n(10, 1))
         yield "not_finite", lambda: training.not_finite(work, n(50, 3))
         yield "out_of_memory", lambda: training.out_of_memory(work)
+    if only in ("", "predicting"):
+        ready = predicting.prepared(scratch / "predicting")
+        yield "predict_killed", lambda: predicting.killed(ready, n(100, 5))
+        yield "predict_sharded", lambda: predicting.sharded(ready, n(20, 2))
+        yield "predict_disk_full", lambda: predicting.disk_full(ready, n(20, 2))
+        yield "predict_cut_short", lambda: predicting.cut_short(ready, n(20, 2))
     if only in ("", "files"):
         for name in ("folders", "weights", "files", "fuzz", "outputs"):
             (scratch / name).mkdir()
@@ -55,7 +61,7 @@ def main() -> None:
     """Tries, prints, and ends with 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=("training", "files"), default="")
+    parser.add_argument("--only", choices=("training", "predicting", "files"), default="")
     options = parser.parse_args()
     found = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -42,13 +42,13 @@ class TableStream:
         size: Bytes of the file as stored; 0 where that is not known.
     """
 
-    def __init__(self, path: str, *, columns: Mapping[str, str] | None = None, rows: int = CHUNK) -> None:
+    def __init__(self, path: str, *, columns: Mapping[str, str] | None = None, rows: int | None = None) -> None:
         """Opens the file.
 
         Args:
             path: The file, or ``-`` for standard input, which holds tab-separated lines.
             columns: As for `read_table`.
-            rows: The most that a part may have.
+            rows: The most that a part may have; `CHUNK` by default.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -58,7 +58,7 @@ class TableStream:
         else:
             self._source = open_source(Path(path), path)
         self.origin, self.size = self._source.origin, self._source.size
-        self._columns, self._rows = columns or {}, rows
+        self._columns, self._rows = columns or {}, rows or CHUNK
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
     @property
@@ -67,7 +67,7 @@ class TableStream:
         return self._source.file.tell() if self.size and not self._source.file.closed else self.size
 
     def parts(self) -> Iterator[Rows | Grid]:
-        """Consecutive rows, at most `CHUNK` of them at a time; the first part holds the header, where there is one.
+        """Consecutive rows, at most ``rows`` of them at a time; the first part holds the header, where there is one.
 
         Raises:
             DataError: The file is damaged, or is not what its format asks for, so that it cannot be read further.
