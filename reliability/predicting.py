@@ -16,15 +16,17 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from acceptor import corpus
 from acceptor.data import stream
 from acceptor.errors import AcceptorError, DataError, ResourceError
+from acceptor.judge import Judge
 from reliability.folders import good_encoder, good_run
 from reliability.outcome import Outcome
 from reliability.training import _limit_files, _send, _wait
@@ -169,6 +171,7 @@ def _start(
 def _body(run: Path, files: list[str], out: Path, shard: tuple[int, int] | None, before: Any) -> None:
     stream.CHUNK = corpus.CHUNK = 32
     corpus.BLOCK = 4
+    Judge.logits_of = partialmethod(_by_company, Judge.logits_of)
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     code = 0
@@ -179,6 +182,11 @@ def _body(run: Path, files: list[str], out: Path, shard: tuple[int, int] | None,
     except AcceptorError as error:
         code = KINDS.get(type(error), 15)
     os._exit(code)
+
+
+def _by_company(judge: Judge, logits_of: Any, encoded: Any) -> Any:
+    """Logits that depend on what is judged together, as bf16 and close calls make them do, but always."""
+    return logits_of(judge, encoded) + np.float32(0.001) * (encoded.ids.sum() % 1009)
 
 
 def _digest(out: Path) -> str:
