@@ -8,6 +8,7 @@ python -m reliability --only kills      one promise (or one half: training, file
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ from typing import NamedTuple
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from reliability import disk, elastic, hostile, outputs, power, readers, training
+from reliability import disk, elastic, hostile, outputs, power, predicting, readers, training
 from reliability.outcome import Outcome
 from reliability.process import Work, prepared
 
@@ -38,6 +39,7 @@ class Row(NamedTuple):
 
 def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
     """The promises, those of training first. A row's number counts what its function takes: kills, trainings, files."""
+    ready = functools.cache(lambda: predicting.prepared(scratch / "predicting"))
     return [
         Row("training", "changes", 1, 1, 6, lambda _: training.changed(work())),
         Row("training", "kills", 200, 20, 1.4, lambda n: training.killed(work(), n)),
@@ -57,6 +59,10 @@ def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
         Row("training", "not_finite", 50, 3, 2, lambda n: training.not_finite(work(), n)),
         Row("training", "out_of_memory", 6, 3, 3.5, lambda n: training.out_of_memory(work(), n)),
         Row("training", "time_for_checkpoints", 3, 1, 5, lambda n: disk.cheap(work(), n)),
+        Row("predicting", "predict_killed", 100, 5, 2, lambda n: predicting.killed(ready(), n)),
+        Row("predicting", "predict_sharded", 20, 2, 4, lambda n: predicting.sharded(ready(), n)),
+        Row("predicting", "predict_disk_full", 20, 2, 3, lambda n: predicting.disk_full(ready(), n)),
+        Row("predicting", "predict_cut_short", 20, 2, 3, lambda n: predicting.cut_short(ready(), n)),
         Row("files", "hostile_folders", 1, 1, 11, lambda _: hostile.hostile_folders(scratch / "folders")),
         Row(
             "files", "hostile_weights", 2000, 300, 0.02, lambda n: hostile.hostile_weights(scratch / "weights", tries=n)
@@ -71,7 +77,7 @@ def main() -> None:
     """Tries, prints, and ends with 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", help="training, files, or the names of rows, with commas")
+    parser.add_argument("--only", default="", help="training, predicting, files, or the names of rows, with commas")
     options = parser.parse_args()
     only, found, left_full = options.only.split(","), {}, 0.0
     with tempfile.TemporaryDirectory() as folder:

@@ -177,11 +177,16 @@ def evaluate(
 @app.command()
 def predict(
     run: RunPath,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="sentences, with or without labels")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="file to write (.tsv, .csv, .jsonl, .parquet)")
+        Path | None, typer.Option("--out", "-o", help="file to write (.tsv .csv .jsonl .parquet); - for JSON lines")
     ] = None,
     columns: Columns = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
+    where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
+    shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
     device: Device = None,
     precision: Precision = None,
     spreadsheet_safe: Annotated[
@@ -190,24 +195,40 @@ def predict(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a file of sentences: on the terminal, or into a file with all its columns kept."""
-    from acceptor import terminal
-    from acceptor.data.read import read_table
-    from acceptor.data.write import check_output, write_table
-    from acceptor.judge import annotate
-
+    """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
     if spreadsheet_safe and (out is None or out.suffix != ".csv"):
         raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=str(out or "no file"))
-    if out:
-        check_output(out, overwrite=overwrite)
-    judge = _load(run, device, precision)
-    table = read_table(file, columns=_columns(columns))
-    frame = annotate(judge, table)
-    if out:
-        write_table(frame, out, spreadsheet_safe=spreadsheet_safe)
-        _answer({"rows": len(table), "out": str(out)}, [f"{len(table)} verdicts: {out}"], as_json)
+    if out is None:
+        if where or shard or all_scores or files[1:] or files == ["-"]:
+            raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
+        _predict_on_terminal(run, files[0], columns, device, precision, as_json)
+        return
+    from acceptor.corpus import Settings
+    from acceptor.corpus import predict as predict_into
+
+    settings = Settings(_columns(columns), where, all_scores, spreadsheet_safe)
+    tally = predict_into(
+        run, files, out, settings, device=device, precision=precision, shard=_shard(shard), overwrite=overwrite
+    )
+    if tally is None:
+        _answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
+    elif str(out) == "-":
+        typer.echo(str(tally), err=True)
     else:
-        _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
+        content = {**vars(tally), "out": str(out)}
+        _answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
+
+
+def _predict_on_terminal(
+    run: Path, file: str, columns: str | None, device: str | None, precision: str | None, as_json: bool
+) -> None:
+    from acceptor import terminal
+    from acceptor.data.read import read_table
+    from acceptor.judge import annotate
+
+    judge = _load(run, device, precision)
+    frame = annotate(judge, read_table(file, columns=_columns(columns)))
+    _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
 
 
 @app.command()
@@ -380,6 +401,15 @@ def _columns(text: str | None) -> dict[str, str] | None:
     if not all(role and equals and column for role, equals, column in pairs):
         raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
     return {role.strip(): column.strip() for role, _, column in pairs}
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
+    return int(number), int(of)
 
 
 def _answer(content: Any, text: Any, as_json: bool) -> None:

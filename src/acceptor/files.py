@@ -132,16 +132,16 @@ def new_folder(place: Path) -> Iterator[Path]:
                 use_umask(scratch)
                 write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
                 for path in (*scratch.rglob("*"), scratch):
-                    _flush(path)
+                    flush(path)
                 if place.exists():
                     _exchange(scratch, place)
                 else:
                     scratch.rename(place)
-                _flush(place.parent)
+                flush(place.parent)
             shutil.rmtree(scratch, ignore_errors=True)  # what stood there before
         except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
-            if _number(error) in FULL:
+            if says_full(error):
                 raise ResourceError(
                     f"the disk became full while {place.name} was written; nothing of it is left",
                     where=str(place.parent),
@@ -245,7 +245,7 @@ def _parents_made(place: Path) -> Iterator[None]:
         created = [parent for parent in place.absolute().parents if not parent.exists()]
         place.parent.mkdir(parents=True, exist_ok=True)
         for parent in created:
-            _flush(parent.parent)
+            flush(parent.parent)
     try:
         yield
     finally:
@@ -254,7 +254,7 @@ def _parents_made(place: Path) -> Iterator[None]:
                 parent.rmdir()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -278,6 +278,11 @@ def _exchange(first: Path, second: Path) -> None:
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+
+
+def says_full(error: BaseException) -> bool:
+    """True for an error of a full disk, also where a library in Rust tells of it in words only."""
+    return _number(error) in FULL
 
 
 def _opened(path: Path, place: Path) -> TextIO:

@@ -19,7 +19,7 @@ class Meter:
         self._progress = progress
         self._task = task
 
-    def advance(self, amount: int, note: str | None = None) -> None:
+    def advance(self, amount: float, note: str | None = None) -> None:
         """Counts ``amount`` more units as done."""
         self._progress.advance(self._task, amount)
         if note is not None:
@@ -27,8 +27,8 @@ class Meter:
 
 
 @contextlib.contextmanager
-def meter(what: str, total: int, unit: str, *, silent: bool = False) -> Iterator[Meter]:
-    """A bar over ``total`` units, gone when the work is done."""
+def meter(what: str, total: float | None, unit: str, *, silent: bool = False) -> Iterator[Meter]:
+    """A bar over ``total`` units (None: not known), gone when the work is done."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -23,10 +24,19 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix not in FORMATS:
         raise UsageError(f"cannot tell the format of {path}", expected="a name that ends in " + ", ".join(FORMATS))
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists", expected="a path that is free", next="choose another, or --overwrite")
+    check_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
         raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {path.parent}")
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuses a path that is taken.
+
+    Raises:
+        UsageError: It is, and may not be replaced.
+    """
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists", expected="a path that is free", next="choose another, or --overwrite")
 
 
 FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
@@ -39,32 +49,52 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
     Args:
         frame: The table.
         path: The file to be.
-        spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
-            take for a formula, and quotes around all text. Not what was read, then; numbers stay numbers.
+        spreadsheet_safe: As for `write_rows`.
 
     Raises:
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
     """
+    if path.suffix == ".tsv" and (rows := rows_with_breaks(frame)):
+        raise break_error(f"row {rows[0] + 1}", path)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(handle)
     try:
-        if path.suffix == ".tsv":
-            _refuse_breaks(frame, path)
-            frame.write_csv(scratch, separator="\t", quote_style="never")
-        elif path.suffix == ".csv":
-            if spreadsheet_safe:
-                _without_formulas(frame).write_csv(scratch, quote_style="non_numeric")
-            else:
-                frame.write_csv(scratch)
-        elif path.suffix == ".jsonl":
-            frame.write_ndjson(scratch)
-        else:
-            frame.write_parquet(scratch)
+        write_rows(frame, Path(scratch), path.suffix, spreadsheet_safe=spreadsheet_safe)
         use_umask(Path(scratch))
         os.replace(scratch, path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
+
+
+def write_rows(
+    frame: pl.DataFrame,
+    target: Path | BinaryIO,
+    suffix: str,
+    *,
+    spreadsheet_safe: bool = False,
+    header: bool = True,
+) -> None:
+    """Writes ``frame`` in one of the `FORMATS`.
+
+    Args:
+        frame: The table; for TSV one whose text holds no tabs and line breaks.
+        target: The file to be.
+        suffix: The format.
+        spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
+            take for a formula, and quotes around all text. Not what was read, then; numbers stay numbers.
+        header: For TSV and CSV: begin with the columns' names.
+    """
+    if suffix == ".tsv":
+        frame.write_csv(target, separator="\t", quote_style="never", include_header=header)
+    elif suffix == ".csv" and spreadsheet_safe:
+        _without_formulas(frame).write_csv(target, quote_style="non_numeric", include_header=header)
+    elif suffix == ".csv":
+        frame.write_csv(target, include_header=header)
+    elif suffix == ".jsonl":
+        frame.write_ndjson(target)
+    else:
+        frame.write_parquet(target)
 
 
 def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
@@ -73,12 +103,16 @@ def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     return safe.rename({name: "'" + name for name in frame.columns if re.match(FORMULA, name)})
 
 
-def _refuse_breaks(frame: pl.DataFrame, path: Path) -> None:
-    for column in frame.select(pl.col(pl.String)).get_columns():
-        broken = column.str.contains("[\t\n]").arg_true()
-        if len(broken):
-            raise DataError(
-                "a cell holds a tab or a line break, which TSV cannot",
-                where=f"column {column.name}, row {broken[0] + 1}",
-                next=f"write another format: -o {path.with_suffix('.jsonl').name}",
-            )
+def rows_with_breaks(frame: pl.DataFrame) -> list[int]:
+    """The rows (0-based) of which TSV without quoting cannot hold a cell."""
+    broken = [pl.col(name).str.contains("[\t\n]") for name, kind in frame.schema.items() if kind == pl.String]
+    return frame.select(pl.any_horizontal(broken).arg_true()).to_series().to_list() if broken else []
+
+
+def break_error(where: str, path: Path) -> DataError:
+    """The error of such a row."""
+    return DataError(
+        "a cell holds a tab or a line break, which TSV cannot",
+        where=where,
+        next=f"write another format: -o {path.with_suffix('.jsonl').name}",
+    )

@@ -1,0 +1,373 @@
+"""Judging files of any size: streamed, sentences that come again judged once, stopped and gone on with.
+
+The input is cut into chunks, and `BLOCK` chunks make a block. What has been judged is remembered within a block, never
+across: so a chunk's verdicts follow from its block alone, whichever process does which block, and wherever one was
+stopped. A process that takes up a block begun by another reads back what was judged for the chunks that are done.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.data.parts import Parts
+from acceptor.data.stream import CHUNK, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
+from acceptor.data.table import Table
+from acceptor.data.where import condition
+from acceptor.data.write import break_error, check_free, check_output, rows_with_breaks, write_rows
+from acceptor.encode import Encoded
+from acceptor.errors import DataError, UsageError
+from acceptor.files import MANIFEST, one_writer, read_object
+from acceptor.judge import JUDGE_FILE, Judge, beside, load, verdict_columns
+from acceptor.progress import meter
+from acceptor.runtime import versions
+
+BLOCK = 16  # chunks within which a sentence is judged once
+LONGEST_SENTENCE = 1_000_000  # bytes; what is longer is no sentence, and takes seconds to tokenise
+STDOUT = "-"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows there were, and what became of them: rows = written + left_out + rejected.
+
+    Attributes:
+        rows: Rows read.
+        written: Rows with a verdict in the output.
+        left_out: Rows with a verdict that the condition did not keep.
+        rejected: Rows that cannot be judged; ``OUT.rejected.jsonl`` names them.
+        judged: Sentences (or pairs) that were computed; the others had been seen before in their block.
+    """
+
+    rows: int = 0
+    written: int = 0
+    left_out: int = 0
+    rejected: int = 0
+    judged: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
+    def __str__(self) -> str:
+        left_out = f" + {self.left_out:,} left out" if self.left_out else ""
+        return f"{self.rows:,} rows in = {self.written:,} out{left_out} + {self.rejected:,} rejected"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is written.
+
+    Attributes:
+        columns: Which input column has which role, as for `read_table`.
+        where: Condition on the verdict columns; rows that do not meet it are left out.
+        all_scores: Also each label's probability and logit.
+        spreadsheet_safe: As for `write_table`.
+    """
+
+    columns: Mapping[str, str] | None = None
+    where: str | None = None
+    all_scores: bool = False
+    spreadsheet_safe: bool = False
+
+
+def predict(
+    run: Path,
+    sources: Sequence[str],
+    out: Path,
+    settings: Settings,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    shard: tuple[int, int] | None = None,
+    overwrite: bool = False,
+) -> Tally | None:
+    """Judges files of any size into one file.
+
+    Args:
+        run: The run folder.
+        sources: Files, folders and glob patterns; or ``-`` alone for tab-separated lines on standard input.
+        out: The file to be, in the format of its name; or ``-`` for JSON lines on standard output.
+        settings: What is written.
+        device: As for `load`.
+        precision: As for `load`.
+        shard: (k, n), 1 ≤ k ≤ n: judge every n-th block from the k-th on, and leave the rest and the joining to others.
+        overwrite: Replace what stands at ``out``, and parts of other work on it.
+
+    Returns:
+        The counts; None for a shard.
+
+    Raises:
+        UsageError: The output is taken, or was begun with other data or settings; the condition cannot be used.
+        DataError: A file cannot be read further. The parts done are kept.
+        ResourceError: The disk is full. The parts done are kept.
+        RunError: The run cannot be loaded, or another process writes the output.
+    """
+    suffix = out.suffix
+    if str(out) == STDOUT:
+        suffix = ".jsonl"
+    else:
+        check_output(out, overwrite=True)
+    files = input_files(sources)
+    if shard and (str(out) == STDOUT or STDIN in files):
+        raise UsageError("--shard needs files that can be read again, and a file to write", expected="no - at all")
+    if str(out) == STDOUT:
+        return _to_stdout(_Judging(files, load(run, device=device, precision=precision), settings, suffix))
+    parts = Parts(out, spreadsheet_safe=settings.spreadsheet_safe)
+    with ExitStack() as stack:
+        _lock(stack, out, shard)
+        if (counts := parts.joined()) is not None:
+            return Tally(**counts)
+        for path in (out, parts.rejected):
+            check_free(path, overwrite=overwrite)
+        judging = _Judging(files, load(run, device=device, precision=precision), settings, suffix)
+        if STDIN in files and parts.folder.exists():
+            parts.remove()  # what came through a pipe cannot be told from what comes now
+        parts.begin(judging.plan(run), overwrite=overwrite and shard is None)
+        if parts.end is None or not all(map(parts.has, range(parts.end))):
+            _to_parts(judging, parts, shard)
+        return None if shard or parts.end is None else Tally(**parts.join(parts.end))
+
+
+def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:
+    """One process a shard; and none where the whole is judged, or joined."""
+    if shard:
+        stack.enter_context(one_writer(out.with_name(f"{out.name}.{shard[0]}-of-{shard[1]}")))
+        return
+    for lock in out.parent.glob(f".{glob.escape(out.name)}.*-of-*.lock"):
+        stack.enter_context(one_writer(out.with_name(lock.name[1:].removesuffix(".lock"))))
+    stack.enter_context(one_writer(out))
+
+
+# ── where the results go ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _to_parts(judging: _Judging, parts: Parts, shard: tuple[int, int] | None) -> None:
+    """Judges the chunks that are not there yet: all, or those of one shard."""
+    number, of = shard or (1, 1)
+
+    def wanted(chunk: int) -> bool:
+        return chunk // BLOCK % of == number - 1 and not parts.has(chunk)
+
+    for result in judging.results(wanted, parts):
+        parts.write(result.number, result.frame, result.rejected, (result.keys, result.logits), vars(result.tally))
+    parts.end = judging.chunks
+
+
+def _to_stdout(judging: _Judging) -> Tally:
+    tally = Tally()
+    for result in judging.results(lambda _: True):
+        tally += result.tally
+        for fault in result.rejected:
+            logger.warning("rejected: %s", fault)
+        lines = io.BytesIO()
+        write_rows(result.frame, lines, ".jsonl")
+        sys.stdout.buffer.write(lines.getvalue())
+        sys.stdout.buffer.flush()
+    return tally
+
+
+# ── judging ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Block:
+    """What has been judged in one block.
+
+    Attributes:
+        slots: Where the scores of a sentence (hashed, with its second) stand.
+        scores: float32, shape (`BLOCK` x `CHUNK`, labels). Pages that are not used take no memory.
+        next: The first chunk that is not yet in.
+    """
+
+    def __init__(self, number: int, labels: int) -> None:
+        self.number = number
+        self.slots: dict[bytes, int] = {}
+        self.scores = np.empty((BLOCK * CHUNK, labels), dtype=np.float32)
+        self.next = number * BLOCK
+
+    def restore(self, parts: Parts, chunk: int) -> None:
+        """Takes in what earlier processes have judged for the chunks before this one."""
+        for done in range(self.next, chunk):
+            keys, scores = parts.scores(done)
+            start = len(self.slots)
+            self.scores[start : start + len(keys)] = scores
+            self.slots |= {key.tobytes(): start + index for index, key in enumerate(keys)}
+        self.next = chunk + 1
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One chunk, ready to be judged.
+
+    Attributes:
+        chunk: Where it comes from.
+        frame: The rows that can be judged, as read.
+        rejected: What is said of the others.
+        block: The block it belongs to.
+        slots: int64, shape (rows,): where in the block's scores each row's stand.
+        keys: What is new in the block: uint8, shape (new, 16). Its scores stand together, from ``start`` on.
+        start: See ``keys``.
+        encoded: The ids of what is new.
+    """
+
+    chunk: Chunk
+    frame: pl.DataFrame
+    rejected: list[Fault]
+    block: _Block
+    slots: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint8]
+    start: int
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class _Result:
+    """One judged chunk: the rows to write, and what is needed to go on after it."""
+
+    number: int
+    frame: pl.DataFrame
+    rejected: list[Fault]
+    keys: npt.NDArray[np.uint8]
+    logits: npt.NDArray[np.float32]
+    tally: Tally
+
+
+class _Judging:
+    """A judge, files, and what is wanted of them.
+
+    Attributes:
+        chunks: How many chunks have been read.
+    """
+
+    def __init__(self, files: Sequence[str], judge: Judge, settings: Settings, suffix: str) -> None:
+        self.files, self.judge, self.settings, self.suffix = files, judge, settings, suffix
+        self.chunks = 0
+        self.input = {} if STDIN in files else fingerprint(files)
+        nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge.labels)
+        self.condition = condition(settings.where, nothing.schema) if settings.where else None
+
+    def plan(self, run: Path) -> dict[str, Any]:
+        """All that decides about the bytes of the output, as JSON."""
+        files = read_object(run.expanduser() / MANIFEST)["files"]
+        names = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
+        runtime = self.judge.runtime
+        return {
+            "input": self.input,
+            "run": {name: sha256 for name, sha256 in files.items() if name.startswith(names)},
+            "settings": {**vars(self.settings), "columns": dict(self.settings.columns or {}), "format": self.suffix},
+            "computing": [runtime.device, runtime.precision, self.judge.lossless],
+            "versions": versions(),
+            "sizes": [CHUNK, BLOCK],
+        }
+
+    def results(self, wanted: Callable[[int], bool], parts: Parts | None = None) -> Iterator[_Result]:
+        """The chunks that are wanted, judged. Meanwhile a second thread reads and tokenises the next one."""
+        megabytes = self.input.get("bytes", 0) / 1e6
+        began, rows, position = time.monotonic(), 0, 0
+        works = self._works(wanted, parts)
+        with ThreadPoolExecutor(1) as reader, meter("judging", megabytes or None, "MB") as bar:
+            ahead = reader.submit(next, works, None)
+            while (work := ahead.result()) is not None:
+                ahead = reader.submit(next, works, None)
+                yield self._judge(work)
+                rows += work.chunk.rows
+                note = f"{rows / (time.monotonic() - began):,.0f} rows/s"
+                bar.advance((work.chunk.position - position) / 1e6, note)
+                position = work.chunk.position
+
+    def _judge(self, work: _Work) -> _Result:
+        labels = self.judge.labels
+        new = np.zeros((0, len(labels)), dtype=np.float32)
+        if len(work.encoded):
+            new = self.judge.logits_of(work.encoded)
+        work.block.scores[work.start : work.start + len(new)] = new
+        verdicts = _verdicts(work.block.scores[work.slots], labels)
+        shown = verdicts if self.settings.all_scores else verdicts.select("verdict", "probability", "margin")
+        frame = beside(work.frame, shown)
+        if self.condition is not None:
+            frame = frame.filter(verdicts.select(self.condition).to_series())
+        tally = Tally(
+            work.chunk.rows, len(frame), len(verdicts) - len(frame), work.chunk.rows - len(verdicts), len(new)
+        )
+        return _Result(work.chunk.number, frame, work.rejected, work.keys, new, tally)
+
+    def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Iterator[_Work]:
+        block = _Block(0, len(self.judge.labels))
+        names: list[str] = []
+        for chunk in chunks(self.files, columns=self.settings.columns):
+            self.chunks = chunk.number + 1
+            if not wanted(chunk.number):
+                continue
+            if chunk.number // BLOCK != block.number:
+                block = _Block(chunk.number // BLOCK, len(self.judge.labels))
+            if parts:
+                block.restore(parts, chunk.number)
+            tables, rejected = chunk.read()
+            usable = [_usable(table, self.suffix, rejected) for table in tables]
+            names = names or usable[0].columns
+            frame = pl.concat([part.select(names) for part in usable])
+            yield self._prepared(chunk, frame, rejected, block)
+
+    def _prepared(self, chunk: Chunk, frame: pl.DataFrame, rejected: list[Fault], block: _Block) -> _Work:
+        """Finds out what is new in the chunk, and tokenises that."""
+        sentences = frame["sentence"].to_list()
+        seconds = frame["second"].to_list() if "second" in frame.columns else None
+        inputs = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
+        start = len(block.slots)
+        new: list[int] = []
+        keys = bytearray()
+        here: dict[str, int] = {}
+        slots = np.empty(len(inputs), dtype=np.int64)
+        for row, text in enumerate(inputs):
+            slot = here.get(text, -1)
+            if slot < 0:
+                key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+                slot = here[text] = block.slots.setdefault(key, start + len(new))
+                if slot == start + len(new):
+                    new.append(row)
+                    keys += key
+            slots[row] = slot
+        encoded = self.judge.encode(
+            [sentences[row] for row in new], None if seconds is None else [seconds[row] for row in new]
+        )
+        hashed = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, 16)
+        return _Work(chunk, frame, rejected, block, slots, hashed, start, encoded)
+
+
+def _verdicts(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
+    """`verdict_columns`, and the margin: how far the best label's logit stands above the second's."""
+    best = np.sort(logits, axis=1)
+    columns = verdict_columns(logits, labels)
+    return columns.insert_column(2, pl.Series("margin", best[:, -1] - best[:, -2]))
+
+
+def _usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
+    """The rows that can be judged and written; the others are told to ``rejected``."""
+    faults: dict[int, DataError] = {}
+    for name in table.frame.columns:
+        if name in ("sentence", "second"):
+            for row in (table.frame[name].str.len_bytes() > LONGEST_SENTENCE).arg_true():
+                error = DataError(f"a {name} is longer than {LONGEST_SENTENCE:,} bytes", where=table.place(row))
+                faults.setdefault(row, error)
+    if suffix == ".tsv":
+        for row in rows_with_breaks(table.frame):
+            faults.setdefault(row, break_error(table.place(row), Path("OUT")))
+    if not faults:
+        return table.frame
+    rejected += [fault_of(table, table.unit, int(table.lines[row]), error) for row, error in faults.items()]
+    return table.frame.filter(~pl.int_range(pl.len()).is_in(list(faults)))

@@ -1,0 +1,298 @@
+"""A file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
+
+What `read_table` finds out from all rows, a `TableStream` finds out from the first ones: the number of columns, whether
+there is a header, which column holds what, whether the label column is empty. Every later row is held to it.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acceptor.data.checked import checked_frame
+from acceptor.data.columns import guessed_labels, name_columns
+from acceptor.data.formats import Grid, Reject, Rows, columnar_grids, lay_out, read_rows, refuse, short
+from acceptor.data.table import Table
+from acceptor.data.unpack import COMPRESSIONS, FORMATS, Source, open_source, text_blocks
+from acceptor.errors import DataError, UsageError
+
+CHUNK = 16_384  # rows: enough to sort by length, little memory
+CHUNK_TEXT = 32 << 20  # characters of a text file after which a part ends, however few rows it has
+STDIN = "-"
+_HEAD = 1 << 20  # bytes of a file by which it is known again
+
+
+class TableStream:
+    """One file, part by part.
+
+    `parts` gives the rows as they are parsed, `table` looks into them. The first part has to go through `table` before
+    any other does; later ones need not.
+
+    Attributes:
+        origin: The path as given.
+        size: Bytes of the file as stored; 0 where that is not known.
+    """
+
+    def __init__(self, path: str, *, columns: Mapping[str, str] | None = None, rows: int | None = None) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file, or ``-`` for standard input, which holds tab-separated lines.
+            columns: As for `read_table`.
+            rows: The most that a part may have; `CHUNK` by default.
+
+        Raises:
+            DataError: The file is missing, empty, of an unknown format, or not what its name says.
+        """
+        if path == STDIN:
+            self._source = Source(sys.stdin.buffer, 0, "tsv", None, "standard input")
+        else:
+            self._source = open_source(Path(path), path)
+        self.origin, self.size = self._source.origin, self._source.size
+        self._columns, self._rows = columns or {}, rows or CHUNK
+        self._first: Grid | None = None  # names and number of columns as parsed, without cells
+
+    @property
+    def position(self) -> int:
+        """How many of the stored bytes have been read; 0 where that is not known."""
+        return self._source.file.tell() if self.size and not self._source.file.closed else self.size
+
+    def parts(self) -> Iterator[Rows | Grid]:
+        """Consecutive rows, at most ``rows`` of them at a time; the first part holds the header, where there is one.
+
+        Raises:
+            DataError: The file is damaged, or is not what its format asks for, so that it cannot be read further.
+        """
+        with self._source.file:
+            if self._source.form in ("parquet", "arrow"):
+                yield from self._grids()
+            else:
+                yield from self._text()
+
+    def table(self, part: Rows | Grid, reject: Reject = refuse) -> Table:
+        """The rows of a part as `read_table` gives them.
+
+        Args:
+            part: From `parts`.
+            reject: Hears of every row that breaks the rules; those rows are left out. By default that is an error.
+
+        Raises:
+            DataError: The columns cannot be told apart; or a row breaks the rules.
+        """
+        form = self._source.form
+        grid = part if isinstance(part, Grid) else lay_out(part, form, self.origin, like=self._first, reject=reject)
+        if self._first is None:
+            self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[])
+            grid, self._schema = name_columns(grid, self._columns)
+            self._names = grid.names or []
+            frame, lines = checked_frame(grid, reject=reject)
+            self._without_label = len(frame.columns) < len(self._names)
+            self._is_label = guessed_labels(self._names, self._schema, self._columns)
+            if self._without_label:
+                self._schema += "; label left out: empty in every row"
+        else:
+            grid = replace(grid, names=self._names)
+            if self._is_label:
+                grid = _with_labels(grid, self._is_label, reject)
+            frame, lines = checked_frame(grid, without_label=self._without_label, reject=reject)
+        return Table(frame, np.asarray(lines, dtype=np.int64), self.origin, "", self._schema, grid.unit)
+
+    def _text(self) -> Iterator[Rows]:
+        """Parts of exactly as many rows as are asked for, or of the rows in `CHUNK_TEXT` characters."""
+        text = 0
+
+        def counted(blocks: Iterator[str]) -> Iterator[str]:
+            nonlocal text
+            for block in blocks:
+                text += len(block)
+                yield block
+
+        held = Rows([], [])
+        for more in read_rows(counted(text_blocks(self._source.pieces(), self.origin)), self._source.form, self.origin):
+            held = Rows(held.rows + more.rows, held.lines + more.lines)
+            while len(held) >= self._rows or (text >= CHUNK_TEXT and len(held)):
+                yield Rows(held.rows[: self._rows], held.lines[: self._rows])
+                held, text = Rows(held.rows[self._rows :], held.lines[self._rows :]), 0
+        if len(held):
+            yield held
+
+    def _grids(self) -> Iterator[Grid]:
+        if self._source.compression is None:
+            yield from columnar_grids(self._source.file, self._source.form, self.origin, self._rows)
+            return
+        with tempfile.TemporaryFile() as unpacked:  # both formats have to be read from their end
+            for piece in self._source.pieces():
+                unpacked.write(piece)
+            yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows)
+
+
+def _with_labels(grid: Grid, is_label: Callable[[str], bool], reject: Reject) -> Grid:
+    """Without the rows whose label does not look like the labels that the first rows were recognised by."""
+    labels = grid.columns[(grid.names or []).index("label")]
+    odd = [row for row, label in enumerate(labels) if not is_label(label)]
+    if not odd:
+        return grid
+    for row in odd:
+        error = DataError(
+            "this does not look like a label, by which the column was recognised in the first rows",
+            where=grid.place(row),
+            found=short(labels[row]),
+            next="mend the line, or name the columns: --columns sentence=2,label=1",
+        )
+        reject(grid.lines[row], error)
+    drop = set(odd)
+    kept = [row for row in range(len(labels)) if row not in drop]
+    columns = [[column[row] for row in kept] for column in grid.columns]
+    return replace(grid, columns=columns, lines=[grid.lines[row] for row in kept])
+
+
+# ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def input_files(sources: Sequence[str]) -> list[str]:
+    """The files that files, folders and glob patterns stand for, in order; those of one folder or pattern sorted.
+
+    Raises:
+        DataError: A pattern or a folder holds no file.
+        UsageError: ``-`` stands beside others.
+    """
+    if STDIN in sources:
+        if len(sources) > 1:
+            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources))
+        return [STDIN]
+    files: list[str] = []
+    for source in sources:
+        found = [source]
+        if os.path.isdir(source):
+            names = sorted(entry.name for entry in os.scandir(source) if _readable(entry.name))
+            found = [os.path.join(source, name) for name in names]
+        elif glob.has_magic(source) and not os.path.exists(source):
+            found = sorted(glob.glob(source, recursive=True))
+        if not found:
+            raise DataError("no file is there", where=source, expected=f"files that end in {' '.join(FORMATS)}")
+        files += found
+    return files
+
+
+def _readable(name: str) -> bool:
+    suffixes = Path(name.lower()).suffixes
+    inner = suffixes[:-1] if suffixes and suffixes[-1] in COMPRESSIONS else suffixes
+    return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
+
+
+def fingerprint(files: Sequence[str]) -> dict[str, Any]:
+    """By what an input is known again: names, sizes, times of the last change, first bytes.
+
+    Raises:
+        DataError: A file cannot be opened, or is not what its name says.
+    """
+    size, digest = 0, hashlib.sha256()
+    for path in files:
+        source = open_source(Path(path), path)
+        with source.file:
+            changed = os.fstat(source.file.fileno()).st_mtime_ns
+            digest.update(f"{Path(path).name}\0{source.size}\0{changed}\0".encode())
+            digest.update(hashlib.sha256(source.file.read(_HEAD)).digest())
+        size += source.size
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
+
+
+Fault = dict[str, Any]
+"""What is said of a row that cannot be used: its file and line, the problem, what was expected and found."""
+
+
+def fault_of(table: TableStream | Table, unit: str, line: int, error: DataError) -> Fault:
+    """The error of one row as plain data."""
+    return {"file": table.origin, unit: line, "problem": error.problem, **error.details}
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Consecutive rows of one file, not looked into yet, but for a file's first ones."""
+
+    stream: TableStream
+    part: Rows | Grid
+    ready: tuple[Table, list[Fault]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ready[0]) + len(self.ready[1]) if self.ready else len(self.part.lines)
+
+    def read(self) -> tuple[Table, list[Fault]]:
+        if self.ready:
+            return self.ready
+        unit = self.part.unit if isinstance(self.part, Grid) else "line"
+        faults: list[Fault] = []
+        table = self.stream.table(
+            self.part, lambda line, error: faults.append(fault_of(self.stream, unit, line, error))
+        )
+        return table, sorted(faults, key=lambda fault: int(fault[unit]))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of one or several files, at most `CHUNK`; parsed, but not looked into yet.
+
+    Attributes:
+        number: Its place among all chunks, from 0.
+        rows: How many rows it has, unusable ones included.
+        position: Stored bytes of all files read so far.
+    """
+
+    number: int
+    rows: int
+    position: int
+    _pieces: list[_Piece]
+
+    def read(self) -> tuple[list[Table], list[Fault]]:
+        """The rows that can be used, and what is said of the others."""
+        found = [piece.read() for piece in self._pieces]
+        return [table for table, _ in found], [fault for _, faults in found for fault in faults]
+
+
+def chunks(files: Sequence[str], *, columns: Mapping[str, str] | None = None) -> Iterator[Chunk]:
+    """All rows of the files, in order. Small files share a chunk.
+
+    Raises:
+        DataError: A file cannot be read further, or has other columns than the first one.
+    """
+    held: list[_Piece] = []
+    names: list[str] = []
+    rows = number = before = 0
+    for path in files:
+        stream = TableStream(path, columns=columns)
+        first = True
+        for part in stream.parts():
+            piece = _Piece(stream, part)
+            if first:
+                piece, first = _Piece(stream, part, piece.read()), False
+                names = names or piece.read()[0].frame.columns
+                _check_columns(piece.read()[0], names)
+            if held and rows + len(piece) > CHUNK:
+                yield Chunk(number, rows, before + stream.position, held)
+                held, rows, number = [], 0, number + 1
+            held.append(piece)
+            rows += len(piece)
+        before += stream.size
+    if held:
+        yield Chunk(number, rows, before, held)
+
+
+def _check_columns(table: Table, names: list[str]) -> None:
+    found = table.frame.columns
+    if set(found) != set(names):
+        raise DataError(
+            "a file has other columns than the first one",
+            where=table.origin,
+            expected=", ".join(names),
+            found=", ".join(found),
+            next="judge files of other columns by a command of their own",
+        )

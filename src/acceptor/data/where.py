@@ -1,0 +1,57 @@
+"""A condition on columns, in the words of SQL: comparisons, and, or, not, in, between, like, is null. No functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+
+from acceptor.errors import UsageError, nearest
+
+_WORDS = {"and", "or", "not", "in", "between", "like", "is", "null", "true", "false"}
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<string>'(?:[^']|'')*')|"(?P<quoted>[^"]+)"|(?P<name>[^\W\d]\w*)"""
+    r"""|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|<=|>=|<>|!=|[-+*/<>=(),])"""
+)
+
+
+def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """The condition as an expression that is true or false for each row by itself.
+
+    Args:
+        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column whose name is not one word stands in
+            double quotes.
+        schema: The columns that it may name.
+
+    Raises:
+        UsageError: It names anything else, cannot be read, or is no condition.
+    """
+    position = 0
+    while position < len(text.rstrip()):
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise _wrong(text, schema, f"{text[position:].strip()[:20]!r} has no meaning here")
+        name = token["quoted"] or token["name"]
+        if name and name not in schema and (token["quoted"] or name.lower() not in _WORDS):
+            near = nearest(name, schema)
+            raise _wrong(text, schema, f"no column is called {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+        position = token.end()
+    try:
+        expression = pl.sql_expr(text)
+        found = pl.DataFrame(schema=schema).select(found=expression).schema["found"]
+    except pl.exceptions.PolarsError as error:
+        raise _wrong(text, schema, str(error).split("\n")[0]) from None
+    if found != pl.Boolean or not expression.meta.root_names():
+        raise _wrong(text, schema, "not true or false")
+    return expression
+
+
+def _wrong(text: str, schema: Mapping[str, pl.DataType], found: str) -> UsageError:
+    names = ", ".join(name if re.fullmatch(r"\w+", name) else f'"{name}"' for name in schema)
+    return UsageError(
+        f"the condition {text!r} cannot be used",
+        expected=f"comparisons of {names}; and, or, not, in, between, like",
+        found=found,
+        next="for example --where \"probability >= .8 and verdict = 'acceptable'\"",
+    )
