@@ -78,7 +78,7 @@ class TrainConfig(BaseModel):
     good at: a probe decides for a CPU."""
 
     compile: bool | None = None
-    """Compile the network with `torch.compile`, for batches of a few static shapes. By default off: see `run.json`."""
+    """Compile the network with `torch.compile`, for batches of a few static shapes. Derived: off, with the reason."""
 
     @model_validator(mode="wrap")
     @classmethod
