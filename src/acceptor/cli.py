@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acceptor.errors import AcceptorError, UsageError
+from acceptor.options import AsJson, Columns, Device, Folder, Overwrite, Precision, RunPath, columns_of, shard_of
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain, plain_lines
 
@@ -27,17 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
-Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
-Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
-Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
-Precision = Annotated[
-    str | None,
-    typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
 
 
 @app.command()
@@ -109,7 +99,7 @@ def train(
             validation=validation,
             test=test,
             folder=folder,
-            columns=_columns(columns),
+            columns=columns_of(columns),
             labels=labels.split(",") if labels else None,
         )
         out = out or default_out(data, config.encoder, resume=resume)
@@ -148,7 +138,7 @@ def evaluate(
     if predictions:
         check_output(predictions, overwrite=overwrite)
     judge = _load(run, device, precision)
-    split = load_split(data, judge.labels, columns=_columns(columns), folder=folder)
+    split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
     if by:
@@ -206,9 +196,9 @@ def predict(
     from acceptor.corpus import Settings
     from acceptor.corpus import predict as predict_into
 
-    settings = Settings(_columns(columns), where, all_scores, spreadsheet_safe)
+    settings = Settings(columns_of(columns), where, all_scores, spreadsheet_safe)
     tally = predict_into(
-        run, files, out, settings, device=device, precision=precision, shard=_shard(shard), overwrite=overwrite
+        run, files, out, settings, device=device, precision=precision, shard=shard_of(shard), overwrite=overwrite
     )
     if tally is None:
         _answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
@@ -227,7 +217,7 @@ def _predict_on_terminal(
     from acceptor.judge import annotate
 
     judge = _load(run, device, precision)
-    frame = annotate(judge, read_table(file, columns=_columns(columns)))
+    frame = annotate(judge, read_table(file, columns=columns_of(columns)))
     _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
 
 
@@ -276,7 +266,7 @@ def audit(
     from acceptor.data.audit import audit
     from acceptor.data.load import load_data
 
-    examples = load_data(data, folder=folder, columns=_columns(columns), labels=labels.split(",") if labels else None)
+    examples = load_data(data, folder=folder, columns=columns_of(columns), labels=labels.split(",") if labels else None)
     content: dict[str, Any] = {}
     text: list[Any] = []
     for split in examples.splits:
@@ -392,24 +382,6 @@ def _load(run: Path, device: str | None, precision: str | None) -> Judge:
     from acceptor.judge import load
 
     return load(run, device=device, precision=precision)
-
-
-def _columns(text: str | None) -> dict[str, str] | None:
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(role and equals and column for role, equals, column in pairs):
-        raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
-    return {role.strip(): column.strip() for role, _, column in pairs}
-
-
-def _shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
-    return int(number), int(of)
 
 
 def _answer(content: Any, text: Any, as_json: bool) -> None:
