@@ -14,7 +14,7 @@ import pytest
 
 from acceptor.errors import ResourceError, UsageError
 from acceptor.files import new_folder, one_writer
-from acceptor.out import SLACK_BYTES, check_room
+from acceptor.out import SLACK_BYTES, check_out, check_room
 from acceptor.runtime import is_out_of_memory
 from acceptor.training.stopping import signals_held
 from conftest import REPOSITORY
@@ -47,6 +47,49 @@ def test_every_promise_of_trainings_is_in_the_suite():
     from reliability.__main__ import rows
 
     assert {row.name for row in rows(REPOSITORY, None) if row.half == "training"} == KILLS.keys() | OTHERS.keys()
+
+
+def test_a_training_that_was_killed_in_its_first_save_is_begun_again(tmp_path):
+    """Neither finished nor begun: --resume finds nothing, and the plain command must not be refused."""
+    out = tmp_path / "run"
+    (out / "checkpoints" / ".epoch-0-step-1.abcdefgh.part").mkdir(parents=True)
+    check_out(out, overwrite=False, resume=False)
+    (out / "checkpoints" / "mine.txt").write_text("")
+    with pytest.raises(UsageError, match="is not a run"):
+        check_out(out, overwrite=False, resume=False)
+
+
+JOIN = """
+import datetime, sys, time, torch
+from acceptor import runtime
+runtime.PATIENCE = datetime.timedelta(seconds=30)
+time.sleep(float(sys.argv[1]))
+here = runtime.Runtime("cpu", "", 0, "fp32", rank=int(sys.argv[2]), world=2)
+with runtime.process_group(here):
+    torch.distributed.all_reduce(torch.ones(1))
+"""
+
+
+def test_restarted_processes_do_not_look_for_those_that_are_gone():
+    """One store for all attempts, as torchrun has it; in later ones one process is seconds ahead, then the other."""
+    from torch.distributed import TCPStore
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    fixed = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1"}
+    for attempt, ahead in ((0, 0), (1, 4), (2, 4)):
+        own = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(attempt)}
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", JOIN, str(ahead * late), str(rank)],
+                env=os.environ | fixed | own | {"RANK": str(rank)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for late, rank in enumerate((attempt % 2, 1 - attempt % 2))
+        ]
+        for process in both:
+            _, words = process.communicate(timeout=100)
+            assert process.returncode == 0, f"attempt {attempt}: {words[-1000:]}"
 
 
 def test_the_best_epochs_weights_need_room_as_well(tmp_path, monkeypatch):

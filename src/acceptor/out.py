@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from acceptor.errors import ResourceError, UsageError
-from acceptor.files import MANIFEST, writable
+from acceptor.files import MANIFEST, SCRATCH, writable
 from acceptor.training.checkpoint import FOLDER, has_checkpoint
 
 SLACK_BYTES = 32 << 20  # everything in a run folder but weights
@@ -52,8 +52,10 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
         if not out.exists() and not out.is_symlink():
             return
         finished, begun = (out / MANIFEST).is_file(), has_checkpoint(out)
-        nothing_else = out.is_dir() and set(out.iterdir()) <= {out / FOLDER}
-    if not finished and not begun and not nothing_else:
+        unsaved = not finished and not begun and _killed_in_its_first_save(out)
+    if unsaved and not resume:
+        return
+    if not finished and not begun and not unsaved:
         raise UsageError(
             f"{out} exists and is not a run",
             expected="a path that is free",
@@ -69,6 +71,13 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
             expected="a path that is free",
             next=f"choose another path: --out PATH\n{ways}",
         )
+
+
+def _killed_in_its_first_save(out: Path) -> bool:
+    """True where nothing but the beginning of a checkpoint is in a folder, if anything: there is nothing to lose."""
+    within = set(out.iterdir()) if out.is_dir() else {out}
+    begun = (out / FOLDER).iterdir() if (out / FOLDER).is_dir() else iter(())
+    return within <= {out / FOLDER} and all(path.name.endswith(SCRATCH) for path in begun)
 
 
 def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False, overwrite: bool = False) -> None:
