@@ -138,8 +138,9 @@ class StaticSteps:
         if not self.given.is_cuda:
             return
         stream, pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
-        # Rows that weigh NaN: such a step runs through everything and leaves weights, moments and counts alone.
-        self._give([0] * self.size, [float("nan")] * self.size, 0.0, 1)
+        # Rows that weigh NaN: such a step runs through everything and leaves weights, moments and counts alone. The
+        # shortest, so that something is masked: without that Transformers would warm up another kernel for attention.
+        self._give([int(self.lengths.argmin())] * self.size, [float("nan")] * self.size, 0.0, 1)
         try:
             for length in self.shapes:
                 stream.wait_stream(torch.cuda.current_stream())
