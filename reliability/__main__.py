@@ -44,9 +44,9 @@ def tries(scratch: Path, *, quick: bool, only: str) -> Iterator[tuple[str, Calla
     if only in ("", "predicting"):
         ready = predicting.prepared(scratch / "predicting")
         yield "predict_killed", lambda: predicting.killed(ready, n(100, 5))
-        yield "predict_sharded", lambda: predicting.sharded(ready, n(20, 2))
-        yield "predict_disk_full", lambda: predicting.disk_full(ready, n(20, 2))
-        yield "predict_cut_short", lambda: predicting.cut_short(ready, n(20, 2))
+        yield "predict_sharded", lambda: predicting.sharded(ready, n(20, 1))
+        yield "predict_disk_full", lambda: predicting.disk_full(ready, n(20, 1))
+        yield "predict_cut_short", lambda: predicting.cut_short(ready, n(20, 1))
     if only in ("", "files"):
         for name in ("folders", "weights", "files", "fuzz", "outputs"):
             (scratch / name).mkdir()
