@@ -478,4 +478,4 @@ def test_a_pipe_that_closes_ends_it_quietly(toy_run, tmp_path):
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["id"] == "0"
         process.stdout.close()
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == f"{source}: header: sentence; kept: id\n"
