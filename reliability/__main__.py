@@ -60,9 +60,9 @@ def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
         Row("training", "out_of_memory", 6, 3, 3.5, lambda n: training.out_of_memory(work(), n)),
         Row("training", "time_for_checkpoints", 3, 1, 5, lambda n: disk.cheap(work(), n)),
         Row("predicting", "predict_killed", 100, 5, 2, lambda n: predicting.killed(ready(), n)),
-        Row("predicting", "predict_sharded", 20, 2, 4, lambda n: predicting.sharded(ready(), n)),
-        Row("predicting", "predict_disk_full", 20, 2, 3, lambda n: predicting.disk_full(ready(), n)),
-        Row("predicting", "predict_cut_short", 20, 2, 3, lambda n: predicting.cut_short(ready(), n)),
+        Row("predicting", "predict_sharded", 20, 1, 4, lambda n: predicting.sharded(ready(), n)),
+        Row("predicting", "predict_disk_full", 20, 1, 3, lambda n: predicting.disk_full(ready(), n)),
+        Row("predicting", "predict_cut_short", 20, 1, 3, lambda n: predicting.cut_short(ready(), n)),
         Row("files", "hostile_folders", 1, 1, 11, lambda _: hostile.hostile_folders(scratch / "folders")),
         Row(
             "files", "hostile_weights", 2000, 300, 0.02, lambda n: hostile.hostile_weights(scratch / "weights", tries=n)

@@ -84,9 +84,9 @@ def _answers(scratch: Path, run: Path) -> dict[str, Check]:
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     judge = ["predict", str(run), str(source), "--device", "cpu", "--precision", "fp32"]
     files = {name: scratch / name for name in ("exact.csv", "safe.csv", "exact.jsonl")}
-    _command([*judge, "-o", str(files["exact.csv"])])
+    _command([*judge, "-o", str(files["exact.csv"]), "--all-scores"])
     _command([*judge, "-o", str(files["exact.jsonl"])])
-    _command([*judge, "-o", str(files["safe.csv"]), "--spreadsheet-safe"])
+    _command([*judge, "-o", str(files["safe.csv"]), "--all-scores", "--spreadsheet-safe"])
     exact, safe = _csv(files["exact.csv"]), _csv(files["safe.csv"])
     lines = files["exact.jsonl"].read_text("utf-8").split("\n")
     printed, shown = _command([*judge, "--json"]), _command(judge)

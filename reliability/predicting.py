@@ -36,23 +36,29 @@ FORK.set_forkserver_preload(
     ["reliability.training", "reliability.predicting", "transformers.models.bert.modeling_bert"]
 )
 KINDS = {DataError: 11, ResourceError: 12}
-ROWS = 1500
+ROWS = 1000
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
 class Work:
-    """A run, two files, and what an undisturbed process makes of them in each format."""
+    """A run, two files, and how long an undisturbed process takes."""
 
     scratch: Path
     run: Path
     files: list[str]
     seconds: float
-    digests: dict[str, str]
+
+    def undisturbed(self, suffix: str) -> Path:
+        """What an undisturbed process makes of them."""
+        out = self.scratch / f"undisturbed{suffix}"
+        if not out.exists() and (code := _wait(_start(self, out))) != 0:
+            raise SystemExit(f"the undisturbed process ended with {code}")
+        return out
 
 
 def prepared(scratch: Path) -> Work:
-    """The judge, the corpus, and one undisturbed process a format."""
+    """The judge, the corpus, and one undisturbed process."""
     logging.disable(logging.WARNING)
     scratch.mkdir(parents=True, exist_ok=True)
     run = good_run(scratch / "run", good_encoder(scratch / "encoder"))
@@ -66,16 +72,11 @@ def prepared(scratch: Path) -> Work:
     (scratch / "a.tsv").write_text("\n".join(lines[:half]) + "\n")
     (scratch / "b.tsv.gz").write_bytes(gzip.compress(("\n".join([lines[0], *lines[half:]]) + "\n").encode(), mtime=0))
     files = [str(scratch / "a.tsv"), str(scratch / "b.tsv.gz")]
-    work = Work(scratch, run, files, 0.0, {})
+    work = Work(scratch, run, files, 0.0)
     _wait(_start(work, scratch / "first.tsv"))  # the server's start is not part of a process's time
-    digests = {}
-    for suffix in SUFFIXES:
-        began = time.perf_counter()
-        out = scratch / f"undisturbed{suffix}"
-        if (code := _wait(_start(work, out))) != 0:
-            raise SystemExit(f"the undisturbed process ended with {code}")
-        seconds, digests[suffix] = time.perf_counter() - began, _digest(out)
-    return Work(scratch, run, files, seconds, digests)
+    began = time.perf_counter()
+    work.undisturbed(".tsv")
+    return Work(scratch, run, files, time.perf_counter() - began)
 
 
 def killed(work: Work, kills: int, seed: int = 0) -> Outcome:
@@ -100,7 +101,7 @@ def killed(work: Work, kills: int, seed: int = 0) -> Outcome:
         if out.exists() and (left := _left(out)):
             _wait(_start(work, out))  # killed after the output got its name: the same command clears up
             left = [] if not _left(out) else left
-        if out.exists() and _digest(out) == work.digests[suffix] and not _left(out):
+        if out.exists() and _digest(out) == _digest(work.undisturbed(suffix)) and not _left(out):
             held += own
         else:
             failures.append(f"output {number}, {own} kills: other bytes, or left {_left(out)}")
@@ -121,7 +122,7 @@ def sharded(work: Work, tries: int, seed: int = 0) -> Outcome:
         codes = [_wait(process) for process in together]
         if any(codes[1:]) or out.exists():
             failures.append(f"shards of {number}: {codes}")
-        if _wait(_start(work, out)) != 0 or _digest(out) != work.digests[suffix] or _left(out):
+        if _wait(_start(work, out)) != 0 or _digest(out) != _digest(work.undisturbed(suffix)) or _left(out):
             failures.append(f"{of} shards of {number}: other bytes, or left {_left(out)}")
     return Outcome("predict in shards: the same bytes", tries - len(failures), tries, tuple(failures))
 
@@ -132,11 +133,11 @@ def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
     for number in range(tries):
         suffix = SUFFIXES[number % len(SUFFIXES)]
         out = work.scratch / f"full-{number}{suffix}"
-        most = rng.randrange(1000, (work.scratch / f"undisturbed{suffix}").stat().st_size)
+        most = rng.randrange(1000, work.undisturbed(suffix).stat().st_size)
         code = _wait(_start(work, out, before=partial(_limit_files, most)))
         if code != KINDS[ResourceError] or out.exists():
             failures.append(f"files up to {most} bytes: ended with {code}")
-        if _wait(_start(work, out)) != 0 or _digest(out) != work.digests[suffix] or _left(out):
+        if _wait(_start(work, out)) != 0 or _digest(out) != _digest(work.undisturbed(suffix)) or _left(out):
             failures.append(f"files up to {most} bytes: other bytes afterwards")
     return Outcome("predict on a full disk: parts kept", tries - len(failures), tries, tuple(failures))
 

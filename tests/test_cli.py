@@ -124,6 +124,10 @@ BAD_INPUT = {
     "unknown part": (["evaluate", "RUN", "files/test.tsv", "--by", "source"], 1, "no column 'source'"),
     "unknown output format": (["predict", "RUN", "sentences.txt", "-o", "x.xlsx"], 2, "cannot tell the format"),
     "output that exists": (["predict", "RUN", "sentences.txt", "-o", "one.tsv"], 2, "one.tsv exists"),
+    "output in no folder": (["predict", "RUN", "sentences.txt", "-o", "nowhere/x.tsv"], 2, "mkdir -p nowhere"),
+    "shard out of range": (["predict", "RUN", "sentences.txt", "-o", "x.tsv", "--shard", "4/3"], 2, "3/16"),
+    "condition on no column": (["predict", "RUN", "sentences.txt", "-o", "x.tsv", "--where", "n > 1"], 2, "'n'"),
+    "condition without an output": (["predict", "RUN", "sentences.txt", "--where", "margin > 1"], 2, "-o FILE"),
 }
 
 
@@ -239,8 +243,9 @@ def test_predict_shows_what_the_chapter_shows(run_cli, toy_run, files):
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
 def test_predict_writes_every_column_and_the_verdicts(run_cli, toy_run, files, tmp_path, suffix):
     out = tmp_path / f"verdicts{suffix}"
-    code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv", "-o", out)
+    code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv", "-o", out, "--all-scores")
     assert (code, "40 verdicts" in stdout) == (0, True)
+    assert "40 rows in = 40 out + 0 rejected" in stdout
     from acceptor.data.read import read_table
 
     frame = read_table(out).frame

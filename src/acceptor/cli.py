@@ -193,11 +193,10 @@ def predict(
             raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
         _predict_on_terminal(run, files[0], columns, device, precision, as_json)
         return
-    from acceptor.corpus import Settings
-    from acceptor.corpus import predict as predict_into
+    from acceptor import corpus
 
-    settings = Settings(columns_of(columns), where, all_scores, spreadsheet_safe)
-    tally = predict_into(
+    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe)
+    tally = corpus.predict(
         run, files, out, settings, device=device, precision=precision, shard=shard_of(shard), overwrite=overwrite
     )
     if tally is None:

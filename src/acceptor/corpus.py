@@ -13,9 +13,9 @@ import io
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,8 +136,6 @@ def predict(
         for path in (out, parts.rejected):
             check_free(path, overwrite=overwrite)
         judging = _Judging(files, load(run, device=device, precision=precision), settings, suffix)
-        if STDIN in files and parts.folder.exists():
-            parts.remove()  # what came through a pipe cannot be told from what comes now
         parts.begin(judging.plan(run), overwrite=overwrite and shard is None)
         if parts.end is None or not all(map(parts.has, range(parts.end))):
             _to_parts(judging, parts, shard)
@@ -280,7 +278,7 @@ class _Judging:
         megabytes = self.input.get("bytes", 0) / 1e6
         began, rows, position = time.monotonic(), 0, 0
         works = self._works(wanted, parts)
-        with ThreadPoolExecutor(1) as reader, meter("judging", megabytes or None, "MB") as bar:
+        with closing(works), ThreadPoolExecutor(1) as reader, meter("judging", megabytes or None, "MB") as bar:
             ahead = reader.submit(next, works, None)
             while (work := ahead.result()) is not None:
                 ahead = reader.submit(next, works, None)
@@ -306,7 +304,7 @@ class _Judging:
         )
         return _Result(work.chunk.number, frame, work.rejected, work.keys, new, tally)
 
-    def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Iterator[_Work]:
+    def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Generator[_Work, None, None]:
         block = _Block(0, len(self.judge.labels))
         names: list[str] = []
         for chunk in chunks(self.files, columns=self.settings.columns):
@@ -319,7 +317,9 @@ class _Judging:
                 block.restore(parts, chunk.number)
             tables, rejected = chunk.read()
             usable = [_usable(table, self.suffix, rejected) for table in tables]
-            names = names or usable[0].columns
+            if not names:
+                names = usable[0].columns
+                logger.info("%s: %s", tables[0].origin, tables[0].schema)
             frame = pl.concat([part.select(names) for part in usable])
             yield self._prepared(chunk, frame, rejected, block)
 
@@ -352,7 +352,7 @@ class _Judging:
 def _verdicts(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
     """`verdict_columns`, and the margin: how far the best label's logit stands above the second's."""
     best = np.sort(logits, axis=1)
-    columns = verdict_columns(logits, labels)
+    columns = verdict_columns(logits, labels).with_columns(pl.col("verdict").cast(pl.String))  # also without rows
     return columns.insert_column(2, pl.Series("margin", best[:, -1] - best[:, -2]))
 
 

@@ -45,28 +45,30 @@ class Parts:
         """Takes up the parts that are there, or begins.
 
         Args:
-            plan: All that decides about the output's bytes, as JSON.
+            plan: All that decides about the output's bytes, as JSON. Its ``input`` is empty where that came through a
+                pipe: it cannot be known again, and such parts are thrown away.
             overwrite: Parts of another plan are thrown away.
 
         Raises:
             UsageError: The parts that are there belong to another plan.
         """
         found = self._object(_PLAN)
-        if found is not None and found != plan:
+        if found == plan and plan["input"]:
+            return
+        if found and found["input"] and not overwrite:
             differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
-            if not overwrite:
-                raise UsageError(
-                    f"{self.out} was begun with other data or settings, and is not finished",
-                    where=str(self.folder),
-                    expected="the same command on the same files",
-                    found="other " + ", ".join(differing),
-                    next="give the command as it was, write elsewhere, or begin again: --overwrite",
-                )
+            raise UsageError(
+                f"{self.out} was begun with other data or settings, and is not finished",
+                where=str(self.folder),
+                expected="the same command on the same files",
+                found="other " + ", ".join(differing),
+                next="give the command as it was, write elsewhere, or begin again: --overwrite",
+            )
+        if found:
             self.remove()
-        if found != plan:
-            with self._room():
-                self.folder.mkdir(exist_ok=True)
-                self._write_object(_PLAN, plan)
+        with self._room():
+            self.folder.mkdir(exist_ok=True)
+            self._write_object(_PLAN, plan)
 
     def has(self, number: int) -> bool:
         """Whether a part is there."""

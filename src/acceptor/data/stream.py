@@ -23,7 +23,7 @@ from acceptor.data.columns import guessed_labels, name_columns
 from acceptor.data.formats import Grid, Reject, Rows, columnar_grids, lay_out, read_rows, refuse, short
 from acceptor.data.table import Table
 from acceptor.data.unpack import COMPRESSIONS, FORMATS, Source, open_source, text_blocks
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, ResourceError, UsageError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
 CHUNK_TEXT = 32 << 20  # characters of a text file after which a part ends, however few rows it has
@@ -32,7 +32,7 @@ _HEAD = 1 << 20  # bytes of a file by which it is known again
 
 
 class TableStream:
-    """One file, part by part.
+    """One file, part by part; opened when it is made, closed as a context.
 
     `parts` gives the rows as they are parsed, `table` looks into them. The first part has to go through `table` before
     any other does; later ones need not.
@@ -61,10 +61,16 @@ class TableStream:
         self._columns, self._rows = columns or {}, rows or CHUNK
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
+    def __enter__(self) -> TableStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.file.close()
+
     @property
     def position(self) -> int:
         """How many of the stored bytes have been read; 0 where that is not known."""
-        return self._source.file.tell() if self.size and not self._source.file.closed else self.size
+        return self._source.file.tell() if self.size else 0
 
     def parts(self) -> Iterator[Rows | Grid]:
         """Consecutive rows, at most ``rows`` of them at a time; the first part holds the header, where there is one.
@@ -72,11 +78,7 @@ class TableStream:
         Raises:
             DataError: The file is damaged, or is not what its format asks for, so that it cannot be read further.
         """
-        with self._source.file:
-            if self._source.form in ("parquet", "arrow"):
-                yield from self._grids()
-            else:
-                yield from self._text()
+        return self._grids() if self._source.form in ("parquet", "arrow") else self._text()
 
     def table(self, part: Rows | Grid, reject: Reject = refuse) -> Table:
         """The rows of a part as `read_table` gives them.
@@ -131,7 +133,16 @@ class TableStream:
             return
         with tempfile.TemporaryFile() as unpacked:  # both formats have to be read from their end
             for piece in self._source.pieces():
-                unpacked.write(piece)
+                try:
+                    unpacked.write(piece)
+                    unpacked.flush()
+                except OSError as error:
+                    raise ResourceError(
+                        "there is no room to unpack the file",
+                        where=f"{self.origin}, in {tempfile.gettempdir()}",
+                        cause=str(error),
+                        next="free some, or name another place: TMPDIR=PATH",
+                    ) from error
             yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows)
 
 
@@ -268,19 +279,19 @@ def chunks(files: Sequence[str], *, columns: Mapping[str, str] | None = None) ->
     names: list[str] = []
     rows = number = before = 0
     for path in files:
-        stream = TableStream(path, columns=columns)
-        first = True
-        for part in stream.parts():
-            piece = _Piece(stream, part)
-            if first:
-                piece, first = _Piece(stream, part, piece.read()), False
-                names = names or piece.read()[0].frame.columns
-                _check_columns(piece.read()[0], names)
-            if held and rows + len(piece) > CHUNK:
-                yield Chunk(number, rows, before + stream.position, held)
-                held, rows, number = [], 0, number + 1
-            held.append(piece)
-            rows += len(piece)
+        with TableStream(path, columns=columns) as stream:
+            first = True
+            for part in stream.parts():
+                piece = _Piece(stream, part)
+                if first:
+                    piece, first = _Piece(stream, part, piece.read()), False
+                    names = names or piece.read()[0].frame.columns
+                    _check_columns(piece.read()[0], names)
+                if held and rows + len(piece) > CHUNK:
+                    yield Chunk(number, rows, before + stream.position, held)
+                    held, rows, number = [], 0, number + 1
+                held.append(piece)
+                rows += len(piece)
         before += stream.size
     if held:
         yield Chunk(number, rows, before, held)

@@ -33,7 +33,7 @@ FORMATS = {
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
-PIECE = 1 << 20  # bytes of a file that are looked at together
+PIECE = 1 << 18  # bytes of a file that are looked at together
 LONGEST_LINE = 64 << 20  # bytes
 _HEAD = 4096  # bytes in which a format shows
 _FREE_OUTPUT = 16 << 20  # bytes that any compressed file may unpack to
@@ -86,18 +86,22 @@ def open_source(path: Path, origin: str, file: BinaryIO | None = None) -> Source
         DataError: The file is missing, empty, of an unknown format, or not what its name says.
     """
     file = file or _opened(path, origin)
-    form, compression = _format_of(path, origin)
     try:
+        form, compression = _format_of(path, origin)
         head = file.read(_HEAD)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 4))
         tail = file.read()
         file.seek(0)
+        if not size:
+            raise _empty(origin, "0 bytes")
+        _check_magic(head, tail, compression or form, origin)
     except OSError as error:
+        file.close()
         raise _unreadable(origin, error) from error
-    if not size:
-        raise _empty(origin, "0 bytes")
-    _check_magic(head, tail, compression or form, origin)
+    except DataError:
+        file.close()
+        raise
     return Source(file, size, form, compression, origin)
 
 

@@ -1,0 +1,481 @@
+"""`predict` on files of any size: nothing lost, nothing twice, stopped and gone on with. Chunks are made small here."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from acceptor import corpus
+from acceptor.corpus import Settings, predict
+from acceptor.data import stream, unpack
+from acceptor.data.parts import Parts
+from acceptor.data.read import read_table
+from acceptor.data.stream import TableStream, chunks, input_files
+from acceptor.data.where import condition
+from acceptor.errors import DataError, ResourceError, RunError, UsageError
+from acceptor.judge import Judge, annotate
+from conftest import REPOSITORY, toy_rows
+
+WORDS = ["sleep", "see", "girl", "boy", "garden"]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Chunks of 16 rows, blocks of 4 chunks."""
+    monkeypatch.setattr(stream, "CHUNK", 16)
+    monkeypatch.setattr(corpus, "CHUNK", 16)
+    monkeypatch.setattr(corpus, "BLOCK", 4)
+
+
+def lines_of(n, start=0):
+    """``n`` rows of an id and one of a few dozen sentences."""
+    return [f"{start + row}\tthe {WORDS[row % 5]} {WORDS[row * row % 5]} {WORDS[row // 7 % 3]}." for row in range(n)]
+
+
+def tsv(path, lines, header="id\tsentence"):
+    text = "".join(line + "\n" for line in [header, *lines])
+    path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())
+    return str(path)
+
+
+def rejected(out):
+    return [json.loads(line) for line in out.with_name(out.name + ".rejected.jsonl").read_text().splitlines()]
+
+
+# ---------------------------------------------------------------------- what is written
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+def test_all_rows_and_columns_in_order_with_the_judges_verdicts(small, toy_run, tmp_path, suffix):
+    source, out = tsv(tmp_path / "in.tsv.gz", lines_of(100)), tmp_path / f"out{suffix}"
+    tally = predict(toy_run.folder, [source], out, Settings(all_scores=True))
+    assert (tally.rows, tally.written, tally.rejected) == (100, 100, 0)
+    frame, table = read_table(out).frame, read_table(source)
+    assert frame.select("id", "sentence").equals(table.frame)
+    whole = annotate(toy_run.judge, table)
+    assert frame["verdict"].to_list() == whole["verdict"].to_list()
+    for name in ("probability", "p(acceptable)", "logit(unacceptable)"):
+        np.testing.assert_allclose(frame[name].cast(pl.Float64), whole[name], atol=1e-5)
+    margin = (whole["logit(acceptable)"] - whole["logit(unacceptable)"]).abs()
+    np.testing.assert_allclose(frame["margin"].cast(pl.Float64), margin, atol=1e-4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.tsv.gz", out.name])
+
+
+def test_verdict_probability_and_margin_unless_all_scores_are_wanted(toy_run, tmp_path):
+    source = tsv(tmp_path / "in.tsv", lines_of(3))
+    predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings())
+    assert read_table(tmp_path / "out.tsv").frame.columns == ["id", "sentence", "verdict", "probability", "margin"]
+
+
+def test_a_sentence_is_judged_once_in_a_block(small, toy_run, tmp_path, monkeypatch):
+    seen = []
+    logits_of = Judge.logits_of
+    monkeypatch.setattr(Judge, "logits_of", lambda self, encoded: seen.append(len(encoded)) or logits_of(self, encoded))
+    source = tsv(tmp_path / "in.tsv", [f"{row}\tthe {WORDS[row % 5]}." for row in range(100)])
+    tally = predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings())
+    assert (seen, tally.judged) == ([5, 5], 10)  # 100 rows are two blocks of 64
+
+
+def test_pairs_are_told_apart_by_both_sentences(small, toy_run, tmp_path):
+    rows = [("a cat", "the girl"), ("a cat", "the boy"), ("a", "cat the girl"), ("a cat", "the girl")]
+    source = tsv(tmp_path / "in.tsv", ["\t".join(row) for row in rows], "sentence\tsecond")
+    tally = predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings(all_scores=True))
+    assert tally.judged == 3
+    found = pl.read_ndjson(tmp_path / "out.jsonl")["logit(acceptable)"]
+    expected = toy_run.judge.logits([row[0] for row in rows], [row[1] for row in rows])[:, 1]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_condition_keeps_its_rows(small, toy_run, tmp_path):
+    source = tsv(tmp_path / "in.tsv", [f"{row}\t{text}" for row, (text, _) in enumerate(toy_rows(100))])
+    predict(toy_run.folder, [source], tmp_path / "all.jsonl", Settings(all_scores=True))
+    where = "probability >= .8 and verdict = 'acceptable' or \"logit(acceptable)\" < -1e9"
+    tally = predict(toy_run.folder, [source], tmp_path / "some.jsonl", Settings(where=where, all_scores=True))
+    everything = pl.read_ndjson(tmp_path / "all.jsonl")
+    kept = everything.filter((pl.col("probability") >= 0.8) & (pl.col("verdict") == "acceptable"))
+    assert 0 < len(kept) < 100
+    assert pl.read_ndjson(tmp_path / "some.jsonl").equals(kept)
+    assert (tally.rows, tally.written, tally.left_out) == (100, len(kept), 100 - len(kept))
+
+
+SCHEMA = {"verdict": pl.String(), "probability": pl.Float64(), "p(a)": pl.Float64()}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("probabilty > .5", "did you mean 'probability'"),
+        ("p(a) > .5", "no column is called 'p'"),
+        ("probability", "not true or false"),
+        ("1 = 1", "not true or false"),
+        ("avg(probability) > 0", "'avg'"),
+        ("probability > (select 1)", "'select'"),
+        ("\"read_csv\"('x') = 1", "'read_csv'"),
+        ("probability > .5; drop", "'; drop' has no meaning"),
+        ("probability >", "cannot be used"),
+        ("verdict > 1 and", "cannot be used"),
+        ("", "cannot be used"),
+    ],
+)
+def test_other_conditions_are_refused(text, words):
+    with pytest.raises(UsageError, match=words):
+        condition(text, SCHEMA)
+
+
+def test_conditions_mean_what_sql_means():
+    frame = pl.DataFrame({"verdict": ["a", "b", "it's"], "probability": [0.7, 0.8, 0.9], "p(a)": [0.7, 0.2, 0.1]})
+    for text, rows in {
+        "probability >= .8": [1, 2],
+        "NOT verdict = 'a'": [1, 2],
+        "verdict in ('a', 'b')": [0, 1],
+        "verdict = 'it''s'": [2],
+        'probability between 0.75 and 0.85 or "p(a)" > 5e-1': [0, 1],
+        "verdict like 'it%'": [2],
+    }.items():
+        assert frame.select(condition(text, frame.schema).arg_true()).to_series().to_list() == rows, text
+
+
+# ---------------------------------------------------------------------- rows that cannot be judged
+
+
+def test_rows_that_cannot_be_judged_are_set_aside_with_their_line(small, toy_run, tmp_path):
+    lines = lines_of(100)
+    lines[40] = "40\t "
+    lines[41] = "41\tone\ttoo many"
+    lines[99] = "99\t" + "x" * 1_000_001
+    source, out = tsv(tmp_path / "in.tsv", lines), tmp_path / "out.csv"
+    tally = predict(toy_run.folder, [source], out, Settings())
+    assert str(tally) == "100 rows in = 97 out + 3 rejected"
+    assert read_table(out).frame["id"].to_list() == [str(row) for row in range(100) if row not in (40, 41, 99)]
+    found = rejected(out)
+    assert [fault["line"] for fault in found] == [42, 43, 101]
+    assert [fault["problem"] for fault in found] == [
+        "a sentence is empty",
+        "a row has the wrong number of columns",
+        "a sentence is longer than 1,000,000 bytes",
+    ]
+    assert {fault["file"] for fault in found} == {source}
+
+
+def test_faulty_json_lines_are_set_aside(small, toy_run, tmp_path):
+    lines = [json.dumps({"id": row, "text": "the girl sees."}) for row in range(100)]
+    faults = {
+        50: "{",
+        51: '{"id": 1, "text": null}',
+        52: '{"text": "a\\ud800"}',
+        53: '{"text": "a\\u0000"}',
+        54: '{"text": {"a": 1}}',
+        55: '{"text": "a", "other": 1}',
+        56: "",
+    }
+    for row, line in faults.items():
+        lines[row] = line
+    lines[57] = '{"text": "no id"}'
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    out = tmp_path / "out.jsonl"
+    tally = predict(toy_run.folder, [str(tmp_path / "in.jsonl")], out, Settings())
+    assert (tally.written, [fault["line"] for fault in rejected(out)]) == (93, [row + 1 for row in faults])
+    assert pl.read_ndjson(out)["id"].to_list()[50] == ""
+
+
+def test_a_tsv_cannot_hold_a_line_break_and_says_which_row(small, toy_run, tmp_path):
+    (tmp_path / "in.csv").write_text('sentence,note\na girl,x\n"two\nlines",x\nthe boy,"a\tb"\n')
+    out = tmp_path / "out.tsv"
+    tally = predict(toy_run.folder, [str(tmp_path / "in.csv")], out, Settings())
+    assert (tally.written, [fault["line"] for fault in rejected(out)]) == (1, [3, 5])
+    tally = predict(toy_run.folder, [str(tmp_path / "in.csv")], tmp_path / "out.csv", Settings())
+    assert tally.written == 3
+
+
+def test_a_chunk_without_a_usable_row_is_no_end(small, toy_run, tmp_path):
+    source = tsv(tmp_path / "in.tsv", [*lines_of(16), *(f"{row}\t " for row in range(40)), *lines_of(3)])
+    tally = predict(toy_run.folder, [source], tmp_path / "out.parquet", Settings())
+    assert (tally.written, tally.rejected) == (19, 40)
+    assert len(pl.read_parquet(tmp_path / "out.parquet")) == 19
+
+
+# ---------------------------------------------------------------------- the first rows decide
+
+
+def stream_of(path, rows, columns=None):
+    """All tables of a file in parts of ``rows`` rows, and what is said of rows that do not fit."""
+    faults = []
+    with TableStream(str(path), columns=columns, rows=rows) as file:
+        tables = [file.table(part, lambda line, error: faults.append((line, error.problem))) for part in file.parts()]
+    return tables, faults
+
+
+def test_parts_have_the_rows_and_lines_of_the_whole(tmp_path):
+    rows = [f'{row},"a ""girl""\n{row}",x' for row in range(50)]
+    (tmp_path / "in.csv").write_text("id,sentence,note\n" + "\n".join(rows) + "\n\n\n")
+    whole = read_table(tmp_path / "in.csv")
+    for size in (1, 3, 7, 51, 100):
+        tables, faults = stream_of(tmp_path / "in.csv", size + 1)  # a header is a row
+        assert pl.concat([table.frame for table in tables]).equals(whole.frame)
+        assert [line for table in tables for line in table.lines] == whole.lines.tolist()
+        assert {table.schema for table in tables} == {whole.schema}
+        assert not faults
+
+
+def test_later_rows_are_held_to_what_the_first_rows_said(tmp_path):
+    for name, text, faults in (
+        ("cola.tsv", "s\t1\t\ta\ns\t0\t\tb\ns\t2\t\tc\n", [(3, "this does not look like a label")]),
+        ("two.tsv", "1\ta\n0\tb\n1\tc\n0\td\nx\te\n", [(5, "this does not look like a label")]),
+        ("none.tsv", "sentence\tlabel\na\t\nb\t\nc\t\nd\t1\n", [(5, "a label where the first rows")]),
+        ("some.tsv", "sentence\tlabel\na\t1\nb\t0\nc\t0\nd\t\n", [(5, "a label is empty")]),
+        ("wide.tsv", "sentence\tn\na\t1\nb\t0\nc\t0\nd\n", [(5, "a row has the wrong number")]),
+        ("key.jsonl", '{"text": "a"}\n' * 4 + '{"text": "a", "b": 1}\n', [(5, "a line has a key")]),
+    ):
+        (tmp_path / name).write_text(text)
+        found = stream_of(tmp_path / name, 2 if name == "cola.tsv" else 4)[1]
+        assert [(line, problem[: len(words)]) for (line, problem), (_, words) in zip(found, faults, strict=True)] == [
+            (line, words) for line, words in faults
+        ]
+
+
+def test_the_first_row_may_be_a_header_and_is_never_set_aside(tmp_path):
+    (tmp_path / "in.tsv").write_text("sentence\na\t1\nb\t0\n")
+    with pytest.raises(DataError, match=r"(?s)wrong number of columns.*line 1\n"):
+        stream_of(tmp_path / "in.tsv", 10)
+
+
+def test_a_line_without_end_is_no_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack, "LONGEST_LINE", 1 << 21)
+    (tmp_path / "in.txt").write_bytes(b"a\n" + b"x" * (1 << 22))
+    with pytest.raises(DataError, match=r"(?s)longer than 2 MiB.*line 2\n"):
+        stream_of(tmp_path / "in.txt", 10)
+
+
+def test_reading_takes_the_same_memory_however_long_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "CHUNK", 64)
+    monkeypatch.setattr(unpack, "PIECE", 4096)
+    peaks = []
+    for n in (3_000, 60_000):
+        source = tsv(tmp_path / f"{n}.tsv.gz", lines_of(n))
+        tracemalloc.start()
+        rows = sum(len(table) for chunk in chunks([source]) for table in chunk.read()[0])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert rows == n
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+# ---------------------------------------------------------------------- several files
+
+
+def test_folders_and_patterns_stand_for_their_files(tmp_path):
+    for name in ("b.tsv", "a.jsonl.gz", "notes.md", ".hidden.tsv", "c.parquet"):
+        (tmp_path / name).write_text("x")
+    names = ["a.jsonl.gz", "b.tsv", "c.parquet"]
+    assert input_files([str(tmp_path)]) == [str(tmp_path / name) for name in names]
+    assert input_files([str(tmp_path / "*.tsv"), "x.csv"]) == [str(tmp_path / "b.tsv"), "x.csv"]
+    with pytest.raises(DataError, match=r"(?s)no file is there.*\*\.arrow"):
+        input_files([str(tmp_path / "*.arrow")])
+    with pytest.raises(UsageError, match="read alone"):
+        input_files(["-", "a.tsv"])
+
+
+def test_small_files_share_a_chunk_and_columns_may_stand_in_another_order(small, toy_run, tmp_path, monkeypatch):
+    calls = []
+    encode = Judge.encode
+    monkeypatch.setattr(Judge, "encode", lambda self, *texts: calls.append(texts) or encode(self, *texts))
+    files = [tsv(tmp_path / f"{number}.tsv", lines_of(3, 3 * number)) for number in range(4)]
+    swapped = ["\t".join(reversed(line.split("\t"))) for line in lines_of(3, 12)]
+    files.append(tsv(tmp_path / "4.tsv", swapped, "sentence\tid"))
+    predict(toy_run.folder, files, tmp_path / "out.csv", Settings())
+    assert len(calls) == 1
+    assert read_table(tmp_path / "out.csv").frame["id"].to_list() == [str(row) for row in range(15)]
+
+
+def test_a_column_that_is_missing_in_the_second_file_ends_it(small, toy_run, tmp_path):
+    files = [tsv(tmp_path / "1.tsv", lines_of(64)), tsv(tmp_path / "2.tsv", ["a girl"], "sentence")]
+    out = tmp_path / "out.csv"
+    with pytest.raises(DataError, match=r"(?s)other columns.*2\.tsv.*id, sentence.*found: +sentence"):
+        predict(toy_run.folder, files, out, Settings())
+    assert not out.exists()
+    assert len(list((tmp_path / ".out.csv.parts").glob("0*"))) >= 3
+
+
+def test_a_missing_file_is_told_before_any_work(toy_run, tmp_path):
+    with pytest.raises(DataError, match=r"(?s)no such file.*nowhere\.tsv"):
+        predict(toy_run.folder, [tsv(tmp_path / "1.tsv", lines_of(3)), "nowhere.tsv"], tmp_path / "o.csv", Settings())
+    assert [path.name for path in tmp_path.iterdir()] == ["1.tsv"]
+
+
+# ---------------------------------------------------------------------- stopped and gone on with
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forkserver, RLIMIT_FSIZE")
+def test_killed_processes_shards_and_full_disks_come_to_the_same_bytes():
+    command = [sys.executable, "-m", "reliability", "--quick", "--only", "predicting"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.keys() == {"predict_killed", "predict_sharded", "predict_disk_full", "predict_cut_short"}
+    assert all(held == tried > 0 for held, tried in found.values())
+    assert found["predict_killed"][1] >= 5
+
+
+@pytest.fixture
+def stopped(small, toy_run, tmp_path, monkeypatch):
+    """A predict of 100 rows that was stopped when five of its chunks were done."""
+    source, out = tsv(tmp_path / "in.tsv", lines_of(100)), tmp_path / "out.tsv"
+    write = Parts.write
+
+    def stop(self, number, *rest):
+        if number == 5:
+            raise KeyboardInterrupt
+        write(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict(toy_run.folder, [source], out, Settings())
+    return source, out
+
+
+def test_only_what_is_left_is_judged(stopped, toy_run, monkeypatch):
+    source, out = stopped
+    numbers = []
+    write = Parts.write
+    monkeypatch.setattr(
+        Parts, "write", lambda self, number, *rest: numbers.append(number) or write(self, number, *rest)
+    )
+    assert predict(toy_run.folder, [source], out, Settings()).written == 100
+    assert numbers == [5, 6]
+
+
+def test_other_settings_or_data_do_not_go_on_with_it(stopped, toy_run):
+    source, out = stopped
+    with pytest.raises(UsageError, match=r"(?s)begun with other data or settings.*found: +other settings\n"):
+        predict(toy_run.folder, [source], out, Settings(all_scores=True))
+    Path(source).write_text(Path(source).read_text() + "100\ta girl.\n")
+    with pytest.raises(UsageError, match=r"(?s)begun with other data.*found: +other input\n"):
+        predict(toy_run.folder, [source], out, Settings())
+    with pytest.raises(UsageError, match="begun with other data"):
+        predict(toy_run.folder, [source], out, Settings(), overwrite=True, shard=(1, 2))
+    assert predict(toy_run.folder, [source], out, Settings(), overwrite=True).written == 101
+
+
+def test_a_damaged_part_is_found(stopped, toy_run):
+    source, out = stopped
+    part = out.parent / ".out.tsv.parts" / "00000001"
+    (part / "rows").write_bytes((part / "rows").read_bytes()[:-1])
+    with pytest.raises(RunError, match=r"(?s)rows is not what was written.*rm -r .*00000001"):
+        predict(toy_run.folder, [source], out, Settings())
+    assert not out.exists()
+    subprocess.run(["rm", "-r", str(part)], check=True)
+    assert predict(toy_run.folder, [source], out, Settings()).written == 100
+
+
+def test_an_end_between_the_outputs_name_and_clearing_up(small, toy_run, tmp_path, monkeypatch):
+    source, out = tsv(tmp_path / "in.tsv", lines_of(50)), tmp_path / "out.tsv"
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "remove", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            predict(toy_run.folder, [source], out, Settings())
+    assert out.exists()
+    assert (tmp_path / ".out.tsv.parts").exists()
+    assert predict(toy_run.folder, [source], out, Settings()).rows == 50
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tsv", "out.tsv"]
+    with pytest.raises(UsageError, match="exists"):
+        predict(toy_run.folder, [source], out, Settings())
+    assert predict(toy_run.folder, [source], out, Settings(), overwrite=True).rows == 50
+
+
+def test_a_taken_file_of_rejected_rows_is_not_replaced(toy_run, tmp_path):
+    source = tsv(tmp_path / "in.tsv", lines_of(3))
+    (tmp_path / "out.tsv.rejected.jsonl").write_text("mine")
+    with pytest.raises(UsageError, match=r"rejected\.jsonl exists"):
+        predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings())
+    predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings(), overwrite=True)
+    assert not (tmp_path / "out.tsv.rejected.jsonl").exists()
+
+
+def test_no_room_for_the_plan_is_understood(toy_run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("acceptor.data.parts.write_json", full)
+    with pytest.raises(ResourceError, match=r"(?s)disk became full while out\.tsv.*kept"):
+        predict(toy_run.folder, [tsv(tmp_path / "in.tsv", lines_of(3))], tmp_path / "out.tsv", Settings())
+
+
+def test_the_whole_waits_for_no_shard(small, toy_run, tmp_path):
+    from acceptor.files import one_writer
+
+    source, out = tsv(tmp_path / "in.tsv", lines_of(3)), tmp_path / "out.tsv"
+    with one_writer(out.with_name("out.tsv.2-of-3")), pytest.raises(RunError, match="another process is writing"):
+        predict(toy_run.folder, [source], out, Settings())
+    (tmp_path / ".out.tsv.2-of-3.lock").write_text("of a process that was killed")
+    assert predict(toy_run.folder, [source], out, Settings()).rows == 3
+
+
+# ---------------------------------------------------------------------- while it runs
+
+
+def test_the_next_chunk_is_tokenised_while_one_is_judged(small, toy_run, tmp_path, monkeypatch):
+    encoded, together = threading.Semaphore(0), []
+    encode, logits_of = Judge.encode, Judge.logits_of
+
+    def count(self, *texts):
+        encoded.release()
+        return encode(self, *texts)
+
+    def wait(self, ids):
+        if not together:
+            assert encoded.acquire(timeout=5)  # its own
+            together.append(encoded.acquire(timeout=5))  # the next chunk's
+        return logits_of(self, ids)
+
+    monkeypatch.setattr(Judge, "encode", count)
+    monkeypatch.setattr(Judge, "logits_of", wait)
+    lines = [f"{row}\t{'the ' * (row % 7)}{WORDS[row % 5]} {row}." for row in range(31)]
+    source = tsv(tmp_path / "in.tsv", [line.replace("0.", "girl.") for line in lines])
+    predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings())
+    assert together == [True]
+
+
+def test_a_pipe_in_and_a_pipe_out(toy_run, tmp_path, monkeypatch, capsysbinary):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the girl sees.\n \nthe boy\n")))
+    tally = predict(toy_run.folder, ["-"], Path("-"), Settings())
+    lines = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert [line["sentence"] for line in lines] == ["the girl sees.", "the boy"]
+    assert (tally.rows, tally.rejected) == (3, 1)
+    with pytest.raises(UsageError, match="--shard needs files"):
+        predict(toy_run.folder, ["-"], tmp_path / "out.tsv", Settings(), shard=(1, 2))
+
+
+def test_what_a_pipe_left_unfinished_is_begun_again(small, toy_run, tmp_path, monkeypatch):
+    out = tmp_path / "out.tsv"
+    Parts(out).begin({"input": {"files": 1}}, overwrite=False)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the girl sees.\nthe boy\n")))
+    with pytest.raises(UsageError, match="begun with other data"):
+        predict(toy_run.folder, ["-"], out, Settings())
+    Parts(out).begin({"input": {}}, overwrite=True)
+    assert predict(toy_run.folder, ["-"], out, Settings()).rows == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tsv"]
+
+
+def test_a_pipe_that_closes_ends_it_quietly(toy_run, tmp_path):
+    source = tsv(tmp_path / "in.tsv", lines_of(20_000))
+    command = [sys.executable, "-m", "acceptor", "predict", str(toy_run.folder), source, "-o", "-"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["id"] == "0"
+        process.stdout.close()
+        assert process.stderr.read() == f"{source}: header: sentence; kept: id\n"
