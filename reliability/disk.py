@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,6 +29,7 @@ from reliability.process import (
     begun,
     difference,
     digest_of,
+    limit_files,
     outcome,
     said,
     seen,
@@ -111,7 +110,7 @@ def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
         begun(work, place)
         old = digest_of(checkpoint._newest_first(place)[0])
         most = rng.randrange((checkpoint._newest_first(place)[0] / "state.safetensors").stat().st_size)
-        code = wait(start(work, place, before=partial(_limit_files, most)))
+        code = wait(start(work, place, before=partial(limit_files, most)))
         held = digest_of(checkpoint._newest_first(place)[0]) == old and not list(place.rglob("*.part"))
         held = held and code == KINDS[ResourceError] and not list(work.scratch.glob(f".{place.name}.*"))
         code = wait(start(work, place))
@@ -183,11 +182,6 @@ def _cut(content: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(len(content))
     zeroed = content[:at] + bytes(len(content) - at)
     return zeroed if rng.random() < 0.5 and zeroed != content else content[:at]
-
-
-def _limit_files(most: int) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def _nobody() -> None:

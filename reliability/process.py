@@ -12,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -31,7 +32,8 @@ from reliability.outcome import Outcome
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(
-    ["reliability.training", "reliability.disk", "reliability.power", "transformers.models.bert.modeling_bert"]
+    [f"reliability.{name}" for name in ("training", "disk", "power", "predicting")]
+    + ["transformers.models.bert.modeling_bert"]
 )
 EPOCHS, STEPS = 3, 20  # steps of an epoch
 ERRORS = {
@@ -234,6 +236,12 @@ def until(true: Callable[[], bool]) -> None:
     ends = time.perf_counter() + 60
     while not true() and time.perf_counter() < ends:
         time.sleep(0.002)
+
+
+def limit_files(most: int) -> None:
+    """No file of this process may grow past so many bytes, as on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def outcome(promise: str, tried: int, failures: list[str]) -> Outcome:
