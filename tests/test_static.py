@@ -260,7 +260,7 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
     if event.step == 6:
         stopped.learner.sync()
         progress = Progress(1, 6, 1.0)
-    settings = {"config": {}, "encoder": {}, "data": {}}
+    settings = {"config": {}, "encoder": {}, "data": {}, "labels": [], "source": None, "directory": ""}
     saved = [
         Checkpoints(tmp_path, each.judge.model, each.learner, settings, writes=True) for each in (stopped, resumed)
     ]
