@@ -248,7 +248,11 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
     make = functools.partial(Training, encoders["bert"], static=True, dropout=0.1, device=device)
     through, stopped, resumed = make(), make(), make()
     list(through.events())
+    history: list[dict[str, object]] = []
+    scores = {"validation_loss": 0.0, "mcc": None, "accuracy": None, "f1": None}
     for event in stopped.events():
+        told = {name: value for name, value in vars(event).items() if name != "logits"}
+        history.append({"event": "step", **told} if isinstance(event, Step) else {"event": "epoch", **told, **scores})
         # On a GPU losses come at the end of an epoch: there the checkpoint lies behind step 6.
         if (
             isinstance(event, Step)
@@ -260,11 +264,15 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
     if event.step == 6:
         stopped.learner.sync()
         progress = Progress(1, 6, 1.0)
-    settings = {"config": {}, "encoder": {}, "data": {}, "labels": [], "source": None, "directory": ""}
+    about = {"encoder": {}, "data": {"train": {"rows": ROWS}}, "labels": [], "source": None, "directory": ""}
+    settings = {"config": stopped.config.model_dump(), **about}
     saved = [
         Checkpoints(tmp_path, each.judge.model, each.learner, settings, writes=True) for each in (stopped, resumed)
     ]
-    saved[0].save(progress, {}, [])
+    if event.step == 6:  # the epoch's end was not waited for
+        told = {"epoch": 1, "step": 6, "seconds": 1.0, "train_loss": 0.0}
+        history.append({"event": "epoch", **told, **scores})
+    saved[0].save(progress, {}, history)
     done, _, _ = saved[1].load(allow_change=False)
     torch.manual_seed(99)  # what else has drawn random numbers must not matter
     list(resumed.events(done=done))
