@@ -86,7 +86,7 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {"train": {}, "predict": {}}
     if options.only != "predict":
         for way in ("trainer", "trainer_best", "acceptor"):
-            figures["train"][way] = peak_mb("-m", "acceptor.bench.ways", way, options.encoder, "100", options.data)
+            figures["train"][way] = peak_mb("-m", "acceptor.bench.ways", way, options.encoder, "0", "100", options.data)
             print(f"train, 100 steps, {way:<14}{figures['train'][way]:>9.0f} MB", flush=True)
     if options.run and options.only != "train":
         print(f"{'predict, rows':>14}{'peak MB':>10}{'at 10 %':>10}{'at 100 %':>10}{'rows/s':>10}")

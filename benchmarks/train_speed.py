@@ -3,26 +3,31 @@
     python benchmarks/train_speed.py --data FOLDER --encoder minilm --encoder mpnet
     python benchmarks/train_speed.py --device cuda --encoder bert-base-random
 
-A table for people, then one JSON object on the last line. `acceptor bench --only train` is the same.
-
+A table for people, then one JSON object on the last line. `acceptor bench --only train` is the same. The data is CoLA
+where its raw files lie in `shared/data/cola/raw`, in or beside the repository, else the embedded corpus.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 from acceptor import terminal
 from acceptor.bench.compare import bench
+from acceptor.errors import AcceptorError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+COLA = [folder / "shared" / "data" / "cola" / "raw" for folder in (REPOSITORY, REPOSITORY.parent)]
 
 
 def main() -> None:
     """Reads the arguments, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", action="append")
-    parser.add_argument("--data", default="starter")
+    parser.add_argument("--data", default=next((str(folder) for folder in COLA if folder.is_dir()), "starter"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -30,7 +35,12 @@ def main() -> None:
         encoders = [
             base_random(Path(scratch)) if name == "bert-base-random" else name for name in options.encoder or ["minilm"]
         ]
-        result = bench(encoders, data=options.data, rounds=options.rounds, parts=("train",), device=options.device)
+        try:
+            result = bench(encoders, data=options.data, rounds=options.rounds, parts=("train",), device=options.device)
+        except AcceptorError as error:
+            print(error, file=sys.stderr)
+            sys.exit(error.exit_code)
+    print(f"data: {'CoLA' if options.data in map(str, COLA) else options.data}")
     terminal.show(*terminal.bench_text(result))
     print(json.dumps(result))
 

@@ -1,78 +1,113 @@
 """All promises of docs/reliability.md, tried: a table for people, one JSON object of [held, tried] on the last line.
 
-python -m reliability            the full form
-python -m reliability --quick    two minutes: the same tries, fewer of each
+python -m reliability                   the full form
+python -m reliability --quick           a few minutes: the same tries, fewer of each
+python -m reliability --only kills      one promise (or one half: training, files)
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from reliability import elastic, hostile, outputs, predicting, readers, training
+from reliability import disk, elastic, hostile, outputs, power, predicting, readers, training
 from reliability.outcome import Outcome
+from reliability.process import Work, prepared
 
 
-def tries(scratch: Path, *, quick: bool, only: str) -> Iterator[tuple[str, Callable[[], Outcome]]]:
-    """The promises by name, those of training first."""
+class Row(NamedTuple):
+    """A promise: how many tries in the full form and in the quick one, and seconds that one takes, for time left."""
 
-    def n(full: int, few: int) -> int:
-        return few if quick else full
+    half: str
+    name: str
+    full: int
+    quick: int
+    seconds: float
+    run: Callable[[int], Outcome]
 
-    if only in ("", "training"):
-        work = training.prepared(scratch / "training")
-        yield "changes", lambda: training.changed(work)
-        if not quick:  # torchrun's own restarts take minutes at times
-            yield "elastic", lambda: elastic.restarted(work, 5)
-        yield "kills", lambda: training.killed(work, n(200, 20))
-        yield "kills_in_a_save", lambda: training.killed_in_a_save(work, n(200, 20))
-        yield "stops", lambda: training.stopped(work, n(50, 4))
-        yield "damage", lambda: training.damaged(work, n(500, 60), n(200, 30))
-        yield "disk_full", lambda: training.disk_full(work, n(50, 4))
-        yield "one_writer", lambda: training.one_writer(work, n(10, 1))
-        yield "not_finite", lambda: training.not_finite(work, n(50, 3))
-        yield "out_of_memory", lambda: training.out_of_memory(work)
-    if only in ("", "predicting"):
-        ready = predicting.prepared(scratch / "predicting")
-        yield "predict_killed", lambda: predicting.killed(ready, n(100, 5))
-        yield "predict_sharded", lambda: predicting.sharded(ready, n(20, 1))
-        yield "predict_disk_full", lambda: predicting.disk_full(ready, n(20, 1))
-        yield "predict_cut_short", lambda: predicting.cut_short(ready, n(20, 1))
-    if only in ("", "files"):
-        for name in ("folders", "weights", "files", "fuzz", "outputs"):
-            (scratch / name).mkdir()
-        yield "hostile_folders", lambda: hostile.hostile_folders(scratch / "folders")
-        yield "hostile_weights", lambda: hostile.hostile_weights(scratch / "weights", tries=n(2000, 300))
-        yield "bad_files", lambda: readers.bad_files(scratch / "files")
-        yield "fuzzed_files", lambda: readers.fuzzed(scratch / "fuzz", cases=n(100_000, 2000), seed=0)
-        yield "inert_outputs", lambda: outputs.inert_outputs(scratch / "outputs")
+
+def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
+    """The promises, those of training first. A row's number counts what its function takes: kills, trainings, files."""
+    ready = functools.cache(lambda: predicting.prepared(scratch / "predicting"))
+    return [
+        Row("training", "changes", 1, 1, 6, lambda _: training.changed(work())),
+        Row("training", "kills", 200, 20, 1.4, lambda n: training.killed(work(), n)),
+        Row("training", "kills_in_a_save", 200, 20, 0.5, lambda n: training.killed_in_a_save(work(), n)),
+        Row("training", "ten_kills_in_one_run", 10, 1, 5, lambda n: training.killed_ten_times(work(), n)),
+        Row("training", "kills_between_epochs", 10, 1, 5, lambda n: training.killed_between_epochs(work(), n)),
+        Row("training", "kills_between_parts", 12, 1, 7, lambda n: training.killed_in_parts(work(), n)),
+        Row("training", "restarts", 10, 1, 35, lambda n: elastic.restarted(work(), n)),
+        Row("training", "failed_rank", 6, 1, 8, lambda n: elastic.failed(work(), n)),
+        Row("training", "stops", 50, 4, 1.5, lambda n: training.stopped(work(), n)),
+        Row("training", "damage", 700, 90, 0.01, lambda n: disk.damaged(work(), n * 5 // 7, n - n * 5 // 7)),
+        Row("training", "hostile_checkpoints", 1, 1, 5, lambda _: disk.hostile_states(work())),
+        Row("training", "power_cuts", 5, 1, 3, lambda n: power.cut_off(work(), n)),
+        Row("training", "disk_full", 50, 4, 2, lambda n: disk.disk_full(work(), n)),
+        Row("training", "unwritable", 1, 1, 5, lambda _: disk.unwritable(work())),
+        Row("training", "one_writer", 10, 1, 1.5, lambda n: training.one_writer(work(), n)),
+        Row("training", "not_finite", 50, 3, 2, lambda n: training.not_finite(work(), n)),
+        Row("training", "out_of_memory", 6, 3, 3.5, lambda n: training.out_of_memory(work(), n)),
+        Row("training", "time_for_checkpoints", 3, 1, 5, lambda n: disk.cheap(work(), n)),
+        Row("predicting", "predict_killed", 100, 5, 2, lambda n: predicting.killed(ready(), n)),
+        Row("predicting", "predict_sharded", 20, 1, 4, lambda n: predicting.sharded(ready(), n)),
+        Row("predicting", "predict_disk_full", 20, 1, 3, lambda n: predicting.disk_full(ready(), n)),
+        Row("predicting", "predict_cut_short", 20, 1, 3, lambda n: predicting.cut_short(ready(), n)),
+        Row("files", "hostile_folders", 1, 1, 11, lambda _: hostile.hostile_folders(scratch / "folders")),
+        Row(
+            "files", "hostile_weights", 2000, 300, 0.02, lambda n: hostile.hostile_weights(scratch / "weights", tries=n)
+        ),
+        Row("files", "bad_files", 1, 1, 1, lambda _: readers.bad_files(scratch / "files")),
+        Row("files", "fuzzed_files", 100_000, 2000, 5e-4, lambda n: readers.fuzzed(scratch / "fuzz", cases=n, seed=0)),
+        Row("files", "inert_outputs", 1, 1, 11, lambda _: outputs.inert_outputs(scratch / "outputs")),
+    ]
 
 
 def main() -> None:
     """Tries, prints, and ends with 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=("training", "predicting", "files"), default="")
+    parser.add_argument("--only", default="", help="training, predicting, files, or the names of rows, with commas")
     options = parser.parse_args()
-    found = {}
+    only, found, left_full = options.only.split(","), {}, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for name, run in tries(Path(folder), quick=options.quick, only=options.only):
-            began = time.perf_counter()
-            outcome = run()
-            found[name] = [outcome.held, outcome.tried]
+        shared: list[Work] = []
+
+        def work() -> Work:
+            if not shared:
+                shared.append(prepared(Path(folder) / "training"))
+            return shared[0]
+
+        chosen = [row for row in rows(Path(folder), work) if only == [""] or {row.half, row.name} & set(only)]
+        if not chosen:
+            parser.error(f"no row is called {options.only}")
+        for name in ("folders", "weights", "files", "fuzz", "outputs"):
+            (Path(folder) / name).mkdir()
+        if any(row.half == "training" for row in chosen):
+            work()
+        for position, row in enumerate(chosen):
+            tries, began = row.quick if options.quick else row.full, time.perf_counter()
+            outcome = row.run(tries)
             took = time.perf_counter() - began
+            found[row.name] = [outcome.held, outcome.tried]
+            left_full += took / tries * row.full
+            left = sum(each.seconds * (each.quick if options.quick else each.full) for each in chosen[position + 1 :])
             print(f"{outcome.held:>7,} of {outcome.tried:>7,}  {outcome.promise}  ({took:.0f} s)", flush=True)
             for failure in outcome.failures[:10]:
                 print(f"{'':20}{failure}")
+            print(f"about {left / 60:.0f} minutes left", file=sys.stderr, flush=True)
+    if options.quick:
+        print(f"the full form of these rows: about {left_full / 60:.0f} minutes", file=sys.stderr)
     print(json.dumps(found))
     sys.exit(any(held < tried for held, tried in found.values()))
 

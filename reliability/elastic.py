@@ -1,87 +1,129 @@
-"""Two processes under torchrun, one of which is killed: torchrun starts both anew, and they go on."""
+"""Two processes under torchrun: one is killed and both begin anew and go on; one fails and both end."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from acceptor.training import checkpoint
 from reliability.outcome import Outcome
-from reliability.training import Work
+from reliability.process import EPOCHS, STEPS, Work, outcome
+
+MOST = 30  # seconds until all processes have ended, once one has failed
+SCRIPT = """
+import os, time, pathlib, acceptor.training.checkpoint as c, acceptor.training.loop as loop
+c.EVERY, c.SHARE = 0.0, 1e9
+where, gradients = os.environ["FAIL"], loop._gradients
+def fail(when):
+    if where == f"{when}-{os.environ['RANK']}":
+        pathlib.Path(__file__).with_suffix(".at").write_text(str(time.time()))
+        raise RuntimeError("failed on purpose")
+def failing(judge, learner, *rest):
+    if learner.steps == 5:
+        fail("step")
+    return gradients(judge, learner, *rest)
+loop._gradients = failing
+fail("start")
+from acceptor.cli import main
+main()
+"""
 
 
 def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
-    """Each try kills one of the two, in turn, at a random step; the weights must come out the same."""
+    """Each try kills both of the two, one after the other, at random steps; the weights must come out the same."""
     rng, failures = random.Random(seed), []
-    table = work.scratch / "elastic.tsv"
-    rows = zip(work.data.train.sentences, work.data.train.gold, strict=True)
-    table.write_text("sentence\tlabel\n" + "".join(f"{sentence}\t{gold}\n" for sentence, gold in rows))
     whole = work.scratch / "elastic-whole"
-    code, words = _torchrun(work, table, whole, victim=None, after=0)
+    code, words = _torchrun(work, whole, [])
     expected = (whole / "model.safetensors").read_bytes() if code == 0 else words.encode()
     for number in range(tries):
-        place = work.scratch / f"elastic-{number}"
-        code, words = _torchrun(work, table, place, victim=number % 2, after=rng.randrange(1, 40))
-        if code != 0 or (place / "model.safetensors").read_bytes() != expected or "going on after" not in words:
-            failures.append(f"try {number}: exit code {code}: {words[-300:]}")
-    return Outcome("a worker killed under torchrun: the same weights", tries - len(failures), tries, tuple(failures))
+        place, steps = work.scratch / f"elastic-{number}", sorted(rng.sample(range(1, EPOCHS * STEPS - 10), 2))
+        victims = [(number % 2, steps[0]), (1 - number % 2, steps[1])]
+        began = time.perf_counter()
+        code, words = _torchrun(work, place, victims)
+        took, resumed = time.perf_counter() - began, words.count("going on after")
+        same = code == 0 and (place / "model.safetensors").read_bytes() == expected
+        if not same or resumed < 2 * len(victims) or took > 120:
+            told = f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"
+            failures += [f"kills of (rank, step) {victims}: {told}: {words[-300:]}"] * 2
+    return outcome("torchrun's processes killed and begun anew: the same weights", 2 * tries, failures)
 
 
-def _torchrun(work: Work, table: Path, place: Path, *, victim: int | None, after: int) -> tuple[int, str]:
-    often = (
-        "import acceptor.training.checkpoint as c; c.EVERY = 0.0; c.SHARE = 1e9; from acceptor.cli import main; main()"
-    )
-    script = work.scratch / "often.py"
-    script.write_text(often)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=3", str(script)]
+def failed(work: Work, tries: int) -> Outcome:
+    """One of the two fails in a step, is killed, or fails at the start: without restarts all end in half a minute."""
+    failures = []
+    for number in range(tries):
+        kind, rank = ("step", "killed", "start")[number % 3], 1 - number // 3 % 2
+        place, at = work.scratch / f"failed-{number}", (work.scratch / "often.at")
+        code, words = _torchrun(work, place, [(rank, 5)] * (kind == "killed"), restarts=0, fail=f"{kind}-{rank}")
+        took = time.time() - float(at.read_text()) if at.exists() else 0.0
+        at.unlink(missing_ok=True)
+        left = _still_there(str(work.scratch / "often.py"))
+        if code == 0 or not 0 < took < MOST or left:
+            failures.append(f"{kind} {rank}: exit code {code} after {took:.0f} s, left {left}: {words[-300:]}")
+    return outcome(f"one of torchrun's processes fails: all end within {MOST} s", tries, failures)
+
+
+def _torchrun(
+    work: Work, place: Path, victims: list[tuple[int, int]], *, restarts: int = 3, fail: str = ""
+) -> tuple[int, str]:
+    """Exit code and stderr. Each victim is a rank and the step behind which it is killed."""
+    table, script = work.scratch / "elastic.tsv", work.scratch / "often.py"
+    rows = zip(work.data.train.sentences, work.data.train.gold, strict=True)
+    table.write_text("sentence\tlabel\n" + "".join(f"{sentence}\t{gold}\n" for sentence, gold in rows))
+    script.write_text(SCRIPT)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
+    command = [sys.executable, *launch, str(script), "train", str(table), "--out", str(place)]
     config = work.config
-    settings = [
-        "--epochs",
-        "3",
-        "--batch-size",
-        "8",
-        "--learning-rate",
-        "1e-3",
-        "--max-length",
-        "16",
-        "--device",
-        "cpu",
-    ]
-    command = [
-        sys.executable,
-        *launch,
-        "train",
-        str(table),
-        "--encoder",
-        config.encoder,
-        "--out",
-        str(place),
-        *settings,
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        ends = time.perf_counter() + 60
-        while victim is not None and process.poll() is None and time.perf_counter() < ends:
-            steps = [int(re.findall(r"\d+", path.name)[1]) for path in checkpoint._newest_first(place)]
-            if steps and max(steps) >= after:
-                os.kill(_worker(process.pid, victim), signal.SIGKILL)
-                break
-            time.sleep(0.005)
-        _, words = process.communicate(timeout=400)
-    return process.returncode, words
+    for name in ("encoder", "epochs", "batch_size", "learning_rate", "max_length", "device", "precision"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    log = work.scratch / f"{place.name}.log"
+    with (
+        log.open("w") as stream,
+        subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=stream, env={**os.environ, "FAIL": fail}
+        ) as process,
+    ):
+        for rank, after in victims:
+            _kill(process, place, rank, after)
+        process.wait(timeout=400)
+    return process.returncode, log.read_text()
+
+
+def _kill(torchrun: Any, place: Path, rank: int, after: int) -> None:
+    """SIGKILL to the worker of a rank once there is a checkpoint of a step."""
+    ends = time.perf_counter() + 120
+    while torchrun.poll() is None and time.perf_counter() < ends:
+        steps = [checkpoint._age(path)[0] for path in checkpoint._newest_first(place)]
+        worker = _worker(torchrun.pid, rank)
+        if steps and max(steps) >= after and worker:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+            (place.parent / "often.at").write_text(str(time.time()))
+            return
+        time.sleep(0.005)
 
 
 def _worker(parent: int, rank: int) -> int:
-    """The process number of the worker of a rank."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    for child in children:
-        variables = Path(f"/proc/{child}/environ").read_text().split("\0")
-        if f"RANK={rank}" in variables:
-            return int(child)
-    raise RuntimeError(json.dumps({"no worker of rank": rank, "children": children}))
+    """The process number of the worker of a rank that has joined; 0 while there is none."""
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            if f"RANK={rank}" in Path(f"/proc/{child}/environ").read_text().split("\0"):
+                return int(child)
+    return 0
+
+
+def _still_there(script: str) -> list[int]:
+    """Processes that run a script."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if script in path.read_text():
+                found.append(int(path.parent.name))
+    return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
-import multiprocessing
 import os
 import random
 import signal
@@ -29,12 +28,8 @@ from acceptor.errors import AcceptorError, DataError, ResourceError
 from acceptor.judge import Judge
 from reliability.folders import good_encoder, good_run
 from reliability.outcome import Outcome
-from reliability.training import _limit_files, _send, _wait
+from reliability.process import FORK, limit_files, send, wait
 
-FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(
-    ["reliability.training", "reliability.predicting", "transformers.models.bert.modeling_bert"]
-)
 KINDS = {DataError: 11, ResourceError: 12}
 ROWS = 1000
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
@@ -52,7 +47,7 @@ class Work:
     def undisturbed(self, suffix: str) -> Path:
         """What an undisturbed process makes of them."""
         out = self.scratch / f"undisturbed{suffix}"
-        if not out.exists() and (code := _wait(_start(self, out))) != 0:
+        if not out.exists() and (code := wait(_start(self, out))) != 0:
             raise SystemExit(f"the undisturbed process ended with {code}")
         return out
 
@@ -73,7 +68,7 @@ def prepared(scratch: Path) -> Work:
     (scratch / "b.tsv.gz").write_bytes(gzip.compress(("\n".join([lines[0], *lines[half:]]) + "\n").encode(), mtime=0))
     files = [str(scratch / "a.tsv"), str(scratch / "b.tsv.gz")]
     work = Work(scratch, run, files, 0.0)
-    _wait(_start(work, scratch / "first.tsv"))  # the server's start is not part of a process's time
+    wait(_start(work, scratch / "first.tsv"))  # the server's start is not part of a process's time
     began = time.perf_counter()
     work.undisturbed(".tsv")
     return Work(scratch, run, files, time.perf_counter() - began)
@@ -91,15 +86,15 @@ def killed(work: Work, kills: int, seed: int = 0) -> Outcome:
             process = _start(work, out, before=partial(_die_at, operation) if operation else None)
             if operation is None and done + own < kills:
                 time.sleep(rng.uniform(0.2, work.seconds))
-                _send(process, signal.SIGKILL)
-            code = _wait(process)
+                send(process, signal.SIGKILL)
+            code = wait(process)
             own += code in (-signal.SIGKILL, 137)
             if code not in (0, -signal.SIGKILL, 137):
                 failures.append(f"output {number}: ended with {code}")
                 break
         own = max(own, 1)
         if out.exists() and (left := _left(out)):
-            _wait(_start(work, out))  # killed after the output got its name: the same command clears up
+            wait(_start(work, out))  # killed after the output got its name: the same command clears up
             left = [] if not _left(out) else left
         if out.exists() and _digest(out) == _digest(work.undisturbed(suffix)) and not _left(out):
             held += own
@@ -118,11 +113,11 @@ def sharded(work: Work, tries: int, seed: int = 0) -> Outcome:
         shards = rng.sample(range(1, of + 1), of)
         together = [_start(work, out, shard=(shard, of)) for shard in shards[1:]]
         time.sleep(rng.uniform(0.2, work.seconds))
-        _send(together[0], signal.SIGKILL)
-        codes = [_wait(process) for process in together]
+        send(together[0], signal.SIGKILL)
+        codes = [wait(process) for process in together]
         if any(codes[1:]) or out.exists():
             failures.append(f"shards of {number}: {codes}")
-        if _wait(_start(work, out)) != 0 or _digest(out) != _digest(work.undisturbed(suffix)) or _left(out):
+        if wait(_start(work, out)) != 0 or _digest(out) != _digest(work.undisturbed(suffix)) or _left(out):
             failures.append(f"{of} shards of {number}: other bytes, or left {_left(out)}")
     return Outcome("predict in shards: the same bytes", tries - len(failures), tries, tuple(failures))
 
@@ -134,10 +129,10 @@ def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
         suffix = SUFFIXES[number % len(SUFFIXES)]
         out = work.scratch / f"full-{number}{suffix}"
         most = rng.randrange(1000, work.undisturbed(suffix).stat().st_size)
-        code = _wait(_start(work, out, before=partial(_limit_files, most)))
+        code = wait(_start(work, out, before=partial(limit_files, most)))
         if code != KINDS[ResourceError] or out.exists():
             failures.append(f"files up to {most} bytes: ended with {code}")
-        if _wait(_start(work, out)) != 0 or _digest(out) != _digest(work.undisturbed(suffix)) or _left(out):
+        if wait(_start(work, out)) != 0 or _digest(out) != _digest(work.undisturbed(suffix)) or _left(out):
             failures.append(f"files up to {most} bytes: other bytes afterwards")
     return Outcome("predict on a full disk: parts kept", tries - len(failures), tries, tuple(failures))
 
@@ -149,7 +144,7 @@ def cut_short(work: Work, tries: int, seed: int = 0) -> Outcome:
     for number in range(tries):
         out, cut = work.scratch / f"cut-{number}.jsonl", work.scratch / f"cut-{number}.tsv.gz"
         cut.write_bytes(whole[: rng.randrange(20, len(whole) - 8)])
-        code = _wait(_start(work, out, files=[work.files[0], str(cut)]))
+        code = wait(_start(work, out, files=[work.files[0], str(cut)]))
         kept = list((work.scratch / f".{out.name}.parts").glob("0*"))
         if code != KINDS[DataError] or out.exists() or len(kept) < ROWS // 2 // 32 - 1:
             failures.append(f"cut at {cut.stat().st_size}: ended with {code}, {len(kept)} chunks kept")

@@ -1,52 +1,45 @@
-"""Trainings that are killed, stopped, starved of disk and memory, fed with NaN: what is promised of each, tried.
-
-Every training here is a process of its own, forked from a server that has imported everything and used nothing. The
-corpus is small and the encoder tiny; it has dropout, and a checkpoint is saved at every step, so that most kills fall
-into a save.
-"""
+"""Trainings that are killed, stopped, changed, fed with NaN, short of memory: what is promised of each, tried."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import logging
-import multiprocessing
 import os
 import random
-import resource
+import re
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import acceptor
-from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingError, UsageError
-from acceptor.files import check_manifest
-from acceptor.run import train
+from acceptor.errors import RunError, TrainingError
+from acceptor.files import file_sha256
 from acceptor.training import checkpoint, loop
-from reliability.folders import good_encoder
+from acceptor.training.learner import Learner
 from reliability.outcome import Outcome
+from reliability.process import (
+    EPOCHS,
+    ERRORS,
+    KILLED,
+    KINDS,
+    STEPS,
+    Work,
+    difference,
+    outcome,
+    said,
+    seen,
+    send,
+    start,
+    until,
+    wait,
+)
 
-FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(["reliability.training", "transformers.models.bert.modeling_bert"])
-ERRORS = {
-    0: "finished",
-    11: "UsageError",
-    12: "RunError",
-    13: "ResourceError",
-    14: "TrainingError",
-    15: "another error",
-}
-KINDS = {UsageError: 11, RunError: 12, ResourceError: 13, TrainingError: 14}
 OUT_OF_MEMORY = (
     RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB"),
     RuntimeError("CUDA error: out of memory"),
@@ -55,116 +48,82 @@ OUT_OF_MEMORY = (
     RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory"),
     MemoryError(),
 )
-
-
-@dataclass(frozen=True)
-class Work:
-    """What all trainings here share: a folder, data, settings, and what an undisturbed one comes to."""
-
-    scratch: Path
-    data: acceptor.Data
-    config: acceptor.TrainConfig
-    seconds: float
-    digest: str
-
-
-def prepared(scratch: Path) -> Work:
-    """The corpus, the encoder, and one training that nobody disturbs."""
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
-    scratch.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    words = ["the", "cat", "cats", "sleep", "sleeps", "see", "sees", "girl"]
-    rows = [(" ".join(rng.choice(words, size=rng.integers(2, 8))), str(n % 2)) for n in range(200)]
-    data = acceptor.load_data(rows[:160], validation=rows[160:])
-    encoder = good_encoder(scratch / "encoder")
-    config = acceptor.TrainConfig(
-        encoder=str(encoder), epochs=3, batch_size=8, learning_rate=1e-3, max_length=16, device="cpu", precision="fp32"
-    )
-    work = Work(scratch, data, config, 0.0, "")
-    _wait(_start(work, scratch / "first"))  # the server's start is not part of a training's time
-    began = time.perf_counter()
-    code = _wait(_start(work, scratch / "undisturbed"))
-    if code != 0:
-        raise SystemExit(f"the undisturbed training ended with {ERRORS.get(code, code)}")
-    return Work(scratch, data, config, time.perf_counter() - began, _digest(scratch / "undisturbed"))
+OPERATIONS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree")
+Before = Callable[[], None] | None
 
 
 def killed(work: Work, kills: int, seed: int = 0) -> Outcome:
     """SIGKILL at a random time, again and again in the same training, until it ends."""
     rng = random.Random(seed)
-    return _interrupted(
-        work, kills, "killed at any time: the same weights", lambda: (rng.uniform(0.05, work.seconds), None)
-    )
+    draw = lambda: (rng.uniform(0.05, work.seconds), None)  # noqa: E731
+    return _interrupted(work, kills, "killed at any time: the same weights, moments, history", "killed", draw)
 
 
 def killed_in_a_save(work: Work, kills: int, seed: int = 0) -> Outcome:
     """The process ends within one of its file operations: before a name, a file, a folder appears or goes."""
     rng = random.Random(seed)
-    return _interrupted(work, kills, "killed inside a save: the same weights", lambda: (None, rng.randrange(1, 400)))
+    draw = lambda: (None, partial(_die_at, rng.randrange(1, 400)))  # noqa: E731
+    return _interrupted(work, kills, "killed inside a save: the same", "killed-saving", draw)
+
+
+def killed_ten_times(work: Work, trainings: int, seed: int = 0) -> Outcome:
+    """Ten kills in one training, in all epochs: before a step, behind AdamW's update, or inside that step's save."""
+    rng, failures = random.Random(seed), []
+    for number in range(trainings):
+        steps = [step for epoch in range(EPOCHS) for step in rng.sample(range(2, STEPS), 3 + (epoch == 2))]
+        at = [step + STEPS * (order // 3 if order < 9 else 2) for order, step in enumerate(steps)]
+        kills = [partial(_die_in_step, step, rng.choice(["before", "behind", "saving"]), rng.randrange(1, 12))
+                 for step in sorted(at)]  # fmt: skip
+        failures += _killed_at(work, f"killed-ten-{number}", kills)
+    return outcome("ten kills in one training: the same", 10 * trainings, failures)
+
+
+def killed_between_epochs(work: Work, trainings: int) -> Outcome:
+    """A kill between each epoch's last step and its judging, and one between that and the next epoch's first step."""
+    failures = []
+    for number in range(trainings):
+        kills = [partial(_die_between, epoch, judged) for epoch in range(1, EPOCHS + 1) for judged in (False, True)]
+        failures += _killed_at(work, f"killed-between-{number}", kills)
+    return outcome("killed at the end of each epoch: the same", 2 * EPOCHS * trainings, failures)
+
+
+def killed_in_parts(work: Work, trainings: int, seed: int = 0) -> Outcome:
+    """Memory runs out once; then, in every epoch, a kill between two parts of a batch: the parts keep their size.
+
+    The processes that go on have all the memory they want. One that forgot the size would not come to a second part,
+    and its sums would be in another order.
+    """
+    rng, failures = random.Random(seed), []
+    for number in range(trainings):
+        first, whole = rng.randrange(1, 10), work.scratch / f"parts-{number}"
+        starve = partial(_starve, first, OUT_OF_MEMORY[number % len(OUT_OF_MEMORY)])
+        wait(start(work, whole, before=starve))
+        steps = [rng.randrange(first + 1, STEPS), *(rng.randrange(1, STEPS) + STEPS * n for n in range(1, EPOCHS))]
+        kills = [partial(_die_between_parts, step) for step in steps]
+        kills[0] = partial(_both, starve, kills[0])
+        failures += _killed_at(work, f"killed-parts-{number}", kills, whole.name)
+        if not difference(work, whole):
+            failures.append(f"training {number}: parts make no difference, so nothing was tried")
+    return outcome("killed between the parts of a batch: the same", EPOCHS * trainings, failures)
 
 
 def stopped(work: Work, stops: int, seed: int = 0) -> Outcome:
     """SIGTERM at a random time, every second time twice: gone within 10 s, and no step is computed again."""
     rng, failures = random.Random(seed), []
     for number in range(stops):
-        place = work.scratch / f"stopped-{number}"
-        log = work.scratch / f"steps-{number}"
-        process = _start(work, place, before=partial(_log_steps, log))
-        _until(lambda log=log: log.exists() and log.stat().st_size > rng.randrange(20))
+        place, enough = work.scratch / f"stopped-{number}", rng.randrange(20)
+        process = start(work, place)
+        until(lambda place=place, enough=enough: len(seen(work, place.name)) > 3 * enough)
         began = time.perf_counter()
         for _ in range(1 + number % 2):
-            _send(process, signal.SIGTERM)
-        code, took = _wait(process), time.perf_counter() - began
-        code = code if code != -signal.SIGTERM else _wait(_start(work, place, before=partial(_log_steps, log)))
-        steps = list(log.read_bytes())
-        if code != 0 or took > 10 or steps != list(range(1, len(steps) + 1)) or _digest(place) != work.digest:
+            send(process, signal.SIGTERM)
+        code, took = wait(process), time.perf_counter() - began
+        code = code if code != -signal.SIGTERM else wait(start(work, place))
+        steps = [int(line.split()[1]) for line in seen(work, place.name) if line.startswith("rows")]
+        if code != 0 or took > 10 or steps != list(range(1, len(steps) + 1)) or difference(work, place):
             failures.append(f"stop {number}: {ERRORS.get(code, code)} after {took:.1f} s, steps {steps}")
         shutil.rmtree(place)
-    return _outcome("SIGTERM: a checkpoint within 10 s, no step lost", stops, failures)
-
-
-def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
-    """A bit turned round, or an end cut off or zeroed, in any file of the newest checkpoint or of a finished run."""
-    rng, failures = random.Random(seed), []
-    begun = work.scratch / "begun"
-    _begun(work, begun)
-    latest = checkpoint._newest_first(begun)[0]
-    for number in range(flips + cuts):
-        folder = latest if number % 2 else work.scratch / "undisturbed"
-        file = rng.choice([path for path in sorted(folder.rglob("*")) if path.is_file()])
-        before = file.read_bytes()
-        file.write_bytes(_turned(before, rng) if number < flips else _cut(before, rng))
-        try:
-            if folder == latest:
-                found = checkpoint.newest(begun)[0] != latest
-            else:
-                check_manifest(folder)
-                found = False
-        except RunError as error:
-            found = folder != latest and (file.name in str(error) or file.name == "manifest.json")
-        if not found:
-            failures.append(f"{file.relative_to(work.scratch)}: not found")
-        file.write_bytes(before)
-    return _outcome("damaged files found, the checkpoint before taken", flips + cuts, failures)
-
-
-def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
-    """No file may grow past a random size: the checkpoint before stays, nothing half-written does, and it goes on."""
-    rng, failures = random.Random(seed), []
-    for number in range(tries):
-        place = work.scratch / f"full-{number}"
-        _begun(work, place)
-        old = _digest_of(checkpoint._newest_first(place)[0])
-        most = rng.randrange((checkpoint._newest_first(place)[0] / "state.safetensors").stat().st_size)
-        code = _wait(_start(work, place, before=partial(_limit_files, most)))
-        held = _digest_of(checkpoint._newest_first(place)[0]) == old and not list(place.rglob("*.part"))
-        held = held and code == KINDS[ResourceError] and not list(work.scratch.glob(f".{place.name}*"))
-        code = _wait(_start(work, place))
-        if not held or code != 0 or _digest(place) != work.digest:
-            failures.append(f"files up to {most} bytes: {ERRORS.get(code, code)}")
-        shutil.rmtree(place)
-    return _outcome("disk full in a save: nothing lost or left over", tries, failures)
+    return outcome("SIGTERM: a checkpoint within 10 s, no step lost", stops, failures)
 
 
 def one_writer(work: Work, tries: int) -> Outcome:
@@ -172,183 +131,166 @@ def one_writer(work: Work, tries: int) -> Outcome:
     failures = []
     for number in range(tries):
         place = work.scratch / f"shared-{number}"
-        first = _start(work, place)
-        _until(lambda place=place: checkpoint.has_checkpoint(place))
-        _send(first, signal.SIGSTOP)
-        refused = _wait(_start(work, place))
-        _send(first, signal.SIGKILL)
-        _wait(first)
-        code = _wait(_start(work, place))
-        if refused != KINDS[RunError] or code != 0 or _digest(place) != work.digest:
+        first = start(work, place)
+        until(lambda place=place: checkpoint.has_checkpoint(place))
+        send(first, signal.SIGSTOP)
+        refused = wait(start(work, place))
+        send(first, signal.SIGKILL)
+        wait(first)
+        code = wait(start(work, place))
+        if refused != KINDS[RunError] or code != 0 or difference(work, place):
             failures.append(f"second: {ERRORS.get(refused, refused)}, third: {ERRORS.get(code, code)}")
         shutil.rmtree(place)
-    return _outcome("one run, one writer; a dead one's lock taken over", tries, failures)
+    return outcome("one run, one writer; a dead one's lock taken over", tries, failures)
 
 
 def not_finite(work: Work, tries: int, seed: int = 0) -> Outcome:
-    """A gradient becomes NaN or infinite at a random step: the training ends there, or goes on without that step."""
+    """A gradient becomes NaN or infinite at a random step: the training ends there with its rows, or skips them."""
     rng, failures = random.Random(seed), []
     for number in range(tries):
-        place, step = work.scratch / f"nan-{number}", rng.randrange(2, 60)
+        place, step = work.scratch / f"nan-{number}", rng.randrange(2, EPOCHS * STEPS)
         value = (np.nan, np.inf, -np.inf)[number % 3]
-        code = _wait(_start(work, place, before=partial(_poison, step, value)))
-        reached = checkpoint.newest(place)[1]["progress"]["step"]
-        skipping = work.config.model_copy(update={"on_nan": "skip"})
+        config = work.config.model_copy(update={"select": "best"})  # a poisoned epoch must not become the best
+        code = wait(start(work, place, config, before=partial(_poison, step, value)))
+        reached = checkpoint.newest(place)[1]["progress"]["step"] if checkpoint.has_checkpoint(place) else None
+        rows = next(line.split()[2:] for line in seen(work, "undisturbed") if line.startswith(f"rows {step} "))
+        named = "rows " + ", ".join(str(work.data.train.table.lines[int(row)]) for row in rows)
+        words = said(work, place.name)
         shutil.rmtree(place)
-        second = _wait(_start(work, place, skipping, before=partial(_poison, step, value)))
-        skipped = json.loads((place / "run.json").read_text())["skipped_steps"] if second == 0 else None
-        if code != KINDS[TrainingError] or reached != step - 1 or skipped != 1:
-            failures.append(f"{value} at step {step}: {ERRORS.get(code, code)}, kept {reached}, skipped {skipped}")
-        shutil.rmtree(place)
-    return _outcome("NaN and infinity: stopped at that step, or skipped", tries, failures)
+        second = wait(
+            start(work, place, config.model_copy(update={"on_nan": "skip"}), before=partial(_poison, step, value))
+        )
+        record = json.loads((place / "run.json").read_text()) if second == 0 else {}
+        history = (place / "history.jsonl").read_text().splitlines() if second == 0 else []
+        skipped = [json.loads(line) for line in history if '"skip"' in line]
+        told = [str(line) for line in skipped[0]["rows"]] == re.findall(r"\d+", named) if skipped else False
+        if code != KINDS[TrainingError] or reached != step - 1 or record.get("skipped_steps") != 1:
+            failures.append(
+                f"{value} at step {step}: {ERRORS.get(code, code)}, kept {reached}, {record.get('skipped_steps')}"
+            )
+        elif named not in words or not told:
+            failures.append(f"{value} at step {step}: {named} not named in {words}")
+        shutil.rmtree(place, ignore_errors=True)
+    return outcome("NaN and infinity: stopped at that step with its rows, or skipped", tries, failures)
 
 
-def out_of_memory(work: Work, seed: int = 0) -> Outcome:
+def out_of_memory(work: Work, forms: int, seed: int = 0) -> Outcome:
     """Memory runs out at a random step in each of its forms: as if the batch had been cut in two from there on."""
     rng, failures = random.Random(seed), []
-    for number, form in enumerate(OUT_OF_MEMORY):
-        step = rng.randrange(1, 60)
-        digests = []
-        for name, error in (("ran-out", form), ("halved", None)):
-            place = work.scratch / f"{name}-{number}"
-            code = _wait(_start(work, place, before=partial(_starve, step, error)))
-            digests.append(_digest(place) if code == 0 else ERRORS.get(code, str(code)))
-        if digests[0] != digests[1] or digests[0] == work.digest:
-            failures.append(f"{form!r} at step {step}: {digests}")
-    return _outcome("out of memory: the same batch in smaller parts", len(OUT_OF_MEMORY), failures)
+    for number, form in enumerate(OUT_OF_MEMORY[-forms:]):
+        step, ran_out, halved = rng.randrange(1, 60), work.scratch / f"ran-out-{number}", f"halved-{number}"
+        codes = [wait(start(work, ran_out, before=partial(_starve, step, form)))]
+        codes += [wait(start(work, work.scratch / halved, before=partial(_starve, step, None)))]
+        differs = difference(work, ran_out, halved) if codes == [0, 0] else f"{codes}"
+        if differs or not difference(work, ran_out):
+            failures.append(f"{form!r} at step {step}: {differs or 'parts make no difference'}")
+    return outcome("out of memory: the same batch in smaller parts", forms, failures)
 
 
 def changed(work: Work) -> Outcome:
-    """Another corpus, seed, batch or learning rate on the way: refused; the learning rate may change if asked for."""
+    """Another corpus, label map, encoder, seed, batch or learning rate on the way: refused, but for what may change."""
     rows = [("the cat sleeps", "1"), ("cats the", "0")]
-    fewer = acceptor.load_data(rows * 80, validation=rows * 20)
-    tries = [
-        ("data", {"data": fewer}, "UsageError"),
+    train, words = work.data.train, ("red", "blue")  # no words whose order is known
+    own = [(sentence, words[gold]) for sentence, gold in zip(train.sentences, train.gold, strict=True)]
+    straight = acceptor.load_data(own, validation=own[:40], labels=["red", "blue"])
+    turned = acceptor.load_data(own, validation=own[:40], labels=["blue", "red"])
+    tries: list[tuple[str, dict[str, Any], str]] = [
+        ("data", {"data": acceptor.load_data(rows * 80, validation=rows * 20)}, "UsageError"),
+        ("label map", {"first": straight, "data": turned}, "UsageError"),
         ("seed", {"seed": 5}, "UsageError"),
         ("batch size", {"batch_size": 16}, "UsageError"),
         ("learning rate", {"learning_rate": 1e-4}, "UsageError"),
         ("learning rate, allowed", {"learning_rate": 1e-4, "allow_change": True}, "finished"),
         ("seed, allowed", {"seed": 5, "allow_change": True}, "UsageError"),
+        ("weights of the encoder", {"file": "model.safetensors"}, "UsageError"),
+        ("settings of the encoder", {"file": "config.json"}, "UsageError"),
+        ("tokenizer of the encoder", {"file": "tokenizer.json"}, "UsageError"),
     ]
     failures = []
-    for name, change, expected in tries:
-        place = work.scratch / "changed"
-        _begun(work, place)
-        data, allow = change.pop("data", work.data), change.pop("allow_change", False)
-        code = _wait(_start(work, place, work.config.model_copy(update=change), data=data, allow_change=allow))
-        if ERRORS.get(code) != expected:
-            failures.append(f"{name}: {ERRORS.get(code, code)}")
-        shutil.rmtree(place)
-    return _outcome("changed on the way: refused, or taken where asked", len(tries), failures)
+    for number, (name, change, expected) in enumerate(tries):
+        place, encoder = work.scratch / f"changed-{number}", work.scratch / f"encoder-{number}"
+        shutil.copytree(work.config.encoder, encoder)
+        config = work.config.model_copy(update={"encoder": str(encoder)})
+        first = start(work, place, config, data=change.pop("first", work.data))
+        until(lambda place=place: checkpoint.has_checkpoint(place))
+        send(first, signal.SIGTERM)
+        wait(first)
+        data, allow, named = change.pop("data", work.data), change.pop("allow_change", False), []
+        if file := change.pop("file", None):
+            named = [file_sha256(encoder / file)]
+            _another(encoder / file)
+            named += [file_sha256(encoder / file)]
+        code = wait(start(work, place, config.model_copy(update=change), data=data, allow_change=allow))
+        if ERRORS.get(code) != expected or not all(sha256 in said(work, place.name) for sha256 in named):
+            failures.append(f"{name}: {ERRORS.get(code, code)} {said(work, place.name)}")
+    return outcome("changed on the way: refused with both hashes, or taken where asked", len(tries), failures)
 
 
-def _interrupted(work: Work, kills: int, promise: str, draw: Callable[[], tuple[float | None, int | None]]) -> Outcome:
-    """Kills as drawn (after seconds, or at a file operation); held are those whose training ends like `Work.digest`."""
+def _interrupted(
+    work: Work, kills: int, promise: str, name: str, draw: Callable[[], tuple[float | None, Before]]
+) -> Outcome:
+    """Kills as drawn (after seconds, or by the process itself); held are those of trainings that end the same."""
     done, held, number, failures = 0, 0, 0, []
     while done < kills:
-        place, own = work.scratch / f"killed-{number}", 0
+        place, own = work.scratch / f"{name}-{number}", 0
         while not (place / "manifest.json").exists():
-            after, operation = draw() if done + own < kills else (None, None)
-            process = _start(work, place, before=partial(_die_at, operation) if operation else None)
+            after, before = draw() if done + own < kills else (None, None)
+            process = start(work, place, before=before)
             if after is not None:
                 time.sleep(after)
-                _send(process, signal.SIGKILL)
-            code = _wait(process)
-            own += code in (-signal.SIGKILL, 137)
-            if code not in (0, -signal.SIGKILL, 137):
-                failures.append(f"training {number}: {ERRORS.get(code, code)}")
+                send(process, signal.SIGKILL)
+            code = wait(process)
+            own += code in KILLED
+            if code not in (0, *KILLED):
+                failures.append(f"training {number}: {ERRORS.get(code, code)} {said(work, place.name)}")
                 break
-        same = (place / "manifest.json").exists() and _digest(place) == work.digest
-        left = [path.name for path in work.scratch.glob(f".{place.name}*")]
-        if same and not left:
-            held += own
-        else:
-            failures.append(f"training {number}, {own} kills: " + (f"left {left}" if same else "other weights"))
-        done, number = done + own, number + 1
+        differs = difference(work, place) or _left_beside(place)
+        if differs:
+            failures.append(f"training {number}, {own} kills: {differs}")
+        done, held, number = done + own, held + own * (not differs), number + 1
         shutil.rmtree(place, ignore_errors=True)
     return Outcome(promise, held, done, tuple(failures))
 
 
-def _start(
-    work: Work,
-    place: Path,
-    config: acceptor.TrainConfig | None = None,
-    *,
-    data: acceptor.Data | None = None,
-    allow_change: bool = False,
-    before: Callable[[], None] | None = None,
-) -> Any:
-    """A training in a process of its own, which goes on where there is something to go on with."""
-    options = {"data": data or work.data, "config": config or work.config, "allow_change": allow_change}
-    process = FORK.Process(target=_body, args=(place, options, before))
-    process.start()
-    return process
+def _killed_at(work: Work, name: str, kills: Sequence[Before], other: str = "undisturbed") -> list[str]:
+    """One training whose processes kill themselves as told; a failure for every kill where it does not end the same."""
+    place, codes = work.scratch / name, []
+    for before in (*kills, None):
+        codes.append(wait(start(work, place, before=before)))
+    if codes != [-signal.SIGKILL] * len(kills) + [0]:
+        differs = f"exit codes {codes} {said(work, name)}"
+    else:
+        differs = difference(work, place, other) or _left_beside(place)
+    shutil.rmtree(place, ignore_errors=True)
+    return [f"{name}: {differs}"] * len(kills) if differs else []
 
 
-def _body(place: Path, options: dict[str, Any], before: Callable[[], None] | None) -> None:
-    checkpoint.EVERY, checkpoint.SHARE = 0.0, 1e9
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
-    code = 0
-    try:
-        if before:
-            before()
-        train(out=place, resume=checkpoint.has_checkpoint(place), **options)
-    except AcceptorError as error:
-        code = next((number for kind, number in KINDS.items() if isinstance(error, kind)), 15)
-    os._exit(code)
+def _left_beside(place: Path) -> str:
+    left = [path.name for path in place.parent.glob(f".{place.name}.*")]
+    return f"left {left}" if left else ""
 
 
-def _begun(work: Work, place: Path) -> None:
-    """A training that was stopped after some steps and has two checkpoints."""
-    process = _start(work, place)
-    _until(lambda: len(checkpoint._newest_first(place)) == 2)
-    _send(process, signal.SIGTERM)
-    _wait(process)
+def _another(file: Path) -> None:
+    """Another encoder of the same shape: a weight, a rate of dropout, two words in each other's place."""
+    content = file.read_bytes()
+    if file.suffix == ".safetensors":
+        file.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    elif file.name == "config.json":
+        file.write_text(json.dumps({**json.loads(content), "hidden_dropout_prob": 0.2}))
+    else:
+        file.write_bytes(content.replace(b'"cat"', b'"???"').replace(b'"girl"', b'"cat"').replace(b'"???"', b'"girl"'))
 
 
-def _send(process: Any, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has finished
-        os.kill(process.pid, number)
+# What a process does to itself before it trains.
 
 
-def _wait(process: Any) -> int:
-    process.join(60)
-    return int(process.exitcode if process.exitcode is not None else 999)
+def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
+    first()
+    second()
 
 
-def _until(true: Callable[[], bool]) -> None:
-    ends = time.perf_counter() + 60
-    while not true() and time.perf_counter() < ends:
-        time.sleep(0.002)
-
-
-def _digest(run: Path) -> str:
-    """Of the weights, and of the history without its seconds."""
-    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-    history = json.dumps([{name: value for name, value in line.items() if name != "seconds"} for line in lines])
-    return hashlib.sha256((run / "model.safetensors").read_bytes() + history.encode()).hexdigest()
-
-
-def _digest_of(folder: Path) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
-
-
-def _outcome(promise: str, tried: int, failures: list[str]) -> Outcome:
-    return Outcome(promise, tried - len(failures), tried, tuple(failures))
-
-
-def _turned(content: bytes, rng: random.Random) -> bytes:
-    changed, at = bytearray(content), rng.randrange(len(content))
-    changed[at] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
-def _cut(content: bytes, rng: random.Random) -> bytes:
-    """Cut short; or, where that changes it, with its last bytes zero."""
-    at = rng.randrange(len(content))
-    zeroed = content[:at] + bytes(len(content) - at)
-    return zeroed if rng.random() < 0.5 and zeroed != content else content[:at]
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _die_at(operation: int) -> None:
@@ -356,29 +298,65 @@ def _die_at(operation: int) -> None:
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal count
-        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree"):
+        if event in OPERATIONS and "/seen/" not in str(arguments[0]):
             count += any(part in str(arguments[0]) for part in ("checkpoints", "killed-", ".part"))
             if count == operation:
-                os._exit(137)
+                _die()
 
     sys.addaudithook(hook)
 
 
-def _log_steps(log: Path) -> None:
-    """Every step that is computed adds its number to a file."""
-    gradients = loop._gradients
+def _die_in_step(step: int, moment: str, operation: int) -> None:
+    """Before the gradients of a step, behind its update, or at a file operation of its save (or behind the last)."""
+    gradients, update, save = loop._gradients, Learner.step, checkpoint.Checkpoints.save
 
-    def logged(judge: Any, learner: Any, *rest: Any) -> Any:
-        with log.open("ab") as stream:
-            stream.write(bytes([learner.steps + 1]))
+    def computing(judge: Any, learner: Any, *rest: Any) -> Any:
+        if moment == "before" and learner.steps + 1 == step:
+            _die()
         return gradients(judge, learner, *rest)
 
-    loop._gradients = logged
+    def updating(self: Any, *rest: Any, **options: Any) -> bool:
+        updated = update(self, *rest, **options)
+        if moment == "behind" and self.steps == step:
+            _die()
+        return updated
+
+    def saving(self: Any, progress: Any, *rest: Any) -> None:
+        if moment == "saving" and progress.step == step:
+            _die_at(operation)
+        save(self, progress, *rest)
+        if moment == "saving" and progress.step == step:
+            _die()
+
+    loop._gradients, Learner.step, checkpoint.Checkpoints.save = computing, updating, saving
 
 
-def _limit_files(most: int) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+def _die_between(epoch: int, judged: bool) -> None:
+    """Behind the checkpoint of an epoch's last step, or behind that of the epoch itself."""
+    save = checkpoint.Checkpoints.save
+
+    def saving(self: Any, progress: Any, *rest: Any) -> None:
+        save(self, progress, *rest)
+        if progress.step == STEPS * epoch and progress.epoch == epoch - (not judged):
+            _die()
+
+    checkpoint.Checkpoints.save = saving
+
+
+def _die_between_parts(step: int) -> None:
+    gradients, collate, now = loop._gradients, loop.collate, [0, 0]
+
+    def computing(judge: Any, learner: Any, *rest: Any) -> Any:
+        now[:] = [learner.steps + 1, 0]
+        return gradients(judge, learner, *rest)
+
+    def collating(encoded: Any, rows: Any, *rest: Any) -> Any:
+        now[1] += 1
+        if now == [step, 2]:
+            _die()
+        return collate(encoded, rows, *rest)
+
+    loop._gradients, loop.collate = computing, collating
 
 
 def _poison(step: int, value: float) -> None:

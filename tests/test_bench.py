@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import torch
 
 from acceptor import native
 from acceptor.bench import compare
-from acceptor.bench.compare import bench, count_flips
+from acceptor.bench.compare import bench, count_flips, seconds_per_step
+from acceptor.bench.ways import WAYS
 from acceptor.cli import app
 from acceptor.errors import AcceptorError, UsageError
+from conftest import REPOSITORY
 from tiny import make_encoder
 
 needs_peers = pytest.mark.skipif(
@@ -53,7 +58,7 @@ def test_judging_is_compared_with_what_people_use(roomy, monkeypatch):
     monkeypatch.setattr(compare, "JUDGING", {name: compare.JUDGING[name] for name in ("pipeline", "ort_fp32")})
     result = bench([roomy], rounds=1, parts=("judge",), rows=1000)
     judging = result["judge"][roomy]
-    assert set(judging) == {"pipeline", "ort_fp32", "fp32", "lossless", "bf16"}
+    assert set(judging) - {"int8"} == {"pipeline", "ort_fp32", "fp32", "lossless", "bf16"}  # int8 by the processor
     for way in ("pipeline", "ort_fp32", "fp32", "lossless"):
         assert judging[way]["flips"] == 0, way
         assert judging[way]["sentences_per_s"] > 0
@@ -69,7 +74,7 @@ def test_flips_are_counted_where_there_is_something_to_flip():
 
 def test_a_way_that_fails_is_named(tmp_path):
     with pytest.raises(AcceptorError, match="notebook did not run"):
-        compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "starter")
+        compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")
 
 
 def test_what_is_missing_is_named(monkeypatch, tiny_bert):
@@ -88,3 +93,25 @@ def test_doctor_names_every_switch(monkeypatch, capsys):
     text = " ".join(row["note"] for row in rows.values())
     for switch in ("--precision", "ACCEPTOR_NATIVE=0", "ACCEPTOR_ALLOCATOR=0", "OMP_NUM_THREADS", "ACCEPTOR_CACHE"):
         assert switch in text
+
+
+def test_a_step_takes_the_median_of_single_steps_or_the_mean_of_a_stretch():
+    assert seconds_per_step([(3, 1.0), (4, 3.0), (5, 4.0), (6, 14.0)]) == 2.0
+    assert seconds_per_step([(50, 1.0), (250, 2.0)]) == 0.005
+
+
+def test_acceptors_marks_leave_out_what_is_not_training(roomy):
+    """Two epochs of 138 steps: the judging between them is in no step's time, and every mark is a whole step."""
+    marks = WAYS["acceptor"](roomy, 100, 60, "starter", "cpu")
+    assert [step for step, _ in marks] == list(range(100, 161))
+    steps = np.diff([second for _, second in marks])
+    assert (steps > 0).all()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_without_a_gpu_the_comparison_says_so():
+    script = REPOSITORY / "benchmarks" / "train_speed.py"
+    command = [sys.executable, str(script), "--device", "cuda", "--encoder", "minilm", "--data", "starter"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "this machine has no cuda" in done.stderr

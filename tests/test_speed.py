@@ -352,7 +352,7 @@ def test_minilm_in_bf16_flips_no_label_of_cola(tmp_path):
     assert settled.precision == "fp32"
     own = in_bf16(acceptor.load(run.folder), lossless=True)
     np.testing.assert_array_equal(own.logits(data.test.sentences).argmax(1), exact.argmax(1))
-    plain = judging_network(run.judge.model, bf16=False)
+    plain = judging_network(run.judge.model, precision="fp32")
     assert plain is not run.judge.model
 
 

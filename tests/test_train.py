@@ -22,6 +22,7 @@ from acceptor.config import PRESETS, TrainConfig
 from acceptor.encode import encode
 from acceptor.errors import TrainingError, UsageError
 from acceptor.runtime import choose_runtime
+from acceptor.training import checkpoint
 from acceptor.training.learner import Learner
 from acceptor.training.loop import fit
 from acceptor.training.optim import learning_rate
@@ -129,6 +130,22 @@ def test_the_same_settings_give_the_same_weights(toy, toy_config, toy_run, tmp_p
     assert all((first[name] == second[name]).all() for name in first)
 
 
+def test_resume_needs_data_that_can_be_read_again(toy, toy_config, tmp_path, monkeypatch):
+    class Stop(Exception):  # noqa: N818 - no error
+        pass
+
+    def save(self, *rest, kept=checkpoint.Checkpoints.save):
+        kept(self, *rest)
+        raise Stop
+
+    monkeypatch.setattr(checkpoint.Checkpoints, "save", save)
+    with pytest.raises(Stop):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=r"(?s)objects in Python.*acceptor\.train\(DATA, out=.*resume=True"):
+        acceptor.resume(tmp_path / "run")
+
+
 # ---------------------------------------------------------------------- settings
 
 CHANGES = {
@@ -149,6 +166,7 @@ CHANGES = {
     "on_nan": "skip",
     "device": "cpu",
     "precision": "bf16",
+    "compile": True,
 }
 
 
@@ -156,7 +174,7 @@ def test_every_setting_is_in_the_list_of_changes():
     assert CHANGES.keys() == TrainConfig.model_fields.keys()
 
 
-ELSEWHERE = {"metric", "select", "device", "encoder", "validation_share", "on_nan"}  # tests of their own
+ELSEWHERE = {"metric", "select", "device", "encoder", "validation_share", "on_nan", "compile"}  # tests of their own
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES.keys() - ELSEWHERE))
@@ -239,7 +257,7 @@ def test_a_loss_that_is_no_number_stops_the_run(toy, toy_config, tmp_path):
         judge.model.classifier.weight[0, 0] = math.nan
     train = encode(judge.tokenizer, toy.train.sentences, max_length=32)
     learner = Learner(judge.model, config, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
-    with pytest.raises(TrainingError, match=r"the gradient is not finite(.|\n)*epoch 1, step 1(.|\n)*learning rate"):
+    with pytest.raises(TrainingError, match=r"gradient is not finite(.|\n)*epoch 1, step 1(.|\n)*learning rate"):
         list(fit(judge, learner, train, toy.train.gold, train, config))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.judge import Judge, Verdict, load
-    from acceptor.run import Run, train
+    from acceptor.run import Run, resume, train
 
 _HOMES = {
     "PRESETS": "config",
@@ -47,6 +47,7 @@ _HOMES = {
     "Verdict": "judge",
     "load": "judge",
     "Run": "run",
+    "resume": "run",
     "train": "run",
 }
 
@@ -72,6 +73,7 @@ __all__ = [
     "evaluate",
     "load",
     "load_data",
+    "resume",
     "train",
 ]
 

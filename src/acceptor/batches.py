@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,51 @@ def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> B
     return Batch(rows, inputs)
 
 
+class Resident:
+    """All inputs of a training on its device, so that a batch is gathered there and only row numbers travel.
+
+    Args:
+        encoded: N inputs.
+        pad_id: The padding token's id.
+        limit: The longest length that a batch will have.
+        device: Where they lie.
+    """
+
+    def __init__(self, encoded: Encoded, pad_id: int, limit: int, device: str) -> None:
+        import torch
+
+        def moved(array: npt.NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        beyond = np.zeros(limit, np.int32)  # the last row, too, is read up to the batch's length
+        self.ids, self.pad_id = moved(np.concatenate([encoded.ids, beyond])), pad_id
+        self.type_ids = None
+        if encoded.type_ids is not None:
+            self.type_ids = moved(np.concatenate([encoded.type_ids, beyond.astype(np.int8)]))
+        self.starts, self.lengths = moved(encoded.offsets[:-1]), moved(encoded.lengths)
+        self.columns = torch.arange(limit, device=device)
+
+    def inputs(self, rows: torch.Tensor, length: int) -> dict[str, torch.Tensor]:
+        """What `collate` makes of the rows, int64, shape (B,) on the device, padded to a given length: (B, L)."""
+        columns = self.columns[:length]
+        real = columns < self.lengths[rows].unsqueeze(1)
+        position = self.starts[rows].unsqueeze(1) + columns
+        # masked_fill and not where: that would copy its number from the host, and wait.
+        tensors = {
+            "input_ids": self.ids[position].long().masked_fill(~real, self.pad_id),
+            "attention_mask": real.long(),
+        }
+        if self.type_ids is not None:
+            tensors["token_type_ids"] = self.type_ids[position].long().masked_fill(~real, 0)
+        return tensors
+
+
+def static_length(longest: int, limit: int) -> int:
+    """The length to which a batch is padded where shapes have to be few: 8 up to 64 tokens, then in wider steps."""
+    step = 8 if longest <= 64 else 32 if longest <= 256 else 64
+    return min(-(-longest // step) * step, limit)
+
+
 def epoch_batches(
     lengths: npt.NDArray[np.int64], batch_size: int, *, seed: int, epoch: int, bucketed: bool
 ) -> list[Rows]:
@@ -95,7 +140,14 @@ def judging_batches(lengths: npt.NDArray[np.int64], token_budget: int = 2048) ->
     return batches
 
 
-def padding_ratio(lengths: npt.NDArray[np.int64], batches: Sequence[Rows]) -> float:
-    """Positions computed per real token, over all batches: 1.0 means no padding at all."""
-    positions = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
+def padding_ratio(lengths: npt.NDArray[np.int64], batches: Sequence[Rows], *, static: int | None = None) -> float:
+    """Positions computed per real token, over all batches: 1.0 means no padding at all.
+
+    ``static`` is the longest length where batches have static shapes: all rows of the largest, and `static_length`.
+    """
+    longest = [int(lengths[rows].max()) for rows in batches]
+    if static is None:
+        positions = sum(len(rows) * length for rows, length in zip(batches, longest, strict=True))
+    else:
+        positions = max(map(len, batches)) * sum(static_length(length, static) for length in longest)
     return positions / max(1, int(sum(lengths[rows].sum() for rows in batches)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acceptor.errors import AcceptorError, UsageError
+from acceptor.options import AsJson, Columns, Device, Folder, Overwrite, Precision, RunPath, columns_of, shard_of
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain, plain_lines
 
@@ -28,21 +29,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
-Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
-Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
-Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
-Precision = Annotated[
-    str | None, typer.Option(help="fp32; bf16; lossless: bf16, close calls again in fp32 [lossless where bf16 is fast]")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
-
 
 @app.command()
 def train(
     context: typer.Context,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder; or a run to --resume")
+    ],
     out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]")] = None,
     encoder: Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")] = None,
     validation: Annotated[Path | None, typer.Option(help="a file to validate on")] = None,
@@ -69,33 +62,50 @@ def train(
     on_nan: Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")] = None,
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="torch.compile in a few static shapes [no]")
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
     allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
+    from acceptor import run as runs
     from acceptor import terminal
     from acceptor.config import PRESETS, TrainConfig
+    from acceptor.data.corpora import CORPORA
     from acceptor.data.load import load_data
-    from acceptor.out import default_out
-    from acceptor.run import train
+    from acceptor.out import default_out, is_run
 
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
     given = {name: context.params[name] for name in TrainConfig.model_fields}
     settings = {name: value for name, value in given.items() if value is not None}
-    config = TrainConfig(**(PRESETS[preset] if preset else {}) | settings)
-    examples = load_data(
-        data,
-        validation=validation,
-        test=test,
-        folder=folder,
-        columns=_columns(columns),
-        labels=labels.split(",") if labels else None,
-    )
-    out = out or default_out(data, config.encoder)
-    run = train(examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change)
+    settings = (PRESETS[preset] if preset else {}) | settings
+    place = Path(data).expanduser()
+    if resume and (is_run(place) or (out is None and data not in CORPORA and not place.exists())):
+        taken = [f"--{name}" for name in ("out", "validation", "test", "columns", "labels") if context.params[name]]
+        taken += ["--data"] * (folder is not None) + ["--overwrite"] * overwrite
+        if taken:
+            raise UsageError(
+                f"{data} is a run, whose data are known: " + ", ".join(taken), next=f"acceptor train {data} --resume"
+            )
+        run = runs.resume(data, changes=settings, allow_change=allow_change)
+    else:
+        config = TrainConfig(**settings)
+        examples = load_data(
+            data,
+            validation=validation,
+            test=test,
+            folder=folder,
+            columns=columns_of(columns),
+            labels=labels.split(",") if labels else None,
+        )
+        out = out or default_out(data, config.encoder, resume=resume)
+        run = runs.train(
+            examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
+        )
     if run.judge.runtime.leads:
         _answer(run.to_dict(), terminal.run_text(run), as_json)
 
@@ -128,7 +138,7 @@ def evaluate(
     if predictions:
         check_output(predictions, overwrite=overwrite)
     judge = _load(run, device, precision)
-    split = load_split(data, judge.labels, columns=_columns(columns), folder=folder)
+    split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
     if by:
@@ -185,9 +195,9 @@ def predict(
         return
     from acceptor import corpus
 
-    settings = corpus.Settings(_columns(columns), where, all_scores, spreadsheet_safe)
+    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe)
     tally = corpus.predict(
-        run, files, out, settings, device=device, precision=precision, shard=_shard(shard), overwrite=overwrite
+        run, files, out, settings, device=device, precision=precision, shard=shard_of(shard), overwrite=overwrite
     )
     if tally is None:
         _answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
@@ -206,7 +216,7 @@ def _predict_on_terminal(
     from acceptor.judge import annotate
 
     judge = _load(run, device, precision)
-    frame = annotate(judge, read_table(file, columns=_columns(columns)))
+    frame = annotate(judge, read_table(file, columns=columns_of(columns)))
     _answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
 
 
@@ -255,7 +265,7 @@ def audit(
     from acceptor.data.audit import audit
     from acceptor.data.load import load_data
 
-    examples = load_data(data, folder=folder, columns=_columns(columns), labels=labels.split(",") if labels else None)
+    examples = load_data(data, folder=folder, columns=columns_of(columns), labels=labels.split(",") if labels else None)
     content: dict[str, Any] = {}
     text: list[Any] = []
     for split in examples.splits:
@@ -371,24 +381,6 @@ def _load(run: Path, device: str | None, precision: str | None) -> Judge:
     from acceptor.judge import load
 
     return load(run, device=device, precision=precision)
-
-
-def _columns(text: str | None) -> dict[str, str] | None:
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(role and equals and column for role, equals, column in pairs):
-        raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
-    return {role.strip(): column.strip() for role, _, column in pairs}
-
-
-def _shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
-    return int(number), int(of)
 
 
 def _answer(content: Any, text: Any, as_json: bool) -> None:

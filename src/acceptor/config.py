@@ -77,6 +77,9 @@ class TrainConfig(BaseModel):
     """Arithmetic of the matrix products; weights and optimizer state are always fp32. By default what the device is
     good at: a probe decides for a CPU."""
 
+    compile: bool | None = None
+    """Compile the network with `torch.compile`, for batches of a few static shapes. Derived: off, with the reason."""
+
     @model_validator(mode="wrap")
     @classmethod
     def _one_error(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:

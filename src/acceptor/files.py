@@ -17,13 +17,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from acceptor.errors import EncoderError, ResourceError, RunError
 
 MANIFEST = "manifest.json"
 SCRATCH = ".part"  # how the name of a folder ends that is being written
 MAX_OBJECT_BYTES = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
 
 
 def file_sha256(path: Path) -> str:
@@ -89,29 +93,52 @@ def check_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def writable(place: Path) -> Iterator[None]:
+    """Makes the system's refusal to look at or write ``place`` an error that says what to do.
+
+    Raises:
+        ResourceError: No permission, a file where a folder must be, a disk that is read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise ResourceError(
+            f"{place} cannot be written",
+            where=str(error.filename or place.parent),
+            cause=error.strerror,
+            next="mend that, or write elsewhere: --out PATH",
+        ) from error
+
+
+@contextlib.contextmanager
 def new_folder(place: Path) -> Iterator[Path]:
     """A folder to write into; it becomes ``place`` when the block ends well and vanishes when it does not.
 
     Its manifest is written last, all of it is on the disk before it gets its name, and what stood at ``place`` stands
-    there until then: a power cut leaves the old folder or the new one. Folders made on the way vanish with it.
+    there until that is on the disk, too: a power cut leaves the old folder or the new one. Folders made on the way
+    vanish with it.
 
     Raises:
-        ResourceError: The disk became full.
+        ResourceError: The disk became full, or ``place`` cannot be written.
     """
     with _parents_made(place):
-        scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=SCRATCH))
+        with writable(place):
+            scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=SCRATCH))
         try:
             yield scratch
-            use_umask(scratch)
-            write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
-            for path in (*scratch.rglob("*"), scratch):
-                flush(path)
-            if place.exists():
-                _exchange(scratch, place)
-                shutil.rmtree(scratch)
-            else:
-                scratch.rename(place)
-            flush(place.parent)
+            with writable(place):
+                use_umask(scratch)
+                write_json(scratch / MANIFEST, {"files": _hashes(scratch)})
+                for path in (*scratch.rglob("*"), scratch):
+                    flush(path)
+                if place.exists():
+                    _exchange(scratch, place)
+                else:
+                    scratch.rename(place)
+                flush(place.parent)
+            shutil.rmtree(scratch, ignore_errors=True)  # what stood there before
         except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
             if says_full(error):
@@ -133,9 +160,10 @@ def one_writer(place: Path) -> Iterator[None]:
 
     Raises:
         RunError: Another process holds it.
+        ResourceError: ``place`` cannot be written.
     """
     path = place.parent / f".{place.name}.lock"
-    with _parents_made(place), path.open("a+") as lock:
+    with _parents_made(place), _opened(path, place) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not path.exists() or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
@@ -153,10 +181,12 @@ def one_writer(place: Path) -> Iterator[None]:
         lock.flush()
         try:
             for left in place.parent.glob(f".{glob.escape(place.name)}.????????{SCRATCH}"):
-                shutil.rmtree(left)
+                with writable(place):
+                    shutil.rmtree(left)
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # gone, or the disk has become read-only: then it holds nobody up
+                path.unlink()
 
 
 def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",), needed: tuple[str, ...] = ()) -> None:
@@ -211,8 +241,11 @@ def _no_constant(word: str) -> Any:
 @contextlib.contextmanager
 def _parents_made(place: Path) -> Iterator[None]:
     """The folders above ``place``; those that were not there vanish with the block unless something is in them."""
-    created = [parent for parent in place.absolute().parents if not parent.exists()]
-    place.parent.mkdir(parents=True, exist_ok=True)
+    with writable(place):
+        created = [parent for parent in place.absolute().parents if not parent.exists()]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for parent in created:
+            flush(parent.parent)
     try:
         yield
     finally:
@@ -249,7 +282,16 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def says_full(error: BaseException) -> bool:
     """True for an error of a full disk, also where a library in Rust tells of it in words only."""
-    number = error.errno if isinstance(error, OSError) else None
+    return _number(error) in FULL
+
+
+def _opened(path: Path, place: Path) -> TextIO:
+    with writable(place):
+        return path.open("a+")
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of an error, also where a library in Rust tells of it in words only."""
     if match := re.search(r"\(os error (\d+)\)", str(error)):
-        number = int(match[1])
-    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return int(match[1])
+    return error.errno if isinstance(error, OSError) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Sequence
@@ -17,10 +18,10 @@ import polars as pl
 from acceptor.batches import Rows, collate, judging_batches
 from acceptor.data.table import Table
 from acceptor.encode import Encoded, encode, load_tokenizer
-from acceptor.errors import DataError, RunError
+from acceptor.errors import DataError, RunError, UsageError
 from acceptor.files import check_folder, check_manifest, read_object
 from acceptor.model.classifier import check_tokens, load_classifier, longest_input, quiet_transformers
-from acceptor.model.network import judging_network
+from acceptor.model.network import has_whole_layers, judging_network
 from acceptor.progress import meter
 from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
 
@@ -69,7 +70,7 @@ class Judge:
         max_length: Longest input in tokens; longer ones are cut.
         runtime: Where it computes.
         encoder: Name, revision and hash of the encoder that it grew from.
-        lossless: In bf16, look at close calls again in fp32, so that no label changes.
+        lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
     """
 
     model: Any
@@ -115,9 +116,11 @@ class Judge:
         margin between the two best labels is `SETTLED` times the largest change that the second look has made.
         """
         everything = np.arange(len(encoded))
-        exact = self.runtime.precision == "fp32" or (self.lossless and len(encoded) <= CLOSE_CALLS)
-        scores = self._pass(encoded, everything, exact=exact, on_batch=on_batch)
-        if exact or not self.lossless:
+        lossless = self.lossless and self.runtime.precision != "fp32"
+        if lossless and len(encoded) <= CLOSE_CALLS:
+            return self._pass(encoded, everything, "fp32", on_batch)
+        scores = self._pass(encoded, everything, self.runtime.precision, on_batch)
+        if not lossless:
             return scores
         best = np.sort(scores, axis=1)
         margins = best[:, -1] - best[:, -2]
@@ -127,22 +130,19 @@ class Judge:
             rows = closest_first[start : start + CLOSE_CALLS]
             if start and margins[rows[0]] > SETTLED * largest_change:
                 break
-            settled = self._pass(encoded, rows, exact=True)
+            settled = self._pass(encoded, rows, "fp32")
             changes = settled - scores[rows]
             largest_change = max(largest_change, float(np.ptp(changes, axis=1).max()))
             scores[rows] = settled
         return scores
 
     @functools.cached_property
-    def _fast(self) -> Any:
-        return judging_network(self.model, bf16=True)
-
-    @functools.cached_property
-    def _exact(self) -> Any:
-        return judging_network(self.model, bf16=False)
+    def _networks(self) -> dict[str, Any]:
+        """What computes, by precision; made when it is first needed."""
+        return {}
 
     def _pass(
-        self, encoded: Encoded, rows: Rows, *, exact: bool, on_batch: Callable[[Rows], None] | None = None
+        self, encoded: Encoded, rows: Rows, precision: str, on_batch: Callable[[Rows], None] | None = None
     ) -> npt.NDArray[np.float32]:
         """Raw scores of some inputs, float32, shape (len(rows), labels).
 
@@ -150,7 +150,9 @@ class Judge:
         """
         import torch
 
-        network = self._exact if exact else self._fast
+        if precision not in self._networks:
+            self._networks[precision] = judging_network(self.model, precision=precision)
+        network = self._networks[precision]
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         batches = judging_batches(encoded.lengths[rows])
 
@@ -200,10 +202,16 @@ class Judge:
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Judge:
     """The judge in a run folder, in evaluation mode.
 
+    Args:
+        run: The folder.
+        device: ``cuda``, ``mps`` or ``cpu``; the fastest present where None.
+        precision: ``fp32``; ``bf16``; ``int8``, where the CPU has AVX-512 VNNI: the fastest, and some labels change;
+            ``lossless``, or None: bf16 where that is fast, and close calls again in fp32.
+
     Raises:
         RunError: The folder is missing, is not a finished run, or its files are not what was written.
         EncoderError: Its weights, config or tokenizer cannot be read.
-        UsageError: The device asked for is not there.
+        UsageError: The device or precision asked for is not there.
     """
     folder = Path(run).expanduser()
     check_folder(folder)
@@ -222,7 +230,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
     needed = (JUDGE_FILE, "config.json", "model.safetensors")
     check_manifest(folder, among=(*needed, "tokenizer"), needed=needed)
-    runtime = choose_runtime(device, None if precision == "lossless" else precision)
+    runtime = choose_runtime(device, {"lossless": None, "int8": "fp32"}.get(precision or "", precision))
     keep_freed_memory()
     model, tokenizer = load_classifier(folder, labels).to(runtime.device), load_tokenizer(folder)
     check_tokens(tokenizer, model)
@@ -234,7 +242,20 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
             expected=f"max_length of at most {longest}",
             found=str(max_length),
         )
-    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless=precision != "bf16")
+    if precision == "int8":
+        runtime = _in_int8(runtime, model)
+    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless=precision not in ("bf16", "int8"))
+
+
+def _in_int8(runtime: Runtime, model: Any) -> Runtime:
+    if not has_whole_layers(model, "int8"):
+        raise UsageError(
+            "int8 is not to be had here",
+            expected="a CPU with AVX-512 VNNI, a C compiler, and an encoder such as BERT, RoBERTa, MPNet or DistilBERT",
+            found=f"{model.config.model_type} on {runtime.device}, {runtime.device_name}",
+            next="leave --precision out; `acceptor doctor` says what this machine is good at",
+        )
+    return dataclasses.replace(runtime, precision="int8")
 
 
 def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any]]:

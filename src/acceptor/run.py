@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.batches import epoch_batches, padding_ratio
+from acceptor.begun import begun_with
 from acceptor.config import Derived, TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.split import with_validation
@@ -31,7 +32,7 @@ from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
-from acceptor.out import check_out, check_room
+from acceptor.out import check_out, check_room, restarted
 from acceptor.progress import meter
 from acceptor.report.card import model_card
 from acceptor.report.figures import loss_figure, save_figure
@@ -46,6 +47,7 @@ from acceptor.runtime import (
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, NotFiniteError, Skipped, Step, fit
+from acceptor.training.static import choose_steps
 from acceptor.training.stopping import agreed, signals_held
 
 logger = logging.getLogger(__name__)
@@ -112,20 +114,38 @@ def train(
         DataError: The data cannot be read, or cannot be trained on.
         EncoderError: The encoder cannot be found or read.
         RunError: There is nothing to resume, or it is damaged, or another process is writing ``out``.
-        ResourceError: The disk has no room for the run.
+        ResourceError: The disk has no room for the run, or ``out`` cannot be written.
         TrainingError: The loss became infinite or NaN.
     """
     config = config or TrainConfig()
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
     out = Path(out).expanduser()
-    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0  # torchrun repeats the command after a failure
-    if restarted and has_checkpoint(out):
+    if restarted() and has_checkpoint(out):
         resume, overwrite = True, False
     leads = int(os.environ.get("RANK", 0)) == 0
     with one_writer(out) if leads else contextlib.nullcontext():
         check_out(out, overwrite=overwrite, resume=resume)
         return _train(data, out, config, overwrite=overwrite, resume=resume, allow_change=allow_change)
+
+
+def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_change: bool = False) -> Run:
+    """Goes on with a training that was stopped, with the data and settings that it was begun with.
+
+    Args:
+        run: Its run folder.
+        changes: Settings by name that are to differ from here on; see ``allow_change`` of `train`.
+        allow_change: Take them.
+
+    Raises:
+        UsageError: The run is finished; or its data were objects in Python, which no checkpoint holds.
+        RunError: There is nothing to resume, or it is damaged.
+        AcceptorError: Whatever `load_data` and `train` raise.
+    """
+    folder = Path(run).expanduser()
+    check_out(folder, overwrite=False, resume=True)
+    data, config = begun_with(folder, changes or {})
+    return train(data, out=folder, config=config, resume=True, allow_change=allow_change)
 
 
 def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume: bool, allow_change: bool) -> Run:
@@ -137,7 +157,8 @@ def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume
     keep_freed_memory()
     found = find_encoder(config.encoder)
     judge, encoded, derived = _prepare(data, found, config, runtime)
-    check_room(out, 4 * sum(p.numel() for p in judge.model.parameters()), overwrite=overwrite)
+    weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
+    check_room(out, weight_bytes, keeps_best=config.select == "best", overwrite=overwrite)
     derived = [*derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
     if runtime.leads:
         _say(data, judge, derived)
@@ -205,14 +226,15 @@ def _prepare(
     encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
     train = encoded["train"]
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
+    static, choices = choose_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
     batches = epoch_batches(
         train.lengths, config.batch_size, seed=config.seed, epoch=1, bucketed=config.order == "bucketed"
     )
-    ratio = padding_ratio(train.lengths, batches)
+    ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
     judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict())
-    return judge, encoded, [length, padding]
+    return judge, encoded, [length, padding, *choices]
 
 
 def _fit(
@@ -231,8 +253,11 @@ def _fit(
     """
     runtime = judge.runtime
     ids, pad_id = encoded["train"].ids, judge.tokenizer.pad_token_id
-    learner = Learner(judge.model, config, bf16=runtime.precision == "bf16", ids=ids, pad_id=pad_id)
-    settings = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
+    static, _ = choose_steps(runtime, config)
+    bf16 = runtime.precision == "bf16"
+    learner = Learner(judge.model, config, bf16=bf16, ids=ids, pad_id=pad_id, static=static)
+    settings: dict[str, Any] = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
+    settings |= {"labels": list(data.labels), "source": data.source, "directory": os.getcwd()}
     checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
     history: list[dict[str, Any]] = []
@@ -251,9 +276,9 @@ def _fit(
             history.append(line)
             if isinstance(event, EpochEnd):
                 best = _best_weights(best, judge, history, config)
-                if runtime.leads:
-                    logger.info(words)
-                checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
+                logger.log(logging.INFO if runtime.leads else logging.DEBUG, words)
+                if checkpoints.due(epoch_ends=True):
+                    checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
                 continue
             bar.advance(1, words)
             if isinstance(event, Skipped):
@@ -263,7 +288,7 @@ def _fit(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
-                    logger.info("stopped at step %d; the same command with --resume goes on", event.step)
+                    logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, out)
                     break
     learner.release(judge.model)
     if best:

@@ -49,7 +49,7 @@ class Runtime:
         device: A torch device name such as ``cuda:0`` or ``cpu``.
         device_name: The product's name, for people.
         memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
-        precision: ``fp32`` or ``bf16``: the arithmetic of matrix products.
+        precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
         rank: This process' number under ``torchrun``; 0 alone writes.
         world: How many processes train together.
         derived: The choices that were made here, with reasons.
@@ -182,7 +182,14 @@ def process_group(runtime: Runtime) -> Iterator[None]:
     # Waiting for a process that died, this one is deaf to Python's handlers: torchrun must be able to end it at once.
     handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        dist.init_process_group("nccl" if runtime.device.startswith("cuda") else "gloo", timeout=PATIENCE)
+        backend = "nccl" if runtime.device.startswith("cuda") else "gloo"
+        store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+        if os.environ.get("GROUP_WORLD_SIZE") == "1":
+            # torchrun (2.13) keeps one store for all restarts on a machine, without telling them apart: a process that
+            # looks up its peer's address before the peer has written it finds the dead one's, and waits in vain.
+            attempt = os.environ["TORCHELASTIC_RESTART_COUNT"]
+            store = dist.PrefixStore(f"restart-{attempt}", store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
     finally:
         signal.signal(signal.SIGTERM, handler)
     try:

@@ -7,6 +7,7 @@ medians from the same run.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import statistics
@@ -27,6 +28,7 @@ from acceptor.bench.ways import QUIET, sentences
 from acceptor.bench.ways import WAYS as TRAINING
 from acceptor.config import TrainConfig
 from acceptor.errors import AcceptorError, UsageError
+from acceptor.native.layers import has_layers
 from acceptor.progress import meter
 from acceptor.run import train as train_run
 
@@ -35,6 +37,9 @@ FLIP_MARGIN = 1e-3  # logits nearer than that are a draw, and a draw has no labe
 # Steps to warm up and steps that are measured, of each way: few where a step takes seconds. The first steps of bf16
 # compile a product for every new length, of which there are thirty; a training has a thousand steps.
 STEPS = {"notebook": (3, 3), "trainer": (10, 15), "trainer_best": (40, 30), "acceptor": (40, 30)}
+# On a GPU a step takes milliseconds; Acceptor makes CoLA's four epochs in full.
+COLA = 964  # steps of four epochs
+GPU_STEPS = {"notebook": (20, 60), "trainer": (50, 200), "trainer_best": (50, 200), "acceptor": (100, COLA)}
 NEEDS = {"ort_fp32": "onnxruntime", "ort_int8": "onnxruntime", "openvino": "openvino"}
 
 
@@ -92,22 +97,36 @@ def compare_training(encoder: str, data: str, rounds: int, device: str, machine:
     with meter(f"training {encoder}", rounds * len(TRAINING), "runs") as bar:
         for _ in range(rounds):
             for way in TRAINING:
-                warm, measured = STEPS[way]
+                warm, measured = (STEPS if device == "cpu" else GPU_STEPS)[way]
                 started = time.perf_counter()
-                times = _child("acceptor.bench.ways", way, encoder, str(warm + measured), data, device)
-                cold.setdefault(way, time.perf_counter() - started - sum(times[warm:]))
-                seconds[way].append(statistics.median(times[warm:]))
+                marks = _child("acceptor.bench.ways", way, encoder, str(warm), str(measured), data, device)
+                cold.setdefault(way, time.perf_counter() - started - (marks[-1][1] - marks[0][1]))
+                seconds[way].append(seconds_per_step(marks))
                 bar.advance(1, f"{way} {1000 * seconds[way][-1]:.0f} ms a step")
     ms = {way: 1000 * statistics.median(values) for way, values in seconds.items()}
     return {
-        "ms_per_step": round(ms["acceptor"], 1),
+        "ms_per_step": round(ms["acceptor"], 2),
+        "cola_s": round(ms["acceptor"] * COLA / 1000, 1),
         "vs_notebook": round(ms["notebook"] / ms["acceptor"], 1),
         "vs_trainer": round(ms["trainer"] / ms["acceptor"], 2),
         "vs_trainer_best": round(ms["trainer_best"] / ms["acceptor"], 2),
         "vs_limit": round(limit_ms(encoder, data, machine) / ms["acceptor"], 2),
-        "ways": {way: {"ms_per_step": round(value, 1), "cold_s": round(cold[way], 1)} for way, value in ms.items()},
-        "rounds": {way: [round(1000 * value, 1) for value in values] for way, values in seconds.items()},
+        "ways": {
+            way: {
+                "ms_per_step": round(value, 2),
+                "cola_s": round(value * COLA / 1000, 1),
+                "cold_s": round(cold[way], 1),
+            }
+            for way, value in ms.items()
+        },
+        "rounds": {way: [round(1000 * value, 2) for value in values] for way, values in seconds.items()},
     }
+
+
+def seconds_per_step(marks: Sequence[tuple[int, float]]) -> float:
+    """The median over pairs of neighbours: on a CPU of single steps, on a GPU the mean of the whole stretch."""
+    pairs = itertools.pairwise(marks)
+    return statistics.median((end - start) / (after - before) for (before, start), (after, end) in pairs)
 
 
 def limit_ms(encoder: str, data: str, machine: dict[str, Any]) -> float:
@@ -132,7 +151,8 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
     """Sentences per second from file to file, of every way, with one judge that is trained for it."""
     texts, labels = sentences(data)
     ways = [way for way in JUDGING if importlib.util.find_spec(NEEDS.get(way, "transformers"))]
-    seconds: dict[str, list[float]] = {way: [] for way in (*ways, *OURS)}
+    ours = [precision for precision in OURS if precision != "int8" or has_layers(precision)]
+    seconds: dict[str, list[float]] = {way: [] for way in (*ways, *ours)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run, file = folder / "run", folder / "sentences.txt"

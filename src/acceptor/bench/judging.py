@@ -142,7 +142,7 @@ WAYS: dict[str, Callable[[str], Judging]] = {
     "ort_int8": ort_int8,
     "openvino": openvino,
 }
-OURS = ("fp32", "lossless", "bf16")  # precisions of `acceptor predict`
+OURS = ("fp32", "lossless", "bf16", "int8")  # precisions of a judge
 
 
 def by_hand(way: str, run: str, file: Path, out: Path) -> float:
@@ -164,7 +164,7 @@ def by_hand(way: str, run: str, file: Path, out: Path) -> float:
 
 
 def by_acceptor(precision: str, run: str, file: Path, out: Path) -> float:
-    """Judges the file as `acceptor predict` does, with all of its columns."""
+    """Judges the file by `read_table`, `annotate` and `write_table`, all of their columns written."""
     from acceptor.data.read import read_table
     from acceptor.data.write import write_table
     from acceptor.judge import annotate, load

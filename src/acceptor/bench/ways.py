@@ -2,10 +2,11 @@
 
 Run as a process of its own:
 
-    python -m acceptor.bench.ways WAY ENCODER STEPS DATA [DEVICE]
+    python -m acceptor.bench.ways WAY ENCODER WARM STEPS DATA [DEVICE]
 
-prints one JSON object: seconds of every step. A process each, because one way's allocator, threads and caches must
-not help or harm another's.
+prints one JSON list: pairs of a number of steps and the second at which they were done, after WARM steps. On a CPU one
+of every step; on a GPU, which is made to wait for nothing in between, of the two ends alone. A process each, because
+one way's allocator, threads and caches must not help or harm another's.
 """
 
 from __future__ import annotations
@@ -35,7 +36,37 @@ def sentences(data: str) -> tuple[list[str], list[int]]:
     return train.sentences, train.gold.tolist()
 
 
-def notebook(encoder: str, steps: int, data: str, device: str) -> list[float]:
+Marks = list[tuple[int, float]]
+
+
+class Clock:
+    """When steps were done.
+
+    Args:
+        warm: Steps before what is measured.
+        steps: Steps that are measured.
+        device: ``cpu``, or a GPU: work is handed to it ahead of time, so it has to be waited for at both ends.
+    """
+
+    def __init__(self, warm: int, steps: int, device: str) -> None:
+        self.warm, self.last, self.device = warm, warm + steps, device
+        self.marks: Marks = []
+        self.steps = -1
+        self.tick()
+
+    def tick(self) -> bool:
+        """Another step was handed over (the first call: none so far). True where it was the last one."""
+        import torch
+
+        self.steps += 1
+        if self.device != "cpu" and self.steps in (self.warm, self.last):
+            torch.cuda.synchronize()
+        if self.steps in (self.warm, self.last) or (self.device == "cpu" and self.steps > self.warm):
+            self.marks.append((self.steps, time.perf_counter()))
+        return self.steps == self.last
+
+
+def notebook(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
     """The chapter: everything padded to 128, fp32, torch's default AdamW, the loss fetched twice a step."""
     import torch
     from torch.utils.data import DataLoader, RandomSampler, TensorDataset
@@ -50,8 +81,7 @@ def notebook(encoder: str, steps: int, data: str, device: str) -> list[float]:
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, eps=1e-8)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, 4 * len(loader))
-    seconds = []
-    started = time.perf_counter()
+    clock = Clock(warm, steps, device)
     for ids, mask, gold in loader:
         ids, mask, gold = ids.to(device), mask.to(device), gold.to(device)
         optimizer.zero_grad()
@@ -61,25 +91,23 @@ def notebook(encoder: str, steps: int, data: str, device: str) -> list[float]:
         optimizer.step()
         schedule.step()
         loss.item()
-        seconds.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        if len(seconds) == steps:
+        if clock.tick():
             break
-    return seconds
+    return clock.marks
 
 
-def trainer(encoder: str, steps: int, data: str, device: str) -> list[float]:
+def trainer(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
     """The Hugging Face Trainer with its defaults and a collator that pads to the batch's longest sentence."""
-    return _trainer(encoder, steps, data, device)
+    return _trainer(encoder, warm, steps, data, device)
 
 
-def trainer_best(encoder: str, steps: int, data: str, device: str) -> list[float]:
-    """The Trainer at its best known: bf16, sentences grouped by length, fused AdamW."""
+def trainer_best(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
+    """The Trainer at its best known: bf16, sentences grouped by length, fused AdamW, no look at each step's loss."""
     best = {"bf16": True, "train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"}
-    return _trainer(encoder, steps, data, device, **best)
+    return _trainer(encoder, warm, steps, data, device, logging_nan_inf_filter=False, **best)
 
 
-def acceptor(encoder: str, steps: int, data: str, device: str) -> list[float]:
+def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
     """`acceptor train` with its defaults: the loop itself, without evaluation and files."""
     from acceptor.config import TrainConfig
     from acceptor.encode import encode, load_tokenizer
@@ -88,7 +116,8 @@ def acceptor(encoder: str, steps: int, data: str, device: str) -> list[float]:
     from acceptor.model.pretrained import find_encoder
     from acceptor.runtime import choose_runtime, keep_freed_memory
     from acceptor.training.learner import Learner
-    from acceptor.training.loop import Step, fit
+    from acceptor.training.loop import EpochEnd, Step, fit
+    from acceptor.training.static import choose_steps
 
     keep_freed_memory()
     found, runtime = find_encoder(encoder), choose_runtime(device)
@@ -97,18 +126,28 @@ def acceptor(encoder: str, steps: int, data: str, device: str) -> list[float]:
     model = new_classifier(found, ("no", "yes"), seed=1).to(runtime.device)
     train, gold = encode(tokenizer, texts, max_length=128), np.array(labels)
     judge = Judge(model, tokenizer, ("no", "yes"), 128, runtime, found.to_dict())
-    config = TrainConfig(encoder=encoder, batch_size=BATCH_SIZE)
-    learner = Learner(model, config, bf16=runtime.precision == "bf16", ids=train.ids, pad_id=tokenizer.pad_token_id)
-    times = [0.0]
-    for event in fit(judge, learner, train, gold, train, config):
-        if isinstance(event, Step):
-            times.append(event.seconds)
-        if len(times) > steps:
-            break
-    return np.diff(times).tolist()
+    epochs = 2 + (warm + steps) * BATCH_SIZE // len(train)
+    config = TrainConfig(encoder=encoder, batch_size=BATCH_SIZE, epochs=epochs)
+    static, _ = choose_steps(runtime, config)
+    bf16 = runtime.precision == "bf16"
+    learner = Learner(model, config, bf16=bf16, ids=train.ids, pad_id=tokenizer.pad_token_id, static=static)
+    few = encode(tokenizer, texts[:BATCH_SIZE], max_length=128)
+    marks: Marks = []
+    last = judging = 0.0
+    for event in fit(judge, learner, train, gold, few, config):
+        if isinstance(event, EpochEnd):
+            judging += event.seconds - last
+        elif isinstance(event, Step):
+            last = event.seconds
+            # On a GPU losses are fetched after many steps at once, and all these steps were done then.
+            if event.step == learner.steps >= warm:
+                marks.append((event.step, event.seconds - judging))
+            if marks and event.step >= marks[0][0] + steps and event.step == learner.steps:
+                break
+    return marks if device == "cpu" else [marks[0], marks[-1]]
 
 
-def _trainer(encoder: str, steps: int, data: str, device: str, **settings: Any) -> list[float]:
+def _trainer(encoder: str, warm: int, steps: int, data: str, device: str, **settings: Any) -> Marks:
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
@@ -124,20 +163,20 @@ def _trainer(encoder: str, steps: int, data: str, device: str, **settings: Any) 
     ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
     examples = [{"input_ids": one, "labels": label} for one, label in zip(ids, labels, strict=True)]
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
-    ends = [time.perf_counter()]
+    clocks: list[Clock] = []
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Ticks(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            ends[0] = time.perf_counter()
+            clocks.append(Clock(warm, steps, device))
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.perf_counter())
+            clocks[0].tick()
 
     with tempfile.TemporaryDirectory() as scratch:
         arguments = TrainingArguments(
             scratch,
             per_device_train_batch_size=BATCH_SIZE,
-            max_steps=steps,
+            max_steps=warm + steps,
             learning_rate=2e-5,
             save_strategy="no",
             report_to=[],
@@ -151,9 +190,9 @@ def _trainer(encoder: str, steps: int, data: str, device: str, **settings: Any) 
             DataCollatorWithPadding(tokenizer),
             examples,
             processing_class=tokenizer,
-            callbacks=[Clock()],
+            callbacks=[Ticks()],
         ).train()
-    return np.diff(ends).tolist()
+    return clocks[0].marks
 
 
 def _folder(encoder: str) -> Path:
@@ -162,7 +201,7 @@ def _folder(encoder: str) -> Path:
     return find_encoder(encoder).folder
 
 
-WAYS: dict[str, Callable[[str, int, str, str], list[float]]] = {
+WAYS: dict[str, Callable[[str, int, int, str, str], Marks]] = {
     "notebook": notebook,
     "trainer": trainer,
     "trainer_best": trainer_best,
@@ -171,6 +210,6 @@ WAYS: dict[str, Callable[[str, int, str, str], list[float]]] = {
 
 if __name__ == "__main__":
     os.environ.update(QUIET)
-    way, encoder, steps, data, *rest = sys.argv[1:]
-    seconds = WAYS[way](encoder, int(steps), data, rest[0] if rest else "cpu")
-    sys.stdout.write("\n" + json.dumps(seconds) + "\n")
+    way, encoder, warm, steps, data, *rest = sys.argv[1:]
+    marks = WAYS[way](encoder, int(warm), int(steps), data, rest[0] if rest else "cpu")
+    sys.stdout.write("\n" + json.dumps(marks) + "\n")

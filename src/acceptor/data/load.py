@@ -62,9 +62,14 @@ def load_data(
             next="name it: --columns label=NAME",
         )
     spelling = label_spelling(train, labels)
-    splits = {role: as_split(role, table, spelling) for role, table in tables.items()}
+    splits: dict[str, Any] = {role: as_split(role, table, spelling) for role, table in tables.items()}
     _refuse_mixed_tasks(list(splits.values()))
-    return Data(**splits)
+    paths = {"source": source, "validation": validation, "test": test, "folder": folder}
+    if not all(path is None or isinstance(path, str | Path) for path in paths.values()):
+        return Data(**splits)
+    names = {role: None if path is None else str(path) for role, path in paths.items()}
+    again = {**names, "columns": dict(columns) if columns else None, "labels": list(labels) if labels else None}
+    return Data(**splits, source=again)
 
 
 def load_split(

@@ -41,7 +41,8 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
         )
     rows = notebook_rows(len(data.train)) if rule == "notebook" else stratified_rows(data.train, share, seed)
     train_rows, validation_rows = rows
-    cut = Data(data.train.take(train_rows, "train"), data.train.take(validation_rows, "validation"), data.test)
+    train, validation = data.train.take(train_rows, "train"), data.train.take(validation_rows, "validation")
+    cut = Data(train, validation, data.test, data.source)
     if rule == "notebook":
         return cut, "10 % of train, the chapter's random rows (seed 2018)"
     return cut, f"{share:.0%} of train, label shares kept (seed {seed})"

@@ -122,11 +122,19 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A corpus by roles. What is missing is None; ``train`` makes a validation split where none is given."""
+    """A corpus by roles. What is missing is None; ``train`` makes a validation split where none is given.
+
+    Attributes:
+        train: The split to train on.
+        validation: The split that decides.
+        test: The split that decides nothing.
+        source: What `load_data` was called with, where names and paths were all of it: it can be read again.
+    """
 
     train: Split
     validation: Split | None = None
     test: Split | None = None
+    source: dict[str, Any] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -55,7 +55,9 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
     """
     if path.suffix == ".tsv" and (rows := rows_with_breaks(frame)):
-        raise break_error(f"row {rows[0] + 1}", path)
+        cells = frame.row(rows[0], named=True).items()
+        column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n]", cell))
+        raise break_error(f"column {column}, row {rows[0] + 1}", path)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(handle)
     try:

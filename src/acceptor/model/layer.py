@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
 
 from acceptor.model.noise import Noise
 from acceptor.native import products
@@ -62,28 +61,6 @@ class Dense:
         """The gradient of x; those of weight and bias are written, not added, into their places."""
         torch.sum(dy, 0, out=self.bias_grad)
         return products.gradients(dy, x, self.weight, self.weight_grad)
-
-
-class PackedDense(Dense):
-    """`Dense` for judging alone, bf16: the weight lies in the blocked order that oneDNN reads without a detour."""
-
-    def __init__(self, *modules: Any) -> None:
-        super().__init__(*modules)
-        self.trained = []
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """From x, shape (rows, in), to y, shape (rows, out)."""
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
-
-    def added(self, x: Tensor, residual: Tensor, kept: Tensor | None) -> Tensor:
-        """The output plus the residual; there is no dropout in judging."""
-        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")  # type: ignore[no-any-return]
-
-    def gelu(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The output's GELU, and the output."""
-        before = self(x)
-        return gelu(before), before
 
 
 class Norm:

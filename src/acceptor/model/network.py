@@ -1,8 +1,9 @@
 """The network that computes: a classifier's modules with fast layers in place of Transformers' own, on a CPU.
 
 The classifier that `Judge.model` holds stays as Transformers made it, in fp32. What trains or judges is a working
-copy of it: the same modules over weights of its own, with `FastLayer` where the architecture is known, untouched
-elsewhere (DeBERTa, ModernBERT, ALBERT, GPUs).
+copy of it: the same modules over weights of its own, untouched where the architecture is not known (DeBERTa,
+ModernBERT, ALBERT) and on GPUs. Where it is, training has `FastLayer`; judging has one kernel for all layers if the
+processor has AVX-512, else `FastLayer` too.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from acceptor.model.layer import Dense, FastLayer, Norm, PackedDense, Parts
+from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.noise import Noise
-from acceptor.native.products import has_onednn_bf16
+from acceptor.native.layers import Layers, has_layers
 
 
 def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:
@@ -25,42 +26,82 @@ def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:
     return copy.deepcopy(model, {id(old): new for old, new in weights.items()} | buffers)
 
 
-def judging_network(model: Any, *, bf16: bool) -> Any:
-    """A network for judging alone, in evaluation mode, on the model's device."""
-    if next(model.parameters()).device.type != "cpu":
-        dtype = torch.bfloat16 if bf16 else torch.float32
-        weights = {old: _frozen(old.detach().to(dtype)) for old in model.parameters()}
-        return working_copy(model, weights).eval()
-    weights = {old: _frozen(old.detach().bfloat16() if bf16 else old.detach()) for old in model.parameters()}
-    network = working_copy(model, weights)
-    use_fast_layers(network, Noise(), dense=PackedDense if bf16 and has_onednn_bf16() else Dense)
+def judging_network(model: Any, *, precision: str) -> Any:
+    """A network for judging alone, in evaluation mode, on the model's device.
+
+    Args:
+        model: The classifier, fp32.
+        precision: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``.
+    """
+    if has_whole_layers(model, precision):
+        network = working_copy(model, {old: _frozen(old.detach()) for old in model.parameters()})
+        home = _home(network)
+        parts = [PARTS[network.config.model_type](layer) for layer in home.layer]
+        home.layer = nn.ModuleList([_WholeLayers(Layers(parts, precision), network.config.model_type == "mpnet")])
+        return network.eval()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    network = working_copy(model, {old: _frozen(old.detach().to(dtype)) for old in model.parameters()})
+    if next(model.parameters()).device.type == "cpu":
+        use_fast_layers(network, Noise())
     return network.eval()
 
 
-def use_fast_layers(network: Any, noise: Noise, dense: type[Dense] = Dense) -> list[nn.Parameter]:
+def has_whole_layers(model: Any, precision: str) -> bool:
+    """True where all layers of the model are judged by one kernel (`acceptor.native.layers`) in this precision."""
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return on_cpu and _is_known(model.config) and has_layers(precision)
+
+
+def use_fast_layers(network: Any, noise: Noise) -> list[nn.Parameter]:
     """Puts fast layers into ``network`` where its architecture is known.
 
     Returns:
         The parameters whose gradients the fast layers write by themselves; none where nothing was replaced.
     """
-    config = network.config
-    parts_of = PARTS.get(config.model_type)
-    activation = getattr(config, "hidden_act", getattr(config, "activation", None))
-    special = getattr(config, "is_decoder", False) or getattr(config, "chunk_size_feed_forward", 0)
-    if parts_of is None or activation != "gelu" or special:
+    if not _is_known(network.config):
         return []
-    base = network.base_model
-    layers = base.transformer.layer if config.model_type == "distilbert" else base.encoder.layer
+    kind, layers = network.config.model_type, _home(network).layer
     written: list[nn.Parameter] = []
     for index, layer in enumerate(layers):
-        parts = parts_of(layer, dense)
+        parts = PARTS[kind](layer)
         # All heads of these architectures read the first token alone.
         first_only = index == len(layers) - 1
-        layers[index] = FastLayer(parts, noise, first_only=first_only, as_tuple=config.model_type == "mpnet")
+        layers[index] = FastLayer(parts, noise, first_only=first_only, as_tuple=kind == "mpnet")
         written += parts.trained
     for parent, name, module in _submodules(network, nn.Dropout):
         setattr(parent, name, _Dropout(module.p, noise))
     return written
+
+
+def _is_known(config: Any) -> bool:
+    """True where the layers are those of `acceptor.model.layer`."""
+    activation = getattr(config, "hidden_act", getattr(config, "activation", None))
+    special = getattr(config, "is_decoder", False) or getattr(config, "chunk_size_feed_forward", 0)
+    return config.model_type in PARTS and activation == "gelu" and not special
+
+
+def _home(network: Any) -> Any:
+    """The module whose ``layer`` is the list of layers."""
+    base = network.base_model
+    return base.transformer if network.config.model_type == "distilbert" else base.encoder
+
+
+class _WholeLayers(nn.Module):
+    """Takes the place of all layers in the encoder's own loop; gives the first token alone, which is all heads read."""
+
+    def __init__(self, layers: Layers, as_tuple: bool) -> None:
+        super().__init__()
+        self.layers, self.as_tuple = layers, as_tuple
+
+    def forward(self, x: torch.Tensor, mask: Any = None, bias: Any = None, **_: Any) -> Any:
+        """From (B, L, d) to (B, 1, d). The mask is true, or 0, where a token is real; padding stands at the end."""
+        if mask is None:
+            lengths, tokens = torch.full(x.shape[:1], x.shape[1]), x.flatten(0, 1)
+        else:
+            real = mask[:, 0, -1] if mask.dtype == torch.bool else mask[:, 0, -1] == 0
+            lengths, tokens = real.sum(1), x[real]
+        first = self.layers(tokens, lengths, None if bias is None else bias[0])[:, None]
+        return (first,) if self.as_tuple else first
 
 
 class _Dropout(nn.Module):
@@ -74,14 +115,14 @@ class _Dropout(nn.Module):
         return x * self.noise.keep(x, self.p) if self.training and self.p else x
 
 
-def _bert(layer: Any, dense: type[Dense]) -> Parts:
+def _bert(layer: Any) -> Parts:
     attention, heads = layer.attention.self, layer.attention.self.num_attention_heads
     return Parts(
-        qkv=dense(attention.query, attention.key, attention.value),
-        out=dense(layer.attention.output.dense),
+        qkv=Dense(attention.query, attention.key, attention.value),
+        out=Dense(layer.attention.output.dense),
         norm1=Norm(layer.attention.output.LayerNorm),
-        up=dense(layer.intermediate.dense),
-        down=dense(layer.output.dense),
+        up=Dense(layer.intermediate.dense),
+        down=Dense(layer.output.dense),
         norm2=Norm(layer.output.LayerNorm),
         heads=heads,
         drop_attention=attention.dropout.p,
@@ -90,14 +131,14 @@ def _bert(layer: Any, dense: type[Dense]) -> Parts:
     )
 
 
-def _mpnet(layer: Any, dense: type[Dense]) -> Parts:
+def _mpnet(layer: Any) -> Parts:
     attention = layer.attention.attn
     return Parts(
-        qkv=dense(attention.q, attention.k, attention.v),
-        out=dense(attention.o),
+        qkv=Dense(attention.q, attention.k, attention.v),
+        out=Dense(attention.o),
         norm1=Norm(layer.attention.LayerNorm),
-        up=dense(layer.intermediate.dense),
-        down=dense(layer.output.dense),
+        up=Dense(layer.intermediate.dense),
+        down=Dense(layer.output.dense),
         norm2=Norm(layer.output.LayerNorm),
         heads=attention.num_attention_heads,
         drop_attention=attention.dropout.p,
@@ -106,14 +147,14 @@ def _mpnet(layer: Any, dense: type[Dense]) -> Parts:
     )
 
 
-def _distilbert(layer: Any, dense: type[Dense]) -> Parts:
+def _distilbert(layer: Any) -> Parts:
     attention = layer.attention
     return Parts(
-        qkv=dense(attention.q_lin, attention.k_lin, attention.v_lin),
-        out=dense(attention.out_lin),
+        qkv=Dense(attention.q_lin, attention.k_lin, attention.v_lin),
+        out=Dense(attention.out_lin),
         norm1=Norm(layer.sa_layer_norm),
-        up=dense(layer.ffn.lin1),
-        down=dense(layer.ffn.lin2),
+        up=Dense(layer.ffn.lin1),
+        down=Dense(layer.ffn.lin2),
         norm2=Norm(layer.output_layer_norm),
         heads=attention.n_heads,
         drop_attention=attention.dropout.p,
@@ -122,7 +163,7 @@ def _distilbert(layer: Any, dense: type[Dense]) -> Parts:
     )
 
 
-PARTS: dict[str, Callable[[Any, type[Dense]], Parts]] = {
+PARTS: dict[str, Callable[[Any], Parts]] = {
     "bert": _bert,
     "roberta": _bert,
     "xlm-roberta": _bert,

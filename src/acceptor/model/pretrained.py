@@ -68,6 +68,12 @@ class Encoder:
             "revision": self.revision,
             "sha256": self.sha256,
             "architecture": self.config["model_type"],
+            "files": {
+                path.name: file_sha256(path)
+                for pattern in HUB_FILES
+                for path in sorted(self.folder.glob(pattern))
+                if path.is_file() and path.name != "model.safetensors"
+            },
         }
 
 

@@ -25,7 +25,8 @@ from torch.optim.adamw import adamw
 
 from acceptor.runtime import cache_folder, processor_name
 
-SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "products.c")]
+SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "products.c", "layers.c")]
+HEADERS = [Path(__file__).with_name("vector.h")]
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-shared", "-fPIC")
 SLICE = 1 << 18  # numbers per pass in torch: what is read and written again stays in a CPU's cache
 
@@ -37,6 +38,8 @@ SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "keep_fp32": ([_i64, _at, _u32, _u32, _u32, _f32], None),
     "keep_bf16": ([_i64, _at, _u32, _u32, _u32, _u16], None),
     "products_ready": ([], ctypes.c_int),
+    "layers_ready": ([], ctypes.c_int),
+    "layers_forward": ([ctypes.c_int, _i64, _at, _i64, _i64, _i64, _at, _at, _at, _i64, _at], ctypes.c_int),
     "product": ([ctypes.c_int, _i64, _i64, _i64, *[_at] * 4], ctypes.c_int),
 }
 
@@ -49,7 +52,7 @@ def library() -> tuple[Any, str]:
         return None, "switched off by ACCEPTOR_NATIVE=0"
     if sys.platform != "linux" or compiler is None:
         return None, "no C compiler (cc, gcc or clang) on this machine; slower passes in torch instead"
-    text = b"".join(source.read_bytes() for source in SOURCES)
+    text = b"".join(source.read_bytes() for source in (*SOURCES, *HEADERS))
     key = hashlib.sha256(text + repr((FLAGS, processor_name())).encode()).hexdigest()[:16]
     built = cache_folder() / "native" / f"kernels-{key}.so"
     try:

@@ -2,8 +2,7 @@
 
 In bf16 on a CPU with a matrix unit (AMX) they are our own kernel: `products.c` says how. oneDNN, which torch calls, has
 products for that unit too, but compiles itself anew for every number of rows, turns the
-weights round at every call, and writes gradients of weights slowly. Elsewhere they are torch's; and so they are in
-judging, where oneDNN turns the weights round once (`PackedDense`).
+weights round at every call, and writes gradients of weights slowly. Elsewhere they are torch's.
 
 Shapes: x (rows, in), y (rows, out), weight (out, in), bias (out,).
 """

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from acceptor.config import TrainConfig
 from acceptor.model.network import use_fast_layers, working_copy
@@ -40,12 +41,22 @@ class Learner:
         model: The Transformers classifier, fp32, on its device.
         config: The settings of AdamW.
         bf16: Compute in bf16.
+        static: Begin with steps in static shapes, which `StaticSteps` takes; see there.
         ids: All token ids of the training data.
         pad_id: The padding token's id.
     """
 
-    def __init__(self, model: Any, config: TrainConfig, *, bf16: bool, ids: npt.NDArray[np.int32], pad_id: int) -> None:
-        self.config = config
+    def __init__(
+        self,
+        model: Any,
+        config: TrainConfig,
+        *,
+        bf16: bool,
+        ids: npt.NDArray[np.int32],
+        pad_id: int,
+        static: bool = False,
+    ) -> None:
+        self.config, self.static = config, static
         self.noise = Noise()
         self.table = model.get_input_embeddings()
         self.rows = TrainedRows(self.table, np.union1d(ids, [pad_id]))
@@ -72,8 +83,12 @@ class Learner:
         self.network = working_copy(model, new)
         self._rows = self.rows.with_weight(new[self.rows.weight])
         self.network.set_input_embeddings(self._rows)
-        written = use_fast_layers(self.network, self.noise) if self.master.device.type == "cpu" else []
+        self._rows.in_place = not static
+        by_hand = self.master.device.type == "cpu" and not static
+        written = use_fast_layers(self.network, self.noise) if by_hand else []
         elsewhere = {id(p) for p in (*written, self._rows.weight)}
+        self._trained = [new[p] for p in old]
+        self._grads = [grad.view_as(p) for p, grad in zip(old, arrays[2], strict=True)]
         self._added = [p.grad for p in new.values() if p.grad is not None and id(p) not in elsewhere]
 
     def start_step(self, rank: int) -> None:
@@ -98,6 +113,54 @@ class Learner:
     def _clear_gradients(self) -> None:
         torch._foreach_zero_(self._added)
         self._rows.clear_gradient()
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Makes ``grad`` the gradient of a loss, in a few kernels; adding up would take one for every weight matrix."""
+        grads = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
+        torch._foreach_copy_(self._grads, grads)
+
+    def step_on_device(self, loss: Tensor, rate: Tensor, number: Tensor) -> Tensor:
+        """`step` without a look at any number: what is not finite leaves the weights alone, decided on the device.
+
+        Args:
+            loss: The batch's mean loss; it is looked at as well.
+            rate: The learning rate, fp32.
+            number: The number of this step, from 1, fp32.
+
+        Returns:
+            The loss; NaN where the weights were left alone.
+        """
+        norm = torch.linalg.vector_norm(self.grad, dtype=torch.float32)
+        bad = ~(norm.isfinite() & loss.isfinite())
+        shrink = (norm / self.config.max_grad_norm).clamp(min=1) if self.config.max_grad_norm else None
+        grad = self.grad.float()
+        for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
+            adamw(
+                [self.master[part]],
+                [grad[part]],
+                [self.first[part]],
+                [self.second[part]],
+                [],
+                [number - 1],
+                fused=True,
+                grad_scale=shrink,
+                found_inf=bad.float(),
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=rate,
+                weight_decay=weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+        if self.work is not self.master:
+            self.work.copy_(self.master)
+        return loss.masked_fill(bad, math.nan)
+
+    def leave_static(self) -> None:
+        """From here on batches have shapes of their own, and `step` is what follows them."""
+        self.static, self._rows.in_place = False, True
+        self.grad.zero_()
 
     def sum_over_processes(self) -> None:
         """Makes ``grad`` the sum of all processes' gradients."""
@@ -127,14 +190,17 @@ class Learner:
         for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
             arrays = (array[part] for array in (self.master, self.work, self.grad, self.first, self.second))
             adamw_step(*arrays, step=self.steps, rate=rate, weight_decay=weight_decay, shrink=shrink)
-        self.decay *= 1 - rate * self.config.weight_decay
         return True
+
+    def decay_the_rest(self, rate: float) -> None:
+        """After a step that was taken: rows of the vocabulary that are not trained decay as well, once `sync` comes."""
+        self.decay *= 1 - rate * self.config.weight_decay
 
     def sync(self) -> None:
         """Brings the classifier's word embeddings up to date; its other parameters always are.
 
         Rows that no training example uses have no gradient: AdamW's update of them is its weight decay, whose
-        factors since the last call are applied here at once.
+        factors since the last call (`decay_the_rest`) are applied here at once.
         """
         with torch.no_grad():
             self.table.weight.mul_(self.decay)
@@ -171,20 +237,24 @@ class TrainedRows(nn.Module):
         self.weight = nn.Parameter(table.weight.detach()[self.used])
         self.place = torch.full((table.num_embeddings,), -1, device=device)
         self.place[self.used] = torch.arange(len(used), device=device)
-        self.padding_idx = None if table.padding_idx is None else int(self.place[table.padding_idx])
+        padding = np.flatnonzero(used == table.padding_idx)  # none where the tokenizer pads with another id
+        self.padding_idx = int(padding[0]) if len(padding) else None
         self.touched: list[Tensor | slice] = []
+        self.in_place = True
 
     def with_weight(self, weight: nn.Parameter) -> TrainedRows:
         """The same rows over another array."""
         other = TrainedRows.__new__(TrainedRows)
         nn.Module.__init__(other)
         other.used, other.place, other.padding_idx, other.weight = self.used, self.place, self.padding_idx, weight
-        other.touched = []
+        other.touched, other.in_place = [], True
         return other
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of ``ids``: shape (B, L) to (B, L, d)."""
         places = self.place[ids]
+        if not self.in_place:  # torch's own: on a GPU a table of zeros is nothing, and its sums have a fixed order
+            return nn.functional.embedding(places, self.weight, self.padding_idx)
         self.touched.append(places)
         return _Lookup.apply(self.weight, places, self.padding_idx)  # type: ignore
 

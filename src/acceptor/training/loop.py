@@ -26,6 +26,7 @@ from acceptor.runtime import give_memory_back, is_out_of_memory
 from acceptor.training.checkpoint import Progress
 from acceptor.training.learner import Learner
 from acceptor.training.optim import learning_rate
+from acceptor.training.static import StaticSteps
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,10 @@ class Skipped:
 class NotFiniteError(TrainingError):
     """A loss or gradient became NaN or infinite; ``rows`` are the batch's examples, counted from 0."""
 
-    def __init__(self, value: str, rows: Rows, *, epoch: int, step: int, rate: float) -> None:
+    def __init__(self, rows: Rows, *, epoch: int, step: int, rate: float) -> None:
         self.rows = rows
         super().__init__(
-            f"the {value}",
+            "the loss or its gradient is not finite",
             where=f"epoch {epoch}, step {step}",
             expected="a finite number",
             cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
@@ -103,7 +104,7 @@ def fit(
         done: How far the training has come; the learner must stand there.
 
     Raises:
-        NotFiniteError: The loss or the gradient is not finite, and ``config.on_nan`` does not say to go on.
+        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` does not say to go on.
     """
     import torch
 
@@ -112,7 +113,9 @@ def fit(
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
-    check = runtime.device == "cpu" or config.on_nan == "skip"
+    if learner.micro_batch < config.batch_size:  # memory ran out before a stop
+        learner.leave_static()
+    static = StaticSteps(judge, learner, train, targets) if learner.static else None
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
@@ -128,28 +131,49 @@ def fit(
         )
         for number, rows in enumerate(batches[behind:], behind + 1):
             rate = learning_rate(learner.steps, total_steps, config)
-            loss = _gradients(judge, learner, train, targets, rows)
-            if runtime.world > 1:
-                learner.sum_over_processes()
-            if learner.step(rate, check=check):
-                pending.append((learner.steps, rate, rows, loss))
-            elif config.on_nan == "skip":
-                yield Skipped(epoch, learner.steps, rows.tolist(), time.perf_counter() - started)
-            else:
-                raise NotFiniteError("gradient is not finite", rows, epoch=epoch, step=learner.steps, rate=rate)
-            if pending and (number % fetch_every == 0 or number == len(batches)):
-                seconds = time.perf_counter() - started
-                for (at, pace, batch, _), value in zip(pending, _fetch(pending, runtime.world), strict=True):
-                    if not math.isfinite(value):
-                        raise NotFiniteError(f"loss became {value}", batch, epoch=epoch, step=at, rate=pace)
-                    total_loss += value * len(batch)
-                    counted += len(batch)
-                    yield Step(epoch, at, value, pace, len(batch), seconds)
+            loss = _step(judge, learner, train, targets, rows, rate, static)
+            pending.append((learner.steps, rate, rows, loss))
+            if number % fetch_every == 0 or number == len(batches):
+                losses = _fetch(pending, runtime.world)
+                seconds = time.perf_counter() - started  # behind the fetch: only then are the steps done
+                for (at, pace, batch, _), value in zip(pending, losses, strict=True):
+                    if math.isfinite(value):
+                        learner.decay_the_rest(pace)
+                        total_loss += value * len(batch)
+                        counted += len(batch)
+                        yield Step(epoch, at, value, pace, len(batch), seconds)
+                    elif config.on_nan == "skip":
+                        yield Skipped(epoch, at, batch.tolist(), seconds)
+                    else:
+                        raise NotFiniteError(batch, epoch=epoch, step=at, rate=pace)
                 pending = []
         learner.sync()
         trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
         logits = trained.logits_of(validation)
         yield EpochEnd(epoch, learner.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
+
+
+def _step(
+    judge: Judge, learner: Learner, train: Encoded, targets: Any, rows: Rows, rate: float, static: StaticSteps | None
+) -> Any:
+    """One optimizer step. Returns this process' share of the batch's mean loss, NaN where the weights were left alone.
+
+    Where memory runs out in static shapes, the same step and those after it are computed in parts.
+    """
+    if static and learner.static:
+        try:
+            return static.step(rows, rate)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error.__context__ or error) or len(rows) == 1:
+                raise
+        static.graphs = {}
+        learner.leave_static()
+        _halve(judge, learner, len(rows))
+    loss = _gradients(judge, learner, train, targets, rows)
+    if judge.runtime.world > 1:
+        learner.sum_over_processes()
+    check = judge.runtime.device == "cpu" or learner.config.on_nan == "skip"
+    return loss if learner.step(rate, check=check) else loss * math.nan
 
 
 def _gradients(judge: Judge, learner: Learner, train: Encoded, targets: Any, rows: Rows) -> Any:
@@ -185,9 +209,14 @@ def _gradients(judge: Judge, learner: Learner, train: Encoded, targets: Any, row
             largest = min(len(mine), learner.micro_batch)
             if not is_out_of_memory(error) or largest == 1:
                 raise
-        learner.micro_batch = -(-largest // 2)
-        logger.warning("memory ran out: going on with %d examples at a time, the batch as before", learner.micro_batch)
-        give_memory_back(runtime.device)
+        _halve(judge, learner, largest)
+
+
+def _halve(judge: Judge, learner: Learner, largest: int) -> None:
+    """After ``largest`` examples at once did not fit the memory."""
+    learner.micro_batch = -(-largest // 2)
+    logger.warning("memory ran out: going on with %d examples at a time, the batch as before", learner.micro_batch)
+    give_memory_back(judge.runtime.device)
 
 
 def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:

@@ -1,0 +1,129 @@
+"""All layers of an encoder at once, for judging on a CPU with AVX-512: `layers.c` says how.
+
+torch's products are made for large batches: on a sentence's eleven tokens half the time goes into what lies between
+them. One call judges a batch without padding, on one core, in fp32, bf16 or int8.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from acceptor.native import library
+
+ARITHMETIC = ("fp32", "bf16", "int8")
+COLUMNS = 64  # of a panel
+STEP = 4  # bytes of the depth that one instruction takes
+LINE = 64  # bytes to whose multiple a row is padded
+
+
+class _Dense(ctypes.Structure):
+    _fields_ = [
+        ("inputs", ctypes.c_int64),
+        ("outputs", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("panels", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("scale", ctypes.c_void_p),
+        ("total", ctypes.c_void_p),
+    ]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        *((name, _Dense) for name in ("qkv", "out", "up", "down")),
+        *((name, ctypes.c_void_p) for name in ("gain1", "shift1", "gain2", "shift2")),
+        *((name, ctypes.c_double) for name in ("eps1", "eps2")),
+    ]
+
+
+def has_layers(arithmetic: str) -> bool:
+    """True where this processor is good at whole layers in ``arithmetic``."""
+    loaded, _ = library()
+    return loaded is not None and bool(loaded.layers_ready() >> ARITHMETIC.index(arithmetic) & 1)
+
+
+class Layers:
+    """Layers packed for the kernel.
+
+    Args:
+        parts: Each layer's weights, fp32, as `acceptor.model.layer.Parts` names them.
+        arithmetic: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``.
+    """
+
+    def __init__(self, parts: Sequence[Any], arithmetic: str) -> None:
+        self.kind, self.heads, self.size = ARITHMETIC.index(arithmetic), parts[0].heads, parts[0].out.weight.shape[0]
+        self._kept: list[Tensor] = []  # what the addresses below point to
+        self._layers = (_Layer * len(parts))(*(self._layer(part) for part in parts))
+
+    def __call__(self, x: Tensor, lengths: Tensor, bias: Tensor | None) -> Tensor:
+        """The first token of each sentence after all layers: fp32, shape (sentences, d).
+
+        Args:
+            x: Embeddings of all tokens, sentence after sentence, fp32, shape (tokens, d).
+            lengths: Tokens of each sentence, int64, shape (sentences,).
+            bias: What is added to all scores before the softmax, fp32, shape (heads, L, L); None for nothing.
+        """
+        starts = pad(lengths.cumsum(0), (1, 0))
+        x = x.contiguous().clone()  # the kernel works in it
+        y = x.new_empty(len(lengths), self.size)
+        bias = None if bias is None else bias.float().contiguous()
+        loaded, _ = library()
+        failed = loaded.layers_forward(
+            self.kind,
+            len(self._layers),
+            ctypes.byref(self._layers),
+            self.size,
+            self.heads,
+            len(lengths),
+            starts.data_ptr(),
+            x.data_ptr(),
+            None if bias is None else bias.data_ptr(),
+            0 if bias is None else bias.shape[-1],
+            y.data_ptr(),
+        )
+        if failed:
+            raise MemoryError("no memory for a batch's layers")
+        return y
+
+    def _layer(self, parts: Any) -> _Layer:
+        norms = (parts.norm1.gain, parts.norm1.shift, parts.norm2.gain, parts.norm2.shift)
+        return _Layer(
+            *(self._dense(dense) for dense in (parts.qkv, parts.out, parts.up, parts.down)),
+            *(self._at(weight.detach().float()) for weight in norms),
+            parts.norm1.eps,
+            parts.norm2.eps,
+        )
+
+    def _dense(self, dense: Any) -> _Dense:
+        weight = dense.weight.detach().float()
+        outputs, inputs = weight.shape
+        scale = total = None
+        factor = {0: weight, 1: weight.bfloat16()}.get(self.kind)
+        if factor is None:
+            scale = weight.abs().amax(1).clamp(min=1e-30) / 127
+            factor = (weight / scale[:, None]).round().to(torch.int8)
+            total = factor.sum(1, dtype=torch.int32)
+        panels, steps = packed(factor)
+        return _Dense(inputs, outputs, steps, *map(self._at, (panels, dense.bias.detach().float(), scale, total)))
+
+    def _at(self, tensor: Tensor | None) -> int | None:
+        if tensor is None:
+            return None
+        self._kept.append(tensor.contiguous())
+        return self._kept[-1].data_ptr()
+
+
+def packed(factor: Tensor) -> tuple[Tensor, int]:
+    """A weight, shape (out, in), as the kernel's panels of 64 columns, and the number of steps along its depth."""
+    per_step = STEP // factor.element_size()
+    outputs, inputs = factor.shape
+    panels, depth = -(-outputs // COLUMNS), -(-inputs * factor.element_size() // LINE) * LINE // factor.element_size()
+    whole = pad(factor, (0, depth - inputs, 0, panels * COLUMNS - outputs))
+    steps = depth // per_step
+    return whole.view(panels, COLUMNS, steps, per_step).permute(0, 2, 1, 3).contiguous(), steps
