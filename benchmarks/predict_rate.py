@@ -68,9 +68,7 @@ def main() -> None:
                 seconds["all"].append(time.perf_counter() - began)
             rates = {name: round(options.rows / statistics.median(times)) for name, times in seconds.items()}
             figures[suffix] = rates
-            print(
-                f"{suffix:<8}parsed {rates['parsed']:>10,} rows/s, with all but the network {rates['all']:>10,} rows/s"
-            )
+            print(f"{suffix:<8}parsed {rates['parsed']:>10,} rows/s, all but the network {rates['all']:>10,} rows/s")
     print(json.dumps(figures))
 
 

@@ -88,7 +88,7 @@ def test_a_sentence_is_judged_once_in_a_block(small, toy_run, tmp_path, monkeypa
 
 
 def test_pairs_are_told_apart_by_both_sentences(small, toy_run, tmp_path):
-    rows = [("a cat", "the girl"), ("a cat", "the boy"), ("a", "cat the girl"), ("a cat", "the girl")]
+    rows = [("the girl", " sees"), ("the girl", "the boy"), ("the gi", "rl sees"), ("the girl", " sees")]
     source = tsv(tmp_path / "in.tsv", ["\t".join(row) for row in rows], "sentence\tsecond")
     tally = predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings(all_scores=True))
     assert tally.judged == 3
