@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from safetensors.numpy import load_file, save_file
 
 from acceptor.data.write import write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.files import MANIFEST, SCRATCH, check_manifest, flush, new_folder, read_object, says_full, write_json
 
-_PLAN, _END, _JOINED = "plan.json", "end.json", "joined.json"
+_PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
 
 
 class Parts:
@@ -94,16 +95,16 @@ class Parts:
                     self._rows(frame.clear(), folder / "header")
                 lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rejected)
                 (folder / "rejected").write_text("".join(lines), "utf-8")
-                np.savez(folder / "scores.npz", keys=scores[0], logits=scores[1])
+                save_file({"keys": scores[0], "logits": scores[1]}, folder / _SCORES)
                 write_json(folder / "counts.json", counts)
         except ResourceError as error:
             raise self._full(error) from error
 
     def scores(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """What was judged for a part: keys of 16 bytes, shape (N, 16), and logits, shape (N, labels)."""
-        check_manifest(self._place(number), among=("scores.npz",))
-        with np.load(self._place(number) / "scores.npz") as arrays:
-            return arrays["keys"], arrays["logits"]
+        check_manifest(self._place(number), among=(_SCORES,))
+        arrays = load_file(self._place(number) / _SCORES)
+        return arrays["keys"], arrays["logits"]
 
     @property
     def end(self) -> int | None:

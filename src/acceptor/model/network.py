@@ -96,7 +96,7 @@ class _WholeLayers(nn.Module):
     def forward(self, x: torch.Tensor, mask: Any = None, bias: Any = None, **_: Any) -> Any:
         """From (B, L, d) to (B, 1, d). The mask is true, or 0, where a token is real; padding stands at the end."""
         if mask is None:
-            lengths, tokens = torch.full(x.shape[:1], x.shape[1]), x.flatten(0, 1)
+            lengths, tokens = torch.full(x.shape[:1], x.shape[1]), x.flatten(0, 1).clone()
         else:
             real = mask[:, 0, -1] if mask.dtype == torch.bool else mask[:, 0, -1] == 0
             lengths, tokens = real.sum(1), x[real]

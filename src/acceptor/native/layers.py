@@ -65,12 +65,11 @@ class Layers:
         """The first token of each sentence after all layers: fp32, shape (sentences, d).
 
         Args:
-            x: Embeddings of all tokens, sentence after sentence, fp32, shape (tokens, d).
+            x: Embeddings of all tokens, sentence after sentence, fp32, contiguous, shape (tokens, d); overwritten.
             lengths: Tokens of each sentence, int64, shape (sentences,).
             bias: What is added to all scores before the softmax, fp32, shape (heads, L, L); None for nothing.
         """
         starts = pad(lengths.cumsum(0), (1, 0))
-        x = x.contiguous().clone()  # the kernel works in it
         y = x.new_empty(len(lengths), self.size)
         bias = None if bias is None else bias.float().contiguous()
         loaded, _ = library()
