@@ -88,10 +88,11 @@ def adamw_step(
     first: Tensor,
     second: Tensor,
     *,
-    step: int,
-    rate: float,
+    step: int | Tensor,
+    rate: float | Tensor,
     weight_decay: float,
     shrink: Tensor | None,
+    skip: Tensor | None = None,
 ) -> None:
     """One step of AdamW on flat arrays of N weights, in place (betas .9 and .999, eps 1e-8).
 
@@ -103,19 +104,21 @@ def adamw_step(
         grad: In the type of ``work``.
         first: The mean of gradients, fp32.
         second: The mean of their squares, fp32.
-        step: The number of this step, from 1.
-        rate: The learning rate.
+        step: The number of this step, from 1; a scalar tensor where nothing may be read back from the device.
+        rate: The learning rate; likewise.
         weight_decay: What a weight loses of itself, times the rate.
         shrink: Gradients are divided by it; a scalar tensor.
+        skip: A scalar tensor, fp32: where it is 1, weights and means are left alone, which the device decides.
     """
     beta1, beta2, eps = 0.9, 0.999, 1e-8
     kernel = _kernel("adamw", grad)
-    if kernel:
+    if kernel and not isinstance(step, Tensor):
         arrays = (array.data_ptr() for array in (master, work, grad, first, second))
         scale = 1.0 if shrink is None else 1 / float(shrink)
         pace, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
         kernel(len(master), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, pace, root)
         return
+    number = step if isinstance(step, Tensor) else torch.tensor(float(step), device=master.device)
     for start in range(0, len(master), _slice(master)):
         at = slice(start, start + _slice(master))
         adamw(
@@ -124,9 +127,10 @@ def adamw_step(
             [first[at]],
             [second[at]],
             [],
-            [torch.tensor(float(step - 1), device=master.device)],
+            [number - 1],
             fused=True,
             grad_scale=None if shrink is None else shrink.float(),
+            found_inf=skip,
             amsgrad=False,
             beta1=beta1,
             beta2=beta2,

@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from acceptor.config import TrainConfig
 from acceptor.model.network import use_fast_layers, working_copy
@@ -133,28 +132,7 @@ class Learner:
         norm = torch.linalg.vector_norm(self.grad, dtype=torch.float32)
         bad = ~(norm.isfinite() & loss.isfinite())
         shrink = (norm / self.config.max_grad_norm).clamp(min=1) if self.config.max_grad_norm else None
-        grad = self.grad.float()
-        for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
-            adamw(
-                [self.master[part]],
-                [grad[part]],
-                [self.first[part]],
-                [self.second[part]],
-                [],
-                [number - 1],
-                fused=True,
-                grad_scale=shrink,
-                found_inf=bad.float(),
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=rate,
-                weight_decay=weight_decay,
-                eps=1e-8,
-                maximize=False,
-            )
-        if self.work is not self.master:
-            self.work.copy_(self.master)
+        self._adamw(number, rate, shrink, skip=bad.float())
         return loss.masked_fill(bad, math.nan)
 
     def leave_static(self) -> None:
@@ -187,10 +165,16 @@ class Learner:
                 return False
             if self.config.max_grad_norm:
                 shrink = (norm / self.config.max_grad_norm).clamp(min=1)
+        self._adamw(self.steps, rate, shrink)
+        return True
+
+    def _adamw(
+        self, number: int | Tensor, rate: float | Tensor, shrink: Tensor | None, skip: Tensor | None = None
+    ) -> None:
+        """`adamw_step` on all weights: matrices decay, the others do not."""
         for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
             arrays = (array[part] for array in (self.master, self.work, self.grad, self.first, self.second))
-            adamw_step(*arrays, step=self.steps, rate=rate, weight_decay=weight_decay, shrink=shrink)
-        return True
+            adamw_step(*arrays, step=number, rate=rate, weight_decay=weight_decay, shrink=shrink, skip=skip)
 
     def decay_the_rest(self, rate: float) -> None:
         """After a step that was taken: rows of the vocabulary that are not trained decay as well, once `sync` comes."""
