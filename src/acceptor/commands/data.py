@@ -1,0 +1,52 @@
+"""`acceptor audit` and `corpora`: looking at data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from acceptor.commands.answer import answer
+from acceptor.commands.options import AsJson, Columns, Folder, columns_of
+
+
+def audit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus, a file or a folder")],
+    encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
+    max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
+    folder: Folder = None,
+    columns: Columns = None,
+    labels: Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at data before training: shape, columns, balance, lengths, ten rows, tokens."""
+    from acceptor import terminal
+    from acceptor.data.audit import audit
+    from acceptor.data.load import load_data
+
+    examples = load_data(data, folder=folder, columns=columns_of(columns), labels=labels.split(",") if labels else None)
+    content: dict[str, Any] = {}
+    text: list[Any] = []
+    for split in examples.splits:
+        found = audit(split)
+        content[split.name] = found.to_dict()
+        text += [*terminal.audit_text(found), ""]
+    if encoder:
+        from acceptor.encode import load_tokenizer, token_report
+        from acceptor.model.pretrained import find_encoder
+
+        tokenizer = load_tokenizer(find_encoder(encoder).folder)
+        for split in examples.splits:
+            tokens = token_report(tokenizer, split.sentences, split.seconds, max_length=max_length)
+            content[split.name]["tokens"] = tokens
+            text += [f"{split.name} for {encoder}, at most {max_length} tokens"]
+            text += [f"  {name:<11}{value}" for name, value in tokens.items()] + [""]
+    answer(content, text, as_json)
+
+
+def corpora(as_json: AsJson = False) -> None:
+    """The corpora that have a name."""
+    from acceptor import terminal
+    from acceptor.data.corpora import CORPORA
+
+    answer(CORPORA, [terminal.table(("corpus", "what"), CORPORA.items(), wide="what")], as_json)
