@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from acceptor.evaluation.compare import Comparison, compare
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
@@ -40,6 +41,8 @@ _HOMES = {
     "RunError": "errors",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "Comparison": "evaluation.compare",
+    "compare": "evaluation.compare",
     "Report": "evaluation.evaluate",
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
@@ -55,6 +58,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PRESETS",
     "AcceptorError",
+    "Comparison",
     "Data",
     "DataError",
     "EncoderError",
@@ -70,6 +74,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "audit",
+    "compare",
     "evaluate",
     "load",
     "load_data",
