@@ -28,6 +28,7 @@ from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
 
 JUDGE_FILE = "judge.json"
 CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
+TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
 SETTLED = 4.0  # a margin that many times the largest change seen is not close
 
 
@@ -156,7 +157,11 @@ class Judge:
             self._networks[precision] = judging_network(self.model, precision=precision)
         network = self._networks[precision]
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        batches = judging_batches(encoded.lengths[rows])
+        cores = torch.get_num_threads() if self.runtime.device == "cpu" else 1
+        lengths = encoded.lengths[rows]
+        # Few inputs are cut smaller, so that no core waits long for the last batch of another.
+        budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
+        batches = judging_batches(lengths, budget)
 
         def judge(at: Rows) -> None:
             with torch.inference_mode():
@@ -165,8 +170,7 @@ class Judge:
             if on_batch:
                 on_batch(rows[at])
 
-        cores = torch.get_num_threads()
-        if self.runtime.device != "cpu" or min(cores, len(batches)) < 2:
+        if min(cores, len(batches)) < 2:
             for at in batches:
                 judge(at)
             return scores
