@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from acceptor.evaluation.compare import compare_judged
-from acceptor.evaluation.intervals import bca_intervals, mcc_interval
+from acceptor.evaluation.intervals import bootstrap_intervals, mcc_interval
 from acceptor.evaluation.judged import Judged
-from acceptor.evaluation.measures import statistics
+from acceptor.evaluation.measures import BIASED, statistics
 from acceptor.evaluation.metrics import confusion_matrix
 
 ACCEPTABLE = 0.69
@@ -40,7 +40,7 @@ def draw(rng: np.random.Generator, n: int) -> tuple[Any, Any, Any]:
 def _covered(task: tuple[int, int, dict[str, float]]) -> dict[str, bool | None]:
     seed, n, truth = task
     gold, predicted, probabilities = draw(np.random.default_rng([1, seed]), n)
-    intervals = dict(bca_intervals(statistics(gold, predicted, probabilities), n))
+    intervals = dict(bootstrap_intervals(statistics(gold, predicted, probabilities), n, biased=BIASED))
     intervals["mcc, closed form"] = mcc_interval(confusion_matrix(gold, predicted, 2))
     names = {name: name.split(",")[0] for name in intervals}
     return {name: one and one.low <= truth[names[name]] <= one.high for name, one in intervals.items()}

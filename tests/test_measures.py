@@ -12,7 +12,7 @@ from sklearn import metrics as reference
 
 from acceptor.decision import Decision, read_decision, softmax
 from acceptor.evaluation.calibration import calibrate, fit_temperature, fit_threshold
-from acceptor.evaluation.intervals import bca_intervals, mcc_interval
+from acceptor.evaluation.intervals import bootstrap_intervals, mcc_interval
 from acceptor.evaluation.measures import BINS, bins_of, measures, statistics
 from acceptor.evaluation.metrics import confusion_matrix, log_loss, mcc
 
@@ -101,7 +101,7 @@ def test_bootstrap_intervals_are_those_of_scipy(name):
         found = score(weights.astype(float))
         return found if np.ndim(rows) > 1 else found[0]
 
-    ours = bca_intervals({name: score}, 300)[name]
+    ours = bootstrap_intervals({name: score}, 300)[name]
     theirs = bootstrap((np.arange(300),), of_rows, vectorized=True, n_resamples=2000, method="BCa", rng=1)
     width = ours.high - ours.low
     assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.08 * width)
@@ -119,7 +119,7 @@ def test_bootstrap_intervals_cover_what_they_say():
     inside = 0
     for seed in range(300):
         score = statistics(*drawn(150, seed=seed))["roc_auc"]
-        low, high = bca_intervals({"roc_auc": score}, 150, draws=500)["roc_auc"]
+        low, high = bootstrap_intervals({"roc_auc": score}, 150, draws=500)["roc_auc"]
         inside += low <= truth <= high
     assert 0.92 <= inside / 300 <= 0.98
 
@@ -145,9 +145,9 @@ def test_what_is_not_defined_is_said():
 
 def test_large_splits_leave_out_groups():
     gold, predicted, probabilities = drawn(5000)
-    low, high = bca_intervals({"accuracy": statistics(gold, predicted, probabilities)["accuracy"]}, 5000, draws=500)[
-        "accuracy"
-    ]
+    low, high = bootstrap_intervals(
+        {"accuracy": statistics(gold, predicted, probabilities)["accuracy"]}, 5000, draws=500
+    )["accuracy"]
     share = (gold == predicted).mean()
     assert high - low == pytest.approx(2 * 1.96 * math.sqrt(share * (1 - share) / 5000), rel=0.15)
 
@@ -231,3 +231,15 @@ def test_a_threshold_needs_two_labels():
     with pytest.raises(ValueError):
         read_decision({"threshold": 0.3}, 3)
     assert read_decision({}, 3) == Decision()
+
+
+def test_a_biased_score_is_reflected():
+    """Draws of a calibration error lie above it, so that percentiles would not hold the truth of a good judge."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(500, 2)) * 2
+    probabilities = softmax(logits)
+    gold = (rng.random(500) < probabilities[:, 1]).astype(np.int64)
+    found = measures(gold, probabilities.argmax(axis=1), probabilities)["ece"]
+    assert found.value > 0.015
+    assert found.interval.low == 0.0
+    assert found.interval.high < 2 * found.value

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.evaluation.intervals import FEW, Interval, Statistic, bca_intervals
+from acceptor.evaluation.intervals import FEW, Interval, Statistic, bootstrap_intervals
 from acceptor.evaluation.metrics import METRICS, Values
 
 BINS = 10  # of equal mass, for the calibration error
+BIASED = ("ece",)
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Measure:
 
     Attributes:
         value: NaN where it is not defined.
-        interval: Its 95 % interval (BCa bootstrap); None where there is none, as with fewer than ten examples.
+        interval: Its 95 % interval (bootstrap: `bootstrap_intervals`); None where there is none, as with fewer than ten examples.
         majority: The same score of a judge that always answers the most frequent label, with the labels' shares as its
             probabilities; NaN where it is not defined.
     """
@@ -56,7 +57,7 @@ def measures(
     counts = np.bincount(gold, minlength=labels)
     constant = np.full(n, counts.argmax()), np.tile(counts / n, (n, 1))
     scores, base_line = statistics(gold, predicted, probabilities), statistics(gold, *constant)
-    intervals = bca_intervals(scores, n) if n >= FEW else dict.fromkeys(scores)
+    intervals = bootstrap_intervals(scores, n, biased=BIASED) if n >= FEW else dict.fromkeys(scores)
     everyone = np.ones((1, n))
     return {
         name: Measure(float(score(everyone)[0]), intervals[name], float(base_line[name](everyone)[0]))
@@ -130,7 +131,7 @@ def calibration_error(confidence: Values, right: npt.NDArray[np.bool_]) -> Stati
     """Expected calibration error: mean over bins of |share right − mean confidence| (Guo et al. 2017, equation 3).
 
     Bins are those of all examples (`bins_of`), in every draw. As a sum of absolute values it is too large in
-    small samples.
+    small samples: a judge without any error shows .04 on 500 sentences.
     """
     members = np.eye(BINS)[bins_of(confidence)] * (right - confidence)[:, None]
     return lambda weights: _quotient(np.abs(weights @ members).sum(axis=1), weights.sum(axis=1))
