@@ -22,7 +22,7 @@ class Measure:
 
     Attributes:
         value: NaN where it is not defined.
-        interval: Its 95 % interval, from `bootstrap_intervals`; None where there is none, as with fewer than ten examples.
+        interval: Its 95 % interval (`bootstrap_intervals`); None where there is none, as with fewer than ten examples.
         majority: The same score of a judge that always answers the most frequent label, with the labels' shares as its
             probabilities; NaN where it is not defined.
     """
