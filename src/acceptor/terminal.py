@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from acceptor.data.audit import Audit
+    from acceptor.data.findings import Finding
     from acceptor.evaluation.evaluate import Report, Scores
     from acceptor.run import Run
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
+
+SOURCES_SHOWN = 25
 
 
 def show(*parts: Any) -> None:
@@ -165,7 +168,44 @@ def audit_text(audit: Audit) -> Iterator[Any]:
         yield f"  {what:<11}" + " · ".join(f"{name} {value:g}" for name, value in quantiles.items())
     yield f"  sha256     {audit.sha256}"
     yield ""
+    if audit.sources:
+        shown = list(audit.sources.items())[:SOURCES_SHOWN]
+        rows = [
+            (source, sum(counts.values()), *counts.values(), max(counts.values()) / sum(counts.values()))
+            for source, counts in shown
+        ]
+        yield table(("source", "n", *audit.balance, "majority"), rows)
+        if len(shown) < len(audit.sources):
+            yield f"and {len(audit.sources) - len(shown)} smaller ones: --json has all"
+        yield ""
     yield frame_table(audit.sample)
+
+
+def findings_text(findings: Sequence[Finding]) -> Iterator[Any]:
+    """What was found, as a table; then each with its examples; and what was looked for in vain."""
+    found = [finding for finding in findings if finding.count]
+    absent = dict.fromkeys(finding.kind for finding in findings if not finding.count)
+    for kind in dict.fromkeys(finding.kind for finding in found):
+        absent.pop(kind, None)
+    if found:
+        yield table(("finding", "in", "count", "of"), [(one.kind, one.split, one.count, one.of) for one in found])
+    if absent:
+        yield f"{'looked for, not found' if found else 'nothing found of'}: {', '.join(absent)}"
+    for one in found:
+        yield f"\n{one.split}: {one.count} {one.kind}"
+        yield f"  {one.what}"
+        yield f"  to do: {one.advice}"
+        rows = [_example(row, "" if row is group[0] else "as") for group in one.examples for row in group]
+        yield table(("", "where", "label", "text"), rows, wide="text")
+        if one.count > len(one.examples):
+            yield f"  and {one.count - len(one.examples)} more"
+
+
+def _example(row: dict[str, Any], word: str) -> tuple[str, ...]:
+    texts = [row["sentence"], *([row["second"]] if "second" in row else [])]
+    likeness = f" ({row['similarity']:.2f})" if "similarity" in row else ""
+    mark = f" {row['mark']}" if row.get("mark") else ""
+    return word + likeness, row["place"], f"{row['label'] or ''}{mark}", " | ".join(texts)
 
 
 def frame_table(frame: pl.DataFrame) -> Table:
