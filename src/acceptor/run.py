@@ -22,6 +22,7 @@ import polars as pl
 from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.begun import begun_with
 from acceptor.config import Derived, TrainConfig
+from acceptor.data.duplicates import fingerprints
 from acceptor.data.load import load_data
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
@@ -233,7 +234,8 @@ def _prepare(
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
-    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict())
+    trained_on = fingerprints(data.train)
+    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict(), trained_on=trained_on)
     return judge, encoded, [length, padding, *choices]
 
 
@@ -337,7 +339,7 @@ def _reports(judge: Judge, data: Data, encoded: dict[str, Encoded], config: Trai
     """The finished judge on validation and, where there is one, on test."""
     chosen = {"validation": config.select == "best", "test": False}
     return {
-        split.name: report_of(split, judge.logits_of(encoded[split.name]), selected=chosen[split.name])
+        split.name: report_of(split, judge.logits_of(encoded[split.name]), chosen[split.name], judge.trained_on)
         for split in data.splits
         if split.name != "train"
     }

@@ -116,6 +116,10 @@ def run_text(run: Run) -> Iterator[Any]:
 def report_text(report: Report) -> Iterator[Any]:
     """Scores of one split and its confusion matrix."""
     yield repr(report)
+    if report.leaks is None:
+        yield "sentences that stand in train: not known, the run keeps no fingerprints of them"
+    elif report.leaks == 0:
+        yield "no sentence stands in train"
     labels = report.split.labels
     yield ""
     rows = [(f"gold {label}", *counts) for label, counts in zip(labels, report.scores.confusion, strict=True)]

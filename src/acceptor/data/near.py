@@ -65,7 +65,7 @@ def near_rows(ours: Signatures, others: Signatures | None = None) -> tuple[Rows,
             better = likeness > best[rows]
             best[rows[better]], partner[rows[better]] = likeness[better], candidates[better]
     rows = np.flatnonzero(best >= WORTH_A_LOOK)
-    exact = np.array([similarity(ours.texts[row], earlier.texts[partner[row]]) for row in rows])
+    exact = np.array([similarity(ours.texts[row], earlier.texts[partner[row]]) for row in rows.tolist()])
     kept = exact >= NEAR if len(rows) else np.zeros(0, dtype=bool)
     return rows[kept], partner[rows[kept]], exact[kept]
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.duplicates import fingerprints
 from acceptor.data.table import Split
 from acceptor.errors import DataError, nearest
 from acceptor.evaluation import metrics
@@ -60,12 +61,15 @@ class Scores:
             "confusion": [list(row) for row in self.confusion],
         }
 
-    def __str__(self) -> str:
+    @property
+    def mcc_words(self) -> str:
+        """The Matthews correlation with its interval, or why there is none."""
         if math.isnan(self.mcc):
-            mcc = "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
-        else:
-            mcc = f"{self.mcc:.3f} {self.mcc_interval}"
-        return f"MCC {mcc} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"
+            return "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
+        return f"{self.mcc:.3f} {self.mcc_interval}"
+
+    def __str__(self) -> str:
+        return f"MCC {self.mcc_words} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"
 
 
 def score(confusion: metrics.Confusion) -> Scores:
@@ -93,6 +97,7 @@ class Report:
         scores: Over the whole split.
         loss: Mean cross-entropy in nats.
         selected: True where this split chose the checkpoint: its scores are then too good.
+        leaked: True for rows that stand in train, bool, shape (N,); None where train is not known.
     """
 
     split: Split
@@ -100,10 +105,24 @@ class Report:
     scores: Scores
     loss: float
     selected: bool = False
+    leaked: npt.NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         mark = " · selected on this split" if self.selected else ""
+        if self.leaks:
+            rest = self.without_leaked.mcc_words if self.without_leaked else "nothing is left"
+            mark += f" · without the {self.leaks} that stand in train {rest}"
         return f"{self.split.name} {self.scores}{mark}"
+
+    @property
+    def leaks(self) -> int | None:
+        """Number of rows that stand in train, after normalisation; None where train is not known."""
+        return None if self.leaked is None else int(self.leaked.sum())
+
+    @property
+    def without_leaked(self) -> Scores | None:
+        """The scores of the other rows; None where there are none, where no row leaks, or train is not known."""
+        return None if self.leaked is None or self.leaks in (0, len(self.split)) else self._score(~self.leaked)
 
     @property
     def mcc(self) -> float:
@@ -172,6 +191,8 @@ class Report:
             "selected_on_this_split": self.selected,
             "loss": self.loss,
             **self.scores.to_dict(),
+            "leaked": self.leaks,
+            "without_leaked": self.without_leaked.to_dict() if self.without_leaked else None,
         }
 
 
@@ -192,15 +213,28 @@ def evaluate(judge: Judge, split: Split) -> Report:
     encoded = judge.encode(split.sentences, split.seconds)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return report_of(split, logits)
+    return report_of(split, logits, trained_on=judge.trained_on)
 
 
-def report_of(split: Split, logits: npt.NDArray[np.float32], *, selected: bool = False) -> Report:
-    """The report of logits that are already at hand; ``selected``: this split chose the checkpoint."""
+def report_of(
+    split: Split,
+    logits: npt.NDArray[np.float32],
+    selected: bool = False,
+    trained_on: npt.NDArray[np.uint64] | None = None,
+) -> Report:
+    """The report of logits that are already at hand.
+
+    Args:
+        split: The examples.
+        logits: float32, shape (N, labels).
+        selected: This split chose the checkpoint.
+        trained_on: Fingerprints of the rows that the judge learnt from.
+    """
+    leaked = None if trained_on is None else np.isin(fingerprints(split), trained_on)
     gold = split.gold
     predicted = logits.argmax(axis=1)
     confusion = metrics.confusion_matrix(gold, predicted, len(split.labels))
-    return Report(split, logits, score(confusion), metrics.log_loss(logits, gold), selected)
+    return Report(split, logits, score(confusion), metrics.log_loss(logits, gold), selected, leaked)
 
 
 def _defined(value: float) -> float | None:
