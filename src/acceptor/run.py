@@ -29,6 +29,7 @@ from acceptor.data.table import Data, Split, Table
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError
 from acceptor.evaluation.evaluate import Report, report_of
+from acceptor.evaluation.slices import usual_slices
 from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -384,7 +385,8 @@ def _say(data: Data, judge: Judge, derived: list[Derived]) -> None:
 def _write(run: Run, data: Data, folder: Path) -> None:
     run.judge.save(folder)
     write_json(folder / "run.json", run.record)
-    write_json(folder / "report.json", {name: report.to_dict() for name, report in run.reports.items()})
+    reports = {name: {**one.to_dict(), "slices": usual_slices(one)} for name, one in run.reports.items()}
+    write_json(folder / "report.json", reports)
     lines = (json.dumps(event, allow_nan=False) + "\n" for event in run.history)
     (folder / "history.jsonl").write_text("".join(lines), "utf-8")
     frames = [report.predictions() for report in run.reports.values()]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acceptor.data.audit import Audit
     from acceptor.data.findings import Finding
     from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.slices import Slice
     from acceptor.run import Run
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
@@ -139,6 +140,32 @@ def scores_table(what: str, scores: dict[str, Scores]) -> Table:
         for name, score in scores.items()
     ]
     return table((what, "n", "MCC, 95 % interval", "accuracy", "majority"), rows)
+
+
+def slices_table(what: str, parts: Sequence[Slice]) -> Table:
+    """One line of scores with intervals for each slice; a small one says that it is too small."""
+    header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
+    rows = []
+    for part in parts:
+        mcc, accuracy, recall, majority = part.note or "", "", "", ""
+        if part.scores:
+            mcc = part.note or part.scores.mcc_words
+            accuracy = f"{part.scores.accuracy:.3f} {part.scores.accuracy_interval}"
+            majority = f"{part.scores.majority:.3f}"
+        if part.recall is not None:
+            recall = f"{part.recall:.3f} {part.recall_interval} of {part.label}"
+        rows.append((part.value, part.n, mcc, accuracy, recall, majority))
+    return table(header, rows)
+
+
+def annotations_text(about: dict[str, Any]) -> Iterator[str]:
+    """How annotations were joined to a split."""
+    counts = " and ".join(f"{count} ({name})" for name, count in about["features"].items())
+    yield f"\nannotations joined by row: {counts}"
+    if about["other_texts"]:
+        yield f"  another text there, kept by row: {'; '.join(about['other_texts'])}"
+    if about["other_labels"]:
+        yield f"  another label there, the corpus' counts: {'; '.join(about['other_labels'])}"
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:

@@ -86,9 +86,7 @@ def _shingles(text: str) -> set[str]:
     return {text[start : start + SHINGLE] for start in range(len(text) - SHINGLE + 1)}
 
 
-def _neighbours(
-    keys: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64] | None
-) -> Iterator[tuple[Rows, Rows]]:
+def _neighbours(keys: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64] | None) -> Iterator[tuple[Rows, Rows]]:
     """Rows and candidates from the same bucket: the last few before them, or of the others."""
     among = keys if others is None else others
     order = np.argsort(among, kind="stable")

@@ -110,8 +110,8 @@ class Report:
     def __repr__(self) -> str:
         mark = " · selected on this split" if self.selected else ""
         if self.leaks:
-            rest = self.without_leaked.mcc_words if self.without_leaked else "nothing is left"
-            mark += f" · without the {self.leaks} that stand in train {rest}"
+            rest = self.without_leaked.mcc_words if self.without_leaked else "not defined (nothing is left)"
+            mark += f" · without the {self.leaks} that stand in train MCC {rest}"
         return f"{self.split.name} {self.scores}{mark}"
 
     @property

@@ -71,6 +71,8 @@ pipeline("text-classification", {as_json(name)})("The book was wrote.")
 def _leaks(report: Report) -> str:
     """How far a split is in train, and what it is worth without that."""
     name = report.split.name
+    if report.leaks is None:
+        return f"Whether rows of {name} stand in train is not known."
     if not report.leaks:
         return f"No row of {name} stands in train."
     rest = report.without_leaked
