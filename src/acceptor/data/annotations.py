@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,22 +103,22 @@ def _aligned(table: Table, split: Split) -> tuple[int, set[int]]:
     strange = [int(row) for row in others if start + row not in known]
     if not strange and start + len(split) in blocks[start]:
         return start, set(map(int, others))
-    row = strange[0] if strange else len(equal)
-    raise DataError(
-        "the annotations are not those of this split, row by row",
+    raise _differing(table, split, start, strange[0] if strange else len(equal))
+
+
+def _differing(table: Table, split: Split, start: int, row: int) -> DataError:
+    """The error that names the first row at which a split and its annotations part."""
+    ends = "nothing: it ends there"
+    ours = f"{split.sentences[row]!r:.80}" if row < len(split) else ends
+    theirs = f"{table.frame['sentence'][start + row]!r:.80}" if start + row < len(table) else ends
+    return DataError(
+        f"the annotations are not those of this split: row {row + 1} differs",
         where=split.table.place(row) if row < len(split) else f"{split.table.origin}, behind its last row",
-        expected=f"{len(table)} rows, or those of one domain, with the texts of {table.origin}",
-        found=f"{len(split)} rows; the first that differs is row {row + 1}: "
-        f"{split.sentences[row]!r:.80} against {_text(table, start + row)}"
-        if row < len(split)
-        else f"{len(split)} rows; the annotations go on with {_text(table, start + row)}",
+        expected=f"{theirs} (row {start + row + 1} of {len(table)} in {table.origin})",
+        found=f"{ours} (row {row + 1} of {len(split)})",
         cause="a file that was sorted, cut or put together otherwise",
-        next="judge the file that was annotated; for CoLA in_domain_dev.tsv, out_of_domain_dev.tsv, or both in this order",
+        next="judge the annotated file; of CoLA in_domain_dev.tsv, out_of_domain_dev.tsv, or both in this order",
     )
-
-
-def _text(table: Table, row: int) -> str:
-    return f"{table.frame['sentence'][row]!r:.80}" if row < len(table) else "nothing: there the annotations end"
 
 
 def _equal(theirs: npt.NDArray[Any], ours: npt.NDArray[Any], start: int) -> npt.NDArray[np.bool_]:
@@ -132,7 +133,7 @@ def _blocks(table: Table) -> dict[int, set[int]]:
     if domain is not None:
         values = table.frame[domain].to_numpy()
         borders = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(table)]
-        for first, last in zip(borders, borders[1:], strict=False):
+        for first, last in itertools.pairwise(borders):
             blocks.setdefault(first, set()).add(last)
     return blocks
 

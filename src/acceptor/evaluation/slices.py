@@ -90,7 +90,7 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
 
 
 def usual_slices(report: Report) -> dict[str, list[dict[str, Any]]]:
-    """What every run keeps: slices by source (where a column of that name has few values), length and label, as dicts."""
+    """What every run keeps, as dicts: slices by source (where there is such a column of few values), length, label."""
     frame = report.split.table.frame
     sources = frame["source"].n_unique() if "source" in frame.columns else 0
     names = [*(["source"] if 0 < sources <= MOST else []), "length", "label"]
