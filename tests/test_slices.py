@@ -268,6 +268,18 @@ def test_a_report_gives_the_score_without_rows_that_stand_in_train(toy_run, leak
     assert "without the 20 that stand in train MCC not defined (nothing is left)" in repr(everything)
 
 
+@needs_cola
+def test_6_and_12_sentences_of_colas_dev_sets_leak(toy_run):
+    """As the audit counts; also out-of-domain scores are those of the other 504."""
+    cola = acceptor.load_data(COLA / "raw")
+    judge = dataclasses.replace(toy_run.judge, trained_on=fingerprints(cola.train))
+    train = set(cola.train.sentences)
+    for split, count in ((cola.validation, 6), (cola.test, 12)):
+        report = acceptor.evaluate(judge, split)
+        assert report.leaks == count == sum(sentence in train for sentence in split.sentences)
+        assert report.without_leaked.n == len(split) - count
+
+
 def test_a_run_keeps_its_leaks_and_slices(toy, toy_run):
     kept = json.loads((toy_run.folder / "report.json").read_text())
     card = (toy_run.folder / "README.md").read_text()

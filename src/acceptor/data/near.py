@@ -70,7 +70,8 @@ def near_rows(ours: Signatures, others: Signatures | None = None) -> tuple[Rows,
             better = likeness > best[rows, worst]
             place = rows[better], worst[better]
             best[place], partner[place] = likeness[better], candidates[better]
-    found = []
+    found: list[tuple[int, int]] = []
+    similarities: list[float] = []
     for row in np.flatnonzero(best.max(axis=1) >= WORTH_A_LOOK).tolist():
         for slot in np.argsort(-best[row]):
             other = int(partner[row, slot])
@@ -78,10 +79,11 @@ def near_rows(ours: Signatures, others: Signatures | None = None) -> tuple[Rows,
                 break
             exact = similarity(ours.texts[row], earlier.texts[other])
             if exact >= NEAR:
-                found.append((row, other, exact))
+                found.append((row, other))
+                similarities.append(exact)
                 break
-    rows, partners, similarities = zip(*found, strict=True) if found else ((), (), ())
-    return np.array(rows, dtype=np.int64), np.array(partners, dtype=np.int64), np.array(similarities, dtype=np.float64)
+    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1], np.array(similarities, dtype=np.float64)
 
 
 def similarity(text: str, other: str) -> float:
