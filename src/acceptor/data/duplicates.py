@@ -14,6 +14,7 @@ from acceptor.data.table import Split
 from acceptor.errors import RunError
 
 HASHES_FILE = "train_hashes.safetensors"
+MAX_HASHES_BYTES = 1 << 30  # 134 million rows
 BETWEEN = "\0"  # stands between the two texts of a pair; no text that was read holds it
 
 NORMALISATION = (
@@ -74,6 +75,8 @@ def load_fingerprints(folder: Path) -> npt.NDArray[np.uint64] | None:
     if not path.exists():
         return None
     try:
+        if path.stat().st_size > MAX_HASHES_BYTES:
+            raise ValueError(f"more than {MAX_HASHES_BYTES >> 20} MB")
         hashes = load_file(path)["sentences"]
         if hashes.dtype != np.uint64 or hashes.ndim != 1:
             raise ValueError(f"{hashes.dtype} of {hashes.ndim} dimensions")
