@@ -284,8 +284,22 @@ def test_audit_shows_cola_as_the_chapter_does(run_cli, tiny_bert):
         "inputs cut",
     ):
         assert words in stdout, words
+    first, second = stdout.split("\n\n")[:2]
+    assert first.split()[:4] == ["finding", "in", "count", "of"]
+    for words in ("exact duplicates train 19 8551", "exact leaks test in train 12 516", "looked for, not found:"):
+        assert words in " ".join(first.split()), words
+    assert second.startswith("train: 19 exact duplicates")
+    assert "in_domain_train.tsv, line 344" in second
+    assert "and 9 more" in second
     code, stdout, _ = run_cli("audit", COLA / "raw", "--json")
-    assert json.loads(stdout)["train"]["rows"] == 8551
+    found = json.loads(stdout)
+    assert found["train"]["rows"] == 8551
+    assert {one["kind"] for one in found["findings"] if one["split"] == "train" and not one["count"]} == {
+        "zero-width characters",
+        "bidirectional controls",
+        "replacement characters",
+        "one-label sources",
+    }
 
 
 def test_encoders_explains_a_configuration(run_cli, tiny_bert):

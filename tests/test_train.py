@@ -42,6 +42,7 @@ FILES = {
     "run.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "train_hashes.safetensors",
 }
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acceptor.config import PRESETS, TrainConfig
+    from acceptor.data.annotations import read_annotations
     from acceptor.data.audit import audit
+    from acceptor.data.findings import findings
     from acceptor.data.load import load_data
     from acceptor.data.table import Data, Split
     from acceptor.errors import (
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
     )
     from acceptor.evaluation.compare import Comparison, compare
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
+    from acceptor.evaluation.slices import slices
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
 
 _HOMES = {
     "PRESETS": "config",
     "TrainConfig": "config",
+    "read_annotations": "data.annotations",
     "audit": "data.audit",
+    "findings": "data.findings",
     "load_data": "data.load",
     "Data": "data.table",
     "Split": "data.table",
@@ -46,6 +51,7 @@ _HOMES = {
     "Report": "evaluation.evaluate",
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
+    "slices": "evaluation.slices",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
@@ -76,9 +82,12 @@ __all__ = [
     "audit",
     "compare",
     "evaluate",
+    "findings",
     "load",
     "load_data",
+    "read_annotations",
     "resume",
+    "slices",
     "train",
 ]
 

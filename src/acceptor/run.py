@@ -23,6 +23,7 @@ import polars as pl
 from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.begun import begun_with
 from acceptor.config import Derived, TrainConfig
+from acceptor.data.duplicates import fingerprints
 from acceptor.data.load import load_data
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
@@ -31,6 +32,7 @@ from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
+from acceptor.evaluation.slices import usual_slices
 from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -237,7 +239,8 @@ def _prepare(
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
-    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict())
+    trained_on = fingerprints(data.train)
+    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict(), trained_on=trained_on)
     return judge, encoded, [length, padding, *choices]
 
 
@@ -350,7 +353,13 @@ def _reports(
             logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
     chosen = {"validation": config.select == "best" or judge.decision != MOST_PROBABLE, "test": False}
     reports = {
-        split.name: report_of(split, logits[split.name], selected=chosen[split.name], decision=judge.decision)
+        split.name: report_of(
+            split,
+            logits[split.name],
+            selected=chosen[split.name],
+            decision=judge.decision,
+            trained_on=judge.trained_on,
+        )
         for split in data.splits
         if split.name in logits
     }
@@ -396,7 +405,8 @@ def _say(data: Data, judge: Judge, derived: list[Derived]) -> None:
 def _write(run: Run, data: Data, folder: Path) -> None:
     run.judge.save(folder)
     write_json(folder / "run.json", run.record)
-    write_json(folder / "report.json", {name: report.to_dict() for name, report in run.reports.items()})
+    reports = {name: {**one.to_dict(), "slices": usual_slices(one)} for name, one in run.reports.items()}
+    write_json(folder / "report.json", reports)
     lines = (json.dumps(event, allow_nan=False) + "\n" for event in run.history)
     (folder / "history.jsonl").write_text("".join(lines), "utf-8")
     frames = [report.predictions() for report in run.reports.values()]

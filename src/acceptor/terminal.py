@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     import polars as pl
 
     from acceptor.data.audit import Audit
+    from acceptor.data.findings import Finding
     from acceptor.evaluation.compare import Comparison
     from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.slices import Slice
     from acceptor.run import Run
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
+
+SOURCES_SHOWN = 25
 
 
 def show(*parts: Any) -> None:
@@ -115,6 +119,10 @@ def run_text(run: Run) -> Iterator[Any]:
 def report_text(report: Report) -> Iterator[Any]:
     """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
     yield repr(report)
+    if report.leaks is None:
+        yield "sentences that stand in train: not known, the run keeps no fingerprints of them"
+    elif report.leaks == 0:
+        yield "no sentence stands in train"
     labels = report.split.labels
     yield ""
     yield table(
@@ -185,6 +193,32 @@ def number(value: float) -> str:
     return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value < 0 else "< 0.001"
 
 
+def slices_table(what: str, parts: Sequence[Slice]) -> Table:
+    """One line of scores with intervals for each slice; a small one says that it is too small."""
+    header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
+    rows = []
+    for part in parts:
+        mcc, accuracy, recall, majority = part.note or "", "", "", ""
+        if part.scores:
+            mcc = part.note or part.scores.mcc_words
+            accuracy = f"{part.scores.accuracy:.3f} {part.scores.accuracy_interval}"
+            majority = f"{part.scores.majority:.3f}"
+        if part.recall is not None:
+            recall = f"{part.recall:.3f} {part.recall_interval} of {part.label}"
+        rows.append((part.value, part.n, mcc, accuracy, recall, majority))
+    return table(header, rows)
+
+
+def annotations_text(about: dict[str, Any]) -> Iterator[str]:
+    """How annotations were joined to a split."""
+    counts = " and ".join(f"{count} ({name})" for name, count in about["features"].items())
+    yield f"\nannotations joined by row: {counts}"
+    if about["other_texts"]:
+        yield f"  another text there, kept by row: {'; '.join(about['other_texts'])}"
+    if about["other_labels"]:
+        yield f"  another label there, the corpus' counts: {'; '.join(about['other_labels'])}"
+
+
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
     """Sentence, logits, softmax, prediction and, where it is known, the true label.
 
@@ -216,7 +250,44 @@ def audit_text(audit: Audit) -> Iterator[Any]:
         yield f"  {what:<11}" + " · ".join(f"{name} {value:g}" for name, value in quantiles.items())
     yield f"  sha256     {audit.sha256}"
     yield ""
+    if audit.sources:
+        shown = list(audit.sources.items())[:SOURCES_SHOWN]
+        rows = [
+            (source, sum(counts.values()), *counts.values(), max(counts.values()) / sum(counts.values()))
+            for source, counts in shown
+        ]
+        yield table(("source", "n", *audit.balance, "majority"), rows)
+        if len(shown) < len(audit.sources):
+            yield f"and {len(audit.sources) - len(shown)} smaller ones: --json has all"
+        yield ""
     yield frame_table(audit.sample)
+
+
+def findings_text(findings: Sequence[Finding]) -> Iterator[Any]:
+    """What was found, as a table; then each with its examples; and what was looked for in vain."""
+    found = [finding for finding in findings if finding.count]
+    absent = dict.fromkeys(finding.kind for finding in findings if not finding.count)
+    for kind in dict.fromkeys(finding.kind for finding in found):
+        absent.pop(kind, None)
+    if found:
+        yield table(("finding", "in", "count", "of"), [(one.kind, one.split, one.count, one.of) for one in found])
+    if absent:
+        yield f"{'looked for, not found' if found else 'nothing found of'}: {', '.join(absent)}"
+    for one in found:
+        yield f"\n{one.split}: {one.count} {one.kind}"
+        yield f"  {one.what}"
+        yield f"  to do: {one.advice}"
+        rows = [_example(row, "" if row is group[0] else "as") for group in one.examples for row in group]
+        yield table(("", "where", "label", "text"), rows, wide="text")
+        if one.count > len(one.examples):
+            yield f"  and {one.count - len(one.examples)} more"
+
+
+def _example(row: dict[str, Any], word: str) -> tuple[str, ...]:
+    texts = [row["sentence"], *([row["second"]] if "second" in row else [])]
+    likeness = f" ({row['similarity']:.2f})" if "similarity" in row else ""
+    mark = f" {row['mark']}" if row.get("mark") else ""
+    return word + likeness, row["place"], f"{row['label'] or ''}{mark}", " | ".join(texts)
 
 
 def frame_table(frame: pl.DataFrame) -> Table:
