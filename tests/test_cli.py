@@ -90,7 +90,8 @@ def test_every_setting_is_an_option_with_its_default_in_the_help(run_cli):
     for name, field in TrainConfig.model_fields.items():
         assert f"--{name.replace('_', '-')}" in text, name
         if field.default is not None and name != "encoder":
-            assert f"[{field.default}]" in text, f"{name}: {field.default}"
+            default = "no" if field.default is False else field.default
+            assert f"[{default}]" in text, f"{name}: {default}"
 
 
 BAD_INPUT = {
