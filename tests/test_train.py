@@ -158,12 +158,14 @@ CHANGES = {
     "max_grad_norm": 0.01,
     "max_length": 6,
     "seed": 8,
+    "order_seed": 8,
     "split": "stratified",
     "validation_share": 0.3,
     "order": "random",
     "metric": "accuracy",
     "select": "best",
     "on_nan": "skip",
+    "on_collapse": "go-on",
     "device": "cpu",
     "precision": "bf16",
     "compile": True,
@@ -174,7 +176,16 @@ def test_every_setting_is_in_the_list_of_changes():
     assert CHANGES.keys() == TrainConfig.model_fields.keys()
 
 
-ELSEWHERE = {"metric", "select", "device", "encoder", "validation_share", "on_nan", "compile"}  # tests of their own
+ELSEWHERE = {
+    "metric",
+    "select",
+    "device",
+    "encoder",
+    "validation_share",
+    "on_nan",
+    "on_collapse",
+    "compile",
+}  # tests of their own
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES.keys() - ELSEWHERE))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
+    from acceptor.seeds import Seeds, train_seeds
 
 _HOMES = {
     "PRESETS": "config",
@@ -49,6 +50,8 @@ _HOMES = {
     "Run": "run",
     "resume": "run",
     "train": "run",
+    "Seeds": "seeds",
+    "train_seeds": "seeds",
 }
 
 __version__ = "0.1.0"
@@ -64,6 +67,7 @@ __all__ = [
     "Run",
     "RunError",
     "Scores",
+    "Seeds",
     "Split",
     "TrainConfig",
     "TrainingError",
@@ -75,6 +79,7 @@ __all__ = [
     "load_data",
     "resume",
     "train",
+    "train_seeds",
 ]
 
 

@@ -23,10 +23,9 @@ from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.begun import begun_with
 from acceptor.config import Derived, TrainConfig
 from acceptor.data.load import load_data
-from acceptor.data.split import with_validation
+from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split, Table
 from acceptor.encode import Encoded, encode, load_tokenizer
-from acceptor.errors import DataError
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
@@ -152,7 +151,7 @@ def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume
     started = time.perf_counter()
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
-    _check_trainable(data, config)
+    check_trainable(data, config.batch_size)
     runtime = choose_runtime(config.device, config.precision)
     keep_freed_memory()
     found = find_encoder(config.encoder)
@@ -195,26 +194,6 @@ def _record(
     }
 
 
-def _check_trainable(data: Data, config: TrainConfig) -> None:
-    for split in data.splits:
-        if len(split) < 2:
-            raise DataError(
-                f"the {split.name} split has {len(split)} example",
-                where=split.table.origin,
-                expected="2 examples at least; a score needs hundreds",
-                next="give a larger file, or let it be cut from train: --split stratified",
-            )
-        split.gold  # noqa: B018 - raises where a split has no labels
-    if len(data.train) < config.batch_size:
-        raise DataError(
-            "the training split is smaller than one batch",
-            where=data.train.table.origin,
-            expected=f"{config.batch_size} examples (batch_size)",
-            found=f"{len(data.train)}",
-            next=f"take smaller batches: --batch-size {max(1, len(data.train) // 8)}",
-        )
-
-
 def _prepare(
     data: Data, encoder: Encoder, config: TrainConfig, runtime: Runtime
 ) -> tuple[Judge, dict[str, Encoded], list[Derived]]:
@@ -229,7 +208,7 @@ def _prepare(
     static, choices = choose_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
     batches = epoch_batches(
-        train.lengths, config.batch_size, seed=config.seed, epoch=1, bucketed=config.order == "bucketed"
+        train.lengths, config.batch_size, seed=config.batch_seed, epoch=1, bucketed=config.order == "bucketed"
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")

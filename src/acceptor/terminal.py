@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from acceptor.data.audit import Audit
     from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.spread import Spread
     from acceptor.run import Run
+    from acceptor.seeds import Seeds
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
 
@@ -108,6 +110,68 @@ def run_text(run: Run) -> Iterator[Any]:
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
     yield f"written to {run.folder}; its loss plot: {run.folder / 'figures' / 'loss.svg'}"
     yield f'next: acceptor judge {run.folder} "The book was wrote."'
+
+
+def seeds_text(seeds: Seeds) -> Iterator[Any]:
+    """Every training with its scores, then what they say together."""
+    splits = list(seeds.record["summary"])
+    header = ("seed", "order", "run", "ended", *(f"{split} MCC, 95 % interval" for split in splits))
+    yield table(
+        header,
+        [
+            (
+                str(entry["seed"]),
+                str(entry["order_seed"]),
+                entry["folder"],
+                _how_ended(entry),
+                *_mcc_cells(entry, splits),
+            )
+            for entry in seeds.entries
+        ],
+    )
+    yield ""
+    for split in splits:
+        for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
+            yield f"{split} {_upper(metric)}: {_spread_words(seeds.spread(split, metric))}"
+    yield f"collapsed {seeds.count('collapsed')} of {len(seeds.entries)} · failed {seeds.count('failed')}"
+    for entry in seeds.entries:
+        if "error" in entry:
+            yield f"{entry['folder']} {entry['status']}: {entry['error']['problem']}"
+    best = seeds.spread()
+    if best and len(best.values) > 1:
+        k = len(best.values)
+        yield (
+            f"\nThe score is the mean. The best of {k} seeds ({best.high:.3f}) is not: chance alone puts it "
+            f"{best.best_of[-1] - best.mean:+.3f} above the mean (expected best of k: "
+            + ", ".join(f"{index} {value:.3f}" for index, value in enumerate(best.best_of, 1))
+            + ")."
+        )
+    yield f"written to {seeds.folder}"
+
+
+def _spread_words(spread: Spread | None) -> str:
+    if spread is None:
+        return "not defined"
+    interval = f", 95 % interval of the mean over seeds {spread.interval}" if spread.interval else ""
+    return f"{spread} (n {len(spread.values)} runs{interval})"
+
+
+def _upper(metric: str) -> str:
+    return "MCC" if metric == "mcc" else metric
+
+
+def _how_ended(entry: dict[str, Any]) -> str:
+    origin = entry.get("restarted_from")
+    return str(entry["status"]) + (f", restart of {origin}" if origin else "")
+
+
+def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
+    scores = [(entry["scores"] or {}).get(split) for split in splits]
+    return [
+        "" if one is None else "not defined" if one["mcc"] is None
+        else f"{one['mcc']:.3f} [{one['mcc_interval'][0]:.3f}, {one['mcc_interval'][1]:.3f}]"
+        for one in scores
+    ]  # fmt: skip
 
 
 def report_text(report: Report) -> Iterator[Any]:

@@ -125,7 +125,7 @@ def fit(
         batches = epoch_batches(
             train.lengths,
             config.batch_size,
-            seed=config.seed,
+            seed=config.batch_seed,
             epoch=epoch,
             bucketed=config.order == "bucketed",
         )
