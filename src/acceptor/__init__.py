@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
+    from acceptor.folds import Folds, cross_validate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
     from acceptor.seeds import Seeds, train_seeds
@@ -44,6 +45,8 @@ _HOMES = {
     "Report": "evaluation.evaluate",
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
+    "Folds": "folds",
+    "cross_validate": "folds",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
@@ -61,6 +64,7 @@ __all__ = [
     "Data",
     "DataError",
     "EncoderError",
+    "Folds",
     "Judge",
     "Report",
     "ResourceError",
@@ -74,6 +78,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "audit",
+    "cross_validate",
     "evaluate",
     "load",
     "load_data",

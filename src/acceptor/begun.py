@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acceptor.config import TrainConfig
+from acceptor.config import TrainConfig, safer
 from acceptor.data.corpora import CORPORA
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
@@ -36,6 +36,16 @@ def begun_with(run: Path, changes: Mapping[str, Any]) -> tuple[Data, TrainConfig
     if config.encoder not in EMBEDDED:
         config = config.model_copy(update={"encoder": _found(config.encoder, there)})
     return load_data(**found, columns=source["columns"], labels=source["labels"]), config
+
+
+def restarted_with(run: Path, config: TrainConfig) -> tuple[TrainConfig, dict[str, Any] | None]:
+    """The settings of a training that was stopped, and the collapse after which it was begun again, if it was.
+
+    Raises:
+        RunError: There is no checkpoint, or none is whole.
+    """
+    earlier = newest(run)[1]["settings"].get("restarted_after")
+    return (safer(config) if earlier and config.on_collapse == "restart" else config), earlier
 
 
 def _found(path: str, there: Path) -> str:

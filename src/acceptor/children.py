@@ -25,6 +25,7 @@ from acceptor.errors import DataError, EncoderError, ResourceError, RunError, Tr
 from acceptor.files import MANIFEST, one_writer
 from acceptor.run import train
 from acceptor.training.checkpoint import has_checkpoint
+from acceptor.training.guard import CollapseError
 from acceptor.training.stopping import signals_held
 
 logger = logging.getLogger(__name__)
@@ -35,12 +36,23 @@ PATIENCE = 60.0  # seconds that a process of a killed command has to write its c
 
 @dataclass(frozen=True)
 class Plan:
-    """One training to be. ``name`` is its folder's, ``about`` what its entry says of it beside the outcome."""
+    """One training to be.
+
+    Attributes:
+        name: Its folder's.
+        data: What it trains on.
+        config: Its settings.
+        about: What its entry says of it beside its seeds and its outcome.
+        restarts: True where it is to begin again, with safer settings, after a collapse.
+        restarted_from: The name of the collapsed training that this one begins again.
+    """
 
     name: str
     data: Data
     config: TrainConfig
     about: dict[str, Any]
+    restarts: bool = False
+    restarted_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,8 @@ def _train_one(plan: Plan, place: Path) -> Outcome:
         _wait_until_free(place)
         if not (place / MANIFEST).is_file():  # else the process that we waited for has finished it
             train(plan.data, out=place, config=plan.config, resume=has_checkpoint(place))
+    except CollapseError as error:
+        return Outcome("collapsed", {**error.to_dict(), "collapse": error.collapse.to_dict()})
     except (TrainingError, ResourceError, RunError) as error:
         return Outcome("failed", error.to_dict())
     return Outcome("finished")

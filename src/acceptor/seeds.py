@@ -15,7 +15,7 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
-from acceptor.several import Entry, head_of, read_set, train_all
+from acceptor.several import Entry, head_of, plan_of, read_set, train_all
 
 logger = logging.getLogger(__name__)
 
@@ -166,8 +166,7 @@ def _plan(data: Data, config: TrainConfig, number: int, vary: Vary) -> Plan:
         "order": {"order_seed": number},
     }
     own = config.model_copy(update=changes[vary])
-    about = {"planned": number, "seed": own.seed, "order_seed": own.batch_seed, "restarted_from": None}
-    return Plan(f"seed-{number}", data, own, about)
+    return plan_of(f"seed-{number}", data, own, {"planned": number})
 
 
 def _values(entries: Sequence[Entry], split: str, metric: str) -> list[float]:
@@ -179,9 +178,11 @@ def _summary(entries: list[Entry]) -> dict[str, Any]:
     """What ``seeds.json`` says of all trainings together. A score that is not defined has no value, but is counted."""
     splits = dict.fromkeys(split for entry in entries for split in entry["scores"] or ())
     counts = {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")}
+    alike = [entry for entry in entries if any(scores["collapsed"] for scores in (entry["scores"] or {}).values())]
     return {
         "n_runs": len(entries),
         **counts,
+        "one_verdict": sum(entry["status"] == "finished" for entry in alike),
         "summary": {
             split: {
                 metric: found.to_dict() if (found := spread(_values(entries, split, metric))) else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.children import Outcome, Plan, outcomes
-from acceptor.config import TrainConfig
+from acceptor.config import TrainConfig, safer
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
@@ -66,23 +66,43 @@ def train_all(
         out.mkdir(exist_ok=True)
 
         def write() -> dict[str, Any]:
-            told = [entries[plan.name] for plan in plans if plan.name in entries]
+            told = [entries[plan.name] for plan in _due(plans, entries) if plan.name in entries]
             content = {**head, "runs": told, **summary(told)}
             replace_json(out / file, content)
             return content
 
-        for plan in plans:
+        for plan in _due(plans, entries):
             if _is_finished(out / plan.name, plan, head):
                 entries[plan.name] = _entry(plan, Outcome("finished"), out)
-        write()
-        todo = deque(plan for plan in plans if entries.get(plan.name, {}).get("status") in (None, "failed"))
+        content = write()
+        todo = deque(plan for plan in _due(plans, entries) if plan.name not in entries)
         for plan, outcome in outcomes(todo, out, processes):
             entries[plan.name] = _entry(plan, outcome, out)
-            write()
-            logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(plans))
-        content = write()
+            content = write()
+            due = _due(plans, entries)
+            logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
+            if outcome.status == "collapsed":
+                shutil.rmtree(out / plan.name, ignore_errors=True)  # checkpoints alone; the entry tells of it
+                todo.extend(again for again in due if again.restarted_from == plan.name)
     _refuse_nothing(content["runs"], out / file)
     return content
+
+
+def plan_of(name: str, data: Data, config: TrainConfig, about: dict[str, Any]) -> Plan:
+    """A training that, where the settings say "restart", ends with its collapse: `train_all` begins it again."""
+    restarts = config.on_collapse == "restart"
+    return Plan(name, data, config.model_copy(update={"on_collapse": "stop"}) if restarts else config, about, restarts)
+
+
+def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
+    """All trainings to be: behind each that collapsed the one that begins it again, with safer settings."""
+    due: list[Plan] = []
+    for plan in plans:
+        due.append(plan)
+        if plan.restarts and entries.get(plan.name, {}).get("status") == "collapsed":
+            again = f"{plan.name}-restarted"
+            due.append(Plan(again, plan.data, safer(plan.config), plan.about, restarted_from=plan.name))
+    return due
 
 
 def _check(plans: Sequence[Plan], processes: int) -> None:
@@ -97,12 +117,12 @@ def _check(plans: Sequence[Plan], processes: int) -> None:
 def _refuse_nothing(entries: Sequence[Entry], file: Path) -> None:
     """Several trainings of which none finished have no score to tell of."""
     if not any(entry["status"] == "finished" for entry in entries):
-        first = entries[0]
+        first, error = entries[0], entries[0].get("error", {})
         raise RunError(
             "no training finished",
             where=str(file),
-            found=f"{first['folder']} {first['status']}: {first['error']['problem']}",
-            cause=first["error"].get("cause"),
+            found=f"{first['folder']} {first['status']}: {error.get('problem', 'all verdicts are alike')}",
+            cause=error.get("cause"),
             next="mend that and give the same command again",
         )
 
@@ -129,7 +149,10 @@ def read_set(out: Path, file: str) -> dict[str, Any]:
 
 
 def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) -> dict[str, Entry]:
-    """The entries that stand in ``out`` already, by name; it has to be free, or of the same settings and data."""
+    """What stands in ``out`` of collapsed trainings, by name: the others are known by their folders, or tried again.
+
+    The place has to be free, or of the same settings and data.
+    """
     if not out.exists() or not any(out.iterdir()):
         return {}
     if not (out / file).is_file():
@@ -148,7 +171,7 @@ def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) ->
         error.add("where", str(out / file))
         error.add("next", "repeat the first command, choose another path: --out PATH, or begin anew: --overwrite")
         raise
-    return {entry["folder"]: entry for entry in content["runs"]}
+    return {entry["folder"]: entry for entry in content["runs"] if entry["status"] == "collapsed"}
 
 
 def _flat(head: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,13 +202,18 @@ def _is_finished(folder: Path, plan: Plan, head: Mapping[str, Any]) -> bool:
 
 
 def _entry(plan: Plan, outcome: Outcome, out: Path) -> Entry:
-    entry: Entry = {**plan.about, "folder": plan.name, "status": outcome.status, "scores": None}
+    seeds = {"seed": plan.config.seed, "order_seed": plan.config.batch_seed, "restarted_from": plan.restarted_from}
+    entry: Entry = {**plan.about, **seeds, "folder": plan.name, "status": outcome.status, "scores": None}
     if outcome.status == "finished":
+        if read_object(out / plan.name / "run.json")["collapsed"]:  # and went on, as it was told to
+            entry["status"] = "collapsed"
         reports = read_object(out / plan.name / "report.json")
         entry["scores"] = {
             name: {key: value for key, value in report.items() if key not in NOT_OURS}
             for name, report in reports.items()
         }
     elif outcome.details:
-        entry["error"] = outcome.details
+        error = dict(outcome.details)
+        entry |= {"collapse": error.pop("collapse")} if "collapse" in error else {}
+        entry["error"] = error
     return entry

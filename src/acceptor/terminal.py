@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acceptor.data.audit import Audit
     from acceptor.evaluation.evaluate import Report, Scores
     from acceptor.evaluation.spread import Spread
+    from acceptor.folds import Folds
     from acceptor.run import Run
     from acceptor.seeds import Seeds
 
@@ -133,10 +134,11 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
     for split in splits:
         for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
             yield f"{split} {_upper(metric)}: {_spread_words(seeds.spread(split, metric))}"
-    yield f"collapsed {seeds.count('collapsed')} of {len(seeds.entries)} · failed {seeds.count('failed')}"
-    for entry in seeds.entries:
-        if "error" in entry:
-            yield f"{entry['folder']} {entry['status']}: {entry['error']['problem']}"
+    yield (
+        f"of {len(seeds.entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
+        f"· finished, but with one verdict for all of a split {seeds.record['one_verdict']}"
+    )
+    yield from _problems(seeds.entries)
     best = seeds.spread()
     if best and len(best.values) > 1:
         k = len(best.values)
@@ -147,6 +149,31 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
             + ")."
         )
     yield f"written to {seeds.folder}"
+
+
+def folds_text(folds: Folds) -> Iterator[Any]:
+    """Every fold with its score, then all verdicts together."""
+    rows = [
+        (entry["fold"], entry["n"], _how_ended(entry), *_mcc_cells(entry, ["test"]), _majority(entry))
+        for entry in folds.entries
+    ]
+    yield table(("held out", "n", "ended", "MCC, 95 % interval", "majority"), rows)
+    yield ""
+    yield repr(folds)
+    yield f"of {len(rows)} runs: collapsed {folds.count('collapsed')} · failed {folds.count('failed')}"
+    yield from _problems(folds.entries)
+    yield f"written to {folds.folder}"
+
+
+def _majority(entry: dict[str, Any]) -> str:
+    counts = list(entry["balance"].values())
+    return f"{max(counts) / sum(counts):.3f}"
+
+
+def _problems(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        if "error" in entry:
+            yield f"{entry['folder']} {entry['status']}: {entry['error']['problem']}"
 
 
 def _spread_words(spread: Spread | None) -> str:

@@ -14,6 +14,7 @@ from acceptor.commands.options import (
     Folder,
     Labels,
     Overwrite,
+    Processes,
     Test,
     Validation,
     data_of,
@@ -35,6 +36,11 @@ def train(
     columns: Columns = None,
     labels: Labels = None,
     settings: Any = None,
+    cv: Annotated[
+        str | None,
+        typer.Option("--cv", help="cross-validate: leave out a column's values in turn (source), or k parts"),
+    ] = None,
+    processes: Processes = 1,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
     allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,
@@ -45,8 +51,23 @@ def train(
     from acceptor import terminal
     from acceptor.config import TrainConfig
     from acceptor.data.corpora import CORPORA
-    from acceptor.out import default_out, is_run
+    from acceptor.out import default_out, default_set, is_run
 
+    if cv is not None:
+        if resume or allow_change:
+            raise UsageError("--cv goes on by itself", next="give the same command again, without --resume")
+        _cross_validate(
+            data_of(data, validation, test, folder, columns, labels),
+            cv,
+            out or default_set(data, TrainConfig(**settings).encoder, "cv"),
+            TrainConfig(**settings),
+            processes,
+            overwrite,
+            as_json,
+        )
+        return
+    if processes != 1:
+        raise UsageError("--processes goes with --cv; one training: torchrun --nproc-per-node N -m acceptor train")
     place = Path(data).expanduser()
     if resume and (is_run(place) or (out is None and data not in CORPORA and not place.exists())):
         taken = [f"--{name}" for name in ("out", "validation", "test", "columns", "labels") if context.params[name]]
@@ -65,3 +86,20 @@ def train(
         )
     if run.judge.runtime.leads:
         answer(run.to_dict(), terminal.run_text(run), as_json)
+
+
+def _cross_validate(
+    examples: Any, cv: str, out: Path, config: Any, processes: int, overwrite: bool, as_json: bool
+) -> None:
+    from acceptor import terminal
+    from acceptor.folds import cross_validate
+
+    folds = cross_validate(
+        examples,
+        by=int(cv) if cv.isdecimal() else cv,
+        out=out,
+        config=config,
+        processes=processes,
+        overwrite=overwrite,
+    )
+    answer(folds.to_dict(), terminal.folds_text(folds), as_json)
