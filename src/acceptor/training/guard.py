@@ -6,8 +6,8 @@ throughout after its first epoch, with a loss that has hardly moved. So three th
 looked at when an epoch ends, from the first one on:
 
 1. Every validation verdict is the same.
-2. Neither loss is below what the labels' shares alone would give: the entropy of the labels in train, against the mean
-   training loss of the epoch's second half (its noise is `SLACK`); and in validation, against the validation loss.
+2. Neither loss is below what the labels' shares alone would give, the entropy of the labels: the mean training loss of
+   the epoch's second half (by two standard errors of what one answer for all would have), and the validation loss.
 3. The margins hardly differ between sentences: their standard deviation is below `ALIKE`.
 
 Within an epoch only the losses are collected, which the loop fetches anyway: no verdict is made for the guard, nothing
@@ -17,6 +17,7 @@ waits for the device, and the loss alone cannot tell the two kinds apart.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -32,7 +33,6 @@ from acceptor.training.loop import EpochEnd
 
 logger = logging.getLogger(__name__)
 
-SLACK = 0.02  # nats: the mean loss of half an epoch of CoLA scatters by .005
 ALIKE = 3e-3  # nats: collapsed, minilm has 2e-6 to 6e-4; after a healthy first epoch .02 (starter, 2e-5) and more
 
 
@@ -119,16 +119,23 @@ def collapse_at(
     margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())
     steps = [line for line in history if line["event"] == "step" and line["epoch"] == event.epoch]
     late = steps[len(steps) // 2 :]
-    loss = sum(line["loss"] * line["examples"] for line in late) / max(1, sum(line["examples"] for line in late))
-    entropy = label_entropy(train.gold)
-    learns = loss < entropy - SLACK or log_loss(event.logits, validation.gold) < label_entropy(validation.gold)
+    examples = max(1, sum(line["examples"] for line in late))
+    loss = sum(line["loss"] * line["examples"] for line in late) / examples
+    entropy, deviation = label_entropy(train.gold)
+    learns = loss < entropy - 2 * deviation / math.sqrt(examples)
+    learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
     if verdicts.max() < len(event.logits) or learns or margin_sd >= ALIKE:
         return None
     label = train.labels[int(verdicts.argmax())]
     return Collapse(seed, event.epoch, event.step, label, 1.0, loss, entropy, margin_sd)
 
 
-def label_entropy(gold: npt.NDArray[np.int64]) -> float:
-    """Entropy of label ids in nats: the smallest mean loss that one answer for all of them can have."""
+def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Mean and standard deviation, in nats, of the loss of the best answer that is one for all: the labels' shares.
+
+    The mean is the entropy of the labels; no other constant answer has a smaller one.
+    """
     shares = np.unique(gold, return_counts=True)[1] / len(gold)
-    return float(-(shares * np.log(shares)).sum())
+    losses = -np.log(shares)
+    mean = float(shares @ losses)
+    return mean, math.sqrt(float(shares @ (losses - mean) ** 2))
