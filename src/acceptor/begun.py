@@ -38,14 +38,14 @@ def begun_with(run: Path, changes: Mapping[str, Any]) -> tuple[Data, TrainConfig
     return load_data(**found, columns=source["columns"], labels=source["labels"]), config
 
 
-def restarted_with(run: Path, config: TrainConfig) -> tuple[TrainConfig, dict[str, Any] | None]:
-    """The settings of a training that was stopped, and the collapse after which it was begun again, if it was.
+def restarted_with(run: Path, config: TrainConfig) -> TrainConfig:
+    """The settings with which a training goes on: safer ones where it had collapsed and was begun again.
 
     Raises:
         RunError: There is no checkpoint, or none is whole.
     """
-    earlier = newest(run)[1]["settings"].get("restarted_after")
-    return (safer(config) if earlier and config.on_collapse == "restart" else config), earlier
+    events = [line["event"] for line in newest(run)[1]["history"]]
+    return safer(config) if "restart" in events else config
 
 
 def _found(path: str, there: Path) -> str:

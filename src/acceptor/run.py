@@ -124,11 +124,10 @@ def train(
     leads = int(os.environ.get("RANK", 0)) == 0
     with one_writer(out) if leads else contextlib.nullcontext():
         check_out(out, overwrite=overwrite, resume=resume)
-        earlier = None
-        if resume:
-            config, earlier = restarted_with(out, config)
+        if resume and config.on_collapse == "restart":
+            config = restarted_with(out, config)
         try:
-            return _train(data, out, config, earlier, overwrite=overwrite, resume=resume, allow_change=allow_change)
+            return _train(data, out, config, None, overwrite=overwrite, resume=resume, allow_change=allow_change)
         except CollapseError as error:
             if config.on_collapse != "restart" or int(os.environ.get("WORLD_SIZE", 1)) > 1:
                 raise
@@ -169,7 +168,7 @@ def _train(
     resume: bool,
     allow_change: bool,
 ) -> Run:
-    """``earlier``: the collapse that this training was restarted after."""
+    """``earlier``: the collapse after which this training begins again."""
     started = time.perf_counter()
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
@@ -189,7 +188,7 @@ def _train(
     with process_group(runtime):
         history = _fit(judge, data, encoded, config, out, earlier, resume=resume, allow_change=allow_change)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
-    record = _record(judge, data, config, derived, seconds, history) | {"restarted_after": earlier}
+    record = _record(judge, data, config, derived, seconds, history)
     run = Run(out, judge, _reports(judge, data, encoded, config), history, record)
     if runtime.leads:
         with new_folder(out) as folder:
@@ -218,6 +217,7 @@ def _record(
         "seconds": seconds,
         "skipped_steps": sum(line["event"] == "skip" for line in history),
         "collapsed": bool(history[-1].get("collapse")),
+        "restarted_after": next((line for line in history if line["event"] == "restart"), None),
     }
 
 
@@ -272,7 +272,7 @@ def _fit(
     }
     checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
-    history: list[dict[str, Any]] = []
+    history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
     best: dict[str, Any] = {}
     if resume:
         done, history, best = checkpoints.load(allow_change=allow_change)

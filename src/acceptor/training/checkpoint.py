@@ -208,6 +208,11 @@ class _Skip(_Checked):
     step: Count
 
 
+class _Restart(_Checked):
+    event: Literal["restart"]
+    seed: Count
+
+
 class _Epoch(_Checked):
     event: Literal["epoch"]
     epoch: Count
@@ -245,7 +250,7 @@ class _State(_Checked):
     decay: float
     micro_batch: Annotated[int, Field(ge=1)]
     settings: _Settings
-    history: list[Annotated[_Step | _Skip | _Epoch, Field(discriminator="event")]]
+    history: list[Annotated[_Step | _Skip | _Restart | _Epoch, Field(discriminator="event")]]
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

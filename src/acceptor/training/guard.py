@@ -77,7 +77,8 @@ class CollapseError(TrainingError):
             expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels: what answering at random has",
             found=f"loss {collapse.loss:.4f} in the epoch's second half, share of the verdict {collapse.share:.3f}, "
             f"margins within ± {collapse.margin_sd:.1g}",
-            cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), or an unlucky seed",
+            cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
+            "or an encoder that was never pre-trained",
             next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
             f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; by itself: --on-collapse restart",
         )
