@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from acceptor.evaluation.compare import Comparison, compare
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.evaluation.slices import slices
+    from acceptor.folds import Folds, cross_validate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
+    from acceptor.seeds import Seeds, train_seeds
 
 _HOMES = {
     "PRESETS": "config",
@@ -52,12 +54,16 @@ _HOMES = {
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "slices": "evaluation.slices",
+    "Folds": "folds",
+    "cross_validate": "folds",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
     "Run": "run",
     "resume": "run",
     "train": "run",
+    "Seeds": "seeds",
+    "train_seeds": "seeds",
 }
 
 __version__ = "0.1.0"
@@ -68,12 +74,14 @@ __all__ = [
     "Data",
     "DataError",
     "EncoderError",
+    "Folds",
     "Judge",
     "Report",
     "ResourceError",
     "Run",
     "RunError",
     "Scores",
+    "Seeds",
     "Split",
     "TrainConfig",
     "TrainingError",
@@ -81,6 +89,7 @@ __all__ = [
     "Verdict",
     "audit",
     "compare",
+    "cross_validate",
     "evaluate",
     "findings",
     "load",
@@ -89,6 +98,7 @@ __all__ = [
     "resume",
     "slices",
     "train",
+    "train_seeds",
 ]
 
 
