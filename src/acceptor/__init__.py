@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
+    from acceptor.evaluation.pairs import PairsReport, pairs
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
 
@@ -43,6 +44,8 @@ _HOMES = {
     "Report": "evaluation.evaluate",
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
+    "PairsReport": "evaluation.pairs",
+    "pairs": "evaluation.pairs",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
@@ -59,6 +62,7 @@ __all__ = [
     "DataError",
     "EncoderError",
     "Judge",
+    "PairsReport",
     "Report",
     "ResourceError",
     "Run",
@@ -73,6 +77,7 @@ __all__ = [
     "evaluate",
     "load",
     "load_data",
+    "pairs",
     "resume",
     "train",
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from acceptor.data.audit import Audit
     from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.pairs import PairsReport
     from acceptor.run import Run
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
@@ -132,6 +133,28 @@ def scores_table(what: str, scores: dict[str, Scores]) -> Table:
         for name, score in scores.items()
     ]
     return table((what, "n", "MCC, 95 % interval", "accuracy", "majority"), rows)
+
+
+def pairs_text(report: PairsReport) -> Iterator[Any]:
+    """Scores of minimal pairs: a table for each way to group them, the lowest first, then all together."""
+    header = ("pairs", "right, 95 % interval", "ties", "both verdicts right, 95 % interval")
+    for column in ("phenomenon", "term"):
+        if column in report.frame.columns:
+            rows = [
+                (name, s.n, f"{s.share:.3f} {s.interval}", s.ties, f"{s.both_share:.3f} {s.both_interval}")
+                for name, s in report.by(column).items()
+            ]
+            yield table((column, *header), rows)
+            yield ""
+    mean, interval = report.macro
+    phenomena = report.frame["phenomenon"].n_unique()
+    yield f"all pairs              {report.scores}"
+    yield f"mean of the phenomena  {mean:.3f} {interval} · {phenomena} phenomena of the same weight · chance 0.5"
+    if report.scores.ties:
+        yield (
+            f"{report.scores.ties} ties count half; sides are identical in {report.identical} pairs, "
+            f"and in {report.alike} more the tokenizer reads them alike"
+        )
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
