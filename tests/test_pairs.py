@@ -20,7 +20,8 @@ from acceptor.data.labels import good_label
 from acceptor.data.suite import load_suite
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.intervals import share_interval
-from acceptor.evaluation.pairs import PairScores, log_odds
+from acceptor.evaluation.metrics import log_odds
+from acceptor.evaluation.pairs import PairScores
 from conftest import toy_rows
 
 BLIMP = {"field": "syntax", "linguistics_term": "agreement", "UID": "cats_1", "simple_LM_method": True, "pairID": "0"}

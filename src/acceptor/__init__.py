@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.evaluation.pairs import PairsReport, pairs
+    from acceptor.evaluation.words import Explanation, explain
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
 
@@ -46,6 +47,8 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "PairsReport": "evaluation.pairs",
     "pairs": "evaluation.pairs",
+    "Explanation": "evaluation.words",
+    "explain": "evaluation.words",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
@@ -61,6 +64,7 @@ __all__ = [
     "Data",
     "DataError",
     "EncoderError",
+    "Explanation",
     "Judge",
     "PairsReport",
     "Report",
@@ -75,6 +79,7 @@ __all__ = [
     "Verdict",
     "audit",
     "evaluate",
+    "explain",
     "load",
     "load_data",
     "pairs",

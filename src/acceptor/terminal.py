@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acceptor.data.audit import Audit
     from acceptor.evaluation.evaluate import Report, Scores
     from acceptor.evaluation.pairs import PairsReport
+    from acceptor.evaluation.words import Explanation
     from acceptor.run import Run
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
@@ -155,6 +156,33 @@ def pairs_text(report: PairsReport) -> Iterator[Any]:
             f"{report.scores.ties} ties count half; sides are identical in {report.identical} pairs, "
             f"and in {report.alike} more the tokenizer reads them alike"
         )
+
+
+def explanation_text(explanation: Explanation) -> Iterator[Any]:
+    """A verdict and its words, each with its weight as a number and as a bar."""
+    verdict = explanation.verdict
+    yield f"{verdict.label} {verdict.probability:.3f}: {explanation.sentence}"
+    longest = max(map(abs, explanation.weights), default=0.0) or 1.0
+    rows = [
+        (word, f"{weight:+.3f}", ("+" if weight > 0 else "-") * round(20 * abs(weight) / longest))
+        for word, weight in zip(explanation.words, explanation.weights, strict=True)
+    ]
+    yield table(("word", "weight", "for (+) or against (-) this verdict"), rows)
+    total = f"margin {explanation.margin:+.3f}, {explanation.baseline:+.3f} with all words masked"
+    if explanation.error is not None:
+        total += f"; weights sum to {sum(explanation.weights):+.3f}, completeness error {explanation.error:+.1e}"
+    yield f"{explanation.method}, nats of log-odds; {total}\n"
+
+
+def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> Iterator[Any]:
+    """The errors of which the judge was surest; below, what the words of each weighed."""
+    yield f"the {worst.height} errors of which the judge was surest" if worst.height else "no errors"
+    if worst.height:
+        yield frame_table(worst)
+    if explained:
+        yield f"\nwhat each word weighs for (+) or against (-) the verdict, by {explained[0].method}"
+        for line, one in zip(worst["line"], explained, strict=True):
+            yield f"{line}: {one.verdict.label}: {one.line}"
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:

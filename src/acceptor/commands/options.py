@@ -20,6 +20,8 @@ Precision = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
 
+Why = Annotated[str | None, typer.Option(help="show what each word weighs: occlusion or gradients")]
+
 
 def columns_of(text: str | None) -> dict[str, str] | None:
     """What --columns says: role to column."""

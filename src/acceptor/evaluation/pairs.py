@@ -20,6 +20,7 @@ from acceptor.data.suite import Suite, load_suite
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, RunError, nearest
 from acceptor.evaluation.intervals import Interval, share_interval
+from acceptor.evaluation.metrics import log_odds
 from acceptor.judge import CLOSE_CALLS, SETTLED, Judge
 from acceptor.progress import meter
 
@@ -197,13 +198,6 @@ def pairs(
     return PairsReport(frame, _scores(frame), judge.labels[label], identical, alike, loaded.files)
 
 
-def log_odds(logits: npt.NDArray[np.float32], label: int) -> npt.NDArray[np.float64]:
-    """The margin of a label in nats, shape (N,): its logit less the other's; with more labels, log p / (1 − p)."""
-    scores = logits.astype(np.float64)
-    others = np.delete(scores, label, axis=1)
-    return np.asarray(scores[:, label] - np.logaddexp.reduce(others, axis=1))
-
-
 def _first_alike(encoded: Encoded) -> npt.NDArray[np.int64]:
     """For every input the first one with the same ids, int64, shape (N,): those have the same margin by right.
 
@@ -232,7 +226,7 @@ def _settle(
     """
     if not judge.lossless or judge.runtime.precision == "fp32" or len(texts) <= CLOSE_CALLS:
         return
-    exact = dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, precision="fp32"))
+    exact = judge.in_fp32()
 
     def differences(of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         margins = log_odds(logits, label)[of]
