@@ -68,9 +68,9 @@ def test_words_stand_in_order_over_the_ids_that_the_judge_reads(architecture, tm
         assert one.owners.max() == len(one.words) - 1
         assert "".join(one.words).replace(" ", "") == SENTENCES[row].replace(" ", "")
     short = encode_words(tokenizer, SENTENCES, max_length=6)[1]
+    assert tokenizer.backend_tokenizer.truncation is None
     assert len(short.ids) == 6
     assert SENTENCES[1].replace(" ", "").startswith("".join(short.words))
-    assert encode(tokenizer, SENTENCES, max_length=40).ids.tolist() == encoded.ids.tolist()  # nothing stays cut
 
 
 # ---------------------------------------------------------------------- occlusion

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from acceptor.evaluation.words import Explanation, explain
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
+    from acceptor.search import Search, search_settings
 
 _HOMES = {
     "PRESETS": "config",
@@ -55,6 +56,8 @@ _HOMES = {
     "Run": "run",
     "resume": "run",
     "train": "run",
+    "Search": "search",
+    "search_settings": "search",
 }
 
 __version__ = "0.1.0"
@@ -72,6 +75,7 @@ __all__ = [
     "Run",
     "RunError",
     "Scores",
+    "Search",
     "Split",
     "TrainConfig",
     "TrainingError",
@@ -84,6 +88,7 @@ __all__ = [
     "load_data",
     "pairs",
     "resume",
+    "search_settings",
     "train",
 ]
 

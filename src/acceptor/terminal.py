@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport
     from acceptor.evaluation.words import Explanation
     from acceptor.run import Run
+    from acceptor.search import Search
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
 
@@ -110,6 +112,37 @@ def run_text(run: Run) -> Iterator[Any]:
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
     yield f"written to {run.folder}; its loss plot: {run.folder / 'figures' / 'loss.svg'}"
     yield f'next: acceptor judge {run.folder} "The book was wrote."'
+
+
+def search_text(search: Search) -> Iterator[Any]:
+    """All trials, the highest value first; the best one, and what its value is worth."""
+    metric = search.record["metric"]
+    names = list(search.record["space"])
+    rows = []
+    for trial in sorted(
+        search.trials, key=lambda one: -math.inf if one["value"] is None else one["value"], reverse=True
+    ):
+        value = trial["state"] if trial["state"] == "pruned" else "not defined"
+        settings = (plain(trial["params"][name])[:8] for name in names)
+        epochs = " ".join("-" if score is None else f"{score:.3f}" for score in trial["epochs"])
+        rows.append((trial["number"], value if trial["value"] is None else f"{trial['value']:.3f}", *settings, epochs))
+    yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
+    yield ""
+    if search.best is None:
+        yield f"no trial has a {metric} that is defined: take a lower learning rate or more epochs"
+        return
+    scores = search.best["scores"]
+    interval = scores.get(f"{metric}_interval")
+    span = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    yield (
+        f"best: trial {search.best['number']} · {metric} {search.best['value']:.3f}{span} · n {scores['n']} · "
+        f"majority {scores['majority']:.3f} · of {len(search.trials)} trials, selected on this split"
+    )
+    yield "settings: " + ", ".join(f"{name} {value}" for name, value in search.best["params"].items())
+    yield f"its run: {search.folder / search.best['folder']}"
+    yield search.record["optimistic"]
+    if search.seeds is not None:
+        yield f"\nseeds of the best: {search.seeds!r}"
 
 
 def report_text(report: Report) -> Iterator[Any]:
