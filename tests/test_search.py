@@ -229,7 +229,7 @@ def test_seeds_of_the_best_are_trained_with_all_data(data, config, tmp_path, mon
     assert given.test is data.test
     assert (more["seeds"], more["out"]) == (3, tmp_path / "s" / "seeds")
     assert {name: getattr(more["config"], name) for name in space} == found.best["params"]
-    assert more["config"].encoder == config.encoder
+    assert (more["config"].encoder, more["config"].seed) == (config.encoder, config.seed + 1)  # new seeds
 
 
 def test_the_command_shows_trials_and_what_the_best_is_worth(tiny_bert, tmp_path, monkeypatch, capsys):

@@ -141,6 +141,8 @@ def search_settings(
     _check(config, domains, trials=trials, seeds=seeds, processes=processes)
     data = data if isinstance(data, Data) else load_data(data)
     out = Path(out).expanduser()
+    if seeds and data.test is None:
+        logger.warning("no test split: the seeds, too, will be scored on the split that chooses the settings")
     study = open_study(out, config, domains, data)
     blind = dataclasses.replace(data, test=None)
     if processes > 1:
@@ -150,7 +152,7 @@ def search_settings(
         record = write_record(study, out)
     found = None
     if seeds and record["best"]:
-        with locked(out, "seeds"):  # a process that joined finds them finished
+        with locked(out, "last"):  # a process that joined finds them finished
             found = _train_seeds(data, out, _with(config, record["best"]["params"]), seeds, processes)
     return Search(out, record, found)
 
@@ -191,6 +193,7 @@ def _with(config: TrainConfig, params: Mapping[str, Any]) -> TrainConfig:
 
 
 def _train_seeds(data: Data, out: Path, config: TrainConfig, seeds: int, processes: int) -> Any:
+    config = _with(config, {"seed": (config.seed + 1) % 2**32})  # the trials' own seed was lucky with these settings
     try:
         module = importlib.import_module("acceptor.seeds")
     except ModuleNotFoundError:

@@ -123,7 +123,7 @@ def search_text(search: Search) -> Iterator[Any]:
         search.trials, key=lambda one: -math.inf if one["value"] is None else one["value"], reverse=True
     ):
         value = trial["state"] if trial["state"] == "pruned" else "not defined"
-        settings = (plain(trial["params"][name])[:8] for name in names)
+        settings = [f"{one:.4g}" if isinstance(one, float) else one for one in map(trial["params"].get, names)]
         epochs = " ".join("-" if score is None else f"{score:.3f}" for score in trial["epochs"])
         rows.append((trial["number"], value if trial["value"] is None else f"{trial['value']:.3f}", *settings, epochs))
     yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
