@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -9,7 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +22,7 @@ from acceptor import search as searching
 from acceptor.config import TrainConfig
 from acceptor.errors import UsageError
 from acceptor.search import SPACE, search_settings
-from acceptor.study import in_states, load_optuna, open_study
+from acceptor.study import in_states, load_optuna, locked, open_study
 from conftest import REPOSITORY, toy_rows
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
@@ -179,10 +182,38 @@ def test_a_pruned_trial_is_counted_and_leaves_nothing(data, config, tmp_path):
     assert not list(out.glob("trial-*"))
 
 
-def test_two_processes_share_one_study(data, config, tmp_path):
+def processes_at(lock):
+    """The other processes that have a file open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(lock) and int(link.parts[2]) != os.getpid():
+                found.add(link.parts[2])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at who waits in /proc")
+def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
     out = tmp_path / "shared"
-    found = search_settings(data, out=out, trials=6, seeds=0, config=config, space=SMALL, processes=2)
-    assert [trial["number"] for trial in found.trials] == list(range(6))
+    side_by_side, held = searching._work_side_by_side, threading.Event()
+
+    def hold():  # until both wait: else the one that starts first might do it all
+        with locked(out):
+            held.set()
+            until = time.monotonic() + 60
+            while len(processes_at(out / ".study.lock")) < 2 and time.monotonic() < until:
+                time.sleep(0.1)
+
+    def both_at_once(*arguments):
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        side_by_side(*arguments)
+        thread.join()
+
+    monkeypatch.setattr(searching, "_work_side_by_side", both_at_once)
+    found = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL, processes=2)
+    assert [trial["number"] for trial in found.trials] == list(range(4))
     workers = {trial["process"] for trial in found.trials}
     assert len(workers) == 2
     assert os.getpid() not in workers
