@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     )
     from acceptor.evaluation.compare import Comparison, compare
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
+    from acceptor.evaluation.pairs import PairsReport, pairs
     from acceptor.evaluation.slices import slices
+    from acceptor.evaluation.words import Explanation, explain
     from acceptor.folds import Folds, cross_validate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.run import Run, resume, train
+    from acceptor.search import Search, search_settings
     from acceptor.seeds import Seeds, train_seeds
 
 _HOMES = {
@@ -56,6 +59,10 @@ _HOMES = {
     "slices": "evaluation.slices",
     "Folds": "folds",
     "cross_validate": "folds",
+    "PairsReport": "evaluation.pairs",
+    "pairs": "evaluation.pairs",
+    "Explanation": "evaluation.words",
+    "explain": "evaluation.words",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
@@ -64,6 +71,8 @@ _HOMES = {
     "train": "run",
     "Seeds": "seeds",
     "train_seeds": "seeds",
+    "Search": "search",
+    "search_settings": "search",
 }
 
 __version__ = "0.1.0"
@@ -74,13 +83,16 @@ __all__ = [
     "Data",
     "DataError",
     "EncoderError",
+    "Explanation",
     "Folds",
     "Judge",
+    "PairsReport",
     "Report",
     "ResourceError",
     "Run",
     "RunError",
     "Scores",
+    "Search",
     "Seeds",
     "Split",
     "TrainConfig",
@@ -91,11 +103,14 @@ __all__ = [
     "compare",
     "cross_validate",
     "evaluate",
+    "explain",
     "findings",
     "load",
     "load_data",
+    "pairs",
     "read_annotations",
     "resume",
+    "search_settings",
     "slices",
     "train",
     "train_seeds",

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from acceptor.commands import comparing, data, judging, machine, seeds, training
+from acceptor.commands import comparing, data, judging, machine, pairs, search, seeds, training
 from acceptor.errors import AcceptorError
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain_lines
@@ -26,10 +26,12 @@ app = typer.Typer(
 for command in (
     training.train,
     seeds.seeds,
+    search.search,
     judging.evaluate,
     judging.predict,
     judging.judge,
     comparing.compare,
+    pairs.pairs,
     data.audit,
     data.corpora,
     machine.encoders,

@@ -241,6 +241,60 @@ def encode(
     return Encoded(flat, np.concatenate(types) if types else None, offsets, cut)
 
 
+@dataclass(frozen=True, eq=False)
+class Words:
+    """One input's tokens and the words that they are parts of.
+
+    Attributes:
+        ids: int32, shape (L,): the ids that `encode` gives, special tokens included.
+        owners: int64, shape (L,): for each token the number of its word, -1 for special tokens.
+        words: The words as they stand in the sentence, in its order.
+    """
+
+    ids: npt.NDArray[np.int32]
+    owners: npt.NDArray[np.int64]
+    words: tuple[str, ...]
+
+
+def encode_words(tokenizer: Any, sentences: Sequence[str], *, max_length: int) -> list[Words]:
+    """The ids of `encode` with the words that they come from: what the tokenizer parts before it looks for pieces.
+
+    Words that are cut off at ``max_length`` are not among them.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.enable_truncation(max_length, strategy="longest_first")
+    encodings = backend.encode_batch(list(sentences))
+    backend.no_truncation()
+    return [_words(sentence, one) for sentence, one in zip(sentences, encodings, strict=True)]
+
+
+def _words(sentence: str, encoding: Any) -> Words:
+    owners: list[int] = []
+    spans: list[tuple[int, int]] = []
+    number: dict[Any, int] = {}
+    parts = zip(encoding.special_tokens_mask, encoding.word_ids, encoding.offsets, strict=True)
+    for at, (special, word, (start, end)) in enumerate(parts):
+        if special:
+            owners.append(-1)
+            continue
+        key = ("token", at) if word is None else word  # a tokenizer that parts nothing: every token for itself
+        if key not in number:
+            number[key] = len(spans)
+            spans.append((start, end))
+        owner = number[key]
+        spans[owner] = (min(start, spans[owner][0]), max(end, spans[owner][1]))
+        owners.append(owner)
+    words = tuple(sentence[start:end].strip() for start, end in spans)
+    return Words(np.array(encoding.ids, dtype=np.int32), np.array(owners, dtype=np.int64), words)
+
+
+def end_to_end(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
+    """The ids of single sentences as one ragged array; nothing was cut."""
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids], dtype=np.int64)]).astype(np.int64)
+    flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
+    return Encoded(flat, None, offsets, np.zeros(len(ids), dtype=np.int32))
+
+
 def token_report(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
 ) -> dict[str, str]:

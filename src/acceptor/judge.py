@@ -183,6 +183,10 @@ class Judge:
         torch.set_num_threads(cores)
         return scores
 
+    def in_fp32(self) -> Judge:
+        """This judge with fp32 products, for differences of margins that are smaller than bf16's steps."""
+        return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
+
     def verdicts(self, logits: npt.NDArray[np.float32]) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels)."""
         ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)

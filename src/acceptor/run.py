@@ -48,6 +48,7 @@ from acceptor.runtime import (
 )
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
+from acceptor.training.hearing import tell_epoch
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.static import choose_steps
@@ -299,6 +300,7 @@ def _fit(
                 logger.log(logging.INFO if runtime.leads else logging.DEBUG, words)
                 if checkpoints.due(epoch_ends=True):
                     checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
+                tell_epoch(history)
                 continue
             bar.advance(1, words)
             if isinstance(event, Skipped):

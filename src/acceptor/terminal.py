@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from acceptor.data.findings import Finding
     from acceptor.evaluation.compare import Comparison
     from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.pairs import PairsReport
     from acceptor.evaluation.slices import Slice
     from acceptor.evaluation.spread import Spread
+    from acceptor.evaluation.words import Explanation
     from acceptor.folds import Folds
     from acceptor.run import Run
+    from acceptor.search import Search
     from acceptor.seeds import Seeds
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
@@ -211,6 +214,37 @@ def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
+def search_text(search: Search) -> Iterator[Any]:
+    """All trials, the highest value first; the best one, and what its value is worth."""
+    metric = search.record["metric"]
+    names = list(search.record["space"])
+    rows = []
+    for trial in sorted(
+        search.trials, key=lambda one: -math.inf if one["value"] is None else one["value"], reverse=True
+    ):
+        value = trial["state"] if trial["state"] == "pruned" else "not defined"
+        settings = [f"{one:.4g}" if isinstance(one, float) else one for one in map(trial["params"].get, names)]
+        epochs = " ".join("-" if score is None else f"{score:.3f}" for score in trial["epochs"])
+        rows.append((trial["number"], value if trial["value"] is None else f"{trial['value']:.3f}", *settings, epochs))
+    yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
+    yield ""
+    if search.best is None:
+        yield f"no trial has a {metric} that is defined: take a lower learning rate or more epochs"
+        return
+    scores = search.best["scores"]
+    interval = scores.get(f"{metric}_interval")
+    span = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    yield (
+        f"best: trial {search.best['number']} · {metric} {search.best['value']:.3f}{span} · n {scores['n']} · "
+        f"majority {scores['majority']:.3f} · of {len(search.trials)} trials, selected on this split"
+    )
+    yield "settings: " + ", ".join(f"{name} {value}" for name, value in search.best["params"].items())
+    yield f"its run: {search.folder / search.best['folder']}"
+    yield search.record["optimistic"]
+    if search.seeds is not None:
+        yield f"\nseeds of the best: {search.seeds!r}"
+
+
 def report_text(report: Report) -> Iterator[Any]:
     """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
     yield repr(report)
@@ -312,6 +346,55 @@ def annotations_text(about: dict[str, Any]) -> Iterator[str]:
         yield f"  another text there, kept by row: {'; '.join(about['other_texts'])}"
     if about["other_labels"]:
         yield f"  another label there, the corpus' counts: {'; '.join(about['other_labels'])}"
+
+
+def pairs_text(report: PairsReport) -> Iterator[Any]:
+    """Scores of minimal pairs: a table for each way to group them, the lowest first, then all together."""
+    header = ("pairs", "right, 95 % interval", "ties", "both verdicts right, 95 % interval")
+    for column in ("phenomenon", "term"):
+        if column in report.frame.columns:
+            rows = [
+                (name, s.n, f"{s.share:.3f} {s.interval}", s.ties, f"{s.both_share:.3f} {s.both_interval}")
+                for name, s in report.by(column).items()
+            ]
+            yield table((column, *header), rows)
+            yield ""
+    mean, interval = report.macro
+    phenomena = report.frame["phenomenon"].n_unique()
+    yield f"all pairs              {report.scores}"
+    yield f"mean of the phenomena  {mean:.3f} {interval} · {phenomena} phenomena of the same weight · chance 0.5"
+    if report.scores.ties:
+        yield (
+            f"{report.scores.ties} ties count half; sides are identical in {report.identical} pairs, "
+            f"and in {report.alike} more the tokenizer reads them alike"
+        )
+
+
+def explanation_text(explanation: Explanation) -> Iterator[Any]:
+    """A verdict and its words, each with its weight as a number and as a bar."""
+    verdict = explanation.verdict
+    yield f"{verdict.label} {verdict.probability:.3f}: {explanation.sentence}"
+    longest = max(map(abs, explanation.weights), default=0.0) or 1.0
+    rows = [
+        (word, f"{weight:+.3f}", ("+" if weight > 0 else "-") * round(20 * abs(weight) / longest))
+        for word, weight in zip(explanation.words, explanation.weights, strict=True)
+    ]
+    yield table(("word", "weight", "for (+) or against (-) this verdict"), rows)
+    total = f"margin {explanation.margin:+.3f}, {explanation.baseline:+.3f} with all words masked"
+    if explanation.error is not None:
+        total += f"; weights sum to {sum(explanation.weights):+.3f}, completeness error {explanation.error:+.1e}"
+    yield f"{explanation.method}, nats of log-odds; {total}\n"
+
+
+def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> Iterator[Any]:
+    """The errors of which the judge was surest; below, what the words of each weighed."""
+    yield f"the {worst.height} errors of which the judge was surest" if worst.height else "no errors"
+    if worst.height:
+        yield frame_table(worst)
+    if explained:
+        yield f"\nwhat each word weighs for (+) or against (-) the verdict, by {explained[0].method}"
+        for line, one in zip(worst["line"], explained, strict=True):
+            yield f"{line}: {one.verdict.label}: {one.line}"
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:

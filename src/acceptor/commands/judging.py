@@ -17,6 +17,7 @@ from acceptor.commands.options import (
     Overwrite,
     Precision,
     RunPath,
+    Why,
     columns_of,
     shard_of,
 )
@@ -25,6 +26,7 @@ from acceptor.text import plain
 
 if TYPE_CHECKING:
     from acceptor.evaluation.evaluate import Report
+    from acceptor.judge import Judge
 
 
 def evaluate(
@@ -46,6 +48,8 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="file for all verdicts (.tsv, .csv, .jsonl, .parquet)")
     ] = None,
+    errors: Annotated[int | None, typer.Option(min=1, help="show the N errors of which the judge was surest")] = None,
+    why: Why = None,
     device: Device = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
@@ -60,6 +64,7 @@ def evaluate(
 
     if predictions:
         check_output(predictions, overwrite=overwrite)
+    _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
     split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
     report = evaluate(judge, split)
@@ -78,6 +83,9 @@ def evaluate(
             title = f"{run.name} on {Path(split.table.origin).name}"
             save_figure(per_batch_figure(batches, report.scores, per_batch, title), figures, "per_batch")
             text.append(f"\nfigure: {figures / 'per_batch.svg'}")
+    if errors:
+        content["errors"], lines = _errors(judge, report, errors, why)
+        text += ["", *lines]
     if predictions:
         write_table(report.predictions(), predictions)
         text.append(f"\nverdicts: {predictions}")
@@ -102,6 +110,34 @@ def _slice(report: Report, by: list[str], annotations: Path | None, content: dic
     text += told
     for name, found in parts.items():
         text += ["", terminal.slices_table(name, found)]
+
+
+def _check_why(why: str | None, *, shown: bool) -> None:
+    if why is None:
+        return
+    from acceptor.evaluation.words import check_method
+
+    if not shown:
+        raise UsageError("--why weighs the words of errors, and none are shown", next="add --errors 20")
+    check_method(why)
+
+
+def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The worst errors as data and as text, with the weights of their words."""
+    from acceptor import terminal
+
+    worst = report.worst(k)
+    rows = worst.to_dicts()
+    if why is None or not rows:
+        return rows, [*terminal.errors_text(worst)]
+    if "second" in worst.columns:
+        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
+    from acceptor.evaluation.words import explain
+
+    explained = explain(judge, worst["sentence"].to_list(), method=why)
+    for row, one in zip(rows, explained, strict=True):
+        row |= {"words": one.words, "weights": one.weights, "method": why, "completeness_error": one.error}
+    return rows, [*terminal.errors_text(worst, explained)]
 
 
 def predict(
@@ -164,6 +200,7 @@ def judge(
     sentences: Annotated[
         list[str] | None, typer.Argument(metavar="[SENTENCE]…", help="none: an interactive prompt")
     ] = None,
+    why: Why = None,
     device: Device = None,
     precision: Precision = None,
     as_json: AsJson = False,
@@ -173,6 +210,9 @@ def judge(
     from acceptor.data.read import read_table
     from acceptor.judge import annotate, load
 
+    if why is not None:
+        _explain(run, sentences or [], why, device, precision, as_json)
+        return
     acceptor = load(run, device=device, precision=precision)
     if sentences:
         frame = annotate(acceptor, read_table(sentences))
@@ -186,3 +226,18 @@ def judge(
         verdict = acceptor([line.rstrip("\n")])[0]
         content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
         answer(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+
+
+def _explain(
+    run: Path, sentences: list[str], why: str, device: str | None, precision: str | None, as_json: bool
+) -> None:
+    from acceptor import terminal
+    from acceptor.evaluation.words import check_method, explain
+    from acceptor.judge import load
+
+    if not sentences:
+        raise UsageError("--why needs the sentences on the command line", next=f'acceptor judge {run} "…" --why {why}')
+    check_method(why)
+    explained = explain(load(run, device=device, precision=precision), sentences, method=why)
+    text = [part for one in explained for part in terminal.explanation_text(one)]
+    answer({"explanations": [one.to_dict() for one in explained]}, text, as_json)

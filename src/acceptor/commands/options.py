@@ -88,6 +88,9 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     return with_settings
 
 
+Why = Annotated[str | None, typer.Option(help="show what each word weighs: occlusion or gradients")]
+
+
 def columns_of(text: str | None) -> dict[str, str] | None:
     """What --columns says: role to column."""
     if text is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,11 @@ _Fault = Callable[[int, DataError], None]  # hears of a row (0-based) and what i
 
 
 def checked_frame(
-    grid: Grid, *, without_label: bool | None = None, reject: Reject = refuse
+    grid: Grid,
+    *,
+    without_label: bool | None = None,
+    reject: Reject = refuse,
+    needed: Collection[str] = tuple(KNOWN_NAMES),
 ) -> tuple[pl.DataFrame, Sequence[int]]:
     """Every column as strings. A label column that is empty in every row is left out.
 
@@ -26,6 +30,7 @@ def checked_frame(
         grid: Cells in columns that have their final names.
         without_label: Whether that holds for the file, where it is known from its first rows.
         reject: Hears of rows that cannot be used; they are left out.
+        needed: The columns that must hold text in every row.
 
     Returns:
         The columns, and the line of each row.
@@ -39,11 +44,11 @@ def checked_frame(
 
     series = []
     for name, cells in zip(grid.names or [], grid.columns, strict=True):
-        texts = _texts(name, cells, grid, fault)
+        texts = _texts(name, cells, grid, fault, name in needed)
         if name == "label" and (without_label if without_label is not None else not any(texts)):
             _find_labels(texts, grid, fault)
             continue
-        if name in KNOWN_NAMES:
+        if name in needed:
             _find_unusable(name, texts, grid, fault)
         series.append(_series(name, texts, grid, fault))
     frame = pl.DataFrame(series)
@@ -66,11 +71,11 @@ def _find_labels(texts: list[str], grid: Grid, fault: _Fault) -> None:
             fault(row, error)
 
 
-def _texts(name: str, cells: list[Any], grid: Grid, fault: _Fault) -> list[str]:
+def _texts(name: str, cells: list[Any], grid: Grid, fault: _Fault, needed: bool) -> list[str]:
     kinds = set(map(type, cells))
     if kinds <= {str}:
         return cells
-    if name in KNOWN_NAMES:
+    if needed:
         for row, cell in enumerate(cells):
             if cell is not None and not isinstance(cell, str | bool | int | float | np.generic):
                 error = DataError(

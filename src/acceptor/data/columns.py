@@ -18,6 +18,13 @@ KNOWN_NAMES = {
     "label": ("label", "labels", "acceptable", "acceptability", "grammatical", "is_acceptable", "class",
               "target", "gold", "judgement", "judgment", "y"),
 }
+# Names of the columns of minimal pairs, first those of BLiMP's files.
+PAIR_NAMES = {
+    "sentence_good": ("sentence_good", "good", "acceptable", "grammatical", "correct", "good_sentence"),
+    "sentence_bad": ("sentence_bad", "bad", "unacceptable", "ungrammatical", "incorrect", "wrong", "bad_sentence"),
+    "phenomenon": ("uid", "phenomenon"),
+    "term": ("linguistics_term", "term"),
+}
 # Words that mark a column without a name as labels; whole numbers do so too.
 _LABEL_WORDS = {
     "acceptable", "unacceptable", "grammatical", "ungrammatical", "correct", "incorrect", "good", "bad",
@@ -37,7 +44,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str]) -> tuple[Grid, str]:
     if grid.names is not None:
         _refuse_repeated(grid.names, grid.origin)
         roles = _given_roles(grid, columns)
-        passed_over = _add_known_roles(roles, grid.names, grid.origin)
+        passed_over = _add_known_roles(roles, grid.names, grid.origin, KNOWN_NAMES)
     elif columns:
         kind, roles = "headerless", _given_roles(grid, columns)
     else:
@@ -59,6 +66,35 @@ def name_columns(grid: Grid, columns: Mapping[str, str]) -> tuple[Grid, str]:
         ]
     kept = ", ".join(name for index, name in enumerate(old) if index not in roles.values())
     return replace(grid, names=new), f"{kind}: {', '.join(words)}" + (f"; kept: {kept}" if kept else "")
+
+
+def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
+    """Give the columns of minimal pairs their final names, the keys of `PAIR_NAMES`; others keep their own.
+
+    Raises:
+        DataError: A side has no column; or there are no rows.
+    """
+    if not grid.lines:
+        raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
+    grid = grid if grid.names is not None else _lift_header(grid)
+    names = list(grid.names or [])
+    _refuse_repeated(names, grid.origin)
+    roles = _given_roles(grid, columns)
+    _add_known_roles(roles, names, grid.origin, PAIR_NAMES)
+    for side in ("sentence_good", "sentence_bad"):
+        if side not in roles:
+            raise DataError(
+                f"no column is known to hold the {'' if side == 'sentence_good' else 'un'}acceptable sentences",
+                where=grid.origin,
+                expected=f"a column called {', '.join(PAIR_NAMES[side])}",
+                found=", ".join(map(short, names)),
+                cause="not a suite of minimal pairs, or columns with other names, or no header",
+                next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
+            )
+    for role, index in roles.items():
+        names[index] = role
+    _refuse_repeated(names, grid.origin)
+    return replace(grid, names=names)
 
 
 def _has_header(grid: Grid, columns: Mapping[str, str]) -> bool:
@@ -111,10 +147,12 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> dict[str, int]:
     return roles
 
 
-def _add_known_roles(roles: dict[str, int], names: list[str], origin: str) -> dict[str, str]:
+def _add_known_roles(
+    roles: dict[str, int], names: list[str], origin: str, known_names: Mapping[str, tuple[str, ...]]
+) -> dict[str, str]:
     """Fill the roles that are still free by known names; return, by role, a word on columns passed over."""
     passed_over = {}
-    for role, known in KNOWN_NAMES.items():
+    for role, known in known_names.items():
         taken = roles.values()
         found = [i for name in known for i, own in enumerate(names) if own.casefold() == name and i not in taken]
         if role in roles or not found:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from acceptor.data.table import Split, Table
-from acceptor.errors import DataError, nearest
+from acceptor.errors import DataError, UsageError, nearest
 
 ACCEPTABILITY = ("unacceptable", "acceptable")
 
@@ -67,6 +67,35 @@ def label_spelling(table: Table, declared: Sequence[str] | None = None) -> tuple
 def label_names(spelling: tuple[str, ...]) -> tuple[str, ...]:
     """The names that people see: the known two-label spellings all mean unacceptable / acceptable."""
     return ACCEPTABILITY if spelling in KNOWN_SPELLINGS else spelling
+
+
+def good_label(labels: Sequence[str], named: str | None = None) -> int:
+    """The id of the label that means acceptable.
+
+    Args:
+        labels: A judge's labels.
+        named: The label's name, where the labels do not tell.
+
+    Raises:
+        UsageError: There is no such label, or the labels are none of the `KNOWN_SPELLINGS`.
+    """
+    if named is None:
+        for bad, good in KNOWN_SPELLINGS:
+            if set(labels) == {bad, good}:
+                return list(labels).index(good)
+        raise UsageError(
+            "which of the judge's labels means acceptable is not clear",
+            expected="two labels such as unacceptable and acceptable",
+            found=", ".join(labels[:10]),
+            next="name it: --good LABEL",
+        )
+    if named not in labels:
+        match = nearest(named, labels)
+        raise UsageError(
+            f"the judge has no label {named!r}" + (f"; did you mean {match!r}?" if match else ""),
+            expected="one of " + ", ".join(labels[:10]),
+        )
+    return list(labels).index(named)
 
 
 def as_split(name: str, table: Table, spelling: tuple[str, ...]) -> Split:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.checked import checked_frame
-from acceptor.data.columns import name_columns
+from acceptor.data.columns import name_columns, name_pair_columns
 from acceptor.data.formats import Grid, grid_of_records, read_file, short
 from acceptor.data.table import Table
 from acceptor.errors import DataError
@@ -37,17 +37,45 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None) -> Tabl
         DataError: The source cannot be read whole, its columns cannot be told apart, or a row lacks a
             sentence or a label.
     """
-    if isinstance(source, str | os.PathLike):
-        origin = os.fsdecode(source)
-        grid, sha256 = read_file(Path(origin), origin)
-    else:
-        grid, sha256 = _grid_of_object(source), ""
+    grid, sha256 = _grid_of(source)
     grid, schema = name_columns(grid, columns or {})
     frame, _ = checked_frame(grid)
     if len(frame.columns) < len(grid.columns):
         schema += "; label left out: empty in every row"
     lines = np.asarray(grid.lines, dtype=np.int64)
     return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit)
+
+
+def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None) -> Table:
+    """Read minimal pairs, as strictly as `read_table`.
+
+    Args:
+        source: What `read_table` takes, with the columns of `acceptor.data.columns.PAIR_NAMES`; a delimited file has
+            a header. Or a list of (acceptable, unacceptable).
+        columns: Which column has which role, where its name is another one.
+
+    Returns:
+        A table with ``sentence_good`` and ``sentence_bad`` in place of ``sentence``, ``phenomenon`` and ``term`` where
+        the source has them, and all other columns.
+
+    Raises:
+        DataError: The source cannot be read whole, a side is missing, or empty in some row.
+    """
+    if isinstance(source, list | tuple) and all(isinstance(row, tuple) and len(row) <= 2 for row in source):
+        source = [dict(zip(("sentence_good", "sentence_bad"), row, strict=False)) for row in source]
+    grid, sha256 = _grid_of(source)
+    grid = name_pair_columns(grid, columns or {})
+    frame, _ = checked_frame(grid, needed=("sentence_good", "sentence_bad", "phenomenon"))
+    lines = np.asarray(grid.lines, dtype=np.int64)
+    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), "minimal pairs", grid.unit)
+
+
+def _grid_of(source: Any) -> tuple[Grid, str]:
+    """The cells of a source, and the sha256 of a file's bytes."""
+    if isinstance(source, str | os.PathLike):
+        origin = os.fsdecode(source)
+        return read_file(Path(origin), origin)
+    return _grid_of_object(source), ""
 
 
 # ── objects in memory ────────────────────────────────────────────────────────────────────────────────────

@@ -195,6 +195,13 @@ class Report:
         }
         return beside(self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels, self.decision))
 
+    def worst(self, k: int) -> pl.DataFrame:
+        """The ``k`` errors of which the judge was surest, the surest first: line, texts, gold, verdict, probability."""
+        texts = [name for name in ("sentence", "second") if name in self.split.table.frame.columns]
+        wrong = self.predictions().filter(pl.col("verdict") != pl.col("gold"))
+        surest = wrong.sort("probability", descending=True, maintain_order=True).head(k)
+        return surest.select("line", *texts, "gold", "verdict", "probability")
+
     def to_dict(self) -> dict[str, Any]:
         """Scores and where they come from, without the verdicts."""
         return {

@@ -72,7 +72,7 @@ def _interval_at_the_end(confusion: Confusion, phi: float) -> Interval:
     return Interval(far, 1.0) if phi > 0 else Interval(-1.0, far)
 
 
-def share_interval(hits: int, n: int) -> Interval:
+def share_interval(hits: float, n: int) -> Interval:
     """A 95 % interval for a share such as accuracy (Wilson 1927)."""
     share = hits / n
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)

@@ -1,0 +1,44 @@
+"""`acceptor pairs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acceptor.commands.answer import answer
+from acceptor.commands.options import AsJson, Device, Overwrite, Precision, RunPath, columns_of
+
+
+def pairs(
+    run: RunPath,
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, or starter")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="file for each pair's verdicts (.tsv .csv .jsonl .parquet)")
+    ] = None,
+    good: Annotated[str | None, typer.Option(help="the label that means acceptable [known names]")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d")
+    ] = None,
+    device: Device = None,
+    precision: Precision = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
+    from acceptor import terminal
+    from acceptor.data.write import check_output, write_table
+    from acceptor.evaluation.pairs import pairs
+    from acceptor.judge import load
+
+    if out:
+        check_output(out, overwrite=overwrite)
+    report = pairs(load(run, device=device, precision=precision), suite, good=good, columns=columns_of(columns))
+    text = [*terminal.pairs_text(report)]
+    if out:
+        write_table(report.frame, out)
+        text.append(f"\nverdicts of all pairs: {out}")
+    answer(report.to_dict(), text, as_json)

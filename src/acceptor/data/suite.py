@@ -1,0 +1,98 @@
+"""Suites of minimal pairs: a file, a folder of files, the starter corpus, or objects in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from acceptor.data.corpora import corpus_tables
+from acceptor.data.read import read_pairs
+from acceptor.data.table import Table
+from acceptor.data.unpack import COMPRESSIONS, FORMATS
+from acceptor.errors import DataError, UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Suite:
+    """Minimal pairs of one or more files.
+
+    Attributes:
+        frame: One row a pair: ``file``, ``line``, ``phenomenon``, ``sentence_good``, ``sentence_bad``, ``term`` where
+            it is known, and all other columns as read.
+        files: Origin to sha256.
+    """
+
+    frame: pl.DataFrame
+    files: dict[str, str]
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def place(self, row: int) -> str:
+        """Where ``row`` (0-based) stands: file and line, or the row's number where there are no lines."""
+        return f"{self.frame['file'][row]}:{self.frame['line'][row]}"
+
+
+def load_suite(source: Any, *, columns: Mapping[str, str] | None = None) -> Suite:
+    """Reads a suite of minimal pairs.
+
+    Args:
+        source: ``starter`` (its test split), a folder, or anything that `read_pairs` takes. Of a folder all files of a
+            known format are read. Pairs of a file that names no phenomenon have the file's name for one, as BLiMP's
+            files have.
+        columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
+
+    Raises:
+        DataError: There are no pairs, or a file is not what it must be.
+        UsageError: Columns were named for ``starter``.
+    """
+    if isinstance(source, str) and source == "starter":
+        if columns:
+            raise UsageError("the columns of the corpus 'starter' are known", next="leave --columns out")
+        tables = [_starter()]
+    elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
+        tables = [read_pairs(path, columns=columns) for path in _files(Path(source).expanduser())]
+    else:
+        source = Path(source).expanduser() if isinstance(source, str) else source
+        tables = [read_pairs(source, columns=columns)]
+    frame = pl.concat(map(_frame, tables), how="diagonal")
+    return Suite(frame, {table.origin: table.sha256 for table in tables})
+
+
+def _files(folder: Path) -> list[Path]:
+    endings = tuple(form + pack for form in FORMATS for pack in ("", *COMPRESSIONS))
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(endings))
+    if not files:
+        raise DataError(
+            "no files of pairs in this folder",
+            where=str(folder),
+            expected=f"files ending in {' '.join(FORMATS)}, each also with {' or '.join(COMPRESSIONS)}",
+            found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
+        )
+    return files
+
+
+def _frame(table: Table) -> pl.DataFrame:
+    """The pairs with file, line and phenomenon in front; a column of that name is called ``input.NAME``."""
+    frame = table.frame.rename({name: f"input.{name}" for name in ("file", "line") if name in table.frame.columns})
+    about = {"file": [table.origin] * len(table), "line": table.lines}
+    if "phenomenon" not in frame.columns:
+        about["phenomenon"] = [Path(table.origin).name.split(".")[0]] * len(table)
+    return pl.concat([pl.DataFrame(about), frame], how="horizontal")
+
+
+def _starter() -> Table:
+    """The pairs of the starter corpus' test split: its words were not seen in training."""
+    table = corpus_tables("starter")["test"]
+    rows = table.frame.with_columns(line=pl.Series(table.lines))
+    good = rows.filter(pl.col("label") == "acceptable").rename({"sentence": "sentence_good"})
+    bad = rows.filter(pl.col("label") == "unacceptable").select("pair", sentence_bad="sentence")
+    joined = good.join(bad, on="pair", maintain_order="left", validate="1:1")
+    frame = joined.select("phenomenon", "sentence_good", "sentence_bad", "pair")
+    lines = np.asarray(joined["line"], dtype=np.int64)
+    return Table(frame, lines, table.origin, table.sha256, "minimal pairs", table.unit)

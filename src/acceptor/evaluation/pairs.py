@@ -1,0 +1,263 @@
+"""`pairs`: a judge on minimal pairs, as BLiMP scores language models (Warstadt et al. 2020).
+
+A pair is right where the acceptable sentence has the higher margin, so no threshold is needed; ties count half.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.data.labels import good_label
+from acceptor.data.suite import Suite, load_suite
+from acceptor.encode import Encoded
+from acceptor.errors import DataError, RunError, nearest
+from acceptor.evaluation.intervals import Interval, share_interval
+from acceptor.evaluation.metrics import log_odds
+from acceptor.judge import CLOSE_CALLS, SETTLED, Judge
+from acceptor.progress import meter
+
+CHANCE = 0.5  # of a pair's being right, for a judge that guesses
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Scores of a set of pairs.
+
+    Attributes:
+        n: Number of pairs.
+        right: Pairs whose acceptable sentence has the higher margin.
+        ties: Pairs with two equal margins.
+        both: Pairs of which both verdicts are right: the acceptable sentence is judged acceptable and the other not.
+    """
+
+    n: int
+    right: int
+    ties: int
+    both: int
+
+    @property
+    def share(self) -> float:
+        """Share of pairs that are right, in [0, 1]; a tie is half right. Chance is .5."""
+        return (self.right + self.ties / 2) / self.n
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of `share` (Wilson), of ``right + ties / 2`` out of n.
+
+        A half scatters less about the mean than a win or a loss, so ties make the interval too wide, never too narrow.
+        """
+        return share_interval(self.right + self.ties / 2, self.n)
+
+    @property
+    def both_share(self) -> float:
+        """Share of pairs with two right verdicts: 0 for a judge that always says the same, .25 for a coin."""
+        return self.both / self.n
+
+    @property
+    def both_interval(self) -> Interval:
+        """The 95 % interval of `both_share` (Wilson)."""
+        return share_interval(self.both, self.n)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields and shares."""
+        return {
+            **dataclasses.asdict(self),
+            "share": self.share,
+            "interval": list(self.interval),
+            "chance": CHANCE,
+            "both_share": self.both_share,
+            "both_interval": list(self.both_interval),
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.3f} {self.interval} of pairs right · n {self.n} · chance {CHANCE} · "
+            f"both verdicts right {self.both_share:.3f} {self.both_interval}"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PairsReport:
+    """What a judge makes of a suite of minimal pairs.
+
+    Attributes:
+        frame: One row a pair: all columns as read, then ``margin_good`` and ``margin_bad`` (log-odds of the label that
+            means acceptable, in nats), ``right`` (1, 0.5 or 0) and ``both`` (both verdicts right).
+        scores: Over all pairs.
+        good: The label that means acceptable.
+        identical: Pairs whose sides are the same text: ties.
+        alike: Further pairs whose sides the tokenizer reads as the same: ties as well.
+        files: The suite's files, each with its sha256.
+    """
+
+    frame: pl.DataFrame
+    scores: PairScores
+    good: str
+    identical: int
+    alike: int
+    files: dict[str, str]
+
+    def __repr__(self) -> str:
+        mean, interval = self.macro
+        return f"{self.scores} · mean of {self.frame['phenomenon'].n_unique()} phenomena {mean:.3f} {interval}"
+
+    def by(self, column: str) -> dict[str, PairScores]:
+        """Scores of every value of a column (``phenomenon``, ``term``, …), the lowest share first.
+
+        Raises:
+            DataError: The suite has no such column.
+        """
+        if column not in self.frame.columns:
+            match = nearest(column, self.frame.columns)
+            raise DataError(
+                f"the suite has no column {column!r}",
+                expected=", ".join(self.frame.columns),
+                next=f"did you mean {match!r}?" if match else None,
+            )
+        parts = self.frame.partition_by(column, as_dict=True, maintain_order=True)
+        scores = {"not given" if value is None else str(value): _scores(part) for (value,), part in parts.items()}
+        return dict(sorted(scores.items(), key=lambda item: item[1].share))
+
+    @property
+    def macro(self) -> tuple[float, Interval]:
+        """The mean of the phenomena's shares, as BLiMP's overall figure, and its 95 % interval.
+
+        The phenomena are taken as given, their pairs as drawn; Wilson's intervals are combined by the method of
+        variance estimates recovery (Zou & Donner 2008, Statistics in Medicine 27, eq. 4).
+        """
+        parts = list(self.by("phenomenon").values())
+        mean = sum(part.share for part in parts) / len(parts)
+        low = math.hypot(*(part.share - part.interval.low for part in parts)) / len(parts)
+        high = math.hypot(*(part.interval.high - part.share for part in parts)) / len(parts)
+        return mean, Interval(max(0.0, mean - low), min(1.0, mean + high))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores and where they come from, without the pairs."""
+        mean, interval = self.macro
+        columns = [column for column in ("phenomenon", "term") if column in self.frame.columns]
+        return {
+            **self.scores.to_dict(),
+            "macro": mean,
+            "macro_interval": list(interval),
+            "good": self.good,
+            "identical": self.identical,
+            "alike": self.alike,
+            **{f"by {c}": {name: part.to_dict() for name, part in self.by(c).items()} for c in columns},
+            "files": self.files,
+        }
+
+
+def pairs(
+    judge: Judge, suite: Any, *, good: str | None = None, columns: Mapping[str, str] | None = None
+) -> PairsReport:
+    """Judges every sentence of a suite of minimal pairs once and scores the pairs.
+
+    Args:
+        judge: The judge.
+        suite: ``starter`` (its test split), a BLiMP JSONL file, any table with a column for each side, a folder of
+            such files, or a list of (acceptable, unacceptable).
+        good: The label that means acceptable, where the judge's labels do not tell.
+        columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
+
+    Raises:
+        DataError: The suite cannot be read whole; or a pair lacks a side.
+        UsageError: Which label means acceptable is not clear.
+        RunError: The judge computes NaN.
+    """
+    label = good_label(judge.labels, good)
+    loaded = load_suite(suite, columns=columns)
+    sides = [loaded.frame["sentence_good"].to_list(), loaded.frame["sentence_bad"].to_list()]
+    position = {text: number for number, text in enumerate(dict.fromkeys([*sides[0], *sides[1]]))}
+    texts = list(position)
+    rows = np.array([[position[text] for text in side] for side in sides])  # (2, pairs)
+    encoded = judge.encode(texts)
+    with meter("judging", len(encoded), "sentences") as bar:
+        logits = judge.logits_of(encoded, lambda done: bar.advance(len(done)))
+    same = _first_alike(encoded)
+    read = same[rows]
+    _refuse_nan(logits[read], loaded)
+    _settle(judge, texts, logits, read, label)
+    margins = log_odds(logits, label)[read]
+    called_good = (logits.argmax(axis=1) == label)[read]
+    frame = loaded.frame.with_columns(
+        margin_good=pl.Series(margins[0]),
+        margin_bad=pl.Series(margins[1]),
+        right=pl.Series((np.sign(margins[0] - margins[1]) + 1) / 2),
+        both=pl.Series(called_good[0] & ~called_good[1]),
+    )
+    identical = int((rows[0] == rows[1]).sum())
+    alike = int((read[0] == read[1]).sum()) - identical
+    return PairsReport(frame, _scores(frame), judge.labels[label], identical, alike, loaded.files)
+
+
+def _first_alike(encoded: Encoded) -> npt.NDArray[np.int64]:
+    """For every input the first one with the same ids, int64, shape (N,): those have the same margin by right.
+
+    Their batches differ, and with them the last bits of their logits.
+    """
+    first: dict[bytes, int] = {}
+    ends = encoded.offsets
+    ids = (encoded.ids[ends[row] : ends[row + 1]].tobytes() for row in range(len(encoded)))
+    return np.array([first.setdefault(key, row) for row, key in enumerate(ids)])
+
+
+def _settle(
+    judge: Judge, texts: Sequence[str], logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], label: int
+) -> None:
+    """Judges the closest pairs again in fp32, in place, where a lossless judge computes in bf16.
+
+    As in `Judge.logits_of`, which settles what is close to the threshold: closest first, until the difference of the
+    margins is `SETTLED` times the largest change of a difference that this has made.
+
+    Args:
+        judge: The judge.
+        texts: N sentences.
+        logits: float32, shape (N, labels).
+        rows: The sentences of each pair, shape (2, pairs).
+        label: The label that means acceptable.
+    """
+    if not judge.lossless or judge.runtime.precision == "fp32" or len(texts) <= CLOSE_CALLS:
+        return
+    exact = judge.in_fp32()
+
+    def differences(of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        margins = log_odds(logits, label)[of]
+        return np.asarray(margins[0] - margins[1])
+
+    rows = rows[:, rows[0] != rows[1]]
+    before = differences(rows)
+    order = np.argsort(np.abs(before), kind="stable")
+    largest_change, size = 0.0, 8 * CLOSE_CALLS
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        if start and abs(before[part[0]]) > SETTLED * largest_change:
+            break
+        again = np.unique(rows[:, part])
+        logits[again] = exact.logits([texts[row] for row in again])
+        largest_change = max(largest_change, float(np.abs(differences(rows[:, part]) - before[part]).max()))
+
+
+def _refuse_nan(logits: npt.NDArray[np.float32], suite: Suite) -> None:
+    """Logits of shape (2, pairs, labels)."""
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=(0, 2)))
+    if len(bad):
+        raise RunError(
+            "the judge computes no finite logits for a pair",
+            where=suite.place(int(bad[0])),
+            found=f"logits {logits[:, bad[0]].tolist()}; {len(bad)} such pairs",
+            cause="damaged weights, or a precision too narrow for them",
+            next="try --precision fp32",
+        )
+
+
+def _scores(frame: pl.DataFrame) -> PairScores:
+    right = frame["right"]
+    return PairScores(frame.height, int((right == 1).sum()), int((right == 0.5).sum()), int(frame["both"].sum()))

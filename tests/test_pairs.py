@@ -1,0 +1,260 @@
+"""Minimal pairs: reading suites, who wins a pair, ties, intervals, and that bf16 decides no pair."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import io
+import json
+import math
+import signal
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+import acceptor
+from acceptor import cli
+from acceptor.data.labels import good_label
+from acceptor.data.suite import load_suite
+from acceptor.errors import DataError, RunError, UsageError
+from acceptor.evaluation.intervals import share_interval
+from acceptor.evaluation.metrics import log_odds
+from acceptor.evaluation.pairs import PairScores
+from conftest import toy_rows
+
+BLIMP = {"field": "syntax", "linguistics_term": "agreement", "UID": "cats_1", "simple_LM_method": True, "pairID": "0"}
+
+
+def toy_pairs(n: int, seed: int = 5) -> list[tuple[str, str]]:
+    """What the toy judge has learned: "the cats" is acceptable, "the cat them" is not."""
+    tails = [sentence.split(maxsplit=3 if "them" in sentence else 2)[-1] for sentence, _ in toy_rows(n, seed)]
+    return [(f"the cats {tail}", f"the cat them {tail}") for tail in tails]
+
+
+def write_blimp(path, rows, **more):
+    lines = (json.dumps({"sentence_good": good, "sentence_bad": bad, **BLIMP, **more}) + "\n" for good, bad in rows)
+    path.write_text("".join(lines), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder)
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+# ---------------------------------------------------------------------- scores
+
+
+def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
+    rows = toy_pairs(60)
+    rows += [(bad, good) for good, bad in toy_pairs(20, 6)] + [(rows[0][0], rows[0][0])]
+    report = acceptor.pairs(judge, rows)
+    good, bad = (judge.logits([pair[side] for pair in rows]) for side in (0, 1))
+    difference = (good[:, 1] - good[:, 0]) - (bad[:, 1] - bad[:, 0])
+    right, ties = int((difference[:-1] > 0).sum()), 1
+    both = int(((good[:, 1] > good[:, 0]) & (bad[:, 1] < bad[:, 0])).sum())
+    assert report.scores == PairScores(81, right, ties, both)
+    assert 50 < right < 81 > report.scores.n - both > 10  # the judge learned it, and knows nothing of the swap
+    assert report.frame["right"].to_list() == [*(difference[:-1] > 0).astype(float), 0.5]
+    np.testing.assert_allclose(report.frame["margin_good"] - report.frame["margin_bad"], difference, atol=1e-4)
+    assert (report.identical, report.alike) == (1, 0)
+    assert repr(report).startswith(f"{report.scores.share:.3f} [")
+    assert "\n" not in repr(report)
+    assert json.loads(json.dumps(report.to_dict()))["ties"] == 1
+
+
+def test_sides_that_the_tokenizer_reads_alike_are_ties_whatever_their_batches(judge):
+    rows = [(good, good.upper()) for good, _ in toy_pairs(40)]
+    report = acceptor.pairs(judge, rows + toy_pairs(40))
+    assert (report.identical, report.alike, report.scores.ties) == (0, 40, 40)
+    assert report.frame["right"].to_list()[:40] == [0.5] * 40
+
+
+def test_shares_count_ties_half_and_their_interval_covers():
+    scores = PairScores(n=400, right=180, ties=80, both=100)
+    assert (scores.share, scores.both_share) == (0.55, 0.25)
+    assert scores.interval == share_interval(220, 400)
+    assert PairScores(40, 40, 0, 0).interval.low < 1 == PairScores(40, 40, 0, 0).interval.high
+    draws = np.random.default_rng(1).multinomial(400, [0.5, 0.2, 0.3], size=2000)  # right, tie, wrong: share .6
+    parts = [PairScores(400, int(right), int(ties), 0).interval for right, ties, _ in draws]
+    assert np.mean([low <= 0.6 <= high for low, high in parts]) > 0.95
+
+
+def test_the_mean_of_phenomena_weighs_each_the_same_and_its_interval_covers(judge):
+    rows = [{"good": g, "bad": b, "phenomenon": "many"} for g, b in toy_pairs(90)]
+    rows += [{"good": b, "bad": g, "phenomenon": "few"} for g, b in toy_pairs(10, 9)]
+    report = acceptor.pairs(judge, rows)
+    parts = report.by("phenomenon")
+    assert list(parts) == ["few", "many"]  # the lowest first
+    mean, interval = report.macro
+    assert mean == pytest.approx((parts["few"].share + parts["many"].share) / 2)
+    assert mean < report.scores.share - 0.2
+    assert interval.low < mean < interval.high
+    rng, shares, sizes = np.random.default_rng(2), np.array([0.5, 0.7, 0.95]), [30, 60, 200]
+    covered = 0
+    for _ in range(2000):
+        frame = pl.DataFrame(
+            {
+                "phenomenon": np.repeat(["a", "b", "c"], sizes),
+                "right": np.concatenate([rng.random(n) < share for share, n in zip(shares, sizes, strict=True)]) * 1.0,
+                "both": False,
+            }
+        )
+        low, high = dataclasses.replace(report, frame=frame).macro[1]
+        covered += low <= shares.mean() <= high
+    assert 0.93 < covered / 2000 < 0.975
+
+
+def test_margins_are_log_odds_for_any_number_of_labels():
+    logits = np.array([[1.0, 3.0, -2.0]], dtype=np.float32)
+    p = np.exp(logits[0]) / np.exp(logits[0]).sum()
+    assert log_odds(logits, 1)[0] == pytest.approx(math.log(p[1] / (1 - p[1])))
+    assert log_odds(logits[:, :2], 1)[0] == pytest.approx(2.0)
+
+
+def test_bf16_decides_no_pair(judge):
+    rows = toy_pairs(300) + [(good, other) for (good, _), (other, _) in zip(toy_pairs(300), toy_pairs(300, 8))]  # noqa: B905
+    rough = dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, precision="bf16"))
+    exact = acceptor.pairs(judge, rows).frame["right"]
+    assert (acceptor.pairs(dataclasses.replace(rough, lossless=False), rows).frame["right"] != exact).any()
+    assert (acceptor.pairs(rough, rows).frame["right"] == exact).all()
+
+
+def test_the_acceptable_label_is_found_by_name_or_asked_for(judge):
+    assert good_label(("unacceptable", "acceptable")) == 1
+    assert good_label(("good", "bad")) == 0
+    assert good_label(("spam", "ham"), "ham") == 1
+    with pytest.raises(UsageError, match=r"not clear(.|\n)*spam, ham(.|\n)*--good LABEL"):
+        good_label(("spam", "ham"))
+    with pytest.raises(UsageError, match="not clear"):
+        good_label(("0", "1", "2"))
+    with pytest.raises(UsageError, match="did you mean 'acceptable'"):
+        good_label(("unacceptable", "acceptable"), "aceptable")
+    report = acceptor.pairs(judge, toy_pairs(20), good="unacceptable")
+    assert report.good == "unacceptable"
+    assert report.scores.share == pytest.approx(1 - acceptor.pairs(judge, toy_pairs(20)).scores.share)
+
+
+def test_a_judge_that_computes_nan_is_an_error(toy_run):
+    broken = acceptor.load(toy_run.folder)
+    broken.model.classifier.bias.data[0] = math.nan
+    with pytest.raises(RunError, match=r"no finite logits(.|\n)*list:1"):
+        acceptor.pairs(broken, toy_pairs(3))
+
+
+# ---------------------------------------------------------------------- suites
+
+
+def test_a_folder_of_blimp_files_is_one_suite(judge, tmp_path):
+    write_blimp(tmp_path / "a.jsonl", toy_pairs(5))
+    write_blimp(tmp_path / "b.jsonl", toy_pairs(7, 6), UID="cats_2", linguistics_term="word order")
+    (tmp_path / "c.tsv").write_text("Good\tBad\tline\nthe cats sleep\tthe cat them sleep\tx\n")
+    with gzip.open(tmp_path / "d.csv.gz", "wt") as stream:
+        stream.write('acceptable,unacceptable,phenomenon\n"the cats, see","the cat, them see",commas\n')
+    (tmp_path / "notes.md").write_text("not a suite")
+    report = acceptor.pairs(judge, tmp_path)
+    assert {name: s.n for name, s in report.by("phenomenon").items()} == {"cats_1": 5, "cats_2": 7, "c": 1, "commas": 1}
+    assert sorted(report.by("term")) == ["agreement", "not given", "word order"]
+    assert len(report.files) == report.frame["file"].n_unique() == 4
+    assert report.frame.filter(pl.col("phenomenon") == "c")["input.line"].to_list() == ["x"]
+    assert report.frame.filter(pl.col("phenomenon") == "cats_2")["line"].to_list() == [1, 2, 3, 4, 5, 6, 7]
+    with pytest.raises(DataError, match=r"no column 'phenomenn'(.|\n)*did you mean 'phenomenon'"):
+        report.by("phenomenn")
+
+
+def test_the_starter_suite_is_its_test_split():
+    suite = load_suite("starter")
+    assert len(suite) == 440
+    test = acceptor.load_data("starter").test
+    label = dict(zip(test.sentences, test.gold, strict=True))
+    assert {label[sentence] for sentence in suite.frame["sentence_good"]} == {1}
+    assert {label[sentence] for sentence in suite.frame["sentence_bad"]} == {0}
+    assert test.sentences[suite.frame["line"][7] - 1] == suite.frame["sentence_good"][7]
+    assert suite.frame["phenomenon"].n_unique() == 20
+
+
+BAD = {
+    "a missing side": ('{"sentence_good": "a b", "sentence_bad": "b a"}\n{"sentence_good": "a"}\n', "line 2"),
+    "an empty side": ('{"sentence_good": "a b", "sentence_bad": " "}\n', "sentence_bad is empty(.|\n)*line 1"),
+    "a side that is no text": ('{"sentence_good": ["a"], "sentence_bad": "b"}\n', "not text(.|\n)*line 1"),
+    "no pairs": ("", "empty"),
+    "no column for a side": (
+        '{"sentence_good": "a", "sentence": "b"}\n',
+        "unacceptable sentences(.|\n)*sentence_good=",
+    ),
+    "a phenomenon left out": (
+        '{"good": "a", "bad": "b", "UID": "x"}\n{"good": "a", "bad": "b", "UID": ""}\n',
+        "phenomenon is empty(.|\n)*line 2",
+    ),
+    "broken JSON": (
+        '{"sentence_good": "a", "sentence_bad": "b"}\n{"sentence_good": \n',
+        "one JSON object(.|\n)*line 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_suite_is_an_error_with_its_line(case, tmp_path):
+    text, words = BAD[case]
+    (tmp_path / "suite.jsonl").write_text(text)
+    with pytest.raises(DataError, match=words) as error:
+        load_suite(tmp_path / "suite.jsonl")
+    assert "suite.jsonl" in str(error.value)
+
+
+def test_other_bad_suites(tmp_path):
+    with pytest.raises(DataError, match="no files of pairs"):
+        load_suite(tmp_path)
+    (tmp_path / "header.csv").write_text("good,bad\n")
+    with pytest.raises(DataError, match="no rows after the header"):
+        load_suite(tmp_path / "header.csv")
+    with pytest.raises(DataError, match=r"sentence_bad is empty(.|\n)*row 2"):
+        load_suite([("a", "b"), ("a",)])
+    with pytest.raises(DataError, match="no column is known"):
+        load_suite([("a", "b", "c")])
+    with pytest.raises(UsageError, match="are known"):
+        load_suite("starter", columns={"sentence_good": "a"})
+    (tmp_path / "odd.tsv").write_text("right one\twrong one\nthe cats\tthe cat them\n")
+    suite = load_suite(tmp_path / "odd.tsv", columns={"sentence_good": "right one", "sentence_bad": "2"})
+    assert suite.frame.select("sentence_good", "sentence_bad").row(0) == ("the cats", "the cat them")
+
+
+# ---------------------------------------------------------------------- command
+
+
+def test_the_command_shows_phenomena_and_writes_every_pair(run_cli, toy_run, tmp_path):
+    write_blimp(tmp_path / "a.jsonl", [*toy_pairs(30), ("the cats see", "the cats see")])
+    out = tmp_path / "verdicts.jsonl"
+    code, stdout, stderr = run_cli("pairs", toy_run.folder, tmp_path / "a.jsonl", "-o", out)
+    assert code == 0, stderr
+    for words in (
+        "phenomenon",
+        "cats_1",
+        "agreement",
+        "chance 0.5",
+        "both verdicts right",
+        "1 ties count half",
+        str(out),
+    ):
+        assert words in stdout, words
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert (len(rows), rows[-1]["right"]) == (31, 0.5)
+    content = json.loads(run_cli("pairs", toy_run.folder, tmp_path / "a.jsonl", "--json")[1])
+    assert content["by phenomenon"]["cats_1"]["n"] == content["n"] == 31
+    code, _, stderr = run_cli("pairs", toy_run.folder, tmp_path / "a.jsonl", "-o", out)
+    assert (code, "--overwrite" in stderr) == (2, True)

@@ -1,0 +1,327 @@
+"""The search: resumed after a kill as if there had been none, pruned, shared by processes, blind to the test split."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+import acceptor
+from acceptor import cli
+from acceptor import search as searching
+from acceptor.config import TrainConfig
+from acceptor.errors import UsageError
+from acceptor.search import SPACE, search_settings
+from acceptor.study import in_states, load_optuna, locked, open_study
+from conftest import REPOSITORY, toy_rows
+
+SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(40, 2))
+
+
+@pytest.fixture(scope="module")
+def config(tiny_bert):
+    return TrainConfig(encoder=str(tiny_bert), epochs=2, batch_size=8, learning_rate=1e-2, max_length=32, seed=7)
+
+
+def told(found):
+    """What must be the same, however often the search was stopped."""
+    return [(trial["state"], trial["params"], trial["value"], trial["epochs"]) for trial in found.trials]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, config, tmp_path_factory):
+    return search_settings(
+        data, out=tmp_path_factory.mktemp("search") / "whole", trials=4, seeds=0, config=config, space=SMALL
+    )
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, "tests")
+import acceptor
+from acceptor import search
+from acceptor.config import TrainConfig
+from acceptor.training import hearing
+from conftest import toy_rows
+
+class Watch(search._Watch):
+    def __call__(self, history):
+        super().__call__(history)
+        if self.trial.number == 2:  # its first epoch has ended
+            os.kill(os.getpid(), signal.SIGKILL)
+
+search._Watch = Watch
+data = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(40, 2))
+config = TrainConfig.model_validate_json(sys.argv[1])
+search.search_settings(data, out=sys.argv[2], trials=4, seeds=0, config=config, space=eval(sys.argv[3]))
+"""
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
+
+
+def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(data, config, undisturbed, tmp_path, caplog):
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", KILLED, config.model_dump_json(exclude_unset=True), str(out), repr(SMALL)]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    assert (out / "trial-2" / "checkpoints").is_dir()
+    with caplog.at_level("INFO"):
+        found = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
+    assert "trial 2 was stopped; it goes on" in caplog.text
+    assert "going on after epoch 1" in caplog.text
+    assert told(found) == told(undisturbed)
+    assert [trial["number"] for trial in found.trials] == [0, 1, 3, 4]  # 2 is told of as 3
+    again = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
+    assert told(again) == told(found)
+
+
+def test_a_search_tells_all_trials_and_keeps_the_best_ones_run(undisturbed, config):
+    first = undisturbed.trials[0]
+    assert first["params"] == {name: getattr(config, name) for name in SMALL}  # the base line
+    assert len(undisturbed.trials) == 4
+    for trial in undisturbed.trials:
+        assert 1e-3 <= trial["params"]["learning_rate"] <= 3e-2
+        assert trial["params"]["epochs"] in (2, 3)
+        assert len(trial["epochs"]) <= trial["params"]["epochs"]
+    values = [trial["value"] for trial in undisturbed.trials if trial["value"] is not None]
+    assert undisturbed.best["value"] == max(values)
+    assert [path.name for path in undisturbed.folder.glob("trial-*")] == [undisturbed.best["folder"]]
+    judge = acceptor.load(undisturbed.folder / undisturbed.best["folder"])
+    validation = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1)).validation
+    assert acceptor.evaluate(judge, validation).mcc == pytest.approx(undisturbed.best["value"], abs=1e-6)
+    record = json.loads((undisturbed.folder / "search.json").read_text())
+    assert record == undisturbed.record
+    assert record["best"]["scores"]["n"] == 48
+    assert "too good" in repr(undisturbed)
+    assert json.loads(json.dumps(undisturbed.to_dict()))["seeds"] is None
+
+
+def test_no_trial_sees_the_test_split(data, config, tmp_path, monkeypatch):
+    seen = []
+    train = searching.train
+
+    def watched(data, **more):
+        seen.append(data.test)
+        return train(data, **more)
+
+    monkeypatch.setattr(searching, "train", watched)
+    found = search_settings(data, out=tmp_path / "s", trials=1, seeds=0, config=config, space={"epochs": [3]})
+    assert seen == [None]
+    run = found.folder / found.best["folder"]
+    assert list(json.loads((run / "report.json").read_text())) == ["validation"]
+    assert data.test.table.sha256 not in (run / "run.json").read_text() + (found.folder / "search.json").read_text()
+    # Another test split changes nothing: the same search goes on.
+    other = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(30, 5))
+    again = search_settings(other, out=tmp_path / "s", trials=1, seeds=0, config=config, space={"epochs": [3]})
+    assert told(again) == told(found)
+
+
+def test_a_hopeless_trial_is_pruned_at_the_same_share_of_its_training(data, config, tmp_path):
+    study = open_study(tmp_path / "s", config, {"epochs": (1, 8)}, data)
+    for _ in range(5):
+        trial = study.ask()
+        trial.suggest_int("epochs", 1, 8)
+        for quarter in (1, 2, 3, 4):
+            trial.report(0.5, quarter)
+        study.tell(trial, 0.5)
+    own = config.model_copy(update={"epochs": 8})
+
+    def lines(*scores):
+        return [{"event": "epoch", "mcc": score} for score in scores]
+
+    watch = searching._Watch(study.ask(), own)
+    watch(lines(None))  # an eighth: not compared yet
+    with pytest.raises(searching._PrunedError):
+        watch(lines(None, 0.1))
+    watch = searching._Watch(study.ask(), own)
+    for epoch in range(1, 9):
+        watch(lines(*[0.1 + epoch / 10] * epoch) if epoch > 4 else lines(*[0.6] * epoch))
+    good = study.ask()
+    searching._Watch(good, own)(lines(0.2, 0.6, 0.2, 0.7))  # gone on with: all epochs are heard of
+    assert study.trials[good.number].intermediate_values == {1: 0.6, 2: 0.7}
+    last = searching._Watch(study.ask(), config.model_copy(update={"epochs": 1}))
+    last(lines(0.0))  # it is done: there is nothing to save
+
+
+def test_a_pruned_trial_is_counted_and_leaves_nothing(data, config, tmp_path):
+    out = tmp_path / "s"
+    space = {"epochs": [4], "learning_rate": (1e-7, 1e-2, "log")}
+    study = open_study(out, config.model_copy(update={"epochs": 4}), space, data)
+    for _ in range(5):
+        trial = study.ask()
+        trial.suggest_categorical("epochs", [4])
+        trial.suggest_float("learning_rate", 1e-7, 1e-2, log=True)
+        for quarter in (1, 2, 3, 4):
+            trial.report(0.9, quarter)
+        for name, value in {"defined": True, "seconds": 0.0, "process": 0}.items():
+            trial.set_user_attr(name, value)
+        study.tell(trial, 0.9)
+    study.enqueue_trial({"epochs": 4, "learning_rate": 1e-7})
+    found = search_settings(
+        data, out=out, trials=6, seeds=0, config=config.model_copy(update={"epochs": 4}), space=space
+    )
+    pruned = found.trials[-1]
+    assert (pruned["state"], pruned["value"], len(pruned["epochs"])) == ("pruned", None, 1)
+    assert not list(out.glob("trial-*"))
+
+
+def processes_at(lock):
+    """The other processes that have a file open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(lock) and int(link.parts[2]) != os.getpid():
+                found.add(link.parts[2])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at who waits in /proc")
+def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
+    out = tmp_path / "shared"
+    side_by_side, held = searching._work_side_by_side, threading.Event()
+
+    def hold():  # until both wait: else the one that starts first might do it all
+        with locked(out):
+            held.set()
+            until = time.monotonic() + 60
+            while len(processes_at(out / ".study.lock")) < 2 and time.monotonic() < until:
+                time.sleep(0.1)
+
+    def both_at_once(*arguments):
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        side_by_side(*arguments)
+        thread.join()
+
+    monkeypatch.setattr(searching, "_work_side_by_side", both_at_once)
+    found = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL, processes=2)
+    assert [trial["number"] for trial in found.trials] == list(range(4))
+    workers = {trial["process"] for trial in found.trials}
+    assert len(workers) == 2
+    assert os.getpid() not in workers
+
+
+def test_the_same_command_started_twice_joins_the_study(data, config, tmp_path):
+    out = tmp_path / "joined"
+    train, both = searching.train, threading.Barrier(2, timeout=60)
+    first = set()
+    waited = []
+
+    def together(*arguments, **more):
+        if threading.get_ident() not in first:  # the first trial of each begins when both have one
+            first.add(threading.get_ident())
+            both.wait()
+            waited.append(len(in_states(open_study(out, config, SMALL, data), "RUNNING")))
+        return train(*arguments, **more)
+
+    found = {}
+
+    def run(name):
+        found[name] = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searching, "train", together)
+        threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert told(found["a"]) == told(found["b"])
+    assert len(found["a"].trials) == 4
+    assert max(waited) == 2
+
+
+def test_seeds_of_the_best_are_trained_with_all_data(data, config, tmp_path, monkeypatch):
+    calls = []
+    seeds = types.ModuleType("acceptor.seeds")
+    seeds.train_seeds = lambda data, **more: calls.append((data, more))
+    monkeypatch.setitem(sys.modules, "acceptor.seeds", seeds)
+    space = {"epochs": [3], "learning_rate": (5e-3, 3e-2, "log")}
+    found = search_settings(data, out=tmp_path / "s", trials=2, seeds=3, config=config, space=space)
+    ((given, more),) = calls
+    assert given.test is data.test
+    assert (more["seeds"], more["out"]) == (3, tmp_path / "s" / "seeds")
+    assert {name: getattr(more["config"], name) for name in space} == found.best["params"]
+    assert (more["config"].encoder, more["config"].seed) == (config.encoder, config.seed + 1)  # new seeds
+
+
+def test_the_command_shows_trials_and_what_the_best_is_worth(tiny_bert, tmp_path, monkeypatch, capsys):
+    for name, rows in (("train", toy_rows(160)), ("dev", toy_rows(48, 1)), ("test", toy_rows(40, 2))):
+        (tmp_path / f"{name}.tsv").write_text("".join(f"{sentence}\t{label}\n" for sentence, label in rows))
+    arguments = ["search", tmp_path, "--encoder", tiny_bert, "--out", tmp_path / "s", "--trials", "2", "--seeds", "0"]
+    monkeypatch.setattr(searching, "SPACE", SMALL)
+    monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments), "--max-length", "32"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out = capsys.readouterr().out
+    assert not ended.value.code
+    for words in ("mcc, validation", "learning_rate", "mcc after each epoch"):
+        assert words in out, words
+    assert ("selected on this split" in out and "too good" in out) or "no trial has a mcc that is defined" in out
+
+
+def test_a_training_that_fails_is_a_trial_without_a_value(data, config, tmp_path, monkeypatch):
+    def broken(data, **more):
+        raise acceptor.TrainingError("the loss or its gradient is not finite")
+
+    monkeypatch.setattr(searching, "train", broken)
+    found = search_settings(data, out=tmp_path / "s", trials=2, seeds=0, config=config, space=SMALL)
+    assert [trial["value"] for trial in found.trials] == [None, None]
+    assert found.trials[0]["problem"] == "the loss or its gradient is not finite"
+    assert found.best is None
+    assert "no value defined" in repr(found)
+
+
+def test_what_cannot_be_searched_is_refused(data, config, tmp_path, monkeypatch):
+    def search(**more):
+        return search_settings(data, **{"out": tmp_path / "s", "config": config, "seeds": 0, **more})
+
+    for space, words in (
+        ({"seed": (1, 9)}, "lucky seed"),
+        ({}, "nothing to search"),
+        ({"epochs": (4, 2)}, "no domain of epochs"),
+        ({"epochs": [0, 2]}, "epochs = 0"),
+        ({"learning_rat": (0.1, 0.2)}, "did you mean 'learning_rate'"),
+        ({"warmup": (0.0, 0.1, "linear")}, "no domain of warmup"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            search(space=space)
+    with pytest.raises(UsageError, match="out of range"):
+        search(trials=0)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "a.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not a search"):
+        search(out=tmp_path / "taken")
+    open_study(tmp_path / "s", config, SMALL, data)
+    with pytest.raises(UsageError, match=r"another search(.|\n)*config.metric = mcc(.|\n)*config.metric = f1"):
+        search(config=config.model_copy(update={"metric": "f1"}), space=SMALL)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match=r"acceptor\[search\]"):
+        load_optuna()
+
+
+def test_the_default_space_holds_the_defaults():
+    defaults = TrainConfig()
+    for name, domain in SPACE.items():
+        value = getattr(defaults, name)
+        assert value in domain if isinstance(domain, list) else domain[0] <= value <= domain[1]
+        assert not math.isnan(float(value))
