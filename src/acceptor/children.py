@@ -148,7 +148,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **_share_of_machine(place, processes), "PYTHONPATH": _path_to_acceptor()},
+            env=environment_of(place, processes),
             start_new_session=True,  # a terminal's ^C comes to this process, which tells the others
         )
         logger.info("%s begins", plan.name)
@@ -212,11 +212,7 @@ class _Child:
 
 def child() -> None:
     """One training, asked for on standard input by `_Child`; says how it ended on standard output."""
-    signal.signal(signal.SIGTERM, _end)
-    plan, place = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
-    threading.Thread(target=_end_when_alone, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("acceptor").setLevel(logging.INFO)
+    plan, place = asked_for()
     try:
         outcome = _train_one(plan, place)
     except KeyboardInterrupt:
@@ -224,6 +220,16 @@ def child() -> None:
     except (UsageError, DataError, EncoderError) as error:
         outcome = Outcome("refused", error.to_dict())
     sys.stdout.write(json.dumps(vars(outcome)))
+
+
+def asked_for() -> Any:
+    """What the process that started this one asks for on standard input. When that ends, so does this one."""
+    signal.signal(signal.SIGTERM, _end)
+    request = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+    threading.Thread(target=_end_when_alone, daemon=True).start()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("acceptor").setLevel(logging.INFO)
+    return request
 
 
 def _end(*_: Any) -> None:
@@ -234,6 +240,11 @@ def _end_when_alone() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def environment_of(place: int, processes: int) -> dict[str, str]:
+    """What a process at one of several places is started with: this package, its share of cores, a GPU in turn."""
+    return {**os.environ, **_share_of_machine(place, processes), "PYTHONPATH": _path_to_acceptor()}
 
 
 def _path_to_acceptor() -> str:

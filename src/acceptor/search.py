@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import logging
 import math
 import os
 import pickle
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acceptor.children import asked_for, environment_of
 from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import AcceptorError, TrainingError, UsageError
 from acceptor.files import MANIFEST, one_writer, read_object
 from acceptor.run import train
+from acceptor.seeds import Seeds, train_seeds
 from acceptor.study import (
     Domain,
     folder_of,
@@ -74,7 +73,7 @@ class Search:
 
     folder: Path
     record: dict[str, Any]
-    seeds: Any = None
+    seeds: Seeds | None = None
 
     @property
     def trials(self) -> list[dict[str, Any]]:
@@ -192,14 +191,9 @@ def _with(config: TrainConfig, params: Mapping[str, Any]) -> TrainConfig:
     return TrainConfig(**{**config.model_dump(exclude_unset=True), **params})
 
 
-def _train_seeds(data: Data, out: Path, config: TrainConfig, seeds: int, processes: int) -> Any:
+def _train_seeds(data: Data, out: Path, config: TrainConfig, seeds: int, processes: int) -> Seeds:
     config = _with(config, {"seed": (config.seed + 1) % 2**32})  # the trials' own seed was lucky with these settings
-    try:
-        module = importlib.import_module("acceptor.seeds")
-    except ModuleNotFoundError:
-        logger.warning("no seeds of the best were trained: acceptor.seeds is not here")
-        return None
-    return module.train_seeds(data, out=out / "seeds", seeds=seeds, config=config, processes=processes)
+    return train_seeds(data, out=out / "seeds", seeds=seeds, config=config, processes=processes)
 
 
 # ── trials ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +218,8 @@ def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data
 
 def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> None:
     """One trial: trains, tells the study, and keeps the weights of no trial but the best."""
-    own, place = _with(config, trial.params), out / folder_of(trial)
+    # A restart would credit a trial's settings with what safer ones did.
+    own, place = _with(config, {**trial.params, "on_collapse": "stop"}), out / folder_of(trial)
     logger.info("trial %d: %s", trial.number, in_words(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:
@@ -297,12 +292,11 @@ def _work_side_by_side(arguments: tuple[Any, ...], processes: int) -> None:
     They stop in their orderly way when their standard input ends, so also when this process is killed.
     """
     command = [sys.executable, "-c", "from acceptor.search import child; child()"]
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     children: list[subprocess.Popen[bytes]] = []
     try:
         for place in range(processes):
-            own = {**os.environ, **_share_of_machine(place, processes), "PYTHONPATH": path}
-            one = subprocess.Popen(command, stdin=subprocess.PIPE, env=own, start_new_session=True)  # noqa: S603
+            environment = environment_of(place, processes)
+            one = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)  # noqa: S603
             children.append(one)
             assert one.stdin is not None  # noqa: S101 - a pipe
             with contextlib.suppress(OSError):  # it died before it read all
@@ -319,35 +313,9 @@ def _work_side_by_side(arguments: tuple[Any, ...], processes: int) -> None:
             one.wait()
 
 
-def _share_of_machine(place: int, processes: int) -> dict[str, str]:
-    """A share of the cores; and a GPU for each process, in turn."""
-    import torch
-
-    share = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // processes))}
-    if torch.cuda.is_available():
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
-        share["CUDA_VISIBLE_DEVICES"] = names[place % len(names)]
-    return share
-
-
 def child() -> None:
     """One of several processes; its arguments come on standard input."""
-
-    def end_when_alone() -> None:
-        while os.read(0, 1):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def end(*_: Any) -> None:
-        raise SystemExit(143)
-
-    signal.signal(signal.SIGTERM, end)
-    arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
-    threading.Thread(target=end_when_alone, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger(__name__).setLevel(logging.INFO)
     try:
-        work(*arguments)
+        work(*asked_for())
     except AcceptorError as error:  # the parent meets it, too, and says so
         raise SystemExit(error.exit_code) from None

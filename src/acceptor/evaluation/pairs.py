@@ -186,7 +186,7 @@ def pairs(
     _refuse_nan(logits[read], loaded)
     _settle(judge, texts, logits, read, label)
     margins = log_odds(logits, label)[read]
-    called_good = (logits.argmax(axis=1) == label)[read]
+    called_good = (judge.decision.label_ids(logits) == label)[read]
     frame = loaded.frame.with_columns(
         margin_good=pl.Series(margins[0]),
         margin_bad=pl.Series(margins[1]),

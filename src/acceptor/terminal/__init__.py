@@ -1,0 +1,40 @@
+"""Results as text for people."""
+
+from acceptor.terminal.about import audit_text, bench_text, encoder_text, findings_text
+from acceptor.terminal.runs import folds_text, run_text, search_text, seeds_text
+from acceptor.terminal.scores import (
+    annotations_text,
+    comparison_text,
+    errors_text,
+    explanation_text,
+    pairs_text,
+    report_text,
+    scores_table,
+    slices_table,
+    verdict_table,
+)
+from acceptor.terminal.show import frame_table, number, show, table
+
+__all__ = [
+    "annotations_text",
+    "audit_text",
+    "bench_text",
+    "comparison_text",
+    "encoder_text",
+    "errors_text",
+    "explanation_text",
+    "findings_text",
+    "folds_text",
+    "frame_table",
+    "number",
+    "pairs_text",
+    "report_text",
+    "run_text",
+    "scores_table",
+    "search_text",
+    "seeds_text",
+    "show",
+    "slices_table",
+    "table",
+    "verdict_table",
+]

@@ -1,0 +1,55 @@
+"""Tables, lines and numbers on stdout. Every cell is shown as text: no markup, no control characters."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from acceptor.text import plain, plain_lines
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
+
+
+def show(*parts: Any) -> None:
+    """Prints tables and lines on stdout."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    for part in parts:
+        console.print(Text(plain_lines(part)) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | None = None) -> Table:
+    """A table; numbers stand right. The column called ``wide`` may wrap, no other does."""
+    rows = [list(row) for row in rows]
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for index, name in enumerate(header):
+        number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        grid.add_column(
+            Text(plain(name)),
+            justify="right" if number else "left",
+            no_wrap=name != wide,
+            overflow="fold" if name == wide else "ellipsis",
+        )
+    for row in rows:
+        grid.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else plain(cell)) for cell in row))
+    return grid
+
+
+def frame_table(frame: pl.DataFrame) -> Table:
+    """A small frame as it is."""
+    return table(frame.columns, frame.rows(), wide="sentence")
+
+
+def number(value: float) -> str:
+    """Three decimals, or that there is no number."""
+    return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value < 0 else "< 0.001"
