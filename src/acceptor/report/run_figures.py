@@ -1,0 +1,147 @@
+"""Figures of one or several runs: the metric by epoch, losses side by side, scores as dots, seeds as a strip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, SERIES, SMALL, drawing, new_figure
+from acceptor.report.folder import RunFolder, number
+from acceptor.report.split_figures import short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMES = {"mcc": "MCC", "accuracy": "accuracy", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
+
+
+class Dot(NamedTuple):
+    """A score with its interval: a line of a dot plot."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int | None = None
+
+
+@drawing()
+def metric_figure(runs: Sequence[RunFolder], *, title: str = "") -> Figure:
+    """The metric that leads, on the validation split after every epoch; one run with intervals, several without."""
+    metric = runs[0].metric
+    name = NAMES.get(metric, metric)
+    figure, axes = new_figure(title or f"{name} by epoch")
+    for index, run in enumerate(runs):
+        epochs = run.events("epoch")
+        at = np.array([line["epoch"] for line in epochs])
+        values = np.array([number(line.get(metric)) for line in epochs])
+        label = "validation" if len(runs) == 1 else short(run.name, 22)
+        colour = ORANGE if len(runs) == 1 else SERIES[index % len(SERIES)]
+        axes.plot(at, values, color=colour, linestyle=DASHES[index % len(DASHES)], marker="o", markersize=4.5, label=label)
+        if len(runs) == 1:
+            _intervals(axes, at, epochs, metric)
+        missing = np.isnan(values)
+        if missing.any():
+            axes.plot(at[missing], np.zeros(missing.sum()), "x", color=colour, label="not defined")
+    last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
+    axes.set(xlim=(0.5, last + 0.5), xlabel="epoch", ylabel=name)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)
+    _headroom(axes)
+    axes.legend(loc="upper left", ncols=2)
+    return figure
+
+
+@drawing()
+def losses_figure(runs: Sequence[RunFolder]) -> Figure:
+    """Validation loss of several runs after every epoch."""
+    figure, axes = new_figure("Validation loss by epoch")
+    for index, run in enumerate(runs):
+        epochs = run.events("epoch")
+        style: Any = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
+        losses = [number(line["validation_loss"]) for line in epochs]
+        axes.plot([line["epoch"] for line in epochs], losses, marker="o", markersize=4.5, label=short(run.name, 22), **style)
+    axes.set(xlabel="epoch", ylabel="cross-entropy loss (nats)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _headroom(axes)
+    axes.legend(loc="upper left", ncols=2)
+    return figure
+
+
+@drawing()
+def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None = None) -> Figure:
+    """Scores with their intervals, one below the other.
+
+    Args:
+        dots: From top to bottom; NaN where a score or its interval is not defined.
+        title: One line above.
+        label: What the scores are.
+        line: A value to compare with, such as that of the whole split.
+    """
+    figure, axes = new_figure(title, (SMALL[0] * 1.5, 0.9 + 0.24 * max(3, len(dots))))
+    if line is not None and not math.isnan(line):
+        axes.axvline(line, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+    for row, dot in enumerate(dots):
+        if math.isnan(dot.value):
+            axes.text(0, row, "not defined", color=MUTED, size=8, va="center")
+            continue
+        axes.plot([dot.low, dot.high], [row, row], color=BLUE, linewidth=1.3, alpha=0.6)
+        axes.plot([dot.value], [row], "o", color=BLUE, markersize=5)
+    names = [short(dot.name, 28) + (f"  ({dot.n:,})" if dot.n is not None else "") for dot in dots]
+    axes.set_yticks(range(len(dots)), names)
+    axes.set(ylim=(len(dots) - 0.4, -0.6), xlabel=label)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+@drawing()
+def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, label: str) -> Figure:
+    """Every seed's score as a dot, one line a split, with the mean; scores that are not defined stand apart.
+
+    Args:
+        strips: Name and scores of every line; NaN where a run collapsed.
+        title: One line above.
+        label: What the scores are.
+    """
+    figure, axes = new_figure(title, (SMALL[0] * 1.5, 1.3 + 0.75 * len(strips)))
+    every = [value for _, values in strips for value in values if not math.isnan(value)]
+    low, high = (min(every), max(every)) if every else (0.0, 1.0)
+    apart = low - 0.18 * (high - low or 0.2)
+    lost = False
+    for row, (_, values) in enumerate(strips):
+        scores = np.array(values, dtype=np.float64)
+        # A fixed scatter, so that equal scores do not hide each other and the same runs give the same figure.
+        heights = row + 0.28 * (np.arange(len(scores)) * 0.618034 % 1 - 0.5)
+        good = ~np.isnan(scores)
+        axes.plot(scores[good], heights[good], "o", color=SERIES[row % 2], alpha=0.75, markersize=6, markeredgewidth=0)
+        axes.plot(np.full((~good).sum(), apart), heights[~good], "x", color=INK, markersize=6)
+        lost = lost or not good.all()
+        if good.any():
+            axes.plot([scores[good].mean()] * 2, [row - 0.33, row + 0.33], color=INK, linewidth=1.4)
+    if lost:
+        axes.axvline(apart + 0.08 * (high - low or 0.2), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+        axes.text(apart, len(strips) - 0.45, "not\ndefined", ha="center", va="bottom", size=8, color=MUTED)
+    axes.set_yticks(range(len(strips)), [short(name) for name, _ in strips])
+    axes.set(ylim=(len(strips) - 0.4, -0.6), xlabel=label)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def _intervals(axes: Any, at: Any, epochs: list[dict[str, Any]], metric: str) -> None:
+    for epoch, line in zip(at, epochs, strict=True):
+        interval = line.get(f"{metric}_interval")
+        if interval:
+            axes.plot([epoch, epoch], interval, color=ORANGE, linewidth=1, alpha=0.6)
+
+
+def _headroom(axes: Any) -> None:
+    """Room for a legend above the curves."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.22 * (high - low))

@@ -1,0 +1,278 @@
+"""What the report's template is given: a run's records as numbers, words and pictures, ready to be shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from acceptor.report.figures import SMALL, as_svg, loss_figure, save_png
+from acceptor.report.folder import JudgedSplit, RunFolder, number
+from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
+from acceptor.report.split_figures import (
+    confusion_figure,
+    margin_figure,
+    precision_figure,
+    reliability_figure,
+    roc_figure,
+)
+from acceptor.report.svg import inline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_ROWS = 5000
+MEASURES = {
+    "mcc": ("MCC", "correlation of verdicts and gold labels; 0 is guessing, 1 is perfect"),
+    "accuracy": ("accuracy", "share of right verdicts"),
+    "balanced_accuracy": ("balanced accuracy", "mean over labels of the share found"),
+    "f1": ("F1", "precision and recall in one number"),
+    "roc_auc": ("ROC-AUC", "chance that a sentence of the second label gets the higher score of two"),
+    "average_precision": ("average precision", "mean precision over all thresholds"),
+    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
+    "log_loss": ("log loss", "in nats; lower is better"),
+    "ece": ("calibration error (ECE)", "how far confidence is from the share right; lower is better"),
+}
+LOWER_IS_BETTER = ("brier", "log_loss", "ece")
+
+
+class Picture(NamedTuple):
+    """A figure of the page with the sentence that explains it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Draws figures for the page and leaves each as SVG and PNG in a folder, too.
+
+    Attributes:
+        folder: Where the files go; None for none.
+        prefix: Begins every file's name and every id.
+    """
+
+    folder: Path | None
+    prefix: str
+
+    def picture(self, figure: Figure, name: str, caption: str) -> Picture:
+        """The figure for the page; ``name`` is that of its files."""
+        text, name = as_svg(figure), f"{self.prefix}{name}"
+        if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{name}.svg").write_text(text, "utf-8")
+            save_png(figure, self.folder / f"{name}.png")
+        title = figure.axes[0].get_title(loc="left")
+        return Picture(inline(text, f"{title}. {caption}", name), caption)
+
+
+def run_view(run: RunFolder, studio: Studio) -> dict[str, Any]:
+    """All that one run's section shows."""
+    splits = list(run.splits.values())
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "encoder": run.record["encoder"],
+        "metric": NAMES.get(run.metric, run.metric),
+        "chosen": run.record["config"].get("select") == "best",
+        "cards": [card(split) for split in splits],
+        "training": list(_training(run, studio)),
+        "verdicts": list(_verdict_figures(splits, studio)),
+        "measures": {split.name: measures(split) for split in splits if split.scores.get("measures")},
+        "leaked": [row for split in splits for row in _leaked(split)],
+        "slices": list(_slices(splits, studio)),
+        "sentences": sentences(run),
+        "audit": run.audit,
+        "record": run.record,
+        "skipped": run.record.get("skipped_steps", 0),
+    }
+
+
+def card(split: JudgedSplit) -> dict[str, Any]:
+    """The headline of one split."""
+    scores = split.scores
+    mcc = _scored(scores, "mcc")
+    return {
+        "name": split.name,
+        "n": scores["n"],
+        "selected": split.selected,
+        "mcc": mcc,
+        "accuracy": _scored(scores, "accuracy"),
+        "f1": number(scores.get("f1")),
+        "loss": number(scores.get("loss")),
+        "majority": number(scores["majority"]),
+        "frequent": split.labels[int(np.bincount(split.gold, minlength=len(split.labels)).argmax())],
+        "collapsed": bool(scores.get("collapsed")),
+        "verdict": split.frame["verdict"][0],
+        "one_label": len(np.unique(split.gold)) == 1,
+    }
+
+
+def measures(split: JudgedSplit) -> list[dict[str, Any]]:
+    """The table of all scores, where ``report.json`` has them."""
+    rows = []
+    for key, measure in split.scores["measures"].items():
+        name, meaning = MEASURES.get(key, (key.replace("_", " "), ""))
+        value = Dot(name, number(measure["value"]), number(measure["low"]), number(measure["high"]))
+        base = number(measure.get("majority", measure.get("baseline")))
+        rows.append({"meaning": meaning, "dot": value, "majority": base, "drawn": key not in LOWER_IS_BETTER})
+    return rows
+
+
+def _scored(scores: dict[str, Any], key: str, name: str = "") -> Dot:
+    low, high = scores.get(f"{key}_interval") or (None, None)
+    return Dot(name, number(scores.get(key)), number(low), number(high), scores.get("n"))
+
+
+def _training(run: RunFolder, studio: Studio) -> Iterator[Picture]:
+    losses = [line["loss"] for line in run.events("step")]
+    epochs = [(line["step"], line["validation_loss"]) for line in run.events("epoch")]
+    if losses:
+        figure = loss_figure(losses, epochs, "Loss by step", size=SMALL)
+        yield studio.picture(
+            figure,
+            "training-loss",
+            "How surprised the judge is by the gold labels, in nats; where validation rises while train falls, "
+            "it learns sentences by heart.",
+        )
+    if epochs:
+        name = NAMES.get(run.metric, run.metric)
+        yield studio.picture(
+            metric_figure([run]),
+            "training-metric",
+            f"{name} on the validation split after every pass over the training sentences, with 95 % intervals.",
+        )
+
+
+def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[Picture]:
+    for split in splits:
+        yield studio.picture(
+            confusion_figure(split),
+            f"{split.name}-confusion",
+            f"Of the {split.name} sentences with each gold label, how many got each verdict; blue is right.",
+        )
+    for split in splits:
+        yield studio.picture(
+            margin_figure(split),
+            f"{split.name}-margins",
+            "How sure the verdicts are: far from 0 is sure, and where the colours overlap the labels are confused.",
+        )
+    yield studio.picture(
+        roc_figure(splits),
+        "roc",
+        f"How well {_positive(splits[0])} rank above the others, whatever the threshold; "
+        "the dashed line is guessing, an area (AUC) of 1 is perfect.",
+    )
+    yield studio.picture(
+        precision_figure(splits),
+        "precision-recall",
+        f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision).",
+    )
+    yield studio.picture(
+        reliability_figure(splits),
+        "reliability",
+        "Whether confidence can be taken at its word: on the dashed line, verdicts of 80 % confidence are right in "
+        "80 % of cases; below it the judge is too sure.",
+    )
+
+
+def _positive(split: JudgedSplit) -> str:
+    return f"sentences with gold label “{split.labels[1]}”" if len(split.labels) == 2 else "sentences of each label"
+
+
+def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
+    """The scores of all rows and of those that do not stand in the training split, where they were looked for."""
+    scores = split.scores
+    if "leaked" in scores:
+        rest = scores.get("without_leaked") or {}
+        for what, part in (("all sentences", scores), (f"without the {scores['leaked']} leaked", rest)):
+            if part:
+                accuracy = _scored(part, "accuracy")
+                yield {"split": split.name, "dot": _scored(part, "mcc", what), "accuracy": accuracy}
+
+
+def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, Any]]:
+    for split in splits:
+        whole = number(split.scores.get("mcc"))
+        for column, rows in (split.scores.get("slices") or {}).items():
+            parts = [
+                {
+                    "dot": _scored(row, "mcc", str(row["value"])),
+                    "accuracy": _scored(row, "accuracy"),
+                    "recall": _scored(row, "recall"),
+                    "majority": number(row.get("majority")),
+                }
+                for row in rows
+            ]
+            if studio.folder and parts:
+                dots = [part["dot"] for part in parts]
+                title = f"MCC by {column}, {split.name}"
+                figure = dots_figure(dots, title, "MCC, 95 % interval (sentences)", whole)
+                studio.picture(figure, f"{split.name}-by-{file_name(column)}", "")
+            yield {"split": split.name, "column": column, "rows": parts, "whole": whole}
+
+
+def sentences(run: RunFolder) -> dict[str, Any]:
+    """The rows of the table of sentences: the wrong verdicts first, the surest on top."""
+    rows = [row for split in run.splits.values() for row in _sentences(split, run.words)]
+    rows.sort(key=lambda row: (row["right"], -row["confidence"]))
+    wrong = sum(not row["right"] for row in rows)
+    groups = sorted({row["group"] for row in rows if row["group"] is not None})
+    column = next((split.groups for split in run.splits.values() if split.groups), None)
+    return {
+        "rows": rows[:MOST_ROWS],
+        "total": len(rows),
+        "wrong": wrong,
+        "groups": groups,
+        "column": column,
+        "labels": next(iter(run.splits.values())).labels,
+        "splits": list(run.splits),
+        "weighed": any(row["words"] for row in rows),
+    }
+
+
+def _sentences(split: JudgedSplit, words: Any) -> Iterator[dict[str, Any]]:
+    frame, predicted = split.frame, split.predicted
+    chosen = split.probabilities[np.arange(len(frame)), predicted]
+    groups = frame[split.groups].to_list() if split.groups else [None] * len(frame)
+    seconds = frame["second"].to_list() if "second" in frame.columns else [None] * len(frame)
+    weights = words.get(split.name, {})
+    for index, sentence in enumerate(frame["sentence"].to_list()):
+        line = frame["line"][index]
+        yield {
+            "split": split.name,
+            "line": line,
+            "sentence": sentence,
+            "second": seconds[index],
+            "group": groups[index],
+            "gold": int(split.gold[index]),
+            "verdict": int(predicted[index]),
+            "right": bool(predicted[index] == split.gold[index]),
+            "confidence": float(chosen[index]),
+            "words": tinted(weights.get(str(line), [])),
+        }
+
+
+def tinted(weights: Sequence[Sequence[Any]]) -> list[tuple[str, str, float]]:
+    """Words with their weights and a class of colour: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
+
+    Args:
+        weights: (text, weight) of every word in the sentence's order; weight above 0 speaks for the verdict.
+    """
+    largest = max((abs(number(weight)) for _, weight in weights), default=0.0)
+    parts = []
+    for text, weight in weights:
+        share = number(weight) / largest if largest else 0.0
+        step = 0 if math.isnan(share) else min(3, int(abs(share) * 3.999))
+        parts.append((str(text), f"{'p' if share > 0 else 'm'}{step}" if step else "", number(weight)))
+    return parts
+
+
+def file_name(text: str) -> str:
+    """A name of unknown origin as part of a file's name."""
+    return "".join(char if char.isalnum() or char in "-_." else "-" for char in text).strip(".")[:60] or "run"
