@@ -23,19 +23,17 @@ INK, MUTED, GRID, PAPER = "#1c2024", "#5b6570", "#e1e4e8", "#fefefe"
 SERIES = ("#1d5fa8", "#b4510d", "#0a7560", "#8a4a9c", "#866200", "#a3294f")  # told apart by the colour-blind, too
 BLUE, ORANGE = SERIES[:2]
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1)))
-WIDE, SMALL = (8.0, 4.0), (4.4, 3.3)  # inches
+WIDE, SMALL = (8.0, 4.0), (3.4, 2.7)  # inches
 STYLE: Any = {
-    "font.size": 9.5,
+    "font.size": 8.5,
     "text.color": INK,
     "text.parse_math": False,  # a dollar sign in a label is a dollar sign
     "axes.edgecolor": MUTED,
     "axes.linewidth": 0.7,
     "axes.labelcolor": MUTED,
-    "axes.labelsize": 9,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
+    "axes.labelsize": 8.5,
+    "figure.titlesize": 9.5,
+    "figure.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -44,15 +42,17 @@ STYLE: Any = {
     "grid.linewidth": 0.6,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "xtick.major.size": 3,
     "ytick.major.size": 3,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": 8,
     "legend.frameon": False,
-    "legend.handlelength": 1.8,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.2,
+    "legend.borderaxespad": 0.2,
     "lines.solid_capstyle": "round",
     "svg.fonttype": "none",
     "svg.hashsalt": "acceptor",  # the same figure gives the same bytes
@@ -130,17 +130,18 @@ def per_batch_figure(batches: Sequence[Scores], whole: Scores, size: int, title:
     return figure
 
 
-def new_figure(title: str, size: tuple[float, float] = SMALL) -> tuple[Figure, Any]:
-    """An empty figure with one pair of axes and a title; to be called, and filled, in the `drawing` style."""
+def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) -> tuple[Figure, Any]:
+    """An empty figure with a title and axes, an array of them for several rows; to be filled in the `drawing` style."""
     # Figures are built without pyplot: it keeps global state and may open windows.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_axisbelow(True)
-    axes.set_title(plain(title))
+    axes = figure.subplots(rows, sharex=True)
+    for one in np.atleast_1d(axes):
+        one.set_axisbelow(True)
+    figure.suptitle(plain(title), x=0, ha="left")
     return figure, axes
 
 

@@ -19,7 +19,6 @@ from acceptor.judge import softmax
 
 RECORDS = ("report.json", "run.json", "history.jsonl", "predictions.parquet")
 SEEDS_FILE = "seeds.json"
-WORDS_FILE = "words.json"
 MAX_RECORD_BYTES = 64 << 20  # history and slices grow with the run; what is larger is no record of ours
 KNOWN = ("sentence", "second", "split", "line", "gold", "verdict", "probability", "label", "mark")
 MOST_GROUPS = 60
@@ -82,7 +81,6 @@ class RunFolder:
         record: ``run.json``.
         history: ``history.jsonl``.
         splits: The judged splits by name, the test split first.
-        words: (word, weight) of sentences by split and line, where they were computed.
         audit: What an audit of the data found, where there was one.
     """
 
@@ -91,7 +89,6 @@ class RunFolder:
     record: dict[str, Any]
     history: list[dict[str, Any]]
     splits: dict[str, JudgedSplit]
-    words: Mapping[str, Any]
     audit: Mapping[str, Any]
 
     @property
@@ -133,31 +130,37 @@ def read_run(folder: Path, name: str | None = None) -> RunFolder:
         splits = {split: _judged(split, reports[split], frame) for split in ordered if split in set(frame["split"])}
         if not splits or not isinstance(record["config"], dict) or any("event" not in line for line in history):
             raise ValueError("no split, no settings, or an event without a name")
-        words = read_object(folder / WORDS_FILE, limit=MAX_RECORD_BYTES) if (folder / WORDS_FILE).is_file() else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         raise RunError(
             f"the records of {folder} cannot be read",
             cause=f"{type(error).__name__}: {error}",
             next="train it again: acceptor train DATA --out RUN",
         ) from error
-    return RunFolder(folder, name or folder.resolve().name, record, history, splits, words, reports.get("audit") or {})
+    return RunFolder(folder, name or folder.resolve().name, record, history, splits, reports.get("audit") or {})
 
 
-def read_seeds(folder: Path) -> dict[str, Any] | None:
-    """What ``seeds.json`` says of many seeds of one training; None where the folder has none.
+def seeds_record(folder: Path) -> dict[str, Any] | None:
+    """What ``seeds.json`` says of trainings that differ in their seed alone; None where the folder has none.
 
     Raises:
-        RunError: It cannot be read, or names no run.
+        RunError: It cannot be read, or none of its trainings finished.
     """
     if not (folder / SEEDS_FILE).is_file():
         return None
     try:
         content = read_object(folder / SEEDS_FILE, limit=MAX_RECORD_BYTES)
-        if not content["runs"] or any("seed" not in run or "status" not in run for run in content["runs"]):
-            raise ValueError("no run, or a run without seed or status")
+        for entry in content["runs"]:
+            if not {"seed", "status", "folder", "scores"} <= set(entry) or not _is_within(folder, entry["folder"]):
+                raise ValueError(f"not the entry of a training: {entry}")
+        if not any(entry["status"] == "finished" and entry["scores"] for entry in content["runs"]):
+            raise ValueError("no training has finished")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{SEEDS_FILE} cannot be read", where=str(folder), cause=str(error)) from error
     return content
+
+
+def _is_within(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
 def number(value: Any) -> float:

@@ -6,37 +6,44 @@ import base64
 import hashlib
 import math
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
 from acceptor.errors import UsageError
 from acceptor.files import use_umask, writable
-from acceptor.report.folder import RunFolder, read_run, read_seeds
+from acceptor.report.folder import RunFolder, read_run, seeds_record
 from acceptor.report.run_figures import Dot, losses_figure, metric_figure
-from acceptor.report.view import Studio, card, file_name, run_view
+from acceptor.report.seeds_view import middle_run, seeds_view
+from acceptor.report.view import Studio, Words, card, file_name, run_view
+from acceptor.report.why import weigh
 from acceptor.runtime import versions
 from acceptor.text import plain
 
 TEMPLATE = Path(__file__).parent / "template"
 FIGURES = "figures"
+_HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
-def write_report(runs: Sequence[str | Path], out: str | Path, *, figures: bool = True) -> Path:
+def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, figures: bool = True) -> Path:
     """Writes one self-contained HTML page about one or several runs; several stand side by side.
 
     The page loads nothing: styles, script and figures are in it, and its Content-Security-Policy allows nothing else.
-    Run folders are only read.
+    Run folders are only read. Of a folder with many seeds (``seeds.json``) all scores are shown, and the training whose
+    score on the validation split is the median is shown in full.
 
     Args:
-        runs: Finished run folders.
+        runs: Finished run folders, or folders of seeds.
         out: The page to be, ``.html``; what stood there is replaced.
-        figures: Also leave every figure as SVG and PNG in the folder ``figures`` beside it.
+        why: Weigh the words of this many errors of each run, the surest ones: which speak for the wrong verdict. The
+            judge is loaded for it.
+        figures: Also leave every figure as SVG and PNG in the folder ``figures`` beside the page.
 
     Raises:
         UsageError: No run is named, or ``out`` is not the name of a page.
@@ -48,16 +55,38 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, figures: bool =
         raise UsageError("runs is not a list of run folders", expected='["runs/cola"]', found=repr(runs))
     if out.suffix != ".html":
         raise UsageError("the report is a page", expected="a name that ends in .html", found=str(out))
-    folders = [Path(run).expanduser() for run in runs]
-    found = [read_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    found, seeds = _read([Path(run).expanduser() for run in runs])
+    words = [weigh(run, why) for run in found]
     with writable(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        page = _page(found, out.parent / FIGURES if figures else None)
-        _replace(out, page)
+        _replace(out, _page(found, seeds, words, out.parent / FIGURES if figures else None))
     return out
 
 
-def _page(runs: Sequence[RunFolder], figures: Path | None) -> str:
+class _Seeds(NamedTuple):
+    folder: Path
+    record: dict[str, Any]
+    runs: list[RunFolder]
+
+
+def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
+    """The runs to show in full, and the seeds that some of them stand for."""
+    runs, seeds = [], []
+    for folder, name in zip(folders, _names(folders), strict=True):
+        record = seeds_record(folder)
+        if record is None:
+            runs.append(read_run(folder, name))
+            continue
+        done = [entry for entry in record["runs"] if entry["status"] == "finished"]
+        middle = middle_run(record)
+        seeds.append(_Seeds(folder, record, [read_run(folder / e["folder"], f"seed {e['seed']}") for e in done]))
+        runs.append(read_run(folder / middle["folder"], f"{name}, seed {middle['seed']} (median of {len(done)})"))
+    return runs, seeds
+
+
+def _page(
+    runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Words], figures: Path | None
+) -> str:
     several = len(runs) > 1
     studios = [Studio(figures, f"{file_name(run.name)}-" if several else "") for run in runs]
     style, script = ((TEMPLATE / name).read_text("utf-8") for name in ("style.css", "script.js"))
@@ -87,7 +116,10 @@ def _page(runs: Sequence[RunFolder], figures: Path | None) -> str:
         style=Markup(style),  # noqa: S704 - ours, as the script is
         script=Markup(script),  # noqa: S704
         title=" · ".join(run.name for run in runs),
-        runs=[run_view(run, studio) for run, studio in zip(runs, studios, strict=True)],
+        runs=[run_view(*each) for each in zip(runs, studios, words, strict=True)],
+        seeds=[
+            seeds_view(*one, Studio(figures, f"{file_name(one.folder.name)}-" if several else "")) for one in seeds
+        ],
         overview=_overview(runs) if several else {},
         pictures=_side_by_side(runs, Studio(figures, "")) if several else [],
         version=versions()["acceptor"],
@@ -169,8 +201,10 @@ def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str
             yield name, ", ".join(map(str, value)) or "none"
         elif isinstance(value, bool) or value is None:
             yield name, {True: "yes", False: "no", None: "not given"}[value]
+        elif isinstance(value, float):
+            yield name, f"{value:.6g}"
         else:
-            yield name, f"{value:.6g}" if isinstance(value, float) else str(value)
+            yield name, _HASH.sub(r"\1…", str(value))
 
 
 def _replace(out: Path, text: str) -> None:

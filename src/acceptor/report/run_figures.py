@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -38,20 +38,17 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "") -> Figure:
         epochs = run.events("epoch")
         at = np.array([line["epoch"] for line in epochs])
         values = np.array([number(line.get(metric)) for line in epochs])
-        label = "validation" if len(runs) == 1 else short(run.name, 22)
-        colour = ORANGE if len(runs) == 1 else SERIES[index % len(SERIES)]
-        axes.plot(at, values, color=colour, linestyle=DASHES[index % len(DASHES)], marker="o", markersize=4.5, label=label)
+        style = _line(index, run, len(runs))
+        axes.plot(at, values, marker="o", markersize=4, **style)
         if len(runs) == 1:
             _intervals(axes, at, epochs, metric)
         missing = np.isnan(values)
-        if missing.any():
-            axes.plot(at[missing], np.zeros(missing.sum()), "x", color=colour, label="not defined")
+        label = "not defined" if len(runs) == 1 else None
+        axes.plot(at[missing], np.zeros(missing.sum()), "x", color=style["color"], label=label if missing.any() else None)
     last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
-    axes.set(xlim=(0.5, last + 0.5), xlabel="epoch", ylabel=name)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)
-    _headroom(axes)
-    axes.legend(loc="upper left", ncols=2)
+    _by_epoch(axes, len(runs))
     return figure
 
 
@@ -61,10 +58,21 @@ def losses_figure(runs: Sequence[RunFolder]) -> Figure:
     figure, axes = new_figure("Validation loss by epoch")
     for index, run in enumerate(runs):
         epochs = run.events("epoch")
-        style: Any = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
         losses = [number(line["validation_loss"]) for line in epochs]
-        axes.plot([line["epoch"] for line in epochs], losses, marker="o", markersize=4.5, label=short(run.name, 22), **style)
-    axes.set(xlabel="epoch", ylabel="cross-entropy loss (nats)")
+        axes.plot([line["epoch"] for line in epochs], losses, marker="o", markersize=4, **_line(index, run, len(runs)))
+    axes.set_ylabel("cross-entropy loss (nats)")
+    _by_epoch(axes, len(runs))
+    return figure
+
+
+@drawing()
+def best_figure(best: Mapping[str, Sequence[float]], title: str, label: str) -> Figure:
+    """The expected largest score of k runs, by split, for k = 1 to N."""
+    figure, axes = new_figure(title)
+    for index, (split, values) in enumerate(best.items()):
+        style: Any = {"color": SERIES[index], "linestyle": DASHES[index]}
+        axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=split, **style)
+    axes.set(xlabel="trainings, of which the best is taken", ylabel=label)
     axes.xaxis.get_major_locator().set_params(integer=True)
     _headroom(axes)
     axes.legend(loc="upper left", ncols=2)
@@ -81,7 +89,7 @@ def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None 
         label: What the scores are.
         line: A value to compare with, such as that of the whole split.
     """
-    figure, axes = new_figure(title, (SMALL[0] * 1.5, 0.9 + 0.24 * max(3, len(dots))))
+    figure, axes = new_figure(title, (SMALL[0] * 1.5, 0.8 + 0.2 * max(3, len(dots))))
     if line is not None and not math.isnan(line):
         axes.axvline(line, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
     for row, dot in enumerate(dots):
@@ -108,7 +116,7 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
         title: One line above.
         label: What the scores are.
     """
-    figure, axes = new_figure(title, (SMALL[0] * 1.5, 1.3 + 0.75 * len(strips)))
+    figure, axes = new_figure(title, SMALL)
     every = [value for _, values in strips for value in values if not math.isnan(value)]
     low, high = (min(every), max(every)) if every else (0.0, 1.0)
     apart = low - 0.18 * (high - low or 0.2)
@@ -132,6 +140,23 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     return figure
+
+
+def _line(index: int, run: RunFolder, of: int) -> dict[str, Any]:
+    """Colour, dashes and label of one of several lines; too many to tell apart are all alike."""
+    if of == 1:
+        return {"color": ORANGE, "label": "validation"}
+    if of > len(SERIES):
+        return {"color": BLUE, "alpha": 0.5, "linewidth": 1}
+    return {"color": SERIES[index], "linestyle": DASHES[index], "label": short(run.name, 22)}
+
+
+def _by_epoch(axes: Any, lines: int) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if lines <= len(SERIES):
+        _headroom(axes)
+        axes.legend(loc="upper left", ncols=2)
 
 
 def _intervals(axes: Any, at: Any, epochs: list[dict[str, Any]], metric: str) -> None:

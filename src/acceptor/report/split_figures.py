@@ -33,7 +33,7 @@ def confusion_figure(split: JudgedSplit) -> Figure:
         cell = Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.04 + 0.36 * share, edgecolor=PAPER, linewidth=2)
         axes.add_patch(cell)
         middle = (column + 0.5, row + 0.5)
-        axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=15 if side <= 3 else 9, color=INK)
+        axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=13 if side <= 3 else 8, color=INK)
         axes.text(*middle, f"{share:.0%}", ha="center", va="top", size=8, color=INK)
     axes.set(xlim=(0, side), ylim=(side, 0), xlabel="verdict", ylabel="gold label")
     axes.set_xticks(np.arange(side) + 0.5, labels, rotation=0 if side <= 3 else 40, ha="center" if side <= 3 else "right")
@@ -61,6 +61,8 @@ def precision_figure(splits: Sequence[JudgedSplit]) -> Figure:
     """Precision against recall."""
     figure, axes = new_figure("Precision and recall")
     _curves(axes, _ranked(splits, precision_recall), "AP")
+    if len(splits[0].labels) == 2:
+        axes.axhline((splits[0].gold == 1).mean(), color=MUTED, linewidth=0.8, dashes=(2, 2))
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
     axes.legend(loc="lower left")
@@ -85,35 +87,34 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
         )  # fmt: skip
         least = min(least, float(low.min()))
     axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03))
-    axes.set_xlabel("confidence (mean probability of the verdict)")
+    axes.set_xlabel("confidence (probability of the verdict)")
     axes.set_ylabel("share of right verdicts")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")
     return figure
 
 
 @drawing()
-def margin_figure(split: JudgedSplit) -> Figure:
-    """Sentences by margin: for two labels by gold label, for more by right and wrong."""
-    values = margins(split.logits)
-    if len(split.labels) == 2:
-        parts = [(f"gold: {short(label)}", split.gold == index) for index, label in enumerate(split.labels)]
-        words = f"margin: logit of “{short(split.labels[1])}” − logit of “{short(split.labels[0])}”"
-    else:
-        right = split.predicted == split.gold
-        parts = [("judged wrong", ~right), ("judged right", right)]
-        words = "margin: best logit − second best"
-    figure, axes = new_figure(f"Margins, {split.name}")
-    low, high = float(values.min()), float(values.max())
-    pad = 0.02 * (high - low) or 0.5
-    edges = np.linspace(low - pad, high + pad, 31)
-    for colour, (label, rows) in zip((ORANGE, BLUE), parts, strict=True):
-        axes.hist(values[rows], edges, color=colour, alpha=0.3)
-        axes.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.2, label=label)
-    if low < 0 < high:
-        axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set(xlabel=words, ylabel="sentences")
-    axes.set_ylim(top=axes.get_ylim()[1] * 1.22)
-    axes.legend(loc="upper left", ncols=2)
+def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
+    """Sentences by margin, a panel a split: for two labels by gold label, for more by right and wrong."""
+    labels = splits[0].labels
+    binary = len(labels) == 2
+    figure, axes = new_figure("Margins", rows=len(splits))
+    every = np.concatenate([margins(split.logits) for split in splits])
+    pad = 0.02 * float(np.ptp(every)) or 0.5
+    edges = np.linspace(every.min() - pad, every.max() + pad, 31)
+    for split, panel in zip(splits, np.atleast_1d(axes), strict=True):
+        values, right = margins(split.logits), split.predicted == split.gold
+        parts = (split.gold == 0, split.gold == 1) if binary else (~right, right)
+        names = [f"gold {short(label, 14)}" for label in labels] if binary else ["wrong", "right"]
+        for colour, rows, name in zip((ORANGE, BLUE), parts, names, strict=True):
+            panel.hist(values[rows], edges, color=colour, alpha=0.3)
+            panel.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.1, label=name)
+        if edges[0] < 0 < edges[-1]:
+            panel.axvline(0, color=INK, linewidth=0.8)
+        panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
+    words = f"logit of “{short(labels[1], 14)}” − “{short(labels[0], 14)}”" if binary else "best logit − second best"
+    panel.set_xlabel(words)
+    np.atleast_1d(axes)[0].legend(loc="upper left")
     return figure
 
 

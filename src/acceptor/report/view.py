@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,11 +67,14 @@ class Studio:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / f"{name}.svg").write_text(text, "utf-8")
             save_png(figure, self.folder / f"{name}.png")
-        title = figure.axes[0].get_title(loc="left")
+        title = figure.get_suptitle()
         return Picture(inline(text, f"{title}. {caption}", name), caption)
 
 
-def run_view(run: RunFolder, studio: Studio) -> dict[str, Any]:
+Words = Mapping[tuple[str, int], Sequence[tuple[str, float]]]  # of a sentence, by split and line, with their weights
+
+
+def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
     """All that one run's section shows."""
     splits = list(run.splits.values())
     return {
@@ -82,11 +85,12 @@ def run_view(run: RunFolder, studio: Studio) -> dict[str, Any]:
         "chosen": run.record["config"].get("select") == "best",
         "cards": [card(split) for split in splits],
         "training": list(_training(run, studio)),
+        "epochs": list(_epochs(run)),
         "verdicts": list(_verdict_figures(splits, studio)),
         "measures": {split.name: measures(split) for split in splits if split.scores.get("measures")},
         "leaked": [row for split in splits for row in _leaked(split)],
         "slices": list(_slices(splits, studio)),
-        "sentences": sentences(run),
+        "sentences": sentences(run, words),
         "audit": run.audit,
         "record": run.record,
         "skipped": run.record.get("skipped_steps", 0),
@@ -96,13 +100,13 @@ def run_view(run: RunFolder, studio: Studio) -> dict[str, Any]:
 def card(split: JudgedSplit) -> dict[str, Any]:
     """The headline of one split."""
     scores = split.scores
-    mcc = _scored(scores, "mcc")
+    mcc = scored(scores, "mcc")
     return {
         "name": split.name,
         "n": scores["n"],
         "selected": split.selected,
         "mcc": mcc,
-        "accuracy": _scored(scores, "accuracy"),
+        "accuracy": scored(scores, "accuracy"),
         "f1": number(scores.get("f1")),
         "loss": number(scores.get("loss")),
         "majority": number(scores["majority"]),
@@ -124,7 +128,8 @@ def measures(split: JudgedSplit) -> list[dict[str, Any]]:
     return rows
 
 
-def _scored(scores: dict[str, Any], key: str, name: str = "") -> Dot:
+def scored(scores: Mapping[str, Any], key: str, name: str = "") -> Dot:
+    """A score of ``report.json`` with its interval."""
     low, high = scores.get(f"{key}_interval") or (None, None)
     return Dot(name, number(scores.get(key)), number(low), number(high), scores.get("n"))
 
@@ -149,6 +154,12 @@ def _training(run: RunFolder, studio: Studio) -> Iterator[Picture]:
         )
 
 
+def _epochs(run: RunFolder) -> Iterator[dict[str, Any]]:
+    for line in run.events("epoch"):
+        losses = {name: number(line.get(name)) for name in ("train_loss", "validation_loss")}
+        yield {"epoch": line["epoch"], "metric": number(line.get(run.metric)), **losses}
+
+
 def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[Picture]:
     for split in splits:
         yield studio.picture(
@@ -156,12 +167,11 @@ def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[
             f"{split.name}-confusion",
             f"Of the {split.name} sentences with each gold label, how many got each verdict; blue is right.",
         )
-    for split in splits:
-        yield studio.picture(
-            margin_figure(split),
-            f"{split.name}-margins",
-            "How sure the verdicts are: far from 0 is sure, and where the colours overlap the labels are confused.",
-        )
+    yield studio.picture(
+        margin_figure(splits),
+        "margins",
+        "How sure the verdicts are: far from the line at 0 is sure; where the colours overlap, labels are confused.",
+    )
     yield studio.picture(
         roc_figure(splits),
         "roc",
@@ -171,7 +181,8 @@ def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[
     yield studio.picture(
         precision_figure(splits),
         "precision-recall",
-        f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision).",
+        f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision); "
+        "the dashed line is guessing.",
     )
     yield studio.picture(
         reliability_figure(splits),
@@ -187,13 +198,12 @@ def _positive(split: JudgedSplit) -> str:
 
 def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
     """The scores of all rows and of those that do not stand in the training split, where they were looked for."""
-    scores = split.scores
-    if "leaked" in scores:
-        rest = scores.get("without_leaked") or {}
-        for what, part in (("all sentences", scores), (f"without the {scores['leaked']} leaked", rest)):
-            if part:
-                accuracy = _scored(part, "accuracy")
-                yield {"split": split.name, "dot": _scored(part, "mcc", what), "accuracy": accuracy}
+    leaks = split.scores.get("leaked")
+    if leaks is not None:
+        rest = split.scores.get("without_leaked")
+        parts = [("all sentences", split.scores), (f"without the {leaks} that stand in train", rest)]
+        for what, part in parts if rest else [(f"all; {leaks or 'none'} of them stand in train", split.scores)]:
+            yield {"split": split.name, "dot": scored(part, "mcc", what), "accuracy": scored(part, "accuracy")}
 
 
 def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, Any]]:
@@ -202,24 +212,25 @@ def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str,
         for column, rows in (split.scores.get("slices") or {}).items():
             parts = [
                 {
-                    "dot": _scored(row, "mcc", str(row["value"])),
-                    "accuracy": _scored(row, "accuracy"),
-                    "recall": _scored(row, "recall"),
+                    "dot": scored(row, "mcc", str(row["value"])),
+                    "accuracy": scored(row, "accuracy"),
+                    "recall": scored(row, "recall"),
                     "majority": number(row.get("majority")),
+                    "label": row.get("label"),
+                    "note": row.get("note") or "not defined",
                 }
                 for row in rows
             ]
-            if studio.folder and parts:
-                dots = [part["dot"] for part in parts]
-                title = f"MCC by {column}, {split.name}"
-                figure = dots_figure(dots, title, "MCC, 95 % interval (sentences)", whole)
+            dots = [part["dot"] for part in parts]
+            if studio.folder and any(not math.isnan(dot.value) for dot in dots):
+                figure = dots_figure(dots, f"MCC by {column}, {split.name}", "MCC, 95 % interval (sentences)", whole)
                 studio.picture(figure, f"{split.name}-by-{file_name(column)}", "")
             yield {"split": split.name, "column": column, "rows": parts, "whole": whole}
 
 
-def sentences(run: RunFolder) -> dict[str, Any]:
+def sentences(run: RunFolder, words: Words) -> dict[str, Any]:
     """The rows of the table of sentences: the wrong verdicts first, the surest on top."""
-    rows = [row for split in run.splits.values() for row in _sentences(split, run.words)]
+    rows = [row for split in run.splits.values() for row in _sentences(split, words)]
     rows.sort(key=lambda row: (row["right"], -row["confidence"]))
     wrong = sum(not row["right"] for row in rows)
     groups = sorted({row["group"] for row in rows if row["group"] is not None})
@@ -236,12 +247,11 @@ def sentences(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def _sentences(split: JudgedSplit, words: Any) -> Iterator[dict[str, Any]]:
+def _sentences(split: JudgedSplit, words: Words) -> Iterator[dict[str, Any]]:
     frame, predicted = split.frame, split.predicted
     chosen = split.probabilities[np.arange(len(frame)), predicted]
     groups = frame[split.groups].to_list() if split.groups else [None] * len(frame)
     seconds = frame["second"].to_list() if "second" in frame.columns else [None] * len(frame)
-    weights = words.get(split.name, {})
     for index, sentence in enumerate(frame["sentence"].to_list()):
         line = frame["line"][index]
         yield {
@@ -254,23 +264,22 @@ def _sentences(split: JudgedSplit, words: Any) -> Iterator[dict[str, Any]]:
             "verdict": int(predicted[index]),
             "right": bool(predicted[index] == split.gold[index]),
             "confidence": float(chosen[index]),
-            "words": tinted(weights.get(str(line), [])),
+            "words": tinted(words.get((split.name, line), [])),
         }
 
 
-def tinted(weights: Sequence[Sequence[Any]]) -> list[tuple[str, str, float]]:
+def tinted(weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
     """Words with their weights and a class of colour: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
 
     Args:
         weights: (text, weight) of every word in the sentence's order; weight above 0 speaks for the verdict.
     """
-    largest = max((abs(number(weight)) for _, weight in weights), default=0.0)
-    parts = []
-    for text, weight in weights:
-        share = number(weight) / largest if largest else 0.0
-        step = 0 if math.isnan(share) else min(3, int(abs(share) * 3.999))
-        parts.append((str(text), f"{'p' if share > 0 else 'm'}{step}" if step else "", number(weight)))
-    return parts
+    largest = max((abs(weight) for _, weight in weights), default=0.0) or 1.0
+    steps = [min(3, int(abs(weight) / largest * 3.999)) for _, weight in weights]
+    return [
+        (text, f"{'p' if weight > 0 else 'm'}{step}" if step else "", weight)
+        for (text, weight), step in zip(weights, steps, strict=True)
+    ]
 
 
 def file_name(text: str) -> str:
