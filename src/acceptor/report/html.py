@@ -102,7 +102,7 @@ def _page(
         lstrip_blocks=True,
         finalize=_inert,
     )
-    environment.filters |= {"score": _score, "count": "{:,}".format}
+    environment.filters |= {"score": _score, "count": "{:,}".format, "bound": _bound, "groupby_order": _grouped}
     environment.globals |= {
         "at_of": _at,
         "defined": lambda value: not math.isnan(value),
@@ -170,8 +170,20 @@ def _score(value: float | Dot) -> str:
         if math.isnan(value.value):
             return "not defined"
         interval = "" if math.isnan(value.low) else f" [{value.low:.3f}, {value.high:.3f}]"
-        return f"{value.value:.3f}{interval}"
-    return "not defined" if math.isnan(value) else f"{value:.3f}"
+        return f"{value.value:.3f}{interval}".replace("-", "\N{MINUS SIGN}")
+    return "not defined" if math.isnan(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _bound(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def _grouped(rows: Iterable[dict[str, Any]], key: str) -> list[tuple[Any, list[dict[str, Any]]]]:
+    """Rows with the same value of ``key`` together, in the order of first appearance."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return list(groups.items())
 
 
 def _span(dot: Dot, start: float) -> dict[str, str]:
@@ -188,7 +200,7 @@ def _at(value: float, start: float) -> str:
 def _start(dots: Iterable[Dot]) -> float:
     """Where a line begins that has room for all intervals below 0: a tenth at or below 0."""
     lows = [dot.value if math.isnan(dot.low) else dot.low for dot in dots if not math.isnan(dot.value)]
-    return math.floor(10 * min([0.0, *lows])) / 10
+    return max(-1.0, math.floor(10 * min([0.0, *lows])) / 10)
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

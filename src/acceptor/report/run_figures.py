@@ -29,8 +29,14 @@ class Dot(NamedTuple):
 
 
 @drawing()
-def metric_figure(runs: Sequence[RunFolder], *, title: str = "") -> Figure:
-    """The metric that leads, on the validation split after every epoch; one run with intervals, several without."""
+def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = False) -> Figure:
+    """The metric that leads, on the validation split after every epoch; one run with intervals, several without.
+
+    Args:
+        runs: At least one.
+        title: One line above.
+        alike: Draw all in one colour, without names.
+    """
     metric = runs[0].metric
     name = NAMES.get(metric, metric)
     figure, axes = new_figure(title or f"{name} by epoch")
@@ -38,7 +44,7 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "") -> Figure:
         epochs = run.events("epoch")
         at = np.array([line["epoch"] for line in epochs])
         values = np.array([number(line.get(metric)) for line in epochs])
-        style = _line(index, run, len(runs))
+        style = _line(index, run, len(SERIES) + 1 if alike else len(runs))
         axes.plot(at, values, marker="o", markersize=4, **style)
         if len(runs) == 1:
             _intervals(axes, at, epochs, metric)
@@ -48,7 +54,7 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "") -> Figure:
     last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)
-    _by_epoch(axes, len(runs))
+    _by_epoch(axes, len(SERIES) + 1 if alike else len(runs))
     return figure
 
 
@@ -136,6 +142,7 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
         axes.text(apart, len(strips) - 0.45, "not\ndefined", ha="center", va="bottom", size=8, color=MUTED)
     axes.set_yticks(range(len(strips)), [short(name) for name, _ in strips])
     axes.set(ylim=(len(strips) - 0.4, -0.6), xlabel=label)
+    axes.xaxis.get_major_locator().set_params(nbins=5)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
@@ -155,7 +162,7 @@ def _by_epoch(axes: Any, lines: int) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     if lines <= len(SERIES):
-        _headroom(axes)
+        _headroom(axes, (lines + 1) // 2)
         axes.legend(loc="upper left", ncols=2)
 
 
@@ -166,7 +173,7 @@ def _intervals(axes: Any, at: Any, epochs: list[dict[str, Any]], metric: str) ->
             axes.plot([epoch, epoch], interval, color=ORANGE, linewidth=1, alpha=0.6)
 
 
-def _headroom(axes: Any) -> None:
-    """Room for a legend above the curves."""
+def _headroom(axes: Any, rows: int = 1) -> None:
+    """Room for a legend of so many rows above the curves."""
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.22 * (high - low))
+    axes.set_ylim(low, high + (0.08 + 0.12 * rows) * (high - low))

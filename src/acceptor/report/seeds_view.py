@@ -47,7 +47,7 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
             "seeds",
             "Every dot is one training, the line their mean; trainings that differ in nothing but chance scatter so far.",
         ),
-        studio.picture(metric_figure(runs, title=f"{name} by epoch, every seed"), "seeds-metric",
+        studio.picture(metric_figure(runs, title=f"{name} by epoch, every seed", alike=True), "seeds-metric",
                        "On the validation split, after every pass over the training sentences."),
     ]  # fmt: skip
     best = {split: found["expected_maximum"] for split, found in summary.items() if found}

@@ -87,7 +87,7 @@ def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
         "training": list(_training(run, studio)),
         "epochs": list(_epochs(run)),
         "verdicts": list(_verdict_figures(splits, studio)),
-        "measures": {split.name: measures(split) for split in splits if split.scores.get("measures")},
+        "measures": [row for split in splits for row in measures(split)],
         "leaked": [row for split in splits for row in _leaked(split)],
         "slices": list(_slices(splits, studio)),
         "sentences": sentences(run, words),
@@ -118,13 +118,16 @@ def card(split: JudgedSplit) -> dict[str, Any]:
 
 
 def measures(split: JudgedSplit) -> list[dict[str, Any]]:
-    """The table of all scores, where ``report.json`` has them."""
+    """All scores of a split, where ``report.json`` has them."""
     rows = []
-    for key, measure in split.scores["measures"].items():
+    for key, measure in (split.scores.get("measures") or {}).items():
         name, meaning = MEASURES.get(key, (key.replace("_", " "), ""))
         value = Dot(name, number(measure["value"]), number(measure["low"]), number(measure["high"]))
         base = number(measure.get("majority", measure.get("baseline")))
-        rows.append({"meaning": meaning, "dot": value, "majority": base, "drawn": key not in LOWER_IS_BETTER})
+        drawn = key not in LOWER_IS_BETTER
+        rows.append(
+            {"name": name, "split": split.name, "meaning": meaning, "dot": value, "majority": base, "drawn": drawn}
+        )
     return rows
 
 
