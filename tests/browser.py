@@ -28,8 +28,8 @@ class Page:
     def __init__(self, send: int, receive: int):
         self._send, self._receive = send, receive
         self._buffer, self._number, self._session = b"", 0, ""
+        self._asked: dict[str, str] = {}
         self.messages: list[str] = []
-        self.requests: list[str] = []
         target = self("Target.createTarget", url="about:blank")["targetId"]
         self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
@@ -46,8 +46,13 @@ class Page:
         assert "error" not in answer, answer
         return answer["result"]
 
+    @property
+    def requests(self) -> list[str]:
+        """Addresses that were asked for, without what the page's policy stopped."""
+        return list(self._asked.values())
+
     def open(self, path: Path) -> None:
-        self.messages.clear(), self.requests.clear()
+        self.messages.clear(), self._asked.clear()
         self._loaded = False
         self("Page.navigate", url=path.resolve().as_uri())
         while not self._loaded:
@@ -60,7 +65,11 @@ class Page:
 
     def resize(self, width: int, height: int = 900, scale: float = 1) -> None:
         self(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 500
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=width < 500,
         )
 
     def dark(self, on: bool) -> None:
@@ -84,7 +93,9 @@ class Page:
         if method == "Page.loadEventFired":
             self._loaded = True
         elif method == "Network.requestWillBeSent":
-            self.requests.append(about["request"]["url"])
+            self._asked[about["requestId"]] = about["request"]["url"]
+        elif method == "Network.loadingFailed" and about.get("blockedReason") == "csp":
+            self._asked.pop(about["requestId"], None)  # it never left the page
         elif method == "Runtime.consoleAPICalled":
             self.messages.append(f"console.{about['type']}: {about['args']}")
         elif method == "Runtime.exceptionThrown":

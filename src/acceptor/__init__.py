@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.judge import Judge, Verdict, load
+    from acceptor.report.html import write_report
     from acceptor.run import Run, resume, train
 
 _HOMES = {
@@ -49,6 +50,7 @@ _HOMES = {
     "Run": "run",
     "resume": "run",
     "train": "run",
+    "write_report": "report.html",
 }
 
 __version__ = "0.1.0"
@@ -75,6 +77,7 @@ __all__ = [
     "load_data",
     "resume",
     "train",
+    "write_report",
 ]
 
 

@@ -9,6 +9,7 @@ import typer
 
 from acceptor.commands.answer import answer
 from acceptor.commands.options import AsJson, Columns, Device, Folder, Overwrite, columns_of
+from acceptor.commands.report import REPORT
 from acceptor.errors import UsageError
 
 
@@ -58,6 +59,7 @@ def train(
     from acceptor.data.corpora import CORPORA
     from acceptor.data.load import load_data
     from acceptor.out import default_out, is_run
+    from acceptor.report.html import write_report
 
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
@@ -88,4 +90,5 @@ def train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
         )
     if run.judge.runtime.leads:
+        write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), terminal.run_text(run), as_json)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from acceptor.errors import UsageError
+from acceptor.errors import RunError, UsageError
 from acceptor.files import use_umask, writable
 from acceptor.report.folder import RunFolder, read_run, seeds_record
 from acceptor.report.run_figures import Dot, losses_figure, metric_figure
@@ -59,7 +59,16 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     words = [weigh(run, why) for run in found]
     with writable(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        _replace(out, _page(found, seeds, words, out.parent / FIGURES if figures else None))
+        try:
+            page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
+        except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(
+                "a run's records do not say what a report shows",
+                where=", ".join(map(str, runs)),
+                cause=f"{type(error).__name__}: {error}",
+                next="train it again: acceptor train DATA --out RUN",
+            ) from error
+        _replace(out, page)
     return out
 
 
@@ -84,9 +93,7 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
     return runs, seeds
 
 
-def _page(
-    runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Words], figures: Path | None
-) -> str:
+def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Words], figures: Path | None) -> str:
     several = len(runs) > 1
     studios = [Studio(figures, f"{file_name(run.name)}-" if several else "") for run in runs]
     style, script = ((TEMPLATE / name).read_text("utf-8") for name in ("style.css", "script.js"))
@@ -117,9 +124,7 @@ def _page(
         script=Markup(script),  # noqa: S704
         title=" · ".join(run.name for run in runs),
         runs=[run_view(*each) for each in zip(runs, studios, words, strict=True)],
-        seeds=[
-            seeds_view(*one, Studio(figures, f"{file_name(one.folder.name)}-" if several else "")) for one in seeds
-        ],
+        seeds=[seeds_view(*one, Studio(figures, f"{file_name(one.folder.name)}-" if several else "")) for one in seeds],
         overview=_overview(runs) if several else {},
         pictures=_side_by_side(runs, Studio(figures, "")) if several else [],
         version=versions()["acceptor"],

@@ -50,7 +50,9 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
             _intervals(axes, at, epochs, metric)
         missing = np.isnan(values)
         label = "not defined" if len(runs) == 1 else None
-        axes.plot(at[missing], np.zeros(missing.sum()), "x", color=style["color"], label=label if missing.any() else None)
+        axes.plot(
+            at[missing], np.zeros(missing.sum()), "x", color=style["color"], label=label if missing.any() else None
+        )
     last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)

@@ -45,7 +45,7 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
         studio.picture(
             strip_figure(strips, f"{name} of every seed", name),
             "seeds",
-            "Every dot is one training, the line their mean; trainings that differ in nothing but chance scatter so far.",
+            "Every dot is one training, the line their mean: so far apart lie trainings that differ only by chance.",
         ),
         studio.picture(metric_figure(runs, title=f"{name} by epoch, every seed", alike=True), "seeds-metric",
                        "On the validation split, after every pass over the training sentences."),
@@ -56,7 +56,7 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
             studio.picture(
                 best_figure(best, f"The best of several, {name}", name),
                 "seeds-best",
-                "What the best of so many trainings would score by chance alone: whoever reports a best should say of how many.",
+                "What the best of so many trainings is expected to score; who reports a best should say of how many.",
             )
         )
     return {

@@ -36,7 +36,9 @@ def confusion_figure(split: JudgedSplit) -> Figure:
         axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=13 if side <= 3 else 8, color=INK)
         axes.text(*middle, f"{share:.0%}", ha="center", va="top", size=8, color=INK)
     axes.set(xlim=(0, side), ylim=(side, 0), xlabel="verdict", ylabel="gold label")
-    axes.set_xticks(np.arange(side) + 0.5, labels, rotation=0 if side <= 3 else 40, ha="center" if side <= 3 else "right")
+    axes.set_xticks(
+        np.arange(side) + 0.5, labels, rotation=0 if side <= 3 else 40, ha="center" if side <= 3 else "right"
+    )
     axes.set_yticks(np.arange(side) + 0.5, labels, rotation=90 if side <= 3 else 0, va="center")
     axes.tick_params(length=0)
     axes.grid(visible=False)
@@ -138,7 +140,9 @@ def _ranked(splits: Sequence[JudgedSplit], curve: Any) -> list[tuple[str, Curve]
 def _curves(axes: Any, curves: list[tuple[str, Curve]], area: str) -> None:
     for index, (name, curve) in enumerate(curves):
         said = "not defined" if math.isnan(curve.area) else f"{area} {curve.area:.3f}"
-        axes.plot(curve.x, curve.y, color=SERIES[index], linestyle=DASHES[index], linewidth=1.5, label=f"{name}, {said}")
+        axes.plot(
+            curve.x, curve.y, color=SERIES[index], linestyle=DASHES[index], linewidth=1.5, label=f"{name}, {said}"
+        )
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
 
 
