@@ -402,6 +402,18 @@ def test_curves_have_the_areas_of_the_textbook():
     assert len(precision_recall(np.zeros(4, dtype=np.int64), scores).x) == 0
 
 
+def test_curves_are_those_of_scikit_learn():
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+    draw = np.random.default_rng(0)
+    gold, scores = draw.integers(0, 2, 500), draw.integers(0, 40, 500) / 40  # many ties
+    found, (false, true, _) = roc(gold, scores), roc_curve(gold, scores, drop_intermediate=False)
+    assert np.allclose(found.x, false)
+    assert np.allclose(found.y, true)
+    assert found.area == pytest.approx(roc_auc_score(gold, scores))
+    assert precision_recall(gold, scores).area == pytest.approx(average_precision_score(gold, scores))
+
+
 def test_calibration_is_the_mean_distance_of_bins():
     probability = np.repeat([0.6, 0.9], 50)
     right = np.r_[np.arange(50) < 30, np.arange(50) < 35]  # as sure as right; 0.2 too sure

@@ -27,5 +27,6 @@ def report(
 
     out = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
     page = write_report(runs, out, why=why, figures=figures)
-    content = {"report": str(page), "runs": [str(run) for run in runs], "bytes": page.stat().st_size}
-    answer(content, [f"written: {page} ({content['bytes'] / 1e6:.1f} MB); open it in a browser"], as_json)
+    size = page.stat().st_size
+    content = {"report": str(page), "runs": [str(run) for run in runs], "bytes": size}
+    answer(content, [f"written: {page} ({size / 1e6:.1f} MB); open it in a browser"], as_json)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from acceptor.evaluation.intervals import Interval, share_interval
 
@@ -24,26 +23,40 @@ class Curve(NamedTuple):
     area: float
 
 
+_UNDEFINED = Curve(np.empty(0), np.empty(0), math.nan)  # there is only one label
+
+
 def roc(gold: npt.NDArray[np.int64], scores: Values) -> Curve:
-    """False against true positive rate over all thresholds, and the area under it (Fawcett 2006).
+    """False against true positive rate over all thresholds, and the area under it (Fawcett 2006, algorithms 1 and 2).
 
     Args:
         gold: 1 for positive, 0 for negative, shape (N,).
         scores: Larger for positive, shape (N,).
     """
     if len(np.unique(gold)) < 2:
-        return Curve(np.empty(0), np.empty(0), math.nan)
-    false, true, _ = roc_curve(gold, scores)
-    return Curve(false, true, float(roc_auc_score(gold, scores)))
+        return _UNDEFINED
+    hits, misses = _above(gold, scores)
+    true, false = np.r_[0, hits] / hits[-1], np.r_[0, misses] / misses[-1]
+    return Curve(false, true, float(np.trapezoid(true, false)))
 
 
 def precision_recall(gold: npt.NDArray[np.int64], scores: Values) -> Curve:
-    """Recall against precision over all thresholds, and the average precision. Arguments as for `roc`."""
+    """Recall against precision over all thresholds, and the average precision: Σ precision · gain of recall.
+
+    Arguments as for `roc`.
+    """
     if len(np.unique(gold)) < 2:
-        return Curve(np.empty(0), np.empty(0), math.nan)
-    precision, recall, _ = precision_recall_curve(gold, scores)
-    # The last point, recall 0 at precision 1, is a convention and no threshold: it is not drawn.
-    return Curve(recall[:-1], precision[:-1], float(average_precision_score(gold, scores)))
+        return _UNDEFINED
+    hits, misses = _above(gold, scores)
+    recall, precision = hits / hits[-1], hits / (hits + misses)
+    return Curve(recall, precision, float(np.diff(recall, prepend=0) @ precision))
+
+
+def _above(gold: npt.NDArray[np.int64], scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positive and negative examples at or above each different score, from the highest."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.diff(scores[order], append=-math.inf))  # equal scores pass a threshold together
+    return np.cumsum(gold[order])[last], np.cumsum(1 - gold[order])[last]
 
 
 @dataclass(frozen=True)

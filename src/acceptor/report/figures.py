@@ -163,4 +163,5 @@ def as_svg(figure: Figure) -> str:
     """The figure as the text of an SVG file."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
+    figure.set_layout_engine("none")  # everything has its place: the PNG need not look for it again
     return text.getvalue()

@@ -20,7 +20,9 @@ def middle_run(record: dict[str, Any]) -> dict[str, Any]:
     The test split chooses nothing, not even what is shown.
     """
     metric = record["config"]["metric"]
-    done = [entry for entry in record["runs"] if entry["status"] == "finished" and entry["scores"]]
+    done: list[dict[str, Any]] = [
+        entry for entry in record["runs"] if entry["status"] == "finished" and entry["scores"]
+    ]
     scores = {id(entry): _score(entry, "validation", metric) for entry in done}
     ranked = sorted(done, key=lambda entry: (not math.isnan(scores[id(entry)]), scores[id(entry)]))
     return ranked[(len(ranked) - 1) // 2]

@@ -201,12 +201,16 @@ def _positive(split: JudgedSplit) -> str:
 
 def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
     """The scores of all rows and of those that do not stand in the training split, where they were looked for."""
-    leaks = split.scores.get("leaked")
-    if leaks is not None:
-        rest = split.scores.get("without_leaked")
-        parts = [("all sentences", split.scores), (f"without the {leaks} that stand in train", rest)]
-        for what, part in parts if rest else [(f"all; {leaks or 'none'} of them stand in train", split.scores)]:
-            yield {"split": split.name, "dot": scored(part, "mcc", what), "accuracy": scored(part, "accuracy")}
+    leaks, rest = split.scores.get("leaked"), split.scores.get("without_leaked")
+    if leaks is None:
+        return
+    parts: list[tuple[str, Mapping[str, Any]]] = [("all sentences", split.scores)]
+    if rest:
+        parts.append((f"without the {leaks} that stand in train", rest))
+    else:
+        parts = [(f"all; {leaks or 'none'} of them stand in train", split.scores)]
+    for what, part in parts:
+        yield {"split": split.name, "dot": scored(part, "mcc", what), "accuracy": scored(part, "accuracy")}
 
 
 def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, Any]]:
