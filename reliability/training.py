@@ -244,7 +244,10 @@ def _interrupted(
             if code not in (0, *KILLED):
                 failures.append(f"training {number}: {ERRORS.get(code, code)} {said(work, place.name)}")
                 break
-        differs = difference(work, place) or _left_beside(place)
+        if code in KILLED:  # behind the run's last file: the command, given again, clears away and says that it is done
+            code = wait(start(work, place))
+            code = 0 if ERRORS.get(code) == "UsageError" else code
+        differs = difference(work, place) or _left_beside(place) or ("" if code == 0 else f"exit code {code}")
         if differs:
             failures.append(f"training {number}, {own} kills: {differs}")
         done, held, number = done + own, held + own * (not differs), number + 1

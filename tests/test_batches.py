@@ -37,7 +37,7 @@ def test_judging_batches_hold_every_row_once_within_the_budget(lengths, budget):
 
 
 def test_nothing_to_judge_gives_no_batches():
-    assert judging_batches(np.array([], dtype=np.int64)) == []
+    assert judging_batches(np.array([], dtype=np.int64), 64) == []
 
 
 @pytest.mark.parametrize("bucketed", [True, False])

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acceptor
+from acceptor.corpus import Settings, predict
 from acceptor.data.load import load_split
 from acceptor.data.read import read_table
-from acceptor.errors import DataError, EncoderError, RunError
+from acceptor.decision import MOST_PROBABLE
+from acceptor.errors import DataError, EncoderError, RunError, TrainingError
+from acceptor.evaluation.evaluate import report_of
 from acceptor.judge import annotate, verdict_columns
 from acceptor.model.classifier import load_classifier
 from conftest import toy_rows
@@ -105,7 +108,7 @@ def test_annotate_keeps_every_column_and_adds_verdicts(judge):
 
 
 def test_verdict_columns_do_not_overflow():
-    frame = verdict_columns(np.array([[1e4, -1e4]], np.float32), ("no", "yes"))
+    frame = verdict_columns(np.array([[1e4, -1e4]], np.float32), ("no", "yes"), MOST_PROBABLE)
     assert frame.row(0) == ("no", 1.0, 1.0, 0.0, 1e4, -1e4)
 
 
@@ -157,3 +160,61 @@ def test_evaluating_without_labels_or_with_others_is_refused(judge):
         acceptor.evaluate(judge, unlabelled)
     with pytest.raises(DataError, match=r"not the judge's(.|\n)*unacceptable, acceptable"):
         acceptor.evaluate(judge, acceptor.load_data([("a b", "pos"), ("c d", "neg")]).train)
+
+
+@pytest.fixture(scope="module")
+def calibrated(toy_config, tmp_path_factory):
+    """A run whose validation labels are another mix than train's, so that both numbers help."""
+    rows = toy_rows(120, 1)
+    validation = [(sentence, "0" if index % 4 == 1 else label) for index, (sentence, label) in enumerate(rows)]
+    data = acceptor.load_data(toy_rows(160), validation=validation, test=toy_rows(40, 2))
+    config = toy_config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
+    return acceptor.train(data, out=tmp_path_factory.mktemp("runs") / "calibrated", config=config)
+
+
+def test_a_fitted_decision_is_kept_and_used_alike_everywhere(calibrated, tmp_path):
+    decision = calibrated.judge.decision
+    assert decision.threshold is not None
+    derived = {item["name"]: item for item in calibrated.record["derived"]}
+    assert derived["threshold"]["value"] == round(decision.threshold, 4)
+    assert "held-out tenths" in derived["temperature"]["reason"]
+    loaded = acceptor.load(calibrated.folder)
+    assert loaded.decision == decision
+    sentences = calibrated.reports["test"].split.sentences
+    verdicts = loaded(sentences)
+    likely = decision.probabilities(loaded.logits(sentences))[:, 1]
+    assert [verdict.label for verdict in verdicts] == [
+        loaded.labels[int(probability >= decision.threshold)] for probability in likely
+    ]
+    assert [verdict.label for verdict in verdicts] != [loaded.labels[int(probability >= 0.5)] for probability in likely]
+    of_verdicts = [p if v.label == loaded.labels[1] else 1 - p for v, p in zip(verdicts, likely, strict=True)]
+    assert [verdict.probability for verdict in verdicts] == pytest.approx(of_verdicts)
+    report = acceptor.evaluate(loaded, calibrated.reports["test"].split)
+    assert report.predictions()["verdict"].to_list() == [verdict.label for verdict in verdicts]
+    file = tmp_path / "sentences.txt"
+    file.write_text("\n".join(sentences) + "\n")
+    out = tmp_path / "verdicts.parquet"
+    predict(calibrated.folder, [str(file)], out, Settings())
+    frame = pl.read_parquet(out)
+    assert frame["verdict"].to_list() == [verdict.label for verdict in verdicts]
+    np.testing.assert_allclose(frame["margin"], decision.margins(loaded.logits(sentences)), atol=1e-4)
+
+
+def test_a_split_that_fitted_the_decision_says_so(calibrated):
+    assert calibrated.report.selected
+    assert "selected on this split" in repr(calibrated.report)
+    assert not calibrated.reports["test"].selected
+    assert calibrated.report.to_dict()["threshold"] == calibrated.judge.decision.threshold
+
+
+def test_a_decision_out_of_range_is_refused(calibrated, tmp_path):
+    folder = shutil.copytree(calibrated.folder, tmp_path / "run")
+    about = json.loads((folder / "judge.json").read_text())
+    (folder / "judge.json").write_text(json.dumps(about | {"threshold": 1.5}))
+    with pytest.raises(RunError, match=r"(?s)judge.json cannot be read.*threshold is not a probability"):
+        acceptor.load(folder)
+
+
+def test_logits_that_are_no_numbers_are_refused(report):
+    with pytest.raises(TrainingError, match=r"(?s)not finite.*1 of"):
+        report_of(report.split, np.where(np.arange(len(report.split))[:, None] == 3, np.nan, report.logits))

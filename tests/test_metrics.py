@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from acceptor.decision import softmax
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.intervals import mcc_interval, share_interval
-from acceptor.judge import softmax
 
 verdicts = st.integers(2, 4).flatmap(
     lambda k: st.tuples(
@@ -40,6 +40,18 @@ def test_scores_are_those_of_scikit_learn(case):
     if not math.isnan(f1):
         average = {"average": "binary"} if k == 2 else {"average": "macro", "labels": range(k)}
         assert f1 == pytest.approx(reference.f1_score(gold, predicted, zero_division=np.nan, **average))
+
+
+@settings(max_examples=50, deadline=None)
+@given(verdicts)
+def test_many_matrices_are_scored_as_each_alone(case):
+    k, pairs = case
+    gold, predicted = (np.array(side) for side in zip(*pairs, strict=True))
+    confusion = metrics.confusion_matrix(gold, predicted, k)
+    for metric in metrics.METRICS.values():
+        together = metric(np.stack([confusion, 3 * confusion, np.zeros_like(confusion)]))
+        np.testing.assert_allclose(together[:2], [metric(confusion)] * 2)
+        assert math.isnan(together[2])
 
 
 def test_the_chapters_formula():

@@ -15,6 +15,7 @@ import acceptor
 from acceptor import native, runtime
 from acceptor.batches import collate, epoch_batches
 from acceptor.config import TrainConfig
+from acceptor.decision import Decision
 from acceptor.encode import encode, load_tokenizer
 from acceptor.model.classifier import new_classifier
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
@@ -317,11 +318,17 @@ def test_a_judge_of_coin_flips_is_settled_in_full(tmp_path):
         rows = judge.logits([sentence for sentence, _ in toy_rows(300)])
         judge.model.classifier.bias.copy_(torch.from_numpy(-np.median(rows, axis=0)))
     judge = dataclasses.replace(judge)
-    sentences = [sentence for sentence, _ in toy_rows(300)]
+    sentences = [sentence for sentence, _ in toy_rows(1500)]  # some are so close in any vocabulary
     exact = judge.logits(sentences)
     rough, settled = (in_bf16(judge, lossless=lossless).logits(sentences) for lossless in (False, True))
     assert (rough.argmax(1) != exact.argmax(1)).any()
     np.testing.assert_array_equal(settled.argmax(1), exact.argmax(1))
+    # What is close is what is close to the threshold: the same coin flips behind one that all of them are far from.
+    with torch.no_grad():
+        judge.model.classifier.bias[1] += 3
+    judge = dataclasses.replace(judge, decision=Decision(threshold=float(1 / (1 + np.exp(-3)))))
+    exact, settled = judge.logits(sentences), in_bf16(judge, lossless=True).logits(sentences)
+    np.testing.assert_array_equal(judge.decision.label_ids(settled), judge.decision.label_ids(exact))
 
 
 def test_the_probe_is_cached_and_decides(monkeypatch, tmp_path):

@@ -163,6 +163,7 @@ CHANGES = {
     "order": "random",
     "metric": "accuracy",
     "select": "best",
+    "calibrate": True,
     "on_nan": "skip",
     "device": "cpu",
     "precision": "bf16",
@@ -174,7 +175,16 @@ def test_every_setting_is_in_the_list_of_changes():
     assert CHANGES.keys() == TrainConfig.model_fields.keys()
 
 
-ELSEWHERE = {"metric", "select", "device", "encoder", "validation_share", "on_nan", "compile"}  # tests of their own
+ELSEWHERE = {
+    "metric",
+    "select",
+    "device",
+    "encoder",
+    "validation_share",
+    "on_nan",
+    "compile",
+    "calibrate",
+}  # tests of their own
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES.keys() - ELSEWHERE))

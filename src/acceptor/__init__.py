@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from acceptor.evaluation.compare import Comparison, compare
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.report.html import write_report
@@ -41,6 +42,8 @@ _HOMES = {
     "RunError": "errors",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "Comparison": "evaluation.compare",
+    "compare": "evaluation.compare",
     "Report": "evaluation.evaluate",
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
@@ -57,6 +60,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PRESETS",
     "AcceptorError",
+    "Comparison",
     "Data",
     "DataError",
     "EncoderError",
@@ -72,6 +76,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "audit",
+    "compare",
     "evaluate",
     "load",
     "load_data",

@@ -124,7 +124,7 @@ def epoch_batches(
     return batches
 
 
-def judging_batches(lengths: npt.NDArray[np.int64], token_budget: int = 2048) -> list[Rows]:
+def judging_batches(lengths: npt.NDArray[np.int64], token_budget: int) -> list[Rows]:
     """All rows, each once, sorted by length and cut where a batch would pass ``token_budget`` padded tokens.
 
     Small batches stay in a CPU's cache, which is why the budget is modest.

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from acceptor.commands import data, judging, machine, report, training
+from acceptor.commands import comparing, data, judging, machine, report, training
 from acceptor.errors import AcceptorError
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain_lines
@@ -28,6 +28,7 @@ for command in (
     judging.evaluate,
     judging.predict,
     judging.judge,
+    comparing.compare,
     report.report,
     data.audit,
     data.corpora,

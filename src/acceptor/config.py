@@ -68,6 +68,8 @@ class TrainConfig(BaseModel):
     """The score on validation that ``select="best"`` looks at."""
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
+    calibrate: bool = False
+    """Fit a temperature, and a threshold for `metric`, on validation; each is kept if it helps on held-out tenths."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What a step does whose loss or gradient is NaN or infinite: it ends the training, or leaves the weights alone and
     is counted."""

@@ -256,7 +256,7 @@ class _Judging:
         self.files, self.judge, self.settings, self.suffix = files, judge, settings, suffix
         self.chunks = 0
         self.input = {} if STDIN in files else fingerprint(files)
-        nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge.labels)
+        nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
         self.condition = condition(settings.where, nothing.schema) if settings.where else None
 
     def plan(self, run: Path) -> dict[str, Any]:
@@ -294,7 +294,7 @@ class _Judging:
         if len(work.encoded):
             new = self.judge.logits_of(work.encoded)
         work.block.scores[work.start : work.start + len(new)] = new
-        verdicts = _verdicts(work.block.scores[work.slots], labels)
+        verdicts = _verdicts(work.block.scores[work.slots], self.judge)
         shown = verdicts if self.settings.all_scores else verdicts.select("verdict", "probability", "margin")
         frame = beside(work.frame, shown)
         if self.condition is not None:
@@ -349,11 +349,12 @@ class _Judging:
         return _Work(chunk, frame, rejected, block, slots, hashed, start, encoded)
 
 
-def _verdicts(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
-    """`verdict_columns`, and the margin: how far the best label's logit stands above the second's."""
-    best = np.sort(logits, axis=1)
-    columns = verdict_columns(logits, labels).with_columns(pl.col("verdict").cast(pl.String))  # also without rows
-    return columns.insert_column(2, pl.Series("margin", best[:, -1] - best[:, -2]))
+def _verdicts(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
+    """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
+    columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
+        pl.col("verdict").cast(pl.String)
+    )  # also without rows
+    return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
 
 
 def _usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:

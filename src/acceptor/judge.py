@@ -17,6 +17,7 @@ import polars as pl
 
 from acceptor.batches import Rows, collate, judging_batches
 from acceptor.data.table import Table
+from acceptor.decision import MOST_PROBABLE, Decision, read_decision
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.files import check_folder, check_manifest, read_object
@@ -27,6 +28,7 @@ from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
 
 JUDGE_FILE = "judge.json"
 CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
+TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
 SETTLED = 4.0  # a margin that many times the largest change seen is not close
 
 
@@ -35,7 +37,7 @@ class Verdict:
     """What a judge makes of one sentence.
 
     Attributes:
-        label: The most probable label's name.
+        label: The label's name: the most probable one's, or what the judge's threshold says.
         probability: Its probability, in [0, 1].
         probabilities: All labels' probabilities, in label-id order; they sum to 1.
         logits: The raw scores, in label-id order.
@@ -71,6 +73,7 @@ class Judge:
         runtime: Where it computes.
         encoder: Name, revision and hash of the encoder that it grew from.
         lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
+        decision: How its logits become probabilities and verdicts: temperature and threshold.
     """
 
     model: Any
@@ -80,6 +83,7 @@ class Judge:
     runtime: Runtime
     encoder: dict[str, Any]
     lossless: bool = True
+    decision: Decision = MOST_PROBABLE
 
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
@@ -122,8 +126,7 @@ class Judge:
         scores = self._pass(encoded, everything, self.runtime.precision, on_batch)
         if not lossless:
             return scores
-        best = np.sort(scores, axis=1)
-        margins = best[:, -1] - best[:, -2]
+        margins = self.decision.margins(scores)
         closest_first = np.argsort(margins, kind="stable")
         largest_change = 0.0
         for start in range(0, len(closest_first), CLOSE_CALLS):
@@ -154,7 +157,11 @@ class Judge:
             self._networks[precision] = judging_network(self.model, precision=precision)
         network = self._networks[precision]
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        batches = judging_batches(encoded.lengths[rows])
+        cores = torch.get_num_threads() if self.runtime.device == "cpu" else 1
+        lengths = encoded.lengths[rows]
+        # Few inputs are cut smaller, so that no core waits long for the last batch of another.
+        budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
+        batches = judging_batches(lengths, budget)
 
         def judge(at: Rows) -> None:
             with torch.inference_mode():
@@ -163,8 +170,7 @@ class Judge:
             if on_batch:
                 on_batch(rows[at])
 
-        cores = torch.get_num_threads()
-        if self.runtime.device != "cpu" or min(cores, len(batches)) < 2:
+        if min(cores, len(batches)) < 2:
             for at in batches:
                 judge(at)
             return scores
@@ -176,27 +182,26 @@ class Judge:
 
     def verdicts(self, logits: npt.NDArray[np.float32]) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels)."""
+        ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)
         return [
-            Verdict(self.labels[row.argmax()], float(row.max()), tuple(row.tolist()), tuple(scores.tolist()))
-            for row, scores in zip(softmax(logits), logits, strict=True)
+            Verdict(self.labels[label], float(row[label]), tuple(row.tolist()), tuple(scores.tolist()))
+            for label, row, scores in zip(ids, probabilities, logits, strict=True)
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Labels, longest input, encoder and machine."""
-        return {
-            "labels": list(self.labels),
-            "max_length": self.max_length,
-            "encoder": self.encoder,
-            "machine": self.runtime.to_dict(),
-        }
+        """Labels, longest input, encoder, decision and machine."""
+        return {**self._about(), "machine": self.runtime.to_dict()}
+
+    def _about(self) -> dict[str, Any]:
+        about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
+        return about | self.decision.to_dict()
 
     def save(self, folder: Path) -> None:
         """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it."""
         with quiet_transformers():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
-        (folder / JUDGE_FILE).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (folder / JUDGE_FILE).write_text(json.dumps(self._about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Judge:
@@ -216,7 +221,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     folder = Path(run).expanduser()
     check_folder(folder)
     try:
-        labels, max_length, encoder = _read_judge(folder / JUDGE_FILE)
+        labels, max_length, encoder, decision = _read_judge(folder / JUDGE_FILE)
     except (FileNotFoundError, NotADirectoryError):
         found = "no such folder" if not folder.is_dir() else "a folder without it"
         raise RunError(
@@ -244,7 +249,8 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         )
     if precision == "int8":
         runtime = _in_int8(runtime, model)
-    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless=precision not in ("bf16", "int8"))
+    lossless = precision not in ("bf16", "int8")
+    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless, decision)
 
 
 def _in_int8(runtime: Runtime, model: Any) -> Runtime:
@@ -258,8 +264,8 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
     return dataclasses.replace(runtime, precision="int8")
 
 
-def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any]]:
-    """Labels, longest input and encoder from a ``judge.json`` that nobody vouches for."""
+def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any], Decision]:
+    """Labels, longest input, encoder and decision from a ``judge.json`` that nobody vouches for."""
     about = read_object(path)
     labels, max_length, encoder = about["labels"], about["max_length"], about["encoder"]
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
@@ -270,14 +276,7 @@ def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any]]:
         raise ValueError("max_length is not a number of tokens")
     if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
         raise ValueError("encoder has no name")
-    return tuple(labels), max_length, encoder
-
-
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Probabilities along the last axis, shape kept. Subtracting the row's maximum keeps exp from overflowing."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+    return tuple(labels), max_length, encoder, read_decision(about, len(labels))
 
 
 def annotate(judge: Judge, table: Table) -> pl.DataFrame:
@@ -287,15 +286,15 @@ def annotate(judge: Judge, table: Table) -> pl.DataFrame:
     encoded = judge.encode(frame["sentence"].to_list(), seconds)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return beside(frame, verdict_columns(logits, judge.labels))
+    return beside(frame, verdict_columns(logits, judge.labels, judge.decision))
 
 
-def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...]) -> pl.DataFrame:
+def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], decision: Decision) -> pl.DataFrame:
     """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
-    probabilities = softmax(logits)
+    probabilities, verdicts = decision.probabilities(logits), decision.label_ids(logits)
     columns: dict[str, Any] = {
-        "verdict": [labels[index] for index in logits.argmax(axis=1)],
-        "probability": probabilities.max(axis=1),
+        "verdict": [labels[index] for index in verdicts],
+        "probability": probabilities[np.arange(len(logits)), verdicts],
     }
     for index, label in enumerate(labels):
         columns[f"p({label})"] = probabilities[:, index]

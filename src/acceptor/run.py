@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import logging
@@ -25,8 +26,10 @@ from acceptor.config import Derived, TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
+from acceptor.decision import MOST_PROBABLE
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.errors import DataError
+from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
@@ -169,8 +172,9 @@ def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume
         history = _fit(judge, data, encoded, config, out, resume=resume, allow_change=allow_change)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
     skipped = sum(line["event"] == "skip" for line in history)
-    record = _record(judge, data, config, derived, seconds, skipped)
-    run = Run(out, judge, _reports(judge, data, encoded, config), history, record)
+    judge, reports, fitted = _reports(judge, data, encoded, config)
+    record = _record(judge, data, config, [*derived, *fitted], seconds, skipped)
+    run = Run(out, judge, reports, history, record)
     if runtime.leads:
         with new_folder(out) as folder:
             _write(run, data, folder)
@@ -333,14 +337,24 @@ def _progress(event: Step, history: list[dict[str, Any]]) -> Progress:
     return Progress(event.epoch - 1, event.step, event.seconds, loss, sum(line["examples"] for line in lines))
 
 
-def _reports(judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig) -> dict[str, Report]:
-    """The finished judge on validation and, where there is one, on test."""
-    chosen = {"validation": config.select == "best", "test": False}
-    return {
-        split.name: report_of(split, judge.logits_of(encoded[split.name]), selected=chosen[split.name])
+def _reports(
+    judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig
+) -> tuple[Judge, dict[str, Report], list[Derived]]:
+    """The finished judge, with its decision; its reports on validation and, where there is one, on test."""
+    logits = {split.name: judge.logits_of(encoded[split.name]) for split in data.splits if split.name != "train"}
+    fitted: list[Derived] = []
+    if config.calibrate:
+        decision, fitted = calibrate(logits["validation"], _validation(data).gold, config.metric)
+        judge = dataclasses.replace(judge, decision=decision)
+        for item in fitted:
+            logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
+    chosen = {"validation": config.select == "best" or judge.decision != MOST_PROBABLE, "test": False}
+    reports = {
+        split.name: report_of(split, logits[split.name], selected=chosen[split.name], decision=judge.decision)
         for split in data.splits
-        if split.name != "train"
+        if split.name in logits
     }
+    return judge, reports, fitted
 
 
 def _validation(data: Data) -> Split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from acceptor.data.audit import Audit
+    from acceptor.evaluation.compare import Comparison
     from acceptor.evaluation.evaluate import Report, Scores
     from acceptor.run import Run
 
@@ -111,9 +113,17 @@ def run_text(run: Run) -> Iterator[Any]:
 
 
 def report_text(report: Report) -> Iterator[Any]:
-    """Scores of one split and its confusion matrix."""
+    """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
     yield repr(report)
     labels = report.split.labels
+    yield ""
+    yield table(
+        ("score", "value", "95 % interval", "always the majority"),
+        [
+            (name, number(one.value), str(one.interval or "not defined"), number(one.majority))
+            for name, one in report.measures.items()
+        ],
+    )
     yield ""
     rows = [(f"gold {label}", *counts) for label, counts in zip(labels, report.scores.confusion, strict=True)]
     yield table(("", *(f"judged {label}" for label in labels)), rows)
@@ -132,6 +142,47 @@ def scores_table(what: str, scores: dict[str, Scores]) -> Table:
         for name, score in scores.items()
     ]
     return table((what, "n", "MCC, 95 % interval", "accuracy", "majority"), rows)
+
+
+def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
+    """Each system's score beside the base line's, and whether the difference could be chance."""
+    first = comparisons[0]
+    seeds = f", mean of {first.seeds[0]} seeds" if first.seeds[0] > 1 else ""
+    yield f"{first.metric} on the same {first.n:,} sentences; base line {first.base}: {number(first.scores[0])}{seeds}"
+    yield ""
+    header = ("system", "seeds", "score", "difference, 95 % interval", "p", "p, Holm", "smallest to be found")
+    yield table(
+        header,
+        [
+            (
+                one.name,
+                one.seeds[1],
+                number(one.scores[1]),
+                f"{one.difference:+.3f} {one.interval}" if one.interval else "not defined",
+                number(one.p),
+                number(one.p_holm),
+                number(one.smallest),
+            )
+            for one in comparisons
+        ],
+    )
+    yield ""
+    for one in comparisons:
+        if one.of_sources:
+            yield f"{one.name}: {one.of_sources} if other sources could have been drawn"
+        if one.p_mcnemar is not None:
+            yield f"{one.name}: McNemar's test of the accuracies, p {number(one.p_mcnemar)}"
+        if one.selected:
+            yield f"{one.name}: this split chose a checkpoint or threshold, so the scores are too good"
+    yield (
+        "p: how often so large a difference comes from chance alone. Smallest: what four of five such sets of "
+        "sentences would have shown at p < .05."
+    )
+
+
+def number(value: float) -> str:
+    """Three decimals, or that there is no number."""
+    return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value < 0 else "< 0.001"
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:

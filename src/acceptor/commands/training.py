@@ -41,6 +41,9 @@ def train(
     order: Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")] = None,
     metric: Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")] = None,
     select: Annotated[str | None, typer.Option(help="weights of the last or best epoch [last]")] = None,
+    calibrate: Annotated[
+        bool | None, typer.Option("--calibrate/--no-calibrate", help="fit temperature and threshold on validation [no]")
+    ] = None,
     on_nan: Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")] = None,
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")] = None,

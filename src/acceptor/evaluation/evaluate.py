@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,11 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.table import Split
-from acceptor.errors import DataError, nearest
+from acceptor.decision import MOST_PROBABLE, Decision
+from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
+from acceptor.evaluation.measures import Measure, measures
 from acceptor.judge import Judge, beside, verdict_columns
 from acceptor.progress import meter
 
@@ -28,6 +31,7 @@ class Scores:
         mcc_interval: Its 95 % interval, or None.
         accuracy: Share judged right, with `accuracy_interval`.
         f1: F1 of label id 1, or the mean over labels for more than two.
+        balanced_accuracy: Mean over labels of the share of a label's examples judged right.
         majority: Accuracy of always answering the most frequent label.
         confusion: Counts by gold label (rows) and verdict (columns).
     """
@@ -38,6 +42,7 @@ class Scores:
     accuracy: float
     accuracy_interval: Interval
     f1: float
+    balanced_accuracy: float
     majority: float
     confusion: tuple[tuple[int, ...], ...]
 
@@ -55,6 +60,7 @@ class Scores:
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
             "f1": _defined(self.f1),
+            "balanced_accuracy": _defined(self.balanced_accuracy),
             "majority": self.majority,
             "collapsed": self.collapsed,
             "confusion": [list(row) for row in self.confusion],
@@ -73,12 +79,13 @@ def score(confusion: metrics.Confusion) -> Scores:
     n = int(confusion.sum())
     return Scores(
         n=n,
-        mcc=metrics.mcc(confusion),
+        mcc=float(metrics.mcc(confusion)),
         mcc_interval=mcc_interval(confusion),
-        accuracy=metrics.accuracy(confusion),
+        accuracy=float(metrics.accuracy(confusion)),
         accuracy_interval=share_interval(int(np.trace(confusion)), n),
-        f1=metrics.f1(confusion),
-        majority=metrics.majority_share(confusion),
+        f1=float(metrics.f1(confusion)),
+        balanced_accuracy=float(metrics.balanced_accuracy(confusion)),
+        majority=float(metrics.majority_share(confusion)),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
     )
 
@@ -92,7 +99,8 @@ class Report:
         logits: float32, shape (N, labels), in the split's order.
         scores: Over the whole split.
         loss: Mean cross-entropy in nats.
-        selected: True where this split chose the checkpoint: its scores are then too good.
+        selected: True where this split chose the checkpoint, temperature or threshold: its scores are then too good.
+        decision: How the logits became verdicts.
     """
 
     split: Split
@@ -100,6 +108,7 @@ class Report:
     scores: Scores
     loss: float
     selected: bool = False
+    decision: Decision = MOST_PROBABLE
 
     def __repr__(self) -> str:
         mark = " · selected on this split" if self.selected else ""
@@ -123,7 +132,12 @@ class Report:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """Label ids of the verdicts, int64, shape (N,)."""
-        return np.asarray(self.logits.argmax(axis=1))
+        return self.decision.label_ids(self.logits)
+
+    @functools.cached_property
+    def measures(self) -> dict[str, Measure]:
+        """All nine scores with bootstrap intervals and the majority's scores, by name; computed on first use."""
+        return measures(self.split.gold, self.predicted, self.decision.probabilities(self.logits))
 
     def by(self, column: str) -> dict[str, Scores]:
         """Scores of every value of a column (``source``, ``phenomenon``, …), in the order of first appearance.
@@ -160,7 +174,7 @@ class Report:
             "line": self.split.table.lines,
             "gold": [labels[index] for index in self.split.gold],
         }
-        return beside(self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels))
+        return beside(self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels, self.decision))
 
     def to_dict(self) -> dict[str, Any]:
         """Scores and where they come from, without the verdicts."""
@@ -171,7 +185,9 @@ class Report:
             "labels": list(self.split.labels),
             "selected_on_this_split": self.selected,
             "loss": self.loss,
+            **self.decision.to_dict(),
             **self.scores.to_dict(),
+            "measures": {name: measure.to_dict() for name, measure in self.measures.items()},
         }
 
 
@@ -192,15 +208,35 @@ def evaluate(judge: Judge, split: Split) -> Report:
     encoded = judge.encode(split.sentences, split.seconds)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return report_of(split, logits)
+    return report_of(split, logits, decision=judge.decision)
 
 
-def report_of(split: Split, logits: npt.NDArray[np.float32], *, selected: bool = False) -> Report:
-    """The report of logits that are already at hand; ``selected``: this split chose the checkpoint."""
+def report_of(
+    split: Split,
+    logits: npt.NDArray[np.float32],
+    *,
+    selected: bool = False,
+    decision: Decision = MOST_PROBABLE,
+) -> Report:
+    """The report of logits that are already at hand; ``selected``: this split chose the checkpoint or the decision.
+
+    Raises:
+        TrainingError: A logit is not finite.
+    """
+    wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(wrong):
+        raise TrainingError(
+            "the judge's scores are not finite",
+            where=split.table.place(int(wrong[0])),
+            expected="finite logits",
+            found=f"NaN or infinity for {len(wrong)} of {len(split)} sentences",
+            cause="weights that ran away in training, or were damaged",
+            next="train again with a smaller --learning-rate",
+        )
     gold = split.gold
-    predicted = logits.argmax(axis=1)
-    confusion = metrics.confusion_matrix(gold, predicted, len(split.labels))
-    return Report(split, logits, score(confusion), metrics.log_loss(logits, gold), selected)
+    confusion = metrics.confusion_matrix(gold, decision.label_ids(logits), len(split.labels))
+    loss = metrics.log_loss(logits / np.float32(decision.temperature), gold)
+    return Report(split, logits, score(confusion), loss, selected, decision)
 
 
 def _defined(value: float) -> float | None:

@@ -1,15 +1,26 @@
-"""95 % intervals for scores that are computed from a confusion matrix."""
+"""95 % intervals: in closed form for a correlation and a share, by a bootstrap for any other score."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import norm
 
-from acceptor.evaluation.metrics import Confusion, mcc
+from acceptor.evaluation.metrics import Confusion, Values, mcc
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
+
+
+DRAWS = 2000  # of a bootstrap
+AT_ONCE = 1_000_000  # weights that are held together: 8 MB
+LEFT_OUT = 2000  # values of a jackknife at most: with more examples, groups of them are left out
+FEW = 10  # with fewer examples an interval says nothing
+
+Statistic = Callable[[Values], Values]
+"""A score of weighted examples: from weights of shape (B, N) to values of shape (B,), NaN where not defined."""
 
 
 class Interval(NamedTuple):
@@ -31,7 +42,7 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
     Where every verdict is right (or, for two labels, wrong) both have no width. Then the far end is the
     correlation that would follow if each label's share of right verdicts were Wilson's lower bound.
     """
-    phi = mcc(confusion)
+    phi = float(mcc(confusion))
     if math.isnan(phi):
         return None
     n = int(confusion.sum())
@@ -39,8 +50,7 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
         return _interval_at_the_end(confusion, phi)
     if len(confusion) > 2:
         matrices = np.random.default_rng(0).multinomial(n, confusion.ravel() / n, size=draws)
-        scores = [mcc(matrix.reshape(confusion.shape)) for matrix in matrices]
-        low, high = np.nanpercentile(scores, [2.5, 97.5])
+        low, high = np.nanpercentile(mcc(matrices.reshape(-1, *confusion.shape)), [2.5, 97.5])
         return Interval(float(low), float(high))
     r1, r2 = (confusion.sum(axis=1) / n).tolist()
     c1, c2 = (confusion.sum(axis=0) / n).tolist()
@@ -58,7 +68,7 @@ def _interval_at_the_end(confusion: Confusion, phi: float) -> Interval:
     labels = len(confusion)
     share = share_interval(int(confusion.sum()), int(confusion.sum())).low
     wrong = confusion.sum(axis=1, keepdims=True) - confusion
-    far = mcc(share * confusion + (1 - share) * wrong / (labels - 1))
+    far = float(mcc(share * confusion + (1 - share) * wrong / (labels - 1)))
     return Interval(far, 1.0) if phi > 0 else Interval(-1.0, far)
 
 
@@ -68,3 +78,86 @@ def share_interval(hits: int, n: int) -> Interval:
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     margin = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
     return Interval(max(0.0, centre - margin), min(1.0, centre + margin))
+
+
+def bootstrap_intervals(
+    statistics: Mapping[str, Statistic], n: int, *, biased: Collection[str] = (), draws: int = DRAWS, seed: int = 0
+) -> dict[str, Interval | None]:
+    """95 % intervals by the bias-corrected and accelerated bootstrap (Efron 1987, equations 2.3 and 6.6).
+
+    An example that is drawn k times has the weight k, so that one sorting of the examples serves all draws, and the
+    same draws serve all scores.
+
+    Args:
+        statistics: Scores of weighted examples, by name.
+        n: Number of examples.
+        biased: Names of scores ≥ 0 that any sampling makes larger. The bootstrap's draws, sampled twice, lie beside
+            the score; they are reflected at it (Davison & Hinkley 1997, equation 5.6), in place of the method above.
+        draws: How many samples of n examples are drawn.
+        seed: Decides them.
+
+    Returns:
+        None where a score is not defined, for all examples or for more than one draw of twenty; a single point where
+        every draw has the same score.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = _scores(statistics, (_draw(rng, n, rows) for rows in _parts(draws, n)))
+    without = _scores(statistics, _one_left_out(n, rng))
+    everyone = np.ones((1, n))
+    values = {name: float(statistic(everyone)[0]) for name, statistic in statistics.items()}
+    return {
+        name: _reflected(value, drawn[name]) if name in biased else _bca(value, drawn[name], without[name])
+        for name, value in values.items()
+    }
+
+
+def _reflected(value: float, drawn: Values) -> Interval | None:
+    if math.isnan(value) or np.isnan(drawn).any():
+        return None
+    low, high = 2 * value - np.quantile(drawn, [0.975, 0.025])
+    return Interval(max(0.0, float(low)), max(0.0, float(high)))
+
+
+def _bca(value: float, drawn: Values, without: Values) -> Interval | None:
+    """The interval from the scores of all examples, of the draws, and of the examples less a few each time."""
+    scores, without = drawn[~np.isnan(drawn)], without[~np.isnan(without)]
+    if math.isnan(value) or len(scores) < 0.95 * len(drawn):
+        return None
+    if np.ptp(scores) == 0:
+        return Interval(value, value)
+    below = (np.sum(scores < value) + np.sum(scores <= value)) / 2  # ties count half
+    bias = norm.ppf(np.clip(below / len(scores), 1 / len(scores), 1 - 1 / len(scores)))
+    away = without.mean() - without
+    spread = np.sum(away**2)
+    acceleration = np.sum(away**3) / (6 * spread**1.5) if spread > 0 else 0.0
+    ends = bias + np.array([-Z, Z])
+    low, high = np.quantile(scores, norm.cdf(bias + ends / (1 - acceleration * ends)))
+    return Interval(float(low), float(high))
+
+
+def _scores(statistics: Mapping[str, Statistic], parts: Iterator[Values]) -> dict[str, Values]:
+    """Every score of all parts' weights."""
+    found = [{name: statistic(weights) for name, statistic in statistics.items()} for weights in parts]
+    return {name: np.concatenate([scores[name] for scores in found]) for name in statistics}
+
+
+def _draw(rng: np.random.Generator, n: int, rows: int) -> Values:
+    """Weights of samples of n examples with replacement, float64, shape (rows, n)."""
+    places = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
+    return np.bincount(places.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _one_left_out(n: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Weights without one example each; without one of `LEFT_OUT` random groups where there are more examples."""
+    groups = min(n, LEFT_OUT)
+    group = rng.permutation(np.arange(n) % groups)
+    start = 0
+    for rows in _parts(groups, n):
+        yield (group[None, :] != np.arange(start, start + rows)[:, None]).astype(np.float64)
+        start += rows
+
+
+def _parts(rows: int, n: int) -> Iterator[int]:
+    """``rows`` in parts whose weights of ``n`` examples are held at once."""
+    size = max(1, AT_ONCE // n)
+    return (min(size, rows - start) for start in range(0, rows, size))

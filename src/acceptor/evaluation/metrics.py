@@ -1,17 +1,19 @@
-"""Scores of one judge on one split, all computed from the confusion matrix.
+"""Scores of verdicts, all computed from the confusion matrix.
 
-A confusion matrix here has one row per gold label and one column per verdict: ``confusion[i, j]``
-examples of label i were judged j.
+A confusion matrix here has one row per gold label and one column per verdict: ``confusion[i, j]`` examples of label i
+were judged j. Every score takes matrices of shape (..., K, K), counts of any real type, and gives float64 of shape
+(...), so that the thousands of matrices of a bootstrap are scored at once.
 """
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Confusion = npt.NDArray[np.int64]
+Confusion = npt.NDArray[Any]
+Values = npt.NDArray[np.float64]
 
 
 def confusion_matrix(gold: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], labels: int) -> Confusion:
@@ -19,46 +21,71 @@ def confusion_matrix(gold: npt.NDArray[np.int64], predicted: npt.NDArray[np.int6
     return np.bincount(gold * labels + predicted, minlength=labels * labels).reshape(labels, labels)
 
 
-def mcc(confusion: Confusion) -> float:
+def mcc(confusion: Confusion) -> Values:
     """Matthews correlation in [-1, 1], for two labels and more; NaN where it is not defined.
 
     It is the correlation of gold and verdict indicators (Gorodkin 2004, R_K); for two labels it equals
     (TP·TN − FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN)). With a single label among the verdicts, or in
     the gold, a correlation does not exist: that is NaN, never a silent 0.
     """
-    matrix = confusion.astype(np.float64)
-    n, correct = matrix.sum(), np.trace(matrix)
-    gold, verdicts = matrix.sum(axis=1), matrix.sum(axis=0)
-    spread = (n * n - verdicts @ verdicts) * (n * n - gold @ gold)
-    return float((correct * n - verdicts @ gold) / math.sqrt(spread)) if spread > 0 else math.nan
+    matrix, n, right = _parts(confusion)
+    gold, verdicts = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    spread = (n * n - (verdicts * verdicts).sum(axis=-1)) * (n * n - (gold * gold).sum(axis=-1))
+    return _share(right * n - (verdicts * gold).sum(axis=-1), np.sqrt(np.maximum(spread, 0.0)))
 
 
-def accuracy(confusion: Confusion) -> float:
+def accuracy(confusion: Confusion) -> Values:
     """Share of examples judged right, in [0, 1]."""
-    return float(np.trace(confusion) / confusion.sum())
+    _, n, right = _parts(confusion)
+    return _share(right, n)
 
 
-def f1(confusion: Confusion) -> float:
+def balanced_accuracy(confusion: Confusion) -> Values:
+    """Mean over labels of the share of a label's examples that were judged right; NaN where a label has none."""
+    matrix, _, _ = _parts(confusion)
+    return np.asarray(_share(_diagonal(matrix), matrix.sum(axis=-1)).mean(axis=-1))
+
+
+def f1(confusion: Confusion) -> Values:
     """F1 in [0, 1]: of label id 1 for two labels, the mean over labels for more; NaN where not defined."""
-    scores = [
-        2 * confusion[i, i] / total if (total := confusion[i].sum() + confusion[:, i].sum()) else math.nan
-        for i in range(len(confusion))
-    ]
-    return float(scores[1]) if len(scores) == 2 else float(np.mean(scores))
+    matrix, _, _ = _parts(confusion)
+    scores = _share(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+    return np.asarray(scores[..., 1] if matrix.shape[-1] == 2 else scores.mean(axis=-1))
 
 
-def majority_share(confusion: Confusion) -> float:
+def majority_share(confusion: Confusion) -> Values:
     """Accuracy of always answering the most frequent gold label: the base line of every score."""
-    return float(confusion.sum(axis=1).max() / confusion.sum())
+    matrix, n, _ = _parts(confusion)
+    return _share(matrix.sum(axis=-1).max(axis=-1), n)
 
 
 def log_loss(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> float:
     """Mean cross-entropy in nats, from logits of shape (N, labels)."""
+    return float(log_losses(logits, gold).mean())
+
+
+def log_losses(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> Values:
+    """Cross-entropy of each example in nats, float64, shape (N,)."""
     scores = logits.astype(np.float64)
     top = scores.max(axis=1, keepdims=True)
     log_total = top[:, 0] + np.log(np.exp(scores - top).sum(axis=1))
-    return float((log_total - scores[np.arange(len(gold)), gold]).mean())
+    return np.asarray(log_total - scores[np.arange(len(gold)), gold])
 
 
-METRICS = {"mcc": mcc, "accuracy": accuracy, "f1": f1}
-"""The scores that can lead a report and select a checkpoint."""
+METRICS = {"mcc": mcc, "accuracy": accuracy, "f1": f1, "balanced_accuracy": balanced_accuracy}
+"""The scores of verdicts, by the name that options and reports use."""
+
+
+def _parts(confusion: Confusion) -> tuple[Values, Values, Values]:
+    """The matrices in float64, their totals and what was judged right; counts are exact up to 2**53."""
+    matrix = np.asarray(confusion, dtype=np.float64)
+    return matrix, matrix.sum(axis=(-2, -1)), _diagonal(matrix).sum(axis=-1)
+
+
+def _diagonal(matrix: Values) -> Values:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def _share(part: Values, whole: Values) -> Values:
+    """A quotient; NaN where it is not defined."""
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0))

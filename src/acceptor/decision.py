@@ -1,0 +1,78 @@
+"""`Decision`: how logits become probabilities and verdicts. Python, command line and files all ask here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The two numbers of a judge that are fitted on validation; as they stand, the most probable label is the verdict.
+
+    Attributes:
+        temperature: Logits are divided by it, > 0, before the softmax (Guo et al. 2017, section 4.2).
+        threshold: For two labels: the probability in (0, 1) from which label id 1 is the verdict; None for the most
+            probable label.
+    """
+
+    temperature: float = 1.0
+    threshold: float | None = None
+
+    def probabilities(self, logits: Logits) -> npt.NDArray[np.float64]:
+        """float64, the shape of the logits; they sum to 1 along the last axis."""
+        return softmax(logits, self.temperature)
+
+    def label_ids(self, logits: Logits) -> npt.NDArray[np.int64]:
+        """The verdicts: int64, shape (N,), from logits of shape (N, labels)."""
+        if self.threshold is None:
+            return np.asarray(logits.argmax(axis=1))
+        return (self._above(logits) >= 0).astype(np.int64)
+
+    def margins(self, logits: Logits) -> npt.NDArray[np.float32]:
+        """How far each verdict is from another one, in logits: float32 ≥ 0, shape (N,)."""
+        if self.threshold is None:
+            best = np.sort(logits, axis=1)
+            return np.asarray(best[:, -1] - best[:, -2])
+        return np.abs(self._above(logits))
+
+    def _above(self, logits: Logits) -> npt.NDArray[np.float32]:
+        """By how much label id 1 is above the threshold, in logits: probabilities near 0 and 1 would be rounded."""
+        assert self.threshold is not None  # noqa: S101 - both callers have looked
+        boundary = self.temperature * math.log(self.threshold / (1 - self.threshold))
+        return logits[:, 1] - logits[:, 0] - np.float32(boundary)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both numbers."""
+        return {"temperature": self.temperature, "threshold": self.threshold}
+
+
+MOST_PROBABLE = Decision()
+"""What a judge decides by where nothing was fitted."""
+
+
+def read_decision(about: dict[str, Any], labels: int) -> Decision:
+    """The decision in a ``judge.json`` that nobody vouches for; one without either number decides as it always did.
+
+    Raises:
+        ValueError: A number is out of its range, or a threshold stands beside more than two labels.
+    """
+    temperature, threshold = about.get("temperature", 1.0), about.get("threshold")
+    if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
+        raise ValueError("temperature is not a number above 0")
+    if threshold is not None and (type(threshold) is not float or not 0 < threshold < 1 or labels != 2):
+        raise ValueError("threshold is not a probability between 0 and 1 for two labels")
+    return Decision(float(temperature), threshold)
+
+
+def softmax(logits: npt.NDArray[Any], temperature: float = 1.0) -> npt.NDArray[np.float64]:
+    """Probabilities along the last axis, shape kept. Subtracting the row's maximum keeps exp from overflowing."""
+    shifted = (logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)) / temperature
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -1,0 +1,297 @@
+"""`compare`: does one judge score better than another on the same sentences, and could this test set have shown it?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from acceptor.errors import DataError, UsageError
+from acceptor.evaluation.intervals import FEW, Interval
+from acceptor.evaluation.judged import Judged, check_same, judged_of
+from acceptor.evaluation.metrics import METRICS, Values
+
+DRAWS = 10_000
+POWER = 0.8416212335729143 + 1.959963984540054  # normal quantiles of 80 % power and of a two-sided test at 5 %
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One system against the base line, on the same examples. Differences are the system's score less the base line's.
+
+    Attributes:
+        base: Name of the base line.
+        name: Name of the system.
+        metric: The score that is compared.
+        n: Number of examples; ``disagreeing`` of them are judged differently (a mean over pairs of seeds).
+        seeds: Number of runs of the base line and of the system.
+        scores: Their scores, means over seeds.
+        difference: Of the scores.
+        interval: Its 95 % interval for other sentences of the same sources, and other seeds where there are several.
+        of_sources: Its 95 % interval for sentences of other sources; None without sources.
+        p: Of no difference: a permutation test for one run each, the bootstrap's for several seeds.
+        p_holm: The same, corrected for the number of systems compared (Holm 1979).
+        p_mcnemar: Exact McNemar test of the accuracies; None for several seeds.
+        standard_error: Of the difference.
+        selected: True where the split chose a checkpoint or threshold of either: the scores are then too good.
+    """
+
+    base: str
+    name: str
+    metric: str
+    n: int
+    disagreeing: float
+    seeds: tuple[int, int]
+    scores: tuple[float, float]
+    difference: float
+    interval: Interval | None
+    of_sources: Interval | None
+    p: float
+    p_holm: float
+    p_mcnemar: float | None
+    standard_error: float
+    selected: bool = False
+
+    @property
+    def smallest(self) -> float:
+        """The smallest difference that four of five such sets of sentences would have shown at p < .05."""
+        return POWER * self.standard_error
+
+    def __repr__(self) -> str:
+        if math.isnan(self.difference):
+            return f"{self.name} − {self.base}: {self.metric} not defined for one of them"
+        return (
+            f"{self.name} − {self.base}: {self.metric} {self.difference:+.3f} {self.interval or ''} p {self.p_holm:.3g}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, with None where one is not defined."""
+        content = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        content["smallest"] = self.smallest
+        content["scores"] = [_defined(score) for score in self.scores]
+        return {key: _defined(value) if isinstance(value, float) else value for key, value in content.items()}
+
+
+def compare(
+    base: Any, *others: Any, data: str | None = None, split: str | None = None, metric: str = "mcc"
+) -> list[Comparison]:
+    """Every other system against the base line, on the same sentences; p-values are corrected for their number.
+
+    Args:
+        base: The base line: a `Report`, a `Run`, `Seeds`, their folder, or a sequence of runs that differ by seed.
+        *others: The systems to compare with it, in the same forms.
+        data: A file or corpus that all judge now; None for what they judged when they were trained.
+        split: ``test`` or ``validation`` of that training; None for test where all have it.
+        metric: ``mcc``, ``accuracy``, ``f1`` or ``balanced_accuracy``.
+
+    Raises:
+        UsageError: No such metric, nothing to compare with, or no split in common.
+        DataError: Other sentences, labels or gold; or fewer than ten examples.
+        RunError: A folder is no finished run.
+    """
+    if metric not in METRICS:
+        raise UsageError(f"no metric is called {metric!r}", expected=", ".join(METRICS))
+    if not others:
+        raise UsageError("there is nothing to compare with", expected="two systems at least")
+    first, *rest = judged_of([base, *others], data=data, split=split)
+    return compare_judged(first, rest, metric=metric)
+
+
+def compare_judged(
+    base: Judged, others: Sequence[Judged], *, metric: str = "mcc", draws: int = DRAWS
+) -> list[Comparison]:
+    """`compare` on verdicts that are at hand, with ``draws`` samples of the bootstrap and as many permutations."""
+    if len(base.gold) < FEW:
+        raise DataError("too few examples to compare on", expected=f"{FEW} at least", found=str(len(base.gold)))
+    for other in others:
+        check_same(base, other)
+    found = [_compare(base, other, metric, draws) for other in others]
+    corrected = holm([one.p for one in found])
+    return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison:
+    rng = np.random.default_rng(0)
+    patterns = _patterns(base, other)
+    counts = patterns.counts
+    everyone = counts[None, :].astype(np.float64)
+    scores = tuple(float(_scores(patterns, side, metric, everyone).mean()) for side in (0, 1))
+    difference = scores[1] - scores[0]
+    single = len(base.predicted) == len(other.predicted) == 1
+    drawn = _drop_undefined(_differences(patterns, metric, _stratified(patterns.gold, counts, draws, rng), rng))
+    spread = float(drawn.std()) if len(drawn) else math.nan
+    of_sources = None
+    if patterns.source is not None and len(set(patterns.source)) > 1:
+        weights = _by_source(patterns.source, counts, draws, rng)
+        of_sources = _percentiles(_differences(patterns, metric, weights, rng), draws)
+    p = _permutation_p(patterns, metric, draws, rng) if single else _bootstrap_p(drawn)
+    pairs = (base.predicted[:, None, :] != other.predicted[None, :, :]).mean(axis=(0, 1))
+    undefined = math.isnan(difference)
+    return Comparison(
+        base=base.name,
+        name=other.name,
+        metric=metric,
+        n=len(base.gold),
+        disagreeing=float(pairs.sum()),
+        seeds=(len(base.predicted), len(other.predicted)),
+        scores=(scores[0], scores[1]),
+        difference=difference,
+        interval=None if undefined else _percentiles(drawn, draws),
+        of_sources=None if undefined else of_sources,
+        p=math.nan if undefined else p,
+        p_holm=math.nan,
+        p_mcnemar=mcnemar_p(base.gold, base.predicted[0], other.predicted[0]) if single else None,
+        standard_error=spread,
+        selected=base.selected or other.selected,
+    )
+
+
+def mcnemar_p(gold: Ids, first: Ids, second: Ids) -> float:
+    """Exact two-sided McNemar test: do both have half of the examples that one alone judged right? (McNemar 1947)."""
+    only_first = int(((first == gold) & (second != gold)).sum())
+    only_second = int(((first != gold) & (second == gold)).sum())
+    total = only_first + only_second
+    return float(binomtest(only_first, total, 0.5).pvalue) if total else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number by Holm's step-down method (Holm 1979); NaN stay, and do not count."""
+    ranked = sorted((value, place) for place, value in enumerate(values) if not math.isnan(value))
+    corrected, largest = [math.nan] * len(values), 0.0
+    for rank, (value, place) in enumerate(ranked):
+        largest = max(largest, min(1.0, (len(ranked) - rank) * value))
+        corrected[place] = largest
+    return corrected
+
+
+@dataclass(frozen=True, eq=False)
+class _Patterns:
+    """The different examples: those with the same gold, verdicts and source count as one with a weight."""
+
+    gold: Ids  # (P,)
+    verdicts: tuple[Ids, Ids]  # of the base line and the system, (seeds, P)
+    source: npt.NDArray[Any] | None  # (P,)
+    counts: Ids  # how many examples each stands for, (P,)
+    labels: int
+
+
+def _patterns(base: Judged, other: Judged) -> _Patterns:
+    sources = np.zeros(len(base.gold), np.int64)
+    if base.sources is not None:
+        sources = np.unique(base.sources.astype(str), return_inverse=True)[1]
+    rows = np.vstack([base.gold, sources, base.predicted, other.predicted])
+    found, counts = np.unique(rows, axis=1, return_counts=True)
+    split = 2 + len(base.predicted)
+    source = None if base.sources is None else found[1]
+    return _Patterns(found[0], (found[2:split], found[split:]), source, counts, len(base.labels))
+
+
+def _cells(gold: Ids, verdicts: Ids, labels: int) -> Values:
+    """Which cell of the confusion matrix each pattern falls into, as indicators, shape (P, labels²)."""
+    return np.asarray(np.eye(labels * labels)[gold * labels + verdicts])
+
+
+def _scores(patterns: _Patterns, side: int, metric: str, weights: Values) -> Values:
+    """The scores of one system's runs, shape (seeds, B), from weights of shape (B, P)."""
+    shape = (-1, patterns.labels, patterns.labels)
+    runs = patterns.verdicts[side]
+    return np.stack(
+        [METRICS[metric]((weights @ _cells(patterns.gold, run, patterns.labels)).reshape(shape)) for run in runs]
+    )
+
+
+def _differences(patterns: _Patterns, metric: str, weights: Values, rng: np.random.Generator) -> Values:
+    """Differences of the mean scores in draws of two levels, shape (B,): of examples by ``weights``, and of seeds."""
+    everyone = patterns.counts[None, :].astype(np.float64)
+    means = []
+    for side in (0, 1):
+        scores = _scores(patterns, side, metric, weights)
+        error = _error_of_seeds(_scores(patterns, side, metric, everyone)[:, 0], scores)
+        means.append(scores.mean(axis=0) + error * rng.standard_t(max(1, len(scores) - 1), size=scores.shape[1]))
+    return np.asarray(means[1] - means[0])
+
+
+def _error_of_seeds(observed: Values, drawn: Values) -> float:
+    """Standard error of the mean of S seeds' scores that comes from the seeds themselves; 0 for a single one.
+
+    Seeds differ on one set of sentences also because each is wrong on other sentences. That part, the interaction in an
+    analysis of variance of seeds and draws, is in the draws of sentences already, and is taken off (Owen 2007 shows
+    that resampling both levels counts it three times).
+
+    Args:
+        observed: Scores of S seeds on all sentences, shape (S,).
+        drawn: Their scores on the draws of sentences, shape (S, B).
+    """
+    seeds = len(observed)
+    if seeds < 2:
+        return 0.0
+    drawn = drawn[:, ~np.isnan(drawn).any(axis=0)]
+    centred = drawn - drawn.mean(axis=0) - drawn.mean(axis=1, keepdims=True) + drawn.mean()
+    interaction = np.sum(centred**2) / ((seeds - 1) * max(1, drawn.shape[1] - 1))
+    return math.sqrt(max(0.0, float(observed.var(ddof=1)) - interaction) / seeds)
+
+
+def _stratified(gold: Ids, counts: Ids, draws: int, rng: np.random.Generator) -> Values:
+    """Weights of samples that have as many examples of each label as the split, shape (draws, P)."""
+    weights = np.empty((draws, len(counts)))
+    for label in np.unique(gold):
+        of_label = np.flatnonzero(gold == label)
+        total = counts[of_label].sum()
+        weights[:, of_label] = rng.multinomial(total, counts[of_label] / total, size=draws)
+    return weights
+
+
+def _by_source(source: npt.NDArray[Any], counts: Ids, draws: int, rng: np.random.Generator) -> Values:
+    """Weights of samples of whole sources, as many as there are, shape (draws, P)."""
+    sources = int(source.max()) + 1
+    drawn = rng.multinomial(sources, np.full(sources, 1 / sources), size=draws)
+    return np.asarray(drawn[:, source] * counts, dtype=np.float64)
+
+
+def _permutation_p(patterns: _Patterns, metric: str, draws: int, rng: np.random.Generator) -> float:
+    """Two-sided p of exchangeable verdicts: on every example the two systems' may as well be swapped.
+
+    Counts the permutations whose difference is as large, the observed one among them (Phipson & Smyth 2010).
+    """
+    shape, counts = (-1, patterns.labels, patterns.labels), patterns.counts
+    first, second = (_cells(patterns.gold, runs[0], patterns.labels) for runs in patterns.verdicts)
+    swapped = rng.binomial(counts, 0.5, size=(draws, len(counts)))
+    kept = counts - swapped
+    score = METRICS[metric]
+    found = score((kept @ second + swapped @ first).reshape(shape)) - score(
+        (kept @ first + swapped @ second).reshape(shape)
+    )
+    observed = score((counts @ second).reshape(shape)) - score((counts @ first).reshape(shape))
+    as_large = np.abs(_drop_undefined(found)) >= abs(float(observed[0])) - 1e-12
+    return float((as_large.sum() + 1) / (len(as_large) + 1))
+
+
+def _bootstrap_p(drawn: Values) -> float:
+    """Two-sided p: twice the share of draws on the rarer side of 0."""
+    if not len(drawn):
+        return math.nan
+    rarer = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * (rarer + 1) / (len(drawn) + 1))
+
+
+def _percentiles(drawn: Values, draws: int) -> Interval | None:
+    drawn = _drop_undefined(drawn)
+    if len(drawn) < 0.95 * draws:
+        return None
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def _drop_undefined(values: Values) -> Values:
+    return np.asarray(values[~np.isnan(values)])
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

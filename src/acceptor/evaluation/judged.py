@@ -1,0 +1,215 @@
+"""What systems made of the same sentences, out of reports, run folders and folders of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.data.load import load_split
+from acceptor.errors import DataError, RunError, UsageError
+from acceptor.evaluation.evaluate import Report, evaluate
+from acceptor.files import read_object
+from acceptor.judge import load
+
+SPLITS = ("test", "validation")  # the first that all systems judged is compared on
+REPORT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Judged:
+    """What one system made of a split: one judge, or several that differ by their seed.
+
+    Attributes:
+        name: What to call it.
+        labels: Label names, in label-id order.
+        sentences: The examples' texts, to know that others judged the same; a pair's two in one tuple.
+        gold: Label ids, int64, shape (N,).
+        predicted: Label ids of the verdicts, int64, shape (seeds, N).
+        sources: Where each example comes from, shape (N,), or None.
+        selected: True where the split chose a checkpoint or threshold.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    sentences: Sequence[Any]
+    gold: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    sources: npt.NDArray[Any] | None = None
+    selected: bool = False
+
+    def __repr__(self) -> str:
+        return f"Judged({self.name}: {len(self.gold)} sentences, {len(self.predicted)} seeds)"
+
+
+def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | None = None) -> list[Judged]:
+    """The systems' verdicts on one split.
+
+    Args:
+        systems: Each a `Report`, a run folder or a folder of seeds (a path, or an object with a ``folder``), or a
+            sequence of these that differ by their seed.
+        data: A file or corpus that all judge now; None for what they judged when they were trained.
+        split: ``test`` or ``validation`` of that training; None for test where all have it.
+
+    Raises:
+        UsageError: A system is none of these, or they have no split in common.
+        RunError: A folder is no finished run.
+        DataError: The data cannot be read, or the seeds of a system judged different sentences.
+    """
+    folders = [_folders(system) for system in systems]
+    names = _names(folders)
+    if data is not None:
+        reports = [[_evaluated(place, data) for place in places] for places in folders]
+        return [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
+    if split is None:
+        there = [set(SPLITS) & _splits(place) for places in folders for place in places]
+        common = set.intersection(*there) if there else set()
+        split = next((name for name in SPLITS if name in common), None)
+        if split is None:
+            raise UsageError("the systems judged no split in common", next="judge one file with all: --data FILE")
+    return [
+        _joined(name, [_read(place, split) for place in places]) for name, places in zip(names, folders, strict=True)
+    ]
+
+
+def _folders(system: Any) -> list[Any]:
+    """The reports or run folders that a system is made of."""
+    if isinstance(system, Report):
+        return [system]
+    if isinstance(system, Sequence) and not isinstance(system, str):
+        return [part for one in system for part in _folders(one)]
+    place = getattr(system, "folder", system)
+    if not isinstance(place, str | Path):
+        raise UsageError(
+            "neither a report nor a run", expected="a Report, a Run, or a folder", found=type(system).__name__
+        )
+    place = Path(place).expanduser()
+    if not (place / "seeds.json").is_file():
+        return [place]
+    runs = read_object(place / "seeds.json", limit=REPORT_BYTES)["runs"]
+    finished = [place / str(run["folder"]) for run in runs if run["status"] == "finished"]
+    if not finished:
+        raise RunError(f"no run in {place} is finished", next="go on with the same `acceptor seeds` command")
+    return finished
+
+
+def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
+    """What to call the systems: the shortest ends of their paths that differ."""
+    paths = []
+    for number, places in enumerate(folders, 1):
+        first = places[0]
+        path = Path(f"system {number}") if isinstance(first, Report) else Path(first)
+        paths.append((path if len(places) == 1 else path.parent).parts)
+    for length in range(1, max(map(len, paths)) + 1):
+        names = [str(Path(*parts[-length:])) for parts in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+
+
+def _evaluated(place: Any, data: str) -> Report:
+    if isinstance(place, Report):
+        raise UsageError("a report has judged its sentences already", next="leave data out, or give run folders")
+    judge = load(place)
+    return evaluate(judge, load_split(data, judge.labels))
+
+
+def _splits(place: Any) -> set[str]:
+    return {place.split.name} if isinstance(place, Report) else set(_report(place))
+
+
+def _report(place: Path) -> dict[str, Any]:
+    try:
+        return read_object(place / "report.json", limit=REPORT_BYTES)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{place} is not a finished run",
+            expected="a run folder with report.json, or a folder of seeds",
+            cause=str(error),
+            next="list your runs: ls -d runs/*",
+        ) from error
+
+
+def _read(place: Any, split: str) -> Judged:
+    """What a run folder keeps of one split."""
+    if isinstance(place, Report):
+        return _of_reports(place.split.name, [place])
+    about = _report(place)
+    try:
+        labels, selected = tuple(about[split]["labels"]), bool(about[split]["selected_on_this_split"])
+        frame = pl.read_parquet(place / "predictions.parquet").filter(pl.col("split") == split)
+        ids = {label: index for index, label in enumerate(labels)}
+        gold, predicted = (np.array([ids[label] for label in frame[name]]) for name in ("gold", "verdict"))
+    except (KeyError, TypeError, OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(
+            f"the verdicts on {split} cannot be read", where=str(place), cause=f"{type(error).__name__}: {error}"
+        ) from error
+    return Judged(place.name, labels, _texts(frame), gold, predicted[None, :], _sources(frame), selected)
+
+
+def _of_reports(name: str, reports: Sequence[Report]) -> Judged:
+    parts = [
+        Judged(
+            name,
+            report.split.labels,
+            _texts(report.split.table.frame),
+            report.split.gold,
+            report.predicted[None, :],
+            _sources(report.split.table.frame),
+            report.selected,
+        )
+        for report in reports
+    ]
+    return _joined(name, parts)
+
+
+def _joined(name: str, runs: Sequence[Judged]) -> Judged:
+    """The runs of a system as one."""
+    first = runs[0]
+    for run in runs[1:]:
+        check_same(first, run)
+    predicted = np.concatenate([run.predicted for run in runs])
+    selected = any(run.selected for run in runs)
+    return Judged(name, first.labels, first.sentences, first.gold, predicted, first.sources, selected)
+
+
+def _texts(frame: pl.DataFrame) -> list[Any]:
+    return frame["sentence"].to_list() if "second" not in frame.columns else frame.select("sentence", "second").rows()
+
+
+def _sources(frame: pl.DataFrame) -> npt.NDArray[Any] | None:
+    return frame["source"].to_numpy() if "source" in frame.columns else None
+
+
+def check_same(base: Judged, other: Judged) -> None:
+    """Both judged the same examples, in the same order, with the same labels.
+
+    Raises:
+        DataError: They did not.
+    """
+    where = f"{base.name}, {other.name}"
+    if base.labels != other.labels:
+        expected, found = ", ".join(base.labels), ", ".join(other.labels)
+        raise DataError("the systems know different labels", where=where, expected=expected, found=found)
+    if len(base.gold) != len(other.gold):
+        raise DataError(
+            "the systems judged different numbers of sentences",
+            where=where,
+            expected=str(len(base.gold)),
+            found=str(len(other.gold)),
+            next="judge the same file with all: --data FILE",
+        )
+    for row, (ours, theirs) in enumerate(zip(base.sentences, other.sentences, strict=True)):
+        if ours != theirs or base.gold[row] != other.gold[row]:
+            raise DataError(
+                "the systems judged different sentences, or with different gold labels",
+                where=f"{where}: example {row + 1}",
+                expected=f"{ours!r}, {base.labels[base.gold[row]]}"[:200],
+                found=f"{theirs!r}, {other.labels[other.gold[row]]}"[:200],
+                next="judge the same file with all: --data FILE",
+            )

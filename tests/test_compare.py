@@ -1,0 +1,179 @@
+"""Paired comparison: tests that err as seldom as they say, differences that are found, systems that do not compare."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import acceptor
+from acceptor.errors import DataError, RunError, UsageError
+from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
+from acceptor.evaluation.judged import Judged
+from acceptor.evaluation.metrics import confusion_matrix, mcc
+
+
+def systems(n=300, skill=(1.0, 1.0), seeds=(1, 1), seed=0, sources=None, sd=0.0):
+    """Systems that share much of what is hard about a sentence; ``sd`` is how far skill scatters over seeds."""
+    rng = np.random.default_rng(seed)
+    gold = (rng.random(n) < 0.69).astype(np.int64)
+    common = 0.8 * rng.normal(size=n)
+    source = None if sources is None else np.array([f"s{number}" for number in rng.integers(sources, size=n)])
+    found = []
+    for name, strength, count in zip("ab", skill, seeds, strict=True):
+        own = 0.6 * rng.normal(size=(count, n)) + sd * rng.normal(size=(count, 1)) * (2 * gold - 1)
+        verdicts = (strength * (2 * gold - 1) + common + own >= 0).astype(np.int64)
+        found.append(Judged(name, ("no", "yes"), range(n), gold, verdicts, source))
+    return found
+
+
+def test_the_permutation_test_is_exact_on_few_disagreements():
+    """All 2^k swaps of the k examples that are judged differently, counted one by one."""
+    gold = np.array([0, 1] * 10)
+    first, second = gold.copy(), gold.copy()
+    first[[1, 3, 5, 7, 9, 11, 13]] = 0
+    second[[0]] = 1
+    apart = np.flatnonzero(first != second)
+
+    def difference(swapped):
+        a, b = first.copy(), second.copy()
+        a[swapped], b[swapped] = second[swapped], first[swapped]
+        return float(mcc(confusion_matrix(gold, b, 2)) - mcc(confusion_matrix(gold, a, 2)))
+
+    observed = difference([])
+    subsets = (list(rows) for size in range(len(apart) + 1) for rows in itertools.combinations(apart, size))
+    as_large = [abs(difference(rows)) >= abs(observed) - 1e-12 for rows in subsets]
+    base, other = (
+        Judged(name, ("n", "y"), range(20), gold, one[None, :]) for name, one in (("a", first), ("b", second))
+    )
+    (found,) = compare_judged(base, [other], draws=20_000)
+    assert found.p == pytest.approx(np.mean(as_large), abs=0.01)
+    assert found.difference == pytest.approx(observed)
+    assert found.disagreeing == 8
+
+
+@pytest.mark.parametrize(("seeds", "sd", "sources"), [(1, 0.0, None), (4, 0.0, None), (4, 0.2, 17)])
+def test_differences_are_seldom_found_where_there_are_none(seeds, sd, sources):
+    wrong = {"p": 0, "interval": 0}
+    tries = 200
+    for seed in range(tries):
+        base, other = systems(seeds=(seeds, seeds), seed=seed, sd=sd, sources=sources)
+        (found,) = compare_judged(base, [other], draws=500)
+        wrong["p"] += found.p < 0.05
+        wrong["interval"] += not found.interval.low <= 0 <= found.interval.high
+    for count in wrong.values():
+        assert count <= binom.ppf(0.999, tries, 0.05)
+
+
+def test_a_difference_is_found_as_often_as_its_smallest_says():
+    """Four of five test sets show a difference as large as `smallest`."""
+    found = [compare_judged(*_one(systems(n=800, skill=(0.7, 0.83), seed=seed)), draws=800)[0] for seed in range(100)]
+    power = np.mean([one.p < 0.05 for one in found])
+    ratio = np.mean([one.difference / one.smallest for one in found])
+    expected = 0.8 * ratio if ratio < 1 else 0.8
+    assert 0.6 < ratio < 1.6
+    assert power >= expected - 0.15
+    assert all(one.interval.low < one.difference < one.interval.high for one in found)
+
+
+def _one(pair):
+    return pair[0], [pair[1]]
+
+
+def test_the_better_of_several_is_found_and_their_number_counts():
+    base, good = systems(n=1000, skill=(0.6, 1.2))
+    same = replace(base, name="same")
+    found = compare_judged(base, [good, same])
+    assert found[0].p_holm < 0.01
+    assert found[0].interval.low > 0
+    assert found[1].difference == 0
+    assert found[1].p == found[1].p_holm == 1.0
+    assert found[1].p_mcnemar == 1.0
+    assert "+" in repr(found[0])
+    json.dumps([one.to_dict() for one in found], allow_nan=False)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, math.nan, 0.02]) == pytest.approx([0.5, math.nan, 0.04], nan_ok=True)
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_mcnemar_by_hand():
+    gold = np.zeros(20, dtype=np.int64)
+    first, second = gold.copy(), gold.copy()
+    first[:7], second[7] = 1, 1
+    assert mcnemar_p(gold, first, second) == pytest.approx(2 * (binom.pmf(0, 8, 0.5) + binom.pmf(1, 8, 0.5)))
+    assert mcnemar_p(gold, gold, gold) == 1.0
+
+
+def test_more_seeds_tell_more_and_other_sources_tell_less():
+    few = compare_judged(*_one(systems(n=2000, seeds=(3, 3), sd=0.3, seed=3)))[0]
+    many = compare_judged(*_one(systems(n=2000, seeds=(12, 12), sd=0.3, seed=3)))[0]
+    assert np.ptp(many.interval) < np.ptp(few.interval)
+    assert many.p_mcnemar is None
+    assert many.seeds == (12, 12)
+    rng = np.random.default_rng(5)
+    base, other = systems(n=1000, sources=6)
+    weak = base.sources == "s0"  # the system fails on one source
+    verdicts = np.where(weak & (rng.random(1000) < 0.5), 1 - base.gold, other.predicted)
+    (found,) = compare_judged(base, [replace(other, predicted=verdicts)])
+    assert np.ptp(found.of_sources) > 1.5 * np.ptp(found.interval)
+
+
+def test_a_score_that_is_not_defined_is_said():
+    base, other = systems()
+    constant = replace(other, predicted=np.ones_like(other.predicted))
+    (found,) = compare_judged(base, [constant])
+    assert math.isnan(found.difference)
+    assert found.interval is found.of_sources is None
+    assert "not defined" in repr(found)
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["p"] is content["difference"] is None
+    (found,) = compare_judged(base, [constant], metric="accuracy")
+    assert found.difference < 0
+
+
+def test_what_cannot_be_compared_is_refused(toy_run, tmp_path):
+    base, other = systems()
+    changed = [*range(299), "another"]
+    with pytest.raises(DataError, match="example 300"):
+        compare_judged(base, [replace(other, sentences=changed)])
+    with pytest.raises(DataError, match="different numbers"):
+        compare_judged(base, systems(n=200)[:1])
+    with pytest.raises(DataError, match="different labels"):
+        compare_judged(base, [replace(other, labels=("bad", "good"))])
+    with pytest.raises(DataError, match="too few"):
+        compare_judged(*_one(systems(n=9)))
+    with pytest.raises(UsageError, match="no metric is called 'f2'"):
+        compare(toy_run.folder, toy_run.folder, metric="f2")
+    with pytest.raises(UsageError, match="nothing to compare"):
+        compare(toy_run.folder)
+    with pytest.raises(RunError, match="not a finished run"):
+        compare(toy_run.folder, tmp_path)
+    with pytest.raises(UsageError, match="neither a report nor a run"):
+        compare(toy_run.folder, 7)
+
+
+def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
+    report = toy_run.reports["test"]
+    by_folder, by_run, by_report = (acceptor.compare(one, report)[0] for one in (str(toy_run.folder), toy_run, report))
+    assert by_folder.n == len(report.split)
+    assert by_folder.difference == by_run.difference == by_report.difference == 0
+    assert by_folder.scores[0] == pytest.approx(report.mcc)
+    (seeds,) = acceptor.compare([toy_run, toy_run], report)
+    assert seeds.seeds == (2, 1)
+    runs = [{"folder": str(toy_run.folder), "status": "finished"}, {"folder": "x", "status": "collapsed"}]
+    (tmp_path / "seeds.json").write_text(json.dumps({"runs": runs}))
+    assert acceptor.compare(tmp_path, toy_run)[0].seeds == (1, 1)
+    (validation,) = acceptor.compare(toy_run, toy_run, split="validation")
+    assert validation.n == len(toy_run.report.split)
+    file = tmp_path / "test.tsv"
+    report.split.table.frame.select("sentence", "label").write_csv(file, separator="\t")
+    (again,) = acceptor.compare(toy_run, toy_run, data=str(file))
+    assert again.scores[0] == pytest.approx(report.mcc)
