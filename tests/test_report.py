@@ -166,12 +166,13 @@ def test_figures_lie_beside_the_page_and_the_run_stays_what_it_was(run, tmp_path
 
 def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
     def chosen(reports, record):
-        reports["validation"]["selected_on_this_split"] = True
+        reports["validation"] |= {"selected_on_this_split": True, "threshold": 0.625, "temperature": 1.5}
+        record["config"]["select"] = "best"
 
-    assert "also chose the checkpoint" not in report_of(run.folder)
+    assert "also chose" not in report_of(run.folder)
     page = report_of(remade(run.folder, tmp_path / "run", change=chosen))
     cards = page.split("<article")[1:]
-    assert ["also chose the checkpoint" in card for card in cards] == [False, True]
+    assert ["also chose the checkpoint, temperature and threshold" in card for card in cards] == [False, True]
     assert ["Too good:" in card.split("</article>")[0] for card in cards] == [False, True]
 
 
@@ -214,7 +215,8 @@ def test_slices_leaks_and_all_scores_stand_there_where_the_run_has_them(run, rep
     ):  # fmt: skip
         assert words in text, words
     assert "MCC from −0.3 to 1" in text
-    assert "Slices" not in report_of(run.folder)
+    bare = remade(run.folder, tmp_path / "bare", change=lambda reports, record: reports["test"].pop("slices", None))
+    assert "Test, by" not in report_of(bare)
 
 
 def test_runs_stand_side_by_side(run, report_of, tmp_path):
@@ -412,6 +414,19 @@ def test_curves_are_those_of_scikit_learn():
     assert np.allclose(found.y, true)
     assert found.area == pytest.approx(roc_auc_score(gold, scores))
     assert precision_recall(gold, scores).area == pytest.approx(average_precision_score(gold, scores))
+
+
+def test_figures_and_scores_tell_the_same_areas(run):
+    for report in run.reports.values():
+        probabilities = report.decision.probabilities(report.logits)
+        confidence = probabilities[np.arange(len(report.split)), report.predicted]
+        areas = {
+            "roc_auc": roc(report.split.gold, probabilities[:, 1]).area,
+            "average_precision": precision_recall(report.split.gold, probabilities[:, 1]).area,
+            "ece": calibration(confidence, report.predicted == report.split.gold).error,
+        }
+        for name, area in areas.items():
+            assert area == pytest.approx(report.measures[name].value), name
 
 
 def test_calibration_is_the_mean_distance_of_bins():

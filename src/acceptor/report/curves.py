@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.evaluation.intervals import Interval, share_interval
+from acceptor.evaluation.measures import bins_of
 
 Values = npt.NDArray[np.float64]
-BINS = 10
 
 
 class Curve(NamedTuple):
@@ -85,8 +85,7 @@ def calibration(probability: Values, right: npt.NDArray[np.bool_]) -> Calibratio
         probability: Of each verdict, shape (N,), in [0, 1].
         right: Whether it was right, shape (N,).
     """
-    ends = np.quantile(probability, np.arange(1, BINS) / BINS)
-    bins = np.searchsorted(ends, probability, side="left")  # equal probabilities share a bin
+    bins = bins_of(probability)
     members = [bins == index for index in np.unique(bins)]
     means = [float(probability[rows].mean()) for rows in members]
     shares = [float(right[rows].mean()) for rows in members]
@@ -96,8 +95,9 @@ def calibration(probability: Values, right: npt.NDArray[np.bool_]) -> Calibratio
     return Calibration(means, shares, intervals, counts, error)
 
 
-def margins(logits: Values) -> Values:
+def margins(logits: npt.NDArray[np.float32]) -> Values:
     """For two labels, logit of label id 1 minus that of label id 0; else the best minus the second; shape (N,)."""
+    logits = logits.astype(np.float64)
     if logits.shape[1] == 2:
         return np.asarray(logits[:, 1] - logits[:, 0])
     ranked = np.sort(logits, axis=1)

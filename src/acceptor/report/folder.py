@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.decision import Decision, read_decision
 from acceptor.errors import RunError
 from acceptor.files import MANIFEST, check_manifest, read_object
-from acceptor.judge import softmax
 
 RECORDS = ("report.json", "run.json", "history.jsonl", "predictions.parquet")
 SEEDS_FILE = "seeds.json"
@@ -34,7 +34,7 @@ class JudgedSplit:
         labels: Label names in the order of their ids.
         frame: Its rows of ``predictions.parquet``.
         gold: Label ids, int64, shape (N,).
-        logits: float64, shape (N, labels).
+        logits: float32, shape (N, labels).
     """
 
     name: str
@@ -42,20 +42,27 @@ class JudgedSplit:
     labels: tuple[str, ...]
     frame: pl.DataFrame
     gold: npt.NDArray[np.int64]
-    logits: npt.NDArray[np.float64]
+    logits: npt.NDArray[np.float32]
+
+    @property
+    def decision(self) -> Decision:
+        """How logits became verdicts: temperature and threshold."""
+        return read_decision(self.scores, len(self.labels))
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """Label ids of the verdicts, int64, shape (N,): as the run wrote them, with its threshold if it has one."""
+        """Label ids of the verdicts, int64, shape (N,), as the run wrote them."""
         return _ids(self.frame["verdict"], self.labels)
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
-        """Of every label, shape (N, labels): as the run wrote them, with its temperature if it has one."""
-        columns = [f"p({label})" for label in self.labels]
-        if set(columns) <= set(self.frame.columns):
-            return self.frame.select(columns).to_numpy().astype(np.float64)
-        return softmax(self.logits.astype(np.float32))
+        """Of every label, shape (N, labels)."""
+        return self.decision.probabilities(self.logits)
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """Probability of each verdict, shape (N,)."""
+        return self.probabilities[np.arange(len(self.gold)), self.predicted]
 
     @property
     def selected(self) -> bool:
@@ -173,7 +180,7 @@ def _judged(name: str, scores: dict[str, Any], frame: pl.DataFrame) -> JudgedSpl
     labels = tuple(scores["labels"])
     rows = frame.filter(pl.col("split") == name)
     rows = rows.select([column for column in rows if column.null_count() < len(column) or column.name in KNOWN])
-    logits = rows.select([f"logit({label})" for label in labels]).to_numpy().astype(np.float64)
+    logits = rows.select([f"logit({label})" for label in labels]).to_numpy().astype(np.float32)
     if len(rows) != scores["n"]:
         raise ValueError(f"{len(rows)} verdicts of {name}, but its scores are of {scores['n']}")
     if not np.isfinite(logits).all():

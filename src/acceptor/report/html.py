@@ -136,7 +136,7 @@ def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, Any]]]:
     names = dict.fromkeys(name for run in runs for name in run.splits)
     return {
         name: [
-            {"run": run, "anchor": f"run{index}", **card(run.splits[name])}
+            {"run": run, "anchor": f"run{index}", **card(run, run.splits[name])}
             for index, run in enumerate(runs, 1)
             if name in run.splits
         ]

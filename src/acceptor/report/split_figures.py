@@ -79,8 +79,7 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
     axes.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=0.8, dashes=(2, 2))
     least = lowest
     for index, split in enumerate(splits):
-        chosen = split.probabilities[np.arange(len(split.gold)), split.predicted]
-        found = calibration(chosen, split.predicted == split.gold)
+        found = calibration(split.confidence, split.predicted == split.gold)
         low, high = np.array(found.intervals).T
         errors = np.maximum(0, [found.right - low, high - found.right])
         axes.errorbar(
@@ -111,8 +110,10 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
         for colour, rows, name in zip((ORANGE, BLUE), parts, names, strict=True):
             panel.hist(values[rows], edges, color=colour, alpha=0.3)
             panel.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.1, label=name)
-        if edges[0] < 0 < edges[-1]:
-            panel.axvline(0, color=INK, linewidth=0.8)
+        if binary:
+            chance = split.decision.threshold or 0.5
+            panel.axvline(split.decision.temperature * math.log(chance / (1 - chance)), color=INK, linewidth=0.8)
+            panel.set_xlim(edges[0], edges[-1])
         panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
     words = f"logit of “{short(labels[1], 14)}” − “{short(labels[0], 14)}”" if binary else "best logit − second best"
     panel.set_xlabel(words)

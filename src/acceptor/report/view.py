@@ -83,7 +83,7 @@ def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
         "encoder": run.record["encoder"],
         "metric": NAMES.get(run.metric, run.metric),
         "chosen": run.record["config"].get("select") == "best",
-        "cards": [card(split) for split in splits],
+        "cards": [card(run, split) for split in splits],
         "training": list(_training(run, studio)),
         "epochs": list(_epochs(run)),
         "verdicts": list(_verdict_figures(splits, studio)),
@@ -97,14 +97,19 @@ def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
     }
 
 
-def card(split: JudgedSplit) -> dict[str, Any]:
+def card(run: RunFolder, split: JudgedSplit) -> dict[str, Any]:
     """The headline of one split."""
-    scores = split.scores
+    scores, decision = split.scores, split.decision
+    chosen = ["checkpoint"] * (run.record["config"].get("select") == "best")
+    chosen += ["temperature"] * (decision.temperature != 1) + ["threshold"] * (decision.threshold is not None)
     mcc = scored(scores, "mcc")
     return {
         "name": split.name,
         "n": scores["n"],
-        "selected": split.selected,
+        "selected": _and(chosen or ["checkpoint"]) if split.selected else "",
+        "temperature": decision.temperature,
+        "threshold": decision.threshold,
+        "second": split.labels[min(1, len(split.labels) - 1)],
         "mcc": mcc,
         "accuracy": scored(scores, "accuracy"),
         "f1": number(scores.get("f1")),
@@ -115,6 +120,10 @@ def card(split: JudgedSplit) -> dict[str, Any]:
         "verdict": split.frame["verdict"][0],
         "one_label": len(np.unique(split.gold)) == 1,
     }
+
+
+def _and(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
 def measures(split: JudgedSplit) -> list[dict[str, Any]]:
@@ -173,7 +182,7 @@ def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[
     yield studio.picture(
         margin_figure(splits),
         "margins",
-        "How sure the verdicts are: far from the line at 0 is sure; where the colours overlap, labels are confused.",
+        "How sure the verdicts are: " + _sides(splits[0]),
     )
     yield studio.picture(
         roc_figure(splits),
@@ -193,6 +202,12 @@ def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[
         "Whether confidence can be taken at its word: on the dashed line, verdicts of 80 % confidence are right in "
         "80 % of cases; below it the judge is too sure.",
     )
+
+
+def _sides(split: JudgedSplit) -> str:
+    if len(split.labels) != 2:
+        return "the farther right, the surer; sure and wrong verdicts deserve a look."
+    return f"right of the line it is “{split.labels[1]}”, left of it “{split.labels[0]}”; the farther, the surer."
 
 
 def _positive(split: JudgedSplit) -> str:
@@ -256,7 +271,7 @@ def sentences(run: RunFolder, words: Words) -> dict[str, Any]:
 
 def _sentences(split: JudgedSplit, words: Words) -> Iterator[dict[str, Any]]:
     frame, predicted = split.frame, split.predicted
-    chosen = split.probabilities[np.arange(len(frame)), predicted]
+    confidence = split.confidence
     groups = frame[split.groups].to_list() if split.groups else [None] * len(frame)
     seconds = frame["second"].to_list() if "second" in frame.columns else [None] * len(frame)
     for index, sentence in enumerate(frame["sentence"].to_list()):
@@ -270,7 +285,7 @@ def _sentences(split: JudgedSplit, words: Words) -> Iterator[dict[str, Any]]:
             "gold": int(split.gold[index]),
             "verdict": int(predicted[index]),
             "right": bool(predicted[index] == split.gold[index]),
-            "confidence": float(chosen[index]),
+            "confidence": float(confidence[index]),
             "words": tinted(words.get((split.name, line), [])),
         }
 

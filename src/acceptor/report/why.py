@@ -46,7 +46,7 @@ def _worst(run: RunFolder) -> list[tuple[str, int, str]]:
     """Split, line and sentence of every error, the surest first."""
     errors = []
     for split in run.splits.values():
-        confidence = split.probabilities[np.arange(len(split.gold)), split.predicted]
+        confidence = split.confidence
         lines, sentences = split.frame["line"].to_list(), split.frame["sentence"].to_list()
         wrong = np.flatnonzero(split.predicted != split.gold)
         errors += [(float(confidence[row]), split.name, lines[row], sentences[row]) for row in wrong]
