@@ -443,8 +443,10 @@ def test_calibration_is_the_mean_distance_of_bins():
 def test_margins_and_tints():
     assert margins(np.array([[1.0, 3.0], [2.0, 0.5]])).tolist() == [2.0, -1.5]
     assert margins(np.array([[1.0, 3.0, 2.5]])).tolist() == [0.5]
-    assert [tint for _, tint, _ in tinted([("a", 2.0), ("b", -1.0), ("c", 0.01), ("d", 0.0)])] == ["p3", "m1", "", ""]
-    assert tinted([]) == []
+    parts = tinted("A b's c d.", [("A", 2.0), ("b", -1.0), ("'", 0.01), ("s", 0.0), ("c", 0.6), ("x", 9.0e-9)])
+    assert "".join(text for text, *_ in parts) == "A b's c d."
+    assert {text: tint for text, tint, _ in parts if tint} == {"A": "p3", "b": "m1", "c": "p1"}
+    assert tinted("A b.", []) == []
 
 
 def luminance(colour):

@@ -286,22 +286,31 @@ def _sentences(split: JudgedSplit, words: Words) -> Iterator[dict[str, Any]]:
             "verdict": int(predicted[index]),
             "right": bool(predicted[index] == split.gold[index]),
             "confidence": float(confidence[index]),
-            "words": tinted(words.get((split.name, line), [])),
+            "words": tinted(sentence, words.get((split.name, line), [])),
         }
 
 
-def tinted(weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
-    """Words with their weights and a class of colour: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
+def tinted(sentence: str, weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
+    """A sentence in parts, with a class of colour: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
 
     Args:
-        weights: (text, weight) of every word in the sentence's order; weight above 0 speaks for the verdict.
+        sentence: Its text.
+        weights: (word, weight) in the sentence's order; weight above 0 speaks for the verdict.
+
+    Returns:
+        (text, class, weight); together the texts are the sentence. What is no word has no class, and neither has a word
+        that weighs little.
     """
     largest = max((abs(weight) for _, weight in weights), default=0.0) or 1.0
-    steps = [min(3, int(abs(weight) / largest * 3.999)) for _, weight in weights]
-    return [
-        (text, f"{'p' if weight > 0 else 'm'}{step}" if step else "", weight)
-        for (text, weight), step in zip(weights, steps, strict=True)
-    ]
+    parts, done = [], 0
+    for word, weight in weights:
+        start = sentence.find(word, done)
+        if start >= 0:
+            step = min(3, int(abs(weight) / largest * 3.999))
+            parts.append((sentence[done:start], "", 0.0))
+            parts.append((word, f"{'p' if weight > 0 else 'm'}{step}" if step else "", weight))
+            done = start + len(word)
+    return [part for part in [*parts, (sentence[done:], "", 0.0)] if part[0]] if parts else []
 
 
 def file_name(text: str) -> str:
