@@ -51,7 +51,7 @@ bench: setup
 
 # The homes of the public names: pdoc cannot see through the package's lazy loading.
 docs: setup
-	$(BIN)/pdoc --output-directory site $(addprefix acceptor.,run config judge errors data.load data.table data.audit evaluation.evaluate)
+	$(BIN)/pdoc --output-directory site $(addprefix acceptor.,run config judge errors data.load data.table data.audit evaluation.evaluate report.html)
 
 reliability: setup
 	$(BIN)/python -m reliability

@@ -255,7 +255,7 @@ def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, t
     folder = seeds_folder(run.folder, tmp_path / "many", [0.4, 0.1, None, 0.3])
     text = " ".join(" ".join(Elements(report_of(folder)).text).split())
     for words in (
-        "many: 4 seeds",
+        "many: 4 trainings",
         "1 collapsed, 0 failed",
         "mean MCC of 3",
         "0.400 [0.300, 0.500]",

@@ -87,9 +87,9 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
             runs.append(read_run(folder, name))
             continue
         done = [entry for entry in record["runs"] if entry["status"] == "finished"]
-        middle = middle_run(record)
+        middle, among = middle_run(record)
         seeds.append(_Seeds(folder, record, [read_run(folder / e["folder"], f"seed {e['seed']}") for e in done]))
-        runs.append(read_run(folder / middle["folder"], f"{name}, seed {middle['seed']} (median of {len(done)})"))
+        runs.append(read_run(folder / middle["folder"], f"{name}, seed {middle['seed']} (median of {among})"))
     return runs, seeds
 
 
@@ -146,7 +146,7 @@ def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, Any]]]:
 
 def _side_by_side(runs: Sequence[RunFolder], studio: Studio) -> list[Any]:
     loss = "Loss on each run's validation split after every pass over its training sentences; lower is better."
-    metric = "The metric that leads, on each run's validation split after every pass; no dot where it is not defined."
+    metric = "The metric that leads, on each run's validation split after every pass; a cross where it is not defined."
     return [
         studio.picture(metric_figure(runs), "runs-metric", metric),
         studio.picture(losses_figure(runs), "runs-loss", loss),

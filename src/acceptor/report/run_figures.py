@@ -48,11 +48,10 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
         axes.plot(at, values, marker="o", markersize=4, **style)
         if len(runs) == 1:
             _intervals(axes, at, epochs, metric)
-        missing = np.isnan(values)
-        label = "not defined" if len(runs) == 1 else None
-        axes.plot(
-            at[missing], np.zeros(missing.sum()), "x", color=style["color"], label=label if missing.any() else None
-        )
+        missing = at[np.isnan(values)]
+        label = "not defined" if len(runs) == 1 and len(missing) else None
+        at_foot: Any = {"transform": axes.get_xaxis_transform(), "color": style["color"], "label": label}
+        axes.plot(missing, np.full(len(missing), 0.04), "x", **at_foot)  # no value, so at no value of the axis
     last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)

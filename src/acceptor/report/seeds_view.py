@@ -14,18 +14,17 @@ from acceptor.report.view import Studio, scored
 SPLITS = ("test", "validation")
 
 
-def middle_run(record: dict[str, Any]) -> dict[str, Any]:
-    """The finished training whose score on the validation split is the median (the lower one of two).
+def middle_run(record: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """The finished training whose score on the validation split is the median (the lower one of two), and of how many.
 
-    The test split chooses nothing, not even what is shown.
+    The test split chooses nothing, not even what is shown. A score that is not defined has no rank.
     """
     metric = record["config"]["metric"]
-    done: list[dict[str, Any]] = [
-        entry for entry in record["runs"] if entry["status"] == "finished" and entry["scores"]
-    ]
-    scores = {id(entry): _score(entry, "validation", metric) for entry in done}
-    ranked = sorted(done, key=lambda entry: (not math.isnan(scores[id(entry)]), scores[id(entry)]))
-    return ranked[(len(ranked) - 1) // 2]
+    done: list[dict[str, Any]] = [e for e in record["runs"] if e["status"] == "finished" and e["scores"]]
+    ranked = [entry for entry in done if not math.isnan(_score(entry, "validation", metric))]
+    ranked.sort(key=lambda entry: _score(entry, "validation", metric))
+    among = ranked or done
+    return among[(len(among) - 1) // 2], len(among)
 
 
 def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], studio: Studio) -> dict[str, Any]:
@@ -66,6 +65,7 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
         "metric": name,
         "n": len(entries),
         "counts": {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")},
+        "one_verdict": record.get("one_verdict", 0),
         "vary": record.get("vary"),
         "encoder": record["encoder"]["name"],
         "summary": summary,
