@@ -141,7 +141,7 @@ def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) 
     axes = figure.subplots(rows, sharex=True)
     for one in np.atleast_1d(axes):
         one.set_axisbelow(True)
-    figure.suptitle(plain(title), x=0, ha="left")
+    figure.suptitle(plain(title), x=0.004, ha="left")
     return figure, axes
 
 

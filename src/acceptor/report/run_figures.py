@@ -40,10 +40,12 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
     metric = runs[0].metric
     name = NAMES.get(metric, metric)
     figure, axes = new_figure(title or f"{name} by epoch")
+    every: list[float] = []
     for index, run in enumerate(runs):
         epochs = run.events("epoch")
         at = np.array([line["epoch"] for line in epochs])
         values = np.array([number(line.get(metric)) for line in epochs])
+        every += values.tolist()
         style = _line(index, run, len(SERIES) + 1 if alike else len(runs))
         axes.plot(at, values, marker="o", markersize=4, **style)
         if len(runs) == 1:
@@ -54,6 +56,8 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
         axes.plot(missing, np.full(len(missing), 0.04), "x", **at_foot)  # no value, so at no value of the axis
     last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
+    if np.isnan(every).all():
+        axes.set_ylim(0, 1)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)
     _by_epoch(axes, len(SERIES) + 1 if alike else len(runs))
     return figure
@@ -80,7 +84,7 @@ def best_figure(best: Mapping[str, Sequence[float]], title: str, label: str) -> 
         style: Any = {"color": SERIES[index], "linestyle": DASHES[index]}
         axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=split, **style)
     axes.set(xlabel="trainings, of which the best is taken", ylabel=label)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _headroom(axes)
     axes.legend(loc="upper left", ncols=2)
     return figure
@@ -161,7 +165,7 @@ def _line(index: int, run: RunFolder, of: int) -> dict[str, Any]:
 
 def _by_epoch(axes: Any, lines: int) -> None:
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if lines <= len(SERIES):
         _headroom(axes, (lines + 1) // 2)
         axes.legend(loc="upper left", ncols=2)

@@ -90,7 +90,7 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
     axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03))
     axes.set_xlabel("confidence (probability of the verdict)")
     axes.set_ylabel("share of right verdicts")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     return figure
 
 
