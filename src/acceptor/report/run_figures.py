@@ -57,7 +57,7 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
     last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     if np.isnan(every).all():
-        axes.set_ylim(0, 1)
+        axes.set_ylim(0, 0.8)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)
     _by_epoch(axes, len(SERIES) + 1 if alike else len(runs))
     return figure

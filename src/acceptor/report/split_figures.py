@@ -25,16 +25,18 @@ def confusion_figure(split: JudgedSplit) -> Figure:
     counts = np.array(split.scores["confusion"])
     labels = [short(label) for label in split.labels]
     side = len(labels)
-    size = SMALL if side <= 3 else (max(SMALL[0], 0.62 * side + 1.4), max(SMALL[1], 0.5 * side + 1.2))
-    figure, axes = new_figure(f"Confusion, {split.name}", size)
+    width, height = (max(least, min(9, per * side + 1.3)) for least, per in zip(SMALL, (0.62, 0.5), strict=True))
+    figure, axes = new_figure(f"Confusion, {split.name}", SMALL if side <= 3 else (width, height))
     for row, column in np.ndindex(side, side):
         share = counts[row, column] / max(1, counts[row].sum())
         colour = BLUE if row == column else ORANGE
         cell = Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.04 + 0.36 * share, edgecolor=PAPER, linewidth=2)
         axes.add_patch(cell)
-        middle = (column + 0.5, row + 0.5)
-        axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=13 if side <= 3 else 8, color=INK)
-        axes.text(*middle, f"{share:.0%}", ha="center", va="top", size=8, color=INK)
+        if side <= 12:  # in smaller cells the shade must do
+            middle = (column + 0.5, row + 0.5)
+            big = 13 if side <= 3 else 8
+            axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=big, color=INK)
+            axes.text(*middle, f"{share:.0%}", ha="center", va="top", size=8, color=INK)
     axes.set(xlim=(0, side), ylim=(side, 0), xlabel="verdict", ylabel="gold label")
     axes.set_xticks(
         np.arange(side) + 0.5, labels, rotation=0 if side <= 3 else 40, ha="center" if side <= 3 else "right"
@@ -87,10 +89,11 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
             marker="os"[index % 2], markersize=4, elinewidth=0.7, label=f"{split.name}, ECE {found.error:.3f}",
         )  # fmt: skip
         least = min(least, float(low.min()))
-    axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03))
+    axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03 + 0.09 * len(splits)))  # room for the legend
+    axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1])
     axes.set_xlabel("confidence (probability of the verdict)")
     axes.set_ylabel("share of right verdicts")
-    axes.legend(loc="best")
+    axes.legend(loc="upper left")
     return figure
 
 
@@ -117,7 +120,7 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
         panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
     words = f"logit of “{short(labels[1], 14)}” − “{short(labels[0], 14)}”" if binary else "best logit − second best"
     panel.set_xlabel(words)
-    np.atleast_1d(axes)[0].legend(loc="upper left")
+    np.atleast_1d(axes)[0].legend(loc="upper left" if binary else "upper right")
     return figure
 
 

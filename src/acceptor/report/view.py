@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from acceptor.report.figures import SMALL, as_svg, loss_figure, save_png
+from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_png
 from acceptor.report.folder import JudgedSplit, RunFolder, number
 from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
 from acceptor.report.split_figures import (
@@ -46,6 +46,7 @@ class Picture(NamedTuple):
 
     svg: Markup
     caption: str
+    wide: bool
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Studio:
             (self.folder / f"{name}.svg").write_text(text, "utf-8")
             save_png(figure, self.folder / f"{name}.png")
         title = figure.get_suptitle()
-        return Picture(inline(text, f"{title}. {caption}", name), caption)
+        return Picture(inline(text, f"{title}. {caption}", name), caption, figure.get_figwidth() > 1.2 * SMALL[0])
 
 
 Words = Mapping[tuple[str, int], Sequence[tuple[str, float]]]  # of a sentence, by split and line, with their weights
@@ -211,7 +212,9 @@ def _sides(split: JudgedSplit) -> str:
 
 
 def _positive(split: JudgedSplit) -> str:
-    return f"sentences with gold label “{split.labels[1]}”" if len(split.labels) == 2 else "sentences of each label"
+    if len(split.labels) == 2:
+        return f"sentences with gold label “{split.labels[1]}”"
+    return "sentences of each label" + f" (the first {len(SERIES)})" * (len(split.labels) > len(SERIES))
 
 
 def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
