@@ -257,13 +257,15 @@ def _runs() -> Iterator[Case]:
             yield Case(f"judge.json: {what}, vouched for", "run", REFUSED, _vouched(changes))
     yield Case("judge.json: deep", "run", REFUSED, written("judge.json", b'{"labels": ' + DEEP + b"}"))
     yield Case("judge.json: a pickle", "run", REFUSED, bomb("judge.json"))
+    yield Case("train_hashes.safetensors: a pickle", "run", REFUSED, bomb("train_hashes.safetensors"))
     yield Case("no manifest", "run", REFUSED, removed("manifest.json"))
     for what, files in (("nothing", {}), ("a list", ["judge.json"]), ("numbers", {"judge.json": 1})):
         yield Case(f"a manifest of {what}", "run", REFUSED, merged("manifest.json", files=files))
     for name in ("tokenizers/../{up}/secret.txt", "tokenizers/../../../../../../../../../../../../etc/passwd"):
         change = both(written("tokenizers/a", ""), _listed(name))
         yield Case(f"a manifest that names {name}", "run", REFUSED, change)
-    for name, at in ((WEIGHTS, -1), (WEIGHTS, 100), ("config.json", 20), (TOKENIZER, 50), ("judge.json", 20)):
+    places = ((WEIGHTS, -1), (WEIGHTS, 100), ("config.json", 20), (TOKENIZER, 50), ("judge.json", 20))
+    for name, at in (*places, ("train_hashes.safetensors", -1)):
         yield Case(f"{name}: a bit at {at}", "run", REFUSED, flipped(name, at))
     yield Case("weights of another model", "run", REFUSED, both(removed(WEIGHTS), hard_link(WEIGHTS, WEIGHTS)))
 

@@ -92,6 +92,8 @@ def good_encoder(folder: Path) -> Path:
 
 def good_run(folder: Path, encoder: Path) -> Path:
     """A judge that was never trained, saved as a run is."""
+    import numpy as np
+
     from acceptor.encode import load_tokenizer
     from acceptor.files import new_folder
     from acceptor.judge import Judge
@@ -102,7 +104,8 @@ def good_run(folder: Path, encoder: Path) -> Path:
     found = find_encoder(str(encoder))
     labels = ("unacceptable", "acceptable")
     model, tokenizer = new_classifier(found, labels, seed=0).eval(), load_tokenizer(encoder)
-    judge = Judge(model, tokenizer, labels, 32, choose_runtime("cpu", "fp32"), found.to_dict() | {"name": "tiny"})
+    about, hashes = found.to_dict() | {"name": "tiny"}, np.arange(9, dtype=np.uint64)
+    judge = Judge(model, tokenizer, labels, 32, choose_runtime("cpu", "fp32"), about, trained_on=hashes)
     with new_folder(folder) as scratch:
         judge.save(scratch)
     return folder

@@ -28,7 +28,7 @@ CALLS = (
     "urllib.Request",
 )
 OURS = {
-    *("config.json", "model.safetensors", "judge.json", "manifest.json"),
+    *("config.json", "model.safetensors", "judge.json", "manifest.json", "train_hashes.safetensors"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "spm.model", "sentencepiece.bpe.model"),
 }

@@ -76,6 +76,7 @@ def prepared(scratch: Path) -> Work:
         max_length=16,
         device="cpu",
         precision="fp32",
+        on_collapse="go-on",  # the labels are random: all verdicts come out alike
     )
     work = Work(scratch, data, config)
     wait(start(work, scratch / "first"))  # the server's start is not part of a training's time

@@ -90,7 +90,8 @@ def test_every_setting_is_an_option_with_its_default_in_the_help(run_cli):
     for name, field in TrainConfig.model_fields.items():
         assert f"--{name.replace('_', '-')}" in text, name
         if field.default is not None and name != "encoder":
-            assert f"[{field.default}]" in text, f"{name}: {field.default}"
+            default = "no" if field.default is False else field.default
+            assert f"[{default}]" in text, f"{name}: {default}"
 
 
 BAD_INPUT = {
@@ -284,8 +285,22 @@ def test_audit_shows_cola_as_the_chapter_does(run_cli, tiny_bert):
         "inputs cut",
     ):
         assert words in stdout, words
+    first, second = stdout.split("\n\n")[:2]
+    assert first.split()[:4] == ["finding", "in", "count", "of"]
+    for words in ("exact duplicates train 19 8551", "exact leaks test in train 12 516", "looked for, not found:"):
+        assert words in " ".join(first.split()), words
+    assert second.startswith("train: 19 exact duplicates")
+    assert "in_domain_train.tsv, line 344" in second
+    assert "and 9 more" in second
     code, stdout, _ = run_cli("audit", COLA / "raw", "--json")
-    assert json.loads(stdout)["train"]["rows"] == 8551
+    found = json.loads(stdout)
+    assert found["train"]["rows"] == 8551
+    assert {one["kind"] for one in found["findings"] if one["split"] == "train" and not one["count"]} == {
+        "zero-width characters",
+        "bidirectional controls",
+        "replacement characters",
+        "one-label sources",
+    }
 
 
 def test_encoders_explains_a_configuration(run_cli, tiny_bert):

@@ -292,7 +292,8 @@ def test_a_compiled_training_gives_the_same_losses(tmp_path):
     runs = {}
     before = counters["stats"]["unique_graphs"]
     for compiled in (False, True):
-        config = TrainConfig(encoder=str(encoder), epochs=2, batch_size=16, max_length=8, compile=compiled)
+        settings = {"encoder": str(encoder), "epochs": 2, "batch_size": 16, "max_length": 8, "on_collapse": "go-on"}
+        config = TrainConfig(**settings, compile=compiled)
         runs[compiled] = acceptor.train(data, out=tmp_path / str(compiled), config=config)
     assert counters["stats"]["unique_graphs"] == before + 1  # and not one for the last, smaller batch
     losses = [[line["loss"] for line in run.history if line["event"] == "step"] for run in runs.values()]

@@ -42,6 +42,7 @@ FILES = {
     "run.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "train_hashes.safetensors",
 }
 
 
@@ -158,6 +159,7 @@ CHANGES = {
     "max_grad_norm": 0.01,
     "max_length": 6,
     "seed": 8,
+    "order_seed": 8,
     "split": "stratified",
     "validation_share": 0.3,
     "order": "random",
@@ -165,6 +167,7 @@ CHANGES = {
     "select": "best",
     "calibrate": True,
     "on_nan": "skip",
+    "on_collapse": "go-on",
     "device": "cpu",
     "precision": "bf16",
     "compile": True,
@@ -184,6 +187,7 @@ ELSEWHERE = {
     "on_nan",
     "compile",
     "calibrate",
+    "on_collapse",
 }  # tests of their own
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acceptor.config import PRESETS, TrainConfig
+    from acceptor.data.annotations import read_annotations
     from acceptor.data.audit import audit
+    from acceptor.data.findings import findings
     from acceptor.data.load import load_data
     from acceptor.data.table import Data, Split
     from acceptor.errors import (
@@ -24,14 +26,19 @@ if TYPE_CHECKING:
     )
     from acceptor.evaluation.compare import Comparison, compare
     from acceptor.evaluation.evaluate import Report, Scores, evaluate
+    from acceptor.evaluation.slices import slices
+    from acceptor.folds import Folds, cross_validate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.report.html import write_report
     from acceptor.run import Run, resume, train
+    from acceptor.seeds import Seeds, train_seeds
 
 _HOMES = {
     "PRESETS": "config",
     "TrainConfig": "config",
+    "read_annotations": "data.annotations",
     "audit": "data.audit",
+    "findings": "data.findings",
     "load_data": "data.load",
     "Data": "data.table",
     "Split": "data.table",
@@ -47,12 +54,17 @@ _HOMES = {
     "Report": "evaluation.evaluate",
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
+    "slices": "evaluation.slices",
+    "Folds": "folds",
+    "cross_validate": "folds",
     "Judge": "judge",
     "Verdict": "judge",
     "load": "judge",
     "Run": "run",
     "resume": "run",
     "train": "run",
+    "Seeds": "seeds",
+    "train_seeds": "seeds",
     "write_report": "report.html",
 }
 
@@ -64,12 +76,14 @@ __all__ = [
     "Data",
     "DataError",
     "EncoderError",
+    "Folds",
     "Judge",
     "Report",
     "ResourceError",
     "Run",
     "RunError",
     "Scores",
+    "Seeds",
     "Split",
     "TrainConfig",
     "TrainingError",
@@ -77,11 +91,16 @@ __all__ = [
     "Verdict",
     "audit",
     "compare",
+    "cross_validate",
     "evaluate",
+    "findings",
     "load",
     "load_data",
+    "read_annotations",
     "resume",
+    "slices",
     "train",
+    "train_seeds",
     "write_report",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acceptor.config import TrainConfig
+from acceptor.config import TrainConfig, safer
 from acceptor.data.corpora import CORPORA
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
@@ -36,6 +36,16 @@ def begun_with(run: Path, changes: Mapping[str, Any]) -> tuple[Data, TrainConfig
     if config.encoder not in EMBEDDED:
         config = config.model_copy(update={"encoder": _found(config.encoder, there)})
     return load_data(**found, columns=source["columns"], labels=source["labels"]), config
+
+
+def restarted_with(run: Path, config: TrainConfig) -> TrainConfig:
+    """The settings with which a training goes on: safer ones where it had collapsed and was begun again.
+
+    Raises:
+        RunError: There is no checkpoint, or none is whole.
+    """
+    events = [line["event"] for line in newest(run)[1]["history"]]
+    return safer(config) if "restart" in events else config
 
 
 def _found(path: str, there: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from acceptor.commands import comparing, data, judging, machine, report, training
+from acceptor.commands import comparing, data, judging, machine, report, seeds, training
 from acceptor.errors import AcceptorError
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain_lines
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 for command in (
     training.train,
+    seeds.seeds,
     judging.evaluate,
     judging.predict,
     judging.judge,

@@ -56,7 +56,9 @@ class TrainConfig(BaseModel):
     max_length: int = Field(default=128, ge=4)
     """Longest input in tokens, special tokens included; lowered to what the encoder has positions for."""
     seed: int = Field(default=2018, ge=0, lt=2**32)
-    """Decides the new head, dropout, the order of the examples and a stratified split."""
+    """Decides the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
+    order_seed: int | None = Field(default=None, ge=0, lt=2**32)
+    """Decides the order of the examples alone, so that its effect can be told from the head's. None: the seed."""
     split: Literal["given", "stratified", "notebook"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
     rows, always seed 2018) cut it from train and leave a given one aside. None: given if any, else stratified."""
@@ -73,6 +75,9 @@ class TrainConfig(BaseModel):
     on_nan: Literal["stop", "skip"] = "stop"
     """What a step does whose loss or gradient is NaN or infinite: it ends the training, or leaves the weights alone and
     is counted."""
+    on_collapse: Literal["stop", "restart", "go-on"] = "stop"
+    """What follows when the judge has collapsed to one verdict (`training.guard`): the training ends, it begins again
+    with another seed and `safer` settings, or it goes on and says so."""
     device: Literal["cuda", "mps", "cpu"] | None = None
     """Where to compute; the fastest present by default."""
     precision: Literal["fp32", "bf16"] | None = None
@@ -89,6 +94,11 @@ class TrainConfig(BaseModel):
             return check(values)
         except ValidationError as error:
             raise UsageError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+    @property
+    def batch_seed(self) -> int:
+        """What decides the order of the examples."""
+        return self.seed if self.order_seed is None else self.order_seed
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -109,6 +119,22 @@ PRESETS: dict[str, dict[str, Any]] = {
         "select": "last",
     },
 }
+
+
+def safer(config: TrainConfig) -> TrainConfig:
+    """The settings to begin again with after a collapse; a second one is final.
+
+    A quarter of the learning rate, 2e-5 at most; warm-up over a tenth of the steps at least; gradients clipped to norm
+    1 at most; and the seed 1000 further on.
+    """
+    changes = {
+        "learning_rate": min(config.learning_rate / 4, 2e-5),
+        "warmup": max(config.warmup, 0.1),
+        "max_grad_norm": min(config.max_grad_norm, 1.0) or 1.0,
+        "seed": (config.seed + 1000) % 2**32,
+        "on_collapse": "stop",
+    }
+    return config.model_copy(update=changes)
 
 
 def _explain(problem: Any) -> str:

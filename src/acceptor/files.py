@@ -41,6 +41,16 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
+def replace_json(path: Path, content: Any) -> None:
+    """`write_json` through a file beside it: whoever reads ``path`` finds the old content or the new one, whole."""
+    scratch = path.with_name(f".{path.name}{SCRATCH}")
+    with writable(path):
+        write_json(scratch, content)
+        flush(scratch)
+        os.replace(scratch, path)
+        flush(path.parent)
+
+
 def read_object(path: Path, *, limit: int = MAX_OBJECT_BYTES) -> dict[str, Any]:
     """The JSON object in a file that nobody vouches for.
 

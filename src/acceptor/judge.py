@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.batches import Rows, collate, judging_batches
+from acceptor.data.duplicates import HASHES_FILE, load_fingerprints, save_fingerprints
 from acceptor.data.table import Table
 from acceptor.decision import MOST_PROBABLE, Decision, read_decision
 from acceptor.encode import Encoded, encode, load_tokenizer
@@ -74,6 +75,7 @@ class Judge:
         encoder: Name, revision and hash of the encoder that it grew from.
         lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
         decision: How its logits become probabilities and verdicts: temperature and threshold.
+        trained_on: Fingerprints of the rows that it learnt from, uint64; None where they are not known.
     """
 
     model: Any
@@ -84,6 +86,7 @@ class Judge:
     encoder: dict[str, Any]
     lossless: bool = True
     decision: Decision = MOST_PROBABLE
+    trained_on: npt.NDArray[np.uint64] | None = None
 
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
@@ -202,6 +205,8 @@ class Judge:
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         (folder / JUDGE_FILE).write_text(json.dumps(self._about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        if self.trained_on is not None:
+            save_fingerprints(folder, self.trained_on)
 
 
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Judge:
@@ -234,7 +239,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
     needed = (JUDGE_FILE, "config.json", "model.safetensors")
-    check_manifest(folder, among=(*needed, "tokenizer"), needed=needed)
+    check_manifest(folder, among=(*needed, "tokenizer", HASHES_FILE), needed=needed)
     runtime = choose_runtime(device, {"lossless": None, "int8": "fp32"}.get(precision or "", precision))
     keep_freed_memory()
     model, tokenizer = load_classifier(folder, labels).to(runtime.device), load_tokenizer(folder)
@@ -250,7 +255,8 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     if precision == "int8":
         runtime = _in_int8(runtime, model)
     lossless = precision not in ("bf16", "int8")
-    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless, decision)
+    lossless, trained_on = precision not in ("bf16", "int8"), load_fingerprints(folder)
+    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless, decision, trained_on)
 
 
 def _in_int8(runtime: Runtime, model: Any) -> Runtime:

@@ -19,14 +19,23 @@ def default_out(source: str, encoder: str, *, resume: bool) -> Path:
 
     To resume, it is the last path that is taken, if that training can go on.
     """
-    parts = [part for part in Path(source).absolute().parts if part not in ("raw", "tokenized")]
-    name = f"{parts[-1].split('.')[0]}-{Path(encoder).name}"
+    name = _name(source, encoder)
     last = free = Path("runs") / name
     for number in itertools.count(2):
         if not free.exists():
             break
         last, free = free, Path("runs") / f"{name}-{number}"
     return last if (resume or restarted()) and has_checkpoint(last) else free
+
+
+def default_set(source: str, encoder: str, kind: str) -> Path:
+    """``runs/SOURCE-ENCODER-KIND``, for several trainings: the same command goes on in the same place."""
+    return Path("runs") / f"{_name(source, encoder)}-{kind}"
+
+
+def _name(source: str, encoder: str) -> str:
+    parts = [part for part in Path(source).absolute().parts if part not in ("raw", "tokenized")]
+    return f"{parts[-1].split('.')[0]}-{Path(encoder).name}"
 
 
 def restarted() -> bool:

@@ -11,26 +11,25 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from acceptor.batches import epoch_batches, padding_ratio
-from acceptor.begun import begun_with
-from acceptor.config import Derived, TrainConfig
+from acceptor.begun import begun_with, restarted_with
+from acceptor.config import Derived, TrainConfig, safer
+from acceptor.data.duplicates import fingerprints
 from acceptor.data.load import load_data
-from acceptor.data.split import with_validation
-from acceptor.data.table import Data, Split, Table
+from acceptor.data.split import check_trainable, with_validation
+from acceptor.data.table import Data, Split
 from acceptor.decision import MOST_PROBABLE
 from acceptor.encode import Encoded, encode, load_tokenizer
-from acceptor.errors import DataError
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
+from acceptor.evaluation.slices import usual_slices
 from acceptor.files import new_folder, one_writer, write_json
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -48,8 +47,9 @@ from acceptor.runtime import (
     versions,
 )
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
+from acceptor.training.guard import CollapseError, heed
 from acceptor.training.learner import Learner
-from acceptor.training.loop import EpochEnd, NotFiniteError, Skipped, Step, fit
+from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.static import choose_steps
 from acceptor.training.stopping import agreed, signals_held
 
@@ -118,7 +118,7 @@ def train(
         EncoderError: The encoder cannot be found or read.
         RunError: There is nothing to resume, or it is damaged, or another process is writing ``out``.
         ResourceError: The disk has no room for the run, or ``out`` cannot be written.
-        TrainingError: The loss became infinite or NaN.
+        TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.guard`).
     """
     config = config or TrainConfig()
     if encoder is not None:
@@ -129,7 +129,19 @@ def train(
     leads = int(os.environ.get("RANK", 0)) == 0
     with one_writer(out) if leads else contextlib.nullcontext():
         check_out(out, overwrite=overwrite, resume=resume)
-        return _train(data, out, config, overwrite=overwrite, resume=resume, allow_change=allow_change)
+        if resume and config.on_collapse == "restart":
+            config = restarted_with(out, config)
+        try:
+            return _train(data, out, config, None, overwrite=overwrite, resume=resume, allow_change=allow_change)
+        except CollapseError as error:
+            if config.on_collapse != "restart" or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+                raise
+            config = safer(config)
+            logger.warning("%s", f"{error.problem}; beginning again with seed {config.seed} and safer settings")
+            shutil.rmtree(out, ignore_errors=True)  # it held checkpoints alone
+            return _train(
+                data, out, config, error.collapse.to_dict(), overwrite=False, resume=False, allow_change=False
+            )
 
 
 def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_change: bool = False) -> Run:
@@ -151,11 +163,21 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
     return train(data, out=folder, config=config, resume=True, allow_change=allow_change)
 
 
-def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume: bool, allow_change: bool) -> Run:
+def _train(
+    data: Any,
+    out: Path,
+    config: TrainConfig,
+    earlier: dict[str, Any] | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+    allow_change: bool,
+) -> Run:
+    """``earlier``: the collapse after which this training begins again."""
     started = time.perf_counter()
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
-    _check_trainable(data, config)
+    check_trainable(data, config.batch_size)
     runtime = choose_runtime(config.device, config.precision)
     keep_freed_memory()
     found = find_encoder(config.encoder)
@@ -169,11 +191,10 @@ def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume
             shutil.rmtree(out)
     prepared = time.perf_counter()
     with process_group(runtime):
-        history = _fit(judge, data, encoded, config, out, resume=resume, allow_change=allow_change)
+        history = _fit(judge, data, encoded, config, out, earlier, resume=resume, allow_change=allow_change)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
-    skipped = sum(line["event"] == "skip" for line in history)
     judge, reports, fitted = _reports(judge, data, encoded, config)
-    record = _record(judge, data, config, [*derived, *fitted], seconds, skipped)
+    record = _record(judge, data, config, [*derived, *fitted], seconds, history)
     run = Run(out, judge, reports, history, record)
     if runtime.leads:
         with new_folder(out) as folder:
@@ -182,7 +203,12 @@ def _train(data: Any, out: Path, config: TrainConfig, *, overwrite: bool, resume
 
 
 def _record(
-    judge: Judge, data: Data, config: TrainConfig, derived: list[Derived], seconds: dict[str, float], skipped: int
+    judge: Judge,
+    data: Data,
+    config: TrainConfig,
+    derived: list[Derived],
+    seconds: dict[str, float],
+    history: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """What ``run.json`` holds: all that was used, not what was typed."""
     return {
@@ -195,28 +221,10 @@ def _record(
         "versions": versions(),
         "commit": source_commit(),
         "seconds": seconds,
-        "skipped_steps": skipped,
+        "skipped_steps": sum(line["event"] == "skip" for line in history),
+        "collapsed": bool(history[-1].get("collapse")),
+        "restarted_after": next((line for line in history if line["event"] == "restart"), None),
     }
-
-
-def _check_trainable(data: Data, config: TrainConfig) -> None:
-    for split in data.splits:
-        if len(split) < 2:
-            raise DataError(
-                f"the {split.name} split has {len(split)} example",
-                where=split.table.origin,
-                expected="2 examples at least; a score needs hundreds",
-                next="give a larger file, or let it be cut from train: --split stratified",
-            )
-        split.gold  # noqa: B018 - raises where a split has no labels
-    if len(data.train) < config.batch_size:
-        raise DataError(
-            "the training split is smaller than one batch",
-            where=data.train.table.origin,
-            expected=f"{config.batch_size} examples (batch_size)",
-            found=f"{len(data.train)}",
-            next=f"take smaller batches: --batch-size {max(1, len(data.train) // 8)}",
-        )
 
 
 def _prepare(
@@ -233,11 +241,12 @@ def _prepare(
     static, choices = choose_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
     batches = epoch_batches(
-        train.lengths, config.batch_size, seed=config.seed, epoch=1, bucketed=config.order == "bucketed"
+        train.lengths, config.batch_size, seed=config.batch_seed, epoch=1, bucketed=config.order == "bucketed"
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
-    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict())
+    trained_on = fingerprints(data.train)
+    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict(), trained_on=trained_on)
     return judge, encoded, [length, padding, *choices]
 
 
@@ -247,6 +256,7 @@ def _fit(
     encoded: dict[str, Encoded],
     config: TrainConfig,
     out: Path,
+    earlier: dict[str, Any] | None,
     *,
     resume: bool,
     allow_change: bool,
@@ -261,17 +271,22 @@ def _fit(
     bf16 = runtime.precision == "bf16"
     learner = Learner(judge.model, config, bf16=bf16, ids=ids, pad_id=pad_id, static=static)
     settings: dict[str, Any] = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
-    settings |= {"labels": list(data.labels), "source": data.source, "directory": os.getcwd()}
+    settings |= {
+        "labels": list(data.labels),
+        "source": data.source,
+        "directory": os.getcwd(),
+        "restarted_after": earlier,
+    }
     checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
-    history: list[dict[str, Any]] = []
+    history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
     best: dict[str, Any] = {}
     if resume:
         done, history, best = checkpoints.load(allow_change=allow_change)
         logger.info("going on after epoch %d, step %d", done.epoch, done.step)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
     with (
-        _rows_named(data.train.table),
+        rows_named(data.train.table),
         signals_held() as stop,
         meter("training", steps, "steps", silent=not runtime.leads) as bar,
     ):
@@ -279,6 +294,7 @@ def _fit(
             line, words = _told(event, data, config)
             history.append(line)
             if isinstance(event, EpochEnd):
+                line["collapse"] = heed(event, history, data.train, _validation(data), config)
                 best = _best_weights(best, judge, history, config)
                 logger.log(logging.INFO if runtime.leads else logging.DEBUG, words)
                 if checkpoints.due(epoch_ends=True):
@@ -310,24 +326,10 @@ def _told(event: Step | Skipped | EpochEnd, data: Data, config: TrainConfig) -> 
     if isinstance(event, Skipped):
         table = data.train.table
         lines = [int(table.lines[row]) for row in event.rows]
-        words = f"step {event.step} skipped, its gradient is not finite: {_places(table, event.rows)}"
+        words = f"step {event.step} skipped, its gradient is not finite: {table.places(event.rows)}"
         return {"event": "skip", "epoch": event.epoch, "step": event.step, f"{table.unit}s": lines}, words
     report = report_of(_validation(data), event.logits)
     return _epoch_line(event, report), f"{at}: train loss {event.train_loss:.3f}, {report!r}"
-
-
-@contextlib.contextmanager
-def _rows_named(table: Table) -> Iterator[None]:
-    """Tells in which lines the examples of a step stand that was not finite."""
-    try:
-        yield
-    except NotFiniteError as error:
-        error.add("found", _places(table, error.rows))
-        raise
-
-
-def _places(table: Table, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    return f"the batch of {table.origin}, {table.unit}s " + ", ".join(str(table.lines[row]) for row in rows)
 
 
 def _progress(event: Step, history: list[dict[str, Any]]) -> Progress:
@@ -350,7 +352,13 @@ def _reports(
             logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
     chosen = {"validation": config.select == "best" or judge.decision != MOST_PROBABLE, "test": False}
     reports = {
-        split.name: report_of(split, logits[split.name], selected=chosen[split.name], decision=judge.decision)
+        split.name: report_of(
+            split,
+            logits[split.name],
+            selected=chosen[split.name],
+            decision=judge.decision,
+            trained_on=judge.trained_on,
+        )
         for split in data.splits
         if split.name in logits
     }
@@ -396,7 +404,8 @@ def _say(data: Data, judge: Judge, derived: list[Derived]) -> None:
 def _write(run: Run, data: Data, folder: Path) -> None:
     run.judge.save(folder)
     write_json(folder / "run.json", run.record)
-    write_json(folder / "report.json", {name: report.to_dict() for name, report in run.reports.items()})
+    reports = {name: {**one.to_dict(), "slices": usual_slices(one)} for name, one in run.reports.items()}
+    write_json(folder / "report.json", reports)
     lines = (json.dumps(event, allow_nan=False) + "\n" for event in run.history)
     (folder / "history.jsonl").write_text("".join(lines), "utf-8")
     frames = [report.predictions() for report in run.reports.values()]

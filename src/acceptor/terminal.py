@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     import polars as pl
 
     from acceptor.data.audit import Audit
+    from acceptor.data.findings import Finding
     from acceptor.evaluation.compare import Comparison
     from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.slices import Slice
+    from acceptor.evaluation.spread import Spread
+    from acceptor.folds import Folds
     from acceptor.run import Run
+    from acceptor.seeds import Seeds
 
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
+
+SOURCES_SHOWN = 25
 
 
 def show(*parts: Any) -> None:
@@ -105,6 +112,10 @@ def run_text(run: Run) -> Iterator[Any]:
     )
     yield ""
     yield from (repr(report) for report in run.reports.values())
+    if collapse := run.record["restarted_after"]:
+        yield f"begun again with safer settings: seed {collapse['seed']} collapsed in epoch {collapse['epoch']}"
+    if run.record["collapsed"]:
+        yield "collapsed: all verdicts are alike, and the loss is no better than the labels' shares give"
     seconds = run.record["seconds"]["train"]
     sentences = len(epochs) * run.record["data"]["train"]["rows"]
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
@@ -112,9 +123,101 @@ def run_text(run: Run) -> Iterator[Any]:
     yield f'next: acceptor judge {run.folder} "The book was wrote."'
 
 
+def seeds_text(seeds: Seeds) -> Iterator[Any]:
+    """Every training with its scores, then what they say together."""
+    splits = list(seeds.record["summary"])
+    header = ("seed", "order", "run", "ended", *(f"{split} MCC, 95 % interval" for split in splits))
+    yield table(
+        header,
+        [
+            (
+                str(entry["seed"]),
+                str(entry["order_seed"]),
+                entry["folder"],
+                _how_ended(entry),
+                *_mcc_cells(entry, splits),
+            )
+            for entry in seeds.entries
+        ],
+    )
+    yield ""
+    for split in splits:
+        for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
+            yield f"{split} {_upper(metric)}: {_spread_words(seeds.spread(split, metric))}"
+    yield (
+        f"of {len(seeds.entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
+        f"· finished, but with one verdict for all of a split {seeds.record['one_verdict']}"
+    )
+    yield from _problems(seeds.entries)
+    best = seeds.spread()
+    if best and len(best.values) > 1:
+        k = len(best.values)
+        yield (
+            f"\nThe score is the mean. The best of {k} seeds ({best.high:.3f}) is not: chance alone puts it "
+            f"{best.best_of[-1] - best.mean:+.3f} above the mean (expected best of k: "
+            + ", ".join(f"{index} {value:.3f}" for index, value in enumerate(best.best_of, 1))
+            + ")."
+        )
+    yield f"written to {seeds.folder}"
+
+
+def folds_text(folds: Folds) -> Iterator[Any]:
+    """Every fold with its score, then all verdicts together."""
+    rows = [
+        (entry["fold"], entry["n"], _how_ended(entry), *_mcc_cells(entry, ["test"]), _majority(entry))
+        for entry in folds.entries
+    ]
+    yield table(("held out", "n", "ended", "MCC, 95 % interval", "majority"), rows)
+    yield ""
+    yield repr(folds)
+    yield f"of {len(rows)} runs: collapsed {folds.count('collapsed')} · failed {folds.count('failed')}"
+    yield from _problems(folds.entries)
+    yield f"written to {folds.folder}"
+
+
+def _majority(entry: dict[str, Any]) -> str:
+    counts = list(entry["balance"].values())
+    return f"{max(counts) / sum(counts):.3f}"
+
+
+def _problems(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        if "error" in entry:
+            yield f"{entry['folder']} {entry['status']}: {entry['error']['problem']}"
+
+
+def _spread_words(spread: Spread | None) -> str:
+    if spread is None:
+        return "not defined"
+    interval = f", 95 % interval of the mean over seeds {spread.interval}" if spread.interval else ""
+    return f"{spread} (n {len(spread.values)} runs{interval})"
+
+
+def _upper(metric: str) -> str:
+    return "MCC" if metric == "mcc" else metric
+
+
+def _how_ended(entry: dict[str, Any]) -> str:
+    origin = entry.get("restarted_from")
+    return str(entry["status"]) + (f", restart of {origin}" if origin else "")
+
+
+def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
+    scores = [(entry["scores"] or {}).get(split) for split in splits]
+    return [
+        "" if one is None else "not defined" if one["mcc"] is None
+        else f"{one['mcc']:.3f} [{one['mcc_interval'][0]:.3f}, {one['mcc_interval'][1]:.3f}]"
+        for one in scores
+    ]  # fmt: skip
+
+
 def report_text(report: Report) -> Iterator[Any]:
     """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
     yield repr(report)
+    if report.leaks is None:
+        yield "sentences that stand in train: not known, the run keeps no fingerprints of them"
+    elif report.leaks == 0:
+        yield "no sentence stands in train"
     labels = report.split.labels
     yield ""
     yield table(
@@ -185,6 +288,32 @@ def number(value: float) -> str:
     return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value < 0 else "< 0.001"
 
 
+def slices_table(what: str, parts: Sequence[Slice]) -> Table:
+    """One line of scores with intervals for each slice; a small one says that it is too small."""
+    header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
+    rows = []
+    for part in parts:
+        mcc, accuracy, recall, majority = part.note or "", "", "", ""
+        if part.scores:
+            mcc = part.note or part.scores.mcc_words
+            accuracy = f"{part.scores.accuracy:.3f} {part.scores.accuracy_interval}"
+            majority = f"{part.scores.majority:.3f}"
+        if part.recall is not None:
+            recall = f"{part.recall:.3f} {part.recall_interval} of {part.label}"
+        rows.append((part.value, part.n, mcc, accuracy, recall, majority))
+    return table(header, rows)
+
+
+def annotations_text(about: dict[str, Any]) -> Iterator[str]:
+    """How annotations were joined to a split."""
+    counts = " and ".join(f"{count} ({name})" for name, count in about["features"].items())
+    yield f"\nannotations joined by row: {counts}"
+    if about["other_texts"]:
+        yield f"  another text there, kept by row: {'; '.join(about['other_texts'])}"
+    if about["other_labels"]:
+        yield f"  another label there, the corpus' counts: {'; '.join(about['other_labels'])}"
+
+
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
     """Sentence, logits, softmax, prediction and, where it is known, the true label.
 
@@ -216,7 +345,44 @@ def audit_text(audit: Audit) -> Iterator[Any]:
         yield f"  {what:<11}" + " · ".join(f"{name} {value:g}" for name, value in quantiles.items())
     yield f"  sha256     {audit.sha256}"
     yield ""
+    if audit.sources:
+        shown = list(audit.sources.items())[:SOURCES_SHOWN]
+        rows = [
+            (source, sum(counts.values()), *counts.values(), max(counts.values()) / sum(counts.values()))
+            for source, counts in shown
+        ]
+        yield table(("source", "n", *audit.balance, "majority"), rows)
+        if len(shown) < len(audit.sources):
+            yield f"and {len(audit.sources) - len(shown)} smaller ones: --json has all"
+        yield ""
     yield frame_table(audit.sample)
+
+
+def findings_text(findings: Sequence[Finding]) -> Iterator[Any]:
+    """What was found, as a table; then each with its examples; and what was looked for in vain."""
+    found = [finding for finding in findings if finding.count]
+    absent = dict.fromkeys(finding.kind for finding in findings if not finding.count)
+    for kind in dict.fromkeys(finding.kind for finding in found):
+        absent.pop(kind, None)
+    if found:
+        yield table(("finding", "in", "count", "of"), [(one.kind, one.split, one.count, one.of) for one in found])
+    if absent:
+        yield f"{'looked for, not found' if found else 'nothing found of'}: {', '.join(absent)}"
+    for one in found:
+        yield f"\n{one.split}: {one.count} {one.kind}"
+        yield f"  {one.what}"
+        yield f"  to do: {one.advice}"
+        rows = [_example(row, "" if row is group[0] else "as") for group in one.examples for row in group]
+        yield table(("", "where", "label", "text"), rows, wide="text")
+        if one.count > len(one.examples):
+            yield f"  and {one.count - len(one.examples)} more"
+
+
+def _example(row: dict[str, Any], word: str) -> tuple[str, ...]:
+    texts = [row["sentence"], *([row["second"]] if "second" in row else [])]
+    likeness = f" ({row['similarity']:.2f})" if "similarity" in row else ""
+    mark = f" {row['mark']}" if row.get("mark") else ""
+    return word + likeness, row["place"], f"{row['label'] or ''}{mark}", " | ".join(texts)
 
 
 def frame_table(frame: pl.DataFrame) -> Table:

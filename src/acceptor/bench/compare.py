@@ -156,7 +156,7 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run, file = folder / "run", folder / "sentences.txt"
-        config = TrainConfig(encoder=encoder, epochs=2, learning_rate=5e-5)
+        config = TrainConfig(encoder=encoder, epochs=2, learning_rate=5e-5, on_collapse="go-on")
         train_run([(text, label) for text, label in zip(texts, labels, strict=True)], out=run, config=config)
         repeated = [texts[index % len(texts)] for index in range(rows)]
         file.write_text("\n".join(repeated) + "\n", "utf-8")

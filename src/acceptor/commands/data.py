@@ -19,14 +19,16 @@ def audit(
     labels: Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at data before training: shape, columns, balance, lengths, ten rows, tokens."""
+    """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""
     from acceptor import terminal
     from acceptor.data.audit import audit
+    from acceptor.data.findings import findings
     from acceptor.data.load import load_data
 
     examples = load_data(data, folder=folder, columns=columns_of(columns), labels=labels.split(",") if labels else None)
+    problems = findings(examples)
     content: dict[str, Any] = {}
-    text: list[Any] = []
+    text: list[Any] = [*terminal.findings_text(problems), ""]
     for split in examples.splits:
         found = audit(split)
         content[split.name] = found.to_dict()
@@ -41,6 +43,7 @@ def audit(
             content[split.name]["tokens"] = tokens
             text += [f"{split.name} for {encoder}, at most {max_length} tokens"]
             text += [f"  {name:<11}{value}" for name, value in tokens.items()] + [""]
+    content["findings"] = [problem.to_dict() for problem in problems]
     answer(content, text, as_json)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,13 +23,22 @@ from acceptor.commands.options import (
 from acceptor.errors import UsageError
 from acceptor.text import plain
 
+if TYPE_CHECKING:
+    from acceptor.evaluation.evaluate import Report
+
 
 def evaluate(
     run: RunPath,
     data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
     folder: Folder = None,
     columns: Columns = None,
-    by: Annotated[str | None, typer.Option(help="also score each value of this column")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated"),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="a file or folder of features of the same rows, such as CoLA's phenomena")
+    ] = None,
     per_batch: Annotated[
         int | None, typer.Option(min=2, help="also score every N examples, as the chapter does")
     ] = None,
@@ -55,10 +64,7 @@ def evaluate(
     split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
-    if by:
-        parts = report.by(by)
-        content[f"by {by}"] = {name: scores.to_dict() for name, scores in parts.items()}
-        text += ["", terminal.scores_table(by, parts)]
+    _slice(report, by or [], annotations, content, text)
     if per_batch:
         batches = report.per_batch(per_batch)
         content["per_batch"] = [scores.to_dict() for scores in batches]
@@ -76,6 +82,26 @@ def evaluate(
         write_table(report.predictions(), predictions)
         text.append(f"\nverdicts: {predictions}")
     answer(content, text, as_json)
+
+
+def _slice(report: Report, by: list[str], annotations: Path | None, content: dict[str, Any], text: list[Any]) -> None:
+    """Adds the slices that were asked for to what is answered."""
+    from acceptor import terminal
+    from acceptor.data.annotations import read_annotations
+    from acceptor.evaluation.slices import slices
+
+    parts = {name: slices(report, name) for name in by}
+    told: list[Any] = []
+    if annotations:
+        joined = read_annotations(annotations, report.split)
+        content["annotations"] = joined.to_dict(report.split)
+        told += terminal.annotations_text(content["annotations"])
+        parts |= {name: slices(report, features) for name, features in joined.features.items()}
+    if parts:
+        content["slices"] = {name: [part.to_dict() for part in found] for name, found in parts.items()}
+    text += told
+    for name, found in parts.items():
+        text += ["", terminal.slices_table(name, found)]
 
 
 def predict(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +22,70 @@ Precision = Annotated[
     typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
+Validation = Annotated[Path | None, typer.Option(help="a file to validate on")]
+Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")]
+Labels = Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")]
+Processes = Annotated[int, typer.Option(help="trainings at once, each on its GPU or its share of the cores")]
+
+SETTINGS: dict[str, Any] = {
+    "encoder": Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")],
+    "preset": Annotated[str | None, typer.Option(help="notebook: the chapter's settings, its weight decay made real")],
+    "epochs": Annotated[int | None, typer.Option(help="passes over train [4]")],
+    "batch_size": Annotated[int | None, typer.Option(help="sentences per optimizer step [32]")],
+    "learning_rate": Annotated[float | None, typer.Option(help="peak learning rate [2e-05]")],
+    "warmup": Annotated[float | None, typer.Option(help="share of steps that climb to the peak [0.1]")],
+    "weight_decay": Annotated[float | None, typer.Option(help="decay of weight matrices [0.01]")],
+    "max_grad_norm": Annotated[float | None, typer.Option(help="clip gradients, 0 does not [1.0]")],
+    "max_length": Annotated[int | None, typer.Option(help="longest input in tokens [128]")],
+    "seed": Annotated[int | None, typer.Option(help="of head, dropout, order, split [2018]")],
+    "order_seed": Annotated[int | None, typer.Option(help="of the examples' order alone [the seed]")],
+    "split": Annotated[str | None, typer.Option(help="given, stratified, notebook [given if any]")],
+    "validation_share": Annotated[float | None, typer.Option(help="share cut from train [0.1]")],
+    "order": Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")],
+    "metric": Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")],
+    "select": Annotated[str | None, typer.Option(help="weights of the last or best epoch [last]")],
+    "calibrate": Annotated[
+        bool | None, typer.Option("--calibrate/--no-calibrate", help="fit temperature and threshold on validation [no]")
+    ],
+    "on_nan": Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")],
+    "on_collapse": Annotated[
+        str | None,
+        typer.Option(
+            help="all verdicts alike: stop, go-on, or restart with safer settings [stop]; of several: restart"
+        ),
+    ],
+    "device": Device,
+    "precision": Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")],
+    "compile": Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="torch.compile in a few static shapes [no]")
+    ],
+}
+"""The options of a training: a preset and every field of `TrainConfig`."""
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `SETTINGS`; what was given of them comes as its argument ``settings``."""
+
+    @functools.wraps(command)
+    def with_settings(**given: Any) -> None:
+        from acceptor.config import PRESETS
+
+        settings = {name: value for name in SETTINGS if (value := given.pop(name)) is not None}
+        preset = settings.pop("preset", None)
+        if preset is not None and preset not in PRESETS:
+            raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
+        command(**given, settings={**PRESETS.get(preset, {}), **settings})
+
+    own = dict(inspect.signature(command, eval_str=True).parameters)
+    options = {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in SETTINGS.items()
+    }
+    parameters = [part for name, one in own.items() for part in (options.values() if name == "settings" else [one])]
+    alone = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    with_settings.__signature__ = inspect.Signature(alone)  # type: ignore[attr-defined]
+    with_settings.__annotations__ = {one.name: one.annotation for one in alone}
+    return with_settings
 
 
 def columns_of(text: str | None) -> dict[str, str] | None:
@@ -39,3 +106,24 @@ def shard_of(text: str | None) -> tuple[int, int] | None:
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
     return int(number), int(of)
+
+
+def data_of(
+    data: str,
+    validation: Path | None,
+    test: Path | None,
+    folder: Path | None,
+    columns: str | None,
+    labels: str | None,
+) -> Any:
+    """The corpus that a command's argument and options name."""
+    from acceptor.data.load import load_data
+
+    return load_data(
+        data,
+        validation=validation,
+        test=test,
+        folder=folder,
+        columns=columns_of(columns),
+        labels=labels.split(",") if labels else None,
+    )

@@ -25,6 +25,7 @@ class Audit:
         rows: Number of examples.
         columns: Column names, in order.
         balance: Examples per label, empty without labels.
+        sources: The same for each value of the column ``source``, largest first; empty without one, and without labels.
         words: Quantiles of the number of words: min, median, mean, 99 %, max.
         characters: The same for characters.
         sample: Ten random rows with their line numbers, in the file's order.
@@ -37,6 +38,7 @@ class Audit:
     rows: int
     columns: tuple[str, ...]
     balance: dict[str, int]
+    sources: dict[str, dict[str, int]]
     words: dict[str, float]
     characters: dict[str, float]
     sample: pl.DataFrame
@@ -63,10 +65,22 @@ def audit(split: Split) -> Audit:
         rows=len(split),
         columns=tuple(frame.columns),
         balance=split.balance(),
+        sources=_balance_by_source(split),
         words=_quantiles(frame["sentence"].str.count_matches(r"\S+")),
         characters=_quantiles(frame["sentence"].str.len_chars()),
         sample=sample,
     )
+
+
+def _balance_by_source(split: Split) -> dict[str, dict[str, int]]:
+    frame = split.table.frame
+    if split.label_ids is None or "source" not in frame.columns:
+        return {}
+    counts = pl.DataFrame({"source": frame["source"], "label": split.label_ids}).group_by("source", "label").len()
+    sources: dict[str, dict[str, int]] = {}
+    for source, label, count in counts.iter_rows():
+        sources.setdefault(source, dict.fromkeys(split.labels, 0))[split.labels[label]] = count
+    return dict(sorted(sources.items(), key=lambda item: (-sum(item[1].values()), item[0])))
 
 
 def _quantiles(counts: pl.Series) -> dict[str, float]:

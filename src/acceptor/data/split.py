@@ -48,6 +48,31 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
     return cut, f"{share:.0%} of train, label shares kept (seed {seed})"
 
 
+def check_trainable(data: Data, batch_size: int) -> None:
+    """Refuses splits without labels, with fewer than two examples, or a training split smaller than a batch.
+
+    Raises:
+        DataError: One of them, with the file.
+    """
+    for split in data.splits:
+        if len(split) < 2:
+            raise DataError(
+                f"the {split.name} split has {len(split)} example",
+                where=split.table.origin,
+                expected="2 examples at least; a score needs hundreds",
+                next="give a larger file, or let it be cut from train: --split stratified",
+            )
+        split.gold  # noqa: B018 - raises where a split has no labels
+    if len(data.train) < batch_size:
+        raise DataError(
+            "the training split is smaller than one batch",
+            where=data.train.table.origin,
+            expected=f"{batch_size} examples (batch_size)",
+            found=f"{len(data.train)}",
+            next=f"take smaller batches: --batch-size {max(1, len(data.train) // 8)}",
+        )
+
+
 def notebook_rows(n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The chapter's (train, validation) rows of n examples, in its order: not stratified, seed 2018."""
     from sklearn.model_selection import train_test_split

@@ -42,6 +42,10 @@ class Table:
         """Where ``row`` (0-based) stands, in words."""
         return f"{self.origin}, {self.unit} {self.lines[row]}"
 
+    def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
+        """Where the rows (0-based) of a batch stand, in words."""
+        return f"the batch of {self.origin}, {self.unit}s " + ", ".join(str(self.lines[row]) for row in rows)
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.duplicates import fingerprints
 from acceptor.data.table import Split
 from acceptor.decision import MOST_PROBABLE, Decision
 from acceptor.errors import DataError, TrainingError, nearest
@@ -66,12 +67,15 @@ class Scores:
             "confusion": [list(row) for row in self.confusion],
         }
 
-    def __str__(self) -> str:
+    @property
+    def mcc_words(self) -> str:
+        """The Matthews correlation with its interval, or why there is none."""
         if math.isnan(self.mcc):
-            mcc = "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
-        else:
-            mcc = f"{self.mcc:.3f} {self.mcc_interval}"
-        return f"MCC {mcc} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"
+            return "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
+        return f"{self.mcc:.3f} {self.mcc_interval}"
+
+    def __str__(self) -> str:
+        return f"MCC {self.mcc_words} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"
 
 
 def score(confusion: metrics.Confusion) -> Scores:
@@ -101,6 +105,7 @@ class Report:
         loss: Mean cross-entropy in nats.
         selected: True where this split chose the checkpoint, temperature or threshold: its scores are then too good.
         decision: How the logits became verdicts.
+        leaked: True for rows that stand in train, bool, shape (N,); None where train is not known.
     """
 
     split: Split
@@ -109,10 +114,24 @@ class Report:
     loss: float
     selected: bool = False
     decision: Decision = MOST_PROBABLE
+    leaked: npt.NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         mark = " · selected on this split" if self.selected else ""
+        if self.leaks:
+            rest = self.without_leaked.mcc_words if self.without_leaked else "not defined (nothing is left)"
+            mark += f" · without the {self.leaks} that stand in train MCC {rest}"
         return f"{self.split.name} {self.scores}{mark}"
+
+    @property
+    def leaks(self) -> int | None:
+        """Number of rows that stand in train, after normalisation; None where train is not known."""
+        return None if self.leaked is None else int(self.leaked.sum())
+
+    @property
+    def without_leaked(self) -> Scores | None:
+        """The scores of the other rows; None where there are none, where no row leaks, or train is not known."""
+        return None if self.leaked is None or self.leaks in (0, len(self.split)) else self._score(~self.leaked)
 
     @property
     def mcc(self) -> float:
@@ -188,6 +207,8 @@ class Report:
             **self.decision.to_dict(),
             **self.scores.to_dict(),
             "measures": {name: measure.to_dict() for name, measure in self.measures.items()},
+            "leaked": self.leaks,
+            "without_leaked": self.without_leaked.to_dict() if self.without_leaked else None,
         }
 
 
@@ -208,7 +229,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
     encoded = judge.encode(split.sentences, split.seconds)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return report_of(split, logits, decision=judge.decision)
+    return report_of(split, logits, decision=judge.decision, trained_on=judge.trained_on)
 
 
 def report_of(
@@ -217,8 +238,16 @@ def report_of(
     *,
     selected: bool = False,
     decision: Decision = MOST_PROBABLE,
+    trained_on: npt.NDArray[np.uint64] | None = None,
 ) -> Report:
-    """The report of logits that are already at hand; ``selected``: this split chose the checkpoint or the decision.
+    """The report of logits that are already at hand.
+
+    Args:
+        split: The examples.
+        logits: float32, shape (N, labels).
+        selected: This split chose the checkpoint or the decision.
+        decision: How logits become verdicts.
+        trained_on: Fingerprints of the rows that the judge learnt from.
 
     Raises:
         TrainingError: A logit is not finite.
@@ -233,10 +262,11 @@ def report_of(
             cause="weights that ran away in training, or were damaged",
             next="train again with a smaller --learning-rate",
         )
+    leaked = None if trained_on is None else np.isin(fingerprints(split), trained_on)
     gold = split.gold
     confusion = metrics.confusion_matrix(gold, decision.label_ids(logits), len(split.labels))
     loss = metrics.log_loss(logits / np.float32(decision.temperature), gold)
-    return Report(split, logits, score(confusion), loss, selected, decision)
+    return Report(split, logits, score(confusion), loss, selected, decision, leaked)
 
 
 def _defined(value: float) -> float | None:

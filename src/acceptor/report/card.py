@@ -23,6 +23,7 @@ def model_card(name: str, data: Data, reports: Mapping[str, Report], record: Map
     revision = f", revision {markdown(encoder['revision'])}" if encoder["revision"] else ""
     rows = "\n".join(_row(report) for report in reports.values())
     examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
+    leaks = "\n".join(_leaks(report) for report in reports.values())
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in record["config"].items())
     return f"""---
 library_name: transformers
@@ -43,6 +44,7 @@ A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder 
 
 An interval says how far the score would move with other sentences of the same kind; another seed moves it too.
 A split marked † chose the checkpoint, so its score is too good.
+{leaks}
 
 ## Data
 
@@ -64,6 +66,18 @@ pipeline("text-classification", {as_json(name)})("The book was wrote.")
 |---|---|
 {settings}
 """
+
+
+def _leaks(report: Report) -> str:
+    """How far a split is in train, and what it is worth without that."""
+    name = report.split.name
+    if report.leaks is None:
+        return f"Whether rows of {name} stand in train is not known."
+    if not report.leaks:
+        return f"No row of {name} stands in train."
+    rest = report.without_leaked
+    score = f"without them: MCC {rest.mcc_words}, n {rest.n}" if rest else "that is all of them"
+    return f"{report.leaks} rows of {name} stand in train (but for case, spacing and the like); {score}."
 
 
 def _row(report: Report) -> str:

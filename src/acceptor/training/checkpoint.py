@@ -39,7 +39,11 @@ EVERY = 60.0  # seconds between checkpoints within an epoch, at least
 SHARE = 0.03  # of the time goes into them, at most
 KEPT = 2  # checkpoints
 MAX_STATE_BYTES = 1 << 29  # of state.json: the history of three million steps
-FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "device", "precision", "compile"}
+FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "on_collapse"} | {
+    "device",
+    "precision",
+    "compile",
+}
 """Settings that may change on the way if asked for: the others decide the examples' order or what comes out."""
 Count = Annotated[int, Field(ge=0)]
 
@@ -140,7 +144,7 @@ class Checkpoints:
     def _read(self, folder: Path, *, allow_change: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """A checkpoint's two files, which have to fit this training."""
         state = _read_state(folder)
-        _refuse_changes(state["settings"], self.settings, allow_change=allow_change)
+        refuse_changes(state["settings"], self.settings, allow_change=allow_change)
         config, epoch, step = self.settings["config"], state["progress"]["epoch"], state["progress"]["step"]
         steps = math.ceil(self.settings["data"]["train"]["rows"] / config["batch_size"])  # of an epoch
         if not steps * epoch <= step <= min(steps * (epoch + 1), steps * config["epochs"]):
@@ -204,6 +208,11 @@ class _Skip(_Checked):
     step: Count
 
 
+class _Restart(_Checked):
+    event: Literal["restart"]
+    seed: Count
+
+
 class _Epoch(_Checked):
     event: Literal["epoch"]
     epoch: Count
@@ -241,7 +250,7 @@ class _State(_Checked):
     decay: float
     micro_batch: Annotated[int, Field(ge=1)]
     settings: _Settings
-    history: list[Annotated[_Step | _Skip | _Epoch, Field(discriminator="event")]]
+    history: list[Annotated[_Step | _Skip | _Restart | _Epoch, Field(discriminator="event")]]
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
@@ -312,8 +321,17 @@ def _unfit(path: Path, expected: str, found: str) -> RunError:
     )
 
 
-def _refuse_changes(before: dict[str, Any], now: dict[str, Any], *, allow_change: bool) -> None:
-    """Data and encoder must be the same; settings too, but for those that may change if it is allowed."""
+def refuse_changes(before: dict[str, Any], now: dict[str, Any], *, allow_change: bool = False) -> None:
+    """Data and encoder must be the same; settings too, but for those that may change if it is allowed.
+
+    Args:
+        before: ``config``, ``encoder``, ``data`` and ``labels`` of the training that was begun.
+        now: The same of the one that is to go on with it.
+        allow_change: Take settings of `FREE` that differ.
+
+    Raises:
+        UsageError: Something differs, with both values.
+    """
     old, new = _compared(before), _compared(now)
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     if allow_change:

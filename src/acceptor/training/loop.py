@@ -6,6 +6,7 @@ knows neither files nor terminals.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from acceptor.batches import Rows, collate, epoch_batches
 from acceptor.config import TrainConfig
+from acceptor.data.table import Table
 from acceptor.encode import Encoded
 from acceptor.errors import TrainingError
 from acceptor.judge import Judge
@@ -67,6 +69,16 @@ class NotFiniteError(TrainingError):
             cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
             next="try --learning-rate 1e-5 or --precision fp32; or go over such steps: --on-nan skip",
         )
+
+
+@contextlib.contextmanager
+def rows_named(table: Table) -> Iterator[None]:
+    """Tells in which lines of ``table`` the examples of a step stand that was not finite."""
+    try:
+        yield
+    except NotFiniteError as error:
+        error.add("found", table.places(error.rows))
+        raise
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,7 @@ def fit(
         batches = epoch_batches(
             train.lengths,
             config.batch_size,
-            seed=config.seed,
+            seed=config.batch_seed,
             epoch=epoch,
             bucketed=config.order == "bucketed",
         )

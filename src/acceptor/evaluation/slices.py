@@ -1,0 +1,167 @@
+"""`slices`: the parts of a split, each with n, MCC, accuracy and recall, and their intervals; largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.errors import DataError, nearest
+from acceptor.evaluation import metrics
+from acceptor.evaluation.evaluate import Report, Scores, score
+from acceptor.evaluation.intervals import Interval
+
+MOST = 1000  # values of a column; more are no slices but a key
+TOO_FEW = 10  # a slice with fewer examples gets no scores
+LENGTHS = (5, 8, 12, 20)  # the last number of words of each band; words are what spaces part, of both texts of a pair
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Scores of one part of a split.
+
+    Attributes:
+        value: What its examples share.
+        n: Number of examples.
+        scores: Their scores; None where there are fewer than `TOO_FEW`.
+        label: The label that all its examples have, or None; then `recall` is defined and the MCC is not.
+    """
+
+    value: str
+    n: int
+    scores: Scores | None
+    label: str | None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of `label` that was judged so, in [0, 1]; None where more labels occur, or too few examples."""
+        return self.scores.accuracy if self.scores and self.label is not None else None
+
+    @property
+    def recall_interval(self) -> Interval | None:
+        """Its 95 % interval (Wilson)."""
+        return self.scores.accuracy_interval if self.scores and self.label is not None else None
+
+    @property
+    def note(self) -> str | None:
+        """Why there is no MCC, or None."""
+        if self.scores is None:
+            return f"too small (n < {TOO_FEW})"
+        if self.label is not None:
+            return "not defined (one label only)"
+        return None if self.scores.mcc_interval else self.scores.mcc_words
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, with None for what is not defined."""
+        scores = self.scores.to_dict() if self.scores else {}
+        names = ("mcc", "mcc_interval", "accuracy", "accuracy_interval", "majority")
+        return {
+            "value": self.value,
+            "n": self.n,
+            **{name: scores.get(name) for name in names},
+            "recall": self.recall,
+            "recall_interval": list(self.recall_interval) if self.recall_interval else None,
+            "label": self.label,
+            "note": self.note,
+        }
+
+
+def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
+    """Scores of the parts of a split, largest first.
+
+    Args:
+        report: The verdicts.
+        by: A column: one slice for each value. ``length``, where no column is called so: bands of words (`LENGTHS`).
+            ``label``: the gold labels. ``a,b,c``: columns of 0 and 1, one slice for the 1s of each; they may overlap.
+            Or rows by name: bool, shape (N,) each.
+
+    Raises:
+        DataError: No such column, one of more than 1000 values, or other values than 0 and 1 in one of several.
+    """
+    rows = _rows_by(report, by) if isinstance(by, str) else by.items()
+    parts = [_slice(report, value, mask) for value, mask in rows]
+    return sorted(parts, key=lambda part: -part.n)
+
+
+def usual_slices(report: Report) -> dict[str, list[dict[str, Any]]]:
+    """What every run keeps, as dicts: slices by source (where there is such a column of few values), length, label."""
+    frame = report.split.table.frame
+    sources = frame["source"].n_unique() if "source" in frame.columns else 0
+    names = [*(["source"] if 0 < sources <= MOST else []), "length", "label"]
+    return {name: [part.to_dict() for part in slices(report, name)] for name in names}
+
+
+def _slice(report: Report, value: str, rows: Mask) -> Slice:
+    gold = report.split.gold[rows]
+    kinds = np.unique(gold)
+    label = report.split.labels[kinds[0]] if len(kinds) == 1 else None
+    if len(gold) < TOO_FEW:
+        return Slice(value, len(gold), None, label)
+    confusion = metrics.confusion_matrix(gold, report.predicted[rows], len(report.split.labels))
+    return Slice(value, len(gold), score(confusion), label)
+
+
+def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask]]:
+    split = report.split
+    frame = split.table.frame
+    if by == "label":
+        yield from ((split.labels[index], split.gold == index) for index in np.unique(split.gold))
+    elif by == "length" and by not in frame.columns:
+        yield from _rows_by_length(frame)
+    elif by not in frame.columns and "," in by:
+        names = [name.strip() for name in by.split(",")]
+        yield from ((name, _ones(report, name)) for name in names)
+    else:
+        values = _column(report, by)
+        kinds = values.unique(maintain_order=True)
+        if len(kinds) > MOST:
+            raise DataError(
+                f"the column {by!r} has {len(kinds)} values",
+                where=split.table.origin,
+                expected=f"at most {MOST}, one for each slice",
+                next="name a column of groups, such as source",
+            )
+        yield from ((kind, (values == kind).to_numpy()) for kind in kinds)
+
+
+def _rows_by_length(frame: pl.DataFrame) -> Iterator[tuple[str, Mask]]:
+    words = frame["sentence"].str.count_matches(r"\S+")
+    if "second" in frame.columns:
+        words = words + frame["second"].str.count_matches(r"\S+")
+    band = np.searchsorted(LENGTHS, words.to_numpy())
+    names = [f"{low + 1}–{high} words" for low, high in zip((0, *LENGTHS), LENGTHS, strict=False)]
+    names.append(f"{LENGTHS[-1] + 1} words or more")
+    yield from ((name, band == index) for index, name in enumerate(names) if (band == index).any())
+
+
+def _column(report: Report, name: str) -> pl.Series:
+    frame = report.split.table.frame
+    if name not in frame.columns:
+        match = nearest(name, [*frame.columns, "length"])
+        raise DataError(
+            f"the {report.split.name} split has no column {name!r}",
+            where=report.split.table.origin,
+            expected=", ".join([*frame.columns, "length"]),
+            next=f"did you mean {match!r}?" if match else None,
+        )
+    return frame[name]
+
+
+def _ones(report: Report, name: str) -> Mask:
+    values = _column(report, name)
+    odd = (~values.is_in(["0", "1"])).arg_true().to_list()
+    if odd:
+        raise DataError(
+            f"the column {name!r} is not one of 0 and 1",
+            where=report.split.table.place(odd[0]),
+            expected="0 or 1 in every row, where several columns are given at once",
+            found=repr(values[odd[0]]),
+            next=f"look at it alone: --by {name}",
+        )
+    return np.asarray((values == "1").to_numpy())

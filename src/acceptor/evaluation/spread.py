@@ -1,0 +1,78 @@
+"""Scores of several trainings that differ in nothing but chance: how far they lie apart, what the best is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from acceptor.evaluation.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One score of several runs.
+
+    Attributes:
+        values: The score of every run that has one, in the order of the runs.
+        mean: Their mean.
+        sd: Standard deviation with N - 1; None for fewer than two.
+        low: The smallest.
+        high: The largest.
+        interval: 95 % interval of the mean over runs (Student's t), the test set as it is; None for fewer than two.
+        best_of: Expected largest of k runs drawn with replacement, for k = 1 … N; see `expected_maximum`.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float | None
+    low: float
+    high: float
+    interval: Interval | None
+    best_of: tuple[float, ...]
+
+    def __str__(self) -> str:
+        sd = "sd not defined (one run)" if self.sd is None else f"± {self.sd:.3f}"
+        return f"{self.mean:.3f} {sd}, {self.low:.3f}–{self.high:.3f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields under their names in ``seeds.json``."""
+        return {
+            "n": len(self.values),
+            "values": list(self.values),
+            "mean": self.mean,
+            "sd": self.sd,
+            "min": self.low,
+            "max": self.high,
+            "interval": list(self.interval) if self.interval else None,
+            "expected_maximum": list(self.best_of),
+        }
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Mean, standard deviation, extremes and interval of the values; None without any."""
+    if not values:
+        return None
+    n, mean = len(values), float(np.mean(values))
+    sd = float(np.std(values, ddof=1)) if n > 1 else None
+    interval = None
+    if sd is not None:
+        from scipy.special import stdtrit
+
+        margin = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
+        interval = Interval(mean - margin, mean + margin)
+    return Spread(tuple(values), mean, sd, min(values), max(values), interval, expected_maximum(values))
+
+
+def expected_maximum(values: Sequence[float]) -> tuple[float, ...]:
+    """The largest of k values drawn with replacement, in expectation, for k = 1 … N.
+
+    E[max of k] = Σ v(i) · [(i/N)^k − ((i−1)/N)^k] over the values in ascending order (Dodge et al. 2019, "Show Your
+    Work: Improved Reporting of Experimental Results", equation 7). For k = 1 it is the mean.
+    """
+    ordered, n = np.sort(np.asarray(values, dtype=np.float64)), len(values)
+    shares = np.arange(n + 1) / n
+    return tuple(float(ordered @ np.diff(shares**k)) for k in range(1, n + 1))

@@ -1,0 +1,142 @@
+"""The collapse guard: a training whose judge gives every sentence the same verdict, and will go on doing so.
+
+Some fine-tunings fail: the encoder's output stops depending on its input, and what is left learns the labels' shares
+(Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many a healthy training, too, gives one verdict
+throughout after its first epoch, with a loss that has hardly moved. So three things must come together, and all are
+looked at when an epoch ends, from the first one on:
+
+1. Every validation verdict is the same.
+2. Neither loss is below what the labels' shares alone would give, the entropy of the labels: the mean training loss of
+   the epoch's second half (by two standard errors of what one answer for all would have), and the validation loss.
+3. The margins hardly differ between sentences: their standard deviation is below `ALIKE`.
+
+Within an epoch only the losses are collected, which the loop fetches anyway: no verdict is made for the guard, nothing
+waits for the device, and the loss alone cannot tell the two kinds apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.config import TrainConfig, safer
+from acceptor.data.table import Split
+from acceptor.errors import TrainingError
+from acceptor.evaluation.metrics import log_loss
+from acceptor.training.loop import EpochEnd
+
+logger = logging.getLogger(__name__)
+
+ALIKE = 3e-3  # nats: collapsed, minilm has 2e-6 to 6e-4; after a healthy first epoch .02 (starter, 2e-5) and more
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """What was seen of a collapse.
+
+    Attributes:
+        seed: Of the training.
+        epoch: The epoch, counted from 1, at whose end it was seen.
+        step: The optimizer steps by then.
+        label: The only verdict.
+        share: Share of the majority verdict among the validation verdicts, in [0, 1].
+        loss: Mean training loss of the epoch's second half, in nats.
+        entropy: Entropy of the labels in train, in nats: the loss of answering by their shares.
+        margin_sd: Standard deviation of the margins over validation, in nats.
+    """
+
+    seed: int
+    epoch: int
+    step: int
+    label: str
+    share: float
+    loss: float
+    entropy: float
+    margin_sd: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, for JSON."""
+        return asdict(self)
+
+
+class CollapseError(TrainingError):
+    """A training has collapsed; ``collapse`` is what was seen."""
+
+    def __init__(self, collapse: Collapse, config: TrainConfig) -> None:
+        self.collapse = collapse
+        again = safer(config)
+        super().__init__(
+            f"the training has collapsed: all validation verdicts are {collapse.label!r}",
+            where=f"seed {collapse.seed}, epoch {collapse.epoch}, step {collapse.step}",
+            expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels: what answering at random has",
+            found=f"loss {collapse.loss:.4f} in the epoch's second half, share of the verdict {collapse.share:.3f}, "
+            f"margins within ± {collapse.margin_sd:.1g}",
+            cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
+            "or an encoder that was never pre-trained",
+            next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
+            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; by itself: --on-collapse restart",
+        )
+
+
+def heed(
+    event: EpochEnd, history: Sequence[dict[str, Any]], train: Split, validation: Split, config: TrainConfig
+) -> dict[str, Any] | None:
+    """Looks at an epoch that has ended, and does what ``config.on_collapse`` says.
+
+    Args:
+        event: The epoch's end.
+        history: The lines of ``history.jsonl`` so far, the epoch's steps among them.
+        train: The training split.
+        validation: The split that the logits are of.
+        config: The settings.
+
+    Returns:
+        The collapse for the history, or None.
+
+    Raises:
+        CollapseError: There is one, and the training is not to go on.
+    """
+    found = collapse_at(event, history, train, validation, config.seed)
+    if found is None:
+        return None
+    if config.on_collapse != "go-on":
+        raise CollapseError(found, config)
+    logger.warning("%s", CollapseError(found, config).problem + "; going on, as --on-collapse says")
+    return found.to_dict()
+
+
+def collapse_at(
+    event: EpochEnd, history: Sequence[dict[str, Any]], train: Split, validation: Split, seed: int
+) -> Collapse | None:
+    """What the three signs say at an epoch's end; None where one of them is missing. Arguments as of `heed`."""
+    verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
+    ordered = np.sort(event.logits.astype(np.float64), axis=1)
+    margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())
+    steps = [line for line in history if line["event"] == "step" and line["epoch"] == event.epoch]
+    late = steps[len(steps) // 2 :]
+    examples = max(1, sum(line["examples"] for line in late))
+    loss = sum(line["loss"] * line["examples"] for line in late) / examples
+    entropy, deviation = label_entropy(train.gold)
+    learns = loss < entropy - 2 * deviation / math.sqrt(examples)
+    learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
+    if verdicts.max() < len(event.logits) or learns or margin_sd >= ALIKE:
+        return None
+    label = train.labels[int(verdicts.argmax())]
+    return Collapse(seed, event.epoch, event.step, label, 1.0, loss, entropy, margin_sd)
+
+
+def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Mean and standard deviation, in nats, of the loss of the best answer that is one for all: the labels' shares.
+
+    The mean is the entropy of the labels; no other constant answer has a smaller one.
+    """
+    shares = np.unique(gold, return_counts=True)[1] / len(gold)
+    losses = -np.log(shares)
+    mean = float(shares @ losses)
+    return mean, math.sqrt(float(shares @ (losses - mean) ** 2))

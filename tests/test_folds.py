@@ -1,0 +1,133 @@
+"""Cross-validation: every row judged once, by a judge that did not learn from it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import acceptor
+from acceptor.errors import DataError, UsageError
+from acceptor.evaluation.evaluate import score
+from acceptor.evaluation.metrics import confusion_matrix
+from acceptor.terminal import folds_text
+from conftest import toy_rows
+
+
+def rows(sources, n=160):
+    return [
+        {"sentence": sentence, "label": label, "source": sources[index % len(sources)]}
+        for index, (sentence, label) in enumerate(toy_rows(n))
+    ]
+
+
+@pytest.fixture(scope="module")
+def config(toy_config):
+    return toy_config.model_copy(update={"epochs": 2, "on_collapse": "go-on"})
+
+
+@pytest.fixture(scope="module")
+def folds(config, tmp_path_factory):
+    data = acceptor.load_data(rows(["a/b", "a b", "..", "c"]), test=toy_rows(40, 2))
+    return acceptor.cross_validate(data, by="source", out=tmp_path_factory.mktemp("cv") / "cv", config=config)
+
+
+def test_every_row_is_judged_once_by_a_judge_that_did_not_learn_from_it(folds):
+    assert [entry["fold"] for entry in folds.entries] == ["a/b", "a b", "..", "c"]
+    assert len({run.name.lower() for run in folds.runs}) == 4
+    assert all(run.parent == folds.folder for run in folds.runs)
+    verdicts = pl.read_parquet(folds.folder / "predictions.parquet")
+    assert sorted(verdicts["line"].to_list()) == list(range(1, 161))
+    assert (verdicts["fold"] == verdicts["source"]).all()
+    for run, entry in zip(folds.runs, folds.entries, strict=True):
+        data = json.loads((run / "run.json").read_text())["data"]
+        assert data["test"]["rows"] == entry["n"] == 40
+        assert data["train"]["rows"] + data["validation"]["rows"] == 120
+        own = pl.read_parquet(run / "predictions.parquet")
+        assert set(own.filter(split="test")["source"]) == {entry["fold"]}
+        assert entry["fold"] not in set(own.filter(split="validation")["source"])
+
+
+def test_the_pooled_scores_are_those_of_all_verdicts(folds):
+    verdicts = pl.read_parquet(folds.folder / "predictions.parquet")
+    ids = {label: index for index, label in enumerate(("unacceptable", "acceptable"))}
+    gold, verdict = (np.array([ids[one] for one in verdicts[name]]) for name in ("gold", "verdict"))
+    expected = score(confusion_matrix(gold, verdict, 2)).to_dict()
+    pooled = folds.record["pooled"]
+    assert {name: pooled[name] for name in expected} == expected
+    assert pooled["n"] == 160
+    assert json.loads((folds.folder / "cv.json").read_text()) == folds.record
+
+
+def test_the_text_has_every_fold_and_the_pooled_score(folds, capsys):
+    from acceptor.terminal import show
+
+    show(*folds_text(folds))
+    text = capsys.readouterr().out
+    for words in ("a/b", "pooled MCC", "n 160 of 160", "majority"):
+        assert words in text, words
+    assert "\n" not in repr(folds)
+
+
+def test_the_same_call_trains_nothing_again(folds, config):
+    before = {run: (run / "manifest.json").stat().st_mtime_ns for run in folds.runs}
+    data = acceptor.load_data(rows(["a/b", "a b", "..", "c"]), test=toy_rows(40, 2))
+    again = acceptor.cross_validate(data, by="source", out=folds.folder, config=config)
+    assert {run: (run / "manifest.json").stat().st_mtime_ns for run in again.runs} == before
+    assert again.record == folds.record
+    with pytest.raises(UsageError, match="by changed"):
+        acceptor.cross_validate(data, by=4, out=folds.folder, config=config)
+
+
+def test_parts_by_number_keep_the_label_shares(config, tmp_path):
+    found = acceptor.cross_validate(toy_rows(160), by=3, out=tmp_path / "cv", config=config)
+    assert [entry["n"] for entry in found.entries] == [54, 53, 53]
+    assert [entry["balance"] for entry in found.entries] == [
+        {"unacceptable": 18, "acceptable": m} for m in (36, 35, 35)
+    ]
+    assert found.record["pooled"]["n"] == 160
+
+
+def test_a_small_part_and_one_with_a_single_label_have_no_score(config, tmp_path):
+    data = rows(["big"], 130)
+    for index, row in enumerate(data):
+        row["source"] = "small" if index < 9 else "good" if index < 60 and row["label"] == "1" else "big"
+    found = acceptor.cross_validate(data, by="source", out=tmp_path / "cv", config=config)
+    scores = {entry["fold"]: entry["scores"]["test"] for entry in found.entries}
+    assert scores["small"]["n"] == 9
+    assert scores["small"]["mcc"] is scores["small"]["mcc_interval"] is None
+    assert scores["good"]["mcc"] is None
+    assert any("not defined" in str(part) for part in _cells(folds_text(found)))
+    assert found.record["pooled"]["n"] == 130
+
+
+def _cells(parts):
+    for part in parts:
+        yield from ([part] if isinstance(part, str) else [cell for column in part.columns for cell in column.cells])
+
+
+BAD = {
+    "no such column": ({"by": "sauce"}, DataError, r"(?s)no column 'sauce'.*did you mean 'source'"),
+    "one value": ({"by": "kind"}, DataError, r"(?s)cannot be cross-validated.*1 values"),
+    "a single row": ({"by": "rare"}, DataError, r"(?s)with one example: 'x'.*--cv 5"),
+    "all of a label": (
+        {"by": "label"},
+        DataError,
+        r"no example of label '0' is left|no example of label 'unacceptable'",
+    ),
+    "one part": ({"by": 1}, UsageError, "1 parts"),
+    "more parts than rows of a label": ({"by": 55}, DataError, r"(?s)'unacceptable' is too rare for 55.*54"),
+    "a split rule": ({"by": 3, "split": "notebook"}, UsageError, "split = notebook means nothing"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_divided_is_refused(case, config, tmp_path):
+    options, error, words = BAD[case]
+    data = [{**row, "kind": "k", "rare": "x" if index == 3 else "y"} for index, row in enumerate(rows(["a", "b"]))]
+    settings = config.model_copy(update={"split": options.get("split")})
+    with pytest.raises(error, match=words):
+        acceptor.cross_validate(data, by=options["by"], out=tmp_path / "cv", config=settings)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,171 @@
+"""The collapse guard: collapsed trainings are caught, healthy ones are not, and none is dropped from the count."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import acceptor
+from acceptor.config import TrainConfig, safer
+from acceptor.errors import RunError, UsageError
+from acceptor.training import checkpoint
+from acceptor.training.guard import CollapseError, collapse_at, label_entropy
+from acceptor.training.loop import EpochEnd
+from conftest import COLA, needs_cola, needs_minilm
+
+HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
+
+
+@pytest.fixture(scope="module")
+def high(toy_config):
+    return toy_config.model_copy(update={"learning_rate": HIGH, "epochs": 2})
+
+
+def steps(loss):
+    return [{"event": "step", "epoch": 1, "step": step, "loss": loss, "examples": 16} for step in range(1, 11)]
+
+
+def seen(toy, loss, logits):
+    event = EpochEnd(1, 10, loss, logits.astype(np.float32), 1.0)
+    return collapse_at(event, steps(loss), toy.train, toy.validation, 7)
+
+
+def test_all_three_signs_are_needed(toy):
+    """One verdict, a loss that is no better than the labels' shares, margins that do not differ."""
+    rng, n = np.random.default_rng(0), len(toy.validation)
+    alike = np.tile([0.0, 0.9], (n, 1)) + rng.normal(0, 1e-4, (n, 2))
+    found = seen(toy, 0.64, alike)
+    assert (found.label, found.share, found.epoch, found.step, found.seed) == ("acceptable", 1.0, 1, 10, 7)
+    assert found.loss == pytest.approx(0.64)
+    assert found.entropy == pytest.approx(-(54 * np.log(54 / 160) + 106 * np.log(106 / 160)) / 160)
+    assert found.margin_sd < 1e-3
+    assert seen(toy, 0.5, alike) is None  # the loss falls
+    assert seen(toy, 0.64, alike + rng.normal(0, 0.05, (n, 2))) is None  # it tells sentences apart
+    one_other = alike.copy()
+    one_other[3] = one_other[3, ::-1]
+    assert seen(toy, 0.64, one_other) is None
+    informed = alike + 1e-3 * np.outer(toy.validation.gold - 0.5, [-1, 1])
+    informed[:, 1] += np.log(32 / 16) - 0.9  # the shares of validation's own labels, and a little more
+    assert seen(toy, 0.64, informed) is None
+
+
+def test_the_loss_of_the_epochs_second_half_counts(toy):
+    alike = np.tile([0.0, 0.9], (len(toy.validation), 1))
+    history = steps(0.3)[:5] + [{**line, "loss": 0.64} for line in steps(0.3)[5:]]
+    event = EpochEnd(1, 10, 0.47, alike.astype(np.float32), 1.0)
+    assert collapse_at(event, history, toy.train, toy.validation, 7).loss == pytest.approx(0.64)
+    later = [{**line, "epoch": 2} for line in steps(0.3)]
+    assert collapse_at(event, [*history, *later], toy.train, toy.validation, 7) is not None
+
+
+def test_the_entropy_is_the_least_loss_of_one_answer():
+    gold = np.array([0, 0, 0, 1])
+    mean, deviation = label_entropy(gold)
+    losses = -np.log(np.array([0.75, 0.75, 0.75, 0.25]))
+    assert (mean, deviation) == pytest.approx((losses.mean(), losses.std()))
+
+
+def test_a_collapse_stops_the_training_and_says_what_to_do(toy, high, tmp_path):
+    with pytest.raises(CollapseError) as caught:
+        acceptor.train(toy, out=tmp_path / "run", config=high)
+    text = str(caught.value)
+    for words in ("all validation verdicts are", "seed 7, epoch 1, step 10", "margins within", "verdict 1.000",
+                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007; by itself: --on-c"):  # fmt: skip
+        assert words in text, words
+    assert caught.value.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_going_on_is_recorded(toy, high, tmp_path):
+    run = acceptor.train(toy, out=tmp_path / "run", config=high.model_copy(update={"on_collapse": "go-on"}))
+    record = json.loads((run.folder / "run.json").read_text())
+    assert record["collapsed"] is True
+    epochs = [line for line in run.history if line["event"] == "epoch"]
+    assert len(epochs) == 2
+    assert all(line["collapse"]["margin_sd"] < 3e-3 for line in epochs)
+
+
+def test_a_restart_has_another_seed_and_safer_settings(toy, high, tmp_path):
+    run = acceptor.train(toy, out=tmp_path / "run", config=high.model_copy(update={"on_collapse": "restart"}))
+    assert run.record["config"]["seed"] == 1007
+    assert run.record["config"]["learning_rate"] == 2e-5
+    assert run.record["restarted_after"]["seed"] == 7
+    assert run.record["collapsed"] is False
+
+
+def test_safer_settings_are_those_that_are_stated():
+    again = safer(TrainConfig(learning_rate=4e-5, warmup=0.0, max_grad_norm=0.0, seed=2**32 - 1))
+    assert (again.learning_rate, again.warmup, again.max_grad_norm, again.seed) == (1e-5, 0.1, 1.0, 999)
+    assert again.on_collapse == "stop"  # a second collapse is final
+    high = safer(TrainConfig(learning_rate=1e-3, warmup=0.2, max_grad_norm=0.5))
+    assert (high.learning_rate, high.warmup, high.max_grad_norm) == (2e-5, 0.2, 0.5)
+
+
+def test_a_restarted_training_that_was_stopped_goes_on_as_one(toy, high, tmp_path, monkeypatch):
+    """The same call with resume=True: neither the first settings nor the collapse are forgotten."""
+
+    class Stop(Exception):  # noqa: N818 - no error
+        pass
+
+    def save(self, *rest, kept=checkpoint.Checkpoints.save):
+        kept(self, *rest)
+        raise Stop
+
+    config, out = high.model_copy(update={"on_collapse": "restart"}), tmp_path / "run"
+    monkeypatch.setattr(checkpoint.Checkpoints, "save", save)
+    with pytest.raises(Stop):
+        acceptor.train(toy, out=out, config=config)
+    monkeypatch.undo()
+    run = acceptor.train(toy, out=out, config=config, resume=True)
+    assert run.record["restarted_after"]["seed"] == 7
+    assert run.record["config"]["seed"] == 1007
+    with pytest.raises(UsageError, match="is finished"):
+        acceptor.train(toy, out=out, config=config, resume=True)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_collapsed_seeds_stay_in_the_count_and_are_begun_again(processes, toy, high, tmp_path):
+    seeds = [7] if processes == 2 else [7, 8]
+    found = acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=seeds, config=high, processes=processes)
+    folders = [name for seed in seeds for name in (f"seed-{seed}", f"seed-{seed}-restarted")]
+    assert [entry["folder"] for entry in found.entries] == folders
+    assert [entry["status"] for entry in found.entries] == ["collapsed", "finished"] * len(seeds)
+    first, again = found.entries[:2]
+    assert first["collapse"]["seed"] == 7
+    assert first["collapse"]["share"] == 1.0
+    assert (again["restarted_from"], again["seed"], again["planned"]) == ("seed-7", 1007, 7)
+    assert f"collapsed {len(seeds)} of {2 * len(seeds)}" in repr(found)
+    assert not (found.folder / "seed-7").exists()
+    again = acceptor.train_seeds(toy, out=found.folder, seeds=seeds, config=high)
+    assert again.record == found.record
+
+
+def test_without_a_restart_a_collapse_is_final(toy, high, tmp_path):
+    stop = high.model_copy(update={"on_collapse": "stop"})
+    with pytest.raises(RunError, match=r"(?s)no training finished.*seed-7 collapsed.*learning rate too high"):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=stop)
+    told = json.loads((tmp_path / "seeds" / "seeds.json").read_text())
+    assert (told["n_runs"], told["collapsed"]) == (1, 1)
+    assert told["runs"][0]["scores"] is None
+
+
+@pytest.mark.real
+@needs_minilm
+@needs_cola
+def test_real_collapses_are_caught_and_healthy_trainings_are_not(tmp_path):
+    """minilm on part of CoLA at 1e-3 and 2e-5; benchmarks/collapse.py has the form with all of CoLA."""
+    data = acceptor.load_data(COLA / "raw")
+    some = data.train.take(range(0, len(data.train), 13), "train")
+    few = acceptor.Data(some, data.validation.take(range(0, len(data.validation), 3), "validation"))
+    caught = []
+    for seed in (2, 3):
+        config = TrainConfig(encoder="minilm", epochs=2, learning_rate=1e-3, warmup=0, seed=seed)
+        try:
+            acceptor.train(few, out=tmp_path / f"high-{seed}", config=config)
+        except CollapseError as error:
+            caught.append(error.collapse)
+    assert [collapse.seed for collapse in caught] == [2, 3]
+    healthy = acceptor.train(few, out=tmp_path / "run", config=TrainConfig(encoder="minilm", epochs=1, seed=1))
+    assert healthy.report.scores.collapsed  # all verdicts are alike after so few steps, and yet it was not stopped

@@ -1,0 +1,223 @@
+"""Several trainings in one folder: all scores, kept through kills, with collapsed runs in the count."""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import acceptor
+from acceptor.errors import RunError, UsageError
+from acceptor.evaluation.spread import expected_maximum, spread
+from acceptor.seeds import Seeds, read_seeds
+from acceptor.terminal import seeds_text
+from conftest import toy_rows
+
+SETTINGS = ["--epochs", "20", "--batch-size", "16", "--learning-rate", "0.01", "--max-length", "32"]
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def same(first, second):
+    one, two = weights(first), weights(second)
+    return all((one[name] == two[name]).all() for name in one)
+
+
+@pytest.fixture(scope="module")
+def short(toy_config):
+    """Two epochs; what collapses is not begun again."""
+    return toy_config.model_copy(update={"epochs": 2, "on_collapse": "go-on"})
+
+
+@pytest.fixture(scope="module")
+def three(toy, short, tmp_path_factory):
+    return acceptor.train_seeds(toy, out=tmp_path_factory.mktemp("three") / "seeds", seeds=[7, 9, 8], config=short)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy-files")
+    for name, rows in (("train", toy_rows(160)), ("dev", toy_rows(48, 1)), ("test", toy_rows(40, 2))):
+        text = "".join(f"{label}\t{sentence}\ts{row % 4}\n" for row, (sentence, label) in enumerate(rows))
+        (folder / f"{name}.tsv").write_text("label\tsentence\tsource\n" + text)
+    return folder
+
+
+# ---------------------------------------------------------------------- spread
+
+
+def test_the_expected_maximum_is_that_of_all_draws():
+    values = [0.3, 0.1, 0.4, 0.2]
+    for k, expected in enumerate(expected_maximum(values), 1):
+        draws = np.array(np.meshgrid(*[values] * k)).reshape(k, -1)
+        assert expected == pytest.approx(draws.max(axis=0).mean())
+
+
+def test_the_spread_is_the_textbooks():
+    found = spread([0.1, 0.2, 0.4])
+    assert (found.mean, found.sd) == pytest.approx((0.7 / 3, 0.152753), abs=1e-6)
+    margin = 4.302653 * found.sd / 3**0.5  # Student's t, 2 degrees of freedom, 97.5 %
+    assert found.interval == pytest.approx((found.mean - margin, found.mean + margin), abs=1e-6)
+    assert spread([]) is None
+    one = spread([0.5])
+    assert (one.sd, one.interval, one.best_of) == (None, None, (0.5,))
+    assert "not defined" in str(one)
+
+
+# ---------------------------------------------------------------------- seeds
+
+
+def test_every_seed_is_the_run_that_train_gives(three, toy, short, tmp_path):
+    alone = acceptor.train(toy, out=tmp_path / "run", config=short.model_copy(update={"seed": 9}))
+    assert same(alone.folder, three.folder / "seed-9")
+    entry = three.entries[1]
+    assert entry["scores"]["test"]["mcc"] == alone.reports["test"].to_dict()["mcc"]
+    assert [run.name for run in three.runs] == ["seed-7", "seed-9", "seed-8"]
+
+
+def test_the_summary_is_that_of_all_values(three):
+    on_disk = json.loads((three.folder / "seeds.json").read_text())
+    assert on_disk == three.record
+    for split in ("validation", "test"):
+        values = [entry["scores"][split]["accuracy"] for entry in three.entries]
+        summary = on_disk["summary"][split]["accuracy"]
+        assert summary["values"] == values
+        assert summary["mean"] == pytest.approx(np.mean(values))
+        assert summary["sd"] == pytest.approx(np.std(values, ddof=1))
+        assert (summary["min"], summary["max"], summary["n"]) == (min(values), max(values), 3)
+        assert len(summary["expected_maximum"]) == 3
+    assert (on_disk["n_runs"], on_disk["failed"]) == (3, 0)
+    assert read_seeds(three.folder).to_dict() == three.to_dict()
+
+
+def test_the_text_tells_all_values_and_that_the_best_is_no_score(three, capsys):
+    from acceptor.terminal import show
+
+    record = copy.deepcopy(three.record)
+    for entry, mcc in zip(record["runs"], (0.1, 0.2, 0.4), strict=True):
+        entry["scores"]["test"] |= {"mcc": mcc, "mcc_interval": [mcc - 0.05, mcc + 0.05]}
+    seeds = Seeds(three.folder, record)
+    show(*seeds_text(seeds))
+    text = capsys.readouterr().out
+    for words in ("seed-7", "seed-8", "seed-9", "0.400 [0.350, 0.450]", "test MCC: 0.233 ± 0.153, 0.100–0.400 (n 3"):
+        assert words in text, words
+    assert "The score is the mean. The best of 3 seeds (0.400) is not" in text
+    assert f"(expected best of k: 1 0.233, 2 {expected_maximum([0.1, 0.2, 0.4])[1]:.3f}" in text
+    assert repr(seeds) == f"Seeds({three.folder} · test MCC 0.233 ± 0.153, 0.100–0.400 · collapsed 0 of 3)"
+
+
+def test_the_same_call_trains_nothing_again_and_takes_more_seeds(three, toy, short, monkeypatch):
+    before = {run.name: (run / "manifest.json").stat().st_mtime_ns for run in three.runs}
+    more = acceptor.train_seeds(toy, out=three.folder, seeds=[10], config=short)
+    assert {entry["planned"] for entry in more.entries} == {7, 8, 9, 10}  # none is dropped from the count
+    after = {run.name: (run / "manifest.json").stat().st_mtime_ns for run in more.runs}
+    assert before.items() < after.items()
+    other = acceptor.load_data(toy_rows(160, 5), validation=toy_rows(48, 1), test=toy_rows(40, 2))
+    with pytest.raises(UsageError, match=r"(?s)data changed.*--out PATH"):
+        acceptor.train_seeds(other, out=three.folder, seeds=[7, 9, 8], config=short)
+    changed = short.model_copy(update={"learning_rate": 0.03})
+    with pytest.raises(UsageError, match=r"(?s)learning_rate changed.*seeds\.json"):
+        acceptor.train_seeds(toy, out=three.folder, seeds=[7, 9, 8], config=changed)
+    with pytest.raises(UsageError, match="vary changed"):
+        acceptor.train_seeds(toy, out=three.folder, seeds=[7, 9, 8], config=short, vary="order")
+
+
+def test_a_run_of_other_settings_in_the_folder_is_refused(toy, toy_run, short, tmp_path):
+    out = tmp_path / "seeds"
+    acceptor.train_seeds(toy, out=out, seeds=[7], config=short)
+    (out / "seed-8").symlink_to(toy_run.folder)  # four epochs, seed 7
+    with pytest.raises(UsageError, match=r"(?s)epochs, on_collapse, seed changed.*seed-8"):
+        acceptor.train_seeds(toy, out=out, seeds=[7, 8], config=short)
+
+
+def test_vary_separates_head_and_order(toy, short, tmp_path, three):
+    order = acceptor.train_seeds(toy, out=tmp_path / "order", seeds=[7, 8], config=short, vary="order")
+    init = acceptor.train_seeds(toy, out=tmp_path / "init", seeds=[7, 8], config=short, vary="init")
+    assert [(one["seed"], one["order_seed"]) for one in order.entries] == [(7, 7), (7, 8)]
+    assert [(one["seed"], one["order_seed"]) for one in init.entries] == [(7, 7), (8, 7)]
+    both = three.folder
+    assert same(order.runs[0], init.runs[0])
+    assert same(order.runs[0], both / "seed-7")
+    for one, two in ((order.runs[1], init.runs[1]), (order.runs[1], both / "seed-8"), (init.runs[1], both / "seed-8")):
+        assert not same(one, two)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [([4, 4], "given twice: 4"), ([], "no seeds"), (0, "no seeds"), ([-1], "out of range"), ([2**32], "out of range")],
+)
+def test_seeds_that_make_no_sense_are_refused(seeds, words, toy, toy_config, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=seeds, config=toy_config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_with_other_files_is_refused_also_to_overwrite(toy, toy_config, tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UsageError, match=r"holds no seeds\.json"):
+        acceptor.train_seeds(toy, out=tmp_path, seeds=[1], config=toy_config, overwrite=True)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_one_seed_has_no_spread_and_says_so(toy, short, tmp_path, caplog):
+    seeds = acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=short)
+    assert "is not defined" in caplog.text
+    assert seeds.record["summary"]["test"]["accuracy"]["sd"] is None
+    assert "sd not defined" in " ".join(part for part in seeds_text(seeds) if isinstance(part, str))
+
+
+def test_what_is_wrong_with_all_is_raised_from_a_process_too(toy, toy_config, tmp_path):
+    config = toy_config.model_copy(update={"device": "mps"})
+    with pytest.raises(UsageError, match="has no mps"):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=config, processes=2)
+
+
+def test_a_run_that_fails_is_told_of_and_tried_again(toy, short, tmp_path):
+    config = short.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "weight_decay": 1e30})
+    with pytest.raises(RunError, match=r"(?s)no training finished.*seed-7 failed.*not finite"):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
+    entry = read_seeds(tmp_path / "seeds").entries[0]
+    assert (entry["status"], entry["error"]["error"], entry["scores"]) == ("failed", "NotFiniteError", None)
+
+
+# ---------------------------------------------------------------------- kills
+
+
+def command(files, tiny_bert, out, processes):
+    words = ["seeds", files, "--encoder", tiny_bert, "--out", out, "--seeds", "7,8", *SETTINGS]
+    return [sys.executable, "-m", "acceptor", *map(str, words), "--processes", str(processes)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(files, tiny_bert, tmp_path_factory):
+    config = acceptor.TrainConfig(encoder=str(tiny_bert), epochs=20, batch_size=16, learning_rate=0.01, max_length=32)
+    out = tmp_path_factory.mktemp("whole") / "seeds"
+    return acceptor.train_seeds(files, out=out, seeds=[7, 8], config=config).folder
+
+
+def test_a_stopped_command_goes_on_to_the_same_runs(files, tiny_bert, tmp_path, undisturbed):
+    """Two trainings side by side are killed, go on at once, are stopped, go on in one process: the same runs."""
+    out = tmp_path / "seeds"
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
+        process = subprocess.Popen(command(files, tiny_bert, out, 2), stderr=subprocess.PIPE, text=True)
+        said = iter(process.stderr)
+        assert any(": epoch " in line for line in said)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == code
+        assert not list(out.glob("seed-*/manifest.json")), "nothing was left to go on with"
+    done = subprocess.run(command(files, tiny_bert, out, 1), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "going on after epoch" in done.stderr
+    for seed in (7, 8):
+        assert same(out / f"seed-{seed}", undisturbed / f"seed-{seed}")
+    told, expected = (json.loads((each / "seeds.json").read_text()) for each in (out, undisturbed))
+    assert told == expected
