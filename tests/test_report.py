@@ -199,7 +199,7 @@ def test_slices_leaks_and_all_scores_stand_there_where_the_run_has_them(run, rep
         one = {**none, "value": "only <good>", "n": 11, "recall": 0.91, "recall_interval": [0.62, 0.98]}
         both = {"value": "gj04", "n": 29, "mcc": 0.125, "mcc_interval": [-0.25, 0.5], "accuracy": 0.7, "majority": 0.6}
         few = {**none, "value": "few", "n": 3, "note": "too small (n < 10)"}
-        reports["test"]["slices"] = {"source": [both, one, few]}
+        reports["test"]["slices"] = {"source": [both, one, few], "label": [one]}
         reports["test"]["leaked"] = 7
         reports["test"]["without_leaked"] = {"n": 33, "mcc": 0.111, "mcc_interval": [0.0, 0.222], "accuracy": 0.6}
         reports["test"]["measures"] = {
@@ -215,6 +215,7 @@ def test_slices_leaks_and_all_scores_stand_there_where_the_run_has_them(run, rep
     ):  # fmt: skip
         assert words in text, words
     assert "MCC from −0.3 to 1" in text
+    assert "recall from 0 to 1" in text  # where no part has both labels
     bare = remade(run.folder, tmp_path / "bare", change=lambda reports, record: reports["test"].pop("slices", None))
     assert "Test, by" not in report_of(bare)
 

@@ -250,7 +250,11 @@ def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str,
             if studio.folder and any(not math.isnan(dot.value) for dot in dots):
                 figure = dots_figure(dots, f"MCC by {column}, {split.name}", "MCC, 95 % interval (sentences)", whole)
                 studio.picture(figure, f"{split.name}-by-{file_name(column)}", "")
-            yield {"split": split.name, "column": column, "rows": parts, "whole": whole}
+            named = {"split": split.name, "column": column, "rows": parts}
+            if all(math.isnan(dot.value) for dot in dots):  # by label, say: every part has one gold label
+                yield {**named, "score": "recall", "drawn": [part["recall"] for part in parts], "whole": math.nan}
+            else:
+                yield {**named, "score": "MCC", "drawn": dots, "whole": whole}
 
 
 def sentences(run: RunFolder, words: Words) -> dict[str, Any]:
