@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from acceptor.evaluation.words import Explanation, explain
     from acceptor.folds import Folds, cross_validate
     from acceptor.judge import Judge, Verdict, load
+    from acceptor.report.html import write_report
     from acceptor.run import Run, resume, train
     from acceptor.search import Search, search_settings
     from acceptor.seeds import Seeds, train_seeds
@@ -73,6 +74,7 @@ _HOMES = {
     "train_seeds": "seeds",
     "Search": "search",
     "search_settings": "search",
+    "write_report": "report.html",
 }
 
 __version__ = "0.1.0"
@@ -114,6 +116,7 @@ __all__ = [
     "slices",
     "train",
     "train_seeds",
+    "write_report",
 ]
 
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from acceptor.commands import comparing, data, judging, machine, pairs, search, seeds, training
+from acceptor.commands import comparing, data, judging, machine, pairs, report, search, seeds, training
 from acceptor.errors import AcceptorError
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain_lines
@@ -32,6 +32,7 @@ for command in (
     judging.judge,
     comparing.compare,
     pairs.pairs,
+    report.report,
     data.audit,
     data.corpora,
     machine.encoders,

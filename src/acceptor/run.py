@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
-import json
 import logging
 import math
 import os
@@ -16,35 +14,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.begun import begun_with, restarted_with
 from acceptor.config import Derived, TrainConfig, safer
 from acceptor.data.duplicates import fingerprints
 from acceptor.data.load import load_data
 from acceptor.data.split import check_trainable, with_validation
-from acceptor.data.table import Data, Split
+from acceptor.data.table import Data
 from acceptor.decision import MOST_PROBABLE
 from acceptor.encode import Encoded, encode, load_tokenizer
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
-from acceptor.evaluation.slices import usual_slices
-from acceptor.files import new_folder, one_writer, write_json
+from acceptor.files import new_folder, one_writer
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.out import check_out, check_room, restarted
 from acceptor.progress import meter
-from acceptor.report.card import model_card
-from acceptor.report.figures import loss_figure, save_figure
+from acceptor.record import record_of, say, told, validation_of, write_run
 from acceptor.runtime import (
     Runtime,
     choose_runtime,
     keep_freed_memory,
     process_group,
-    source_commit,
-    versions,
 )
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
@@ -187,7 +179,7 @@ def _train(
     check_room(out, weight_bytes, keeps_best=config.select == "best", overwrite=overwrite)
     derived = [*derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
     if runtime.leads:
-        _say(data, judge, derived)
+        say(data, judge, derived)
         if overwrite and out.exists():
             shutil.rmtree(out)
     prepared = time.perf_counter()
@@ -195,37 +187,12 @@ def _train(
         history = _fit(judge, data, encoded, config, out, earlier, resume=resume, allow_change=allow_change)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
     judge, reports, fitted = _reports(judge, data, encoded, config)
-    record = _record(judge, data, config, [*derived, *fitted], seconds, history)
+    record = record_of(judge, data, config, [*derived, *fitted], seconds, history)
     run = Run(out, judge, reports, history, record)
     if runtime.leads:
         with new_folder(out) as folder:
-            _write(run, data, folder)
+            write_run(folder, judge, data, reports, history, record, name=out.name)
     return run
-
-
-def _record(
-    judge: Judge,
-    data: Data,
-    config: TrainConfig,
-    derived: list[Derived],
-    seconds: dict[str, float],
-    history: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """What ``run.json`` holds: all that was used, not what was typed."""
-    return {
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(),
-        "derived": [item._asdict() for item in derived],
-        "encoder": judge.encoder,
-        "data": data.to_dict(),
-        "machine": judge.runtime.to_dict(),
-        "versions": versions(),
-        "commit": source_commit(),
-        "seconds": seconds,
-        "skipped_steps": sum(line["event"] == "skip" for line in history),
-        "collapsed": bool(history[-1].get("collapse")),
-        "restarted_after": next((line for line in history if line["event"] == "restart"), None),
-    }
 
 
 def _prepare(
@@ -271,14 +238,9 @@ def _fit(
     static, _ = choose_steps(runtime, config)
     bf16 = runtime.precision == "bf16"
     learner = Learner(judge.model, config, bf16=bf16, ids=ids, pad_id=pad_id, static=static)
-    settings: dict[str, Any] = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
-    settings |= {
-        "labels": list(data.labels),
-        "source": data.source,
-        "directory": os.getcwd(),
-        "restarted_after": earlier,
-    }
-    checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
+    checkpoints = Checkpoints(
+        out, judge.model, learner, _begun_with(judge, data, config, earlier), writes=runtime.leads
+    )
     done = Progress()
     history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
     best: dict[str, Any] = {}
@@ -292,10 +254,10 @@ def _fit(
         meter("training", steps, "steps", silent=not runtime.leads) as bar,
     ):
         for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):
-            line, words = _told(event, data, config)
+            line, words = told(event, data, config)
             history.append(line)
             if isinstance(event, EpochEnd):
-                line["collapse"] = heed(event, history, data.train, _validation(data), config)
+                line["collapse"] = heed(event, history, data.train, validation_of(data), config)
                 best = _best_weights(best, judge, history, config)
                 logger.log(logging.INFO if runtime.leads else logging.DEBUG, words)
                 if checkpoints.due(epoch_ends=True):
@@ -319,19 +281,17 @@ def _fit(
     return history
 
 
-def _told(event: Step | Skipped | EpochEnd, data: Data, config: TrainConfig) -> tuple[dict[str, Any], str]:
-    """What happened as a line of the history, and in words."""
-    at = f"epoch {event.epoch}/{config.epochs}"
-    if isinstance(event, Step):
-        rate = config.batch_size * event.step / event.seconds
-        return {"event": "step", **vars(event)}, f"{at} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
-    if isinstance(event, Skipped):
-        table = data.train.table
-        lines = [int(table.lines[row]) for row in event.rows]
-        words = f"step {event.step} skipped, its gradient is not finite: {table.places(event.rows)}"
-        return {"event": "skip", "epoch": event.epoch, "step": event.step, f"{table.unit}s": lines}, words
-    report = report_of(_validation(data), event.logits)
-    return _epoch_line(event, report), f"{at}: train loss {event.train_loss:.3f}, {report!r}"
+def _begun_with(judge: Judge, data: Data, config: TrainConfig, earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """What a checkpoint says of its training, for those who go on with it."""
+    return {
+        "config": config.model_dump(),
+        "encoder": judge.encoder,
+        "data": data.to_dict(),
+        "labels": list(data.labels),
+        "source": data.source,
+        "directory": os.getcwd(),
+        "restarted_after": earlier,
+    }
 
 
 def _progress(event: Step, history: list[dict[str, Any]]) -> Progress:
@@ -348,7 +308,7 @@ def _reports(
     logits = {split.name: judge.logits_of(encoded[split.name]) for split in data.splits if split.name != "train"}
     fitted: list[Derived] = []
     if config.calibrate:
-        decision, fitted = calibrate(logits["validation"], _validation(data).gold, config.metric)
+        decision, fitted = calibrate(logits["validation"], validation_of(data).gold, config.metric)
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
             logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
@@ -367,11 +327,6 @@ def _reports(
     return judge, reports, fitted
 
 
-def _validation(data: Data) -> Split:
-    assert data.validation is not None  # noqa: S101 - with_validation made it
-    return data.validation
-
-
 def _best_weights(
     best: dict[str, Any], judge: Judge, history: list[dict[str, Any]], config: TrainConfig
 ) -> dict[str, Any]:
@@ -381,39 +336,3 @@ def _best_weights(
     if config.select == "last" or (values[-1] <= max(values[:-1], default=-math.inf) and best):
         return best
     return {name: weight.clone() for name, weight in judge.model.state_dict().items()}
-
-
-def _epoch_line(event: EpochEnd, report: Report) -> dict[str, Any]:
-    return {
-        "event": "epoch",
-        "epoch": event.epoch,
-        "step": event.step,
-        "seconds": event.seconds,
-        "train_loss": event.train_loss,
-        "validation_loss": report.loss,
-        **{name: value for name, value in report.scores.to_dict().items() if name != "confusion"},
-    }
-
-
-def _say(data: Data, judge: Judge, derived: list[Derived]) -> None:
-    """Tells what was derived, and why, before the long part begins."""
-    logger.info("%-12s%s", "data", data)
-    logger.info("%-12s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
-    for item in derived:
-        logger.info("%-12s%s: %s", item.name, item.value, item.reason)
-
-
-def _write(run: Run, data: Data, folder: Path) -> None:
-    run.judge.save(folder)
-    write_json(folder / "run.json", run.record)
-    reports = {name: {**one.to_dict(), "slices": usual_slices(one)} for name, one in run.reports.items()}
-    write_json(folder / "report.json", reports)
-    lines = (json.dumps(event, allow_nan=False) + "\n" for event in run.history)
-    (folder / "history.jsonl").write_text("".join(lines), "utf-8")
-    frames = [report.predictions() for report in run.reports.values()]
-    pl.concat(frames, how="diagonal").write_parquet(folder / "predictions.parquet")
-    losses = [event["loss"] for event in run.history if event["event"] == "step"]
-    epochs = [(e["step"], e["validation_loss"]) for e in run.history if e["event"] == "epoch"]
-    title = f"{run.folder.name}: {run.judge.encoder['name']} on {Path(data.train.table.origin).name}"
-    save_figure(loss_figure(losses, epochs, title), folder / "figures", "loss")
-    (folder / "README.md").write_text(model_card(run.folder.name, data, run.reports, run.record), "utf-8")

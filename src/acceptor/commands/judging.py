@@ -71,18 +71,7 @@ def evaluate(
     content, text = report.to_dict(), [*terminal.report_text(report)]
     _slice(report, by or [], annotations, content, text)
     if per_batch:
-        batches = report.per_batch(per_batch)
-        content["per_batch"] = [scores.to_dict() for scores in batches]
-        text += [
-            "",
-            terminal.scores_table(f"batch of {per_batch}", {str(i): s for i, s in enumerate(batches, 1)}),
-        ]
-        if figures:
-            from acceptor.report.figures import per_batch_figure, save_figure
-
-            title = f"{run.name} on {Path(split.table.origin).name}"
-            save_figure(per_batch_figure(batches, report.scores, per_batch, title), figures, "per_batch")
-            text.append(f"\nfigure: {figures / 'per_batch.svg'}")
+        _per_batch(report, per_batch, figures, f"{run.name} on {Path(split.table.origin).name}", content, text)
     if errors:
         content["errors"], lines = _errors(judge, report, errors, why)
         text += ["", *lines]
@@ -110,6 +99,22 @@ def _slice(report: Report, by: list[str], annotations: Path | None, content: dic
     text += told
     for name, found in parts.items():
         text += ["", terminal.slices_table(name, found)]
+
+
+def _per_batch(
+    report: Report, size: int, figures: Path | None, title: str, content: dict[str, Any], text: list[Any]
+) -> None:
+    """Adds the scores of every run of ``size`` examples, and their figure where it is asked for."""
+    from acceptor import terminal
+
+    batches = report.per_batch(size)
+    content["per_batch"] = [scores.to_dict() for scores in batches]
+    text += ["", terminal.scores_table(f"batch of {size}", {str(i): s for i, s in enumerate(batches, 1)})]
+    if figures:
+        from acceptor.report.figures import per_batch_figure, save_figure
+
+        save_figure(per_batch_figure(batches, report.scores, size, title), figures, "per_batch")
+        text.append(f"\nfigure: {figures / 'per_batch.svg'}")
 
 
 def _check_why(why: str | None, *, shown: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,7 +65,8 @@ def seeds(
     )
     answer(found.to_dict(), terminal.seeds_text(found), as_json)
     if report:
-        write_report = importlib.import_module("acceptor.report.html").write_report
+        from acceptor.report.html import write_report
+
         write_report([found.folder], found.folder / "report.html")
 
 

@@ -20,6 +20,7 @@ from acceptor.commands.options import (
     data_of,
     takes_settings,
 )
+from acceptor.commands.report import REPORT
 from acceptor.errors import UsageError
 
 
@@ -52,6 +53,7 @@ def train(
     from acceptor.config import TrainConfig
     from acceptor.data.corpora import CORPORA
     from acceptor.out import default_out, default_set, is_run
+    from acceptor.report.html import write_report
 
     if cv is not None:
         if resume or allow_change:
@@ -85,6 +87,7 @@ def train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
         )
     if run.judge.runtime.leads:
+        write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), terminal.run_text(run), as_json)
 
 

@@ -1,9 +1,12 @@
-"""Figures of a run, in one look, as SVG and PNG files."""
+"""The look of all figures, their files as SVG and PNG, and the figures of a training and of small sets."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,102 +18,150 @@ from acceptor.text import plain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID = "#1f2328", "#6e7781", "#d8dee4"
-TRAIN, VALIDATION = "#9db8d9", "#c2410c"
+# Every colour has a name in the report, which gives it another value on a dark page (report/svg.py).
+INK, MUTED, GRID, PAPER = "#1c2024", "#5b6570", "#e1e4e8", "#fefefe"
+SERIES = ("#1d5fa8", "#b4510d", "#0a7560", "#8a4a9c", "#866200", "#a3294f")  # told apart by the colour-blind, too
+BLUE, ORANGE = SERIES[:2]
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1)))
+WIDE, SMALL = (8.0, 4.0), (3.4, 2.7)  # inches
 STYLE: Any = {
-    "font.size": 10,
+    "font.size": 8.5,
     "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
     "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 8.5,
+    "figure.titlesize": 9.5,
+    "figure.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.facecolor": "none",
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.2,
+    "legend.borderaxespad": 0.2,
+    "lines.solid_capstyle": "round",
     "svg.fonttype": "none",
     "svg.hashsalt": "acceptor",  # the same figure gives the same bytes
 }
 
 
-def loss_figure(losses: Sequence[float], epochs: Sequence[tuple[int, float]], title: str) -> Figure:
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Everything in it is drawn in the style of all figures.
+
+    Without the warning about letters that the font lacks: whoever shows an SVG has other fonts.
+    """
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
+@drawing()
+def loss_figure(
+    losses: Sequence[float],
+    epochs: Sequence[tuple[int, float]],
+    title: str,
+    *,
+    size: tuple[float, float] = WIDE,
+) -> Figure:
     """Training loss of every step with its moving mean, and validation loss after every epoch.
 
     Args:
         losses: Mean loss of each step's batch, in nats.
         epochs: (step, validation loss) at the end of every epoch.
         title: One line above.
+        size: Width and height in inches.
     """
-    figure, axes = _figure()
+    figure, axes = new_figure(title, size)
     steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color=TRAIN, linewidth=0.7, alpha=0.8, label="train, each batch")
+    axes.plot(steps, losses, color=BLUE, linewidth=0.6, alpha=0.3, label="train, each batch")
     width = max(1, len(losses) // 25)
     if width > 1:
         mean = np.convolve(losses, np.ones(width) / width, mode="valid")
-        axes.plot(steps[width - 1 :], mean, color="#2f5d94", linewidth=1.6, label=f"train, mean of {width}")
+        axes.plot(steps[width - 1 :], mean, color=BLUE, linewidth=1.6, label=f"train, mean of {width}")
     if epochs:
         at, values = zip(*epochs, strict=True)
         axes.plot(
-            at,
-            values,
-            "o-",
-            color=VALIDATION,
-            markersize=5,
-            linewidth=1.2,
-            clip_on=False,
-            zorder=3,
+            at, values, "o-", color=ORANGE, markersize=5, linewidth=1.2, clip_on=False, zorder=3,
             label="validation, each epoch",
-        )
+        )  # fmt: skip
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("cross-entropy loss (nats)")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max(2, len(losses)))
-    axes.set_title(plain(title), loc="left", fontsize=11, parse_math=False)
-    axes.legend(loc="lower left", frameon=False)
+    axes.legend(loc="lower left")
     return figure
 
 
+@drawing()
 def per_batch_figure(batches: Sequence[Scores], whole: Scores, size: int, title: str) -> Figure:
     """MCC of each run of ``size`` examples as bars, and of the whole set with its interval as a line."""
-    figure, axes = _figure()
+    figure, axes = new_figure(title, WIDE)
     values = [0.0 if math.isnan(batch.mcc) else batch.mcc for batch in batches]
-    axes.bar(np.arange(1, len(batches) + 1), values, color=TRAIN, width=0.8, label=f"batches of {size}")
+    axes.bar(np.arange(1, len(batches) + 1), values, color=BLUE, alpha=0.45, width=0.8, label=f"batches of {size}")
     undefined = [index + 1 for index, batch in enumerate(batches) if math.isnan(batch.mcc)]
     if undefined:
         axes.plot(undefined, [0] * len(undefined), "x", color=MUTED, label="not defined")
     if whole.mcc_interval:
-        axes.axhspan(*whole.mcc_interval, color=VALIDATION, alpha=0.15, linewidth=0)
+        axes.axhspan(*whole.mcc_interval, color=ORANGE, alpha=0.15, linewidth=0)
         label = f"whole set: {whole.mcc:.3f} {whole.mcc_interval}"
-        axes.axhline(whole.mcc, color=VALIDATION, linewidth=1.4, label=label)
+        axes.axhline(whole.mcc, color=ORANGE, linewidth=1.4, label=label)
     axes.set_xlabel(f"batch of {size} examples")
     axes.set_ylabel("MCC")
     axes.set_ylim(min(0, *values) - 0.05, 1.3)
     axes.set_yticks(np.arange(math.floor(min(0, *values) * 4) / 4, 1.01, 0.25))
-    axes.set_title(plain(title), loc="left", fontsize=11, parse_math=False)
-    axes.legend(loc="upper right", ncols=3, frameon=False)
+    axes.legend(loc="upper right", ncols=3)
     return figure
+
+
+def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) -> tuple[Figure, Any]:
+    """An empty figure with a title and axes, an array of them for several rows; to be filled in the `drawing` style."""
+    # Figures are built without pyplot: it keeps global state and may open windows.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, sharex=True)
+    for one in np.atleast_1d(axes):
+        one.set_axisbelow(True)
+    figure.suptitle(plain(title), x=0.004, ha="left")
+    return figure, axes
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``."""
-    import matplotlib
-
     folder.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        figure.savefig(folder / f"{name}.png", dpi=160, metadata={"Software": None})
+    (folder / f"{name}.svg").write_text(as_svg(figure), "utf-8")
+    save_png(figure, folder / f"{name}.png")
 
 
-def _figure() -> tuple[Figure, Any]:
-    # Figures are built without pyplot: it keeps global state and may open windows.
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+@drawing()
+def save_png(figure: Figure, path: Path) -> None:
+    """Writes the figure as a PNG file of 160 dots an inch."""
+    figure.savefig(path, dpi=160, metadata={"Software": None})
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 4), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        axes.set_axisbelow(True)
-    return figure, axes
+
+@drawing()
+def as_svg(figure: Figure) -> str:
+    """The figure as the text of an SVG file."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    figure.set_layout_engine("none")  # everything has its place: the PNG need not look for it again
+    return text.getvalue()

@@ -42,7 +42,7 @@ def run_text(run: Run) -> Iterator[Any]:
     seconds = run.record["seconds"]["train"]
     sentences = len(epochs) * run.record["data"]["train"]["rows"]
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
-    yield f"written to {run.folder}; its loss plot: {run.folder / 'figures' / 'loss.svg'}"
+    yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
     yield f'next: acceptor judge {run.folder} "The book was wrote."'
 
 

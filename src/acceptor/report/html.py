@@ -1,0 +1,237 @@
+"""`write_report`: one page that shows runs, with nothing in it that comes from elsewhere or could go there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from acceptor.errors import RunError, UsageError
+from acceptor.files import use_umask, writable
+from acceptor.report.folder import RunFolder, read_run, seeds_record
+from acceptor.report.run_figures import Dot, losses_figure, metric_figure
+from acceptor.report.seeds_view import middle_run, seeds_view
+from acceptor.report.view import Studio, Words, card, file_name, run_view
+from acceptor.report.why import weigh
+from acceptor.runtime import versions
+from acceptor.text import plain
+
+TEMPLATE = Path(__file__).parent / "template"
+FIGURES = "figures"
+_HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
+
+
+def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, figures: bool = True) -> Path:
+    """Writes one self-contained HTML page about one or several runs; several stand side by side.
+
+    The page loads nothing: styles, script and figures are in it, and its Content-Security-Policy allows nothing else.
+    Run folders are only read. Of a folder with many seeds (``seeds.json``) all scores are shown, and the training whose
+    score on the validation split is the median is shown in full.
+
+    Args:
+        runs: Finished run folders, or folders of seeds.
+        out: The page to be, ``.html``; what stood there is replaced.
+        why: Weigh the words of this many errors of each run, the surest ones: which speak for the wrong verdict. The
+            judge is loaded for it.
+        figures: Also leave every figure as SVG and PNG in the folder ``figures`` beside the page.
+
+    Raises:
+        UsageError: No run is named, or ``out`` is not the name of a page.
+        RunError: A folder is not a finished run, or its records are not what was written.
+        ResourceError: ``out`` cannot be written.
+    """
+    out = Path(out).expanduser()
+    if isinstance(runs, str | Path) or not runs:
+        raise UsageError("runs is not a list of run folders", expected='["runs/cola"]', found=repr(runs))
+    if out.suffix != ".html":
+        raise UsageError("the report is a page", expected="a name that ends in .html", found=str(out))
+    found, seeds = _read([Path(run).expanduser() for run in runs])
+    words = [weigh(run, why) for run in found]
+    with writable(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
+        except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(
+                "a run's records do not say what a report shows",
+                where=", ".join(map(str, runs)),
+                cause=f"{type(error).__name__}: {error}",
+                next="train it again: acceptor train DATA --out RUN",
+            ) from error
+        _replace(out, page)
+    return out
+
+
+class _Seeds(NamedTuple):
+    folder: Path
+    record: dict[str, Any]
+    runs: list[RunFolder]
+
+
+def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
+    """The runs to show in full, and the seeds that some of them stand for."""
+    runs, seeds = [], []
+    for folder, name in zip(folders, _names(folders), strict=True):
+        record = seeds_record(folder)
+        if record is None:
+            runs.append(read_run(folder, name))
+            continue
+        done = [entry for entry in record["runs"] if entry["status"] == "finished"]
+        middle, among = middle_run(record)
+        seeds.append(_Seeds(folder, record, [read_run(folder / e["folder"], f"seed {e['seed']}") for e in done]))
+        runs.append(read_run(folder / middle["folder"], f"{name}, seed {middle['seed']} (median of {among})"))
+    return runs, seeds
+
+
+def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Words], figures: Path | None) -> str:
+    several = len(runs) > 1
+    studios = [Studio(figures, f"{file_name(run.name)}-" if several else "") for run in runs]
+    style, script = ((TEMPLATE / name).read_text("utf-8") for name in ("style.css", "script.js"))
+    policy = (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_inert,
+    )
+    environment.filters |= {"score": _score, "count": "{:,}".format, "bound": _bound, "groupby_order": _grouped}
+    environment.globals |= {
+        "at_of": _at,
+        "defined": lambda value: not math.isnan(value),
+        "file_of": lambda origin: Path(origin).name,
+        "flat": _flat,
+        "span": _span,
+        "start_of": _start,
+    }
+    return environment.get_template("report.html").render(
+        policy=policy,
+        style=Markup(style),  # noqa: S704 - ours, as the script is
+        script=Markup(script),  # noqa: S704
+        title=" · ".join(run.name for run in runs),
+        runs=[run_view(*each) for each in zip(runs, studios, words, strict=True)],
+        seeds=[seeds_view(*one, Studio(figures, f"{file_name(one.folder.name)}-" if several else "")) for one in seeds],
+        overview=_overview(runs) if several else {},
+        pictures=_side_by_side(runs, Studio(figures, "")) if several else [],
+        version=versions()["acceptor"],
+    )
+
+
+def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, Any]]]:
+    """A headline for every run, by split."""
+    names = dict.fromkeys(name for run in runs for name in run.splits)
+    return {
+        name: [
+            {"run": run, "anchor": f"run{index}", **card(run, run.splits[name])}
+            for index, run in enumerate(runs, 1)
+            if name in run.splits
+        ]
+        for name in names
+    }
+
+
+def _side_by_side(runs: Sequence[RunFolder], studio: Studio) -> list[Any]:
+    loss = "Loss on each run's validation split after every pass over its training sentences; lower is better."
+    metric = "The metric that leads, on each run's validation split after every pass; a cross where it is not defined."
+    return [
+        studio.picture(metric_figure(runs), "runs-metric", metric),
+        studio.picture(losses_figure(runs), "runs-loss", loss),
+    ]
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' own names; with the one above where two are alike."""
+    places = [folder.resolve() for folder in folders]
+    counts = Counter(place.name for place in places)
+    return [place.name if counts[place.name] == 1 else f"{place.parent.name}/{place.name}" for place in places]
+
+
+def _source(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+def _inert(value: Any) -> Any:
+    """Everything that the template shows: text of unknown origin loses what is unprintable; jinja escapes the rest."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
+
+
+def _score(value: float | Dot) -> str:
+    """Three decimals, with the interval where there is one; never a number where none is defined."""
+    if isinstance(value, Dot):
+        if math.isnan(value.value):
+            return "not defined"
+        interval = "" if math.isnan(value.low) else f" [{value.low:.3f}, {value.high:.3f}]"
+        return f"{value.value:.3f}{interval}".replace("-", "\N{MINUS SIGN}")
+    return "not defined" if math.isnan(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _bound(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def _grouped(rows: Iterable[dict[str, Any]], key: str) -> list[tuple[Any, list[dict[str, Any]]]]:
+    """Rows with the same value of ``key`` together, in the order of first appearance."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return list(groups.items())
+
+
+def _span(dot: Dot, start: float) -> dict[str, str]:
+    """Where a score and its interval lie on a line from ``start`` to 1."""
+    low, high = (dot.value, dot.value) if math.isnan(dot.low) else (dot.low, dot.high)
+    places = {"zero": 0.0, "low": low, "high": high, "value": dot.value}
+    return {name: _at(value, start) for name, value in places.items()}
+
+
+def _at(value: float, start: float) -> str:
+    return f"{100 * min(1.0, max(0.0, (value - start) / (1 - start))):.1f}%"
+
+
+def _start(dots: Iterable[Dot]) -> float:
+    """Where a line begins that has room for all intervals below 0: a tenth at or below 0."""
+    lows = [dot.value if math.isnan(dot.low) else dot.low for dot in dots if not math.isnan(dot.value)]
+    return max(-1.0, math.floor(10 * min([0.0, *lows])) / 10)
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """A record's keys and values in words; what lies within is named by its keys, outermost first."""
+    for key, value in record.items():
+        name = f"{above} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, name)
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(map(str, value)) or "none"
+        elif isinstance(value, bool) or value is None:
+            yield name, {True: "yes", False: "no", None: "not given"}[value]
+        elif isinstance(value, float):
+            yield name, f"{value:.6g}"
+        else:
+            yield name, _HASH.sub(r"\1…", str(value))
+
+
+def _replace(out: Path, text: str) -> None:
+    """Lets the page appear whole."""
+    handle, scratch = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        use_umask(Path(scratch))
+        os.replace(scratch, out)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,184 @@
+"""Figures of one or several runs: the metric by epoch, losses side by side, scores as dots, seeds as a strip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, SERIES, SMALL, drawing, new_figure
+from acceptor.report.folder import RunFolder, number
+from acceptor.report.split_figures import short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMES = {"mcc": "MCC", "accuracy": "accuracy", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
+
+
+class Dot(NamedTuple):
+    """A score with its interval: a line of a dot plot."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int | None = None
+
+
+@drawing()
+def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = False) -> Figure:
+    """The metric that leads, on the validation split after every epoch; one run with intervals, several without.
+
+    Args:
+        runs: At least one.
+        title: One line above.
+        alike: Draw all in one colour, without names.
+    """
+    metric = runs[0].metric
+    name = NAMES.get(metric, metric)
+    figure, axes = new_figure(title or f"{name} by epoch")
+    every: list[float] = []
+    for index, run in enumerate(runs):
+        epochs = run.events("epoch")
+        at = np.array([line["epoch"] for line in epochs])
+        values = np.array([number(line.get(metric)) for line in epochs])
+        every += values.tolist()
+        style = _line(index, run, len(SERIES) + 1 if alike else len(runs))
+        axes.plot(at, values, marker="o", markersize=4, **style)
+        if len(runs) == 1:
+            _intervals(axes, at, epochs, metric)
+        missing = at[np.isnan(values)]
+        label = "not defined" if len(runs) == 1 and len(missing) else None
+        at_foot: Any = {"transform": axes.get_xaxis_transform(), "color": style["color"], "label": label}
+        axes.plot(missing, np.full(len(missing), 0.04), "x", **at_foot)  # no value, so at no value of the axis
+    last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
+    axes.set(xlim=(0.5, last + 0.5), ylabel=name)
+    if np.isnan(every).all():
+        axes.set_ylim(0, 0.8)
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if metric == "mcc" else None)
+    _by_epoch(axes, len(SERIES) + 1 if alike else len(runs))
+    return figure
+
+
+@drawing()
+def losses_figure(runs: Sequence[RunFolder]) -> Figure:
+    """Validation loss of several runs after every epoch."""
+    figure, axes = new_figure("Validation loss by epoch")
+    for index, run in enumerate(runs):
+        epochs = run.events("epoch")
+        losses = [number(line["validation_loss"]) for line in epochs]
+        axes.plot([line["epoch"] for line in epochs], losses, marker="o", markersize=4, **_line(index, run, len(runs)))
+    axes.set_ylabel("cross-entropy loss (nats)")
+    _by_epoch(axes, len(runs))
+    return figure
+
+
+@drawing()
+def best_figure(best: Mapping[str, Sequence[float]], title: str, label: str) -> Figure:
+    """The expected largest score of k runs, by split, for k = 1 to N."""
+    figure, axes = new_figure(title)
+    for index, (split, values) in enumerate(best.items()):
+        style: Any = {"color": SERIES[index], "linestyle": DASHES[index]}
+        axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=split, **style)
+    axes.set(xlabel="trainings, of which the best is taken", ylabel=label)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    _headroom(axes)
+    axes.legend(loc="upper left", ncols=2)
+    return figure
+
+
+@drawing()
+def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None = None) -> Figure:
+    """Scores with their intervals, one below the other.
+
+    Args:
+        dots: From top to bottom; NaN where a score or its interval is not defined.
+        title: One line above.
+        label: What the scores are.
+        line: A value to compare with, such as that of the whole split.
+    """
+    figure, axes = new_figure(title, (SMALL[0] * 1.5, 0.8 + 0.2 * max(3, len(dots))))
+    if line is not None and not math.isnan(line):
+        axes.axvline(line, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+    for row, dot in enumerate(dots):
+        if math.isnan(dot.value):
+            axes.text(0, row, "not defined", color=MUTED, size=8, va="center")
+            continue
+        axes.plot([dot.low, dot.high], [row, row], color=BLUE, linewidth=1.3, alpha=0.6)
+        axes.plot([dot.value], [row], "o", color=BLUE, markersize=5)
+    names = [short(dot.name, 28) + (f"  ({dot.n:,})" if dot.n is not None else "") for dot in dots]
+    axes.set_yticks(range(len(dots)), names)
+    axes.set(ylim=(len(dots) - 0.4, -0.6), xlabel=label)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+@drawing()
+def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, label: str) -> Figure:
+    """Every seed's score as a dot, one line a split, with the mean; scores that are not defined stand apart.
+
+    Args:
+        strips: Name and scores of every line; NaN where a run collapsed.
+        title: One line above.
+        label: What the scores are.
+    """
+    figure, axes = new_figure(title, SMALL)
+    every = [value for _, values in strips for value in values if not math.isnan(value)]
+    low, high = (min(every), max(every)) if every else (0.0, 1.0)
+    apart = low - 0.18 * (high - low or 0.2)
+    lost = False
+    for row, (_, values) in enumerate(strips):
+        scores = np.array(values, dtype=np.float64)
+        # A fixed scatter, so that equal scores do not hide each other and the same runs give the same figure.
+        heights = row + 0.28 * (np.arange(len(scores)) * 0.618034 % 1 - 0.5)
+        good = ~np.isnan(scores)
+        axes.plot(scores[good], heights[good], "o", color=SERIES[row % 2], alpha=0.75, markersize=6, markeredgewidth=0)
+        axes.plot(np.full((~good).sum(), apart), heights[~good], "x", color=INK, markersize=6)
+        lost = lost or not good.all()
+        if good.any():
+            axes.plot([scores[good].mean()] * 2, [row - 0.33, row + 0.33], color=INK, linewidth=1.4)
+    if lost:
+        axes.axvline(apart + 0.08 * (high - low or 0.2), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+        axes.text(apart, len(strips) - 0.45, "not\ndefined", ha="center", va="bottom", size=8, color=MUTED)
+    axes.set_yticks(range(len(strips)), [short(name) for name, _ in strips])
+    axes.set(ylim=(len(strips) - 0.4, -0.6), xlabel=label)
+    axes.xaxis.get_major_locator().set_params(nbins=5)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def _line(index: int, run: RunFolder, of: int) -> dict[str, Any]:
+    """Colour, dashes and label of one of several lines; too many to tell apart are all alike."""
+    if of == 1:
+        return {"color": ORANGE, "label": "validation"}
+    if of > len(SERIES):
+        return {"color": BLUE, "alpha": 0.5, "linewidth": 1}
+    return {"color": SERIES[index], "linestyle": DASHES[index], "label": short(run.name, 22)}
+
+
+def _by_epoch(axes: Any, lines: int) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    if lines <= len(SERIES):
+        _headroom(axes, (lines + 1) // 2)
+        axes.legend(loc="upper left", ncols=2)
+
+
+def _intervals(axes: Any, at: Any, epochs: list[dict[str, Any]], metric: str) -> None:
+    for epoch, line in zip(at, epochs, strict=True):
+        interval = line.get(f"{metric}_interval")
+        if interval:
+            axes.plot([epoch, epoch], interval, color=ORANGE, linewidth=1, alpha=0.6)
+
+
+def _headroom(axes: Any, rows: int = 1) -> None:
+    """Room for a legend of so many rows above the curves."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + (0.08 + 0.12 * rows) * (high - low))

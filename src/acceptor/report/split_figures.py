@@ -1,0 +1,154 @@
+"""Figures of the verdicts on a split: confusion, ROC, precision and recall, calibration, margins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from acceptor.report.curves import Curve, calibration, margins, precision_recall, roc
+from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, PAPER, SERIES, SMALL, drawing, new_figure
+from acceptor.report.folder import JudgedSplit
+from acceptor.text import plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@drawing()
+def confusion_figure(split: JudgedSplit) -> Figure:
+    """Counts by gold label and verdict; a cell is the darker, the more of its gold label fell there."""
+    from matplotlib.patches import Rectangle
+
+    counts = np.array(split.scores["confusion"])
+    labels = [short(label) for label in split.labels]
+    side = len(labels)
+    width, height = (max(least, min(9, per * side + 1.3)) for least, per in zip(SMALL, (0.62, 0.5), strict=True))
+    figure, axes = new_figure(f"Confusion, {split.name}", SMALL if side <= 3 else (width, height))
+    for row, column in np.ndindex(side, side):
+        share = counts[row, column] / max(1, counts[row].sum())
+        colour = BLUE if row == column else ORANGE
+        cell = Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.04 + 0.36 * share, edgecolor=PAPER, linewidth=2)
+        axes.add_patch(cell)
+        if side <= 12:  # in smaller cells the shade must do
+            middle = (column + 0.5, row + 0.5)
+            big = 13 if side <= 3 else 8
+            axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=big, color=INK)
+            axes.text(*middle, f"{share:.0%}", ha="center", va="top", size=8, color=INK)
+    axes.set(xlim=(0, side), ylim=(side, 0), xlabel="verdict", ylabel="gold label")
+    axes.set_xticks(
+        np.arange(side) + 0.5, labels, rotation=0 if side <= 3 else 40, ha="center" if side <= 3 else "right"
+    )
+    axes.set_yticks(np.arange(side) + 0.5, labels, rotation=90 if side <= 3 else 0, va="center")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+@drawing()
+def roc_figure(splits: Sequence[JudgedSplit]) -> Figure:
+    """True against false positive rate; the diagonal is guessing."""
+    figure, axes = new_figure("ROC")
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(2, 2))
+    _curves(axes, _ranked(splits, roc), "AUC")
+    axes.set_xlabel(_of(splits, "false positive rate", "other labels judged so"))
+    axes.set_ylabel(_of(splits, "true positive rate", "judged so"))
+    axes.legend(loc="lower right")
+    return figure
+
+
+@drawing()
+def precision_figure(splits: Sequence[JudgedSplit]) -> Figure:
+    """Precision against recall."""
+    figure, axes = new_figure("Precision and recall")
+    _curves(axes, _ranked(splits, precision_recall), "AP")
+    if len(splits[0].labels) == 2:
+        axes.axhline((splits[0].gold == 1).mean(), color=MUTED, linewidth=0.8, dashes=(2, 2))
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.legend(loc="lower left")
+    return figure
+
+
+@drawing()
+def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
+    """Share of right verdicts against their confidence, in ten bins of equal mass."""
+    figure, axes = new_figure("Reliability")
+    lowest = 1 / len(splits[0].labels)
+    axes.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=0.8, dashes=(2, 2))
+    least = lowest
+    for index, split in enumerate(splits):
+        found = calibration(split.confidence, split.predicted == split.gold)
+        low, high = np.array(found.intervals).T
+        errors = np.maximum(0, [found.right - low, high - found.right])
+        axes.errorbar(
+            found.confidence, found.right, yerr=errors, color=SERIES[index], linestyle=DASHES[index], linewidth=1.3,
+            marker="os"[index % 2], markersize=4, elinewidth=0.7, label=f"{split.name}, ECE {found.error:.3f}",
+        )  # fmt: skip
+        least = min(least, float(low.min()))
+    axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03 + 0.09 * len(splits)))  # room for the legend
+    axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1])
+    axes.set_xlabel("confidence (probability of the verdict)")
+    axes.set_ylabel("share of right verdicts")
+    axes.legend(loc="upper left")
+    return figure
+
+
+@drawing()
+def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
+    """Sentences by margin, a panel a split: for two labels by gold label, for more by right and wrong."""
+    labels = splits[0].labels
+    binary = len(labels) == 2
+    figure, axes = new_figure("Margins", rows=len(splits))
+    every = np.concatenate([margins(split.logits) for split in splits])
+    pad = 0.02 * float(np.ptp(every)) or 0.5
+    edges = np.linspace(every.min() - pad, every.max() + pad, 31)
+    for split, panel in zip(splits, np.atleast_1d(axes), strict=True):
+        values, right = margins(split.logits), split.predicted == split.gold
+        parts = (split.gold == 0, split.gold == 1) if binary else (~right, right)
+        names = [f"gold {short(label, 14)}" for label in labels] if binary else ["wrong", "right"]
+        for colour, rows, name in zip((ORANGE, BLUE), parts, names, strict=True):
+            panel.hist(values[rows], edges, color=colour, alpha=0.3)
+            panel.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.1, label=name)
+        if binary:
+            chance = split.decision.threshold or 0.5
+            panel.axvline(split.decision.temperature * math.log(chance / (1 - chance)), color=INK, linewidth=0.8)
+            panel.set_xlim(edges[0], edges[-1])
+        panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
+    words = f"logit of “{short(labels[1], 14)}” − “{short(labels[0], 14)}”" if binary else "best logit − second best"
+    panel.set_xlabel(words)
+    np.atleast_1d(axes)[0].legend(loc="upper left" if binary else "upper right")
+    return figure
+
+
+def short(label: str, most: int = 18) -> str:
+    """A label in at most ``most`` characters."""
+    label = plain(label)
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def _ranked(splits: Sequence[JudgedSplit], curve: Any) -> list[tuple[str, Curve]]:
+    """A curve a split where there are two labels; else a curve a label, of the first split."""
+    if len(splits[0].labels) == 2:
+        return [(split.name, curve(split.gold, split.probabilities[:, 1])) for split in splits]
+    first = splits[0]
+    return [
+        (short(label), curve((first.gold == index).astype(np.int64), first.probabilities[:, index]))
+        for index, label in enumerate(first.labels[: len(SERIES)])
+    ]
+
+
+def _curves(axes: Any, curves: list[tuple[str, Curve]], area: str) -> None:
+    for index, (name, curve) in enumerate(curves):
+        said = "not defined" if math.isnan(curve.area) else f"{area} {curve.area:.3f}"
+        axes.plot(
+            curve.x, curve.y, color=SERIES[index], linestyle=DASHES[index], linewidth=1.5, label=f"{name}, {said}"
+        )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+
+
+def _of(splits: Sequence[JudgedSplit], binary: str, several: str) -> str:
+    return binary if len(splits[0].labels) == 2 else several

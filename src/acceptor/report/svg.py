@@ -1,0 +1,80 @@
+"""A figure's SVG as part of a page: colours that follow the page, no style of its own, no name twice."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+from markupsafe import Markup
+
+from acceptor.report.figures import GRID, INK, MUTED, PAPER, SERIES
+from acceptor.text import plain
+
+COLOURS = {INK: "ink", MUTED: "muted", GRID: "line", PAPER: "paper"} | {
+    colour: f"c{index}" for index, colour in enumerate(SERIES)
+}
+_FONT = re.compile(r"(?:(\d{3}|bold) )?([\d.]+)px")
+_LONG = re.compile(r"-?\d+\.\d{2,}")
+_REFERENCE = re.compile(r"#(\w+)")
+
+
+def inline(svg: str, label: str, name: str) -> Markup:
+    """The ``<svg>`` element of a figure that matplotlib has drawn.
+
+    A strict Content-Security-Policy allows no ``style`` attribute: every property becomes an attribute of its own.
+    Colours become the page's variables, so that they change with its theme.
+
+    Args:
+        svg: The file's text.
+        label: What the figure shows, for whoever cannot see it.
+        name: Begins every id, so that several figures share a page.
+    """
+    root = ElementTree.fromstring(svg)  # noqa: S314 - what matplotlib has just written
+    _without(root, {"metadata", "style"})
+    used = {match for element in root.iter() for text in element.attrib.values() for match in _REFERENCE.findall(text)}
+    used |= {match for element in root.iter() for match in _REFERENCE.findall(element.get("style", "")) if match}
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+        for item in attributes.pop("style", "").split(";"):
+            key, _, value = (part.strip() for part in item.partition(":"))
+            attributes |= _font(value) if key == "font" else {key: value} if key else {}
+        if attributes.get("id") not in used:
+            attributes.pop("id", None)
+        element.attrib = {key: _value(key, value, name, used) for key, value in attributes.items()}
+        element.tail = None
+    for unwanted in ("width", "height", "version"):
+        root.attrib.pop(unwanted, None)
+    root.attrib |= {"role": "img", "aria-label": plain(label)}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704 - serialised, so escaped
+
+
+def _without(element: ElementTree.Element, tags: set[str]) -> None:
+    for child in list(element):
+        if child.tag.rpartition("}")[2] in tags:
+            element.remove(child)
+        else:
+            _without(child, tags)
+
+
+def _font(value: str) -> dict[str, str]:
+    """Weight and size; the family is the page's."""
+    found = _FONT.search(value)
+    if not found:
+        return {}
+    weight = {"font-weight": found[1]} if found[1] else {}
+    return {"font-size": found[2], **weight}
+
+
+def _value(key: str, value: str, name: str, used: set[str]) -> str:
+    if key in ("fill", "stroke") and value in COLOURS:
+        return f"var(--{COLOURS[value]})"
+    if value == "#ffffff":  # the file's background; the page has its own
+        return "none"
+    if key == "id":
+        return f"{name}-{value}"
+    if key in ("href", "clip-path"):
+        return _REFERENCE.sub(rf"#{name}-\1", value)
+    if key in ("d", "x", "y", "transform", "width", "height"):
+        return _LONG.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), value).replace("\n", "")
+    return value

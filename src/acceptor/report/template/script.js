@@ -1,0 +1,59 @@
+"use strict";
+// The page is whole without this: the theme's button, and filters and order of the sentences. No string of the data
+// ever becomes markup here; rows are only hidden, shown and moved.
+(() => {
+  const page = document.documentElement;
+  const button = document.querySelector("#theme");
+  const dark = () => page.dataset.theme
+    ? page.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+  const say = () => { button.textContent = dark() ? "Light" : "Dark"; button.setAttribute("aria-label", `${button.textContent} colours`); };
+  try { if (["light", "dark"].includes(localStorage.acceptorTheme)) page.dataset.theme = localStorage.acceptorTheme; } catch { /* no storage */ }
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    page.dataset.theme = dark() ? "light" : "dark";
+    try { localStorage.acceptorTheme = page.dataset.theme; } catch { /* no storage */ }
+    say();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", say);
+  say();
+
+  const STEP = 25;
+  for (const place of document.querySelectorAll(".browse")) {
+    const body = place.querySelector("tbody");
+    const filters = place.querySelector(".filters");
+    const count = place.querySelector(".count");
+    const more = place.querySelector(".more");
+    const rows = [...body.rows].map((row) => ({ row, text: row.querySelector(".sentence").textContent.toLowerCase() }));
+    const heads = [...place.querySelectorAll("th[data-key]")];
+    let limit = STEP;
+    const show = () => {
+      const wanted = [...filters.querySelectorAll("select")].filter((one) => one.value !== "");
+      const words = filters.querySelector("input").value.trim().toLowerCase();
+      let found = 0;
+      for (const { row, text } of rows) {
+        const fits = wanted.every((one) => row.dataset[one.name] === one.value) && text.includes(words);
+        found += fits;
+        row.hidden = !fits || found > limit;
+      }
+      count.textContent = `${Math.min(found, limit).toLocaleString("en")} of ${found.toLocaleString("en")} matching sentences shown`;
+      more.hidden = found <= limit;
+    };
+    filters.hidden = false;
+    filters.addEventListener("input", () => { limit = STEP; show(); });
+    filters.addEventListener("submit", (event) => event.preventDefault());
+    more.addEventListener("click", () => { limit += 4 * STEP; show(); });
+    for (const head of heads) {
+      head.querySelector("button").addEventListener("click", () => {
+        const down = head.ariaSort !== "descending";
+        for (const other of heads) other.removeAttribute("aria-sort");
+        head.ariaSort = down ? "descending" : "ascending";
+        const key = head.dataset.key;
+        rows.sort((a, b) => (Number(a.row.dataset[key]) - Number(b.row.dataset[key])) * (down ? -1 : 1));
+        body.append(...rows.map(({ row }) => row));
+        show();
+      });
+    }
+    show();
+  }
+})();

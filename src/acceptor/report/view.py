@@ -1,0 +1,325 @@
+"""What the report's template is given: a run's records as numbers, words and pictures, ready to be shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_png
+from acceptor.report.folder import JudgedSplit, RunFolder, number
+from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
+from acceptor.report.split_figures import (
+    confusion_figure,
+    margin_figure,
+    precision_figure,
+    reliability_figure,
+    roc_figure,
+)
+from acceptor.report.svg import inline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_ROWS = 5000
+MEASURES = {
+    "mcc": ("MCC", "correlation of verdicts and gold labels; 0 is guessing, 1 is perfect"),
+    "accuracy": ("accuracy", "share of right verdicts"),
+    "balanced_accuracy": ("balanced accuracy", "mean over labels of the share found"),
+    "f1": ("F1", "precision and recall in one number"),
+    "roc_auc": ("ROC-AUC", "chance that a sentence of the second label gets the higher score of two"),
+    "average_precision": ("average precision", "mean precision over all thresholds"),
+    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
+    "log_loss": ("log loss", "in nats; lower is better"),
+    "ece": ("calibration error (ECE)", "how far confidence is from the share right; lower is better"),
+}
+LOWER_IS_BETTER = ("brier", "log_loss", "ece")
+
+
+class Picture(NamedTuple):
+    """A figure of the page with the sentence that explains it."""
+
+    svg: Markup
+    caption: str
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Draws figures for the page and leaves each as SVG and PNG in a folder, too.
+
+    Attributes:
+        folder: Where the files go; None for none.
+        prefix: Begins every file's name and every id.
+    """
+
+    folder: Path | None
+    prefix: str
+
+    def picture(self, figure: Figure, name: str, caption: str) -> Picture:
+        """The figure for the page; ``name`` is that of its files."""
+        text, name = as_svg(figure), f"{self.prefix}{name}"
+        if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{name}.svg").write_text(text, "utf-8")
+            save_png(figure, self.folder / f"{name}.png")
+        title = figure.get_suptitle()
+        return Picture(inline(text, f"{title}. {caption}", name), caption, figure.get_figwidth() > 1.2 * SMALL[0])
+
+
+Words = Mapping[tuple[str, int], Sequence[tuple[str, float]]]  # of a sentence, by split and line, with their weights
+
+
+def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
+    """All that one run's section shows."""
+    splits = list(run.splits.values())
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "encoder": run.record["encoder"],
+        "metric": NAMES.get(run.metric, run.metric),
+        "chosen": run.record["config"].get("select") == "best",
+        "cards": [card(run, split) for split in splits],
+        "training": list(_training(run, studio)),
+        "epochs": list(_epochs(run)),
+        "verdicts": list(_verdict_figures(splits, studio)),
+        "measures": [row for split in splits for row in measures(split)],
+        "leaked": [row for split in splits for row in _leaked(split)],
+        "slices": list(_slices(splits, studio)),
+        "sentences": sentences(run, words),
+        "audit": run.audit,
+        "record": run.record,
+        "skipped": run.record.get("skipped_steps", 0),
+    }
+
+
+def card(run: RunFolder, split: JudgedSplit) -> dict[str, Any]:
+    """The headline of one split."""
+    scores, decision = split.scores, split.decision
+    chosen = ["checkpoint"] * (run.record["config"].get("select") == "best")
+    chosen += ["temperature"] * (decision.temperature != 1) + ["threshold"] * (decision.threshold is not None)
+    mcc = scored(scores, "mcc")
+    return {
+        "name": split.name,
+        "n": scores["n"],
+        "selected": _and(chosen or ["checkpoint"]) if split.selected else "",
+        "temperature": decision.temperature,
+        "threshold": decision.threshold,
+        "second": split.labels[min(1, len(split.labels) - 1)],
+        "mcc": mcc,
+        "accuracy": scored(scores, "accuracy"),
+        "f1": number(scores.get("f1")),
+        "loss": number(scores.get("loss")),
+        "majority": number(scores["majority"]),
+        "frequent": split.labels[int(np.bincount(split.gold, minlength=len(split.labels)).argmax())],
+        "collapsed": bool(scores.get("collapsed")),
+        "verdict": split.frame["verdict"][0],
+        "one_label": len(np.unique(split.gold)) == 1,
+    }
+
+
+def _and(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+
+
+def measures(split: JudgedSplit) -> list[dict[str, Any]]:
+    """All scores of a split, where ``report.json`` has them."""
+    rows = []
+    for key, measure in (split.scores.get("measures") or {}).items():
+        name, meaning = MEASURES.get(key, (key.replace("_", " "), ""))
+        value = Dot(name, number(measure["value"]), number(measure["low"]), number(measure["high"]))
+        base = number(measure.get("majority", measure.get("baseline")))
+        drawn = key not in LOWER_IS_BETTER
+        rows.append(
+            {"name": name, "split": split.name, "meaning": meaning, "dot": value, "majority": base, "drawn": drawn}
+        )
+    return rows
+
+
+def scored(scores: Mapping[str, Any], key: str, name: str = "") -> Dot:
+    """A score of ``report.json`` with its interval."""
+    low, high = scores.get(f"{key}_interval") or (None, None)
+    return Dot(name, number(scores.get(key)), number(low), number(high), scores.get("n"))
+
+
+def _training(run: RunFolder, studio: Studio) -> Iterator[Picture]:
+    losses = [line["loss"] for line in run.events("step")]
+    epochs = [(line["step"], line["validation_loss"]) for line in run.events("epoch")]
+    if losses:
+        figure = loss_figure(losses, epochs, "Loss by step", size=SMALL)
+        yield studio.picture(
+            figure,
+            "training-loss",
+            "How surprised the judge is by the gold labels, in nats; where validation rises while train falls, "
+            "it learns sentences by heart.",
+        )
+    if epochs:
+        name = NAMES.get(run.metric, run.metric)
+        yield studio.picture(
+            metric_figure([run]),
+            "training-metric",
+            f"{name} on the validation split after every pass over the training sentences, with 95 % intervals.",
+        )
+
+
+def _epochs(run: RunFolder) -> Iterator[dict[str, Any]]:
+    for line in run.events("epoch"):
+        losses = {name: number(line.get(name)) for name in ("train_loss", "validation_loss")}
+        yield {"epoch": line["epoch"], "metric": number(line.get(run.metric)), **losses}
+
+
+def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[Picture]:
+    for split in splits:
+        yield studio.picture(
+            confusion_figure(split),
+            f"{split.name}-confusion",
+            f"Of the {split.name} sentences with each gold label, how many got each verdict; blue is right.",
+        )
+    yield studio.picture(
+        margin_figure(splits),
+        "margins",
+        "How sure the verdicts are: " + _sides(splits[0]),
+    )
+    yield studio.picture(
+        roc_figure(splits),
+        "roc",
+        f"How well {_positive(splits[0])} rank above the others, whatever the threshold; "
+        "the dashed line is guessing, an area (AUC) of 1 is perfect.",
+    )
+    yield studio.picture(
+        precision_figure(splits),
+        "precision-recall",
+        f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision); "
+        "the dashed line is guessing.",
+    )
+    yield studio.picture(
+        reliability_figure(splits),
+        "reliability",
+        "Whether confidence can be taken at its word: on the dashed line, verdicts of 80 % confidence are right in "
+        "80 % of cases; below it the judge is too sure.",
+    )
+
+
+def _sides(split: JudgedSplit) -> str:
+    if len(split.labels) != 2:
+        return "the farther right, the surer; sure and wrong verdicts deserve a look."
+    return f"right of the line it is “{split.labels[1]}”, left of it “{split.labels[0]}”; the farther, the surer."
+
+
+def _positive(split: JudgedSplit) -> str:
+    if len(split.labels) == 2:
+        return f"sentences with gold label “{split.labels[1]}”"
+    return "sentences of each label" + f" (the first {len(SERIES)})" * (len(split.labels) > len(SERIES))
+
+
+def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
+    """The scores of all rows and of those that do not stand in the training split, where they were looked for."""
+    leaks, rest = split.scores.get("leaked"), split.scores.get("without_leaked")
+    if leaks is None:
+        return
+    parts: list[tuple[str, Mapping[str, Any]]] = [("all sentences", split.scores)]
+    if rest:
+        parts.append((f"without the {leaks} that stand in train", rest))
+    else:
+        parts = [(f"all; {leaks or 'none'} of them stand in train", split.scores)]
+    for what, part in parts:
+        yield {"split": split.name, "dot": scored(part, "mcc", what), "accuracy": scored(part, "accuracy")}
+
+
+def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, Any]]:
+    for split in splits:
+        whole = number(split.scores.get("mcc"))
+        for column, rows in (split.scores.get("slices") or {}).items():
+            parts = [
+                {
+                    "dot": scored(row, "mcc", str(row["value"])),
+                    "accuracy": scored(row, "accuracy"),
+                    "recall": scored(row, "recall"),
+                    "majority": number(row.get("majority")),
+                    "label": row.get("label"),
+                    "note": row.get("note") or "not defined",
+                }
+                for row in rows
+            ]
+            dots = [part["dot"] for part in parts]
+            if studio.folder and any(not math.isnan(dot.value) for dot in dots):
+                figure = dots_figure(dots, f"MCC by {column}, {split.name}", "MCC, 95 % interval (sentences)", whole)
+                studio.picture(figure, f"{split.name}-by-{file_name(column)}", "")
+            named = {"split": split.name, "column": column, "rows": parts}
+            if all(math.isnan(dot.value) for dot in dots):  # by label, say: every part has one gold label
+                yield {**named, "score": "recall", "drawn": [part["recall"] for part in parts], "whole": math.nan}
+            else:
+                yield {**named, "score": "MCC", "drawn": dots, "whole": whole}
+
+
+def sentences(run: RunFolder, words: Words) -> dict[str, Any]:
+    """The rows of the table of sentences: the wrong verdicts first, the surest on top."""
+    rows = [row for split in run.splits.values() for row in _sentences(split, words)]
+    rows.sort(key=lambda row: (row["right"], -row["confidence"]))
+    wrong = sum(not row["right"] for row in rows)
+    groups = sorted({row["group"] for row in rows if row["group"] is not None})
+    column = next((split.groups for split in run.splits.values() if split.groups), None)
+    return {
+        "rows": rows[:MOST_ROWS],
+        "total": len(rows),
+        "wrong": wrong,
+        "groups": groups,
+        "column": column,
+        "labels": next(iter(run.splits.values())).labels,
+        "splits": list(run.splits),
+        "weighed": any(row["words"] for row in rows),
+    }
+
+
+def _sentences(split: JudgedSplit, words: Words) -> Iterator[dict[str, Any]]:
+    frame, predicted = split.frame, split.predicted
+    confidence = split.confidence
+    groups = frame[split.groups].to_list() if split.groups else [None] * len(frame)
+    seconds = frame["second"].to_list() if "second" in frame.columns else [None] * len(frame)
+    for index, sentence in enumerate(frame["sentence"].to_list()):
+        line = frame["line"][index]
+        yield {
+            "split": split.name,
+            "line": line,
+            "sentence": sentence,
+            "second": seconds[index],
+            "group": groups[index],
+            "gold": int(split.gold[index]),
+            "verdict": int(predicted[index]),
+            "right": bool(predicted[index] == split.gold[index]),
+            "confidence": float(confidence[index]),
+            "words": tinted(sentence, words.get((split.name, line), [])),
+        }
+
+
+def tinted(sentence: str, weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
+    """A sentence in parts, with a class of colour: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
+
+    Args:
+        sentence: Its text.
+        weights: (word, weight) in the sentence's order; weight above 0 speaks for the verdict.
+
+    Returns:
+        (text, class, weight); together the texts are the sentence. What is no word has no class, and neither has a word
+        that weighs little.
+    """
+    largest = max((abs(weight) for _, weight in weights), default=0.0) or 1.0
+    parts, done = [], 0
+    for word, weight in weights:
+        start = sentence.find(word, done)
+        if start >= 0:
+            step = min(3, int(abs(weight) / largest * 3.999))
+            parts.append((sentence[done:start], "", 0.0))
+            parts.append((word, f"{'p' if weight > 0 else 'm'}{step}" if step else "", weight))
+            done = start + len(word)
+    return [part for part in [*parts, (sentence[done:], "", 0.0)] if part[0]] if parts else []
+
+
+def file_name(text: str) -> str:
+    """A name of unknown origin as part of a file's name."""
+    return "".join(char if char.isalnum() or char in "-_." else "-" for char in text).strip(".")[:60] or "run"

@@ -1,0 +1,54 @@
+"""Which words of the worst errors speak for the wrong verdict."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from acceptor.errors import UsageError
+from acceptor.judge import load
+from acceptor.report.folder import RunFolder
+from acceptor.report.view import Words
+
+
+def weigh(run: RunFolder, most: int) -> Words:
+    """The words of the ``most`` surest errors of a run with their weights, by occlusion; see `explain`.
+
+    Args:
+        run: A finished run. Its judge is loaded, unless ``most`` is 0.
+        most: How many sentences.
+
+    Raises:
+        UsageError: ``most`` is below 0, or the run judges pairs of sentences.
+        RunError: Its judge is not what was written.
+    """
+    if most < 0:
+        raise UsageError("a number of errors is below 0", expected="--why 20", found=str(most))
+    worst = _worst(run)[:most]
+    if not worst:
+        return {}
+    if any("second" in split.frame.columns for split in run.splits.values()):
+        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
+    try:
+        explain: Any = importlib.import_module("acceptor.evaluation.words").explain
+    except ModuleNotFoundError as error:
+        raise UsageError("this version cannot weigh words", cause=str(error), next="leave --why out") from error
+    found = explain(load(run.folder), [sentence for *_, sentence in worst])
+    return {
+        (split, line): list(zip(one.words, one.weights, strict=True))
+        for (split, line, _), one in zip(worst, found, strict=True)
+    }
+
+
+def _worst(run: RunFolder) -> list[tuple[str, int, str]]:
+    """Split, line and sentence of every error, the surest first."""
+    errors = []
+    for split in run.splits.values():
+        confidence = split.confidence
+        lines, sentences = split.frame["line"].to_list(), split.frame["sentence"].to_list()
+        wrong = np.flatnonzero(split.predicted != split.gold)
+        errors += [(float(confidence[row]), split.name, lines[row], sentences[row]) for row in wrong]
+    errors.sort(key=lambda error: -error[0])
+    return [(split, line, sentence) for _, split, line, sentence in errors]

@@ -1,0 +1,633 @@
+"""`report.html`: what stands in it, that it is one inert file, and that a real browser agrees."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html.parser
+import importlib.util
+import io
+import itertools
+import json
+import math
+import re
+import shutil
+import signal
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+
+import acceptor
+from acceptor import cli
+from acceptor.files import check_manifest, file_sha256
+from acceptor.report.curves import calibration, margins, precision_recall, roc
+from acceptor.report.figures import SERIES, as_svg, loss_figure
+from acceptor.report.html import TEMPLATE, write_report
+from acceptor.report.svg import inline
+from acceptor.report.view import tinted
+from acceptor.text import plain
+from browser import CHROMIUM, chromium
+from conftest import REPOSITORY, toy_rows
+
+sys.path.insert(0, str(REPOSITORY))
+
+from reliability.outputs import STRINGS
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to look at the page with")
+
+
+def remade(run, folder, *, change=lambda reports, record: None, frame=lambda frame: frame):
+    """A copy of a run's records in which something is changed, as if it had been trained so."""
+    folder.mkdir(parents=True)
+    for name in ("report.json", "run.json", "history.jsonl", "predictions.parquet"):
+        shutil.copy(run / name, folder / name)
+    reports, record = (json.loads((folder / name).read_text("utf-8")) for name in ("report.json", "run.json"))
+    change(reports, record)
+    (folder / "report.json").write_text(json.dumps(reports), "utf-8")
+    (folder / "run.json").write_text(json.dumps(record), "utf-8")
+    frame(pl.read_parquet(folder / "predictions.parquet")).write_parquet(folder / "predictions.parquet")
+    files = {path.name: file_sha256(path) for path in folder.iterdir()}
+    (folder / "manifest.json").write_text(json.dumps({"files": files}), "utf-8")
+    return folder
+
+
+class Elements(html.parser.HTMLParser):
+    """All start tags with their attributes, and the text of each element by its tag."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def run(toy_config, tmp_path_factory):
+    """A run whose validation and test labels are partly wrong: a report without errors would try little."""
+    noisy = {
+        name: [
+            (text, str(1 - int(label)) if row % 5 == 0 else label)
+            for row, (text, label) in enumerate(toy_rows(n, seed))
+        ]
+        for name, n, seed in (("validation", 48, 1), ("test", 40, 2))
+    }
+    data = acceptor.load_data(toy_rows(160), **noisy)
+    run = acceptor.train(data, out=tmp_path_factory.mktemp("runs") / "toy", config=toy_config)
+    assert all(report.interval and report.mcc < 0.9 for report in run.reports.values())
+    return run
+
+
+@pytest.fixture(scope="module")
+def toy_page(run, tmp_path_factory):
+    return write_report([run.folder], tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture
+def report_of(tmp_path):
+    """The page of some runs as text."""
+
+    def write(*runs, figures=False, why=0):
+        return write_report(runs, tmp_path / "out" / "r.html", figures=figures, why=why).read_text("utf-8")
+
+    return write
+
+
+# ---------------------------------------------------------------------- one file
+
+
+def test_the_page_is_one_file_that_its_policy_keeps_shut(toy_page):
+    page = toy_page.read_text("utf-8")
+    elements = Elements(page)
+    for tag, attributes in elements.tags:
+        assert tag not in {"iframe", "object", "embed", "img", "base", "foreignobject", "image"}
+        assert not [name for name in attributes if name == "style" or name.startswith("on") or name == "src"]
+        target = attributes.get("href", attributes.get("xlink:href", "#"))
+        assert target.startswith("#") or target == "data:,", target
+    policy = next(a["content"] for t, a in elements.tags if a.get("http-equiv") == "Content-Security-Policy")
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{rule} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    ids = Counter(a["id"] for _, a in elements.tags if "id" in a)
+    assert max(ids.values()) == 1
+    assert {a["href"][1:] for t, a in elements.tags if t == "a"} <= set(ids)
+    levels = [int(tag[1]) for tag, _ in elements.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert len(page) < 500_000
+
+
+def test_the_page_says_what_the_records_say(run, toy_page):
+    text = " ".join(" ".join(Elements(toy_page.read_text("utf-8")).text).split())
+    for report in run.reports.values():
+        low, high = report.interval
+        assert f"{report.mcc:.3f} MCC, 95 % interval {low:.3f} to {high:.3f}" in text
+        wrong = int((report.predicted != report.split.gold).sum())
+        assert f"Confusion, {report.split.name}" in text
+        assert report.split.table.sha256[:12] in text
+    wrong = sum(int((report.predicted != report.split.gold).sum()) for report in run.reports.values())
+    assert f"{wrong} of 88 verdicts differ from the gold label" in text
+    for sentence in run.reports["test"].split.sentences:
+        assert sentence in text
+    for item in run.record["derived"]:
+        assert item["reason"] in text
+    assert run.record["versions"]["torch"] in text
+
+
+def test_the_same_run_gives_the_same_bytes(run, toy_page, report_of):
+    assert report_of(run.folder) == toy_page.read_text("utf-8")
+
+
+def test_figures_lie_beside_the_page_and_the_run_stays_what_it_was(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    page = write_report([folder], folder / "report.html")
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert {"roc.svg", "roc.png", "test-confusion.svg", "margins.png", "loss.svg"} <= names
+    check_manifest(folder)
+    assert acceptor.load(folder).labels == run.judge.labels
+    first = page.read_bytes()
+    assert write_report([folder], page).read_bytes() == first
+
+
+# ---------------------------------------------------------------------- what must be said
+
+
+def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
+    def chosen(reports, record):
+        reports["validation"] |= {"selected_on_this_split": True, "threshold": 0.625, "temperature": 1.5}
+        record["config"]["select"] = "best"
+
+    assert "also chose" not in report_of(run.folder)
+    page = report_of(remade(run.folder, tmp_path / "run", change=chosen))
+    cards = page.split("<article")[1:]
+    assert ["also chose the checkpoint, temperature and threshold" in card for card in cards] == [False, True]
+    assert ["Too good:" in card.split("</article>")[0] for card in cards] == [False, True]
+
+
+def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
+    def collapsed(reports, record):
+        n = reports["test"]["n"]
+        reports["test"] |= {"mcc": None, "mcc_interval": None, "collapsed": True, "confusion": [[0, n], [0, 0]]}
+
+    def one_verdict(frame):
+        return frame.with_columns(
+            pl.when(pl.col("split") == "test").then(pl.lit("acceptable")).otherwise("verdict").alias("verdict")
+        )
+
+    page = report_of(remade(run.folder, tmp_path / "run", change=collapsed, frame=one_verdict))
+    card = page.split("<article")[1]
+    assert "MCC not defined" in card
+    assert "every sentence was judged “acceptable”" in " ".join(card.split())
+    assert not re.search(r"(?<!on )\bnan\b", page, re.IGNORECASE)
+
+
+def test_slices_leaks_and_all_scores_stand_there_where_the_run_has_them(run, report_of, tmp_path):
+    def more(reports, record):
+        none = {"mcc": None, "mcc_interval": None, "accuracy": None, "majority": None, "recall": None}
+        one = {**none, "value": "only <good>", "n": 11, "recall": 0.91, "recall_interval": [0.62, 0.98]}
+        both = {"value": "gj04", "n": 29, "mcc": 0.125, "mcc_interval": [-0.25, 0.5], "accuracy": 0.7, "majority": 0.6}
+        few = {**none, "value": "few", "n": 3, "note": "too small (n < 10)"}
+        reports["test"]["slices"] = {"source": [both, one, few], "label": [one]}
+        reports["test"]["leaked"] = 7
+        reports["test"]["without_leaked"] = {"n": 33, "mcc": 0.111, "mcc_interval": [0.0, 0.222], "accuracy": 0.6}
+        reports["test"]["measures"] = {
+            "mcc": {"value": -0.1, "low": -0.3, "high": 0.1, "majority": None},
+            "ece": {"value": 0.05, "low": 0.01, "high": 0.09, "majority": 0.0},
+        }
+
+    page = report_of(remade(run.folder, tmp_path / "run", change=more))
+    text = " ".join(" ".join(Elements(page).text).split())
+    for words in (
+        "Test, by source", "0.125 [−0.250, 0.500]", "recall 0.910 [0.620, 0.980]", "too small (n < 10)", "only <good>",
+        "without the 7 that stand in train", "0.111 [0.000, 0.222]", "−0.100 [−0.300, 0.100]", "calibration error",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "MCC from −0.3 to 1" in text
+    assert "recall from 0 to 1" in text  # where no part has both labels
+    bare = remade(run.folder, tmp_path / "bare", change=lambda reports, record: reports["test"].pop("slices", None))
+    assert "Test, by" not in report_of(bare)
+
+
+def test_runs_stand_side_by_side(run, report_of, tmp_path):
+    other = remade(run.folder, tmp_path / "elsewhere" / "toy")
+    page = report_of(run.folder, other)
+    text = " ".join(Elements(page).text)
+    assert "2 runs side by side" in text
+    assert page.count('class="run"') == 2
+    assert "elsewhere/toy" in text  # two folders of one name are told apart
+    levels = [int(tag[1]) for tag, _ in Elements(page).tags if re.fullmatch(r"h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def seeds_folder(run, folder, scores):
+    """A folder as `acceptor seeds` leaves it; a score that is None is a run that collapsed."""
+    entries = []
+    for seed, mcc in enumerate(scores):
+        entry = {"planned": seed, "seed": seed, "order_seed": seed, "restarted_from": None, "folder": f"seed-{seed}"}
+        if mcc is None:
+            entries.append({**entry, "status": "collapsed", "scores": None, "error": {"problem": "one verdict only"}})
+            continue
+        remade(run, folder / f"seed-{seed}")
+        each = {"n": 40, "mcc": mcc, "mcc_interval": [mcc - 0.1, mcc + 0.1]}
+        entries.append({**entry, "status": "finished", "scores": {"validation": each, "test": each}})
+    known = [mcc for mcc in scores if mcc is not None]
+    found = {"n": len(known), "mean": float(np.mean(known)), "sd": float(np.std(known, ddof=1)), "min": min(known)}
+    found |= {"max": max(known), "interval": [0.1, 0.9], "expected_maximum": sorted(known)}
+    summary = {split: {"mcc": found} for split in ("validation", "test")}
+    record = json.loads((run / "run.json").read_text("utf-8"))
+    head = {"config": record["config"], "encoder": record["encoder"], "vary": "both"}
+    (folder / "seeds.json").write_text(json.dumps({**head, "runs": entries, "summary": summary}), "utf-8")
+    return folder
+
+
+def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, tmp_path):
+    folder = seeds_folder(run.folder, tmp_path / "many", [0.4, 0.1, None, 0.3])
+    text = " ".join(" ".join(Elements(report_of(folder)).text).split())
+    for words in (
+        "many: 4 trainings",
+        "1 collapsed, 0 failed",
+        "mean MCC of 3",
+        "0.400 [0.300, 0.500]",
+        "one verdict only",
+    ):
+        assert words in text, words
+    assert "many, seed 3 (median of 3)" in text
+    assert "1 of 4" in text
+    entry = json.loads((folder / "seeds.json").read_text("utf-8"))
+    entry["runs"][0]["folder"] = "../toy"
+    (folder / "seeds.json").write_text(json.dumps(entry), "utf-8")
+    with pytest.raises(acceptor.RunError, match=r"seeds\.json cannot be read"):
+        report_of(folder)
+
+
+def test_more_labels_and_pairs_have_a_page_too(toy_config, report_of, tmp_path):
+    rows = [(sentence, "of a garden", str(index % 3)) for index, (sentence, _) in enumerate(toy_rows(90))]
+    frame = pl.DataFrame(rows, schema=["sentence", "second", "label"], orient="row")
+    data = acceptor.load_data(frame, columns={"sentence": "sentence", "second": "second", "label": "label"})
+    config = toy_config.model_copy(update={"epochs": 1, "validation_share": 0.3})
+    page = report_of(acceptor.train(data, out=tmp_path / "run", config=config).folder)
+    assert "of a garden" in page
+    assert "sentences of each label" in page
+
+
+# ---------------------------------------------------------------------- nothing taken for markup
+
+
+OLD = ("unacceptable", "acceptable")
+
+
+def hostile(run, folder):
+    """A run in which everything that can be named is named by strings that take hold of what shows them."""
+
+    def names(reports, record):
+        record["encoder"]["name"] = record["config"]["device"] = STRINGS[28]
+        record["derived"] = [{"name": text, "value": text, "reason": text} for text in STRINGS]
+        record["data"]["test"]["balance"] = dict.fromkeys(STRINGS, 1)
+        for report in reports.values():
+            report["labels"] = [STRINGS[26], "$\\frac{1}{$"]
+        row = {"n": 1, "mcc": 0.5, "mcc_interval": [0.1, 0.9], "accuracy": 0.5, "majority": 0.5}
+        reports["test"]["slices"] = {STRINGS[27]: [{"value": text, **row} for text in STRINGS]}
+
+    def texts(frame):
+        new = [STRINGS[26], "$\\frac{1}{$"]
+        pairs = [
+            (f"{kind}({old})", f"{kind}({label})")
+            for kind in ("p", "logit")
+            for old, label in zip(OLD, new, strict=True)
+        ]
+        frame = frame.rename(dict(pairs))
+        cells = [STRINGS[index % len(STRINGS)] for index in range(len(frame))]
+        named = {column: frame[column].replace_strict(list(OLD), new) for column in ("gold", "verdict")}
+        return frame.with_columns(pl.Series("sentence", cells), pl.Series("source", cells), **named)
+
+    return remade(run, folder, change=names, frame=texts)
+
+
+def test_strings_that_take_hold_of_pages_stay_text(run, toy_page, report_of, tmp_path):
+    page = report_of(hostile(run.folder, tmp_path / "<script>alert(1)<"), figures=True)
+    shown = "".join(char for char in page if char != "\n")
+    assert shown.isprintable()
+    assert {tag for tag, _ in Elements(page).tags} == {tag for tag, _ in Elements(toy_page.read_text("utf-8")).tags}
+    assert page.count("<script") == page.count("</script") == 1
+    text = "".join(Elements(page).text)
+    for string in STRINGS:
+        assert plain(string) in text, string
+    for svg in (tmp_path / "out" / "figures").glob("*.svg"):
+        root = ElementTree.parse(svg).getroot()
+        assert not {element.tag.rpartition("}")[2] for element in root.iter()} & {
+            "script",
+            "image",
+            "a",
+            "foreignObject",
+        }
+
+
+def test_svg_in_a_page_has_no_style_and_follows_its_theme():
+    figure = loss_figure([0.7, 0.6, 0.5], [(3, 0.55)], "a <b> & $c$")
+    text = str(inline(as_svg(figure), 'shows "<this>"', "one"))
+    root = ElementTree.fromstring(text)
+    assert "style" not in {key for element in root.iter() for key in element.attrib}
+    assert not re.search("#[0-9a-f]{6}", text)
+    assert "var(--c0)" in text
+    assert root.get("aria-label") == 'shows "<this>"'
+    assert "a <b> & $c$" in "".join(root.itertext())
+    for element in root.iter():
+        for value in element.attrib.values():
+            for target in re.findall(r"#([\w-]+)", value):
+                assert root.find(f".//*[@id='{target}']") is not None, target
+
+
+# ---------------------------------------------------------------------- refused
+
+
+def test_what_is_no_run_is_refused(run, report_of, tmp_path):
+    with pytest.raises(acceptor.RunError, match="is not a finished run"):
+        report_of(tmp_path)
+    with pytest.raises(acceptor.UsageError, match="not a list of run folders"):
+        write_report(str(run.folder), tmp_path / "r.html")
+    with pytest.raises(acceptor.UsageError, match="the report is a page"):
+        write_report([run.folder], tmp_path / "run.json")
+    with pytest.raises(acceptor.UsageError, match="below 0"):
+        report_of(run.folder, why=-1)
+    (tmp_path / "file").touch()
+    with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+        write_report([run.folder], tmp_path / "file" / "r.html")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda reports, record: reports["test"].update(n=39), "40 verdicts of test, but its scores are of 39"),
+        (lambda reports, record: reports["test"].pop("labels"), "KeyError"),
+        (lambda reports, record: record.pop("versions"), "UndefinedError"),
+        (lambda reports, record: reports["test"].update(confusion="many"), "Error"),
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(run, report_of, tmp_path, change, words):
+    with pytest.raises(acceptor.RunError, match=words):
+        report_of(remade(run.folder, tmp_path / "run", change=change))
+
+
+def test_records_that_changed_and_logits_that_are_no_numbers_are_refused(run, report_of, tmp_path):
+    odd = remade(
+        run.folder,
+        tmp_path / "nan",
+        frame=lambda frame: frame.with_columns(pl.lit(math.nan).alias("logit(acceptable)")),
+    )
+    with pytest.raises(acceptor.RunError, match="a logit of test is not a number"):
+        report_of(odd)
+    odd = remade(run.folder, tmp_path / "run")
+    (odd / "report.json").write_text((odd / "report.json").read_text("utf-8").replace("0", "1", 1), "utf-8")
+    with pytest.raises(acceptor.RunError, match=r"report\.json is not what was written"):
+        report_of(odd)
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def test_curves_have_the_areas_of_the_textbook():
+    gold, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])
+    assert roc(gold, scores).area == 0.75  # 3 of 4 pairs in order
+    assert precision_recall(gold, scores).area == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert math.isnan(roc(np.ones(4, dtype=np.int64), scores).area)
+    assert len(precision_recall(np.zeros(4, dtype=np.int64), scores).x) == 0
+
+
+def test_curves_are_those_of_scikit_learn():
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+    draw = np.random.default_rng(0)
+    gold, scores = draw.integers(0, 2, 500), draw.integers(0, 40, 500) / 40  # many ties
+    found, (false, true, _) = roc(gold, scores), roc_curve(gold, scores, drop_intermediate=False)
+    assert np.allclose(found.x, false)
+    assert np.allclose(found.y, true)
+    assert found.area == pytest.approx(roc_auc_score(gold, scores))
+    assert precision_recall(gold, scores).area == pytest.approx(average_precision_score(gold, scores))
+
+
+def test_figures_and_scores_tell_the_same_areas(run):
+    for report in run.reports.values():
+        probabilities = report.decision.probabilities(report.logits)
+        confidence = probabilities[np.arange(len(report.split)), report.predicted]
+        areas = {
+            "roc_auc": roc(report.split.gold, probabilities[:, 1]).area,
+            "average_precision": precision_recall(report.split.gold, probabilities[:, 1]).area,
+            "ece": calibration(confidence, report.predicted == report.split.gold).error,
+        }
+        for name, area in areas.items():
+            assert area == pytest.approx(report.measures[name].value), name
+
+
+def test_calibration_is_the_mean_distance_of_bins():
+    probability = np.repeat([0.6, 0.9], 50)
+    right = np.r_[np.arange(50) < 30, np.arange(50) < 35]  # as sure as right; 0.2 too sure
+    found = calibration(probability, right)
+    assert found.counts == [50, 50]
+    assert found.right == [0.6, 0.7]
+    assert found.error == pytest.approx(0.1)
+    assert all(low < share < high for share, (low, high) in zip(found.right, found.intervals, strict=True))
+    assert sum(calibration(np.random.default_rng(0).uniform(size=1000), np.ones(1000, dtype=bool)).counts) == 1000
+
+
+def test_margins_and_tints():
+    assert margins(np.array([[1.0, 3.0], [2.0, 0.5]])).tolist() == [2.0, -1.5]
+    assert margins(np.array([[1.0, 3.0, 2.5]])).tolist() == [0.5]
+    parts = tinted("A b's c d.", [("A", 2.0), ("b", -1.0), ("'", 0.01), ("s", 0.0), ("c", 0.6), ("x", 9.0e-9)])
+    assert "".join(text for text, *_ in parts) == "A b's c d."
+    assert {text: tint for text, tint, _ in parts if tint} == {"A": "p3", "b": "m1", "c": "p1"}
+    assert tinted("A b.", []) == []
+
+
+def luminance(colour):
+    parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_and_lines_have_enough_contrast(theme):
+    """WCAG 2.2 AA: 4.5 to 1 for text, 3 to 1 for what figures are made of."""
+    style = (TEMPLATE / "style.css").read_text("utf-8")
+    colours = [dict(re.findall(r"--(\w[\w-]*): (#[0-9a-f]{6})", block)) for block in style.split("}")[:2]][theme]
+
+    def contrast(name, on="paper"):
+        light, dark = sorted((luminance(colours[name]), luminance(colours[on])), reverse=True)
+        return (light + 0.05) / (dark + 0.05)
+
+    for name in ("ink", "muted", "accent", "warn"):
+        assert contrast(name) >= 4.5, name
+    assert contrast("warn", "warn-paper") >= 4.5
+    for index in range(len(SERIES)):
+        assert contrast(f"c{index}") >= 3, index
+
+
+# ---------------------------------------------------------------------- words of errors
+
+
+@pytest.mark.skipif(importlib.util.find_spec("acceptor.evaluation.words") is None, reason="words cannot be weighed yet")
+def test_the_words_of_the_surest_errors_are_tinted(run, report_of):
+    page = report_of(run.folder, why=3)
+    rows = re.findall(r"<tr data-right.*?</tr>", page, re.DOTALL)
+    tinted_rows = [row for row in rows if 'class="w ' in row]
+    assert 1 <= len(tinted_rows) <= 3
+    assert all('data-right="0"' in row for row in tinted_rows)
+    assert "speaks for the verdict" in page
+
+
+# ---------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def test_the_command_writes_beside_the_run_or_where_it_is_told(run_cli, run, tmp_path, monkeypatch):
+    folder = remade(run.folder, tmp_path / "run")
+    code, out, _ = run_cli("report", folder)
+    assert (code, (folder / "report.html").is_file()) == (0, True)
+    assert f"written: {folder / 'report.html'}" in out
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run_cli("report", folder, run.folder, "--no-figures", "--json")
+    assert json.loads(out)["report"] == "report.html"
+    assert not (tmp_path / "figures").exists()
+    code, _, err = run_cli("report", tmp_path, "-o", tmp_path / "r.html")
+    assert (code, "is not a finished run" in err) == (1, True)
+
+
+def test_training_by_command_leaves_a_report(run_cli, tiny_bert, tmp_path):
+    lines = "".join(f"{label}\t{sentence}\n" for sentence, label in toy_rows(60))
+    (tmp_path / "train.tsv").write_text("label\tsentence\n" + lines)
+    run = tmp_path / "run"
+    code, out, _ = run_cli("train", tmp_path / "train.tsv", "--encoder", tiny_bert, "--epochs", "1", "--out", run)
+    assert (code, f"its report: {run / 'report.html'}" in out) == (0, True)
+    assert (run / "report.html").stat().st_size > 10_000
+    assert "report.html" not in json.loads((run / "manifest.json").read_text("utf-8"))["files"]
+    check_manifest(run)
+
+
+# ---------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as page:
+        yield page
+
+
+@needs_browser
+def test_a_browser_has_nothing_to_complain_of(browser, toy_page, run, tmp_path):
+    several = write_report([run.folder, remade(run.folder, tmp_path / "b")], tmp_path / "several.html", figures=False)
+    seeds = write_report(
+        [seeds_folder(run.folder, tmp_path / "many", [0.4, 0.1, None, 0.3])], tmp_path / "s.html", figures=False
+    )
+    for path in (toy_page, several, seeds):
+        for width in (360, 820, 1400):
+            browser.resize(width)
+            browser.open(path)
+            assert browser.messages == []
+            assert browser.requests == [path.resolve().as_uri()]
+            assert browser.evaluate("document.documentElement.scrollWidth") == width
+            overlapping = browser.evaluate("getComputedStyle(document.body).fontFamily.startsWith('system-ui')")
+            assert overlapping, "the style does not apply"
+
+
+@needs_browser
+def test_the_policy_stops_what_is_put_into_the_page(browser, toy_page):
+    browser.open(toy_page)
+    browser.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit = 1'}))")
+    browser.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/x.png'}))")
+    browser.evaluate("document.body.setAttribute('onclick', 'window.hit = 1'), document.body.click()")
+    assert browser.evaluate("window.hit") is None
+    assert len([words for words in browser.messages if "Content Security Policy" in words]) >= 2
+    assert browser.requests == [toy_page.resolve().as_uri()]
+
+
+@needs_browser
+def test_strings_do_nothing_in_a_browser(browser, run, tmp_path):
+    page = write_report([hostile(run.folder, tmp_path / "run")], tmp_path / "r.html", figures=False)
+    browser.resize(820)
+    browser.open(page)
+    browser.evaluate("document.querySelector('[name=right]').value = ''")
+    browser.evaluate("document.querySelector('.filters').dispatchEvent(new Event('input'))")
+    assert browser.messages == []
+    assert browser.requests == [page.resolve().as_uri()]
+    assert browser.evaluate("document.querySelectorAll('main script, main img, main b:not(.score *)').length") == 0
+
+
+SHOWN = "[...document.querySelectorAll('.verdicts tbody tr')].filter((row) => row.checkVisibility())"
+
+
+def choose(browser, name, value):
+    browser.evaluate(
+        f"{{ const one = document.querySelector('[name={name}]'); one.value = {json.dumps(value)};"
+        "one.dispatchEvent(new Event('input', {bubbles: true})) }"
+    )
+
+
+@needs_browser
+def test_sentences_can_be_filtered_sorted_and_searched(browser, run, toy_page):
+    browser.resize(1400)
+    browser.open(toy_page)
+    reports = run.reports
+    wrong = {name: int((one.predicted != one.split.gold).sum()) for name, one in reports.items()}
+    assert browser.evaluate(f"{SHOWN}.length") == min(25, sum(wrong.values()))
+    choose(browser, "right", "")
+    assert browser.evaluate(f"{SHOWN}.length") == 25
+    browser.evaluate("document.querySelector('.more').click()")
+    assert browser.evaluate(f"{SHOWN}.length") == 88
+    choose(browser, "split", "test")
+    assert browser.evaluate("document.querySelector('.count').textContent").endswith("of 40 matching sentences shown")
+    choose(browser, "gold", "0")
+    gold = int((reports["test"].split.gold == 0).sum())
+    assert browser.evaluate("document.querySelector('.count').textContent") == (
+        f"{min(25, gold)} of {gold} matching sentences shown"
+    )
+    choose(browser, "text", "  GARDEN ")
+    found = browser.evaluate(f"{SHOWN}.map((row) => row.cells[0].textContent)")
+    sentences = zip(reports["test"].split.sentences, reports["test"].split.gold, strict=True)
+    assert sorted(found) == sorted(sentence for sentence, label in sentences if label == 0 and "garden" in sentence)
+    choose(browser, "text", "")
+    browser.evaluate("document.querySelector('th[data-key=line] button').click()")
+    lines = browser.evaluate(f"{SHOWN}.map((row) => Number(row.dataset.line))")
+    assert lines == sorted(lines, reverse=True)
+    browser.evaluate("document.querySelector('th[data-key=line] button').click()")
+    assert browser.evaluate("document.querySelector('th[data-key=line]').ariaSort") == "ascending"
+    assert browser.messages == []
+
+
+@needs_browser
+def test_light_and_dark_follow_the_system_and_the_button(browser, toy_page):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    line = "getComputedStyle(document.querySelector('svg [stroke^=var]')).stroke"
+    browser.dark(False)
+    browser.open(toy_page)
+    light, ink = browser.evaluate(paper), browser.evaluate(line)
+    browser.dark(True)
+    assert browser.evaluate(paper) != light
+    assert browser.evaluate(line) != ink
+    browser.evaluate("document.querySelector('#theme').click()")
+    assert browser.evaluate(paper) == light
+    assert browser.evaluate("document.querySelector('#theme').textContent") == "Dark"
+    browser.evaluate("localStorage.clear()")
+    browser.dark(False)
