@@ -234,13 +234,9 @@ def _fit(
     Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
     """
     runtime = judge.runtime
-    ids, pad_id = encoded["train"].ids, judge.tokenizer.pad_token_id
-    static, _ = choose_steps(runtime, config)
-    bf16 = runtime.precision == "bf16"
-    learner = Learner(judge.model, config, bf16=bf16, ids=ids, pad_id=pad_id, static=static)
-    checkpoints = Checkpoints(
-        out, judge.model, learner, _begun_with(judge, data, config, earlier), writes=runtime.leads
-    )
+    learner = _learner(judge, encoded["train"], config)
+    settings = _begun_with(judge, data, config, earlier)
+    checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
     history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
     best: dict[str, Any] = {}
@@ -279,6 +275,12 @@ def _fit(
         judge.model.load_state_dict(best)
     judge.model.eval()
     return history
+
+
+def _learner(judge: Judge, train: Encoded, config: TrainConfig) -> Learner:
+    static, _ = choose_steps(judge.runtime, config)
+    bf16, pad_id = judge.runtime.precision == "bf16", judge.tokenizer.pad_token_id
+    return Learner(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
 
 
 def _begun_with(judge: Judge, data: Data, config: TrainConfig, earlier: dict[str, Any] | None) -> dict[str, Any]:
