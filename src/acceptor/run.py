@@ -264,12 +264,7 @@ def _fit(
     bf16 = runtime.precision == "bf16"
     learner = Learner(judge.model, config, bf16=bf16, ids=ids, pad_id=pad_id, static=static)
     settings: dict[str, Any] = {"config": config.model_dump(), "encoder": judge.encoder, "data": data.to_dict()}
-    settings |= {
-        "labels": list(data.labels),
-        "source": data.source,
-        "directory": os.getcwd(),
-        "restarted_after": earlier,
-    }
+    settings |= {"labels": list(data.labels), "source": data.source, "directory": os.getcwd()}
     checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
     history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
