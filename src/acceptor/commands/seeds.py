@@ -68,6 +68,8 @@ def seeds(
     if report:
         write_report = importlib.import_module("acceptor.report.html").write_report
         write_report([found.folder], found.folder / "report.html")
+    if found.count("failed"):
+        raise typer.Exit(1)
 
 
 def _numbers(text: str) -> int | list[int]:
