@@ -81,7 +81,8 @@ def _torchrun(
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
     command = [sys.executable, *launch, str(script), "train", str(table), "--out", str(place)]
     config = work.config
-    for name in ("encoder", "epochs", "batch_size", "learning_rate", "max_length", "device", "precision"):
+    names = ("encoder", "epochs", "batch_size", "learning_rate", "max_length", "device", "precision", "on_collapse")
+    for name in names:
         command += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     log = work.scratch / f"{place.name}.log"
     with (

@@ -221,3 +221,32 @@ def test_a_stopped_command_goes_on_to_the_same_runs(files, tiny_bert, tmp_path, 
         assert same(out / f"seed-{seed}", undisturbed / f"seed-{seed}")
     told, expected = (json.loads((each / "seeds.json").read_text()) for each in (out, undisturbed))
     assert told == expected
+
+
+# ---------------------------------------------------------------------- the command
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seeds", "ten"], "--seeds cannot be read"),
+        (["--seeds", "7,7"], "given twice: 7"),
+        (["--seeds", "0"], "no seeds"),
+        (["--seeds", "2", "--vary", "head"], "init, order or both"),
+        (["--seeds", "2", "--processes", "0"], "processes = 0"),
+        (["--seeds", "2", "--on-collapse", "again"], "on_collapse = 'again'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, words, files, tiny_bert, tmp_path, monkeypatch, capsys):
+    from acceptor import cli
+
+    out = tmp_path / "seeds"
+    monkeypatch.setattr(
+        sys, "argv", ["acceptor", "seeds", str(files), "--encoder", str(tiny_bert), "--out", str(out), *options]
+    )
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+    assert not out.exists()

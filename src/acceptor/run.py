@@ -235,7 +235,7 @@ def _fit(
     """
     runtime = judge.runtime
     learner = _learner(judge, encoded["train"], config)
-    settings = _begun_with(judge, data, config, earlier)
+    settings = _begun_with(judge, data, config)
     checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
     done = Progress()
     history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
@@ -283,7 +283,7 @@ def _learner(judge: Judge, train: Encoded, config: TrainConfig) -> Learner:
     return Learner(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
 
 
-def _begun_with(judge: Judge, data: Data, config: TrainConfig, earlier: dict[str, Any] | None) -> dict[str, Any]:
+def _begun_with(judge: Judge, data: Data, config: TrainConfig) -> dict[str, Any]:
     """What a checkpoint says of its training, for those who go on with it."""
     return {
         "config": config.model_dump(),
@@ -292,7 +292,6 @@ def _begun_with(judge: Judge, data: Data, config: TrainConfig, earlier: dict[str
         "labels": list(data.labels),
         "source": data.source,
         "directory": os.getcwd(),
-        "restarted_after": earlier,
     }
 
 

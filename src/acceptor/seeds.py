@@ -67,9 +67,10 @@ class Seeds:
 
     def __repr__(self) -> str:
         score = self.spread() or "not defined"
+        metric = "MCC" if self.metric == "mcc" else self.metric
         counts = f"collapsed {self.count('collapsed')} of {len(self.entries)}"
         failed = f" · failed {self.count('failed')}" if self.count("failed") else ""
-        return f"Seeds({self.folder} · {self.split} {self.metric.upper()} {score} · {counts}{failed})"
+        return f"Seeds({self.folder} · {self.split} {metric} {score} · {counts}{failed})"
 
     def to_dict(self) -> dict[str, Any]:
         """Folder and record, for JSON."""

@@ -68,6 +68,8 @@ def seeds(
         from acceptor.report.html import write_report
 
         write_report([found.folder], found.folder / "report.html")
+    if found.count("failed"):
+        raise typer.Exit(1)
 
 
 def _numbers(text: str) -> int | list[int]:

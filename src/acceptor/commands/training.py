@@ -106,3 +106,5 @@ def _cross_validate(
         overwrite=overwrite,
     )
     answer(folds.to_dict(), terminal.folds_text(folds), as_json)
+    if folds.count("failed"):
+        raise typer.Exit(1)
