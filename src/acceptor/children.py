@@ -177,6 +177,7 @@ class _Child:
 
     def outcome(self) -> Outcome | None:
         """How its training ended; None where it was stopped. What is wrong with all of them alike is raised."""
+        asked = self._stopping
         self.stop()
         for thread in self._threads:
             thread.join()
@@ -186,7 +187,7 @@ class _Child:
                 details = dict(answer["details"])
                 raise getattr(errors, details.pop("error"))(details.pop("problem"), **details)
             return Outcome(**answer)
-        if self.process.returncode in (130, 143):
+        if asked and self.process.returncode in (130, 143):  # else someone ended it: that is told
             return None
         problem = f"its process ended with code {self.process.returncode}"
         return Outcome("failed", {"error": "RunError", "problem": problem, "found": "\n".join(self._said)})
