@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html.parser
-import importlib.util
 import io
 import itertools
 import json
@@ -476,7 +475,6 @@ def test_text_and_lines_have_enough_contrast(theme):
 # ---------------------------------------------------------------------- words of errors
 
 
-@pytest.mark.skipif(importlib.util.find_spec("acceptor.evaluation.words") is None, reason="words cannot be weighed yet")
 def test_the_words_of_the_surest_errors_are_tinted(run, report_of):
     page = report_of(run.folder, why=3)
     rows = re.findall(r"<tr data-right.*?</tr>", page, re.DOTALL)
