@@ -178,7 +178,13 @@ def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
 def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
     def collapsed(reports, record):
         n = reports["test"]["n"]
-        reports["test"] |= {"mcc": None, "mcc_interval": None, "collapsed": True, "confusion": [[0, n], [0, 0]]}
+        reports["test"] |= {
+            "mcc": None,
+            "mcc_interval": None,
+            "f1": None,
+            "collapsed": True,
+            "confusion": [[0, n], [0, 0]],
+        }
 
     def one_verdict(frame):
         return frame.with_columns(
@@ -188,6 +194,7 @@ def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
     page = report_of(remade(run.folder, tmp_path / "run", change=collapsed, frame=one_verdict))
     card = page.split("<article")[1]
     assert "MCC not defined" in card
+    assert "F1 not defined" in card
     assert "every sentence was judged “acceptable”" in " ".join(card.split())
     assert not re.search(r"(?<!on )\bnan\b", page, re.IGNORECASE)
 
@@ -264,6 +271,7 @@ def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, t
         assert words in text, words
     assert "many, seed 3 (median of 3)" in text
     assert "1 of 4" in text
+    assert "one verdict only not defined not defined" in text  # its row: no score on either split
     entry = json.loads((folder / "seeds.json").read_text("utf-8"))
     entry["runs"][0]["folder"] = "../toy"
     (folder / "seeds.json").write_text(json.dumps(entry), "utf-8")
