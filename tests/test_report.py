@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html.parser
-import importlib.util
 import io
 import itertools
 import json
@@ -179,7 +178,13 @@ def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
 def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
     def collapsed(reports, record):
         n = reports["test"]["n"]
-        reports["test"] |= {"mcc": None, "mcc_interval": None, "collapsed": True, "confusion": [[0, n], [0, 0]]}
+        reports["test"] |= {
+            "mcc": None,
+            "mcc_interval": None,
+            "f1": None,
+            "collapsed": True,
+            "confusion": [[0, n], [0, 0]],
+        }
 
     def one_verdict(frame):
         return frame.with_columns(
@@ -189,6 +194,7 @@ def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
     page = report_of(remade(run.folder, tmp_path / "run", change=collapsed, frame=one_verdict))
     card = page.split("<article")[1]
     assert "MCC not defined" in card
+    assert "F1 not defined" in card
     assert "every sentence was judged “acceptable”" in " ".join(card.split())
     assert not re.search(r"(?<!on )\bnan\b", page, re.IGNORECASE)
 
@@ -265,6 +271,7 @@ def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, t
         assert words in text, words
     assert "many, seed 3 (median of 3)" in text
     assert "1 of 4" in text
+    assert "one verdict only not defined not defined" in text  # its row: no score on either split
     entry = json.loads((folder / "seeds.json").read_text("utf-8"))
     entry["runs"][0]["folder"] = "../toy"
     (folder / "seeds.json").write_text(json.dumps(entry), "utf-8")
@@ -476,7 +483,6 @@ def test_text_and_lines_have_enough_contrast(theme):
 # ---------------------------------------------------------------------- words of errors
 
 
-@pytest.mark.skipif(importlib.util.find_spec("acceptor.evaluation.words") is None, reason="words cannot be weighed yet")
 def test_the_words_of_the_surest_errors_are_tinted(run, report_of):
     page = report_of(run.folder, why=3)
     rows = re.findall(r"<tr data-right.*?</tr>", page, re.DOTALL)

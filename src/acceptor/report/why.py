@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import numpy as np
 
 from acceptor.errors import UsageError
+from acceptor.evaluation.words import explain
 from acceptor.judge import load
 from acceptor.report.folder import RunFolder
 from acceptor.report.view import Words
@@ -31,10 +29,6 @@ def weigh(run: RunFolder, most: int) -> Words:
         return {}
     if any("second" in split.frame.columns for split in run.splits.values()):
         raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
-    try:
-        explain: Any = importlib.import_module("acceptor.evaluation.words").explain
-    except ModuleNotFoundError as error:
-        raise UsageError("this version cannot weigh words", cause=str(error), next="leave --why out") from error
     found = explain(load(run.folder), [sentence for *_, sentence in worst])
     return {
         (split, line): list(zip(one.words, one.weights, strict=True))
