@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from pathlib import Path
 
 import pytest
@@ -251,14 +250,13 @@ def test_the_same_command_started_twice_joins_the_study(data, config, tmp_path):
 
 def test_seeds_of_the_best_are_trained_with_all_data(data, config, tmp_path, monkeypatch):
     calls = []
-    seeds = types.ModuleType("acceptor.seeds")
-    seeds.train_seeds = lambda data, **more: calls.append((data, more))
-    monkeypatch.setitem(sys.modules, "acceptor.seeds", seeds)
+    monkeypatch.setattr(searching, "train_seeds", lambda data, **more: calls.append((data, more)))
     space = {"epochs": [3], "learning_rate": (5e-3, 3e-2, "log")}
     found = search_settings(data, out=tmp_path / "s", trials=2, seeds=3, config=config, space=space)
     ((given, more),) = calls
     assert given.test is data.test
-    assert (more["seeds"], more["out"]) == (3, tmp_path / "s" / "seeds")
+    # Where more trials find other settings, their seeds do not meet those of the former ones.
+    assert (more["seeds"], more["out"]) == (3, tmp_path / "s" / f"seeds-{found.best['folder']}")
     assert {name: getattr(more["config"], name) for name in space} == found.best["params"]
     assert (more["config"].encoder, more["config"].seed) == (config.encoder, config.seed + 1)  # new seeds
 

@@ -152,7 +152,7 @@ def search_settings(
     found = None
     if seeds and record["best"]:
         with locked(out, "last"):  # a process that joined finds them finished
-            found = _train_seeds(data, out, _with(config, record["best"]["params"]), seeds, processes)
+            found = _train_seeds(data, out, config, record["best"], seeds, processes)
     return Search(out, record, found)
 
 
@@ -191,9 +191,13 @@ def _with(config: TrainConfig, params: Mapping[str, Any]) -> TrainConfig:
     return TrainConfig(**{**config.model_dump(exclude_unset=True), **params})
 
 
-def _train_seeds(data: Data, out: Path, config: TrainConfig, seeds: int, processes: int) -> Seeds:
-    config = _with(config, {"seed": (config.seed + 1) % 2**32})  # the trials' own seed was lucky with these settings
-    return train_seeds(data, out=out / "seeds", seeds=seeds, config=config, processes=processes)
+def _train_seeds(
+    data: Data, out: Path, config: TrainConfig, best: Mapping[str, Any], seeds: int, processes: int
+) -> Seeds:
+    # The trials' own seed was lucky with these settings.
+    config = _with(config, {**best["params"], "seed": (config.seed + 1) % 2**32})
+    place = out / f"seeds-{best['folder']}"  # with more trials another one may be the best
+    return train_seeds(data, out=place, seeds=seeds, config=config, processes=processes)
 
 
 # ── trials ───────────────────────────────────────────────────────────────────────────────────────────────
