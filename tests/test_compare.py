@@ -81,6 +81,13 @@ def test_a_difference_is_found_as_often_as_its_smallest_says():
     assert all(one.interval.low < one.difference < one.interval.high for one in found)
 
 
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_few_seeds_make_no_nonsense_of_the_smallest_difference(seeds):
+    """Draws of Student's t with one or two degrees of freedom have no variance, so no standard deviation counts."""
+    (found,) = compare_judged(*_one(systems(n=500, seeds=(seeds, seeds), sd=0.3, seed=2)), draws=2000)
+    assert found.standard_error == pytest.approx(np.ptp(found.interval) / 3.92, rel=0.01)
+
+
 def _one(pair):
     return pair[0], [pair[1]]
 
@@ -94,6 +101,8 @@ def test_the_better_of_several_is_found_and_their_number_counts():
     assert found[1].difference == 0
     assert found[1].p == found[1].p_holm == 1.0
     assert found[1].p_mcnemar == 1.0
+    assert found[1].interval is None  # the same verdicts: what these sentences could have shown is not known
+    assert math.isnan(found[1].smallest)
     assert "+" in repr(found[0])
     json.dumps([one.to_dict() for one in found], allow_nan=False)
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from acceptor.errors import DataError, UsageError
-from acceptor.evaluation.intervals import FEW, Interval
+from acceptor.evaluation.intervals import FEW, Interval, Z
 from acceptor.evaluation.judged import Judged, check_same, judged_of
 from acceptor.evaluation.metrics import METRICS, Values
 
 DRAWS = 10_000
-POWER = 0.8416212335729143 + 1.959963984540054  # normal quantiles of 80 % power and of a two-sided test at 5 %
+POWER = 0.8416212335729143 + Z  # normal quantiles of 80 % power and of a two-sided test at 5 %
 
 Ids = npt.NDArray[np.int64]
 
@@ -34,12 +34,14 @@ class Comparison:
         seeds: Number of runs of the base line and of the system.
         scores: Their scores, means over seeds.
         difference: Of the scores.
-        interval: Its 95 % interval for other sentences of the same sources, and other seeds where there are several.
+        interval: Its 95 % interval for other sentences of the same sources, and other seeds where there are several;
+            None where the score is not defined in too many draws, or the verdicts do not differ.
         of_sources: Its 95 % interval for sentences of other sources; None without sources.
         p: Of no difference: a permutation test for one run each, the bootstrap's for several seeds.
         p_holm: The same, corrected for the number of systems compared (Holm 1979).
         p_mcnemar: Exact McNemar test of the accuracies; None for several seeds.
-        standard_error: Of the difference.
+        standard_error: Of the difference: what a normal distribution with this interval has. That of draws from
+            Student's t would mean nothing, as with two or three seeds its variance is infinite. NaN without interval.
         selected: True where the split chose a checkpoint or threshold of either: the scores are then too good.
     """
 
@@ -61,7 +63,7 @@ class Comparison:
 
     @property
     def smallest(self) -> float:
-        """The smallest difference that four of five such sets of sentences would have shown at p < .05."""
+        """The smallest difference that four of five such sets of sentences would have shown at p < .05; or NaN."""
         return POWER * self.standard_error
 
     def __repr__(self) -> str:
@@ -126,7 +128,6 @@ def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison
     difference = scores[1] - scores[0]
     single = len(base.predicted) == len(other.predicted) == 1
     drawn = _drop_undefined(_differences(patterns, metric, _stratified(patterns.gold, counts, draws, rng), rng))
-    spread = float(drawn.std()) if len(drawn) else math.nan
     of_sources = None
     if patterns.source is not None and len(set(patterns.source)) > 1:
         weights = _by_source(patterns.source, counts, draws, rng)
@@ -134,6 +135,7 @@ def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison
     p = _permutation_p(patterns, metric, draws, rng) if single else _bootstrap_p(drawn)
     pairs = (base.predicted[:, None, :] != other.predicted[None, :, :]).mean(axis=(0, 1))
     undefined = math.isnan(difference)
+    interval = None if undefined else _percentiles(drawn, draws)
     return Comparison(
         base=base.name,
         name=other.name,
@@ -143,12 +145,12 @@ def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison
         seeds=(len(base.predicted), len(other.predicted)),
         scores=(scores[0], scores[1]),
         difference=difference,
-        interval=None if undefined else _percentiles(drawn, draws),
+        interval=interval,
         of_sources=None if undefined else of_sources,
         p=math.nan if undefined else p,
         p_holm=math.nan,
         p_mcnemar=mcnemar_p(base.gold, base.predicted[0], other.predicted[0]) if single else None,
-        standard_error=spread,
+        standard_error=(interval.high - interval.low) / (2 * Z) if interval else math.nan,
         selected=base.selected or other.selected,
     )
 
@@ -283,7 +285,7 @@ def _bootstrap_p(drawn: Values) -> float:
 
 def _percentiles(drawn: Values, draws: int) -> Interval | None:
     drawn = _drop_undefined(drawn)
-    if len(drawn) < 0.95 * draws:
+    if len(drawn) < 0.95 * draws or np.ptp(drawn) == 0:
         return None
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Interval(float(low), float(high))

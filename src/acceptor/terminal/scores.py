@@ -69,7 +69,9 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
                 one.name,
                 one.seeds[1],
                 number(one.scores[1]),
-                f"{one.difference:+.3f} {one.interval}" if one.interval else "not defined",
+                f"{one.difference:+.3f} {one.interval or 'not defined'}"
+                if one.difference == one.difference
+                else "not defined",
                 number(one.p),
                 number(one.p_holm),
                 number(one.smallest),
