@@ -61,6 +61,20 @@ def test_the_pooled_scores_are_those_of_all_verdicts(folds):
     assert json.loads((folds.folder / "cv.json").read_text()) == folds.record
 
 
+def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, tmp_path):
+    """Each fold's judge has a temperature and a threshold of its own; raw logits would be other verdicts."""
+    noisy = [{**row, "label": "0" if index % 4 == 1 else row["label"]} for index, row in enumerate(rows(["a", "b"]))]
+    settings = config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
+    folds = acceptor.cross_validate(
+        acceptor.load_data(noisy), by="source", out=tmp_path / "cv",
+        config=settings.model_copy(update={"validation_share": 0.5}),
+    )  # fmt: skip
+    verdicts = pl.read_parquet(folds.folder / "predictions.parquet")
+    by_logits = np.where(verdicts["logit(acceptable)"] > verdicts["logit(unacceptable)"], "acceptable", "unacceptable")
+    assert (verdicts["verdict"].to_numpy() != by_logits).any()
+    assert folds.record["pooled"]["accuracy"] == pytest.approx((verdicts["verdict"] == verdicts["gold"]).mean())
+
+
 def test_the_text_has_every_fold_and_the_pooled_score(folds, capsys):
     from acceptor.terminal import show
 

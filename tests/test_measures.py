@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn import metrics as reference
 
-from acceptor.decision import Decision, read_decision, softmax
+from acceptor.decision import MOST_PROBABLE, Decision, read_decision, softmax
 from acceptor.evaluation.calibration import calibrate, fit_temperature, fit_threshold
 from acceptor.evaluation.intervals import bootstrap_intervals, mcc_interval
 from acceptor.evaluation.measures import BINS, bins_of, measures, statistics
@@ -193,6 +193,30 @@ def test_what_does_not_help_is_left_out():
         assert 0.6 < decision.temperature < 1.7
         assert decision.threshold is None or 0.2 < decision.threshold < 0.8
     assert max(kept.values()) <= 10
+
+
+def test_no_temperature_is_fitted_without_a_limit():
+    """Where every verdict is right, or there is one label or a handful of examples, no temperature is the best one."""
+    rng = np.random.default_rng(0)
+    gold = (rng.random(100) < 0.5).astype(np.int64)
+    logits = (np.where(gold[:, None] == [0, 1], 2.0, -2.0) + 0.1 * rng.normal(size=(100, 2))).astype(np.float32)
+    for rows, words in ((slice(None), "without a mistake"), (gold == 1, "two labels"), (slice(5), "10 examples")):
+        decision, why = calibrate(logits[rows], gold[rows], "mcc")
+        assert decision == MOST_PROBABLE
+        assert words in why[0].reason
+
+
+def test_a_collapsed_judge_gets_no_threshold_from_noise():
+    kept = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        gold = (rng.random(500) < 0.7).astype(np.int64)
+        margins = 0.85 + 1e-3 * rng.normal(size=500)
+        logits = np.stack([np.zeros(500), margins], axis=1).astype(np.float32)
+        kept += calibrate(logits, gold, "mcc")[0].threshold is not None
+        ranked = np.stack([np.zeros(500), margins + 1e-3 * gold], axis=1).astype(np.float32)
+        assert calibrate(ranked, gold, "mcc")[0].threshold is not None  # one verdict, but the order is right
+    assert kept <= 8
 
 
 def test_three_labels_have_a_temperature_alone():

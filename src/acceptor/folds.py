@@ -17,7 +17,9 @@ from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
 from acceptor.data.write import write_table
 from acceptor.errors import DataError, UsageError, nearest
-from acceptor.evaluation.evaluate import report_of
+from acceptor.evaluation.evaluate import score
+from acceptor.evaluation.measures import measures
+from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.files import MANIFEST
 from acceptor.several import Entry, head_of, plan_of, train_all
 
@@ -219,7 +221,24 @@ def _pooled(entries: list[Entry], out: Path, train: Split, rows_of: dict[str, Ro
     ]
     verdicts = pl.concat(frames, how="diagonal")
     rows = np.concatenate([rows_of[entry["restarted_from"] or entry["folder"]] for entry in ended])
-    logits = verdicts.select(f"logit({label})" for label in train.labels).to_numpy().astype(np.float32)
-    report = report_of(train.take(rows, "test"), logits)
     write_table(verdicts, out / VERDICTS)
-    return {**counts, "pooled": {**report.to_dict(), "split": "held out"}}
+    return {**counts, "pooled": _scores(verdicts, train.take(rows, "test"))}
+
+
+def _scores(verdicts: pl.DataFrame, held_out: Split) -> dict[str, Any]:
+    """Scores of verdicts as their judges gave them: each may have a temperature and a threshold of its own."""
+    labels, gold = held_out.labels, held_out.gold
+    ids = {label: index for index, label in enumerate(labels)}
+    predicted = np.array([ids[label] for label in verdicts["verdict"]], dtype=np.int64)
+    probabilities = verdicts.select(f"p({label})" for label in labels).to_numpy()
+    found = measures(gold, predicted, probabilities)
+    return {
+        "split": "held out",
+        "origin": held_out.table.origin,
+        "sha256": held_out.table.sha256,
+        "labels": list(labels),
+        "selected_on_this_split": False,
+        "loss": found["log_loss"].value,
+        **score(confusion_matrix(gold, predicted, len(labels))).to_dict(),
+        "measures": {name: measure.to_dict() for name, measure in found.items()},
+    }

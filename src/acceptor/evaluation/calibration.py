@@ -43,6 +43,8 @@ def calibrate(logits: Logits, gold: Ids, metric: str) -> tuple[Decision, list[De
 
 
 def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derived]:
+    if len(gold) < FEW or len(np.unique(gold)) < 2:
+        return 1.0, Derived("temperature", 1.0, f"left out: it takes {FEW} examples and two labels")
     plain = log_losses(logits, gold)
     cooled = np.empty_like(plain)
     for most, rest in parts:
@@ -50,6 +52,9 @@ def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derive
     gains = plain - cooled
     helps = gains.mean() > gains.std() / np.sqrt(len(gains))
     temperature = fit_temperature(logits, gold) if helps else 1.0
+    if (logits.argmax(axis=1) == gold).all() and temperature < 1:
+        # Without a mistake nothing holds the probabilities back from 0 and 1, and the next mistake costs 20 times more.
+        return 1.0, Derived("temperature", 1.0, "left out: without a mistake, the split sets no limit to confidence")
     losses = f"log loss {plain.mean():.4f} without one, {cooled.mean():.4f} with one, on held-out tenths"
     return temperature, Derived("temperature", round(temperature, 4), f"{'fitted' if helps else 'left out'}: {losses}")
 
@@ -69,7 +74,9 @@ def _threshold(
     scores = [float(METRICS[metric](confusion_matrix(gold, verdicts, 2))) for verdicts in (plain, tuned)]
     if len(gold) >= FEW:
         (found,) = compare_judged(without, [with_one], metric=metric, draws=1000)
-        helps = found.difference > found.standard_error or (math.isnan(scores[0]) and not math.isnan(scores[1]))
+        # Where all verdicts are alike there is no MCC to compare with: then by a correlation's error about 0.
+        without_any = 1 / math.sqrt(len(gold)) if math.isnan(scores[0]) else math.nan
+        helps = found.difference > found.standard_error or scores[1] > without_any
     threshold = fit_threshold(logits, gold, metric, temperature) if helps else None
     why = f"{metric} {scores[0]:.3f} without one, {scores[1]:.3f} with one, on held-out tenths"
     shown = None if threshold is None else round(threshold, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,9 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
                 one.name,
                 one.seeds[1],
                 number(one.scores[1]),
-                f"{one.difference:+.3f} {one.interval or 'not defined'}"
-                if one.difference == one.difference
-                else "not defined",
+                "not defined"
+                if math.isnan(one.difference)
+                else f"{one.difference:+.3f} {one.interval or '(interval not defined)'}",
                 number(one.p),
                 number(one.p_holm),
                 number(one.smallest),
