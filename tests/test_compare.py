@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
 from acceptor.evaluation.judged import Judged
 from acceptor.evaluation.metrics import confusion_matrix, mcc
+from acceptor.report.html import write_report
 
 
 def systems(n=300, skill=(1.0, 1.0), seeds=(1, 1), seed=0, sources=None, sd=0.0):
@@ -161,6 +163,10 @@ def test_what_cannot_be_compared_is_refused(toy_run, tmp_path):
         compare_judged(*_one(systems(n=9)))
     with pytest.raises(UsageError, match="no metric is called 'f2'"):
         compare(toy_run.folder, toy_run.folder, metric="f2")
+    with pytest.raises(UsageError, match="no split 'tset'"):
+        compare(toy_run.folder, toy_run.folder, split="tset")
+    with pytest.raises(UsageError, match="leave data or split out"):
+        compare(toy_run.folder, toy_run.folder, data="starter", split="test")
     with pytest.raises(UsageError, match="nothing to compare"):
         compare(toy_run.folder)
     with pytest.raises(RunError, match="not a finished run"):
@@ -177,9 +183,23 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     assert by_folder.scores[0] == pytest.approx(report.mcc)
     (seeds,) = acceptor.compare([toy_run, toy_run], report)
     assert seeds.seeds == (2, 1)
-    runs = [{"folder": str(toy_run.folder), "status": "finished"}, {"folder": "x", "status": "collapsed"}]
-    (tmp_path / "seeds.json").write_text(json.dumps({"runs": runs}))
+    shutil.copytree(toy_run.folder, tmp_path / "seed-7")
+    one = {"seed": 7, "folder": "seed-7", "status": "finished", "scores": {"test": {}}}
+    runs = [one, {"seed": 8, "folder": "x", "status": "collapsed", "scores": None}]
+    record = {"config": {"metric": "mcc"}, "runs": runs}
+    (tmp_path / "seeds.json").write_text(json.dumps(record))
     assert acceptor.compare(tmp_path, toy_run)[0].seeds == (1, 1)
+    for change in ({"runs": 3}, {"config": {}}, {"runs": [{"status": "finished"}]}, {"runs": [one | {"folder": ".."}]}):
+        (tmp_path / "seeds.json").write_text(json.dumps(record | change))
+        for read in (
+            lambda: acceptor.compare(tmp_path, toy_run),
+            lambda: write_report([tmp_path], tmp_path / "x.html"),
+        ):
+            with pytest.raises(RunError, match=r"seeds\.json cannot be read"):
+                read()
+    (tmp_path / "seed-7" / "report.json").write_bytes((tmp_path / "seed-7" / "report.json").read_bytes() + b"\n")
+    with pytest.raises(RunError, match="not what was written"):
+        acceptor.compare(tmp_path / "seed-7", toy_run)
     (validation,) = acceptor.compare(toy_run, toy_run, split="validation")
     assert validation.n == len(toy_run.report.split)
     file = tmp_path / "test.tsv"

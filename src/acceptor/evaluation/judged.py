@@ -14,10 +14,12 @@ import polars as pl
 from acceptor.data.load import load_split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
-from acceptor.files import read_object
+from acceptor.files import check_manifest, read_object
 from acceptor.judge import load
 
 SPLITS = ("test", "validation")  # the first that all systems judged is compared on
+SEEDS_FILE = "seeds.json"
+RECORDS = ("report.json", "predictions.parquet")
 REPORT_BYTES = 64 << 20
 
 
@@ -57,10 +59,14 @@ def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | N
         split: ``test`` or ``validation`` of that training; None for test where all have it.
 
     Raises:
-        UsageError: A system is none of these, or they have no split in common.
-        RunError: A folder is no finished run.
+        UsageError: A system is none of these; they have no split in common; or data and a split are given.
+        RunError: A folder is no finished run, or its files are not what was written.
         DataError: The data cannot be read, or the seeds of a system judged different sentences.
     """
+    if data is not None and split is not None:
+        raise UsageError("other data have no split of the training", next="leave data or split out")
+    if split not in (None, *SPLITS):
+        raise UsageError(f"there is no split {split!r} to compare on", expected=" or ".join(SPLITS))
     folders = [_folders(system) for system in systems]
     names = _names(folders)
     if data is not None:
@@ -89,13 +95,41 @@ def _folders(system: Any) -> list[Any]:
             "neither a report nor a run", expected="a Report, a Run, or a folder", found=type(system).__name__
         )
     place = Path(place).expanduser()
-    if not (place / "seeds.json").is_file():
+    record = seeds_record(place)
+    if record is None:
         return [place]
-    runs = read_object(place / "seeds.json", limit=REPORT_BYTES)["runs"]
-    finished = [place / str(run["folder"]) for run in runs if run["status"] == "finished"]
-    if not finished:
-        raise RunError(f"no run in {place} is finished", next="go on with the same `acceptor seeds` command")
-    return finished
+    return [place / run["folder"] for run in record["runs"] if run["status"] == "finished"]
+
+
+def seeds_record(folder: Path) -> dict[str, Any] | None:
+    """What ``seeds.json`` says of trainings that differ in their seed alone; None where the folder has none.
+
+    Raises:
+        RunError: It cannot be read, names a folder elsewhere, or none of its trainings finished.
+    """
+    if not (folder / SEEDS_FILE).is_file():
+        return None
+    try:
+        content = read_object(folder / SEEDS_FILE, limit=REPORT_BYTES)
+        if not isinstance(content["config"]["metric"], str):
+            raise ValueError("its metric has no name")
+        for entry in content["runs"]:
+            if not {"seed", "status", "folder", "scores"} <= set(entry) or not _is_within(folder, entry["folder"]):
+                raise ValueError(f"not the entry of a training: {entry}"[:200])
+        if not any(entry["status"] == "finished" and entry["scores"] for entry in content["runs"]):
+            raise ValueError("no training has finished")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{SEEDS_FILE} cannot be read",
+            where=str(folder),
+            cause=f"{type(error).__name__}: {error}",
+            next="go on with the same `acceptor seeds` command, or name the run folders one by one",
+        ) from error
+    return content
+
+
+def _is_within(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
 def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
@@ -140,6 +174,7 @@ def _read(place: Any, split: str) -> Judged:
     if isinstance(place, Report):
         return _of_reports(place.split.name, [place])
     about = _report(place)
+    check_manifest(place, among=RECORDS, needed=RECORDS)
     try:
         labels, selected = tuple(about[split]["labels"]), bool(about[split]["selected_on_this_split"])
         frame = pl.read_parquet(place / "predictions.parquet").filter(pl.col("split") == split)

@@ -18,7 +18,6 @@ from acceptor.errors import RunError
 from acceptor.files import MANIFEST, check_manifest, read_object
 
 RECORDS = ("report.json", "run.json", "history.jsonl", "predictions.parquet")
-SEEDS_FILE = "seeds.json"
 MAX_RECORD_BYTES = 64 << 20  # history and slices grow with the run; what is larger is no record of ours
 KNOWN = ("sentence", "second", "split", "line", "gold", "verdict", "probability", "label", "mark")
 MOST_GROUPS = 60
@@ -144,30 +143,6 @@ def read_run(folder: Path, name: str | None = None) -> RunFolder:
             next="train it again: acceptor train DATA --out RUN",
         ) from error
     return RunFolder(folder, name or folder.resolve().name, record, history, splits, reports.get("audit") or {})
-
-
-def seeds_record(folder: Path) -> dict[str, Any] | None:
-    """What ``seeds.json`` says of trainings that differ in their seed alone; None where the folder has none.
-
-    Raises:
-        RunError: It cannot be read, or none of its trainings finished.
-    """
-    if not (folder / SEEDS_FILE).is_file():
-        return None
-    try:
-        content = read_object(folder / SEEDS_FILE, limit=MAX_RECORD_BYTES)
-        for entry in content["runs"]:
-            if not {"seed", "status", "folder", "scores"} <= set(entry) or not _is_within(folder, entry["folder"]):
-                raise ValueError(f"not the entry of a training: {entry}")
-        if not any(entry["status"] == "finished" and entry["scores"] for entry in content["runs"]):
-            raise ValueError("no training has finished")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{SEEDS_FILE} cannot be read", where=str(folder), cause=str(error)) from error
-    return content
-
-
-def _is_within(folder: Path, name: str) -> bool:
-    return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
 def number(value: Any) -> float:
