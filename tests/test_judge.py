@@ -205,6 +205,9 @@ def test_a_split_that_fitted_the_decision_says_so(calibrated):
     assert "selected on this split" in repr(calibrated.report)
     assert not calibrated.reports["test"].selected
     assert calibrated.report.to_dict()["threshold"] == calibrated.judge.decision.threshold
+    again = acceptor.load(calibrated.folder)  # also to whoever scores the same file later
+    assert acceptor.evaluate(again, calibrated.report.split).selected
+    assert not acceptor.evaluate(again, calibrated.reports["test"].split).selected
 
 
 def test_a_decision_out_of_range_is_refused(calibrated, tmp_path):

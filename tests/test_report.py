@@ -271,6 +271,11 @@ def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, t
         assert words in text, words
     assert "many, seed 3 (median of 3)" in text
     assert "1 of 4" in text
+    assert "Too good" not in text
+    record = json.loads((folder / "seeds.json").read_text("utf-8"))
+    record["runs"][0]["scores"]["validation"]["selected_on_this_split"] = True
+    (folder / "seeds.json").write_text(json.dumps(record), "utf-8")
+    assert "also chose in each training" in " ".join(Elements(report_of(folder)).text)
     assert "one verdict only not defined not defined" in text  # its row: no score on either split
     entry = json.loads((folder / "seeds.json").read_text("utf-8"))
     entry["runs"][0]["folder"] = "../toy"

@@ -114,6 +114,23 @@ def test_the_text_tells_all_values_and_that_the_best_is_no_score(three, capsys):
     assert repr(seeds) == f"Seeds({three.folder} · test MCC 0.233 ± 0.153, 0.100–0.400 · collapsed 0 of 3)"
 
 
+def test_scores_of_the_split_that_chose_are_marked(three, capsys):
+    from acceptor.terminal import show
+
+    record = copy.deepcopy(three.record)
+    for entry in record["runs"]:
+        entry["scores"]["validation"]["selected_on_this_split"] = True
+    show(*seeds_text(Seeds(three.folder, record)))
+    marked = [line for line in capsys.readouterr().out.splitlines() if "selected on this split" in line]
+    assert len(marked) == 2
+    assert all(line.startswith("validation") for line in marked)
+    for entry in record["runs"]:
+        del entry["scores"]["test"]
+    del record["summary"]["test"]
+    assert "selected on this split" in repr(Seeds(three.folder, record))
+    assert "selected" not in repr(three)
+
+
 def test_the_same_call_trains_nothing_again_and_takes_more_seeds(three, toy, short, monkeypatch):
     before = {run.name: (run / "manifest.json").stat().st_mtime_ns for run in three.runs}
     more = acceptor.train_seeds(toy, out=three.folder, seeds=[10], config=short)

@@ -76,6 +76,7 @@ class Judge:
         lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
         decision: How its logits become probabilities and verdicts: temperature and threshold.
         trained_on: Fingerprints of the rows that it learnt from, uint64; None where they are not known.
+        selected_on: The sha256 of the data that chose its checkpoint or decision; None where none did.
     """
 
     model: Any
@@ -87,6 +88,7 @@ class Judge:
     lossless: bool = True
     decision: Decision = MOST_PROBABLE
     trained_on: npt.NDArray[np.uint64] | None = None
+    selected_on: str | None = None
 
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
@@ -201,7 +203,7 @@ class Judge:
 
     def _about(self) -> dict[str, Any]:
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
-        return about | self.decision.to_dict()
+        return about | self.decision.to_dict() | {"selected_on": self.selected_on}
 
     def save(self, folder: Path) -> None:
         """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it."""
@@ -230,7 +232,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     folder = Path(run).expanduser()
     check_folder(folder)
     try:
-        labels, max_length, encoder, decision = _read_judge(folder / JUDGE_FILE)
+        labels, max_length, encoder, decision, selected_on = _read_judge(folder / JUDGE_FILE)
     except (FileNotFoundError, NotADirectoryError):
         found = "no such folder" if not folder.is_dir() else "a folder without it"
         raise RunError(
@@ -258,9 +260,8 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         )
     if precision == "int8":
         runtime = _in_int8(runtime, model)
-    lossless = precision not in ("bf16", "int8")
     lossless, trained_on = precision not in ("bf16", "int8"), load_fingerprints(folder)
-    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless, decision, trained_on)
+    return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless, decision, trained_on, selected_on)
 
 
 def _in_int8(runtime: Runtime, model: Any) -> Runtime:
@@ -274,8 +275,8 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
     return dataclasses.replace(runtime, precision="int8")
 
 
-def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any], Decision]:
-    """Labels, longest input, encoder and decision from a ``judge.json`` that nobody vouches for."""
+def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any], Decision, str | None]:
+    """Labels, longest input, encoder, decision and what chose it, from a ``judge.json`` that nobody vouches for."""
     about = read_object(path)
     labels, max_length, encoder = about["labels"], about["max_length"], about["encoder"]
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
@@ -286,7 +287,10 @@ def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any], Decis
         raise ValueError("max_length is not a number of tokens")
     if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
         raise ValueError("encoder has no name")
-    return tuple(labels), max_length, encoder, read_decision(about, len(labels))
+    selected_on = about.get("selected_on")
+    if selected_on is not None and not isinstance(selected_on, str):
+        raise ValueError("selected_on is not a sha256")
+    return tuple(labels), max_length, encoder, read_decision(about, len(labels)), selected_on
 
 
 def annotate(judge: Judge, table: Table) -> pl.DataFrame:

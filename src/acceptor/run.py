@@ -314,6 +314,8 @@ def _reports(
         for item in fitted:
             logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
     chosen = {"validation": config.select == "best" or judge.decision != MOST_PROBABLE, "test": False}
+    if chosen["validation"]:
+        judge = dataclasses.replace(judge, selected_on=validation_of(data).table.sha256)
     reports = {
         split.name: report_of(
             split,

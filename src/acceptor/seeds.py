@@ -65,12 +65,18 @@ class Seeds:
         """Mean, standard deviation, extremes and so on of a score; None where no run has it."""
         return spread(_values(self.entries, split or self.split, metric or self.metric))
 
+    def selected(self, split: str | None = None) -> bool:
+        """True where the split chose checkpoints, temperatures or thresholds: its scores are then too good."""
+        scores = [(entry["scores"] or {}).get(split or self.split) or {} for entry in self.entries]
+        return any(one.get("selected_on_this_split") for one in scores)
+
     def __repr__(self) -> str:
         score = self.spread() or "not defined"
         metric = "MCC" if self.metric == "mcc" else self.metric
         counts = f"collapsed {self.count('collapsed')} of {len(self.entries)}"
         failed = f" · failed {self.count('failed')}" if self.count("failed") else ""
-        return f"Seeds({self.folder} · {self.split} {metric} {score} · {counts}{failed})"
+        mark = " · selected on this split" if self.selected() else ""
+        return f"Seeds({self.folder} · {self.split} {metric} {score}{mark} · {counts}{failed})"
 
     def to_dict(self) -> dict[str, Any]:
         """Folder and record, for JSON."""

@@ -236,7 +236,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
     encoded = judge.encode(split.sentences, split.seconds)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return report_of(split, logits, decision=judge.decision, trained_on=judge.trained_on)
+    selected = split.table.sha256 == judge.selected_on
+    return report_of(split, logits, selected=selected, decision=judge.decision, trained_on=judge.trained_on)
 
 
 def report_of(

@@ -70,12 +70,17 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
         "encoder": record["encoder"]["name"],
         "summary": summary,
         "splits": splits,
+        "selected": [split for split in splits if any(_chose(entry, split) for entry in entries)],
         "rows": [
             {**entry, "dots": [scored((entry["scores"] or {}).get(split, {}), metric) for split in splits]}
             for entry in entries
         ],
         "pictures": pictures,
     }
+
+
+def _chose(entry: dict[str, Any], split: str) -> bool:
+    return bool(((entry["scores"] or {}).get(split) or {}).get("selected_on_this_split"))
 
 
 def _score(entry: dict[str, Any], split: str, metric: str) -> float:

@@ -66,7 +66,8 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
     yield ""
     for split in splits:
         for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
-            yield f"{split} {_upper(metric)}: {_spread_words(seeds.spread(split, metric))}"
+            mark = " · selected on this split" if seeds.selected(split) else ""
+            yield f"{split} {_upper(metric)}: {_spread_words(seeds.spread(split, metric))}{mark}"
     yield (
         f"of {len(seeds.entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
         f"· finished, but with one verdict for all of a split {seeds.record['one_verdict']}"
