@@ -197,12 +197,23 @@ def test_what_is_wrong_with_all_is_raised_from_a_process_too(toy, toy_config, tm
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=config, processes=2)
 
 
-def test_a_run_that_fails_is_told_of_and_tried_again(toy, short, tmp_path):
+def test_a_run_that_fails_is_told_of_and_tried_again(toy, short, tmp_path, monkeypatch):
     config = short.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "weight_decay": 1e30})
     with pytest.raises(RunError, match=r"(?s)no training finished.*seed-7 failed.*not finite"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
     entry = read_seeds(tmp_path / "seeds").entries[0]
     assert (entry["status"], entry["error"]["error"], entry["scores"]) == ("failed", "NotFiniteError", None)
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("acceptor.children.train", stopped)
+    with pytest.raises(KeyboardInterrupt):  # tried again and stopped, it is not dropped from the count
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
+    assert read_seeds(tmp_path / "seeds").count("failed") == 1
+    (tmp_path / "seeds" / "seeds.json").write_text('{"runs": [7]}')
+    with pytest.raises(RunError, match=r"no readable seeds\.json"):
+        read_seeds(tmp_path / "seeds")
 
 
 # ---------------------------------------------------------------------- kills

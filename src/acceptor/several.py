@@ -62,11 +62,14 @@ def train_all(
     """
     _check(plans, processes)
     with one_writer(out):
-        entries = _begun(out, file, head, overwrite=overwrite)
+        before = _begun(out, file, head, overwrite=overwrite)
+        # Those that finished are known by their folders; those that failed are tried again, and told of until then.
+        entries = {name: entry for name, entry in before.items() if entry["status"] == "collapsed"}
         out.mkdir(exist_ok=True)
 
         def write() -> dict[str, Any]:
-            told = [entries[plan.name] for plan in _due(plans, entries) if plan.name in entries]
+            known = {**before, **entries}
+            told = [known[plan.name] for plan in _due(plans, entries) if plan.name in known]
             content = {**head, "runs": told, **summary(told)}
             replace_json(out / file, content)
             return content
@@ -141,15 +144,17 @@ def read_set(out: Path, file: str) -> dict[str, Any]:
     """
     try:
         content = read_object(out / file, limit=MAX_BYTES)
-        if not isinstance(content["runs"], list):
-            raise ValueError("its runs are no list")
+        if not isinstance(content["runs"], list) or not all(
+            {"folder", "status"} <= set(one) for one in content["runs"]
+        ):
+            raise ValueError("its runs are no list of trainings")
         return content
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{out} has no readable {file}", cause=f"{type(error).__name__}: {error}") from error
 
 
 def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) -> dict[str, Entry]:
-    """What stands in ``out`` of collapsed trainings, by name: the others are known by their folders, or tried again.
+    """What is told in ``out`` of trainings that collapsed or failed, by name.
 
     The place has to be free, or of the same settings and data.
     """
@@ -171,7 +176,7 @@ def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) ->
         error.add("where", str(out / file))
         error.add("next", "repeat the first command, choose another path: --out PATH, or begin anew: --overwrite")
         raise
-    return {entry["folder"]: entry for entry in content["runs"] if entry["status"] == "collapsed"}
+    return {entry["folder"]: entry for entry in content["runs"] if entry["status"] in ("collapsed", "failed")}
 
 
 def _flat(head: Mapping[str, Any]) -> dict[str, Any]:
