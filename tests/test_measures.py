@@ -141,6 +141,10 @@ def test_what_is_not_defined_is_said():
     alike = measures(gold, np.ones(50, dtype=np.int64), np.tile([0.4, 0.6], (50, 1)))
     assert math.isnan(alike["mcc"].value)
     assert alike["roc_auc"].value == 0.5
+    assert alike["roc_auc"].interval is None  # every draw has .5, and nothing is certain
+    right = measures(gold, gold, np.eye(2)[gold])
+    assert right["accuracy"].value == right["mcc"].value == 1
+    assert right["accuracy"].interval is right["mcc"].interval is None
 
 
 def test_large_splits_leave_out_groups():

@@ -97,8 +97,8 @@ def bootstrap_intervals(
         seed: Decides them.
 
     Returns:
-        None where a score is not defined, for all examples or for more than one draw of twenty; a single point where
-        every draw has the same score.
+        None where a score is not defined, for all examples or for more than one draw of twenty; and where every draw
+        has the same score, as where all verdicts are right: an interval without width would claim certainty.
     """
     rng = np.random.default_rng(seed)
     drawn = _scores(statistics, (_draw(rng, n, rows) for rows in _parts(draws, n)))
@@ -121,10 +121,8 @@ def _reflected(value: float, drawn: Values) -> Interval | None:
 def _bca(value: float, drawn: Values, without: Values) -> Interval | None:
     """The interval from the scores of all examples, of the draws, and of the examples less a few each time."""
     scores, without = drawn[~np.isnan(drawn)], without[~np.isnan(without)]
-    if math.isnan(value) or len(scores) < 0.95 * len(drawn):
+    if math.isnan(value) or len(scores) < 0.95 * len(drawn) or np.ptp(scores) == 0:
         return None
-    if np.ptp(scores) == 0:
-        return Interval(value, value)
     below = (np.sum(scores < value) + np.sum(scores <= value)) / 2  # ties count half
     bias = norm.ppf(np.clip(below / len(scores), 1 / len(scores), 1 - 1 / len(scores)))
     away = without.mean() - without

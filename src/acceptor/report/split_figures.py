@@ -89,6 +89,7 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
             marker="os"[index % 2], markersize=4, elinewidth=0.7, label=f"{split.name}, ECE {found.error:.3f}",
         )  # fmt: skip
         least = min(least, float(low.min()))
+        lowest = min(lowest, *found.confidence)  # below 1 / labels where a threshold decides
     axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03 + 0.09 * len(splits)))  # room for the legend
     axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1])
     axes.set_xlabel("confidence (probability of the verdict)")
