@@ -116,7 +116,8 @@ def average_precision(scores: Values, positive: npt.NDArray[np.bool_]) -> Statis
     def precision(weights: Values) -> Values:
         hits, misses = _sums(weights, order, starts, positive)
         right, taken = np.cumsum(hits, axis=1), np.cumsum(hits + misses, axis=1)
-        return _quotient((hits * _quotient(right, taken, 0.0)).sum(axis=1), hits.sum(axis=1))
+        precisions = right / np.maximum(taken, 1)  # weights are whole numbers; above the first example it is 0 / 1
+        return _quotient((hits * precisions).sum(axis=1), hits.sum(axis=1))
 
     return precision
 
@@ -152,9 +153,12 @@ def _sums(
     weights: Values, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_]
 ) -> tuple[Values, Values]:
     """Weight of the positive and of the negative examples at each different score, shape (B, scores)."""
-    ranked = weights[:, order]
-    return tuple(np.add.reduceat(ranked * side[order], starts, axis=1) for side in (positive, ~positive))  # type: ignore[return-value]
+    ranked = np.take(weights, order, axis=1)
+    hits = ranked * positive[order]
+    if len(starts) < len(order):  # else nothing is to be added up, which would take longer than all the rest
+        ranked, hits = (np.add.reduceat(values, starts, axis=1) for values in (ranked, hits))
+    return hits, ranked - hits
 
 
-def _quotient(part: Values, whole: Values, otherwise: float = math.nan) -> Values:
-    return np.asarray(np.divide(part, whole, out=np.full(part.shape, otherwise), where=whole > 0))
+def _quotient(part: Values, whole: Values) -> Values:
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, math.nan), where=whole > 0))
