@@ -94,9 +94,9 @@ def compare(
         metric: ``mcc``, ``accuracy``, ``f1`` or ``balanced_accuracy``.
 
     Raises:
-        UsageError: No such metric, nothing to compare with, or no split in common.
+        UsageError: No such metric or split, nothing to compare with, no split in common, or both data and a split.
         DataError: Other sentences, labels or gold; or fewer than ten examples.
-        RunError: A folder is no finished run.
+        RunError: A folder is no finished run, or its files are not what was written.
     """
     if metric not in METRICS:
         raise UsageError(f"no metric is called {metric!r}", expected=", ".join(METRICS))
