@@ -197,6 +197,21 @@ def test_what_is_wrong_with_all_is_raised_from_a_process_too(toy, toy_config, tm
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=config, processes=2)
 
 
+def test_what_a_library_prints_is_no_answer_of_a_process():
+    code = """
+import os, acceptor.children as children
+def noisy(*_):
+    print("from Python")
+    os.write(1, b"from C")
+    return children.Outcome("finished")
+children.asked_for, children._train_one = lambda: (None, None), noisy
+children.child()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert json.loads(ended.stdout) == {"status": "finished", "details": None}
+    assert b"from Python" in ended.stderr
+
+
 def test_a_run_that_fails_is_told_of_and_tried_again(toy, short, tmp_path, monkeypatch):
     config = short.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "weight_decay": 1e30})
     with pytest.raises(RunError, match=r"(?s)no training finished.*seed-7 failed.*not finite"):

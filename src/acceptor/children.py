@@ -213,6 +213,8 @@ class _Child:
 
 def child() -> None:
     """One training, asked for on standard input by `_Child`; says how it ended on standard output."""
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints, in C too, is no part of the answer
     plan, place = asked_for()
     try:
         outcome = _train_one(plan, place)
@@ -220,7 +222,8 @@ def child() -> None:
         raise SystemExit(130) from None
     except (UsageError, DataError, EncoderError) as error:
         outcome = Outcome("refused", error.to_dict())
-    sys.stdout.write(json.dumps(vars(outcome)))
+    with answer:
+        answer.write(json.dumps(vars(outcome)))
 
 
 def asked_for() -> Any:
