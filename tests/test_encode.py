@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -115,3 +117,15 @@ def test_a_damaged_tokenizer_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{not json")
     with pytest.raises(EncoderError, match="cannot be read"):
         load_tokenizer(tmp_path)
+
+
+def test_no_room_for_the_copy_of_a_tokenizer_is_said(tiny_bert, tmp_path):
+    """No file of the process may grow past 149 bytes, as on a disk that is full: no damaged tokenizer is blamed."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from acceptor.encode import load_tokenizer\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (149, 149))\n"
+        "try: load_tokenizer(Path(sys.argv[1]))\n"
+        "except Exception as error: raise SystemExit(type(error).__name__ + str(error))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tiny_bert], capture_output=True, text=True)
+    assert done.stderr.startswith("ResourceErrorthe disk of temporary files is full"), done.stderr

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.errors import EncoderError
-from acceptor.files import check_folder, read_object, write_json
+from acceptor.errors import EncoderError, ResourceError
+from acceptor.files import check_folder, read_object, says_full, write_json
 
 CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
 
@@ -106,6 +106,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     Raises:
         EncoderError: The folder holds no tokenizer, one that must not be loaded, or one without a padding token.
+        ResourceError: No room for the copy.
     """
     expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
     check_folder(folder)
@@ -130,6 +131,13 @@ def load_tokenizer(folder: Path) -> Any:
     except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
+        if says_full(error):
+            raise ResourceError(
+                "the disk of temporary files is full: no room for a copy of the tokenizer",
+                where=tempfile.gettempdir(),
+                cause=str(error),
+                next="free some room there, or name another folder in TMPDIR",
+            ) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
         raise EncoderError(
             "the tokenizer cannot be read", where=str(folder), expected=expected, cause=reason
