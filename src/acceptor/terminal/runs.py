@@ -66,11 +66,10 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
     yield ""
     for split in splits:
         scores = next(entry["scores"][split] for entry in seeds.entries if split in (entry["scores"] or {}))
-        mark = ", selected on this split" if scores["selected_on_this_split"] else ""
+        mark = ", selected on this split" if seeds.selected(split) else ""
         yield f"{split}: n {scores['n']} sentences, majority {scores['majority']:.3f}{mark}"
         for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
-            mark = " · selected on this split" if seeds.selected(split) else ""
-            yield f"  {_upper(metric)} {_spread_words(seeds.spread(split, metric))}{mark}"
+            yield f"  {_upper(metric)} {_spread_words(seeds.spread(split, metric))}"
     yield (
         f"of {len(seeds.entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
         f"· finished, but with one verdict for all of a split {seeds.record['one_verdict']}"
