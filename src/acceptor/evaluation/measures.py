@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
-from acceptor.evaluation.intervals import FEW, Interval, Statistic, bootstrap_intervals
+from acceptor.evaluation.intervals import DRAWS, FEW, Interval, Statistic, bootstrap_intervals
 from acceptor.evaluation.metrics import METRICS, Values
 
 BINS = 10  # of equal mass, for the calibration error
 BIASED = ("ece",)
+MANY = 20_000  # examples from which fewer samples are drawn
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def measures(
     counts = np.bincount(gold, minlength=labels)
     constant = np.full(n, counts.argmax()), np.tile(counts / n, (n, 1))
     scores, base_line = statistics(gold, predicted, probabilities), statistics(gold, *constant)
-    intervals = bootstrap_intervals(scores, n, biased=BIASED) if n >= FEW else dict.fromkeys(scores)
+    draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and says less: the interval is narrow
+    intervals = bootstrap_intervals(scores, n, biased=BIASED, draws=draws) if n >= FEW else dict.fromkeys(scores)
     everyone = np.ones((1, n))
     return {
         name: Measure(float(score(everyone)[0]), intervals[name], float(base_line[name](everyone)[0]))
@@ -70,7 +73,7 @@ def statistics(
 ) -> dict[str, Statistic]:
     """The scores as functions of the examples' weights; arguments as in `measures`."""
     n, labels = probabilities.shape
-    cells = np.eye(labels * labels)[gold * labels + predicted]
+    cells = csr_array((np.ones(n), (np.arange(n), gold * labels + predicted)), shape=(n, labels * labels))
 
     def of_verdicts(metric: Any) -> Statistic:
         return lambda weights: metric((weights @ cells).reshape(-1, labels, labels))

@@ -43,7 +43,7 @@ A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder 
 {rows}
 
 An interval says how far the score would move with other sentences of the same kind; another seed moves it too.
-A split marked † chose the checkpoint, so its score is too good.
+A split marked † chose the checkpoint, the temperature or the threshold, so its score is too good.
 {leaks}
 
 ## Data

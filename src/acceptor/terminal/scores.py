@@ -85,7 +85,7 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
         if one.of_sources:
             yield f"{one.name}: {one.of_sources} if other sources could have been drawn"
         if one.p_mcnemar is not None:
-            yield f"{one.name}: McNemar's test of the accuracies, p {number(one.p_mcnemar)}"
+            yield f"{one.name}: McNemar's test of the accuracies, p {number(one.p_mcnemar)}, not corrected by Holm"
         if one.selected:
             yield f"{one.name}: this split chose a checkpoint or threshold, so the scores are too good"
     yield (
