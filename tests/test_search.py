@@ -124,7 +124,9 @@ def test_no_trial_sees_the_test_split(data, config, tmp_path, monkeypatch):
     found = search_settings(data, out=tmp_path / "s", trials=1, seeds=0, config=config, space={"epochs": [3]})
     assert seen == [None]
     run = found.folder / found.best["folder"]
-    assert list(json.loads((run / "report.json").read_text())) == ["validation"]
+    report = json.loads((run / "report.json").read_text())
+    assert list(report) == ["validation"]
+    assert report["validation"]["selected_on_this_split"]  # it chose among the trials
     assert data.test.table.sha256 not in (run / "run.json").read_text() + (found.folder / "search.json").read_text()
     # Another test split changes nothing: the same search goes on.
     other = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(30, 5))

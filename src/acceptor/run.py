@@ -40,7 +40,7 @@ from acceptor.runtime import (
 )
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
-from acceptor.training.hearing import tell_epoch
+from acceptor.training.hearing import is_trial, tell_epoch
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.static import choose_steps
@@ -313,7 +313,8 @@ def _reports(
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
             logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
-    chosen = {"validation": config.select == "best" or judge.decision != MOST_PROBABLE, "test": False}
+    selects = config.select == "best" or judge.decision != MOST_PROBABLE or is_trial()
+    chosen = {"validation": selects, "test": False}
     if chosen["validation"]:
         judge = dataclasses.replace(judge, selected_on=validation_of(data).table.sha256)
     reports = {

@@ -25,6 +25,11 @@ def heard_by(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+def is_trial() -> bool:
+    """True where somebody hears: in a search, whose validation scores decide which training is kept."""
+    return _listener.get() is not None
+
+
 def tell_epoch(history: list[dict[str, Any]]) -> None:
     """Says that an epoch has ended."""
     listener = _listener.get()
