@@ -17,6 +17,8 @@ import pytest
 import torch
 
 import acceptor
+from acceptor.config import Derived
+from acceptor.decision import Decision
 from acceptor.runtime import processor_name
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -80,3 +82,12 @@ def toy_config(tiny_bert) -> acceptor.TrainConfig:
 def toy_run(toy, toy_config, tmp_path_factory) -> acceptor.Run:
     """A finished run of the tiny BERT on `toy`."""
     return acceptor.train(toy, out=tmp_path_factory.mktemp("runs") / "toy", config=toy_config)
+
+
+def turning(logits, gold, metric):
+    """In place of `calibrate`: a threshold that turns half of the more frequent verdicts, in any vocabulary."""
+    likely = Decision(1.5).probabilities(logits)[:, 1]
+    side = likely >= 0.5 if (likely >= 0.5).mean() >= 0.5 else likely < 0.5
+    threshold = float(np.median(likely[side]))
+    why = [Derived("temperature", 1.5, "as a test says"), Derived("threshold", round(threshold, 4), "as a test says")]
+    return Decision(1.5, threshold), why

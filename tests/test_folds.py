@@ -13,7 +13,7 @@ from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.terminal import folds_text
-from conftest import toy_rows
+from conftest import toy_rows, turning
 
 
 def rows(sources, n=160):
@@ -61,8 +61,9 @@ def test_the_pooled_scores_are_those_of_all_verdicts(folds):
     assert json.loads((folds.folder / "cv.json").read_text()) == folds.record
 
 
-def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, tmp_path):
+def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, tmp_path, monkeypatch):
     """Each fold's judge has a temperature and a threshold of its own; raw logits would be other verdicts."""
+    monkeypatch.setattr("acceptor.run.calibrate", turning)
     noisy = [{**row, "label": "0" if index % 4 == 1 else row["label"]} for index, row in enumerate(rows(["a", "b"]))]
     settings = config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
     folds = acceptor.cross_validate(
