@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 
 # Before anything imports a hub client: tests never look for a network.
@@ -17,6 +20,7 @@ import pytest
 import torch
 
 import acceptor
+from acceptor import cli
 from acceptor.config import Derived
 from acceptor.decision import Decision
 from acceptor.runtime import processor_name
@@ -91,3 +95,19 @@ def turning(logits, gold, metric):
     threshold = float(np.median(likely[side]))
     why = [Derived("temperature", 1.5, "as a test says"), Derived("threshold", round(threshold, 4), "as a test says")]
     return Decision(1.5, threshold), why
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys):
+    """Calls the command line in this process; gives (exit code, stdout, stderr)."""
+
+    def call(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,27 +14,10 @@ import time
 import polars as pl
 import pytest
 
-from acceptor import cli
 from acceptor.config import TrainConfig
 from conftest import COLA, needs_cola, toy_rows
 
 SETTINGS = ["--epochs", "4", "--batch-size", "16", "--learning-rate", "0.02", "--max-length", "32", "--seed", "7"]
-
-
-@pytest.fixture
-def run_cli(monkeypatch, capsys):
-    """Calls the command line in this process; gives (exit code, stdout, stderr)."""
-
-    def call(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

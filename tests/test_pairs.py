@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import io
 import json
 import math
-import signal
-import sys
 
 import numpy as np
 import polars as pl
 import pytest
 
 import acceptor
-from acceptor import cli
 from acceptor.data.labels import good_label
 from acceptor.data.suite import load_suite
 from acceptor.errors import DataError, RunError, UsageError
@@ -41,20 +37,6 @@ def write_blimp(path, rows, **more):
 @pytest.fixture(scope="module")
 def judge(toy_run):
     return acceptor.load(toy_run.folder)
-
-
-@pytest.fixture
-def run_cli(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 # ---------------------------------------------------------------------- scores

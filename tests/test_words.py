@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import signal
 import sys
 
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 import torch
 
 import acceptor
-from acceptor import cli
 from acceptor.encode import encode, encode_words, load_tokenizer
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
@@ -30,20 +27,6 @@ SENTENCES = ["The cats don't sleep.", "Which boy did the girl see in the garden?
 @pytest.fixture(scope="module")
 def toy_judge(toy_run):
     return acceptor.load(toy_run.folder)
-
-
-@pytest.fixture
-def run_cli(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 def judge_of(name: str) -> Judge:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.files import MANIFEST
-from acceptor.several import Entry, head_of, plan_of, train_all
+from acceptor.several import Entry, RunSet, head_of, plan_of, train_all
 
 FILE = "cv.json"
 VERDICTS = "predictions.parquet"
@@ -30,31 +29,13 @@ FEW = 10  # examples: a fold with fewer has no score worth a number
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Folds:
+class Folds(RunSet):
     """A cross-validation.
 
     Attributes:
         folder: Where its runs lie, with ``cv.json`` and ``predictions.parquet``.
         record: What ``cv.json`` holds: settings, data, one entry for each fold, the pooled scores.
     """
-
-    folder: Path
-    record: dict[str, Any]
-
-    @property
-    def entries(self) -> list[Entry]:
-        """What ``cv.json`` tells of every fold, collapsed and failed ones too."""
-        return list(self.record["runs"])
-
-    @property
-    def runs(self) -> list[Path]:
-        """The folders of the finished trainings, in the order of the folds."""
-        return [self.folder / entry["folder"] for entry in self.entries if entry["status"] == "finished"]
-
-    def count(self, status: str) -> int:
-        """How many trainings ended so: ``finished``, ``collapsed`` or ``failed``."""
-        return sum(entry["status"] == status for entry in self.entries)
 
     def __repr__(self) -> str:
         pooled = self.record["pooled"]
@@ -65,10 +46,6 @@ class Folds:
             f"Folds({self.folder} · {folds} · pooled MCC {mcc} · n {pooled['n']} of {rows} "
             f"· majority {pooled['majority']:.3f})"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Folder and record, for JSON."""
-        return {"folder": str(self.folder), **self.record}
 
 
 def cross_validate(

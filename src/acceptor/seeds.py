@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
-from acceptor.several import Entry, head_of, plan_of, read_set, train_all
+from acceptor.several import Entry, RunSet, head_of, plan_of, read_set, train_all
 
 logger = logging.getLogger(__name__)
 
@@ -25,27 +24,13 @@ SPLITS = ("test", "validation")  # the first that there is leads
 Vary = Literal["init", "order", "both"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Seeds:
+class Seeds(RunSet):
     """Trainings that differ in their seed alone.
 
     Attributes:
         folder: Where they lie, with ``seeds.json``.
         record: What ``seeds.json`` holds: settings, data, one entry for each training, the summary.
     """
-
-    folder: Path
-    record: dict[str, Any]
-
-    @property
-    def entries(self) -> list[Entry]:
-        """What ``seeds.json`` tells of every training, collapsed and failed ones too."""
-        return list(self.record["runs"])
-
-    @property
-    def runs(self) -> list[Path]:
-        """The folders of the finished trainings, in the order of the seeds."""
-        return [self.folder / entry["folder"] for entry in self.entries if entry["status"] == "finished"]
 
     @property
     def split(self) -> str:
@@ -56,10 +41,6 @@ class Seeds:
     def metric(self) -> str:
         """The score that leads."""
         return str(self.record["config"]["metric"])
-
-    def count(self, status: str) -> int:
-        """How many trainings ended so: ``finished``, ``collapsed`` or ``failed``."""
-        return sum(entry["status"] == status for entry in self.entries)
 
     def spread(self, split: str | None = None, metric: str | None = None) -> Spread | None:
         """Mean, standard deviation, extremes and so on of a score; None where no run has it."""
@@ -77,10 +58,6 @@ class Seeds:
         failed = f" · failed {self.count('failed')}" if self.count("failed") else ""
         mark = " · selected on this split" if self.selected() else ""
         return f"Seeds({self.folder} · {self.split} {metric} {score}{mark} · {counts}{failed})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Folder and record, for JSON."""
-        return {"folder": str(self.folder), **self.record}
 
 
 def train_seeds(

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,39 @@ from acceptor.training.checkpoint import refuse_changes
 logger = logging.getLogger(__name__)
 
 Entry = dict[str, Any]  # what the JSON file tells of a training
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RunSet:
+    """Several trainings in one folder.
+
+    Attributes:
+        folder: Where they lie, with the file that tells of them.
+        record: What that file holds: settings, data, one entry for each training, and what they say together.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What is told of every training, collapsed and failed ones too."""
+        return list(self.record["runs"])
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of the finished trainings, in the order of the entries."""
+        return [self.folder / entry["folder"] for entry in self.entries if entry["status"] == "finished"]
+
+    def count(self, status: str) -> int:
+        """How many trainings ended so: ``finished``, ``collapsed`` or ``failed``."""
+        return sum(entry["status"] == status for entry in self.entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Folder and record, for JSON."""
+        return {"folder": str(self.folder), **self.record}
+
+
 MAX_BYTES = 1 << 26  # of the JSON file: ten thousand trainings
 NOT_OURS = {"origin", "sha256", "labels", "split"}  # of a report: what is the same for all of them
 
