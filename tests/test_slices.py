@@ -17,7 +17,6 @@ from acceptor.evaluation.evaluate import report_of
 from acceptor.evaluation.slices import slices, usual_slices
 from acceptor.files import MANIFEST, file_sha256
 from conftest import COLA, needs_cola, toy_rows
-from test_cli import run_cli  # noqa: F401 - a fixture
 
 LABELS = ("unacceptable", "acceptable")
 ANNOTATIONS = COLA / "annotations"
@@ -216,7 +215,7 @@ def test_annotations_of_ones_own_need_features_and_a_file(tmp_path):
 
 
 @needs_cola
-def test_evaluate_shows_slices_and_annotations(run_cli, toy_run, dev):  # noqa: F811
+def test_evaluate_shows_slices_and_annotations(run_cli, toy_run, dev):
     arguments = ["evaluate", toy_run.folder, dev / "out.tsv", "--by", "source", "--by", "length"]
     code, stdout, _ = run_cli(*arguments, "--annotations", ANNOTATIONS)
     assert code == 0
@@ -296,7 +295,7 @@ def test_a_run_keeps_its_leaks_and_slices(toy, toy_run):
     np.testing.assert_array_equal(judge.trained_on, np.unique(fingerprints(toy.train)))
 
 
-def test_a_run_without_fingerprints_says_not_known(run_cli, toy_run, leaky, tmp_path):  # noqa: F811
+def test_a_run_without_fingerprints_says_not_known(run_cli, toy_run, leaky, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(toy_run.folder, old)
     (old / HASHES_FILE).unlink()

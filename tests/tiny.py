@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,18 @@ ARCHITECTURES: dict[str, tuple[Any, str, dict[str, Any]]] = {
 }
 
 
+def words(tokenizer: Tokenizer) -> list[str]:
+    """The words of `TEXTS` as that tokenizer's first steps cut them."""
+    normal = tokenizer.normalizer.normalize_str if tokenizer.normalizer else str
+    return [word for text in TEXTS for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal(text))]
+
+
 def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
-    """A fast tokenizer of the given kind, trained on `TEXTS`."""
+    """A fast tokenizer of the given kind, with the vocabulary of `TEXTS`.
+
+    The same in every process: the libraries' trainers of WordPiece and Unigram break ties by a hash that differs from
+    process to process, so those two vocabularies are all words and all letters, in alphabetical order.
+    """
     if kind in ("wordpiece", "mpnet"):
         pad, unk, cls, sep, mask = (
             ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -65,7 +77,9 @@ def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special, show_progress=False)
+        pieces = sorted({piece for word in words(tokenizer) for piece in (word, *word, *(f"##{c}" for c in word))})
+        vocabulary = {piece: index for index, piece in enumerate([*special, *pieces])}
+        tokenizer.model = models.WordPiece(vocabulary, unk_token=unk)
     elif kind in ("bpe", "modern"):
         pad, unk, cls, sep, mask = (
             ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
@@ -82,6 +96,7 @@ def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
+        tokenizer.train_from_iterator(TEXTS, trainer)
     else:
         pad, unk, cls, sep, mask = (
             ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
@@ -92,8 +107,11 @@ def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
         tokenizer = Tokenizer(models.Unigram())
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token=unk, show_progress=False)
-    tokenizer.train_from_iterator(TEXTS, trainer)
+        counts = Counter(piece for word in words(tokenizer) for piece in (word, *word))
+        scores = [(piece, math.log(count / counts.total())) for piece, count in sorted(counts.items())]
+        pieces_of = [*((piece, 0.0) for piece in special), *scores]
+        tokenizer.model = models.Unigram(pieces_of, unk_id=special.index(unk), byte_fallback=False)
+        tokenizer.add_special_tokens(special)
     ends = [(cls, tokenizer.token_to_id(cls)), (sep, tokenizer.token_to_id(sep))]
     second = f"{sep}:0 $B:0 {sep}:0" if kind in ("bpe", "mpnet", "xlmr") else "$B:1 " + f"{sep}:1"
     tokenizer.post_processor = processors.TemplateProcessing(
