@@ -18,6 +18,7 @@ from acceptor import exporting
 from acceptor.decision import Decision
 from acceptor.encode import load_tokenizer
 from acceptor.files import file_sha256
+from acceptor.model import quantised
 from acceptor.model.classifier import longest_input, new_classifier
 from acceptor.model.onnx import MAX_BYTES, seal
 from acceptor.model.pretrained import find_encoder
@@ -199,7 +200,7 @@ def test_int8_that_judges_worse_is_not_written(toy_run, toy, tmp_path, monkeypat
         bias.CopyFrom(onnx.numpy_helper.from_array(np.float32([0, 9]), bias.name))  # all are label 1
         return proto.SerializeToString()
 
-    monkeypatch.setattr(exporting, "_quantised", turned)
+    monkeypatch.setattr(quantised, "quantised", turned)
     with pytest.raises(acceptor.RunError, match="judges worse"):
         acceptor.export(judge, tmp_path / "judge.onnx", precision="int8", verify=toy.test)
     assert nothing_in(tmp_path)

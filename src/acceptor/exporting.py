@@ -94,7 +94,9 @@ def export(
     _check(judge, out, precision, verify, overwrite)
     network = _network(judge)
     if precision == "int8":
-        network = _quantised(network)
+        from acceptor.model.quantised import quantised
+
+        network = quantised(network)
     about = judge.about() | {
         "precision": precision,
         "pad_token_id": judge.tokenizer.pad_token_id,
@@ -172,10 +174,6 @@ def _network(judge: Judge) -> bytes:
     for part in (proto, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         del part.metadata_props[:]  # where each comes from: lines of files on this machine
     return proto.SerializeToString()  # type: ignore[no-any-return]
-
-
-def _quantised(network: bytes) -> bytes:
-    raise NotImplementedError
 
 
 @contextlib.contextmanager
