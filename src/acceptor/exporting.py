@@ -107,7 +107,7 @@ def export(
     backend.no_truncation()
     with _scratch(out) as scratch:
         scratch.write_bytes(seal(network, about, backend.to_str(), judge.trained_on))
-        found = _compared(judge.in_fp32(), load(scratch), out, precision, verify)
+        found = _compared(judge, load(scratch), out, verify)
         _refuse(found)
         use_umask(scratch)
         os.replace(scratch, out)
@@ -193,20 +193,21 @@ def _silence() -> Iterator[None]:
 # ── the gate ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _compared(judge: Judge, other: Judge, out: Path, precision: str, verify: Split | None) -> Export:
-    """What differs between a judge and its file."""
+def _compared(judge: Judge, other: Judge, out: Path, verify: Split | None) -> Export:
+    """What differs between Transformers' own network in fp32 and the file."""
+    plain = replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
+    precision, where = other.runtime.precision, Path(other.model.where)
+    scorers = plain.scorer("plain"), other.scorer(precision)
     inputs, largest = 0, 0.0
-    scorers = judge.scorer("fp32"), other.scorer(precision)
     for rows, longest in SHAPES:
         made_up = _made_up(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in other.model.inputs)
         batch = pad(made_up, np.arange(rows), judge.tokenizer.pad_token_id)
         ours, theirs = (scorer.score(batch) for scorer in scorers)
         inputs, largest = inputs + rows, max(largest, _change(ours, theirs))
-    data = other.model.where
-    found = Export(out, precision, os.path.getsize(data), file_sha256(Path(data)), inputs, largest)
+    found = Export(out, precision, where.stat().st_size, file_sha256(where), inputs, largest)
     if verify is None:
         return found
-    before, after = evaluate(judge, verify), evaluate(other, verify)
+    before, after = evaluate(plain, verify), evaluate(other, verify)
     largest = max(largest, _change(before.logits, after.logits))
     [comparison] = compare(before, after)
     flips = int((before.predicted != after.predicted).sum())

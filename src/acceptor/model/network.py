@@ -47,8 +47,11 @@ def judging_network(model: Any, *, precision: str) -> Any:
 
     Args:
         model: The classifier, fp32.
-        precision: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``.
+        precision: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``; or ``plain``: fp32, by
+            Transformers' own modules, to compare with.
     """
+    if precision == "plain":
+        return model.eval()
     if has_whole_layers(model, precision):
         network = working_copy(model, {old: _frozen(old.detach()) for old in model.parameters()})
         home = _home(network)

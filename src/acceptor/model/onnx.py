@@ -122,7 +122,8 @@ def read_onnx(path: Path) -> OnnxFile:
     trained_on = None
     if TRAINED_ON in texts:
         trained_on = np.frombuffer(base64.b64decode(texts[TRAINED_ON]), dtype="<u8").astype(np.uint64)
-    model = _session(data, path, labels=len(about["labels"]))
+    del data  # hundreds of megabytes, which ONNX Runtime reads once more by itself
+    model = _session(path, labels=len(about["labels"]))
     return OnnxFile(model, tokenizer, about, trained_on)
 
 
@@ -154,6 +155,8 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
     except DecodeError as error:
         raise _damaged(path, f"it is no ONNX model: {error}") from error
     texts = {entry.key: entry.value for entry in proto.metadata_props}
+    if len(texts) < len(proto.metadata_props):
+        raise _damaged(path, "its metadata say something twice")
     if ABOUT not in texts or SHA256 not in texts:
         raise RunError(
             "no judge is in this ONNX file",
@@ -203,15 +206,15 @@ def _about_of(text: str, path: Path) -> dict[str, Any]:
         raise _damaged(path, str(error)) from error
 
 
-def _session(data: bytes, path: Path, *, labels: int) -> OnnxModel:
+def _session(path: Path, *, labels: int) -> OnnxModel:
     """The network in ONNX Runtime, tried once."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
-    options.intra_op_num_threads = 1  # `Scorer` gives each core a batch of its own
-    options.log_severity_level = 3  # errors; they come as exceptions
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch of its own
+    options.log_severity_level = 4  # what is said comes as exceptions as well
     try:
-        session = InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own, one class for each of its codes
         raise _damaged(path, str(error).split("\n")[0][:300]) from error
     names = tuple(given.name for given in session.get_inputs())

@@ -15,13 +15,15 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+IN_PRODUCTS, IN_TABLES = 63, 127  # what the largest weight becomes
 MANY_ROWS = 1000  # a table of embeddings that is worth 8 bits
 
 
 def quantised(network: bytes) -> bytes:
     """The network with weights of products, and large tables of embeddings, in 8 bits.
 
-    A weight's column has a scale, found now: its largest number becomes 127. A token has a scale and a zero, found when
+    A weight's column has a scale, found now: its largest number becomes 63, so that two products fit into 16 bits, where
+    CPUs without VNNI add them up and would cut them off. A token has a scale and a zero, found when
     it comes: its smallest activation becomes 0, its largest 255. The rounded numbers are multiplied; all else stays in
     fp32.
     """
@@ -96,7 +98,7 @@ class _Rewriting:
     def _product(self, node: Any) -> None:
         """From ``x @ W``, with W[:, n] ≈ scale[n] · int8 and x[t] ≈ scale[t] · (uint8 - zero[t])."""
         x, name = node.input
-        weight, scales = self._in_8_bits(name, axis=0)
+        weight, scales = self._in_8_bits(name, IN_PRODUCTS, axis=0)
         rounded = self._rounded(x)
         whole = self._add("Cast", self._add("MatMulInteger", rounded.rows, weight), to=onnx.TensorProto.FLOAT)
         sums = numpy_helper.to_array(self.tensors[weight]).sum(axis=0, dtype=np.float32)
@@ -123,17 +125,16 @@ class _Rewriting:
 
     def _table(self, node: Any) -> None:
         """Rows of a table of embeddings, table[i] ≈ scale[i] · int8."""
-        table, scales = self._in_8_bits(node.input[0], axis=1)
+        table, scales = self._in_8_bits(node.input[0], IN_TABLES, axis=1)
         rows = self._add("Cast", self._add("Gather", table, node.input[1]), to=onnx.TensorProto.FLOAT)
         self.nodes.append(helper.make_node("Mul", [rows, self._add("Gather", scales, node.input[1])], node.output))
 
-    def _in_8_bits(self, name: str, axis: int) -> tuple[str, str]:
+    def _in_8_bits(self, name: str, top: int, *, axis: int) -> tuple[str, str]:
         """The names of a weight's int8 and of its scales along ``axis``."""
         weight = numpy_helper.to_array(self.weights[name])
-        scales = np.maximum(np.abs(weight).max(axis=axis, keepdims=axis == 1), 1e-12).astype(np.float32) / np.float32(
-            127
-        )
-        rounded = np.clip(np.rint(weight / scales), -127, 127).astype(np.int8)
+        largest = np.maximum(np.abs(weight).max(axis=axis, keepdims=axis == 1), 1e-12)
+        scales = (largest / top).astype(np.float32)
+        rounded = np.clip(np.rint(weight / scales), -top, top).astype(np.int8)
         return self._constant(f"{name}.int8", rounded), self._constant(f"{name}.scale", scales)
 
     def _add(self, operator: str, *inputs: str, **attributes: Any) -> str:
