@@ -1,8 +1,8 @@
 """An ONNX network with its products in 8 bits, in standard operators alone.
 
-ONNX Runtime's own dynamic quantisation gives all activations of a batch one scale. A few of them are a hundred times as
-large as the rest (Bondarenko et al. 2021, section 3), so the rest is rounded away. Here each token has a scale of its
-own, as in `native/layers.c`; records/LOG.md compares the ways.
+ONNX Runtime's own dynamic quantisation gives all activations of a batch one scale. A few of them are much larger than
+the rest (Bondarenko et al. 2021, section 3), which is rounded away. Here each token has a scale of its own, as in
+`native/layers.c`; `benchmarks/export_table.py` compares the ways.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ MANY_ROWS = 1000  # a table of embeddings that is worth 8 bits
 def quantised(network: bytes) -> bytes:
     """The network with weights of products, and large tables of embeddings, in 8 bits.
 
-    A weight's column has a scale, found now: its largest number becomes 63, so that two products fit into 16 bits, where
-    CPUs without VNNI add them up and would cut them off. A token has a scale and a zero, found when
-    it comes: its smallest activation becomes 0, its largest 255. The rounded numbers are multiplied; all else stays in
-    fp32.
+    A weight's column has a scale, found now: its largest number becomes 63, so that two products fit into the 16 bits
+    in which CPUs without VNNI add them up. A token has a scale and a zero, found when it comes: its smallest activation
+    becomes 0, its largest 255. The rounded numbers are multiplied; all else stays in fp32.
     """
     model = onnx.load_model_from_string(network)
     rewriting = _Rewriting(model.graph)
