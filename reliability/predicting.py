@@ -32,7 +32,7 @@ from reliability.process import FORK, limit_files, send, wait
 
 KINDS = {DataError: 11, ResourceError: 12}
 ROWS = 1000
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
+SUFFIXES = (".tsv", ".csv.gz", ".jsonl", ".parquet", ".arrow", ".jsonl.zst")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def rejected(out):
 # ---------------------------------------------------------------------- what is written
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet", ".arrow", ".tsv.zst", ".csv.gz"])
 def test_all_rows_and_columns_in_order_with_the_judges_verdicts(small, toy_run, tmp_path, suffix):
     source, out = tsv(tmp_path / "in.tsv.gz", lines_of(100)), tmp_path / f"out{suffix}"
     tally = predict(toy_run.folder, [source], out, Settings(all_scores=True))

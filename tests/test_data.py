@@ -250,7 +250,9 @@ def test_audit_of_cola_says_what_the_chapter_says():
     assert all(lines[row["line"] - 1].endswith(row["sentence"]) for row in found.sample.to_dicts())
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    "suffix", [".tsv", ".csv", ".jsonl", ".parquet", ".arrow", ".feather", ".tsv.gz", ".csv.zst", ".jsonl.gz"]
+)
 def test_written_tables_are_read_back_the_same(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
     texts = ['He said "no".', "None", "a, b", "\\N", "naïve — 😀", "x\u2028y"]
@@ -271,7 +273,8 @@ def test_outputs_that_are_taken_or_unknown_are_refused(tmp_path):
     with pytest.raises(UsageError, match="exists"):
         check_output(tmp_path / "taken.csv", overwrite=False)
     check_output(tmp_path / "taken.csv", overwrite=True)
-    with pytest.raises(UsageError, match=r"\.tsv, \.csv, \.jsonl, \.parquet"):
-        check_output(tmp_path / "out.xlsx", overwrite=False)
+    for name in ("out.xlsx", "out.gz", "out", "out.parquet.zst", "out.arrow.gz", "out.tsv.xz"):
+        with pytest.raises(UsageError, match=r"\.tsv, \.csv, \.jsonl, \.parquet, \.arrow, .* \.gz or \.zst"):
+            check_output(tmp_path / name, overwrite=False)
     with pytest.raises(UsageError, match="no folder"):
         check_output(tmp_path / "nowhere" / "out.csv", overwrite=False)

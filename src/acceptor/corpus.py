@@ -28,7 +28,7 @@ from acceptor.data.parts import Parts
 from acceptor.data.stream import CHUNK, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
 from acceptor.data.table import Table
 from acceptor.data.where import condition
-from acceptor.data.write import break_error, check_free, check_output, rows_with_breaks, write_rows
+from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks, write_rows
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import MANIFEST, one_writer, read_object
@@ -118,11 +118,10 @@ def predict(
         ResourceError: The disk is full. The parts done are kept.
         RunError: The run cannot be loaded, or another process writes the output.
     """
-    suffix = out.suffix
-    if str(out) == STDOUT:
-        suffix = ".jsonl"
-    else:
+    suffix = ".jsonl"
+    if str(out) != STDOUT:
         check_output(out, overwrite=True)
+        suffix, _ = form_of(out)
     files = input_files(sources)
     if shard and (str(out) == STDOUT or STDIN in files):
         raise UsageError("--shard needs files that can be read again, and a file to write", expected="no - at all")
