@@ -155,6 +155,12 @@ def predict(
     columns: Columns = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
     where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split-sentences", metavar="LANGUAGE", help="texts are documents in en, de, …: judge their sentences"
+        ),
+    ] = None,
     shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
     device: Device = None,
     precision: Precision = None,
@@ -168,13 +174,13 @@ def predict(
     if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
         raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=str(out or "no file"))
     if out is None:
-        if where or shard or all_scores or files[1:] or files == ["-"]:
+        if where or split or shard or all_scores or files[1:] or files == ["-"]:
             raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
         _predict_on_terminal(run, files[0], columns, device, precision, as_json)
         return
     from acceptor import corpus
 
-    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe)
+    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split)
     tally = corpus.predict(
         run, files, out, settings, device=device, precision=precision, shard=shard_of(shard), overwrite=overwrite
     )
@@ -183,7 +189,7 @@ def predict(
     elif str(out) == "-":
         typer.echo(str(tally), err=True)
     else:
-        content = {**vars(tally), "out": str(out)}
+        content = {**tally.to_dict(), "out": str(out)}
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 
