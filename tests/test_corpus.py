@@ -322,7 +322,8 @@ def test_killed_processes_shards_and_full_disks_come_to_the_same_bytes():
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found.keys() == {"predict_killed", "predict_sharded", "predict_disk_full", "predict_cut_short"}
+    rows = ("predict_killed", "predict_split_killed", "predict_sharded", "predict_disk_full", "predict_cut_short")
+    assert tuple(found) == rows
     assert all(held == tried > 0 for held, tried in found.values())
     assert found["predict_killed"][1] >= 5
 

@@ -134,12 +134,16 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str) -> T
         ends += [end for _, end in found]
         sentences += [text[start:end] for start, end in found]
     index = np.array(rows, dtype=np.int64)
-    others = table.frame.drop("sentence").rename(
-        {name: f"input.{name}" for name in PLACE if name in table.frame.columns}
-    )
-    others = others[index] if others.width else others
-    frame = pl.DataFrame(others.get_columns())
-    frame.insert_column(table.frame.get_column_index("sentence"), pl.Series("sentence", sentences, dtype=pl.String))
-    place = dict(zip(PLACE, (numbers[index], starts, ends), strict=True))
-    frame = frame.hstack(pl.DataFrame(place, schema=dict.fromkeys(PLACE, pl.Int64)))
-    return replace(table, frame=frame, lines=table.lines[index])
+    places: dict[str, Any] = dict(zip(PLACE, (numbers[index], starts, ends), strict=True))
+    columns = [
+        pl.Series("sentence", sentences, dtype=pl.String)
+        if column.name == "sentence"
+        else _renamed(column).gather(index)
+        for column in table.frame
+    ]
+    columns += [pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()]
+    return replace(table, frame=pl.DataFrame(columns), lines=table.lines[index])
+
+
+def _renamed(column: pl.Series) -> pl.Series:
+    return column.alias(f"input.{column.name}") if column.name in PLACE else column

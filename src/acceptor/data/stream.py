@@ -307,7 +307,7 @@ def chunks(
                     piece, first = _Piece(stream, part, piece.read()), False
                     names = names or piece.read()[0].frame.columns
                     _check_columns(piece.read()[0], names)
-                more = piece.characters()
+                more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
                 if held and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT)):
                     yield Chunk(number, rows, before + stream.position, held)
                     held, rows, characters, number = [], 0, 0, number + 1
