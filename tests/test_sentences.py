@@ -221,6 +221,8 @@ def test_pairs_unknown_languages_and_a_missing_splitter_are_refused(toy_run, tmp
     source = jsonl(tmp_path / "in.jsonl", [{"sentence": "The girl. The boy.", "second": "a"}])
     with pytest.raises(UsageError, match="pairs are not cut"):
         predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings(split="en"))
+    predict(toy_run.folder, [source], tmp_path / "other.tsv", Settings({"other": "second"}, split="en"))
+    assert read_table(tmp_path / "other.tsv").frame["other"].to_list() == ["a", "a"]
     with pytest.raises(UsageError, match=r"(?s)language 'fa'.*en knows the sentence marks"):
         predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings(split="fa"))
 

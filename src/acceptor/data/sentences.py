@@ -24,7 +24,7 @@ LANGUAGES = (
     *("ja", "kk", "kn", "ml", "mr", "my", "nl", "pa", "pl", "pt", "ru", "sk", "ta", "te", "uk"),
 )
 """The languages of which `sentencex` knows more than the sentence marks: abbreviations, names of months."""
-DOCUMENTS_TEXT = 2 << 20  # characters of documents that are cut and judged together: about a chunk of sentences
+DOCUMENTS_TEXT = 1 << 20  # characters of documents that are cut and judged together: about a chunk of sentences
 PLACE = ("document", "start", "end")
 """The columns that say where a sentence comes from."""
 _WINDOW = 10_000  # characters that the splitter sees at once
@@ -117,7 +117,9 @@ def sentence_tables(pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before
 def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str) -> Table:
     if "second" in table.frame.columns:
         raise UsageError(
-            "pairs are not cut into sentences", where=table.origin, next="name the text alone: --columns sentence=NAME"
+            "pairs are not cut into sentences",
+            where=table.origin,
+            next="give the second text another name: --columns other=NAME",
         )
     rows: list[int] = []
     starts: list[int] = []
