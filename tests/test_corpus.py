@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import zstandard
 
@@ -105,6 +106,8 @@ def test_an_arrow_output_opens_elsewhere(small, toy_run, tmp_path, suffix):
     expected = pl.read_parquet(tmp_path / "out.parquet")
     assert pl.read_ipc(out).equals(expected)
     assert pl.from_pandas(pd.read_feather(out)).equals(expected)
+    with pa.ipc.open_file(out) as file:
+        assert set(map(str, file.schema.types)) == {"large_string", "double", "float"}  # no views, new in 2023
 
 
 def test_verdict_probability_and_margin_unless_all_scores_are_wanted(toy_run, tmp_path):

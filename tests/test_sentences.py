@@ -11,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from acceptor import corpus
 from acceptor.corpus import Settings, predict
 from acceptor.data import sentences, stream, unpack
+from acceptor.data.block import Block
 from acceptor.data.read import read_table
 from acceptor.data.sentences import LANGUAGES, spans
 from acceptor.data.stream import chunks
@@ -167,6 +169,14 @@ def test_each_sentence_is_a_row_with_its_place(small, toy_run, tmp_path, suffix)
     assert [(fault["file"], fault["line"]) for fault in rejected(out)] == [(files[0], 2)]
 
 
+def test_documents_of_several_files_in_one_chunk_are_counted_on(toy_run, tmp_path):
+    texts = ["", "The girl.", "The boy.", " ", "The cats.", ""]
+    files = [jsonl(tmp_path / f"{row}.jsonl", [{"text": text} for text in texts[row : row + 3]]) for row in (0, 3)]
+    tally = predict(toy_run.folder, files, tmp_path / "out.jsonl", Settings(split="en"))
+    assert pl.read_ndjson(tmp_path / "out.jsonl")["document"].to_list() == [2, 3, 5]
+    assert (tally.documents, tally.unread) == (6, 3)
+
+
 def test_places_are_numbers_in_formats_that_have_them(toy_run, tmp_path):
     source = jsonl(tmp_path / "in.jsonl", [{"text": "The girl sees. The boy.", "start": "mine"}])
     predict(toy_run.folder, [source], tmp_path / "out.parquet", Settings(split="en"))
@@ -254,6 +264,16 @@ def test_another_splitter_does_not_go_on(small, toy_run, tmp_path, monkeypatch):
     assert predict(toy_run.folder, [source], out, Settings(split="en")).rows == 40
 
 
+def test_a_block_keeps_scores_in_the_order_of_their_slots_not_of_their_coming():
+    block = Block(0, 0, labels=2)
+    first, second = np.ones((2, 2), dtype=np.float32), np.zeros((1, 2), dtype=np.float32)
+    assert block.scores(np.zeros(0, dtype=np.int64)).shape == (0, 2)
+    block.add(2, second)  # a later chunk's, read back while the first is judged
+    block.add(0, first)
+    block.add(2, second[:0])  # a chunk between them that has nothing new
+    assert block.scores(np.array([2, 0, 1])).tolist() == [[0, 0], [1, 1], [1, 1]]
+
+
 # ---------------------------------------------------------------------- memory
 
 
@@ -300,6 +320,8 @@ def test_the_command_says_documents_and_sentences(run_cli, toy_run, tmp_path):
     assert (counts["documents"], counts["unread"], counts["rows"], counts["written"]) == (2, 1, 2, 2)
     code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite", "--json")
     assert "documents" not in json.loads(stdout)
+    code, _, err = run_cli("predict", toy_run.folder, source, "--split-sentences", "en")
+    assert (code, "this needs an output" in err) == (2, True)
 
 
 def test_documents_from_a_pipe_to_a_pipe(toy_run, monkeypatch, capsysbinary):

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
+from acceptor.data.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 from acceptor.files import use_umask
 
 TEXT = (".tsv", ".csv", ".jsonl")
 FORMATS = (*TEXT, ".parquet", ".arrow", ".feather")
-COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3  # the tools' own
 
 
