@@ -34,8 +34,8 @@ from acceptor.data.where import condition
 from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks, write_rows
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
-from acceptor.files import MANIFEST, one_writer, read_object
-from acceptor.judge import JUDGE_FILE, Judge, beside, load, verdict_columns
+from acceptor.files import one_writer
+from acceptor.judge import Judge, beside, files_of, load, verdict_columns
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
@@ -224,12 +224,10 @@ class _Judging:
 
     def plan(self, run: Path) -> dict[str, Any]:
         """All that decides about the bytes of the output, as JSON."""
-        files = read_object(run.expanduser() / MANIFEST)["files"]
-        names = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
         runtime, split = self.judge.runtime, self.settings.split
         return {
             "input": self.input,
-            "run": {name: sha256 for name, sha256 in files.items() if name.startswith(names)},
+            "run": files_of(run.expanduser()),
             "settings": {**vars(self.settings), "columns": dict(self.settings.columns or {}), "format": self.suffix},
             "computing": [runtime.device, runtime.precision, self.judge.lossless],
             "versions": versions() | ({"sentencex": check_splitter(split)} if split else {}),

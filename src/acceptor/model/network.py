@@ -9,14 +9,17 @@ processor has AVX-512, else `FastLayer` too.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
+from acceptor.batches import to_tensors
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.noise import Noise
+from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
 
 
@@ -24,6 +27,19 @@ def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:
     """The same modules and buffers, with ``weights[old]`` wherever a parameter ``old`` stood; copies no weights."""
     buffers = {id(buffer): buffer for buffer in model.buffers()}
     return copy.deepcopy(model, {id(old): new for old, new in weights.items()} | buffers)
+
+
+def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
+    """What scores batches with `judging_network`: on a CPU, as many at once as torch has threads."""
+    network = judging_network(model, precision=precision)
+    threads = torch.get_num_threads() if device == "cpu" else 1
+
+    def score(inputs: Inputs) -> Logits:
+        with torch.inference_mode():
+            return network(**to_tensors(inputs, device)).logits.float().cpu().numpy()  # type: ignore[no-any-return]
+
+    alone, together = (functools.partial(torch.set_num_threads, number) for number in (1, threads))
+    return Scorer(score, threads, alone, together)
 
 
 def judging_network(model: Any, *, precision: str) -> Any:
