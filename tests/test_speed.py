@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -282,13 +284,36 @@ def test_threads_judge_as_one_thread_does(architecture, tmp_path):
     alone = judge.logits(sentences)
     torch.set_num_threads(2)
     try:
-        heard = []
-        together = judge.logits_of(judge.encode(sentences), heard.append)
+        heard, workers = [], set()
+
+        def hear(rows):
+            heard.append(rows)
+            workers.add(threading.current_thread())
+
+        together = judge.logits_of(judge.encode(sentences), hear)
+        assert threading.main_thread() not in workers
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
     assert sorted(np.concatenate(heard)) == list(range(600))
     np.testing.assert_allclose(together, alone, atol=1e-6)
+    judge.logits(sentences)
+    assert torch.get_num_threads() == 1  # as it was set since
+
+
+def test_torch_has_its_threads_again_after_an_error(toy_run):
+    def stop(rows):
+        raise KeyError
+
+    encoded = toy_run.judge.encode([sentence for sentence, _ in toy_rows(600)])
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError):
+            toy_run.judge.logits_of(encoded, stop)
+        with ThreadPoolExecutor(1) as elsewhere:  # it begins with as many as were set last, wherever
+            assert elsewhere.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 def in_bf16(judge, *, lossless):

@@ -167,9 +167,9 @@ class Judge:
         """Raw scores of some inputs, float32, shape (len(rows), labels)."""
         scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        lengths, threads = encoded.lengths[rows], scorer.threads
+        lengths, cores = encoded.lengths[rows], scorer.cores()
         # Few inputs are cut smaller, so that no core waits long for the last batch of another.
-        budget = TOKENS if threads == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * threads)))
+        budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
 
         def judge(at: Rows) -> None:
             scores[at] = scorer.score(pad(encoded, rows[at], self.tokenizer.pad_token_id))

@@ -9,7 +9,6 @@ processor has AVX-512, else `FastLayer` too.
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,14 +31,12 @@ def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:
 def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
     """What scores batches with `judging_network`: on a CPU, as many at once as torch has threads."""
     network = judging_network(model, precision=precision)
-    threads = torch.get_num_threads() if device == "cpu" else 1
 
     def score(inputs: Inputs) -> Logits:
         with torch.inference_mode():
             return network(**to_tensors(inputs, device)).logits.float().cpu().numpy()  # type: ignore[no-any-return]
 
-    alone, together = (functools.partial(torch.set_num_threads, number) for number in (1, threads))
-    return Scorer(score, threads, alone, together)
+    return Scorer(score, torch.get_num_threads if device == "cpu" else lambda: 1, torch.set_num_threads)
 
 
 def judging_network(model: Any, *, precision: str) -> Any:

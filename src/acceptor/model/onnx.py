@@ -54,9 +54,9 @@ class OnnxModel:
     inputs: tuple[str, ...]
     where: str
 
-    def scorer(self, threads: int) -> Scorer:
-        """What scores padded batches, ``threads`` at once."""
-        return Scorer(self.score, threads)
+    def scorer(self, cores: int) -> Scorer:
+        """What scores padded batches, ``cores`` at once."""
+        return Scorer(self.score, lambda: cores)
 
     def score(self, inputs: Inputs) -> Logits:
         """Logits of one padded batch, float32, shape (B, labels).

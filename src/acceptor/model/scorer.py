@@ -15,7 +15,7 @@ Inputs = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]
 
 
-def _nothing() -> None:
+def _nothing(cores: int) -> None:
     pass
 
 
@@ -25,24 +25,24 @@ class Scorer:
 
     Attributes:
         score: From one batch as `batches.pad` makes it to logits, float32, shape (B, labels).
-        threads: How many batches are scored at once, each on a core of its own.
-        begin: Called by each of several threads first.
-        end: Called when several threads are done.
+        cores: How many this thread may use now: so many batches are scored at once, each on a core of its own.
+        use: Told by a thread on how many cores it computes: 1 by each of several, all of them when those are done.
     """
 
     score: Callable[[Inputs], Logits]
-    threads: int
-    begin: Callable[[], None] = _nothing
-    end: Callable[[], None] = _nothing
+    cores: Callable[[], int]
+    use: Callable[[int], None] = _nothing
 
     def each(self, work: Callable[[Rows], None], batches: Sequence[Rows]) -> None:
         """Does ``work``, which calls `score`, for every batch; the batches are sorted by length."""
-        threads = min(self.threads, len(batches))
-        if threads < 2:
+        cores = self.cores()
+        if min(cores, len(batches)) < 2:
             for rows in batches:
                 work(rows)
             return
-        with ThreadPoolExecutor(threads, initializer=self.begin) as pool:
-            for _ in pool.map(work, reversed(batches)):  # the longest first, so that none is left for the end
-                pass
-        self.end()
+        try:
+            with ThreadPoolExecutor(min(cores, len(batches)), initializer=self.use, initargs=(1,)) as pool:
+                for _ in pool.map(work, reversed(batches)):  # the longest first, so that none is left for the end
+                    pass
+        finally:
+            self.use(cores)
