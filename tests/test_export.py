@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import random
 import shutil
@@ -20,7 +21,7 @@ from acceptor.encode import load_tokenizer
 from acceptor.files import file_sha256
 from acceptor.model import quantised
 from acceptor.model.classifier import longest_input, new_classifier
-from acceptor.model.onnx import MAX_BYTES, seal
+from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
 from acceptor.model.pretrained import find_encoder
 from acceptor.runtime import choose_runtime
 from conftest import toy_rows
@@ -287,7 +288,7 @@ def test_a_sealed_file_may_hold_any_plain_network(exported, tmp_path):
     assert acceptor.load(file).logits(["the cats sleep."]).shape == (1, 2)
 
 
-@pytest.mark.parametrize("kind", ["initializer", "constant", "loop", "domain", "function", "inputs", "shape"])
+@pytest.mark.parametrize("kind", ["initializer", "constant", "sparse", "loop", "domain", "function", "inputs", "shape"])
 def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
     secret = tmp_path / "secret"
     secret.write_bytes(b"\0" * 8)
@@ -300,6 +301,9 @@ def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
     elif kind == "constant":
         weights.pop(0)
         nodes.insert(0, helper.make_node("Constant", [], ["from"], value=elsewhere))
+    elif kind == "sparse":  # with places of numbers in another file
+        proto = tiny_model(*nodes, initializers=weights)
+        proto.graph.sparse_initializer.add(values=weights[0], indices=elsewhere, dims=[1])
     elif kind == "loop":
         body = helper.make_graph([helper.make_node("Identity", ["go"], ["on"])], "body", [], [])
         nodes.append(helper.make_node("Loop", ["from", ""], [], body=body))
@@ -327,7 +331,10 @@ def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
         {"precision": "fp64"},
         {"max_length": -1},
         {"threshold": 3.0},
+        {"labels": 2},
         {"pad_token_id": "0"},
+        {"pad_token_id": 10**30},
+        {"mask_token_id": 10**6},
         {"encoder": None},
     ],
 )
@@ -338,9 +345,49 @@ def test_papers_that_cannot_be_are_refused(changes, exported, tmp_path):
         acceptor.load(file)
 
 
+@pytest.mark.parametrize("fingerprints", ["a", "ä", "AAAA", "AAAA*AAAAAAA="])
+def test_fingerprints_that_cannot_be_are_refused(fingerprints, exported, tmp_path):
+    data, file = exported.path.read_bytes(), tmp_path / "judge.onnx"
+    proto = onnx.load_model_from_string(data)
+    texts = {entry.key: entry.value for entry in proto.metadata_props} | {TRAINED_ON: fingerprints}
+    del texts[SHA256], proto.metadata_props[:]
+    file.write_bytes(sealed_with(proto.SerializeToString() + _metadata(texts)))
+    with pytest.raises(acceptor.RunError, match="fingerprints of train"):
+        acceptor.load(file)
+
+
+def sealed_with(content):
+    return content + _metadata({SHA256: hashlib.sha256(content).hexdigest()})
+
+
+def test_names_and_metadata_that_are_not_text_are_refused(exported, tmp_path):
+    data = sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported)
+    content, file = data[: -len(_metadata({SHA256: "0" * 64}))], tmp_path / "judge.onnx"
+    file.write_bytes(sealed_with(content))
+    assert acceptor.load(file).labels
+    for name in (b"logits", b'"max_length"', b'"version"'):
+        assert name in content
+        file.write_bytes(sealed_with(content.replace(name, b"\xff" * len(name))))
+        with pytest.raises(acceptor.RunError, match="cannot be used"):
+            acceptor.load(file)
+
+
+def test_a_network_that_always_gives_two_rows_is_found_out(exported, tmp_path):
+    value, file = onnx.numpy_helper.from_array(np.ones((2, 2), np.float32)), tmp_path / "judge.onnx"
+    file.write_bytes(sealed(tiny_model(helper.make_node("Constant", [], ["logits"], value=value)), exported))
+    with pytest.raises(acceptor.RunError, match="2 rows came out"):
+        acceptor.load(file)(["the cats sleep."])
+
+
 def test_paths_that_are_no_files(tmp_path):
     (tmp_path / "folder.onnx").mkdir()
-    for name, says in (("folder.onnx", "a folder"), ("missing.onnx", "no such file")):
+    (tmp_path / "memory.onnx").symlink_to("/proc/self/mem")  # its first byte cannot be read
+    for name, says in (
+        ("folder.onnx", "a folder"),
+        ("missing.onnx", "no such file"),
+        ("memory.onnx", "cannot be read"),
+        ("x" * 300 + ".onnx", "cannot be read"),
+    ):
         with pytest.raises(acceptor.RunError, match=says):
             acceptor.load(tmp_path / name)
     large = tmp_path / "large.onnx"

@@ -170,6 +170,8 @@ def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
             raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
         backend = Backend.from_str(text)
         _take_as_text(backend)
+        if backend.id_to_token(pad) is None or (mask is not None and backend.id_to_token(mask) is None):
+            raise ValueError("pad_token_id or mask_token_id is no token's")
     return Tokenizer(backend, pad, mask, tuple(map(str, names)))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,10 @@ class OnnxModel:
         # Single sentences come without types, which then are 0, as for Transformers.
         given = {name: inputs.get(name, np.zeros_like(inputs["input_ids"])) for name in self.inputs}
         try:
-            return self.session.run([LOGITS], given)[0]  # type: ignore[no-any-return]
+            found: Logits = self.session.run([LOGITS], given)[0]
+            if len(found) != len(inputs["input_ids"]):
+                raise ValueError(f"{len(found)} rows came out")
+            return found
         except Exception as error:  # ONNX Runtime's own, one class for each of its codes
             raise RunError(
                 "ONNX Runtime cannot compute the logits of a batch",
@@ -111,7 +115,7 @@ def read_onnx(path: Path) -> OnnxFile:
 
     Raises:
         UsageError: ONNX Runtime is not installed.
-        RunError: The file is missing, is damaged, holds no judge, or what could read other files or run for ever.
+        RunError: The file is missing, is damaged, holds no judge, or what could read other files or loop.
         EncoderError: Its tokenizer cannot be read.
     """
     check_installed("onnx", "onnxruntime")
@@ -119,9 +123,7 @@ def read_onnx(path: Path) -> OnnxFile:
     texts = _checked(data, path)
     about = _about_of(texts[ABOUT], path)
     tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), about, str(path))
-    trained_on = None
-    if TRAINED_ON in texts:
-        trained_on = np.frombuffer(base64.b64decode(texts[TRAINED_ON]), dtype="<u8").astype(np.uint64)
+    trained_on = _fingerprints_of(texts[TRAINED_ON], path) if TRAINED_ON in texts else None
     del data  # hundreds of megabytes, which ONNX Runtime reads once more by itself
     model = _session(path, labels=len(about["labels"]))
     return OnnxFile(model, tokenizer, about, trained_on)
@@ -135,12 +137,18 @@ def _metadata(texts: dict[str, str]) -> bytes:
 
 
 def _bytes_of(path: Path) -> bytes:
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise RunError(f"{path} cannot be opened", expected=EXPECTED, found=found, next="acceptor export RUN -o FILE")
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "no such file"
+            raise RunError(
+                f"{path} cannot be opened", expected=EXPECTED, found=found, next="acceptor export RUN -o FILE"
+            )
+        with path.open("rb") as stream:
+            large = os.fstat(stream.fileno()).st_size > MAX_BYTES
+            data = b"" if large else stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read", expected=EXPECTED, cause=error.strerror) from error
+    if large or len(data) > MAX_BYTES:
         raise RunError("the ONNX file is too large", where=str(path), expected=f"at most {MAX_BYTES:,} bytes")
     return data
 
@@ -157,6 +165,8 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
     texts = {entry.key: entry.value for entry in proto.metadata_props}
     if len(texts) < len(proto.metadata_props):
         raise _damaged(path, "its metadata say something twice")
+    if not all(isinstance(text, str) for pair in texts.items() for text in pair):  # bytes where they are not UTF-8
+        raise _damaged(path, "its metadata are not text")
     if ABOUT not in texts or SHA256 not in texts:
         raise RunError(
             "no judge is in this ONNX file",
@@ -185,13 +195,17 @@ def _strange(proto: Any) -> Iterator[str]:
     if proto.functions:
         yield f"function {proto.functions[0].name}"
     graph = proto.graph
-    tensors = [*graph.initializer, *(part for sparse in graph.sparse_initializer for part in (sparse.values,))]
+    if graph.sparse_initializer:
+        yield "sparse weights"
+    tensors = [*graph.initializer]
     for node in graph.node:
         if node.domain or node.op_type not in OPERATORS:
             yield f"operator {node.domain}::{node.op_type}"
         for attribute in node.attribute:
-            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
+            if attribute.HasField("g") or attribute.graphs:
                 yield f"a graph inside of operator {node.op_type}"
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                yield f"sparse weights in operator {node.op_type}"
             tensors += [attribute.t] if attribute.HasField("t") else []
             tensors += attribute.tensors
     for tensor in tensors:
@@ -201,9 +215,19 @@ def _strange(proto: Any) -> Iterator[str]:
 
 def _about_of(text: str, path: Path) -> dict[str, Any]:
     try:
-        return parse_object(text.encode(), limit=MAX_OBJECT_BYTES)
+        about = parse_object(text.encode(), limit=MAX_OBJECT_BYTES)
+        if not isinstance(about.get("labels"), list):
+            raise ValueError("it has no labels")
     except ValueError as error:
         raise _damaged(path, str(error)) from error
+    return about
+
+
+def _fingerprints_of(text: str, path: Path) -> npt.NDArray[np.uint64]:
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), dtype="<u8").astype(np.uint64)
+    except ValueError as error:
+        raise _damaged(path, f"the fingerprints of train: {error}") from error
 
 
 def _session(path: Path, *, labels: int) -> OnnxModel:
@@ -215,12 +239,11 @@ def _session(path: Path, *, labels: int) -> OnnxModel:
     options.log_severity_level = 4  # what is said comes as exceptions as well
     try:
         session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own, one class for each of its codes
+        names = tuple(given.name for given in session.get_inputs())
+        outputs = [given.name for given in session.get_outputs()]
+    except Exception as error:  # ONNX Runtime's own, one class for each of its codes; names that are not UTF-8
         raise _damaged(path, str(error).split("\n")[0][:300]) from error
-    names = tuple(given.name for given in session.get_inputs())
-    if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS) or LOGITS not in (
-        one.name for one in session.get_outputs()
-    ):
+    if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS) or LOGITS not in outputs:
         raise _damaged(path, f"it takes {', '.join(names)}")
     model = OnnxModel(session, names, str(path))
     found = model.score({"input_ids": np.zeros((2, 3), np.int64), "attention_mask": np.ones((2, 3), np.int64)})
