@@ -14,18 +14,25 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from acceptor.config import DEFAULT_ENCODER, TrainConfig
 from acceptor.data.labels import KNOWN_SPELLINGS
 from acceptor.data.load import load_data
-from acceptor.errors import DataError, UsageError
-from acceptor.files import check_manifest
-from acceptor.judge import load
+from acceptor.errors import RunError, UsageError
+from acceptor.files import MANIFEST, check_manifest, read_object
+from acceptor.integrations.sklearn_input import (
+    InputError,
+    ParameterError,
+    both_kinds_of_error,
+    columns_of,
+    labelled,
+    read_labels,
+    said_of,
+)
+from acceptor.judge import JUDGE_FILE, load
 from acceptor.progress import hushed
 from acceptor.run import train
 from acceptor.text import plain_lines
@@ -35,16 +42,8 @@ __all__ = ["EXPECTED_FAILED_CHECKS", "AcceptorClassifier", "InputError", "Parame
 logger = logging.getLogger(__name__)
 
 
-class InputError(DataError, ValueError):
-    """X or y is not what it must be: the `ValueError` that scikit-learn expects, with all that a `DataError` says."""
-
-
-class ParameterError(UsageError, ValueError):
-    """A parameter is out of range, or cannot be had here: a `UsageError` that is also a `ValueError`."""
-
-
 class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Fine-tunes an encoder on labelled sentences or pairs, and classifies others; in Pipeline, GridSearchCV and the like.
+    """Fine-tunes an encoder on labelled sentences or pairs, and classifies others; in Pipeline, GridSearchCV and so on.
 
     X is N sentences: a list, a numpy array, a pandas or polars Series of str, or a DataFrame (a 2-d array) of one such
     column; or N pairs: a DataFrame (a 2-d array, a list of tuples) of two. y is N labels of any kind that scikit-learn
@@ -54,24 +53,24 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     (label shares kept), but has their scores in `report_`, guards against collapse with them, and chooses by them where
     ``select="best"`` or ``calibrate`` ask for it. To learn from all of X, give ``fit`` other rows as X_val and y_val.
 
-    What is fitted lies in a run folder: ``run_folder``, or a temporary one that lives as long as the classifier. A pickle
-    (joblib, `copy.deepcopy`) holds the bytes of that folder; who unpickles gets a temporary one of their own, checked
-    against its manifest. `acceptor.load` and every command take the folder as it is.
+    What is fitted lies in a run folder: ``run_folder``, or a temporary one that lives as long as the classifier. A
+    pickle (joblib, `copy.deepcopy`) holds the bytes of that folder; who unpickles gets a temporary one of their own,
+    checked against its manifest. `acceptor.load` and every command take the folder as it is.
 
     Each parameter but these has the name, the default and the meaning of `TrainConfig`'s field:
 
     Args:
-        random_state: `TrainConfig`'s ``seed``, under the name by which scikit-learn's tools know it. An int is the seed;
-            a RandomState draws one at each fit, and None takes one from numpy's global state. ``run.json`` tells which.
-        run_folder: The run folder to make. It must not be there: in a search, whose clones would all write to it, leave it
-            None and copy `run_folder_` of the best.
+        random_state: `TrainConfig`'s ``seed``, under the name by which scikit-learn's tools know it. An int is the
+            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` tells it.
+        run_folder: The run folder to make. It must not be there: in a search, whose clones would all write to it,
+            leave it None and copy `run_folder_` of the best.
         verbose: Show a bar (on a terminal) and what training tells, on stderr.
 
     Attributes:
         classes_: The labels, sorted, shape (classes,).
         n_features_in_: 1 for sentences, 2 for pairs.
         feature_names_in_: The column names of a DataFrame; not there otherwise.
-        judge_: The `Judge`; its labels are `classes_` as text, or unacceptable and acceptable where `load_data` says so.
+        judge_: The `Judge`. Its labels are `classes_` as text; or unacceptable, acceptable where `load_data` says so.
         report_: The scores on the validation rows, as `Report.to_dict` gives them.
         run_folder_: Where the run lies.
 
@@ -144,22 +143,23 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             ParameterError: A parameter is out of range, or ``run_folder`` is there.
             AcceptorError: Whatever else `acceptor.train` raises.
         """
-        with _both_kinds_of_error():
+        with both_kinds_of_error():
             config = self._config("stratified" if X_val is None else "given")
-            labels = _read_labels(y)
-            self.classes_ = np.unique(labels)
-            names = [str(label) for label in self.classes_.tolist()]
+            labels = read_labels(y)
+            classes = np.unique(labels)
+            names = [str(label) for label in classes.tolist()]
             if len(names) < 2:
                 raise InputError("there is only one class", expected="rows of two classes at least", found=str(names))
             # The run's labels are those that load_data gives the same rows; their order may be another one.
             spelling = next((known for known in KNOWN_SPELLINGS if set(known) == set(names)), tuple(names))
-            self._label_ids = np.array([spelling.index(name) for name in names])  # by position in classes_
-            rows = _frame(self._read(X, reset=True), labels)
-            validation = None if X_val is None else _frame(self._read(X_val, reset=False), _read_labels(y_val))
+            rows = labelled(self._read(X, reset=True), labels)
+            validation = None if X_val is None else labelled(self._read(X_val, reset=False), read_labels(y_val))
             data = load_data(rows, validation=validation, labels=spelling)
             scratch = _Scratch()
             with self._saying():
                 run = train(data, out=self._free_folder() or scratch.folder / "run", config=config)
+        self.classes_ = classes
+        self._label_ids = np.array([spelling.index(name) for name in names])  # by position in classes_
         self.report_ = run.report.to_dict()
         self._scratch = scratch
         self._take(run.folder)
@@ -173,7 +173,8 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             InputError: X cannot be used.
         """
         logits = self._logits(X)
-        return np.asarray(self.classes_[np.argsort(self._label_ids)[self.judge_.decision.label_ids(logits)]])
+        positions = np.argsort(self._label_ids)  # by label id, in classes_
+        return np.asarray(self.classes_[positions[self.judge_.decision.label_ids(logits)]])
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Probabilities: float64, shape (N, classes), in the order of `classes_`; rows sum to 1.
@@ -214,11 +215,8 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "judge_" in state:
-            folder = state.pop("run_folder_")
-            check_manifest(folder)  # a pickle of a folder that was changed or removed would break where it is read
-            del state["judge_"], state["_scratch"]
-            files = (path for path in folder.rglob("*") if path.is_file())
-            state["_files"] = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+            del state["judge_"], state["_scratch"], state["run_folder_"]
+            state["_files"] = self._files()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -234,10 +232,23 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 path.write_bytes(content)
             self._take(folder)
 
+    def _files(self) -> dict[str, bytes]:
+        """The run folder's files, by their paths in it.
+
+        Raises:
+            RunError: The folder is no longer the run that was fitted.
+        """
+        folder: Path = self.run_folder_
+        check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
+        if (folder / MANIFEST).read_bytes() != self._manifest:
+            raise RunError("another run stands where this classifier's was", where=str(folder), next="fit again")
+        names = [*read_object(folder / MANIFEST)["files"], MANIFEST]
+        return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+
     def _take(self, folder: Path) -> None:
         """Loads the judge of a finished run, after a training as after a journey in a pickle."""
         precision = "fp32" if self.precision == "fp32" else None  # None settles in fp32 what bf16 might turn
-        self.run_folder_ = folder
+        self.run_folder_, self._manifest = folder, (folder / MANIFEST).read_bytes()
         try:
             self.judge_ = load(folder, device=self.device, precision=precision)
         except UsageError:  # fitted on a device that this machine has not
@@ -289,8 +300,8 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             package.setLevel(level)
 
     def _logits(self, X: Any) -> npt.NDArray[np.float32]:
-        check_is_fitted(self)
-        with _both_kinds_of_error():
+        check_is_fitted(self, "judge_")
+        with both_kinds_of_error():
             columns = self._read(X, reset=False)
             return self.judge_.logits(*columns)
 
@@ -298,9 +309,9 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """X as one or two columns of text; remembers their number and names, or compares with those remembered."""
         if isinstance(X, str):
             raise InputError("X is a single string", expected="N sentences", next="put it in a list: [sentence]")
-        with _said_of("X"):
+        with said_of("X"):
             cells = validate_data(self, X, reset=reset, dtype=object, ensure_2d=False, ensure_all_finite=False)
-        columns = _columns(cells)
+        columns = columns_of(cells)
         if reset:
             self.n_features_in_ = len(columns)
         elif len(columns) != self.n_features_in_:
@@ -330,73 +341,6 @@ class _Scratch:
 def _remove(folder: Path, owner: int) -> None:
     if os.getpid() == owner:  # a forked child holds the same folder
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _both_kinds_of_error() -> Iterator[None]:
-    """Makes Acceptor's errors scikit-learn's, too.
-
-    Raises:
-        InputError: What was a DataError.
-        ParameterError: What was a UsageError.
-    """
-    try:
-        yield
-    except (InputError, ParameterError):
-        raise
-    except DataError as error:
-        raise InputError(error.problem, **error.details) from error
-    except UsageError as error:
-        raise ParameterError(error.problem, **error.details) from error
-
-
-@contextlib.contextmanager
-def _said_of(what: str) -> Iterator[None]:
-    """Makes what scikit-learn's own checks say of X or y an InputError."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise InputError(str(error), where=what) from error
-
-
-def _columns(cells: npt.NDArray[np.object_]) -> list[list[str]]:
-    """The columns of X: one of sentences, or two of pairs.
-
-    Raises:
-        InputError: X has another shape, or a cell is not text, with its row.
-    """
-    table = cells[:, None] if cells.ndim == 1 else cells
-    if table.ndim != 2 or table.shape[1] > 2:
-        raise InputError(
-            "X is not sentences",
-            expected="N sentences (1-d, or one column) or N pairs (two columns)",
-            found=f"shape {cells.shape}",
-        )
-    columns = [table[:, index].tolist() for index in range(table.shape[1])]
-    for column in columns:
-        for row, cell in enumerate(column):
-            if not isinstance(cell, str) or not cell.strip():
-                found = repr(cell)[:60]
-                raise InputError(
-                    "X holds what is not a sentence", where=f"row {row}, from 0", expected="text", found=found
-                )
-    return columns
-
-
-def _read_labels(y: Any) -> npt.NDArray[Any]:
-    """y, shape (N,), as scikit-learn's classifiers take it."""
-    with _said_of("y"):
-        labels = column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
-    return np.asarray(labels)
-
-
-def _frame(columns: list[list[str]], labels: npt.NDArray[Any]) -> pl.DataFrame:
-    with _said_of("X and y"):
-        check_consistent_length(columns[0], labels)
-    names = ("sentence", "second")[: len(columns)]
-    return pl.DataFrame({**dict(zip(names, columns, strict=True)), "label": [str(label) for label in labels.tolist()]})
 
 
 # fmt: off
