@@ -32,7 +32,7 @@ from acceptor.data.write import break_error, check_free, check_output, rows_with
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import MANIFEST, one_writer, read_object
-from acceptor.judge import JUDGE_FILE, Judge, beside, load, verdict_columns
+from acceptor.judge import JUDGE_FILE, Judge, beside, judged_columns, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
@@ -256,7 +256,7 @@ class _Judging:
         self.files, self.judge, self.settings, self.suffix = files, judge, settings, suffix
         self.chunks = 0
         self.input = {} if STDIN in files else fingerprint(files)
-        nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
+        nothing = judged_columns(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
         self.condition = condition(settings.where, nothing.schema) if settings.where else None
 
     def plan(self, run: Path) -> dict[str, Any]:
@@ -294,7 +294,7 @@ class _Judging:
         if len(work.encoded):
             new = self.judge.logits_of(work.encoded)
         work.block.scores[work.start : work.start + len(new)] = new
-        verdicts = _verdicts(work.block.scores[work.slots], self.judge)
+        verdicts = judged_columns(work.block.scores[work.slots], self.judge)
         shown = verdicts if self.settings.all_scores else verdicts.select("verdict", "probability", "margin")
         frame = beside(work.frame, shown)
         if self.condition is not None:
@@ -347,14 +347,6 @@ class _Judging:
         )
         hashed = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, 16)
         return _Work(chunk, frame, rejected, block, slots, hashed, start, encoded)
-
-
-def _verdicts(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
-    """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
-    columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
-        pl.col("verdict").cast(pl.String)
-    )  # also without rows
-    return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
 
 
 def _usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import polars as pl
 
 from acceptor.batches import Rows, collate, judging_batches
 from acceptor.data.duplicates import HASHES_FILE, load_fingerprints, save_fingerprints
+from acceptor.data.frames import Frame, annotated, moved
 from acceptor.data.table import Table
 from acceptor.decision import MOST_PROBABLE, Decision, read_decision
 from acceptor.encode import Encoded, encode, load_tokenizer
@@ -197,6 +198,19 @@ class Judge:
             for label, row, scores in zip(ids, probabilities, logits, strict=True)
         ]
 
+    def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
+        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes.
+
+        ``columns`` as for `load_data`; ``all_scores``: also each label's probability and logit. Raises `DataError`
+        where no column is known to hold sentences, or a row lacks one.
+        """
+
+        def verdicts_on(sentences: list[str], seconds: list[str] | None) -> pl.DataFrame:
+            judged = judged_columns(self.logits(sentences, seconds), self)
+            return judged if all_scores else judged.select("verdict", "probability", "margin")
+
+        return annotated(frame, columns or {}, verdicts_on)
+
     def to_dict(self) -> dict[str, Any]:
         """Labels, longest input, encoder, decision and machine."""
         return {**self._about(), "machine": self.runtime.to_dict()}
@@ -317,11 +331,18 @@ def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], de
     return pl.DataFrame(columns)
 
 
+def judged_columns(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
+    """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
+    columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
+        pl.col("verdict").cast(pl.String)
+    )  # also without rows
+    return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
+
+
 def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
     """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``."""
-    taken = {name for other in more for name in other.columns}
-    kept = frame.rename({name: f"input.{name}" for name in frame.columns if name in taken})
-    return pl.concat([kept, *more], how="horizontal")
+    taken = [name for other in more for name in other.columns]
+    return pl.concat([frame.rename(moved(frame.columns, taken)), *more], how="horizontal")
 
 
 def _check_sentences(sentences: Sequence[str]) -> None:
