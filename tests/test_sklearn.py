@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import logging
+import os
 import pathlib
 import pickle
 import re
@@ -33,7 +34,13 @@ from sklearn.utils.validation import validate_data
 import acceptor
 from acceptor.config import TrainConfig
 from acceptor.errors import DataError, RunError, TrainingError, UsageError
-from acceptor.integrations.sklearn import EXPECTED_FAILED_CHECKS, AcceptorClassifier, InputError, ParameterError
+from acceptor.integrations.sklearn import (
+    EXPECTED_FAILED_CHECKS,
+    AcceptorClassifier,
+    InputError,
+    ParameterError,
+    _remove,
+)
 from acceptor.integrations.sklearn_input import said_of
 from conftest import REPOSITORY, needs_minilm, toy_rows, turning
 
@@ -340,6 +347,8 @@ def test_a_temporary_run_goes_with_its_classifier(short):
     model = clone(short).fit(SENTENCES, GOOD)
     first = model.run_folder_
     assert first.is_dir()
+    _remove(first, owner=os.getpid() + 1)  # what a forked child does that lets go of it
+    assert first.is_dir()
     model.fit(SENTENCES, GOOD)
     second = model.run_folder_
     gc.collect()
@@ -497,15 +506,15 @@ def test_no_bar_is_shown_unless_verbose(tiny, monkeypatch):
 @pytest.mark.real
 @needs_minilm
 def test_minilm_learns_the_starter_corpus_in_scikit_learn_s_hands():
-    train = acceptor.load_data("starter").train.take(range(0, 2400, 6), "train")
+    train = acceptor.load_data("starter").train.take(range(0, 4400, 18), "train")
     test = acceptor.load_data("starter").test.take(range(0, 800, 8), "test")
     X, y = pd.Series(train.sentences), np.array(train.labels)[train.gold]  # noqa: N806
-    model = AcceptorClassifier(encoder="minilm", epochs=2, learning_rate=2e-4, on_collapse="go-on").fit(X, y)
+    model = AcceptorClassifier(encoder="minilm", epochs=5, batch_size=16, learning_rate=3e-4).fit(X, y)
     judge = acceptor.load(model.run_folder_)
     assert model.predict(test.sentences).tolist() == [verdict.label for verdict in judge(test.sentences)]
     twin = pickle.loads(pickle.dumps(model))
     np.testing.assert_allclose(twin.predict_proba(test.sentences), model.predict_proba(test.sentences), atol=1e-6)
-    assert model.score(X, y) > train.gold.mean() + 0.05
+    assert model.score(X, y) > 0.75  # on its own 245 sentences, of which half are acceptable
 
 
 def test_the_page_on_integrations_runs(tiny_bert, tmp_path, monkeypatch):
