@@ -40,6 +40,7 @@ class Row(NamedTuple):
 def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
     """The promises, those of training first. A row's number counts what its function takes: kills, trainings, files."""
     ready = functools.cache(lambda: predicting.prepared(scratch / "predicting"))
+    cut = functools.cache(lambda: predicting.documents(ready()))
     return [
         Row("training", "changes", 1, 1, 6, lambda _: training.changed(work())),
         Row("training", "kills", 200, 20, 1.4, lambda n: training.killed(work(), n)),
@@ -60,6 +61,7 @@ def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
         Row("training", "out_of_memory", 6, 3, 3.5, lambda n: training.out_of_memory(work(), n)),
         Row("training", "time_for_checkpoints", 3, 1, 5, lambda n: disk.cheap(work(), n)),
         Row("predicting", "predict_killed", 100, 5, 2, lambda n: predicting.killed(ready(), n)),
+        Row("predicting", "predict_split_killed", 40, 2, 2, lambda n: predicting.killed(cut(), n, seed=1)),
         Row("predicting", "predict_sharded", 20, 1, 4, lambda n: predicting.sharded(ready(), n)),
         Row("predicting", "predict_disk_full", 20, 1, 3, lambda n: predicting.disk_full(ready(), n)),
         Row("predicting", "predict_cut_short", 20, 1, 3, lambda n: predicting.cut_short(ready(), n)),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import logging
 import os
 import random
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,18 @@ from reliability.process import FORK, limit_files, send, wait
 
 KINDS = {DataError: 11, ResourceError: 12}
 ROWS = 1000
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
+SUFFIXES = (".tsv", ".csv.gz", ".jsonl", ".parquet", ".arrow", ".jsonl.zst")
 
 
 @dataclass(frozen=True)
 class Work:
-    """A run, two files, and how long an undisturbed process takes."""
+    """A run, files, how long an undisturbed process takes, and the language of documents where the files hold those."""
 
     scratch: Path
     run: Path
     files: list[str]
     seconds: float
+    split: str | None = None
 
     def undisturbed(self, suffix: str) -> Path:
         """What an undisturbed process makes of them."""
@@ -74,6 +76,22 @@ def prepared(scratch: Path) -> Work:
     return Work(scratch, run, files, time.perf_counter() - began)
 
 
+def documents(work: Work) -> Work:
+    """The same run, and two files of documents: many short ones, some blank, one as long as several chunks of them."""
+    scratch = work.scratch / "documents"
+    scratch.mkdir()
+    rng = random.Random(0)
+    sentences = [line.split("\t")[1] for line in Path(work.files[0]).read_text().splitlines()[1:]]
+    for number, most in enumerate((4, 4000)):
+        texts = (
+            "  ".join(f"{text.strip()}." for text in rng.choices(sentences, k=most)) for _ in range(200 // most + 1)
+        )
+        texts = [*texts, " ", *(" ".join(rng.choices(sentences, k=rng.randrange(1, 9))) for _ in range(100))]
+        lines = (json.dumps({"id": f"{number}-{row}", "text": text}) + "\n" for row, text in enumerate(texts))
+        (scratch / f"{number}.jsonl").write_text("".join(lines))
+    return replace(work, scratch=scratch, files=sorted(map(str, scratch.iterdir())), split="en")
+
+
 def killed(work: Work, kills: int, seed: int = 0) -> Outcome:
     """SIGKILL at a random time, or the end within a random file operation, until the output is there."""
     rng = random.Random(seed)
@@ -101,7 +119,8 @@ def killed(work: Work, kills: int, seed: int = 0) -> Outcome:
         else:
             failures.append(f"output {number}, {own} kills: other bytes, or left {_left(out)}")
         done, number = done + own, number + 1
-    return Outcome("predict killed at any time: the same bytes", held, done, tuple(failures))
+    what = "predict of documents" if work.split else "predict"
+    return Outcome(f"{what} killed at any time: the same bytes", held, done, tuple(failures))
 
 
 def sharded(work: Work, tries: int, seed: int = 0) -> Outcome:
@@ -159,13 +178,16 @@ def _start(
     shard: tuple[int, int] | None = None,
     before: Callable[[], None] | None = None,
 ) -> Any:
-    process = FORK.Process(target=_body, args=(work.run, files or work.files, out, shard, before))
+    process = FORK.Process(target=_body, args=(work.run, files or work.files, out, work.split, shard, before))
     process.start()
     return process
 
 
-def _body(run: Path, files: list[str], out: Path, shard: tuple[int, int] | None, before: Any) -> None:
+def _body(
+    run: Path, files: list[str], out: Path, split: str | None, shard: tuple[int, int] | None, before: Any
+) -> None:
     stream.CHUNK = corpus.CHUNK = 32
+    corpus.DOCUMENTS_TEXT = 2000
     corpus.BLOCK = 4
     Judge.logits_of = partialmethod(_by_company, Judge.logits_of)
     logging.disable(logging.WARNING)
@@ -174,7 +196,8 @@ def _body(run: Path, files: list[str], out: Path, shard: tuple[int, int] | None,
     try:
         if before:
             before()
-        corpus.predict(run, files, out, corpus.Settings(all_scores=True), device="cpu", precision="fp32", shard=shard)
+        settings = corpus.Settings(all_scores=True, split=split)
+        corpus.predict(run, files, out, settings, device="cpu", precision="fp32", shard=shard)
     except AcceptorError as error:
         code = KINDS.get(type(error), 15)
     os._exit(code)

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from acceptor.config import TrainConfig
+from acceptor.data.read import read_table
 from conftest import COLA, needs_cola, toy_rows
 
 SETTINGS = ["--epochs", "4", "--batch-size", "16", "--learning-rate", "0.02", "--max-length", "32", "--seed", "7"]
@@ -202,13 +203,13 @@ def test_errors_are_json_where_json_was_asked_for(run_cli, tmp_path):
 
 def test_evaluate_prints_the_whole_set_first_then_its_parts(run_cli, toy_run, files, tmp_path):
     arguments = ["evaluate", toy_run.folder, files / "test.tsv", "--per-batch", "32", "--figures", tmp_path / "fig"]
-    code, stdout, _ = run_cli(*arguments, "--by", "label", "--predictions", tmp_path / "all.csv")
+    code, stdout, _ = run_cli(*arguments, "--by", "label", "--predictions", tmp_path / "all.csv.zst")
     assert code == 0
     assert stdout.startswith("test MCC")
     for words in ("gold unacceptable", "batch of 32", "not defined", "figure:", "verdicts:"):
         assert words in stdout, words
     assert (tmp_path / "fig" / "per_batch.svg").is_file()
-    assert len(pl.read_csv(tmp_path / "all.csv")) == 40
+    assert len(pl.read_csv(tmp_path / "all.csv.zst")) == 40
     code, stdout, _ = run_cli(*arguments, "--json")
     found = json.loads(stdout)
     assert (found["n"], [part["n"] for part in found["per_batch"]]) == (40, [32, 8])
@@ -229,8 +230,6 @@ def test_predict_writes_every_column_and_the_verdicts(run_cli, toy_run, files, t
     code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv", "-o", out, "--all-scores")
     assert (code, "40 verdicts" in stdout) == (0, True)
     assert "40 rows in = 40 out + 0 rejected" in stdout
-    from acceptor.data.read import read_table
-
     frame = read_table(out).frame
     assert frame["sentence"].to_list() == [sentence for sentence, _ in toy_rows(40, 2)]
     assert {"label", "verdict", "probability", "p(acceptable)", "logit(acceptable)"} <= set(frame.columns)

@@ -10,11 +10,15 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
+import zstandard
 
 from acceptor import corpus
 from acceptor.corpus import Settings, predict
@@ -56,7 +60,7 @@ def rejected(out):
 # ---------------------------------------------------------------------- what is written
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet", ".arrow", ".tsv.zst", ".csv.gz"])
 def test_all_rows_and_columns_in_order_with_the_judges_verdicts(small, toy_run, tmp_path, suffix):
     source, out = tsv(tmp_path / "in.tsv.gz", lines_of(100)), tmp_path / f"out{suffix}"
     tally = predict(toy_run.folder, [source], out, Settings(all_scores=True))
@@ -70,6 +74,40 @@ def test_all_rows_and_columns_in_order_with_the_judges_verdicts(small, toy_run, 
     margin = (whole["logit(acceptable)"] - whole["logit(unacceptable)"]).abs()
     np.testing.assert_allclose(frame["margin"].cast(pl.Float64), margin, atol=1e-4)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.tsv.gz", out.name])
+
+
+@pytest.mark.parametrize("form", [".tsv", ".csv", ".jsonl"])
+def test_compressed_text_is_that_of_the_plain_file_in_one_piece(small, toy_run, tmp_path, form):
+    """Some readers stop at the end of a first gzip member or zstd frame, pandas among them."""
+    source = tsv(tmp_path / "in.tsv", lines_of(100))
+    for suffix in ("", ".gz", ".zst"):
+        predict(toy_run.folder, [source], tmp_path / f"out{form}{suffix}", Settings())
+    plain = (tmp_path / f"out{form}").read_bytes()
+    unzip = zlib.decompressobj(31)
+    zipped = (tmp_path / f"out{form}.gz").read_bytes()
+    assert unzip.decompress(zipped) == plain
+    assert (unzip.eof, unzip.unused_data) == (True, b"")
+    assert zipped[3:8] == bytes(5)  # neither a name nor a time
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    assert frame.decompress((tmp_path / f"out{form}.zst").read_bytes()) == plain
+    assert (frame.eof, frame.unused_data) == (True, b"")
+    for suffix in (".gz", ".zst"):
+        path = tmp_path / f"out{form}{suffix}"
+        sep = "\t" if form == ".tsv" else ","
+        seen = pd.read_json(path, lines=True) if form == ".jsonl" else pd.read_csv(path, sep=sep)
+        assert seen["id"].astype(int).tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("suffix", [".arrow", ".feather"])
+def test_an_arrow_output_opens_elsewhere(small, toy_run, tmp_path, suffix):
+    source, out = tsv(tmp_path / "in.tsv", lines_of(100)), tmp_path / f"out{suffix}"
+    predict(toy_run.folder, [source], out, Settings())
+    predict(toy_run.folder, [source], tmp_path / "out.parquet", Settings())
+    expected = pl.read_parquet(tmp_path / "out.parquet")
+    assert pl.read_ipc(out).equals(expected)
+    assert pl.from_pandas(pd.read_feather(out)).equals(expected)
+    with pa.ipc.open_file(out) as file:
+        assert set(map(str, file.schema.types)) == {"large_string", "double", "float"}  # no views, new in 2023
 
 
 def test_verdict_probability_and_margin_unless_all_scores_are_wanted(toy_run, tmp_path):
@@ -322,7 +360,8 @@ def test_killed_processes_shards_and_full_disks_come_to_the_same_bytes():
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found.keys() == {"predict_killed", "predict_sharded", "predict_disk_full", "predict_cut_short"}
+    rows = ("predict_killed", "predict_split_killed", "predict_sharded", "predict_disk_full", "predict_cut_short")
+    assert tuple(found) == rows
     assert all(held == tried > 0 for held, tried in found.values())
     assert found["predict_killed"][1] >= 5
 

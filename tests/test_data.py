@@ -11,10 +11,12 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 import acceptor
+from acceptor.commands.options import OUTPUTS
 from acceptor.data import corpora
 from acceptor.data.load import load_split
 from acceptor.data.split import notebook_rows, stratified_rows, with_validation
-from acceptor.data.write import check_output, write_table
+from acceptor.data.unpack import COMPRESSIONS
+from acceptor.data.write import FORMATS, check_output, write_table
 from acceptor.errors import DataError, UsageError
 from conftest import COLA, needs_cola, toy_rows
 
@@ -250,7 +252,9 @@ def test_audit_of_cola_says_what_the_chapter_says():
     assert all(lines[row["line"] - 1].endswith(row["sentence"]) for row in found.sample.to_dicts())
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    "suffix", [".tsv", ".csv", ".jsonl", ".parquet", ".arrow", ".feather", ".tsv.gz", ".csv.zst", ".jsonl.gz"]
+)
 def test_written_tables_are_read_back_the_same(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
     texts = ['He said "no".', "None", "a, b", "\\N", "naïve — 😀", "x\u2028y"]
@@ -271,7 +275,9 @@ def test_outputs_that_are_taken_or_unknown_are_refused(tmp_path):
     with pytest.raises(UsageError, match="exists"):
         check_output(tmp_path / "taken.csv", overwrite=False)
     check_output(tmp_path / "taken.csv", overwrite=True)
-    with pytest.raises(UsageError, match=r"\.tsv, \.csv, \.jsonl, \.parquet"):
-        check_output(tmp_path / "out.xlsx", overwrite=False)
+    for name in ("out.xlsx", "out.gz", "out", "out.parquet.zst", "out.arrow.gz", "out.tsv.xz"):
+        with pytest.raises(UsageError, match=r"\.tsv, \.csv, \.jsonl, \.parquet, \.arrow, .* \.gz or \.zst"):
+            check_output(tmp_path / name, overwrite=False)
+    assert all(suffix in OUTPUTS for suffix in (*FORMATS, *COMPRESSIONS))  # what the help of commands says
     with pytest.raises(UsageError, match="no folder"):
         check_output(tmp_path / "nowhere" / "out.csv", overwrite=False)

@@ -131,10 +131,10 @@ def by_equation_3(judge, sentence, label, points=32):
     return ((end - start) * total).sum(dim=-1)[0].numpy(), pieces
 
 
-def check_gradients(judge, sentences, tolerance):
+def check_gradients(judge, sentences, tolerance, share=0.0):
     for one in acceptor.explain(judge, sentences, method="gradients"):
-        # Completeness (Sundararajan et al. 2017, proposition 1).
-        assert sum(one.weights) == pytest.approx(one.margin - one.baseline, abs=tolerance)
+        # Completeness (Sundararajan et al. 2017, proposition 1; section 5 asks for 5 % of the difference).
+        assert sum(one.weights) == pytest.approx(one.margin - one.baseline, rel=share, abs=tolerance)
         assert sum(one.weights) - (one.margin - one.baseline) == pytest.approx(one.error, abs=1e-4)
         by_token, pieces = by_equation_3(judge, one.sentence, judge.labels.index(one.verdict.label))
         words = [word for word in dict.fromkeys(pieces.word_ids) if word is not None]
@@ -148,7 +148,8 @@ def test_gradients_are_complete_for_every_architecture(architecture, tmp_path):
 
 
 def test_gradients_of_a_trained_judge_are_complete(toy_judge):
-    check_gradients(toy_judge, [sentence for sentence, _ in toy_rows(6, 2)], 0.05)
+    # Its margins are steep, so the integral's 32 points miss more than in a network of small weights.
+    check_gradients(toy_judge, [sentence for sentence, _ in toy_rows(6, 2)], 5e-3, share=0.02)
 
 
 @pytest.mark.real

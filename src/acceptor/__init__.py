@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport, pairs
     from acceptor.evaluation.slices import slices
     from acceptor.evaluation.words import Explanation, explain
+    from acceptor.exporting import Export, export
     from acceptor.folds import Folds, cross_validate
     from acceptor.judge import Judge, Verdict, load
     from acceptor.report.html import write_report
@@ -58,6 +59,8 @@ _HOMES = {
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "slices": "evaluation.slices",
+    "Export": "exporting",
+    "export": "exporting",
     "Folds": "folds",
     "cross_validate": "folds",
     "PairsReport": "evaluation.pairs",
@@ -86,6 +89,7 @@ __all__ = [
     "DataError",
     "EncoderError",
     "Explanation",
+    "Export",
     "Folds",
     "Judge",
     "PairsReport",
@@ -106,6 +110,7 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "explain",
+    "export",
     "findings",
     "load",
     "load_data",
@@ -123,7 +128,13 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'acceptor' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"acceptor.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"acceptor.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from acceptor.errors import check_installed
+
+        check_installed(str(error.name))
+        raise
 
 
 def __dir__() -> list[str]:

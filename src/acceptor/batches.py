@@ -36,27 +36,34 @@ class Batch:
     inputs: dict[str, torch.Tensor]
 
 
-def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> Batch:
-    """The given rows as one padded batch on ``device``.
+def pad(encoded: Encoded, rows: Rows, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+    """The given rows side by side, by the names that encoders take: int64, shape (B, L), L the longest row's length.
 
     The mask comes from lengths, never from ids: a padding id may be 0, 1 or anything.
     """
-    import torch
-
     lengths = encoded.lengths[rows]  # (B,)
     columns = np.arange(lengths.max())  # (L,)
     real = columns < lengths[:, None]  # (B, L)
     position = np.where(real, encoded.offsets[rows][:, None] + columns, 0)  # (B, L)
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "input_ids": np.where(real, encoded.ids[position], pad_id),
         "attention_mask": real,
     }
     if encoded.type_ids is not None:
         arrays["token_type_ids"] = np.where(real, encoded.type_ids[position], 0)
-    inputs = {
-        name: torch.from_numpy(array.astype(np.int64)).to(device, non_blocking=True) for name, array in arrays.items()
-    }
-    return Batch(rows, inputs)
+    return {name: array.astype(np.int64) for name, array in arrays.items()}
+
+
+def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> Batch:
+    """The given rows as one padded batch of tensors on ``device``: see `pad`."""
+    return Batch(rows, to_tensors(pad(encoded, rows, pad_id), device))
+
+
+def to_tensors(inputs: dict[str, npt.NDArray[np.int64]], device: str) -> dict[str, torch.Tensor]:
+    """The arrays of `pad` as tensors on ``device``."""
+    import torch
+
+    return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in inputs.items()}
 
 
 class Resident:

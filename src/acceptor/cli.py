@@ -8,8 +8,8 @@ import sys
 
 import typer
 
-from acceptor.commands import comparing, data, judging, machine, pairs, report, search, seeds, training
-from acceptor.errors import AcceptorError
+from acceptor.commands import comparing, data, exporting, judging, machine, pairs, report, search, seeds, training
+from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import as_json as inert_json
 from acceptor.text import plain_lines
 
@@ -33,6 +33,7 @@ for command in (
     comparing.compare,
     pairs.pairs,
     report.report,
+    exporting.export,
     data.audit,
     data.corpora,
     machine.encoders,
@@ -54,11 +55,23 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so half-written folders vanish
     try:
         app()
-    except AcceptorError as error:
+    except (AcceptorError, ModuleNotFoundError) as caught:
+        error = _understood(caught)
         if "--json" in sys.argv:
             typer.echo(inert_json(error.to_dict()))
         console.print(f"acceptor: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+
+
+def _understood(error: AcceptorError | ModuleNotFoundError) -> AcceptorError:
+    """The error; for a module that an extra brings, which extra."""
+    if isinstance(error, AcceptorError):
+        return error
+    try:
+        check_installed(str(error.name))
+    except AcceptorError as understood:
+        return understood
+    raise error
 
 
 class _OnConsole(logging.Handler):

@@ -24,15 +24,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.block import Block
+from acceptor.data.frames import beside
 from acceptor.data.parts import Parts
-from acceptor.data.stream import CHUNK, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
+from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
+from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
 from acceptor.data.table import Table
+from acceptor.data.tally import Tally
 from acceptor.data.where import condition
-from acceptor.data.write import break_error, check_free, check_output, rows_with_breaks, write_rows
+from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks, write_rows
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
-from acceptor.files import MANIFEST, one_writer, read_object
-from acceptor.judge import JUDGE_FILE, Judge, beside, judged_columns, load
+from acceptor.files import one_writer
+from acceptor.judge import Judge, files_of, load, verdict_columns
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
@@ -44,32 +48,6 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Tally:
-    """How many rows there were, and what became of them: rows = written + left_out + rejected.
-
-    Attributes:
-        rows: Rows read.
-        written: Rows with a verdict in the output.
-        left_out: Rows with a verdict that the condition did not keep.
-        rejected: Rows that cannot be judged; ``OUT.rejected.jsonl`` names them.
-        judged: Sentences (or pairs) that were computed; the others had been seen before in their block.
-    """
-
-    rows: int = 0
-    written: int = 0
-    left_out: int = 0
-    rejected: int = 0
-    judged: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
-
-    def __str__(self) -> str:
-        left_out = f" + {self.left_out:,} left out" if self.left_out else ""
-        return f"{self.rows:,} rows in = {self.written:,} out{left_out} + {self.rejected:,} rejected"
-
-
-@dataclass(frozen=True)
 class Settings:
     """What is written.
 
@@ -78,12 +56,19 @@ class Settings:
         where: Condition on the verdict columns; rows that do not meet it are left out.
         all_scores: Also each label's probability and logit.
         spreadsheet_safe: As for `write_table`.
+        split: Take texts as documents in this language, and judge each of their sentences.
     """
 
     columns: Mapping[str, str] | None = None
     where: str | None = None
     all_scores: bool = False
     spreadsheet_safe: bool = False
+    split: str | None = None
+
+    @property
+    def text(self) -> int:
+        """About how many characters make a chunk, however few rows that are."""
+        return DOCUMENTS_TEXT if self.split else CHUNK_TEXT
 
 
 def predict(
@@ -113,16 +98,18 @@ def predict(
         The counts; None for a shard.
 
     Raises:
-        UsageError: The output is taken, or was begun with other data or settings; the condition cannot be used.
+        UsageError: The output is taken, or was begun with other data or settings; the condition cannot be used; there
+            are no rules for the documents' language.
         DataError: A file cannot be read further. The parts done are kept.
         ResourceError: The disk is full. The parts done are kept.
         RunError: The run cannot be loaded, or another process writes the output.
     """
-    suffix = out.suffix
-    if str(out) == STDOUT:
-        suffix = ".jsonl"
-    else:
+    suffix = ".jsonl"
+    if str(out) != STDOUT:
         check_output(out, overwrite=True)
+        suffix, _ = form_of(out)
+    if settings.split:
+        check_splitter(settings.split)
     files = input_files(sources)
     if shard and (str(out) == STDOUT or STDIN in files):
         raise UsageError("--shard needs files that can be read again, and a file to write", expected="no - at all")
@@ -183,38 +170,14 @@ def _to_stdout(judging: _Judging) -> Tally:
 # ── judging ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Block:
-    """What has been judged in one block.
-
-    Attributes:
-        slots: Where the scores of a sentence (hashed, with its second) stand.
-        scores: float32, shape (`BLOCK` x `CHUNK`, labels). Pages that are not used take no memory.
-        next: The first chunk that is not yet in.
-    """
-
-    def __init__(self, number: int, labels: int) -> None:
-        self.number = number
-        self.slots: dict[bytes, int] = {}
-        self.scores = np.empty((BLOCK * CHUNK, labels), dtype=np.float32)
-        self.next = number * BLOCK
-
-    def restore(self, parts: Parts, chunk: int) -> None:
-        """Takes in what earlier processes have judged for the chunks before this one."""
-        for done in range(self.next, chunk):
-            keys, scores = parts.scores(done)
-            start = len(self.slots)
-            self.scores[start : start + len(keys)] = scores
-            self.slots |= {key.tobytes(): start + index for index, key in enumerate(keys)}
-        self.next = chunk + 1
-
-
 @dataclass(frozen=True)
 class _Work:
     """One chunk, ready to be judged.
 
     Attributes:
         chunk: Where it comes from.
-        frame: The rows that can be judged, as read.
+        found: What is to be accounted for: rows, documents.
+        frame: The rows that can be judged, as read or cut.
         rejected: What is said of the others.
         block: The block it belongs to.
         slots: int64, shape (rows,): where in the block's scores each row's stand.
@@ -224,9 +187,10 @@ class _Work:
     """
 
     chunk: Chunk
+    found: Tally
     frame: pl.DataFrame
     rejected: list[Fault]
-    block: _Block
+    block: Block
     slots: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint8]
     start: int
@@ -256,21 +220,19 @@ class _Judging:
         self.files, self.judge, self.settings, self.suffix = files, judge, settings, suffix
         self.chunks = 0
         self.input = {} if STDIN in files else fingerprint(files)
-        nothing = judged_columns(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
+        nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
         self.condition = condition(settings.where, nothing.schema) if settings.where else None
 
     def plan(self, run: Path) -> dict[str, Any]:
         """All that decides about the bytes of the output, as JSON."""
-        files = read_object(run.expanduser() / MANIFEST)["files"]
-        names = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
-        runtime = self.judge.runtime
+        runtime, split = self.judge.runtime, self.settings.split
         return {
             "input": self.input,
-            "run": {name: sha256 for name, sha256 in files.items() if name.startswith(names)},
+            "run": files_of(run.expanduser()),
             "settings": {**vars(self.settings), "columns": dict(self.settings.columns or {}), "format": self.suffix},
             "computing": [runtime.device, runtime.precision, self.judge.lossless],
-            "versions": versions(),
-            "sizes": [CHUNK, BLOCK],
+            "versions": versions() | ({"sentencex": check_splitter(split)} if split else {}),
+            "sizes": [CHUNK, self.settings.text, BLOCK],
         }
 
     def results(self, wanted: Callable[[int], bool], parts: Parts | None = None) -> Iterator[_Result]:
@@ -283,7 +245,7 @@ class _Judging:
             while (work := ahead.result()) is not None:
                 ahead = reader.submit(next, works, None)
                 yield self._judge(work)
-                rows += work.chunk.rows
+                rows += work.found.rows
                 note = f"{rows / (time.monotonic() - began):,.0f} rows/s"
                 bar.advance((work.chunk.position - position) / 1e6, note)
                 position = work.chunk.position
@@ -293,37 +255,47 @@ class _Judging:
         new = np.zeros((0, len(labels)), dtype=np.float32)
         if len(work.encoded):
             new = self.judge.logits_of(work.encoded)
-        work.block.scores[work.start : work.start + len(new)] = new
-        verdicts = judged_columns(work.block.scores[work.slots], self.judge)
+        work.block.add(work.start, new)
+        verdicts = _verdicts(work.block.scores(work.slots), self.judge)
         shown = verdicts if self.settings.all_scores else verdicts.select("verdict", "probability", "margin")
         frame = beside(work.frame, shown)
         if self.condition is not None:
             frame = frame.filter(verdicts.select(self.condition).to_series())
-        tally = Tally(
-            work.chunk.rows, len(frame), len(verdicts) - len(frame), work.chunk.rows - len(verdicts), len(new)
-        )
+        left_out, rejected = len(verdicts) - len(frame), work.found.rows - len(verdicts)
+        tally = work.found + Tally(0, len(frame), left_out, rejected, len(new))
         return _Result(work.chunk.number, frame, work.rejected, work.keys, new, tally)
 
     def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Generator[_Work, None, None]:
-        block = _Block(0, len(self.judge.labels))
+        block = Block(0, 0, len(self.judge.labels))
         names: list[str] = []
-        for chunk in chunks(self.files, columns=self.settings.columns):
+        before = 0
+        for chunk in chunks(self.files, columns=self.settings.columns, text=self.settings.text):
             self.chunks = chunk.number + 1
+            before += chunk.rows
             if not wanted(chunk.number):
                 continue
             if chunk.number // BLOCK != block.number:
-                block = _Block(chunk.number // BLOCK, len(self.judge.labels))
+                block = Block(chunk.number // BLOCK, chunk.number // BLOCK * BLOCK, len(self.judge.labels))
             if parts:
                 block.restore(parts, chunk.number)
-            tables, rejected = chunk.read()
+            tables, rejected, found = self._read(chunk, before - chunk.rows)
             usable = [_usable(table, self.suffix, rejected) for table in tables]
             if not names:
                 names = usable[0].columns
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
             frame = pl.concat([part.select(names) for part in usable])
-            yield self._prepared(chunk, frame, rejected, block)
+            yield self._prepared(chunk, found, frame, rejected, block)
 
-    def _prepared(self, chunk: Chunk, frame: pl.DataFrame, rejected: list[Fault], block: _Block) -> _Work:
+    def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[Fault], Tally]:
+        """The rows of a chunk before which so many others come; where these are documents, their sentences."""
+        if self.settings.split is None:
+            return *chunk.read(), Tally(chunk.rows)
+        pieces = chunk.pieces()
+        rejected = [fault for _, faults in pieces for fault in faults]
+        tables = sentence_tables(pieces, before, self.settings.split)
+        return tables, rejected, Tally(sum(map(len, tables)), documents=chunk.rows, unread=len(rejected))
+
+    def _prepared(self, chunk: Chunk, found: Tally, frame: pl.DataFrame, rejected: list[Fault], block: Block) -> _Work:
         """Finds out what is new in the chunk, and tokenises that."""
         sentences = frame["sentence"].to_list()
         seconds = frame["second"].to_list() if "second" in frame.columns else None
@@ -346,7 +318,15 @@ class _Judging:
             [sentences[row] for row in new], None if seconds is None else [seconds[row] for row in new]
         )
         hashed = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, 16)
-        return _Work(chunk, frame, rejected, block, slots, hashed, start, encoded)
+        return _Work(chunk, found, frame, rejected, block, slots, hashed, start, encoded)
+
+
+def _verdicts(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
+    """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
+    columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
+        pl.col("verdict").cast(pl.String)
+    )  # also without rows
+    return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
 
 
 def _usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
@@ -362,5 +342,7 @@ def _usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
             faults.setdefault(row, break_error(table.place(row), Path("OUT")))
     if not faults:
         return table.frame
-    rejected += [fault_of(table, table.unit, int(table.lines[row]), error) for row, error in faults.items()]
+    for row, error in faults.items():
+        place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
+        rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
     return table.frame.filter(~pl.int_range(pl.len()).is_in(list(faults)))

@@ -5,8 +5,9 @@ The result is ragged: no padding exists before `batches`.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,14 +119,73 @@ def load_tokenizer(folder: Path) -> Any:
             found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
             next="save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
         )
-    try:
+    with _told(str(folder), expected):
         tokenizer = _read_tokenizer(folder)
-        backend = tokenizer.backend_tokenizer
-        # What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token.
-        backend.encode_special_tokens = True
-        backend.no_padding()
-        backend.no_truncation()
-        backend.encode("a", "a")  # a damaged part shows when it is used
+        _take_as_text(tokenizer.backend_tokenizer)
+    if tokenizer.pad_token_id is None:
+        raise EncoderError(
+            "the tokenizer has no padding token",
+            where=str(folder),
+            expected="an encoder of the BERT family, with a padding token",
+            cause="generators such as GPT have none",
+        )
+    return tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """A tokenizer without Transformers, under the names by which `encode` knows Transformers' own.
+
+    Attributes:
+        backend_tokenizer: A ``tokenizers.Tokenizer``.
+        pad_token_id: The id that fills batches.
+        mask_token_id: The id that hides a token; None where there is none.
+        model_input_names: What the encoder takes: ``token_type_ids`` among them, or not.
+    """
+
+    backend_tokenizer: Any
+    pad_token_id: int
+    mask_token_id: int | None
+    model_input_names: tuple[str, ...]
+
+
+def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
+    """The tokenizer in the text of a ``tokenizer.json``.
+
+    Args:
+        text: Nobody vouches for it.
+        about: Holds the three other fields of `Tokenizer`.
+        where: What an error names.
+
+    Raises:
+        EncoderError: It cannot be read.
+    """
+    from tokenizers import Tokenizer as Backend
+
+    with _told(where, "a tokenizer and its padding id"):
+        if len(text) > MAX_VOCABULARY_BYTES:
+            raise ValueError(f"the tokenizer is longer than {MAX_VOCABULARY_BYTES} characters")
+        pad, mask, names = about["pad_token_id"], about["mask_token_id"], about["model_input_names"]
+        if type(pad) is not int or not (mask is None or type(mask) is int) or not isinstance(names, list):
+            raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
+        backend = Backend.from_str(text)
+        _take_as_text(backend)
+    return Tokenizer(backend, pad, mask, tuple(map(str, names)))
+
+
+def _take_as_text(backend: Any) -> None:
+    """What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token."""
+    backend.encode_special_tokens = True
+    backend.no_padding()
+    backend.no_truncation()
+    backend.encode("a", "a")  # a damaged part shows when it is used
+
+
+@contextlib.contextmanager
+def _told(where: str, expected: str) -> Iterator[None]:
+    """Says what went wrong with a tokenizer."""
+    try:
+        yield
     except EncoderError:
         raise
     except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
@@ -139,17 +199,7 @@ def load_tokenizer(folder: Path) -> Any:
                 next="free some room there, or name another folder in TMPDIR",
             ) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
-        raise EncoderError(
-            "the tokenizer cannot be read", where=str(folder), expected=expected, cause=reason
-        ) from error
-    if tokenizer.pad_token_id is None:
-        raise EncoderError(
-            "the tokenizer has no padding token",
-            where=str(folder),
-            expected="an encoder of the BERT family, with a padding token",
-            cause="generators such as GPT have none",
-        )
-    return tokenizer
+        raise EncoderError("the tokenizer cannot be read", where=where, expected=expected, cause=reason) from error
 
 
 def _read_tokenizer(folder: Path) -> Any:

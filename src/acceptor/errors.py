@@ -14,6 +14,7 @@ Library code raises; only ``cli.py`` turns an error into text and an exit code.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 from acceptor.text import plain_lines
@@ -106,3 +107,25 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_folded = {candidate.casefold(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.strip().casefold(), by_folded, n=1, cutoff=0.5)
     return by_folded[matches[0]] if matches else None
+
+
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "transformers", "huggingface_hub", "matplotlib", "jinja2", "sklearn"), "train"),
+    **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
+}
+"""Which extra brings a module that not every installation has."""
+
+
+def check_installed(*modules: str) -> None:
+    """Says which extra is wanting, before work begins that needs it.
+
+    Raises:
+        UsageError: One of the modules is not installed.
+    """
+    for module in modules:
+        if module in EXTRA_OF and importlib.util.find_spec(module) is None:
+            raise UsageError(
+                f"this needs {module}, which is not installed",
+                cause="Acceptor was installed without what only some of its work needs",
+                next=f"pip install 'acceptor[{EXTRA_OF[module]}]'",
+            )

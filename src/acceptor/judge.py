@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.batches import Rows, collate, judging_batches
+from acceptor.batches import Rows, judging_batches, pad
 from acceptor.data.duplicates import HASHES_FILE, load_fingerprints, save_fingerprints
-from acceptor.data.frames import Frame, annotated, moved
+from acceptor.data.frames import Frame, annotated, beside
 from acceptor.data.table import Table
 from acceptor.decision import MOST_PROBABLE, Decision, read_decision
 from acceptor.encode import Encoded, encode, load_tokenizer
-from acceptor.errors import DataError, RunError, UsageError
-from acceptor.files import check_folder, check_manifest, read_object
-from acceptor.model.classifier import check_tokens, load_classifier, longest_input, quiet_transformers
-from acceptor.model.network import has_whole_layers, judging_network
+from acceptor.errors import DataError, RunError, UsageError, check_installed
+from acceptor.files import MANIFEST, check_folder, check_manifest, file_sha256, read_object
+from acceptor.model.onnx import OnnxModel, read_onnx
+from acceptor.model.scorer import Scorer
 from acceptor.progress import meter
-from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
+from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
 
 JUDGE_FILE = "judge.json"
 CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
@@ -68,8 +67,8 @@ class Judge:
     """A fine-tuned classifier with all that it needs to read text. Made by `train` and `load`.
 
     Attributes:
-        model: The Transformers classifier.
-        tokenizer: Its fast tokenizer.
+        model: The Transformers classifier, or an `OnnxModel`.
+        tokenizer: Its fast tokenizer: Transformers', or a `Tokenizer`.
         labels: Label names; a label's position is its label id.
         max_length: Longest input in tokens; longer ones are cut.
         runtime: Where it computes.
@@ -146,48 +145,48 @@ class Judge:
         return scores
 
     @functools.cached_property
-    def _networks(self) -> dict[str, Any]:
+    def _scorers(self) -> dict[str, Scorer]:
         """What computes, by precision; made when it is first needed."""
         return {}
+
+    def scorer(self, precision: str) -> Scorer:
+        """What scores padded batches in that precision."""
+        if precision not in self._scorers:
+            self._scorers[precision] = self._new_scorer(precision)
+        return self._scorers[precision]
+
+    def _new_scorer(self, precision: str) -> Scorer:
+        if isinstance(self.model, OnnxModel):
+            return self.model.scorer(self.runtime.threads)
+        from acceptor.model.network import torch_scorer
+
+        return torch_scorer(self.model, precision=precision, device=self.runtime.device)
 
     def _pass(
         self, encoded: Encoded, rows: Rows, precision: str, on_batch: Callable[[Rows], None] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Raw scores of some inputs, float32, shape (len(rows), labels).
-
-        Several threads with one core each judge a batch each: products this small are slower when cores share one.
-        """
-        import torch
-
-        if precision not in self._networks:
-            self._networks[precision] = judging_network(self.model, precision=precision)
-        network = self._networks[precision]
+        """Raw scores of some inputs, float32, shape (len(rows), labels)."""
+        scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        cores = torch.get_num_threads() if self.runtime.device == "cpu" else 1
-        lengths = encoded.lengths[rows]
+        lengths, threads = encoded.lengths[rows], scorer.threads
         # Few inputs are cut smaller, so that no core waits long for the last batch of another.
-        budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
-        batches = judging_batches(lengths, budget)
+        budget = TOKENS if threads == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * threads)))
 
         def judge(at: Rows) -> None:
-            with torch.inference_mode():
-                batch = collate(encoded, rows[at], self.tokenizer.pad_token_id, self.runtime.device)
-                scores[at] = network(**batch.inputs).logits.float().cpu().numpy()
+            scores[at] = scorer.score(pad(encoded, rows[at], self.tokenizer.pad_token_id))
             if on_batch:
                 on_batch(rows[at])
 
-        if min(cores, len(batches)) < 2:
-            for at in batches:
-                judge(at)
-            return scores
-        with ThreadPoolExecutor(min(cores, len(batches)), initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            for _ in threads.map(judge, reversed(batches)):  # the longest first, so that none is left for the end
-                pass
-        torch.set_num_threads(cores)
+        scorer.each(judge, judging_batches(lengths, budget))
         return scores
 
     def in_fp32(self) -> Judge:
-        """This judge with fp32 products, for differences of margins that are smaller than bf16's steps."""
+        """This judge with fp32 products, for differences of margins that are smaller than bf16's steps.
+
+        An exported judge computes as it was exported.
+        """
+        if isinstance(self.model, OnnxModel):
+            return self
         return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
 
     def verdicts(self, logits: npt.NDArray[np.float32]) -> list[Verdict]:
@@ -199,54 +198,70 @@ class Judge:
         ]
 
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
-        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes.
+        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes: see docs/api.md.
 
-        ``columns`` as for `load_data`; ``all_scores``: also each label's probability and logit. Raises `DataError`
-        where no column is known to hold sentences, or a row lacks one.
+        Raises:
+            DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
         """
 
         def verdicts_on(sentences: list[str], seconds: list[str] | None) -> pl.DataFrame:
-            judged = judged_columns(self.logits(sentences, seconds), self)
-            return judged if all_scores else judged.select("verdict", "probability", "margin")
+            logits = self.logits(sentences, seconds)
+            judged = verdict_columns(logits, self.labels, self.decision)
+            judged.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+            return judged if all_scores else judged[:, :3]
 
         return annotated(frame, columns or {}, verdicts_on)
 
     def to_dict(self) -> dict[str, Any]:
         """Labels, longest input, encoder, decision and machine."""
-        return {**self._about(), "machine": self.runtime.to_dict()}
+        return {**self.about(), "machine": self.runtime.to_dict()}
 
-    def _about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, Any]:
+        """What ``judge.json`` says."""
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
         return about | self.decision.to_dict() | {"selected_on": self.selected_on}
 
     def save(self, folder: Path) -> None:
-        """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it."""
+        """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it.
+
+        Raises:
+            UsageError: It was exported: its file is all there is.
+        """
+        if isinstance(self.model, OnnxModel):
+            raise UsageError("an exported judge has no run folder", next=f"copy its file: {self.model.where}")
+        from acceptor.model.classifier import quiet_transformers
+
         with quiet_transformers():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        (folder / JUDGE_FILE).write_text(json.dumps(self._about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (folder / JUDGE_FILE).write_text(json.dumps(self.about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
         if self.trained_on is not None:
             save_fingerprints(folder, self.trained_on)
 
 
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Judge:
-    """The judge in a run folder, in evaluation mode.
+    """The judge in a run folder, in evaluation mode; or the one in an ONNX file, which needs no torch.
 
     Args:
-        run: The folder.
+        run: The folder; or a file that `export` wrote, whose name ends in ``.onnx``.
         device: ``cuda``, ``mps`` or ``cpu``; the fastest present where None.
         precision: ``fp32``; ``bf16``; ``int8``, where the CPU has AVX-512 VNNI: the fastest, and some labels change;
-            ``lossless``, or None: bf16 where that is fast, and close calls again in fp32.
+            ``lossless``, or None: bf16 where that is fast, and close calls again in fp32. An exported judge has one.
 
     Raises:
-        RunError: The folder is missing, is not a finished run, or its files are not what was written.
+        RunError: The folder is missing, is not a finished run, or its files are not what was written; likewise a file.
         EncoderError: Its weights, config or tokenizer cannot be read.
         UsageError: The device or precision asked for is not there.
     """
     folder = Path(run).expanduser()
+    if folder.suffix == ".onnx":
+        return _load_onnx(folder, device, precision)
+    check_installed("torch", "transformers")
+    from acceptor.model.classifier import check_tokens, load_classifier, longest_input
+
     check_folder(folder)
     try:
-        labels, max_length, encoder, decision, selected_on = _read_judge(folder / JUDGE_FILE)
+        labels, max_length, encoder, decision, selected_on = _checked(read_object(folder / JUDGE_FILE))
     except (FileNotFoundError, NotADirectoryError):
         found = "no such folder" if not folder.is_dir() else "a folder without it"
         raise RunError(
@@ -278,7 +293,41 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     return Judge(model, tokenizer, labels, max_length, runtime, encoder, lossless, decision, trained_on, selected_on)
 
 
+def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:
+    file = read_onnx(path)
+    try:
+        labels, max_length, encoder, decision, selected_on = _checked(file.about)
+        made_in = {"fp32": "fp32", "int8": "int8"}[file.about["precision"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError("what the file says of its judge cannot be read", where=str(path), cause=str(error)) from error
+    if device not in (None, "cpu") or precision not in (None, made_in):
+        raise UsageError(
+            f"{path.name} computes in {made_in} on a CPU",
+            found=f"device {device or 'not given'}, precision {precision or 'not given'}",
+            next="leave --device and --precision out, or judge with the run that it was made from",
+        )
+    runtime = runtime_without_torch(made_in)
+    return Judge(
+        file.model, file.tokenizer, labels, max_length, runtime, encoder, False, decision, file.trained_on, selected_on
+    )
+
+
+def files_of(run: Path) -> dict[str, str]:
+    """The files that decide about verdicts, with the sha256 of each.
+
+    Args:
+        run: As for `load`, which has read it before.
+    """
+    if run.suffix == ".onnx":
+        return {run.name: file_sha256(run)}
+    names = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
+    files = read_object(run / MANIFEST)["files"]
+    return {name: sha256 for name, sha256 in files.items() if name.startswith(names)}
+
+
 def _in_int8(runtime: Runtime, model: Any) -> Runtime:
+    from acceptor.model.network import has_whole_layers
+
     if not has_whole_layers(model, "int8"):
         raise UsageError(
             "int8 is not to be had here",
@@ -289,9 +338,8 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
     return dataclasses.replace(runtime, precision="int8")
 
 
-def _read_judge(path: Path) -> tuple[tuple[str, ...], int, dict[str, Any], Decision, str | None]:
+def _checked(about: dict[str, Any]) -> tuple[tuple[str, ...], int, dict[str, Any], Decision, str | None]:
     """Labels, longest input, encoder, decision and what chose it, from a ``judge.json`` that nobody vouches for."""
-    about = read_object(path)
     labels, max_length, encoder = about["labels"], about["max_length"], about["encoder"]
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
         raise ValueError("labels are not two names or more")
@@ -321,7 +369,7 @@ def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], de
     """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
     probabilities, verdicts = decision.probabilities(logits), decision.label_ids(logits)
     columns: dict[str, Any] = {
-        "verdict": [labels[index] for index in verdicts],
+        "verdict": pl.Series([labels[index] for index in verdicts], dtype=pl.String),  # also without rows
         "probability": probabilities[np.arange(len(logits)), verdicts],
     }
     for index, label in enumerate(labels):
@@ -329,20 +377,6 @@ def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], de
     for index, label in enumerate(labels):
         columns[f"logit({label})"] = logits[:, index]
     return pl.DataFrame(columns)
-
-
-def judged_columns(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
-    """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
-    columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
-        pl.col("verdict").cast(pl.String)
-    )  # also without rows
-    return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
-
-
-def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
-    """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``."""
-    taken = [name for other in more for name in other.columns]
-    return pl.concat([frame.rename(moved(frame.columns, taken)), *more], how="horizontal")
 
 
 def _check_sentences(sentences: Sequence[str]) -> None:

@@ -52,6 +52,7 @@ class Runtime:
         precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
         rank: This process' number under ``torchrun``; 0 alone writes.
         world: How many processes train together.
+        threads: CPU threads at work.
         derived: The choices that were made here, with reasons.
     """
 
@@ -61,6 +62,7 @@ class Runtime:
     precision: str
     rank: int = 0
     world: int = 1
+    threads: int = 1
     derived: tuple[Derived, ...] = ()
 
     @property
@@ -70,15 +72,13 @@ class Runtime:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``run.json`` keeps of the machine."""
-        import torch
-
         return {
             "device": self.device,
             "device_name": self.device_name,
             "memory_bytes": self.memory_bytes,
             "precision": self.precision,
             "processes": self.world,
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "platform": platform.platform(),
         }
 
@@ -138,8 +138,17 @@ def choose_runtime(device: str | None = None, precision: str | None = None) -> R
         precision=str(precision_choice.value),
         rank=rank,
         world=world,
+        threads=torch.get_num_threads(),
         derived=(device_choice, precision_choice),
     )
+
+
+def runtime_without_torch(precision: str) -> Runtime:
+    """This machine's CPU, with as many threads as it has cores for this process, or as ``OMP_NUM_THREADS`` says."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = int(given) if given.isdecimal() and int(given) else cores
+    return Runtime("cpu", processor_name(), _machine_memory(), precision, threads=threads)
 
 
 def bf16_gain() -> float:
@@ -267,6 +276,7 @@ def versions() -> dict[str, str]:
         "numpy",
         "polars",
         "scikit-learn",
+        "onnxruntime",
     )
     found = {"python": platform.python_version()}
     for name in names:

@@ -10,6 +10,7 @@ import typer
 
 from acceptor.commands.answer import answer
 from acceptor.commands.options import (
+    OUTPUTS,
     AsJson,
     Columns,
     Device,
@@ -45,9 +46,7 @@ def evaluate(
         int | None, typer.Option(min=2, help="also score every N examples, as the chapter does")
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
-    predictions: Annotated[
-        Path | None, typer.Option(help="file for all verdicts (.tsv, .csv, .jsonl, .parquet)")
-    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})")] = None,
     errors: Annotated[int | None, typer.Option(min=1, help="show the N errors of which the judge was surest")] = None,
     why: Why = None,
     device: Device = None,
@@ -151,11 +150,17 @@ def predict(
         list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="file to write (.tsv .csv .jsonl .parquet); - for JSON lines")
+        Path | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")
     ] = None,
     columns: Columns = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
     where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split-sentences", metavar="LANGUAGE", help="texts are documents in en, de, …: judge their sentences"
+        ),
+    ] = None,
     shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
     device: Device = None,
     precision: Precision = None,
@@ -166,16 +171,16 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
-    if spreadsheet_safe and (out is None or out.suffix != ".csv"):
+    if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
         raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=str(out or "no file"))
     if out is None:
-        if where or shard or all_scores or files[1:] or files == ["-"]:
+        if where or split or shard or all_scores or files[1:] or files == ["-"]:
             raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
         _predict_on_terminal(run, files[0], columns, device, precision, as_json)
         return
     from acceptor import corpus
 
-    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe)
+    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split)
     tally = corpus.predict(
         run, files, out, settings, device=device, precision=precision, shard=shard_of(shard), overwrite=overwrite
     )
@@ -184,7 +189,7 @@ def predict(
     elif str(out) == "-":
         typer.echo(str(tally), err=True)
     else:
-        content = {**vars(tally), "out": str(out)}
+        content = {**tally.to_dict(), "out": str(out)}
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 

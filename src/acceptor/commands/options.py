@@ -21,6 +21,8 @@ Precision = Annotated[
     str | None,
     typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
 ]
+OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
+"""By what names an output's format is known; `data.write.form_of` takes them, and would load polars for the help."""
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
 Validation = Annotated[Path | None, typer.Option(help="a file to validate on")]
 Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from acceptor.commands.answer import answer
-from acceptor.commands.options import AsJson, Device, Overwrite, Precision, RunPath, columns_of
+from acceptor.commands.options import OUTPUTS, AsJson, Device, Overwrite, Precision, RunPath, columns_of
 
 
 def pairs(
@@ -16,9 +16,7 @@ def pairs(
     suite: Annotated[
         str, typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, or starter")
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="file for each pair's verdicts (.tsv .csv .jsonl .parquet)")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})")] = None,
     good: Annotated[str | None, typer.Option(help="the label that means acceptable [known names]")] = None,
     columns: Annotated[
         str | None, typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d")

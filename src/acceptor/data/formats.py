@@ -332,7 +332,7 @@ _JSON = json.JSONDecoder(object_pairs_hook=_no_repeated_key, parse_constant=_no_
 # ── Parquet and Arrow ────────────────────────────────────────────────────────────────────────────────────
 
 
-def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16) -> Iterator[Grid]:
+def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, text: int | None = None) -> Iterator[Grid]:
     """A Parquet or Arrow file in grids of at most ``rows`` rows.
 
     Args:
@@ -340,6 +340,7 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16) -> 
         form: parquet or arrow.
         origin: The path as the caller gave it, for messages.
         rows: The most that a grid may have.
+        text: The bytes that a grid may have about, however few rows that are.
 
     Raises:
         DataError: The file is damaged or cut short, or has no rows.
@@ -350,8 +351,9 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16) -> 
     try:
         for batch in _batches(source, form, rows):
             batch.validate(full=True)  # invalid UTF-8, and offsets that point out of the file
-            for start in range(0, batch.num_rows, rows):
-                part = batch.slice(start, rows)
+            size = rows if text is None else max(1, min(rows, batch.num_rows * text // max(1, batch.nbytes)))
+            for start in range(0, batch.num_rows, size):
+                part = batch.slice(start, size)
                 lines = range(done + 1, done + part.num_rows + 1)
                 done += part.num_rows
                 columns = [column.to_pylist() for column in part.columns]

@@ -34,7 +34,7 @@ def annotated(
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
-        they take is renamed: see `moved`.
+        they take is renamed: see `beside`.
 
     Raises:
         DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
@@ -45,11 +45,21 @@ def annotated(
     seconds = distinct["second"].to_list() if "second" in distinct.columns else None
     verdicts = verdicts_on(distinct["sentence"].to_list(), seconds)
     places = texts.join(distinct.with_row_index("place"), on=texts.columns, how="left", maintain_order="left")["place"]
-    beside: Frame = _beside(frame, verdicts[places], pandas)
-    return beside
+    whole: Frame = _with(frame, verdicts[places], pandas)
+    return whole
 
 
-def moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
+def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
+    """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``.
+
+    Raises:
+        DataError: There is a column of that new name, too.
+    """
+    taken = [name for other in more for name in other.columns]
+    return pl.concat([frame.rename(_moved(frame.columns, taken)), *more], how="horizontal")
+
+
+def _moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
     """New names, ``input.NAME``, for the columns whose name is taken.
 
     Raises:
@@ -121,11 +131,10 @@ def _is_suspicious(texts: pl.Series) -> bool:
     )
 
 
-def _beside(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
-    names = moved(frame.columns, added.columns)
+def _with(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
     if not pandas:
-        return frame.rename(names).hstack(added)
-    whole = frame.rename(columns=names)
+        return beside(frame, added)
+    whole = frame.rename(columns=_moved(frame.columns, added.columns))
     for name, column in added.to_pandas().items():
         whole[name] = column.array  # by position: an index may hold a label twice
     return whole

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from acceptor.data.write import write_rows
+from acceptor.data.write import TEXT, form_of, packed, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.files import MANIFEST, SCRATCH, check_manifest, flush, new_folder, read_object, says_full, write_json
 
@@ -40,6 +40,7 @@ class Parts:
         self.out = out
         self.folder = out.parent / f".{out.name}.parts"
         self.rejected = out.with_name(out.name + ".rejected.jsonl")
+        self._form, self._compression = form_of(out)
         self._spreadsheet_safe = spreadsheet_safe
 
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
@@ -91,7 +92,7 @@ class Parts:
         try:
             with new_folder(self._place(number)) as folder:
                 self._rows(frame, folder / "rows", header=False)
-                if self.out.suffix in (".tsv", ".csv"):
+                if self._form in (".tsv", ".csv"):
                     self._rows(frame.clear(), folder / "header")
                 lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rejected)
                 (folder / "rejected").write_text("".join(lines), "utf-8")
@@ -175,21 +176,32 @@ class Parts:
             raise
 
     def _rows(self, frame: pl.DataFrame, path: Path, *, header: bool = True) -> None:
-        write_rows(frame, path, self.out.suffix, spreadsheet_safe=self._spreadsheet_safe, header=header)
+        write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
 
     def _join_rows(self, whole: Path, number: int) -> None:
-        if self.out.suffix == ".parquet":
-            import pyarrow.parquet as pq
+        """Text is compressed here, all of it in one go: some readers stop at the end of a first frame."""
+        if self._form not in TEXT:
+            self._join_columns(whole, number)
+            return
+        with packed(whole, self._compression) as stream:
+            if self._form in (".tsv", ".csv"):
+                _append(self._place(0) / "header", stream)
+            for part in range(number):
+                _append(self._place(part) / "rows", stream)
 
+    def _join_columns(self, whole: Path, number: int) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._form == ".parquet":
             with pq.ParquetWriter(whole, pq.read_schema(self._place(0) / "rows"), compression="zstd") as writer:
                 for part in range(number):
                     writer.write_table(pq.read_table(self._place(part) / "rows"))
             return
-        with whole.open("wb") as stream:
-            if self.out.suffix in (".tsv", ".csv"):
-                _append(self._place(0) / "header", stream)
+        with pa.ipc.open_file(self._place(0) / "rows") as first, pa.ipc.new_file(whole, first.schema) as writer:
             for part in range(number):
-                _append(self._place(part) / "rows", stream)
+                with pa.ipc.open_file(self._place(part) / "rows") as rows:
+                    writer.write_table(rows.read_all())
 
     def _object(self, name: str) -> dict[str, Any] | None:
         try:

@@ -26,7 +26,7 @@ from acceptor.data.unpack import COMPRESSIONS, FORMATS, Source, open_source, tex
 from acceptor.errors import DataError, ResourceError, UsageError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
-CHUNK_TEXT = 32 << 20  # characters of a text file after which a part ends, however few rows it has
+CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
 STDIN = "-"
 _HEAD = 1 << 20  # bytes of a file by which it is known again
 
@@ -42,13 +42,16 @@ class TableStream:
         size: Bytes of the file as stored; 0 where that is not known.
     """
 
-    def __init__(self, path: str, *, columns: Mapping[str, str] | None = None, rows: int | None = None) -> None:
+    def __init__(
+        self, path: str, *, columns: Mapping[str, str] | None = None, rows: int | None = None, text: int | None = None
+    ) -> None:
         """Opens the file.
 
         Args:
             path: The file, or ``-`` for standard input, which holds tab-separated lines.
             columns: As for `read_table`.
             rows: The most that a part may have; `CHUNK` by default.
+            text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -58,7 +61,7 @@ class TableStream:
         else:
             self._source = open_source(Path(path), path)
         self.origin, self.size = self._source.origin, self._source.size
-        self._columns, self._rows = columns or {}, rows or CHUNK
+        self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
     def __enter__(self) -> TableStream:
@@ -109,7 +112,7 @@ class TableStream:
         return Table(frame, np.asarray(lines, dtype=np.int64), self.origin, "", self._schema, grid.unit)
 
     def _text(self) -> Iterator[Rows]:
-        """Parts of exactly as many rows as are asked for, or of the rows in `CHUNK_TEXT` characters."""
+        """Parts of exactly as many rows as are asked for, or of fewer that are long."""
         text = 0
 
         def counted(blocks: Iterator[str]) -> Iterator[str]:
@@ -121,7 +124,7 @@ class TableStream:
         held = Rows([], [])
         for more in read_rows(counted(text_blocks(self._source.pieces(), self.origin)), self._source.form, self.origin):
             held = Rows(held.rows + more.rows, held.lines + more.lines)
-            while len(held) >= self._rows or (text >= CHUNK_TEXT and len(held)):
+            while len(held) >= self._rows or (text >= self._characters and len(held)):
                 yield Rows(held.rows[: self._rows], held.lines[: self._rows])
                 held, text = Rows(held.rows[self._rows :], held.lines[self._rows :]), 0
         if len(held):
@@ -129,7 +132,7 @@ class TableStream:
 
     def _grids(self) -> Iterator[Grid]:
         if self._source.compression is None:
-            yield from columnar_grids(self._source.file, self._source.form, self.origin, self._rows)
+            yield from columnar_grids(self._source.file, self._source.form, self.origin, self._rows, self._characters)
             return
         with tempfile.TemporaryFile() as unpacked:  # both formats have to be read from their end
             for piece in self._source.pieces():
@@ -143,7 +146,7 @@ class TableStream:
                         cause=str(error),
                         next="free some, or name another place: TMPDIR=PATH",
                     ) from error
-            yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows)
+            yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
 
 
 def _with_labels(grid: Grid, is_label: Callable[[str], bool], reject: Reject) -> Grid:
@@ -221,9 +224,9 @@ Fault = dict[str, Any]
 """What is said of a row that cannot be used: its file and line, the problem, what was expected and found."""
 
 
-def fault_of(table: TableStream | Table, unit: str, line: int, error: DataError) -> Fault:
-    """The error of one row as plain data."""
-    return {"file": table.origin, unit: line, "problem": error.problem, **error.details}
+def fault_of(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> Fault:
+    """The error of one row as plain data; ``place`` says where in the row."""
+    return {"file": table.origin, unit: line, **place, "problem": error.problem, **error.details}
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,12 @@ class _Piece:
 
     def __len__(self) -> int:
         return len(self.ready[0]) + len(self.ready[1]) if self.ready else len(self.part.lines)
+
+    def characters(self) -> int:
+        """How much text it holds."""
+        if isinstance(self.part, Grid):
+            return sum(len(cell) for column in self.part.columns for cell in column if isinstance(cell, str))
+        return sum(len(row) if isinstance(row, str) else sum(map(len, row)) for row in self.part.rows)
 
     def read(self) -> tuple[Table, list[Fault]]:
         if self.ready:
@@ -263,23 +272,34 @@ class Chunk:
     position: int
     _pieces: list[_Piece]
 
+    def pieces(self) -> list[tuple[Table, list[Fault]]]:
+        """By file: the rows that can be used, and what is said of the others."""
+        return [piece.read() for piece in self._pieces]
+
     def read(self) -> tuple[list[Table], list[Fault]]:
         """The rows that can be used, and what is said of the others."""
-        found = [piece.read() for piece in self._pieces]
+        found = self.pieces()
         return [table for table, _ in found], [fault for _, faults in found for fault in faults]
 
 
-def chunks(files: Sequence[str], *, columns: Mapping[str, str] | None = None) -> Iterator[Chunk]:
+def chunks(
+    files: Sequence[str], *, columns: Mapping[str, str] | None = None, text: int | None = None
+) -> Iterator[Chunk]:
     """All rows of the files, in order. Small files share a chunk.
+
+    Args:
+        files: From `input_files`.
+        columns: As for `read_table`.
+        text: About so many characters end a chunk, however few rows it has; `CHUNK_TEXT` by default.
 
     Raises:
         DataError: A file cannot be read further, or has other columns than the first one.
     """
     held: list[_Piece] = []
     names: list[str] = []
-    rows = number = before = 0
+    rows = characters = number = before = 0
     for path in files:
-        with TableStream(path, columns=columns) as stream:
+        with TableStream(path, columns=columns, text=text) as stream:
             first = True
             for part in stream.parts():
                 piece = _Piece(stream, part)
@@ -287,11 +307,12 @@ def chunks(files: Sequence[str], *, columns: Mapping[str, str] | None = None) ->
                     piece, first = _Piece(stream, part, piece.read()), False
                     names = names or piece.read()[0].frame.columns
                     _check_columns(piece.read()[0], names)
-                if held and rows + len(piece) > CHUNK:
+                more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
+                if held and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT)):
                     yield Chunk(number, rows, before + stream.position, held)
-                    held, rows, number = [], 0, number + 1
+                    held, rows, characters, number = [], 0, 0, number + 1
                 held.append(piece)
-                rows += len(piece)
+                rows, characters = rows + len(piece), characters + more
         before += stream.size
     if held:
         yield Chunk(number, rows, before, held)

@@ -1,19 +1,41 @@
-"""Tables to files: TSV without quoting, CSV by RFC 4180, JSON lines, Parquet. Whole or not at all."""
+"""Tables to files: TSV without quoting, CSV by RFC 4180, JSON lines, Parquet, Arrow. Whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import polars as pl
 
+from acceptor.data.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 from acceptor.files import use_umask
 
-FORMATS = (".tsv", ".csv", ".jsonl", ".parquet")
+TEXT = (".tsv", ".csv", ".jsonl")
+FORMATS = (*TEXT, ".parquet", ".arrow", ".feather")
+_GZIP_LEVEL, _ZSTD_LEVEL = 6, 3  # the tools' own
+
+
+def form_of(path: Path) -> tuple[str, str]:
+    """The format that a file's name asks for, and the compression: empty for none.
+
+    Raises:
+        UsageError: It asks for none that is known. Only text is compressed.
+    """
+    compression = path.suffix if path.suffix in COMPRESSIONS else ""
+    form = Path(path.name.removesuffix(compression)).suffix
+    if form not in (TEXT if compression else FORMATS):
+        raise UsageError(
+            f"cannot tell the format of {path}",
+            expected=f"a name that ends in {', '.join(FORMATS)}; for text also {' or '.join(COMPRESSIONS)} behind it",
+        )
+    return form, compression
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -22,8 +44,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     Raises:
         UsageError: The reason, with the way on.
     """
-    if path.suffix not in FORMATS:
-        raise UsageError(f"cannot tell the format of {path}", expected="a name that ends in " + ", ".join(FORMATS))
+    form_of(path)
     check_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
         raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {path.parent}")
@@ -44,7 +65,7 @@ FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 
 
 def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = False) -> None:
-    """Writes ``frame`` in the format of the path's extension, through a temporary file beside it.
+    """Writes ``frame`` in the format and compression of the path's extension, through a temporary file beside it.
 
     Args:
         frame: The table.
@@ -54,19 +75,38 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
     Raises:
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
     """
-    if path.suffix == ".tsv" and (rows := rows_with_breaks(frame)):
+    form, compression = form_of(path)
+    if form == ".tsv" and (rows := rows_with_breaks(frame)):
         cells = frame.row(rows[0], named=True).items()
         column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n]", cell))
         raise break_error(f"column {column}, row {rows[0] + 1}", path)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(handle)
     try:
-        write_rows(frame, Path(scratch), path.suffix, spreadsheet_safe=spreadsheet_safe)
+        with packed(Path(scratch), compression) as stream:
+            write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
         use_umask(Path(scratch))
         os.replace(scratch, path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def packed(path: Path, compression: str) -> Iterator[Any]:
+    """A new file to write bytes into, compressed as one member or frame: the same bytes whenever it is written."""
+    with path.open("wb") as file:
+        if not compression:
+            yield file
+        elif compression == ".gz":
+            with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream:
+                yield stream
+        else:
+            import zstandard
+
+            packer = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+            with packer.stream_writer(file, closefd=False) as stream:
+                yield stream
 
 
 def write_rows(
@@ -81,7 +121,7 @@ def write_rows(
 
     Args:
         frame: The table; for TSV one whose text holds no tabs and line breaks.
-        target: The file to be.
+        target: The file to be, or a stream.
         suffix: The format.
         spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
             take for a formula, and quotes around all text. Not what was read, then; numbers stay numbers.
@@ -95,8 +135,10 @@ def write_rows(
         frame.write_csv(target, include_header=header)
     elif suffix == ".jsonl":
         frame.write_ndjson(target)
-    else:
+    elif suffix == ".parquet":
         frame.write_parquet(target)
+    else:  # uncompressed, to be mapped into memory; strings as readers of all ages know them
+        frame.write_ipc(target, compat_level=pl.CompatLevel.oldest())
 
 
 def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
@@ -113,8 +155,9 @@ def rows_with_breaks(frame: pl.DataFrame) -> list[int]:
 
 def break_error(where: str, path: Path) -> DataError:
     """The error of such a row."""
+    name = path.name.removesuffix(path.suffix if path.suffix in COMPRESSIONS else "")
     return DataError(
         "a cell holds a tab or a line break, which TSV cannot",
         where=where,
-        next=f"write another format: -o {path.with_suffix('.jsonl').name}",
+        next=f"write another format: -o {Path(name).with_suffix('.jsonl')}",
     )

@@ -86,9 +86,13 @@ def explain(judge: Judge, sentences: Sequence[str], *, method: str = "occlusion"
 
     Raises:
         DataError: Something is not a sentence.
-        UsageError: There is no such method; or Captum is not installed.
+        UsageError: There is no such method; or Captum is not installed; or gradients of an exported judge.
     """
     check_method(method)
+    if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):
+        raise UsageError(
+            "an exported judge computes no gradients", next="--why occlusion; or ask the run that it was made from"
+        )
     verdicts = judge(sentences)
     if not verdicts:
         return []

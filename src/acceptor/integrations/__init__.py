@@ -1,1 +1,1 @@
-"""Acceptor inside other libraries, each in a module of its own that alone imports that library."""
+"""Acceptor inside other tools: each behind an extra."""

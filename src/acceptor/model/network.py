@@ -9,14 +9,17 @@ processor has AVX-512, else `FastLayer` too.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
+from acceptor.batches import to_tensors
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.noise import Noise
+from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
 
 
@@ -26,13 +29,29 @@ def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:
     return copy.deepcopy(model, {id(old): new for old, new in weights.items()} | buffers)
 
 
+def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
+    """What scores batches with `judging_network`: on a CPU, as many at once as torch has threads."""
+    network = judging_network(model, precision=precision)
+    threads = torch.get_num_threads() if device == "cpu" else 1
+
+    def score(inputs: Inputs) -> Logits:
+        with torch.inference_mode():
+            return network(**to_tensors(inputs, device)).logits.float().cpu().numpy()  # type: ignore[no-any-return]
+
+    alone, together = (functools.partial(torch.set_num_threads, number) for number in (1, threads))
+    return Scorer(score, threads, alone, together)
+
+
 def judging_network(model: Any, *, precision: str) -> Any:
     """A network for judging alone, in evaluation mode, on the model's device.
 
     Args:
         model: The classifier, fp32.
-        precision: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``.
+        precision: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``; or ``plain``: fp32, by
+            Transformers' own modules, to compare with.
     """
+    if precision == "plain":
+        return model.eval()
     if has_whole_layers(model, precision):
         network = working_copy(model, {old: _frozen(old.detach()) for old in model.parameters()})
         home = _home(network)

@@ -1,7 +1,7 @@
 """Results as text for people."""
 
 from acceptor.terminal.about import audit_text, bench_text, encoder_text, findings_text
-from acceptor.terminal.runs import folds_text, run_text, search_text, seeds_text
+from acceptor.terminal.runs import export_text, folds_text, run_text, search_text, seeds_text
 from acceptor.terminal.scores import (
     annotations_text,
     comparison_text,
@@ -23,6 +23,7 @@ __all__ = [
     "encoder_text",
     "errors_text",
     "explanation_text",
+    "export_text",
     "findings_text",
     "folds_text",
     "frame_table",

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acceptor.terminal.show import table
+from acceptor.terminal.show import number, table
 
 if TYPE_CHECKING:
     from acceptor.evaluation.spread import Spread
+    from acceptor.exporting import Export
     from acceptor.folds import Folds
     from acceptor.run import Run
     from acceptor.search import Search
@@ -166,3 +167,17 @@ def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
         else f"{one['mcc']:.3f} [{one['mcc_interval'][0]:.3f}, {one['mcc_interval'][1]:.3f}]"
         for one in scores
     ]  # fmt: skip
+
+
+def export_text(found: Export) -> Iterator[Any]:
+    """What was written, and how its answers differ from the run's."""
+    yield f"{found.path}: {found.precision}, {found.bytes / 1e6:.1f} MB, sha256 {found.sha256[:16]}…"
+    yield f"logits of {found.inputs:,} inputs differ by {found.largest_change:.2g} at most"
+    if found.comparison:
+        one = found.comparison
+        before, after = (number(score) for score in one.scores)
+        change = (
+            "" if math.isnan(one.difference) else f": {one.difference:+.4f} {one.interval or ''}, p {number(one.p)}"
+        )
+        yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
+    yield f'\nacceptor judge {found.path} "The book was written by John."'

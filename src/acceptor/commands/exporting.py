@@ -1,0 +1,37 @@
+"""`acceptor export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acceptor.commands.answer import answer
+from acceptor.commands.options import AsJson, Columns, Folder, Overwrite, RunPath, columns_of
+
+
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, judge.onnx")],
+    precision: Annotated[
+        str, typer.Option(help="fp32, or int8: smaller and faster, and some verdicts change")
+    ] = "fp32",
+    verify: Annotated[
+        str | None, typer.Option(help="labelled sentences to compare verdicts on: a file; or a corpus, its test split")
+    ] = None,
+    folder: Folder = None,
+    columns: Columns = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run as one ONNX file that judges without torch; refused where its answers are not the run's."""
+    from acceptor import terminal
+    from acceptor.data.load import load_split
+    from acceptor.exporting import export
+    from acceptor.judge import load
+
+    judge = load(run, device="cpu", precision="fp32")
+    split = load_split(verify, judge.labels, columns=columns_of(columns), folder=folder) if verify else None
+    found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
+    answer(found.to_dict(), terminal.export_text(found), as_json)

@@ -1,0 +1,47 @@
+"""How many rows a command read, and what became of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows there were, and what became of them: rows = written + left_out + rejected.
+
+    Where documents are cut into sentences, a row is a sentence, and documents are counted beside: those that are not
+    among ``unread`` have been cut.
+
+    Attributes:
+        rows: Rows read; or sentences found.
+        written: Rows with a verdict in the output.
+        left_out: Rows with a verdict that the condition did not keep.
+        rejected: Rows that cannot be judged; ``OUT.rejected.jsonl`` names them.
+        judged: Sentences (or pairs) that were computed; the others had been seen before in their block.
+        documents: Documents read; 0 where rows are taken as sentences.
+        unread: Documents of which no sentence could be had; ``OUT.rejected.jsonl`` names them, too.
+    """
+
+    rows: int = 0
+    written: int = 0
+    left_out: int = 0
+    rejected: int = 0
+    judged: int = 0
+    documents: int = 0
+    unread: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
+    def __str__(self) -> str:
+        left_out = f" + {self.left_out:,} left out" if self.left_out else ""
+        rows = f"{self.written:,} out{left_out} + {self.rejected:,} rejected"
+        if not self.documents:
+            return f"{self.rows:,} rows in = {rows}"
+        cut = f"{self.documents - self.unread:,} cut + {self.unread:,} rejected"
+        return f"{self.documents:,} documents in = {cut}; {self.rows:,} sentences = {rows}"
+
+    def to_dict(self) -> dict[str, int]:
+        """All counts by name; those of documents only where there are any."""
+        names = [name for name in vars(self) if self.documents or name not in ("documents", "unread")]
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,239 @@
+"""Judges as ONNX files: how one is sealed, and how one that nobody vouches for is read; without torch.
+
+The file is an ordinary ONNX model that any runtime takes. Its metadata hold all that a judge needs beside the network:
+what `judge.json` says, the tokenizer, the fingerprints of train; and last of all the sha256 of everything before it,
+so that no flipped bit goes unseen.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.encode import Tokenizer, parse_tokenizer
+from acceptor.errors import RunError, check_installed
+from acceptor.files import MAX_OBJECT_BYTES, parse_object
+from acceptor.model.scorer import Inputs, Logits, Scorer
+
+ABOUT, TOKENIZER, TRAINED_ON, SHA256 = (f"acceptor.{name}" for name in ("judge", "tokenizer", "trained_on", "sha256"))
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+LOGITS = "logits"
+MAX_BYTES = (1 << 31) - 1  # of a file of protocol buffers
+EXPECTED = "a file that `acceptor export` wrote"
+OPERATORS = {
+    *("Abs", "Add", "And", "Cast", "Ceil", "Clip", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Floor", "Gelu"),
+    *("Gemm", "Greater", "GreaterOrEqual", "IsNaN", "LayerNormalization", "Less", "LessOrEqual", "Log", "MatMul"),
+    *("Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin"),
+    *("Relu", "Round", "Sigmoid", "Sign", "Sin", "Softmax", "Sqrt", "Sub", "Tanh", "Where"),
+    *("MatMulInteger", "QuantizeLinear"),
+    *("Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity"),
+    *("Range", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+}
+"""What our exports are made of, and what may come with other versions of the exporter: arithmetic and shapes alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """A network in ONNX Runtime, on the CPU.
+
+    Attributes:
+        session: The ``onnxruntime.InferenceSession``; each call computes on one core, and calls may overlap.
+        inputs: Which of `INPUTS` it takes.
+        where: The file it comes from.
+    """
+
+    session: Any
+    inputs: tuple[str, ...]
+    where: str
+
+    def scorer(self, threads: int) -> Scorer:
+        """What scores padded batches, ``threads`` at once."""
+        return Scorer(self.score, threads)
+
+    def score(self, inputs: Inputs) -> Logits:
+        """Logits of one padded batch, float32, shape (B, labels).
+
+        Raises:
+            RunError: ONNX Runtime cannot compute it, for want of memory or because the file is not what it says.
+        """
+        # Single sentences come without types, which then are 0, as for Transformers.
+        given = {name: inputs.get(name, np.zeros_like(inputs["input_ids"])) for name in self.inputs}
+        try:
+            return self.session.run([LOGITS], given)[0]  # type: ignore[no-any-return]
+        except Exception as error:  # ONNX Runtime's own, one class for each of its codes
+            raise RunError(
+                "ONNX Runtime cannot compute the logits of a batch",
+                where=self.where,
+                found=f"{' × '.join(map(str, inputs['input_ids'].shape))} tokens",
+                cause=str(error).split("\n")[0][:300],
+            ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxFile:
+    """What a judge's ONNX file holds.
+
+    Attributes:
+        model: The network.
+        tokenizer: How it reads.
+        about: What ``judge.json`` says, and the precision.
+        trained_on: Fingerprints of train, uint64; None where they are not known.
+    """
+
+    model: OnnxModel
+    tokenizer: Tokenizer
+    about: dict[str, Any]
+    trained_on: npt.NDArray[np.uint64] | None
+
+
+def seal(network: bytes, about: dict[str, Any], tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
+    """A judge's ONNX file: the network's bytes, the metadata, the sha256 of both.
+
+    Messages in protocol buffers are joined by writing one after the other.
+    """
+    texts = {ABOUT: json.dumps(about, ensure_ascii=False, allow_nan=False), TOKENIZER: tokenizer}
+    if trained_on is not None:
+        texts[TRAINED_ON] = base64.b64encode(trained_on.astype("<u8").tobytes()).decode()
+    content = network + _metadata(texts)
+    return content + _metadata({SHA256: hashlib.sha256(content).hexdigest()})
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """A judge from an ONNX file that nobody vouches for.
+
+    Raises:
+        UsageError: ONNX Runtime is not installed.
+        RunError: The file is missing, is damaged, holds no judge, or what could read other files or run for ever.
+        EncoderError: Its tokenizer cannot be read.
+    """
+    check_installed("onnx", "onnxruntime")
+    data = _bytes_of(path)
+    texts = _checked(data, path)
+    about = _about_of(texts[ABOUT], path)
+    tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), about, str(path))
+    trained_on = None
+    if TRAINED_ON in texts:
+        trained_on = np.frombuffer(base64.b64decode(texts[TRAINED_ON]), dtype="<u8").astype(np.uint64)
+    del data  # hundreds of megabytes, which ONNX Runtime reads once more by itself
+    model = _session(path, labels=len(about["labels"]))
+    return OnnxFile(model, tokenizer, about, trained_on)
+
+
+def _metadata(texts: dict[str, str]) -> bytes:
+    from onnx import ModelProto, StringStringEntryProto
+
+    entries = [StringStringEntryProto(key=key, value=value) for key, value in texts.items()]
+    return bytes(ModelProto(metadata_props=entries).SerializeToString())
+
+
+def _bytes_of(path: Path) -> bytes:
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise RunError(f"{path} cannot be opened", expected=EXPECTED, found=found, next="acceptor export RUN -o FILE")
+    with path.open("rb") as stream:
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise RunError("the ONNX file is too large", where=str(path), expected=f"at most {MAX_BYTES:,} bytes")
+    return data
+
+
+def _checked(data: bytes, path: Path) -> dict[str, str]:
+    """The metadata of a file that is whole, holds a judge, and names nothing outside itself."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise _damaged(path, f"it is no ONNX model: {error}") from error
+    texts = {entry.key: entry.value for entry in proto.metadata_props}
+    if len(texts) < len(proto.metadata_props):
+        raise _damaged(path, "its metadata say something twice")
+    if ABOUT not in texts or SHA256 not in texts:
+        raise RunError(
+            "no judge is in this ONNX file",
+            where=str(path),
+            expected=EXPECTED,
+            found=f"a model by {proto.producer_name or 'somebody'}, without labels, tokenizer and decision",
+            cause="it was made by another program, which keeps them elsewhere",
+            next="export the run that it came from: acceptor export RUN -o FILE",
+        )
+    body = len(data) - len(_metadata({SHA256: texts[SHA256]}))
+    if hashlib.sha256(data[:body]).hexdigest() != texts[SHA256]:
+        raise _damaged(path, "its bytes are not those that were written")
+    strange = next(_strange(proto), None)
+    if strange:
+        raise RunError(
+            "this ONNX file holds what no judge needs",
+            where=f"{path}: {strange}",
+            expected="operators of BERT-like networks, all weights within the file",
+            cause="it was not written by `acceptor export`; such parts may read other files, or never end",
+        )
+    return texts
+
+
+def _strange(proto: Any) -> Iterator[str]:
+    """What is refused: weights in other files, operators beyond those of our exports, functions, inner graphs."""
+    if proto.functions:
+        yield f"function {proto.functions[0].name}"
+    graph = proto.graph
+    tensors = [*graph.initializer, *(part for sparse in graph.sparse_initializer for part in (sparse.values,))]
+    for node in graph.node:
+        if node.domain or node.op_type not in OPERATORS:
+            yield f"operator {node.domain}::{node.op_type}"
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
+                yield f"a graph inside of operator {node.op_type}"
+            tensors += [attribute.t] if attribute.HasField("t") else []
+            tensors += attribute.tensors
+    for tensor in tensors:
+        if tensor.external_data or tensor.data_location:
+            yield f"tensor {tensor.name[:60]!r} lies in another file"
+
+
+def _about_of(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return parse_object(text.encode(), limit=MAX_OBJECT_BYTES)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _session(path: Path, *, labels: int) -> OnnxModel:
+    """The network in ONNX Runtime, tried once."""
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch of its own
+    options.log_severity_level = 4  # what is said comes as exceptions as well
+    try:
+        session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own, one class for each of its codes
+        raise _damaged(path, str(error).split("\n")[0][:300]) from error
+    names = tuple(given.name for given in session.get_inputs())
+    if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS) or LOGITS not in (
+        one.name for one in session.get_outputs()
+    ):
+        raise _damaged(path, f"it takes {', '.join(names)}")
+    model = OnnxModel(session, names, str(path))
+    found = model.score({"input_ids": np.zeros((2, 3), np.int64), "attention_mask": np.ones((2, 3), np.int64)})
+    if found.shape != (2, labels) or found.dtype != np.float32:
+        raise _damaged(path, f"it gives {found.dtype} of shape {found.shape} for 2 inputs and {labels} labels")
+    return model
+
+
+def _damaged(path: Path, cause: str) -> RunError:
+    return RunError(
+        "the ONNX file cannot be used",
+        where=str(path),
+        expected=EXPECTED,
+        cause=cause,
+        next="copy it again, or export it again: acceptor export RUN -o FILE",
+    )

@@ -1,0 +1,136 @@
+"""`acceptor predict` on bad input, by command line: an error that says where, or rows set aside, all counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+
+import polars as pl
+import pytest
+
+from acceptor import corpus
+from acceptor.data import stream
+from acceptor.data.read import read_table
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Chunks of 16 rows, blocks of 4 chunks."""
+    monkeypatch.setattr(stream, "CHUNK", 16)
+    monkeypatch.setattr(corpus, "CHUNK", 16)
+    monkeypatch.setattr(corpus, "BLOCK", 4)
+
+
+def lines_of(n):
+    return "id\tsentence\n" + "".join(f"{row}\tthe cats see {'girl ' * (row % 7)}{row % 9}.\n" for row in range(n))
+
+
+def parts_of(out):
+    return sorted(path.name for path in (out.parent / f".{out.name}.parts").glob("0*"))
+
+
+def test_a_truncated_archive_ends_it_what_was_done_is_kept(small, run_cli, toy_run, tmp_path):
+    whole = gzip.compress(lines_of(500).encode(), mtime=0)
+    (tmp_path / "a.tsv").write_text(lines_of(64))
+    (tmp_path / "b.tsv.gz").write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "out.jsonl"
+    command = ("predict", toy_run.folder, tmp_path / "a.tsv", tmp_path / "b.tsv.gz", "-o", out, "--device", "cpu")
+    code, stdout, err = run_cli(*command)
+    assert (code, stdout, out.exists()) == (1, "", False)
+    assert "the gzip file is cut short" in err
+    assert "b.tsv.gz" in err
+    assert len(parts_of(out)) >= 4
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(lines_of(50).encode(), mtime=0))
+    assert run_cli(*command)[0] == 2  # other data than it was begun with
+    code, stdout, _ = run_cli(*command, "--overwrite")
+    assert (code, "114 rows in = 114 out + 0 rejected" in stdout, parts_of(out)) == (0, True, [])
+
+
+def test_a_column_that_is_missing_in_the_second_file(small, run_cli, toy_run, tmp_path):
+    (tmp_path / "1.tsv").write_text(lines_of(40))
+    (tmp_path / "2.csv").write_text("sentence\nthe girl\n")
+    out = tmp_path / "out.tsv"
+    code, _, err = run_cli("predict", toy_run.folder, tmp_path / "1.tsv", tmp_path / "2.csv", "-o", out, "--json")
+    assert (code, out.exists()) == (1, False)
+    for words in ("other columns than the first one", f"where:    {tmp_path / '2.csv'}", "expected: id, sentence"):
+        assert words in err
+
+
+def limit(soft, hard):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv.gz", "out.arrow", "out.parquet"])
+def test_a_disk_without_room(small, run_cli, toy_run, tmp_path, monkeypatch, name):
+    """Once the judge is loaded no file may grow: past half a part; then past the output without its last byte."""
+    (tmp_path / "in.tsv").write_text(lines_of(200))
+    place = tmp_path / "full"
+    place.mkdir()
+    command = ("predict", toy_run.folder, tmp_path / "in.tsv", "-o", place / name, "--device", "cpu")
+    assert run_cli(*command[:4], tmp_path / name)[0] == 0
+    size = (tmp_path / name).stat().st_size
+    limits, load = resource.getrlimit(resource.RLIMIT_FSIZE), corpus.load
+    for most in (500, size - 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(corpus, "load", lambda *a, most=most, **k: (load(*a, **k), limit(most, limits[1]))[0])
+            try:
+                code, stdout, err = run_cli(*command)
+            finally:
+                limit(*limits)
+        assert (code, stdout, (place / name).exists()) == (1, "", False)
+        assert len(parts_of(place / name)) == (0 if most == 500 else 13)
+        assert f"the disk became full while {name} was written; the parts done are kept" in err
+        assert "free some room" in err
+    code, stdout, _ = run_cli(*command)
+    assert (code, "200 rows in = 200 out + 0 rejected" in stdout) == (0, True)
+    assert (place / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_an_output_that_exists_is_left_as_it_is(run_cli, toy_run, tmp_path):
+    (tmp_path / "in.tsv").write_text(lines_of(3))
+    for taken, out in (("out.tsv.gz", "out.tsv.gz"), ("out.arrow.rejected.jsonl", "out.arrow")):
+        (tmp_path / taken).write_text("mine")
+        code, _, err = run_cli("predict", toy_run.folder, tmp_path / "in.tsv", "-o", tmp_path / out)
+        assert (code, (tmp_path / taken).read_text()) == (2, "mine")
+        assert f"{taken} exists" in err
+        assert "--overwrite" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tsv", "out.arrow.rejected.jsonl", "out.tsv.gz"]
+
+
+def test_an_output_of_no_known_format_or_place(run_cli, toy_run, tmp_path):
+    (tmp_path / "in.tsv").write_text(lines_of(3))
+    for out, words in (
+        ("o.xlsx", "cannot tell the format"),
+        ("o.parquet.gz", "cannot tell"),
+        ("no/o.tsv", "no folder"),
+    ):
+        code, _, err = run_cli("predict", toy_run.folder, tmp_path / "in.tsv", "-o", tmp_path / out)
+        assert (code, words in err) == (2, True)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".jsonl.gz", ".parquet"])
+def test_empty_sentences_and_lines_of_a_megabyte(small, run_cli, toy_run, tmp_path, suffix):
+    sentences = ["the girl sees.", "", " \u3000", "x" * 1_000_001, "y" * 1_000_000, *["the boy."] * 30]
+    frame = pl.DataFrame({"id": [str(row) for row in range(35)], "sentence": sentences})
+    source, out = tmp_path / f"in{suffix}", tmp_path / "out.jsonl"
+    if suffix == ".tsv":
+        source.write_text("id\tsentence\n" + "".join("\t".join(row) + "\n" for row in frame.rows()))
+    elif suffix == ".parquet":
+        frame.write_parquet(source)
+    else:
+        source.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in frame.to_dicts())))
+    code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out)
+    assert (code, "35 rows in = 32 out + 3 rejected; 3 judged" in stdout) == (0, True)
+    assert read_table(out).frame["id"].to_list() == ["0", *map(str, range(4, 35))]
+    faults = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
+    unit, header = ("row" if suffix == ".parquet" else "line"), suffix == ".tsv"
+    assert [(fault["file"], fault[unit]) for fault in faults] == [(str(source), row + header) for row in (2, 3, 4)]
+    assert [fault["problem"] for fault in faults] == [
+        "a sentence is empty",
+        "a sentence is empty",
+        "a sentence is longer than 1,000,000 bytes",
+    ]
+    code, stdout, err = run_cli("predict", toy_run.folder, source, "-o", "-")
+    assert (code, len(stdout.splitlines()), "35 rows in = 32 out + 3 rejected" in err) == (0, 32, True)
+    assert len({line for line in err.splitlines() if line.startswith("rejected: ")}) == 3

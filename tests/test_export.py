@@ -1,0 +1,356 @@
+"""Exported judges: they answer as the run does, in every architecture; what is not one of ours is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+
+import numpy as np
+import onnx
+import polars as pl
+import pytest
+from onnx import TensorProto, helper
+
+import acceptor
+from acceptor import exporting
+from acceptor.decision import Decision
+from acceptor.encode import load_tokenizer
+from acceptor.files import file_sha256
+from acceptor.model import quantised
+from acceptor.model.classifier import longest_input, new_classifier
+from acceptor.model.onnx import MAX_BYTES, seal
+from acceptor.model.pretrained import find_encoder
+from acceptor.runtime import choose_runtime
+from conftest import toy_rows
+from tiny import ARCHITECTURES, TEXTS, make_encoder
+
+SENTENCES = [*TEXTS[:6], "", "Zebra " * 200, "cat"]
+SENTENCES[6] = "The [SEP] cat <pad> slept."
+SECONDS = SENTENCES[::-1]
+
+
+def untrained(architecture, folder):
+    """A judge with 514 positions, and weights large enough that every layer changes what passes it."""
+    made = make_encoder(folder / architecture, architecture, initializer_range=0.4, max_position_embeddings=514)
+    encoder = find_encoder(str(made))
+    model, tokenizer = new_classifier(encoder, ("no", "yes"), seed=1).eval(), load_tokenizer(encoder.folder)
+    tokenizer.model_max_length = 512
+    longest = longest_input(model.config, tokenizer)
+    return acceptor.Judge(model, tokenizer, ("no", "yes"), longest, choose_runtime("cpu", "fp32"), {"name": "tiny"})
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_answers_the_same(architecture, tmp_path):
+    judge = untrained(architecture, tmp_path)
+    assert judge.max_length == 512
+    found = acceptor.export(judge, tmp_path / "judge.onnx")
+    assert found.largest_change < 1e-5
+    assert max(rows for rows, _ in exporting.SHAPES) == 64
+    assert max(longest for _, longest in exporting.SHAPES) == 512
+    other = acceptor.load(found.path)
+    np.testing.assert_allclose(other.logits(SENTENCES), judge.logits(SENTENCES), atol=1e-5)
+    if "token_type_ids" in other.model.inputs or "token_type_ids" not in judge.tokenizer.model_input_names:
+        np.testing.assert_allclose(other.logits(SENTENCES, SECONDS), judge.logits(SENTENCES, SECONDS), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def exported(toy_run, toy, tmp_path_factory):
+    """The toy run as a file, with a decision of its own."""
+    decision = Decision(1.5, 0.4)
+    judge = dataclasses.replace(acceptor.load(toy_run.folder), decision=decision)
+    return acceptor.export(judge, tmp_path_factory.mktemp("exports") / "toy.onnx", verify=toy.test)
+
+
+def test_the_file_holds_the_whole_judge(exported, toy_run, toy):
+    judge, run = acceptor.load(exported.path), acceptor.load(toy_run.folder)
+    assert judge.decision == Decision(1.5, 0.4)
+    assert judge.labels == run.labels
+    assert judge.max_length == run.max_length
+    assert judge.encoder == run.encoder
+    assert judge.selected_on == run.selected_on
+    np.testing.assert_array_equal(judge.trained_on, run.trained_on)
+    report = acceptor.evaluate(judge, toy.test)
+    assert report.leaks == acceptor.evaluate(run, toy.test).leaks
+    assert "trained_on" not in judge.to_dict()
+    assert repr(judge) == repr(run)
+
+
+def test_the_manifest_says_what_was_compared(exported, toy):
+    told = json.loads((exported.path.parent / "toy.onnx.json").read_text())
+    assert told["sha256"] == file_sha256(exported.path) == exported.sha256
+    assert told["bytes"] == exported.path.stat().st_size
+    assert told["inputs"] == sum(rows for rows, _ in exporting.SHAPES) + len(toy.test)
+    assert told["flips"] == 0
+    assert told["comparison"]["n"] == len(toy.test)
+    assert told["largest_change"] < 1e-4
+    assert "onnxruntime" in told["versions"]
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    path = tmp_path / "in.tsv"
+    path.write_text("sentence\tid\n" + "".join(f"{text}\t{row}\n" for row, (text, _) in enumerate(toy_rows(100, 5))))
+    return path
+
+
+def test_the_command_line_takes_it_everywhere(run_cli, toy_run, sentences, tmp_path):
+    file = tmp_path / "judge.onnx"
+    code, stdout, _ = run_cli("export", toy_run.folder, "-o", file)
+    assert code == 0
+    assert "acceptor judge" in stdout
+    for run, out in ((toy_run.folder, "run.parquet"), (file, "file.parquet")):
+        assert run_cli("predict", run, sentences, "-o", tmp_path / out)[0] == 0
+    ours, theirs = (pl.read_parquet(tmp_path / name) for name in ("run.parquet", "file.parquet"))
+    assert ours.drop("probability", "margin").equals(theirs.drop("probability", "margin"))
+    np.testing.assert_allclose(ours["probability"], theirs["probability"], atol=1e-5)
+    labelled = tmp_path / "gold.tsv"
+    labelled.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in toy_rows(60, 3)))
+    scores = [json.loads(run_cli("evaluate", run, labelled, "--json")[1]) for run in (toy_run.folder, file)]
+    assert scores[0]["confusion"] == scores[1]["confusion"]
+    assert scores[0]["leaked"] == scores[1]["leaked"]
+    told = [run_cli("judge", run, "the cats sleep.")[1] for run in (toy_run.folder, file)]
+    assert told[0] == told[1]
+
+
+def test_predict_goes_on_only_with_the_same_file(run_cli, exported, toy_run, sentences, tmp_path):
+    file, out = tmp_path / "judge.onnx", tmp_path / "out.tsv"
+    shutil.copy(exported.path, file)
+    assert run_cli("predict", file, sentences, "-o", out, "--shard", "1/2")[0] == 0
+    acceptor.export(acceptor.load(toy_run.folder, precision="fp32"), file, overwrite=True)  # another decision
+    code, _, stderr = run_cli("predict", file, sentences, "-o", out)
+    assert code == 2
+    assert "other run" in stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"precision": "bf16"}, "computes in fp32"),
+        ({"precision": "int8"}, "computes in fp32"),
+        ({"device": "cuda"}, "computes in fp32 on a CPU"),
+    ],
+)
+def test_a_file_computes_as_it_was_exported(exported, options, says):
+    with pytest.raises(acceptor.UsageError, match=says):
+        acceptor.load(exported.path, **options)
+    assert acceptor.load(exported.path, precision="fp32", device="cpu").runtime.precision == "fp32"
+
+
+def test_an_exported_judge_is_not_exported_or_saved_again(exported, tmp_path):
+    judge = acceptor.load(exported.path)
+    with pytest.raises(acceptor.UsageError, match="only a judge in a run folder"):
+        acceptor.export(judge, tmp_path / "again.onnx")
+    with pytest.raises(acceptor.UsageError, match="has no run folder"):
+        judge.save(tmp_path)
+
+
+def test_words_are_weighed_by_occlusion_not_by_gradients(exported, run_cli):
+    code, stdout, _ = run_cli("judge", exported.path, "the cats sleep.", "--why", "occlusion")
+    assert code == 0
+    assert "cats" in stdout
+    code, _, stderr = run_cli("judge", exported.path, "the cats sleep.", "--why", "gradients")
+    assert code == 2
+    assert "occlusion" in stderr
+
+
+# ── the gate ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def nothing_in(folder):
+    return not list(folder.iterdir())
+
+
+def test_a_network_that_computes_something_else_is_not_written(toy_run, tmp_path, monkeypatch):
+    judge = acceptor.load(toy_run.folder, precision="fp32")
+    exact = exporting._network
+
+    def shifted(judge):
+        proto = onnx.load_model_from_string(exact(judge))
+        [bias] = [tensor for tensor in proto.graph.initializer if tensor.name.endswith("classifier.bias")]
+        moved = onnx.numpy_helper.to_array(bias) + np.float32(2e-4)
+        bias.CopyFrom(onnx.numpy_helper.from_array(moved, bias.name))
+        return proto.SerializeToString()
+
+    monkeypatch.setattr(exporting, "_network", shifted)
+    with pytest.raises(acceptor.RunError, match="does not compute what the judge computes"):
+        acceptor.export(judge, tmp_path / "judge.onnx")
+    assert nothing_in(tmp_path)
+
+
+def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, monkeypatch):
+    judge = acceptor.load(toy_run.folder, precision="fp32")
+    with pytest.raises(acceptor.UsageError, match="--verify DATA"):
+        acceptor.export(judge, tmp_path / "judge.onnx", precision="int8")
+    found = acceptor.export(judge, tmp_path / "judge.onnx", precision="int8", verify=toy.test)
+    assert found.comparison.p > 0.05
+    assert found.bytes < acceptor.export(judge, tmp_path / "fp32.onnx").bytes
+    other = acceptor.load(found.path)
+    assert other.runtime.precision == "int8"
+    assert not np.array_equal(other.logits(SENTENCES), judge.logits(SENTENCES))
+
+
+def test_int8_that_judges_worse_is_not_written(toy_run, toy, tmp_path, monkeypatch):
+    judge = acceptor.load(toy_run.folder, precision="fp32")
+
+    def turned(network):
+        proto = onnx.load_model_from_string(network)
+        [bias] = [tensor for tensor in proto.graph.initializer if tensor.name.endswith("classifier.bias")]
+        bias.CopyFrom(onnx.numpy_helper.from_array(np.float32([0, 9]), bias.name))  # all are label 1
+        return proto.SerializeToString()
+
+    monkeypatch.setattr(quantised, "quantised", turned)
+    with pytest.raises(acceptor.RunError, match="judges worse"):
+        acceptor.export(judge, tmp_path / "judge.onnx", precision="int8", verify=toy.test)
+    assert nothing_in(tmp_path)
+
+
+def test_outputs_that_cannot_be(toy_run, exported, tmp_path):
+    judge = acceptor.load(toy_run.folder)
+    for out, options, says in (
+        (tmp_path / "judge.bin", {}, "does not end in .onnx"),
+        (exported.path, {}, "exists"),
+        (tmp_path / "judge.onnx", {"precision": "int4"}, "fp32 or int8"),
+    ):
+        with pytest.raises(acceptor.UsageError, match=says):
+            acceptor.export(judge, out, **options)
+    with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+        acceptor.export(judge, tmp_path / "no" / "judge.onnx")
+
+
+# ── files that nobody vouches for ────────────────────────────────────────────────────────────────────────
+
+
+def test_every_flipped_bit_and_every_cut_is_seen(exported, tmp_path):
+    data, file, rng = exported.path.read_bytes(), tmp_path / "judge.onnx", random.Random(1)
+    for _ in range(100):
+        at = rng.randrange(len(data) * 8)
+        flipped = bytearray(data)
+        flipped[at // 8] ^= 1 << at % 8
+        file.write_bytes(flipped)
+        with pytest.raises((acceptor.RunError, acceptor.EncoderError)):
+            acceptor.load(file)
+    for size in (0, 1, *(rng.randrange(len(data)) for _ in range(20)), len(data) - 1):
+        file.write_bytes(data[:size])
+        with pytest.raises(acceptor.RunError):
+            acceptor.load(file)
+
+
+def tiny_model(*nodes, initializers=(), inputs=("input_ids", "attention_mask")):
+    """An ONNX model by somebody else, whose output depends on its inputs as the nodes say."""
+    given = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", "length"]) for name in inputs]
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 2])
+    graph = helper.make_graph(nodes, "graph", given, [output], list(initializers))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9, producer_name="other")
+
+
+def plain_nodes():
+    return [
+        helper.make_node("Cast", ["input_ids"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Slice", ["numbers", "from", "to", "axis"], ["logits"]),
+    ]
+
+
+def plain_weights():
+    return [
+        helper.make_tensor(name, TensorProto.INT64, [1], [at]) for name, at in (("from", 0), ("to", 2), ("axis", 1))
+    ]
+
+
+def sealed(proto, exported, **changes):
+    """That model in a file like ours, sha256 and all."""
+    about = {
+        **acceptor.load(exported.path).about(),
+        "precision": "fp32",
+        "pad_token_id": 0,
+        "mask_token_id": None,
+        "model_input_names": ["input_ids"],
+        **changes,
+    }
+    tokenizer = acceptor.load(exported.path).tokenizer.backend_tokenizer.to_str()
+    return seal(proto.SerializeToString(), about, tokenizer, None)
+
+
+def test_a_file_made_by_someone_else_is_refused(tmp_path):
+    file = tmp_path / "judge.onnx"
+    file.write_bytes(tiny_model(*plain_nodes(), initializers=plain_weights()).SerializeToString())
+    with pytest.raises(acceptor.RunError, match="no judge is in this ONNX file") as caught:
+        acceptor.load(file)
+    assert "other" in caught.value.details["found"]
+    assert "acceptor export" in caught.value.details["next"]
+
+
+def test_a_sealed_file_may_hold_any_plain_network(exported, tmp_path):
+    file = tmp_path / "judge.onnx"
+    file.write_bytes(sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported))
+    assert acceptor.load(file).logits(["the cats sleep."]).shape == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["initializer", "constant", "loop", "domain", "function", "inputs", "shape"])
+def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\0" * 8)
+    nodes, weights, says = plain_nodes(), plain_weights(), "holds what no judge needs"
+    proto = None
+    elsewhere = TensorProto(name="from", data_type=TensorProto.INT64, dims=[1], data_location=TensorProto.EXTERNAL)
+    elsewhere.external_data.add(key="location", value="../" + secret.name)
+    if kind == "initializer":
+        weights[0] = elsewhere
+    elif kind == "constant":
+        weights.pop(0)
+        nodes.insert(0, helper.make_node("Constant", [], ["from"], value=elsewhere))
+    elif kind == "loop":
+        body = helper.make_graph([helper.make_node("Identity", ["go"], ["on"])], "body", [], [])
+        nodes.append(helper.make_node("Loop", ["from", ""], [], body=body))
+    elif kind == "domain":
+        nodes.append(helper.make_node("Anything", ["numbers"], ["more"], domain="com.example"))
+    elif kind == "function":
+        proto = tiny_model(*nodes, initializers=weights)
+        body = [helper.make_node("Neg", ["x"], ["y"])]
+        proto.functions.append(helper.make_function("own", "F", ["x"], ["y"], body, [helper.make_opsetid("", 18)]))
+    elif kind == "inputs":
+        proto, says = tiny_model(*nodes, initializers=weights, inputs=("input_ids", "attention_mask", "more")), "more"
+    else:
+        weights[1], says = helper.make_tensor("to", TensorProto.INT64, [1], [3]), "of shape"
+    file = tmp_path / "judge.onnx"
+    file.write_bytes(sealed(proto or tiny_model(*nodes, initializers=weights), exported))
+    with pytest.raises(acceptor.RunError, match=says):
+        acceptor.load(file)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ["one"]},
+        {"labels": ["a", "b", "c"]},
+        {"precision": "fp64"},
+        {"max_length": -1},
+        {"threshold": 3.0},
+        {"pad_token_id": "0"},
+        {"encoder": None},
+    ],
+)
+def test_papers_that_cannot_be_are_refused(changes, exported, tmp_path):
+    file = tmp_path / "judge.onnx"
+    file.write_bytes(sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported, **changes))
+    with pytest.raises((acceptor.RunError, acceptor.EncoderError)):
+        acceptor.load(file)
+
+
+def test_paths_that_are_no_files(tmp_path):
+    (tmp_path / "folder.onnx").mkdir()
+    for name, says in (("folder.onnx", "a folder"), ("missing.onnx", "no such file")):
+        with pytest.raises(acceptor.RunError, match=says):
+            acceptor.load(tmp_path / name)
+    large = tmp_path / "large.onnx"
+    with large.open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    with pytest.raises(acceptor.RunError, match="too large"):
+        acceptor.load(large)
+
+
+def test_a_batch_that_cannot_be_computed_is_told(exported):
+    judge = acceptor.load(exported.path)
+    with pytest.raises(acceptor.RunError, match="cannot compute"):
+        judge.model.score({"input_ids": np.full((1, 3), 10**6), "attention_mask": np.ones((1, 3), np.int64)})
