@@ -51,7 +51,7 @@ bench: setup
 
 # The homes of the public names: pdoc cannot see through the package's lazy loading.
 docs: setup
-	$(BIN)/pdoc --output-directory site $(addprefix acceptor.,run seeds folds search config judge errors data.load data.table data.audit data.findings data.annotations evaluation.evaluate evaluation.compare evaluation.slices evaluation.pairs evaluation.words report.html)
+	$(BIN)/pdoc --output-directory site $(addprefix acceptor.,run seeds folds search exporting config judge errors data.load data.table data.audit data.findings data.annotations evaluation.evaluate evaluation.compare evaluation.slices evaluation.pairs evaluation.words report.html integrations.sklearn)
 
 reliability: setup
 	$(BIN)/python -m reliability

@@ -17,6 +17,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -148,10 +149,10 @@ def int8(name: str, run: Path, files: list[Path], data: str, folder: Path) -> di
         found[way] = {
             "mb": len(made) / 1e6,
             "flips": int((before.predicted != after.predicted).sum()),
-            "mcc": after.mcc,
-            "difference": one.difference,
+            "mcc": None if math.isnan(after.mcc) else after.mcc,
+            "difference": one.to_dict()["difference"],
             "interval": list(one.interval) if one.interval else None,
-            "p": one.p,
+            "p": one.to_dict()["p"],
             "mean_change": float(np.abs(before.logits - after.logits).mean()),
         }
     return found
@@ -223,7 +224,7 @@ def show(value: Any) -> str:
     """A cell."""
     if isinstance(value, list):
         return f"[{value[0]:.3f}, {value[1]:.3f}]"
-    return f"{value:.3g}" if isinstance(value, float) else str("" if value is None else value)
+    return f"{value:.3g}" if isinstance(value, float) else str("–" if value is None else value)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,8 @@ def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, mo
     other = acceptor.load(found.path)
     assert other.runtime.precision == "int8"
     assert not np.array_equal(other.logits(SENTENCES), judge.logits(SENTENCES))
+    alone = np.concatenate([other.logits([sentence]) for sentence in SENTENCES])
+    np.testing.assert_array_equal(alone, other.logits(SENTENCES))  # whatever shares its batch
 
 
 def test_int8_that_judges_worse_is_not_written(toy_run, toy, tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.block import Block
+from acceptor.data.frames import beside
 from acceptor.data.parts import Parts
 from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
 from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
@@ -35,7 +36,7 @@ from acceptor.data.write import break_error, check_free, check_output, form_of, 
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import one_writer
-from acceptor.judge import Judge, beside, files_of, load, verdict_columns
+from acceptor.judge import Judge, files_of, load, verdict_columns
 from acceptor.progress import meter
 from acceptor.runtime import versions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import polars as pl
 
 from acceptor.batches import Rows, judging_batches, pad
 from acceptor.data.duplicates import HASHES_FILE, load_fingerprints, save_fingerprints
+from acceptor.data.frames import Frame, annotated, beside
 from acceptor.data.table import Table
 from acceptor.decision import MOST_PROBABLE, Decision, read_decision
 from acceptor.encode import Encoded, encode, load_tokenizer
@@ -196,6 +197,21 @@ class Judge:
             for label, row, scores in zip(ids, probabilities, logits, strict=True)
         ]
 
+    def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
+        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes: see docs/api.md.
+
+        Raises:
+            DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
+        """
+
+        def verdicts_on(sentences: list[str], seconds: list[str] | None) -> pl.DataFrame:
+            logits = self.logits(sentences, seconds)
+            judged = verdict_columns(logits, self.labels, self.decision)
+            judged.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+            return judged if all_scores else judged[:, :3]
+
+        return annotated(frame, columns or {}, verdicts_on)
+
     def to_dict(self) -> dict[str, Any]:
         """Labels, longest input, encoder, decision and machine."""
         return {**self.about(), "machine": self.runtime.to_dict()}
@@ -353,7 +369,7 @@ def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], de
     """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
     probabilities, verdicts = decision.probabilities(logits), decision.label_ids(logits)
     columns: dict[str, Any] = {
-        "verdict": [labels[index] for index in verdicts],
+        "verdict": pl.Series([labels[index] for index in verdicts], dtype=pl.String),  # also without rows
         "probability": probabilities[np.arange(len(logits)), verdicts],
     }
     for index, label in enumerate(labels):
@@ -361,13 +377,6 @@ def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], de
     for index, label in enumerate(labels):
         columns[f"logit({label})"] = logits[:, index]
     return pl.DataFrame(columns)
-
-
-def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
-    """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``."""
-    taken = {name for other in more for name in other.columns}
-    kept = frame.rename({name: f"input.{name}" for name in frame.columns if name in taken})
-    return pl.concat([kept, *more], how="horizontal")
 
 
 def _check_sentences(sentences: Sequence[str]) -> None:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True)
 """Where progress, log lines and errors go; one console, so that they do not write over each other."""
+
+
+_hushed = ContextVar("hushed", default=False)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """No bars in this block, for what trains inside something else."""
+    token = _hushed.set(True)
+    try:
+        yield
+    finally:
+        _hushed.reset(token)
 
 
 class Meter:
@@ -38,5 +52,6 @@ def meter(what: str, total: float | None, unit: str, *, silent: bool = False) ->
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=console, transient=True, disable=silent or not console.is_terminal) as progress:
+    silent = silent or _hushed.get() or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=silent) as progress:
         yield Meter(progress, progress.add_task(what, total=total, note=""))

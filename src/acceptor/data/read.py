@@ -75,13 +75,13 @@ def _grid_of(source: Any) -> tuple[Grid, str]:
     if isinstance(source, str | os.PathLike):
         origin = os.fsdecode(source)
         return read_file(Path(origin), origin)
-    return _grid_of_object(source), ""
+    return grid_of_object(source), ""
 
 
 # ── objects in memory ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _grid_of_object(source: Any) -> Grid:
+def grid_of_object(source: Any) -> Grid:
     """Lay out an object as columns, known by its class's name: no library is imported to look at it."""
     kind = (type(source).__module__.partition(".")[0], type(source).__name__)
     if kind == ("pandas", "DataFrame"):

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.duplicates import fingerprints
+from acceptor.data.frames import beside
 from acceptor.data.table import Split
 from acceptor.decision import MOST_PROBABLE, Decision
 from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
-from acceptor.judge import Judge, beside, verdict_columns
+from acceptor.judge import Judge, verdict_columns
 from acceptor.progress import meter
 
 

@@ -1,0 +1,140 @@
+"""pandas and polars data frames, given back with more columns. Who has made a pandas frame has imported pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn, TypeVar
+
+import polars as pl
+
+from acceptor.data.checked import checked_frame
+from acceptor.data.columns import name_columns
+from acceptor.data.read import grid_of_object
+from acceptor.errors import DataError
+
+Frame = TypeVar("Frame")
+"""A pandas or a polars data frame."""
+
+# What `str.isspace` calls blank, and more: the exact rule is `checked_frame`'s.
+_MAY_BE_BLANK = r"^[\s\x00-\x1f]*$"
+
+
+def annotated(
+    frame: Frame,
+    columns: Mapping[str, str],
+    verdicts_on: Callable[[list[str], list[str] | None], pl.DataFrame],
+) -> Frame:
+    """The frame with what is said of each row's sentence (or pair) beside it.
+
+    Args:
+        frame: A pandas or polars data frame. It stays as it is.
+        columns: Which column has which role, as for `read_table`.
+        verdicts_on: Gives a row of columns for each of N distinct sentences (or pairs), in their order.
+
+    Returns:
+        A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
+        they take is renamed: see `beside`.
+
+    Raises:
+        DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
+    """
+    pandas = _is_pandas(frame)
+    texts = _texts(frame, columns, pandas)
+    distinct = texts.unique(maintain_order=True)
+    seconds = distinct["second"].to_list() if "second" in distinct.columns else None
+    verdicts = verdicts_on(distinct["sentence"].to_list(), seconds)
+    places = texts.join(distinct.with_row_index("place"), on=texts.columns, how="left", maintain_order="left")["place"]
+    whole: Frame = _with(frame, verdicts[places], pandas)
+    return whole
+
+
+def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
+    """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``.
+
+    Raises:
+        DataError: There is a column of that new name, too.
+    """
+    taken = [name for other in more for name in other.columns]
+    return pl.concat([frame.rename(_moved(frame.columns, taken)), *more], how="horizontal")
+
+
+def _moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
+    """New names, ``input.NAME``, for the columns whose name is taken.
+
+    Raises:
+        DataError: There is a column of that new name, too.
+    """
+    names = list(names)
+    renamed = {name: f"input.{name}" for name in names if name in taken}
+    repeated = next((new for new in renamed.values() if new in names), None)
+    if repeated is not None:
+        raise DataError(
+            f"two columns would be called {repeated!r}",
+            cause="verdicts beside verdicts beside verdicts",
+            next="leave out or rename one of them first",
+        )
+    return renamed
+
+
+def _is_pandas(frame: Any) -> bool:
+    """True for pandas, False for polars: known by the class's name, so that nothing is imported to look at it."""
+    kind = (type(frame).__module__.partition(".")[0], type(frame).__name__)
+    if kind not in (("pandas", "DataFrame"), ("polars", "DataFrame")):
+        raise DataError(
+            "this is not a data frame",
+            expected="a pandas or polars DataFrame",
+            found=".".join(kind),
+            next="collect it first: frame.collect()" if kind == ("polars", "LazyFrame") else None,
+        )
+    if type(frame.columns).__name__ in ("MultiIndex", "CategoricalIndex"):
+        raise DataError(
+            "the columns' names are no plain names",
+            expected="one string for each column",
+            found=f"a {type(frame.columns).__name__}",
+            next="join their levels: frame.columns = frame.columns.map('.'.join)",
+        )
+    return kind[0] == "pandas"
+
+
+def _texts(frame: Any, columns: Mapping[str, str], pandas: bool) -> pl.DataFrame:
+    """The columns ``sentence`` and, where there is one, ``second``: found and checked by the rules of `read_table`."""
+    first = grid_of_object(frame.head(1))
+    if not len(frame):
+        first = replace(first, columns=[[""] for _ in first.columns], lines=range(1, 2))
+    names = name_columns(first, columns)[0].names or []
+    roles = {role: names.index(role) for role in ("sentence", "second") if role in names}
+    return pl.DataFrame([_text(frame, index, role, pandas) for role, index in roles.items()])
+
+
+def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
+    column = frame.iloc[:, index] if pandas else frame.to_series(index)
+    if pandas and str(column.dtype).startswith(("str", "large_string")):
+        column = pl.from_pandas(column)
+    if isinstance(column, pl.Series) and column.dtype == pl.String and not _is_suspicious(column):
+        return column.alias(role)
+
+    def refuse(row: int, error: DataError) -> NoReturn:
+        if pandas:
+            (label,) = frame.index[row - 1 : row].tolist()
+            error.add("where", f"{error.details['where']}, index {label!r}")
+        raise error
+
+    grid = grid_of_object(frame.iloc[:, [index]] if pandas else frame[:, [index]])
+    return checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]
+
+
+def _is_suspicious(texts: pl.Series) -> bool:
+    """True where a row may have to be refused: then each is looked at by itself."""
+    return bool(
+        texts.has_nulls() or texts.str.contains(_MAY_BE_BLANK).any() or texts.str.contains("\0", literal=True).any()
+    )
+
+
+def _with(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
+    if not pandas:
+        return beside(frame, added)
+    whole = frame.rename(columns=_moved(frame.columns, added.columns))
+    for name, column in added.to_pandas().items():
+        whole[name] = column.array  # by position: an index may hold a label twice
+    return whole

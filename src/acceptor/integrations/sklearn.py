@@ -1,0 +1,369 @@
+"""`AcceptorClassifier`: a training and its judge as a scikit-learn classifier of sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from acceptor.config import DEFAULT_ENCODER, TrainConfig
+from acceptor.data.labels import KNOWN_SPELLINGS
+from acceptor.data.load import load_data
+from acceptor.errors import RunError, UsageError
+from acceptor.files import MANIFEST, check_manifest, read_object
+from acceptor.integrations.sklearn_input import (
+    InputError,
+    ParameterError,
+    both_kinds_of_error,
+    columns_of,
+    labelled,
+    read_labels,
+    said_of,
+)
+from acceptor.judge import JUDGE_FILE, load
+from acceptor.progress import hushed
+from acceptor.run import train
+from acceptor.text import plain_lines
+
+__all__ = ["EXPECTED_FAILED_CHECKS", "AcceptorClassifier", "InputError", "ParameterError"]
+
+logger = logging.getLogger(__name__)
+
+
+class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Fine-tunes an encoder on labelled sentences or pairs, and classifies others; in Pipeline, GridSearchCV and so on.
+
+    X is N sentences: a list, a numpy array, a pandas or polars Series of str, or a DataFrame (a 2-d array) of one such
+    column; or N pairs: a DataFrame (a 2-d array, a list of tuples) of two. y is N labels of any kind that scikit-learn
+    takes for classes: strings, ints, bools.
+
+    `fit` is `acceptor.train`, and so it validates: by default it does not learn from ``validation_share`` of the rows
+    (label shares kept), but has their scores in `report_`, guards against collapse with them, and chooses by them where
+    ``select="best"`` or ``calibrate`` ask for it. To learn from all of X, give ``fit`` other rows as X_val and y_val.
+
+    What is fitted lies in a run folder: ``run_folder``, or a temporary one that lives as long as the classifier. A
+    pickle (joblib, `copy.deepcopy`) holds the bytes of that folder; who unpickles gets a temporary one of their own,
+    checked against its manifest. `acceptor.load` and every command take the folder as it is.
+
+    Each parameter but these has the name, the default and the meaning of `TrainConfig`'s field:
+
+    Args:
+        random_state: `TrainConfig`'s ``seed``, under the name by which scikit-learn's tools know it. An int is the
+            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` tells it.
+        run_folder: The run folder to make. It must not be there: in a search, whose clones would all write to it,
+            leave it None and copy `run_folder_` of the best.
+        verbose: Show a bar (on a terminal) and what training tells, on stderr.
+
+    Attributes:
+        classes_: The labels, sorted, shape (classes,).
+        n_features_in_: 1 for sentences, 2 for pairs.
+        feature_names_in_: The column names of a DataFrame; not there otherwise.
+        judge_: The `Judge`. Its labels are `classes_` as text; or unacceptable, acceptable where `load_data` says so.
+        report_: The scores on the validation rows, as `Report.to_dict` gives them.
+        run_folder_: Where the run lies.
+
+    Bad X or y is an `InputError`, a bad parameter a `ParameterError`; both are also `ValueError`s.
+    `sklearn.utils.estimator_checks.check_estimator` passes with ``expected_failed_checks=EXPECTED_FAILED_CHECKS``: its
+    other checks give matrices of numbers, of any width, which are refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: str | Path = DEFAULT_ENCODER,
+        epochs: int = 4,
+        batch_size: int = 32,
+        learning_rate: float = 2e-5,
+        warmup: float = 0.1,
+        weight_decay: float = 0.01,
+        max_grad_norm: float = 1.0,
+        max_length: int = 128,
+        random_state: int | np.random.RandomState | None = 2018,
+        order_seed: int | None = None,
+        validation_share: float = 0.1,
+        order: Literal["bucketed", "random"] = "bucketed",
+        metric: Literal["mcc", "accuracy", "f1"] = "mcc",
+        select: Literal["last", "best"] = "last",
+        calibrate: bool = False,
+        on_nan: Literal["stop", "skip"] = "stop",
+        on_collapse: Literal["stop", "restart", "go-on"] = "stop",
+        device: Literal["cuda", "mps", "cpu"] | None = None,
+        precision: Literal["fp32", "bf16"] | None = None,
+        compile: bool | None = None,
+        run_folder: str | Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.encoder = encoder
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.max_length = max_length
+        self.random_state = random_state
+        self.order_seed = order_seed
+        self.validation_share = validation_share
+        self.order = order
+        self.metric = metric
+        self.select = select
+        self.calibrate = calibrate
+        self.on_nan = on_nan
+        self.on_collapse = on_collapse
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.run_folder = run_folder
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> AcceptorClassifier:
+        """Trains anew.
+
+        Args:
+            X: Sentences or pairs, see the class.
+            y: Their labels, shape (N,).
+            X_val: Sentences or pairs to validate on; then all of X is learnt from.
+            y_val: Their labels, all of which occur in y.
+
+        Raises:
+            InputError: X or y cannot be used; there is one class; there are too few rows for ``batch_size`` and a
+                validation split.
+            ParameterError: A parameter is out of range, or ``run_folder`` is there.
+            AcceptorError: Whatever else `acceptor.train` raises.
+        """
+        with both_kinds_of_error():
+            config = self._config("stratified" if X_val is None else "given")
+            labels = read_labels(y)
+            classes = np.unique(labels)
+            names = [str(label) for label in classes.tolist()]
+            if len(names) < 2:
+                raise InputError("there is only one class", expected="rows of two classes at least", found=str(names))
+            # The run's labels are those that load_data gives the same rows; their order may be another one.
+            spelling = next((known for known in KNOWN_SPELLINGS if set(known) == set(names)), tuple(names))
+            rows = labelled(self._read(X, reset=True), labels)
+            validation = None if X_val is None else labelled(self._read(X_val, reset=False), read_labels(y_val))
+            data = load_data(rows, validation=validation, labels=spelling)
+            scratch = _Scratch()
+            with self._saying():
+                run = train(data, out=self._free_folder() or scratch.folder / "run", config=config)
+        self.classes_ = classes
+        self._label_ids = np.array([spelling.index(name) for name in names])  # by position in classes_
+        self.report_ = run.report.to_dict()
+        self._scratch = scratch
+        self._take(run.folder)
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The verdicts: shape (N,), of the labels in `classes_`. Those of ``acceptor.load(run_folder_)(X)``.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            InputError: X cannot be used.
+        """
+        logits = self._logits(X)
+        positions = np.argsort(self._label_ids)  # by label id, in classes_
+        return np.asarray(self.classes_[positions[self.judge_.decision.label_ids(logits)]])
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Probabilities: float64, shape (N, classes), in the order of `classes_`; rows sum to 1.
+
+        Where ``calibrate`` has fitted a threshold, `predict` may differ from the most probable class.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            InputError: X cannot be used.
+        """
+        logits = self._logits(X)
+        return self.judge_.decision.probabilities(logits)[:, self._label_ids]
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float32]:
+        """Scores in logits, float32.
+
+        For two classes shape (N,): by how much a row is above (> 0: ``classes_[1]``) or below the line between the
+        verdicts. For more, the logits: shape (N, classes), in the order of `classes_`.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            InputError: X cannot be used.
+        """
+        logits = self._logits(X)
+        if len(self.classes_) > 2:
+            return logits[:, self._label_ids]
+        decision = self.judge_.decision
+        margins = decision.margins(logits)
+        return np.where(decision.label_ids(logits) == self._label_ids[1], margins, -margins)
+
+    def __sklearn_tags__(self) -> Any:
+        """Text in one dimension, or in one or two columns."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "judge_" in state:
+            del state["judge_"], state["_scratch"], state["run_folder_"]
+            state["_files"] = self._files()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        files = state.pop("_files", None)
+        super().__setstate__(state)
+        if files is not None:
+            self._scratch = _Scratch()
+            folder = self._scratch.folder / "run"
+            for name, content in files.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self._take(folder)
+
+    def _files(self) -> dict[str, bytes]:
+        """The run folder's files, by their paths in it.
+
+        Raises:
+            RunError: The folder is no longer the run that was fitted.
+        """
+        folder: Path = self.run_folder_
+        check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
+        if (folder / MANIFEST).read_bytes() != self._manifest:
+            raise RunError("another run stands where this classifier's was", where=str(folder), next="fit again")
+        names = [*read_object(folder / MANIFEST)["files"], MANIFEST]
+        return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+
+    def _take(self, folder: Path) -> None:
+        """Loads the judge of a finished run, after a training as after a journey in a pickle."""
+        precision = "fp32" if self.precision == "fp32" else None  # None settles in fp32 what bf16 might turn
+        self.run_folder_, self._manifest = folder, (folder / MANIFEST).read_bytes()
+        try:
+            self.judge_ = load(folder, device=self.device, precision=precision)
+        except UsageError:  # fitted on a device that this machine has not
+            logger.warning("there is no %s here; judging on what there is", self.device)
+            self.judge_ = load(folder, precision=precision)
+
+    def _config(self, split: Literal["given", "stratified"]) -> TrainConfig:
+        given = {name: value for name, value in self.get_params(deep=False).items() if name in TrainConfig.model_fields}
+        if isinstance(self.encoder, Path):
+            given["encoder"] = str(self.encoder)
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            try:
+                seed = check_random_state(seed).randint(2**31 - 1)
+            except ValueError as error:
+                raise ParameterError(f"random_state = {seed!r}", cause=str(error)) from error
+        return TrainConfig(**given, seed=int(seed), split=split)
+
+    def _free_folder(self) -> Path | None:
+        """Where the run is to go, if the user says so."""
+        if self.run_folder is None:
+            return None
+        folder = Path(self.run_folder).expanduser()
+        if folder.exists():
+            raise ParameterError(
+                f"run_folder {folder} exists",
+                expected="a path that is free",
+                cause="fitted before, or cloned by a search or a cross-validation, whose fits would all write to it",
+                next="give another one; or leave it None and copy run_folder_ of the classifier that you keep",
+            )
+        return folder
+
+    @contextlib.contextmanager
+    def _saying(self) -> Iterator[None]:
+        """Silence but for warnings; or, where verbose, what training tells."""
+        if not self.verbose:
+            with hushed():
+                yield
+            return
+        package = logging.getLogger("acceptor")
+        handler, level = logging.StreamHandler(), package.level
+        handler.setFormatter(_Inert("%(message)s"))
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            package.removeHandler(handler)
+            package.setLevel(level)
+
+    def _logits(self, X: Any) -> npt.NDArray[np.float32]:
+        check_is_fitted(self, "judge_")
+        with both_kinds_of_error():
+            columns = self._read(X, reset=False)
+            return self.judge_.logits(*columns)
+
+    def _read(self, X: Any, *, reset: bool) -> list[list[str]]:
+        """X as one or two columns of text; remembers their number and names, or compares with those remembered."""
+        if isinstance(X, str):
+            raise InputError("X is a single string", expected="N sentences", next="put it in a list: [sentence]")
+        with said_of("X"):
+            cells = validate_data(self, X, reset=reset, dtype=object, ensure_2d=False, ensure_all_finite=False)
+        columns = columns_of(cells)
+        if reset:
+            self.n_features_in_ = len(columns)
+        elif len(columns) != self.n_features_in_:
+            raise InputError(
+                f"X has {len(columns)} features, but {type(self).__name__} is expecting {self.n_features_in_} features"
+                " as input",
+                cause="sentences were given where it was fitted on pairs, or the other way round",
+            )
+        return columns
+
+
+class _Inert(logging.Formatter):
+    """Log lines may quote files: nothing in them takes hold of the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record))
+
+
+class _Scratch:
+    """A temporary folder that goes with its holder."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="acceptor-"))
+        weakref.finalize(self, _remove, self.folder, os.getpid())
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child holds the same folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# fmt: off
+EXPECTED_FAILED_CHECKS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "check_classifier_data_not_an_array", "check_classifiers_classes", "check_classifiers_train",
+            "check_decision_proba_consistency", "check_dtype_object", "check_estimators_dtypes",
+            "check_estimators_fit_returns_self", "check_estimators_nan_inf", "check_estimators_overwrite_params",
+            "check_estimators_pickle", "check_fit_check_is_fitted", "check_fit_idempotent", "check_fit_score_takes_y",
+            "check_n_features_in", "check_n_features_in_after_fitting", "check_pipeline_consistency",
+            "check_positive_only_tag_during_fit", "check_readonly_memmap_input", "check_supervised_y_2d",
+        ),
+        "fits on numbers, which are not sentences",
+    ),
+    **dict.fromkeys(
+        (
+            "check_dict_unchanged", "check_dont_overwrite_parameters", "check_estimator_sparse_array",
+            "check_f_contiguous_array_estimator", "check_fit2d_1feature", "check_fit2d_1sample",
+            "check_fit2d_predict1d", "check_methods_sample_order_invariance", "check_methods_subset_invariance",
+        ),
+        "makes its numbers one-dimensional, as it may by the tag, and then wants their second dimension",
+    ),
+}
+"""What text makes impossible, for ``check_estimator(..., expected_failed_checks=)``: the check, and why it fails."""
+# fmt: on

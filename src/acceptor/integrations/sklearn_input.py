@@ -1,0 +1,95 @@
+"""What scikit-learn's users give as X and y: read, or refused with an error that both houses know."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from acceptor.errors import DataError, UsageError
+
+
+class InputError(DataError, ValueError):
+    """X or y is not what it must be: the `ValueError` that scikit-learn expects, with all that a `DataError` says."""
+
+
+class ParameterError(UsageError, ValueError):
+    """A parameter is out of range, or cannot be had here: a `UsageError` that is also a `ValueError`."""
+
+
+@contextlib.contextmanager
+def both_kinds_of_error() -> Iterator[None]:
+    """Makes Acceptor's errors scikit-learn's, too.
+
+    Raises:
+        InputError: What was a DataError.
+        ParameterError: What was a UsageError.
+    """
+    try:
+        yield
+    except (InputError, ParameterError):
+        raise
+    except DataError as error:
+        raise InputError(error.problem, **error.details) from error
+    except UsageError as error:
+        raise ParameterError(error.problem, **error.details) from error
+
+
+@contextlib.contextmanager
+def said_of(what: str) -> Iterator[None]:
+    """Makes what scikit-learn's own checks say of X or y an InputError."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error), where=what) from error
+
+
+def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
+    """The columns of X: one of sentences, or two of pairs.
+
+    Raises:
+        InputError: X has another shape, or a cell is not text, with its row.
+    """
+    table = cells[:, None] if cells.ndim == 1 else cells
+    if table.ndim != 2 or table.shape[1] > 2:
+        raise InputError(
+            "X is not sentences",
+            expected="N sentences (1-d, or one column) or N pairs (two columns)",
+            found=f"shape {cells.shape}",
+        )
+    columns = [table[:, index].tolist() for index in range(table.shape[1])]
+    for column in columns:
+        for row, cell in enumerate(column):
+            if not isinstance(cell, str) or not cell.strip():
+                found = repr(cell)[:60]
+                raise InputError(
+                    "X holds what is not a sentence", where=f"row {row}, from 0", expected="text", found=found
+                )
+    return columns
+
+
+def read_labels(y: Any) -> npt.NDArray[Any]:
+    """y, shape (N,), as scikit-learn's classifiers take it.
+
+    Raises:
+        InputError: It is not labels of classes, or lacks one.
+    """
+    with said_of("y"):
+        labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+    return np.asarray(labels)
+
+
+def labelled(columns: list[list[str]], labels: npt.NDArray[Any]) -> pl.DataFrame:
+    """Sentences or pairs with their labels, as `load_data` takes them."""
+    with said_of("X and y"):
+        check_consistent_length(columns[0], labels)
+    names = ("sentence", "second")[: len(columns)]
+    return pl.DataFrame({**dict(zip(names, columns, strict=True)), "label": [str(label) for label in labels.tolist()]})

@@ -1,0 +1,184 @@
+"""Data frames with verdicts beside them: nothing lost, nothing turned, columns as `acceptor predict` writes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import acceptor
+from acceptor.corpus import Settings, predict
+from acceptor.data.frames import annotated
+from acceptor.data.read import read_table
+from acceptor.errors import DataError
+from conftest import toy_rows
+
+TEXTS = [sentence for sentence, _ in toy_rows(12, 3)]
+TEXTS += TEXTS[:5]
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder)
+
+
+def columns() -> dict[str, list]:
+    return {
+        "id": list(range(len(TEXTS))),
+        "text": TEXTS,
+        "margin": [[i, i] for i in range(len(TEXTS))],
+        "note": [None, "x"] * (len(TEXTS) // 2) + [None],
+    }
+
+
+@pytest.mark.parametrize("all_scores", [False, True])
+def test_polars_gets_the_columns_that_predict_writes(judge, toy_run, tmp_path, all_scores):
+    frame = pl.DataFrame(columns(), schema_overrides={"id": pl.UInt8})
+    before = frame.clone()
+    out = judge.annotate(frame, all_scores=all_scores)
+    assert frame.equals(before)
+    kept = out[:, :4]
+    assert kept.columns == ["id", "text", "input.margin", "note"]
+    assert kept.dtypes == frame.dtypes
+    assert kept.rename({"input.margin": "margin"}).equals(frame)
+    file = tmp_path / "in.parquet"
+    frame.write_parquet(file)
+    predict(toy_run.folder, [str(file)], tmp_path / "out.parquet", Settings(all_scores=all_scores))
+    written = pl.read_parquet(tmp_path / "out.parquet")
+    assert out.columns[2:] == [*written.columns[2:]]
+    assert out.columns[4:] == ["verdict", "probability", "margin"] + all_scores * [
+        f"{what}({label})" for what in ("p", "logit") for label in judge.labels
+    ]
+    assert out["verdict"].to_list() == written["verdict"].to_list() == [v.label for v in judge(TEXTS)]
+    for name in out.columns[5:]:
+        assert out[name].dtype == written[name].dtype
+        np.testing.assert_allclose(out[name], written[name], atol=1e-5)
+
+
+INDICES = {
+    "plain": None,
+    "repeated": ["b", "a", "b"] * 5 + ["c", "c"],
+    "several levels": pd.MultiIndex.from_arrays([["u"] * len(TEXTS), [1, *range(1, len(TEXTS))]]),
+    "times": pd.date_range("2026-01-01", periods=len(TEXTS), tz="UTC")[::-1],
+}
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+def test_pandas_keeps_columns_types_order_and_index(judge, index):
+    frame = pd.DataFrame(columns(), index=index).astype({"id": "Int16", "note": "category"})
+    frame.attrs["source"] = "mine"
+    frame.columns.name = "what"
+    before = frame.copy()
+    out = judge.annotate(frame)
+    pd.testing.assert_frame_equal(frame, before)
+    pd.testing.assert_frame_equal(
+        out[["id", "text", "input.margin", "note"]].rename(columns={"input.margin": "margin"}), before
+    )
+    assert list(out.columns) == ["id", "text", "input.margin", "note", "verdict", "probability", "margin"]
+    assert out.attrs == {"source": "mine"}
+    verdicts = judge(TEXTS)
+    assert out["verdict"].tolist() == [verdict.label for verdict in verdicts]
+    np.testing.assert_allclose(out["probability"], [verdict.probability for verdict in verdicts], atol=1e-5)
+    assert out["margin"].dtype == np.float32
+
+
+DTYPES = ["object", "str", "string", "string[pyarrow]", "category", pd.ArrowDtype(pa.large_string())]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_text_of_any_pandas_type_is_read_and_kept(judge, dtype):
+    frame = pd.DataFrame({"text": pd.Series(TEXTS, dtype=dtype)})
+    out = judge.annotate(frame)
+    assert out["text"].dtype == frame["text"].dtype
+    assert out["verdict"].tolist() == [verdict.label for verdict in judge(TEXTS)]
+
+
+def test_a_column_is_chosen_by_role_and_pairs_are_judged_as_pairs(judge):
+    frame = pl.DataFrame({"text": ["the cats."] * 4, "other": ["see.", "John.", "see.", "mat."]})
+    assert judge.annotate(frame, columns={"sentence": "other"})["verdict"].to_list() == [
+        verdict.label for verdict in judge(frame["other"].to_list())
+    ]
+    pairs = judge.annotate(frame, columns={"second": "other"}, all_scores=True)
+    logits = judge.logits(frame["text"].to_list(), frame["other"].to_list())
+    np.testing.assert_allclose(pairs.select("^logit.*$").to_numpy(), logits, atol=1e-5)
+    assert not np.allclose(logits, judge.logits(frame["text"].to_list()), atol=1e-3)
+
+
+def test_what_comes_again_is_judged_once():
+    seen = []
+
+    def verdicts_on(sentences, seconds):
+        seen.append((sentences, seconds))
+        return pl.DataFrame({"length": [len(sentence) for sentence in sentences]})
+
+    frame = pl.DataFrame({"text": ["bb", "a", "bb", "ccc", "a"], "sentence2": ["x", "x", "x", "x", "y"]})
+    out = annotated(frame, {}, verdicts_on)
+    assert out["length"].to_list() == [2, 1, 2, 3, 1]
+    assert seen == [(["bb", "a", "ccc", "a"], ["x", "x", "x", "y"])]
+
+
+def test_no_rows_give_no_verdicts_in_the_same_columns(judge):
+    some, none = (judge.annotate(pl.DataFrame(columns()).head(n), all_scores=True) for n in (3, 0))
+    assert none.schema == some.schema
+    assert len(none) == 0
+    empty = judge.annotate(pd.DataFrame(columns()).head(0))
+    assert list(empty.columns[-3:]) == ["verdict", "probability", "margin"]
+    assert len(empty) == 0
+
+
+REFUSED = {
+    "a list": (TEXTS, "this is not a data frame(.|\n)*builtins.list"),
+    "lazy": (pl.LazyFrame({"text": TEXTS}), r"frame\.collect\(\)"),
+    "a series": (pd.Series(TEXTS), "pandas.Series"),
+    "no sentences": (pl.DataFrame({"foo": TEXTS}), "no column is known to hold the sentences"),
+    "two of a name": (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "two columns would be called 'text'"),
+    "levels of columns": (pd.DataFrame({("a", "text"): TEXTS}), "MultiIndex"),
+    "missing in polars": (pl.DataFrame({"text": ["a", None]}), r"a sentence is empty(.|\n)*row 2"),
+    "blank in polars": (pl.DataFrame({"text": ["a", "b", "\u2003\x1f "]}), r"a sentence is empty(.|\n)*row 3"),
+    "NUL": (pl.DataFrame({"text": ["a\0"]}), "a NUL character"),
+    "missing in pandas": (pd.DataFrame({"text": ["a", None]}, index=["u", "v"]), r"row 2, index 'v'"),
+    "NaN": (pd.DataFrame({"text": ["a", float("nan")]}, index=[7, 7]), r"row 2, index 7"),
+    "blank in pandas": (pd.DataFrame({"text": ["a", ""]}, dtype=object), r"row 2, index 1"),
+    "no text": (pd.DataFrame({"text": ["a", ["b"]]}, dtype=object), r"a sentence is not text(.|\n)*row 2, index 1"),
+    "no second": (pl.DataFrame({"text": ["a", "b"], "sentence2": ["c", None]}), "a second is empty"),
+    "taken twice": (pl.DataFrame({"text": ["a"], "verdict": [1], "input.verdict": [1]}), "called 'input.verdict'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("frame", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_judged_is_refused_by_row_and_index(judge, frame, message):
+    with pytest.raises(DataError, match=message):
+        judge.annotate(frame)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text("a \t\n\x0b\x1c\x1f\x85\xa0\u2003\u200b\ufeff\0", max_size=3), min_size=1, max_size=4))
+def test_the_quick_look_at_text_refuses_what_reading_refuses(texts):
+    def outcome(read):
+        try:
+            return read()
+        except DataError as error:
+            return error.problem
+
+    frame = pl.DataFrame({"text": texts})
+    kept = outcome(lambda: annotated(frame, {}, lambda sentences, _: pl.DataFrame({"as read": sentences})))
+    read = outcome(lambda: read_table([{"text": text} for text in texts]).frame["sentence"].to_list())
+    assert (kept if isinstance(kept, str) else kept["as read"].to_list()) == read
+
+
+def test_polars_alone_imports_no_pandas():
+    code = """
+import sys, polars as pl
+from acceptor.data.frames import annotated
+out = annotated(pl.DataFrame({"text": ["a", "b"]}), {}, lambda texts, _: pl.DataFrame({"n": texts}))
+print(len(out), "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
