@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import math
 import random
+import resource
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -194,32 +198,111 @@ def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, mo
     np.testing.assert_array_equal(alone, other.logits(SENTENCES))  # whatever shares its batch
 
 
-def test_int8_that_judges_worse_is_not_written(toy_run, toy, tmp_path, monkeypatch):
-    judge = acceptor.load(toy_run.folder, precision="fp32")
+def test_logits_that_are_not_finite_are_refused(exported):
+    found = dataclasses.replace(exported, precision="int8")
+    exporting._refuse(found)
+    for score in (np.float32([[0, np.nan]]), np.float32([[0, np.inf]])):
+        for pair in ((score, np.zeros_like(score)), (np.zeros_like(score), score), (score, score)):
+            assert exporting._change(*pair) == math.inf
+    with pytest.raises(acceptor.RunError, match="finite logits"):
+        exporting._refuse(dataclasses.replace(found, largest_change=math.inf))
 
+
+@pytest.fixture
+def quick(exported, toy_run, monkeypatch):
+    """Exports the toy run without waiting for torch's exporter."""
+    proto = onnx.load_model_from_string(exported.path.read_bytes())
+    del proto.metadata_props[:]
+    network, judge = proto.SerializeToString(), acceptor.load(toy_run.folder, precision="fp32")
+    monkeypatch.setattr(exporting, "_network", lambda _: network)
+    return functools.partial(acceptor.export, judge)
+
+
+@pytest.mark.parametrize(("factor", "says"), [(-1, "int8 judges worse"), (0, "MCC is not defined here")])
+def test_int8_that_judges_worse_is_not_written(factor, says, quick, toy, tmp_path, monkeypatch):
     def turned(network):
         proto = onnx.load_model_from_string(network)
-        [bias] = [tensor for tensor in proto.graph.initializer if tensor.name.endswith("classifier.bias")]
-        bias.CopyFrom(onnx.numpy_helper.from_array(np.float32([0, 9]), bias.name))  # all are label 1
+        for tensor in proto.graph.initializer:
+            if "classifier" in tensor.name:
+                array = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
         return proto.SerializeToString()
 
     monkeypatch.setattr(quantised, "quantised", turned)
-    with pytest.raises(acceptor.RunError, match="judges worse"):
-        acceptor.export(judge, tmp_path / "judge.onnx", precision="int8", verify=toy.test)
+    with pytest.raises(acceptor.RunError, match=says):
+        quick(tmp_path / "judge.onnx", precision="int8", verify=toy.test)
     assert nothing_in(tmp_path)
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
+    limits, write = resource.getrlimit(resource.RLIMIT_FSIZE), exporting.write_json
+
+    def limit(most):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+
+    def write_little(*arguments):
+        limit(100)
+        write(*arguments)
+
+    for most, writing in ((5000, write), (limits[0], write_little)):  # in the file; in its manifest
+        monkeypatch.setattr(exporting, "write_json", writing)
+        limit(most)
+        try:
+            with pytest.raises(acceptor.ResourceError, match="the disk is full"):
+                quick(tmp_path / "judge.onnx")
+        finally:
+            limit(limits[0])
+        assert nothing_in(tmp_path)
+
+
+def test_what_a_killed_export_left_vanishes_with_the_next(quick, tmp_path):
+    left = tmp_path / ".judge.onnx.0123abcd.part"
+    left.mkdir()
+    (left / "judge.onnx").write_bytes(b"half")
+    quick(tmp_path / "judge.onnx")
+    assert names_in(tmp_path) == ["judge.onnx", "judge.onnx.json"]
+
+
+def test_a_file_never_stands_beside_the_manifest_of_another(quick, tmp_path, monkeypatch):
+    file, replace, done = quick(tmp_path / "judge.onnx").path, Path.replace, []
+
+    def replace_once(self, target):
+        if done:
+            raise KeyboardInterrupt
+        done.append(replace(self, target))
+
+    monkeypatch.setattr(Path, "replace", replace_once)
+    with pytest.raises(KeyboardInterrupt):
+        quick(file, overwrite=True)
+    assert names_in(tmp_path) == ["judge.onnx"]
+
+
+def test_a_network_too_large_for_protocol_buffers_is_refused_first(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "MAX_BYTES", 1000)
+    with pytest.raises(acceptor.UsageError, match="too large"):
+        quick(tmp_path / "judge.onnx")
 
 
 def test_outputs_that_cannot_be(toy_run, exported, tmp_path):
     judge = acceptor.load(toy_run.folder)
+    (tmp_path / "taken.onnx.json").write_text("mine")
+    (tmp_path / "folder.onnx").mkdir()
     for out, options, says in (
         (tmp_path / "judge.bin", {}, "does not end in .onnx"),
         (exported.path, {}, "exists"),
+        (tmp_path / "taken.onnx", {}, "taken.onnx.json exists"),
+        (tmp_path / "folder.onnx", {"overwrite": True}, "is a folder"),
         (tmp_path / "judge.onnx", {"precision": "int4"}, "fp32 or int8"),
     ):
         with pytest.raises(acceptor.UsageError, match=says):
             acceptor.export(judge, out, **options)
-    with pytest.raises(acceptor.ResourceError, match="cannot be written"):
-        acceptor.export(judge, tmp_path / "no" / "judge.onnx")
+    for name in ("no/judge.onnx", "taken.onnx.json/judge.onnx", "x" * 300 + ".onnx"):
+        with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+            acceptor.export(judge, tmp_path / name)
 
 
 # ── files that nobody vouches for ────────────────────────────────────────────────────────────────────────

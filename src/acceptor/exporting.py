@@ -7,7 +7,7 @@ import inspect
 import io
 import logging
 import math
-import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ from acceptor.encode import Encoded
 from acceptor.errors import ResourceError, RunError, UsageError, check_installed
 from acceptor.evaluation.compare import Comparison, compare
 from acceptor.evaluation.evaluate import evaluate
-from acceptor.files import file_sha256, replace_json, says_full, use_umask, writable
+from acceptor.files import SCRATCH, file_sha256, flush, one_writer, says_full, use_umask, writable, write_json
 from acceptor.judge import Judge, load
-from acceptor.model.onnx import INPUTS, LOGITS, seal
+from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.runtime import versions
 
 PRECISIONS = ("fp32", "int8")
@@ -84,19 +84,14 @@ def export(
         overwrite: Replace what stands at ``out``.
 
     Raises:
-        UsageError: ``out`` is taken or named otherwise, no such precision, int8 without ``verify``, a judge on a GPU,
-            or the extra ``onnx`` is not installed.
-        RunError: A logit in fp32 differs by more than 1e-4; or the MCC of int8 falls and chance would rarely (p < .05)
-            make it fall as far. Nothing is written then.
+        UsageError: ``out`` is taken or named otherwise, no such precision, int8 without ``verify``, a judge on a GPU
+            or of more than 2 GiB, or the extra ``onnx`` is not installed.
+        RunError: A logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined, or falls and chance
+            would rarely (p < .05) make it fall as far. Nothing is written then. Or another process is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
     """
     out = Path(out).expanduser()
     _check(judge, out, precision, verify, overwrite)
-    network = _network(judge)
-    if precision == "int8":
-        from acceptor.model.quantised import quantised
-
-        network = quantised(network)
     about = judge.about() | {
         "precision": precision,
         "pad_token_id": judge.tokenizer.pad_token_id,
@@ -106,13 +101,27 @@ def export(
     backend = judge.tokenizer.backend_tokenizer
     backend.no_truncation()
     with _scratch(out) as scratch:
+        network = _network(judge)
+        if precision == "int8":
+            from acceptor.model.quantised import quantised
+
+            network = quantised(network)
         scratch.write_bytes(seal(network, about, backend.to_str(), judge.trained_on))
         found = _compared(judge, load(scratch), out, verify)
         _refuse(found)
-        use_umask(scratch)
-        os.replace(scratch, out)
-    replace_json(out.with_name(out.name + ".json"), found.to_dict())
+        write_json(_manifest(scratch), found.to_dict())
+        use_umask(scratch.parent)
+        for path in (scratch, _manifest(scratch)):
+            flush(path)
+        _manifest(out).unlink(missing_ok=True)  # killed here, or below, it leaves none rather than one of another file
+        scratch.replace(out)
+        _manifest(scratch).replace(_manifest(out))
+        flush(out.parent)
     return found
+
+
+def _manifest(file: Path) -> Path:
+    return file.with_name(file.name + ".json")
 
 
 def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwrite: bool) -> None:
@@ -132,8 +141,24 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwr
             found=repr(judge),
             next='load("RUN", device="cpu")',
         )
-    check_free(out, overwrite=overwrite)
+    _check_place(out, overwrite)
+    size = sum(weights.nbytes for weights in judge.model.parameters())
+    if size > MAX_BYTES:
+        raise UsageError(
+            "the network is too large for an ONNX file",
+            expected=f"weights of at most {MAX_BYTES:,} bytes in fp32",
+            found=f"{size:,} bytes",
+        )
     check_installed("onnx", "onnxruntime", "onnxscript")
+
+
+def _check_place(out: Path, overwrite: bool) -> None:
+    with writable(out):
+        for path in (out, _manifest(out)):
+            check_free(path, overwrite=overwrite)
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder", expected="a file, or a path that is free")
+        out.parent.stat()  # `one_writer` would make it
 
 
 # ── the network ──────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +252,8 @@ def _made_up(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
 
 
 def _change(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
-    return float(np.abs(ours - theirs).max()) if np.isfinite(theirs).all() else math.inf
+    finite = np.isfinite(ours).all() and np.isfinite(theirs).all()
+    return float(np.abs(ours - theirs).max()) if finite else math.inf
 
 
 def _refuse(found: Export) -> None:
@@ -236,16 +262,23 @@ def _refuse(found: Export) -> None:
     Raises:
         RunError: The file's answers are not the judge's.
     """
-    if found.precision == "fp32" and not found.largest_change <= CLOSE:
+    fp32, one = found.precision == "fp32", found.comparison
+    if found.largest_change > CLOSE if fp32 else math.isinf(found.largest_change):
         raise RunError(
             "the exported network does not compute what the judge computes; nothing was written",
-            expected=f"logits within {CLOSE:g}",
+            expected=f"logits within {CLOSE:g}" if fp32 else "finite logits",
             found=f"{found.largest_change:.3g} on {found.inputs} inputs",
             cause="this version of torch or ONNX Runtime exports or computes this architecture wrongly",
             next="try the versions in constraints.txt",
         )
-    one = found.comparison
-    if found.precision == "int8" and one and not (one.difference >= 0 or one.p >= CHANCE):
+    if not fp32 and one and math.isnan(one.difference):
+        raise RunError(
+            "MCC is not defined here, so what int8 costs cannot be told; nothing was written",
+            found=f"{found.flips} of {one.n} verdicts flipped",
+            cause="gold labels, or verdicts, that are all alike",
+            next="--verify sentences of all labels, on which the run gives all verdicts; or leave --precision int8 out",
+        )
+    if not fp32 and one and not (one.difference >= 0 or one.p >= CHANCE):
         fall = f"{one.difference:+.3f} {one.interval or ''}, p {one.p:.3g}"
         raise RunError(
             "int8 judges worse, by more than chance explains; nothing was written",
@@ -257,19 +290,20 @@ def _refuse(found: Export) -> None:
 
 @contextlib.contextmanager
 def _scratch(out: Path) -> Iterator[Path]:
-    """A file beside ``out`` that becomes it, or vanishes.
+    """The path of a file to become ``out``, in a folder beside it that vanishes; a killed export's with the next one.
 
     Raises:
         ResourceError: The disk is full, or the place cannot be written.
+        RunError: Another process is writing it.
     """
-    with writable(out):
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}-", suffix=".onnx")
-    os.close(handle)
-    try:
-        yield Path(name)
-    except OSError as error:
-        if says_full(error):
-            raise ResourceError(f"the disk is full: no room for {out.name}", where=str(out.parent)) from error
-        raise
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with one_writer(out):
+        with writable(out):
+            folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=SCRATCH))
+        try:
+            yield folder / out.name
+        except OSError as error:
+            if says_full(error):
+                raise ResourceError(f"the disk is full: no room for {out.name}", where=str(out.parent)) from error
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
