@@ -17,6 +17,7 @@ import onnx
 import polars as pl
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime import InferenceSession
 
 import acceptor
 from acceptor import exporting
@@ -303,6 +304,27 @@ def test_outputs_that_cannot_be(toy_run, exported, tmp_path):
     for name in ("no/judge.onnx", "taken.onnx.json/judge.onnx", "x" * 300 + ".onnx"):
         with pytest.raises(acceptor.ResourceError, match="cannot be written"):
             acceptor.export(judge, tmp_path / name)
+
+
+def test_a_table_that_is_a_matrix_too_is_rounded_in_two_ways(monkeypatch):
+    monkeypatch.setattr(quantised, "MANY_ROWS", 10)
+    rng = np.random.default_rng(0)
+    table = (rng.normal(size=(32, 32)) * np.linspace(0.1, 5, 32)[:, None]).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "table"], ["y"]),
+    ]
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, [32])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [32, 32]) for name in ("rows", "y")]
+    graph = helper.make_graph(nodes, "graph", [ids], outputs, [onnx.numpy_helper.from_array(table, "table")])
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    given = {"ids": np.arange(32)}
+    exact, rounded = (
+        InferenceSession(one, providers=["CPUExecutionProvider"]).run(None, given)
+        for one in (network, quantised.quantised(network))
+    )
+    for ours, theirs in zip(rounded, exact, strict=True):
+        assert 0 < np.abs(ours - theirs).max() < 0.03 * np.abs(theirs).max()
 
 
 # ── files that nobody vouches for ────────────────────────────────────────────────────────────────────────

@@ -134,6 +134,7 @@ class _Rewriting:
         largest = np.maximum(np.abs(weight).max(axis=axis, keepdims=axis == 1), 1e-12)
         scales = (largest / top).astype(np.float32)
         rounded = np.clip(np.rint(weight / scales), -top, top).astype(np.int8)
+        name += f".{axis}"  # a table that is a matrix, too, is rounded in two ways
         return self._constant(f"{name}.int8", rounded), self._constant(f"{name}.scale", scales)
 
     def _add(self, operator: str, *inputs: str, **attributes: Any) -> str:
