@@ -186,6 +186,9 @@ def test_places_are_numbers_in_formats_that_have_them(toy_run, tmp_path):
         "verdict": str, "probability": float, "margin": float,
     }  # fmt: skip
     assert frame["input.start"].to_list() == ["mine", "mine"]
+    source = jsonl(tmp_path / "in.jsonl", [{"text": "The girl.", "start": "mine", "input.start": "mine, too"}])
+    with pytest.raises(DataError, match=r"two columns would be called 'input\.start'"):
+        predict(toy_run.folder, [source], tmp_path / "more.parquet", Settings(split="en"))
 
 
 def test_a_sentence_that_comes_again_in_another_document_is_judged_once(small, toy_run, tmp_path):

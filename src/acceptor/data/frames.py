@@ -56,10 +56,10 @@ def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
         DataError: There is a column of that new name, too.
     """
     taken = [name for other in more for name in other.columns]
-    return pl.concat([frame.rename(_moved(frame.columns, taken)), *more], how="horizontal")
+    return pl.concat([frame.rename(moved(frame.columns, taken)), *more], how="horizontal")
 
 
-def _moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
+def moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
     """New names, ``input.NAME``, for the columns whose name is taken.
 
     Raises:
@@ -71,7 +71,7 @@ def _moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
     if repeated is not None:
         raise DataError(
             f"two columns would be called {repeated!r}",
-            cause="verdicts beside verdicts beside verdicts",
+            cause="an output of Acceptor that is an input of it again",
             next="leave out or rename one of them first",
         )
     return renamed
@@ -134,7 +134,7 @@ def _is_suspicious(texts: pl.Series) -> bool:
 def _with(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
     if not pandas:
         return beside(frame, added)
-    whole = frame.rename(columns=_moved(frame.columns, added.columns))
+    whole = frame.rename(columns=moved(frame.columns, added.columns))
     for name, column in added.to_pandas().items():
         whole[name] = column.array  # by position: an index may hold a label twice
     return whole

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.frames import moved
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError, nearest
 
@@ -105,6 +106,7 @@ def sentence_tables(pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before
 
     Raises:
         UsageError: They are pairs.
+        DataError: A column would get a name that another one has: see `moved`.
     """
     tables = []
     for table, faults in pieces:
@@ -137,15 +139,12 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str) -> T
         sentences += [text[start:end] for start, end in found]
     index = np.array(rows, dtype=np.int64)
     places: dict[str, Any] = dict(zip(PLACE, (numbers[index], starts, ends), strict=True))
+    names = moved(table.frame.columns, PLACE)
     columns = [
         pl.Series("sentence", sentences, dtype=pl.String)
         if column.name == "sentence"
-        else _renamed(column).gather(index)
+        else column.alias(names.get(column.name, column.name)).gather(index)
         for column in table.frame
     ]
     columns += [pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()]
     return replace(table, frame=pl.DataFrame(columns), lines=table.lines[index])
-
-
-def _renamed(column: pl.Series) -> pl.Series:
-    return column.alias(f"input.{column.name}") if column.name in PLACE else column
