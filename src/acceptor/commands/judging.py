@@ -15,9 +15,9 @@ from acceptor.commands.options import (
     Columns,
     Device,
     Folder,
+    JudgePath,
     Overwrite,
     Precision,
-    RunPath,
     Why,
     columns_of,
     shard_of,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: RunPath,
+    run: JudgePath,
     data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
     folder: Folder = None,
     columns: Columns = None,
@@ -145,7 +145,7 @@ def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list
 
 
 def predict(
-    run: RunPath,
+    run: JudgePath,
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
     ],
@@ -206,7 +206,7 @@ def _predict_on_terminal(
 
 
 def judge(
-    run: RunPath,
+    run: JudgePath,
     sentences: Annotated[
         list[str] | None, typer.Argument(metavar="[SENTENCE]…", help="none: an interactive prompt")
     ] = None,

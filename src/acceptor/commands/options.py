@@ -13,6 +13,7 @@ import typer
 from acceptor.errors import UsageError
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
+JudgePath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, or an exported judge: FILE.onnx")]
 Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
 Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from acceptor.commands.answer import answer
-from acceptor.commands.options import OUTPUTS, AsJson, Device, Overwrite, Precision, RunPath, columns_of
+from acceptor.commands.options import OUTPUTS, AsJson, Device, JudgePath, Overwrite, Precision, columns_of
 
 
 def pairs(
-    run: RunPath,
+    run: JudgePath,
     suite: Annotated[
         str, typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, or starter")
     ],
