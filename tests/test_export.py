@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from onnxruntime import InferenceSession
 
 import acceptor
-from acceptor import exporting
+from acceptor import exporting, terminal
 from acceptor.decision import Decision
 from acceptor.encode import load_tokenizer
 from acceptor.files import file_sha256
@@ -92,6 +92,14 @@ def test_the_manifest_says_what_was_compared(exported, toy):
     assert told["comparison"]["n"] == len(toy.test)
     assert told["largest_change"] < 1e-4
     assert "onnxruntime" in told["versions"]
+
+
+def test_people_are_told_what_was_compared(exported, toy):
+    *_, told, _ = terminal.export_text(exported)
+    assert told.startswith(f"0 of {len(toy.test)} verdicts flipped; MCC ")
+    selected = dataclasses.replace(exported.comparison, selected=True)
+    *_, told, _ = terminal.export_text(dataclasses.replace(exported, comparison=selected))
+    assert "too good" in told
 
 
 @pytest.fixture

@@ -180,4 +180,6 @@ def export_text(found: Export) -> Iterator[Any]:
             "" if math.isnan(one.difference) else f": {one.difference:+.4f} {one.interval or ''}, p {number(one.p)}"
         )
         yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
+        if one.selected:
+            yield "these sentences chose a checkpoint or threshold, so both scores are too good"
     yield f'\nacceptor judge {found.path} "The book was written by John."'
