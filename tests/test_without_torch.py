@@ -99,6 +99,7 @@ def test_it_judges_predicts_and_evaluates(bare, file, toy_run, run_cli, tmp_path
         (("judge", "RUN", "the cats sleep."), "train"),
         (("export", "RUN", "-o", "x.onnx"), "train"),
         (("doctor",), "train"),
+        (("evaluate", "no.onnx", "no.tsv", "--per-batch", "32", "--figures", "figures"), "train"),  # before it judges
     ],
 )
 def test_what_needs_torch_says_so(bare, toy_run, arguments, extra):

@@ -22,7 +22,7 @@ from acceptor.commands.options import (
     columns_of,
     shard_of,
 )
-from acceptor.errors import UsageError
+from acceptor.errors import UsageError, check_installed
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def evaluate(
 
     if predictions:
         check_output(predictions, overwrite=overwrite)
+    if figures:
+        check_installed("matplotlib")
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
     split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
