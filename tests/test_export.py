@@ -475,7 +475,7 @@ def sealed_with(content):
     return content + _metadata({SHA256: hashlib.sha256(content).hexdigest()})
 
 
-def test_names_and_metadata_that_are_not_text_are_refused(exported, tmp_path):
+def test_names_and_metadata_that_are_not_text_are_refused(exported, tmp_path, capsys):
     data = sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported)
     content, file = data[: -len(_metadata({SHA256: "0" * 64}))], tmp_path / "judge.onnx"
     file.write_bytes(sealed_with(content))
@@ -485,6 +485,7 @@ def test_names_and_metadata_that_are_not_text_are_refused(exported, tmp_path):
         file.write_bytes(sealed_with(content.replace(name, b"\xff" * len(name))))
         with pytest.raises(acceptor.RunError, match="cannot be used"):
             acceptor.load(file)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_network_that_always_gives_two_rows_is_found_out(exported, tmp_path):

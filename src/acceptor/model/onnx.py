@@ -238,7 +238,8 @@ def _session(path: Path, *, labels: int) -> OnnxModel:
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch of its own
     options.log_severity_level = 4  # what is said comes as exceptions as well
     try:
-        session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Its fallback would try the same once more, and tell of it on stdout.
+        session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
         names = tuple(given.name for given in session.get_inputs())
         outputs = [given.name for given in session.get_outputs()]
     except Exception as error:  # ONNX Runtime's own, one class for each of its codes; names that are not UTF-8
