@@ -83,6 +83,12 @@ def test_the_file_holds_the_whole_judge(exported, toy_run, toy):
     assert repr(judge) == repr(run)
 
 
+def test_the_file_tells_nothing_of_the_machine_it_was_made_on(exported):
+    data = exported.path.read_bytes()
+    assert b".py" not in data
+    assert b"stack_trace" not in data
+
+
 def test_the_manifest_says_what_was_compared(exported, toy):
     told = json.loads((exported.path.parent / "toy.onnx.json").read_text())
     assert told["sha256"] == file_sha256(exported.path) == exported.sha256

@@ -195,7 +195,8 @@ def _network(judge: Judge) -> bytes:
             verbose=False,
         )
     assert program is not None  # noqa: S101 - None comes from the older exporter alone
-    proto, graph = program.model_proto, program.model_proto.graph
+    proto = program.model_proto  # a new one each time
+    graph = proto.graph
     for part in (proto, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         del part.metadata_props[:]  # where each comes from: lines of files on this machine
     return proto.SerializeToString()  # type: ignore[no-any-return]
