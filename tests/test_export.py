@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import polars as pl
 import pytest
+import torch
 from onnx import TensorProto, helper
 from onnxruntime import InferenceSession
 
@@ -272,6 +273,17 @@ def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
         finally:
             limit(limits[0])
         assert nothing_in(tmp_path)
+
+
+def test_a_network_that_cannot_be_exported_is_told(toy_run, tmp_path):
+    class Choosing(torch.nn.Module):
+        def forward(self, input_ids, attention_mask):
+            return input_ids if input_ids.sum() > 3 else attention_mask
+
+    judge = dataclasses.replace(acceptor.load(toy_run.folder, precision="fp32"), model=Choosing())
+    with pytest.raises(acceptor.RunError, match="torch cannot export this network"):
+        acceptor.export(judge, tmp_path / "judge.onnx")
+    assert nothing_in(tmp_path)
 
 
 def test_what_a_killed_export_left_vanishes_with_the_next(quick, tmp_path):

@@ -86,8 +86,9 @@ def export(
     Raises:
         UsageError: ``out`` is taken or named otherwise, no such precision, int8 without ``verify``, a judge on a GPU
             or of more than 2 GiB, or the extra ``onnx`` is not installed.
-        RunError: A logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined, or falls and chance
-            would rarely (p < .05) make it fall as far. Nothing is written then. Or another process is writing ``out``.
+        RunError: torch cannot export it; a logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined,
+            or falls and chance would rarely (p < .05) make it fall as far. Nothing is written then. Or another process
+            is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
     """
     out = Path(out).expanduser()
@@ -183,17 +184,24 @@ def _network(judge: Judge) -> bytes:
     example = (2, min(8, judge.max_length))  # another number would be taken for a rule: 1 for broadcasting
     rows, length = torch.export.Dim("rows", min=1), torch.export.Dim("length", min=2, max=judge.max_length)
     inputs = tuple((torch.zeros if name == INPUTS[2] else torch.ones)(example, dtype=torch.int64) for name in names)
-    with _silence(), torch.no_grad():
-        program = torch.onnx.export(
-            Logits().eval(),
-            inputs,
-            input_names=names,
-            output_names=[LOGITS],
-            dynamic_shapes=(tuple({0: rows, 1: length} for _ in names),),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _silence(), torch.no_grad():
+            program = torch.onnx.export(
+                Logits().eval(),
+                inputs,
+                input_names=names,
+                output_names=[LOGITS],
+                dynamic_shapes=(tuple({0: rows, 1: length} for _ in names),),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise RunError(
+            "torch cannot export this network; nothing was written",
+            cause=str(error.__cause__ or error).strip().split("\n")[0][:300],
+            next="try the versions in constraints.txt",
+        ) from error
     assert program is not None  # noqa: S101 - None comes from the older exporter alone
     proto = program.model_proto  # a new one each time
     graph = proto.graph
