@@ -1,0 +1,1 @@
+"""Acceptor inside other tools: each behind an extra."""

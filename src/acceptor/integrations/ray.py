@@ -1,0 +1,393 @@
+"""`predict` on a Ray cluster: tasks read the files, a pool of actors judges their chunks and writes them.
+
+A row of Ray's data set is one chunk of `acceptor.data.stream`. An actor judges it by itself and writes it under the
+name of its place in the input; so a chunk that is judged again, because its worker died, replaces itself. What comes
+back to the driver is only counts: it sees by them that every chunk was written, and writes the manifest last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from acceptor.corpus import Settings, Tally, condition_of, usable, with_verdicts
+from acceptor.data.duplicates import HASHES_FILE
+from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
+from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
+from acceptor.data.write import FORMATS, write_rows
+from acceptor.errors import AcceptorError, ResourceError, RunError, UsageError
+from acceptor.files import MANIFEST, MAX_OBJECT_BYTES, one_writer, parse_object, read_object
+from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
+from acceptor.judge import JUDGE_FILE, Judge, load
+from acceptor.progress import meter
+from acceptor.runtime import versions
+
+LOCAL, AUTO = "local", "auto"
+_PAPERS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer", HASHES_FILE)  # of a run, what `load` reads
+READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
+STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"), "1")
+
+Papers = dict[str, npt.NDArray[np.uint8]]
+"""The files of a run that judging needs, as bytes: Ray shares arrays between the processes of a machine."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every reading task and every actor is told.
+
+    Attributes:
+        names: The columns of the first file; all others must have them.
+        out: The address of the output.
+        suffix: The format of its parts.
+        settings: What is written.
+        rows: The most that a chunk may have.
+        device: As for `load`.
+        precision: As for `load`.
+    """
+
+    names: list[str]
+    out: str
+    suffix: str
+    settings: Settings
+    rows: int
+    device: str | None
+    precision: str | None
+
+
+def predict(
+    run: Path,
+    sources: Sequence[str],
+    out: str,
+    settings: Settings,
+    *,
+    cluster: str = LOCAL,
+    workers: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    overwrite: bool = False,
+) -> Tally:
+    """Judges files of any size on a Ray cluster, into a folder of parts.
+
+    Args:
+        run: The run folder, on this machine; the workers get it through Ray.
+        sources: Files, folders and patterns: paths, or addresses such as ``s3://bucket/folder``.
+        out: The folder to be, path or address; its name ends in the format of its parts.
+        settings: What is written.
+        cluster: ``local``: one on this machine, for this call; ``auto`` or HOST:PORT: one that runs.
+        workers: Actors that judge, each on a GPU where there are any, else on a CPU; as many as those where None.
+        device: As for `load`, on the workers.
+        precision: As for `load`, on the workers.
+        overwrite: Replace what stands at ``out``.
+
+    Returns:
+        The counts.
+
+    Raises:
+        UsageError: Ray is not installed, no cluster answers, the output is taken or was begun with other data or
+            settings, or the condition cannot be used.
+        DataError: A file cannot be read further. The parts done are kept.
+        ResourceError: The output cannot be written. The parts done are kept.
+        RunError: The run cannot be loaded, or a part that was written is not there.
+    """
+    _check_cluster(cluster)
+    ray = _engine(cluster)
+    suffix = _suffix(out)
+    files = found_files(sources)
+    condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
+    task = Task(_columns(files[0], settings), address_of(out), suffix, settings, CHUNK, device, precision)
+    papers = _papers(run)
+    output = Output(OutputFolder(out))
+    with contextlib.ExitStack() as stack:
+        if output.folder.local:
+            stack.enter_context(one_writer(output.folder.path))
+        output.begin(_plan(files, papers, task), overwrite=overwrite)
+        if items := _items(files, output):
+            store = STORE + 2 * sum(map(len, papers.values()))
+            stack.enter_context(_connected(ray, cluster, workers, store))
+            pool = _pool(ray, workers, device)
+            stack.enter_context(_own_errors(ray))
+            megabytes = sum(files[item["file"]].size for item in items) / 1e6
+            with meter("judging", megabytes, "MB") as bar:
+                for done in _judged(ray, items, task, papers, pool):
+                    output.add(done)
+                    bar.advance(done["stored"] / 1e6)
+        return Tally(**output.finish(len(files)))
+
+
+# ── before the cluster ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_cluster(cluster: str) -> None:
+    if cluster not in (LOCAL, AUTO) and not re.fullmatch(r"[^/\s]+:[0-9]+", cluster):
+        raise UsageError(
+            f"no cluster can be named {cluster!r}",
+            expected="local (one on this machine, for this command), auto (the one that runs here) or HOST:PORT",
+        )
+
+
+def _engine(cluster: str) -> Any:
+    """Ray, told to send nothing anywhere. It reads its settings from the environment, some when it is imported.
+
+    Whoever reaches a cluster's ports can run anything. One on this machine listens on the loopback address alone, for
+    which the strange name stands, and asks for a token, for the sake of the other users.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if cluster == LOCAL:
+        os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError("--ray needs Ray", cause=str(error), next="pip install 'acceptor[ray]'") from error
+    return ray
+
+
+def _suffix(out: str) -> str:
+    suffix = PurePosixPath(out.partition("?")[0]).suffix
+    if suffix not in FORMATS:
+        raise UsageError(
+            f"cannot tell the format of the parts of {out}",
+            expected="a folder whose name ends in " + ", ".join(FORMATS),
+        )
+    return suffix
+
+
+def _columns(file: InputFile, settings: Settings) -> list[str]:
+    """The columns of the first file; what is wrong with it shows before a cluster is there."""
+    with TableStream(file.origin, columns=settings.columns, file=open_input(file.address, file.origin)) as stream:
+        table = stream.table(next(stream.parts()), lambda *_: None)
+        logger.info("%s: %s", file.origin, table.schema)
+        return table.frame.columns
+
+
+def _papers(run: Path) -> Papers:
+    folder = run.expanduser()
+    names = [name for name in read_object(folder / MANIFEST)["files"] if name.startswith(_PAPERS)]
+    return {name: np.fromfile(folder / name, dtype=np.uint8) for name in (MANIFEST, *names)}
+
+
+def _plan(files: list[InputFile], papers: Papers, task: Task) -> dict[str, Any]:
+    """All that decides about the output, as JSON."""
+    manifest = parse_object(papers[MANIFEST].tobytes(), limit=MAX_OBJECT_BYTES)
+    listed = json.dumps([[file.address, file.size, file.changed] for file in files])
+    return {
+        "input": {
+            "files": len(files),
+            "bytes": sum(file.size for file in files),
+            "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        },
+        "run": {name: sha256 for name, sha256 in manifest["files"].items() if name in papers},
+        "settings": {**vars(task.settings), "columns": dict(task.settings.columns or {}), "format": task.suffix},
+        "computing asked for": [task.device, task.precision],
+        "versions": versions(),
+        "rows of a part": task.rows,
+    }
+
+
+def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
+    """The files that are not done, and which of their chunks are."""
+    return [
+        {"file": number, "address": files[number].address, "origin": files[number].origin, "done": done}
+        for number, done in output.unfinished(len(files)).items()
+    ]
+
+
+# ── the cluster ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def _connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterator[None]:
+    """A connection to a cluster; ``local`` starts one, of which nothing is left afterwards."""
+    options: dict[str, Any] = {"address": cluster, "log_to_driver": False, "logging_level": logging.ERROR}
+    with contextlib.ExitStack() as stack:
+        if cluster == LOCAL:
+            scratch = tempfile.TemporaryDirectory(prefix="acceptor-ray-", ignore_cleanup_errors=True)
+            options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": store}
+            options |= {"_temp_dir": stack.enter_context(scratch)}
+        else:
+            options["runtime_env"] = {"env_vars": ONE_THREAD}
+        try:
+            ray.init(**options)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ResourceError(
+                f"no Ray cluster answers at {cluster!r}" if cluster != LOCAL else "Ray could not start here",
+                cause=str(error).strip().split("\n")[0],
+                next=f"look at it: ray status --address {cluster}" if cluster not in (LOCAL, AUTO) else None,
+            ) from error
+        stack.callback(ray.shutdown)
+        yield
+
+
+def _pool(ray: Any, workers: int | None, device: str | None) -> tuple[int, int]:
+    """How many actors judge, and how many GPUs each has: 1 or 0."""
+    there = ray.cluster_resources()
+    gpus = int(there.get("GPU", 0)) if device in (None, "cuda") else 0
+    if device == "cuda" and not gpus:
+        raise UsageError("the cluster has no GPU", next="leave --device out, and the best device present is taken")
+    return workers or gpus or int(there.get("CPU", 0)) or 1, min(gpus, 1)
+
+
+@contextlib.contextmanager
+def _own_errors(ray: Any) -> Iterator[None]:
+    """What a task or an actor raised on purpose, in place of Ray's account of it."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, AcceptorError):
+            raise cause from None
+        raise RunError(
+            "Ray could not go on",
+            cause=str(error).strip().split("\n")[-1],
+            next="give the same command again: what was judged is kept",
+        ) from error
+
+
+def _judged(
+    ray: Any,
+    items: list[dict[str, Any]],
+    task: Task,
+    papers: Papers,
+    pool: tuple[int, int],
+) -> Iterator[Done]:
+    """Reads, judges and writes what is missing; gives what is said of each part, in any order."""
+    workers, gpus = pool
+    logger.info("%d workers%s", workers, ", a GPU each" if gpus else "")
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.target_max_block_size = 1  # a chunk is a block by itself: Ray would else gather many for one worker
+    shipped = [ray.put(dict(papers))]  # in a list, so that an actor that is started anew looks it up anew
+    judged = (
+        ray.data.from_items(items, override_num_blocks=len(items))
+        .map_batches(
+            read_chunks,
+            fn_kwargs={"task": task},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=0,  # a small part of one, and no worker must wait for it
+            compute=ray.data.TaskPoolStrategy(size=1 + workers // READER_FEEDS),
+        )
+        .map_batches(
+            JudgeActor,
+            fn_constructor_kwargs={"task": task, "shipped": shipped},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=1,
+            num_gpus=gpus,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+        )
+    )
+    for batch in judged.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from batch.to_pylist()
+
+
+# ── in the cluster ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
+    """The chunks of one file that are not done, each as a row: its place, its usable rows, what is said of the others.
+
+    Raises:
+        DataError: The file cannot be read further, or has other columns than the first one.
+    """
+    [file] = item.to_pylist()
+    opened = open_input(file["address"], file["origin"])
+    held: dict[str, Any] = {}
+    before = 0
+    with TableStream(file["origin"], columns=task.settings.columns, rows=task.rows, file=opened) as stream:
+        for number, part in enumerate(stream.parts()):
+            if held:
+                yield pa.Table.from_pylist([held])
+                held = {}
+            if number and number in file["done"]:
+                continue
+            table, faults = Piece(stream, part).read()
+            check_columns(table, task.names)
+            if number not in file["done"]:
+                rows = len(table) + len(faults)
+                frame = usable(table, task.suffix, faults).select(task.names)
+                held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
+                held["stored"], before = stream.position - before, stream.position
+                held |= {"frame": frame.write_ipc_stream(None).getvalue(), "faults": json.dumps(faults)}
+    if held:
+        yield pa.Table.from_pylist([{**held, "last": True}])
+
+
+class JudgeActor:
+    """A judge in a process of its own, with the threads that Ray gave it: it judges chunks and writes their parts."""
+
+    def __init__(self, task: Task, shipped: list[Any]) -> None:
+        """Loads the run once.
+
+        Args:
+            task: What is wanted.
+            shipped: A reference to the run's files, alone in a list.
+
+        Raises:
+            AcceptorError: The run cannot be loaded here.
+        """
+        import ray
+        import torch
+
+        torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
+        with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
+            for name, content in ray.get(shipped[0]).items():
+                Path(folder, name).write_bytes(content)
+            self.judge = load(folder, device=task.device, precision=task.precision)  # holds them to the manifest
+        self.task, self.kept = task, condition_of(task.settings, self.judge)
+        self.folder = OutputFolder(task.out)
+        self.computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Judges one chunk and writes its part.
+
+        Raises:
+            ResourceError: The part cannot be written.
+        """
+        [chunk] = batch.to_pylist()
+        frame, settings = pl.read_ipc_stream(chunk["frame"]), self.task.settings
+        logits, judged = logits_once(self.judge, frame)
+        kept = with_verdicts(frame, logits, self.judge, settings, self.kept)
+        content = io.BytesIO()
+        write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
+        name = part_name(chunk["file"], chunk["chunk"])
+        if faults := json.loads(chunk["faults"]):
+            lines = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
+            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines).encode())
+        self.folder.write(name + self.task.suffix, content.getvalue())
+        tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), chunk["rows"] - len(frame), judged)
+        done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | vars(tally)
+        done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": self.computing}
+        return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])
+
+
+def logits_once(judge: Judge, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32], int]:
+    """Raw scores of all rows, float32, shape (rows, labels), and how many inputs were computed: equal ones are once."""
+    texts = frame.select(name for name in ("sentence", "second") if name in frame.columns)
+    distinct = texts.unique(maintain_order=True).with_row_index("slot")
+    if not len(distinct):
+        return np.zeros((0, len(judge.labels)), dtype=np.float32), 0
+    slots = texts.join(distinct, on=texts.columns, how="left", maintain_order="left")["slot"].to_numpy()
+    seconds = distinct["second"].to_list() if "second" in distinct.columns else None
+    return judge.logits(distinct["sentence"].to_list(), seconds)[slots], len(distinct)
