@@ -15,7 +15,10 @@ import logging
 import os
 import re
 import secrets
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -120,6 +123,7 @@ def predict(
         if output.folder.local:
             stack.enter_context(one_writer(output.folder.path))
         output.begin(_plan(files, papers, task), overwrite=overwrite)
+        stack.push(output)
         if items := _items(files, output):
             store = STORE + 2 * sum(map(len, papers.values()))
             stack.enter_context(_connected(ray, cluster, workers, store))
@@ -154,6 +158,7 @@ def _engine(cluster: str) -> Any:
     if cluster == LOCAL:
         os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
     try:
         import ray
         import ray.data
@@ -226,8 +231,11 @@ def _connected(ray: Any, cluster: str, workers: int | None, store: int) -> Itera
             options |= {"_temp_dir": stack.enter_context(scratch)}
         else:
             options["runtime_env"] = {"env_vars": ONE_THREAD}
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # it tells there of workers that died
+        at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(**options)
+            with _no_stderr():
+                ray.init(**options)
         except (OSError, RuntimeError, ValueError) as error:
             raise ResourceError(
                 f"no Ray cluster answers at {cluster!r}" if cluster != LOCAL else "Ray could not start here",
@@ -235,7 +243,22 @@ def _connected(ray: Any, cluster: str, workers: int | None, store: int) -> Itera
                 next=f"look at it: ray status --address {cluster}" if cluster not in (LOCAL, AUTO) else None,
             ) from error
         stack.callback(ray.shutdown)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, at_sigterm)  # Ray's own aborts
         yield
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Ray's core, which is not Python, says there which level of its log was asked for."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _pool(ray: Any, workers: int | None, device: str | None) -> tuple[int, int]:

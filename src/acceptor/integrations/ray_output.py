@@ -6,6 +6,7 @@ a folder without it is not finished. Readers of data sets leave out names that b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 from acceptor.corpus import Tally
 from acceptor.data.filesystems import OutputFolder
-from acceptor.errors import RunError, UsageError
+from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.files import parse_object
 
 PLAN, DONE, MANIFEST, REJECTED = "_plan.json", "_done", "_manifest.json", "_rejected"
@@ -44,6 +45,10 @@ class Output:
         self.folder = folder
         self.done: dict[tuple[int, int], Done] = {}
         self._noted, self._notes, self._last = 0, 0, time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ResourceError):  # what stopped the work matters more
+            self.note()
 
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
         """Takes up what is there, or begins.
