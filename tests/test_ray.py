@@ -28,7 +28,7 @@ from acceptor.errors import DataError, RunError, UsageError
 from acceptor.integrations.ray import Task, logits_once, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judge import Judge
-from conftest import toy_rows
+from conftest import REPOSITORY, toy_rows
 
 CODE = "from acceptor.data import stream; stream.CHUNK = 16\nfrom acceptor.cli import main; main()"
 
@@ -188,7 +188,7 @@ def test_a_file_that_differs_ends_it_with_its_own_error(toy_run, tmp_path):
             r"(?s)no cluster can be named 'ray://host:1'.*local.*auto.*HOST:PORT",
         ),
         (["-o", "out", "--ray", "local"], r"(?s)format of the parts of out.*\.parquet"),
-        (["-o", "s3:/out.csv", "--ray", "local", "--where", "probabilty > 0"], "did you mean 'probability'"),
+        (["-o", "out.csv", "--ray", "local", "--where", "probabilty > 0"], "did you mean 'probability'"),
         (["-o", "nofs://out.csv", "--ray", "local"], "nofs://out.csv cannot be used"),
     ],
 )
@@ -253,9 +253,8 @@ def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, monkeypatch):
     frame = pl.DataFrame({"second": ["b", "a", "b", "b"], "sentence": ["the cats", "the cats", "a girl", "the cats"]})
     found, judged = logits_once(toy_run.judge, frame)
     assert (seen, judged) == ([3], 3)
-    np.testing.assert_allclose(
-        found, logits(toy_run.judge, frame["sentence"].to_list(), frame["second"].to_list()), atol=1e-5
-    )
+    expected = logits(toy_run.judge, frame["sentence"].to_list(), frame["second"].to_list())
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     assert logits_once(toy_run.judge, frame.clear())[0].shape == (0, 2)
 
 
@@ -296,7 +295,7 @@ def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
     (again.folder.path / ".part-000000-000000.csv.0123").write_text("half")
     assert again.finish(2) == {name: 3 * count for name, count in TALLY.items()}
     names = [MANIFEST, "part-000000-000000.csv", "part-000000-000001.csv", "part-000001-000000.csv"]
-    assert sorted(path.name for path in again.folder.path.iterdir()) == [MANIFEST, PLAN, *names[1:]]
+    assert sorted(path.name for path in again.folder.path.iterdir()) == names
 
 
 def test_parts_that_changed_are_made_again(begun):
@@ -325,3 +324,18 @@ def test_what_is_finished_is_not_replaced_unasked(begun):
     with pytest.raises(UsageError, match=r"out\.csv exists"):
         taken_up(begun)
     assert taken_up(begun, overwrite=True).unfinished(1) == {0: []}
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def test_the_numbers_of_the_crawl_follow_from_its_inputs():
+    page = (REPOSITORY / "docs" / "crawl.md").read_text("utf-8")
+    blocks = dict(re.findall("^```([a-z]+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    command = [sys.executable, "-W", "error", "-c", blocks["python"]]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == blocks["text"]
+    for name, figures in {"LEADERBOARD.md": (2832, 4662), "corpus.md": (128_613, 405_034)}.items():
+        record = (REPOSITORY / "records" / name).read_text("utf-8")
+        for figure in figures:
+            assert f"{figure:,}" in record
+            assert f"{figure:,}" in page
