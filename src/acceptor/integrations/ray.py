@@ -8,6 +8,7 @@ back to the driver is only counts: it sees by them that every chunk was written,
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -123,7 +124,7 @@ def predict(
         if output.folder.local:
             stack.enter_context(one_writer(output.folder.path))
         output.begin(_plan(files, papers, task), overwrite=overwrite)
-        stack.push(output)
+        stack.push(output.__exit__)
         if items := _items(files, output):
             store = STORE + 2 * sum(map(len, papers.values()))
             stack.enter_context(_connected(ray, cluster, workers, store))
@@ -152,10 +153,11 @@ def _engine(cluster: str) -> Any:
     """Ray, told to send nothing anywhere. It reads its settings from the environment, some when it is imported.
 
     Whoever reaches a cluster's ports can run anything. One on this machine listens on the loopback address alone, for
-    which the strange name stands, and asks for a token, for the sake of the other users.
+    which the strange name stands, and asks for a token, for the sake of the other users; but not where the calling
+    program has imported Ray before, with settings of its own.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if cluster == LOCAL:
+    if cluster == LOCAL and "ray" not in sys.modules:
         os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
@@ -278,7 +280,7 @@ def _own_errors(ray: Any) -> Iterator[None]:
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, AcceptorError):
-            raise cause from None
+            raise type(cause)(cause.problem, **cause.details) from None  # Ray has added words of its own
         raise RunError(
             "Ray could not go on",
             cause=str(error).strip().split("\n")[-1],
@@ -299,6 +301,7 @@ def _judged(
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # with its details, which Ray's own wrapping loses
     context.target_max_block_size = 1  # a chunk is a block by itself: Ray would else gather many for one worker
     shipped = [ray.put(dict(papers))]  # in a list, so that an actor that is started anew looks it up anew
     judged = (
@@ -361,37 +364,41 @@ class JudgeActor:
     """A judge in a process of its own, with the threads that Ray gave it: it judges chunks and writes their parts."""
 
     def __init__(self, task: Task, shipped: list[Any]) -> None:
-        """Loads the run once.
+        """Loads nothing yet: what is raised here would come to the driver as Ray's words only.
 
         Args:
             task: What is wanted.
             shipped: A reference to the run's files, alone in a list.
+        """
+        self.task, self.shipped = task, shipped
+        self.folder = OutputFolder(task.out)
+
+    @functools.cached_property
+    def judge(self) -> Judge:
+        """The run, loaded once.
 
         Raises:
-            AcceptorError: The run cannot be loaded here.
+            AcceptorError: It cannot be loaded here.
         """
         import ray
         import torch
 
         torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
         with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
-            for name, content in ray.get(shipped[0]).items():
+            for name, content in ray.get(self.shipped[0]).items():
                 Path(folder, name).write_bytes(content)
-            self.judge = load(folder, device=task.device, precision=task.precision)  # holds them to the manifest
-        self.task, self.kept = task, condition_of(task.settings, self.judge)
-        self.folder = OutputFolder(task.out)
-        self.computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
+            return load(folder, device=self.task.device, precision=self.task.precision)  # holds them to the manifest
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Judges one chunk and writes its part.
 
         Raises:
-            ResourceError: The part cannot be written.
+            AcceptorError: The run cannot be loaded, or the part cannot be written.
         """
         [chunk] = batch.to_pylist()
         frame, settings = pl.read_ipc_stream(chunk["frame"]), self.task.settings
         logits, judged = logits_once(self.judge, frame)
-        kept = with_verdicts(frame, logits, self.judge, settings, self.kept)
+        kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge))
         content = io.BytesIO()
         write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
@@ -401,7 +408,8 @@ class JudgeActor:
         self.folder.write(name + self.task.suffix, content.getvalue())
         tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), chunk["rows"] - len(frame), judged)
         done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | vars(tally)
-        done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": self.computing}
+        computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
+        done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}
         return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])
 
 

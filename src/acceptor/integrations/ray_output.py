@@ -65,7 +65,7 @@ class Output:
         if MANIFEST not in sizes and found == plan:
             self._take_up(sizes)
             return
-        if sizes and not overwrite:
+        if sizes.keys() - {PLAN} and not overwrite:
             raise self._taken(sizes, found, plan)
         self.folder.remove(sorted(name for name in sizes if _OURS.match(name)))
         for name in (DONE, REJECTED):
