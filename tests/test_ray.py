@@ -4,6 +4,7 @@ blocked in this one. Chunks are made small here."""
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.dataset
 import pytest
+import zstandard
 
 from acceptor import corpus
 from acceptor.corpus import Settings
@@ -154,18 +156,23 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     assert all(one["file"].endswith("/1.tsv") for one in rejected)
 
 
-def test_a_file_that_differs_ends_it_with_its_own_error(toy_run, tmp_path):
+@pytest.mark.parametrize(
+    ("second_file", "options", "expected"),
+    [
+        ("sentence\nthe girl sees.\n", [], {"error": "DataError", "found": "sentence"}),
+        ("id,sentence\n1,the girl sees.\n", ["--device", "mps"], {"error": "UsageError", "expected": "one of cpu"}),
+    ],
+    ids=["reading", "judging"],
+)
+def test_what_ends_it_in_the_cluster_is_told_as_it_was_raised(toy_run, tmp_path, second_file, options, expected):
     first, second = tmp_path / "1.csv", tmp_path / "2.csv"
     first.write_text("id,sentence\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts(40))))
-    second.write_text("sentence\nthe girl sees.\n")
+    second.write_text(second_file)
     out = tmp_path / "out.csv"
-    arguments = [toy_run.folder, first, second, "-o", out, "--ray", "local", "--workers", "1", "--json"]
+    arguments = [toy_run.folder, first, second, "-o", out, "--ray", "local", "--workers", "1", "--json", *options]
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stderr
-    error = json.loads(done.stdout)
-    assert error["error"] == "DataError"
-    assert error["problem"] == "a file has other columns than the first one"
-    assert (error["where"], error["found"]) == (str(second), "sentence")
+    assert done.returncode == (1 if expected["error"] == "DataError" else 2), done.stderr
+    assert expected.items() <= json.loads(done.stdout).items()
     assert "Traceback" not in done.stderr
     assert not (out / MANIFEST).exists()
 
@@ -244,6 +251,23 @@ def test_a_file_is_read_in_chunks_without_those_that_are_done(files, done):
     frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
     assert frames.equals(table.select("sentence", "id"))
     assert sum(row["stored"] for row in rows) == (files / "2.jsonl").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.arrow", "in.tsv.gz", "in.jsonl.zst"])
+def test_every_format_is_read_through_an_address(tmp_path, name):
+    frame = pl.DataFrame({"sentence": texts(50), "n": [str(row) for row in range(50)]})
+    file = tmp_path / name
+    if file.suffix in (".parquet", ".arrow"):
+        (frame.write_parquet if file.suffix == ".parquet" else frame.write_ipc)(file)
+    elif file.suffix == ".gz":
+        file.write_bytes(gzip.compress(frame.write_csv(separator="\t").encode()))
+    else:
+        file.write_bytes(zstandard.compress(frame.write_ndjson().encode()))
+    rows = chunk_rows(file, ["n", "sentence"])
+    assert [row["chunk"] for row in rows] == [0, 1, 2, 3]
+    assert sum(row["rows"] for row in rows) == 50
+    frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
+    assert frames.equals(frame.select("n", "sentence"))
 
 
 def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, monkeypatch):

@@ -13,13 +13,7 @@ import hashlib
 import io
 import json
 import logging
-import os
-import re
-import secrets
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -35,18 +29,17 @@ from acceptor.data.duplicates import HASHES_FILE
 from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
 from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.write import FORMATS, write_rows
-from acceptor.errors import AcceptorError, ResourceError, RunError, UsageError
+from acceptor.errors import UsageError
 from acceptor.files import MANIFEST, MAX_OBJECT_BYTES, one_writer, parse_object, read_object
+from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
 from acceptor.judge import JUDGE_FILE, Judge, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
-LOCAL, AUTO = "local", "auto"
 _PAPERS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer", HASHES_FILE)  # of a run, what `load` reads
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"), "1")
 
 Papers = dict[str, npt.NDArray[np.uint8]]
 """The files of a run that judging needs, as bytes: Ray shares arrays between the processes of a machine."""
@@ -112,8 +105,8 @@ def predict(
         ResourceError: The output cannot be written. The parts done are kept.
         RunError: The run cannot be loaded, or a part that was written is not there.
     """
-    _check_cluster(cluster)
-    ray = _engine(cluster)
+    check_cluster(cluster)
+    ray = engine(cluster)
     suffix = _suffix(out)
     files = found_files(sources)
     condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
@@ -127,9 +120,9 @@ def predict(
         stack.push(output.__exit__)
         if items := _items(files, output):
             store = STORE + 2 * sum(map(len, papers.values()))
-            stack.enter_context(_connected(ray, cluster, workers, store))
-            pool = _pool(ray, workers, device)
-            stack.enter_context(_own_errors(ray))
+            stack.enter_context(connected(ray, cluster, workers, store))
+            pool = pool_size(ray, workers, device)
+            stack.enter_context(own_errors(ray))
             megabytes = sum(files[item["file"]].size for item in items) / 1e6
             with meter("judging", megabytes, "MB") as bar:
                 for done in _judged(ray, items, task, papers, pool):
@@ -139,34 +132,6 @@ def predict(
 
 
 # ── before the cluster ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _check_cluster(cluster: str) -> None:
-    if cluster not in (LOCAL, AUTO) and not re.fullmatch(r"[^/\s]+:[0-9]+", cluster):
-        raise UsageError(
-            f"no cluster can be named {cluster!r}",
-            expected="local (one on this machine, for this command), auto (the one that runs here) or HOST:PORT",
-        )
-
-
-def _engine(cluster: str) -> Any:
-    """Ray, told to send nothing anywhere. It reads its settings from the environment, some when it is imported.
-
-    Whoever reaches a cluster's ports can run anything. One on this machine listens on the loopback address alone, for
-    which the strange name stands, and asks for a token, for the sake of the other users; but not where the calling
-    program has imported Ray before, with settings of its own.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if cluster == LOCAL and "ray" not in sys.modules:
-        os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise UsageError("--ray needs Ray", cause=str(error), next="pip install 'acceptor[ray]'") from error
-    return ray
 
 
 def _suffix(out: str) -> str:
@@ -217,75 +182,6 @@ def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
         {"file": number, "address": files[number].address, "origin": files[number].origin, "done": done}
         for number, done in output.unfinished(len(files)).items()
     ]
-
-
-# ── the cluster ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def _connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterator[None]:
-    """A connection to a cluster; ``local`` starts one, of which nothing is left afterwards."""
-    options: dict[str, Any] = {"address": cluster, "log_to_driver": False, "logging_level": logging.ERROR}
-    with contextlib.ExitStack() as stack:
-        if cluster == LOCAL:
-            scratch = tempfile.TemporaryDirectory(prefix="acceptor-ray-", ignore_cleanup_errors=True)
-            options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": store}
-            options |= {"_temp_dir": stack.enter_context(scratch)}
-        else:
-            options["runtime_env"] = {"env_vars": ONE_THREAD}
-        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # it tells there of workers that died
-        at_sigterm = signal.getsignal(signal.SIGTERM)
-        try:
-            with _no_stderr():
-                ray.init(**options)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ResourceError(
-                f"no Ray cluster answers at {cluster!r}" if cluster != LOCAL else "Ray could not start here",
-                cause=str(error).strip().split("\n")[0],
-                next=f"look at it: ray status --address {cluster}" if cluster not in (LOCAL, AUTO) else None,
-            ) from error
-        stack.callback(ray.shutdown)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, at_sigterm)  # Ray's own aborts
-        yield
-
-
-@contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Ray's core, which is not Python, says there which level of its log was asked for."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _pool(ray: Any, workers: int | None, device: str | None) -> tuple[int, int]:
-    """How many actors judge, and how many GPUs each has: 1 or 0."""
-    there = ray.cluster_resources()
-    gpus = int(there.get("GPU", 0)) if device in (None, "cuda") else 0
-    if device == "cuda" and not gpus:
-        raise UsageError("the cluster has no GPU", next="leave --device out, and the best device present is taken")
-    return workers or gpus or int(there.get("CPU", 0)) or 1, min(gpus, 1)
-
-
-@contextlib.contextmanager
-def _own_errors(ray: Any) -> Iterator[None]:
-    """What a task or an actor raised on purpose, in place of Ray's account of it."""
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, AcceptorError):
-            raise type(cause)(cause.problem, **cause.details) from None  # Ray has added words of its own
-        raise RunError(
-            "Ray could not go on",
-            cause=str(error).strip().split("\n")[-1],
-            next="give the same command again: what was judged is kept",
-        ) from error
 
 
 def _judged(
