@@ -14,7 +14,7 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -124,8 +124,10 @@ def predict(
             pool = pool_size(ray, workers, device)
             stack.enter_context(own_errors(ray))
             megabytes = sum(files[item["file"]].size for item in items) / 1e6
-            with meter("judging", megabytes, "MB") as bar:
-                for done in _judged(ray, items, task, papers, pool):
+            judged = _judged(ray, items, task, papers, pool)
+            # Closed first, whatever happens: Ray must not be ended under work that goes on.
+            with contextlib.closing(judged), meter("judging", megabytes, "MB") as bar:
+                for done in judged:
                     output.add(done)
                     bar.advance(done["stored"] / 1e6)
         return Tally(**output.finish(len(files)))
@@ -190,7 +192,7 @@ def _judged(
     task: Task,
     papers: Papers,
     pool: tuple[int, int],
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """Reads, judges and writes what is missing; gives what is said of each part, in any order."""
     workers, gpus = pool
     logger.info("%d workers%s", workers, ", a GPU each" if gpus else "")
