@@ -107,10 +107,9 @@ def predict(
     """
     check_cluster(cluster)
     ray = engine(cluster)
-    suffix = _suffix(out)
     files = found_files(sources)
     condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
-    task = Task(_columns(files[0], settings), address_of(out), suffix, settings, CHUNK, device, precision)
+    task = Task(_columns(files[0], settings), address_of(out), _suffix(out), settings, CHUNK, device, precision)
     papers = _papers(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
@@ -119,8 +118,7 @@ def predict(
         output.begin(_plan(files, papers, task), overwrite=overwrite)
         stack.push(output.__exit__)
         if items := _items(files, output):
-            store = STORE + 2 * sum(map(len, papers.values()))
-            stack.enter_context(connected(ray, cluster, workers, store))
+            stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, papers.values()))))
             pool = pool_size(ray, workers, device)
             stack.enter_context(own_errors(ray))
             megabytes = sum(files[item["file"]].size for item in items) / 1e6
