@@ -308,7 +308,7 @@ class JudgeActor:
             self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines).encode())
         self.folder.write(name + self.task.suffix, content.getvalue())
         tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), chunk["rows"] - len(frame), judged)
-        done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | vars(tally)
+        done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | tally.to_dict()
         computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
         done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}
         return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])

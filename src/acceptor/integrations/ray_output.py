@@ -10,7 +10,6 @@ import contextlib
 import json
 import re
 import time
-from dataclasses import fields
 from typing import Any
 
 from acceptor.data.filesystems import OutputFolder
@@ -121,7 +120,7 @@ class Output:
                 next="give the same command again: it makes them anew",
             )
         parts = [self.done[place] for place in sorted(self.done)]
-        counts = {field.name: sum(int(part[field.name]) for part in parts) for field in fields(Tally)}
+        counts = {name: sum(int(part[name]) for part in parts) for name in Tally().to_dict()}
         content = {
             **parse_object(self.folder.read(PLAN), limit=_MOST),
             "counts": counts,
