@@ -220,8 +220,7 @@ class _Judging:
         self.files, self.judge, self.settings, self.suffix = files, judge, settings, suffix
         self.chunks = 0
         self.input = {} if STDIN in files else fingerprint(files)
-        nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
-        self.condition = condition(settings.where, nothing.schema) if settings.where else None
+        self.condition = condition_of(settings, judge)
 
     def plan(self, run: Path) -> dict[str, Any]:
         """All that decides about the bytes of the output, as JSON."""
@@ -256,13 +255,10 @@ class _Judging:
         if len(work.encoded):
             new = self.judge.logits_of(work.encoded)
         work.block.add(work.start, new)
-        verdicts = _verdicts(work.block.scores(work.slots), self.judge)
-        shown = verdicts if self.settings.all_scores else verdicts.select("verdict", "probability", "margin")
-        frame = beside(work.frame, shown)
-        if self.condition is not None:
-            frame = frame.filter(verdicts.select(self.condition).to_series())
-        left_out, rejected = len(verdicts) - len(frame), work.found.rows - len(verdicts)
-        tally = work.found + Tally(0, len(frame), left_out, rejected, len(new))
+        scores = work.block.scores(work.slots)
+        frame = with_verdicts(work.frame, scores, self.judge, self.settings, self.condition)
+        judged = len(work.frame)
+        tally = work.found + Tally(0, len(frame), judged - len(frame), work.found.rows - judged, len(new))
         return _Result(work.chunk.number, frame, work.rejected, work.keys, new, tally)
 
     def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Generator[_Work, None, None]:
@@ -279,11 +275,11 @@ class _Judging:
             if parts:
                 block.restore(parts, chunk.number)
             tables, rejected, found = self._read(chunk, before - chunk.rows)
-            usable = [_usable(table, self.suffix, rejected) for table in tables]
+            frames = [usable(table, self.suffix, rejected) for table in tables]
             if not names:
-                names = usable[0].columns
+                names = frames[0].columns
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
-            frame = pl.concat([part.select(names) for part in usable])
+            frame = pl.concat([part.select(names) for part in frames])
             yield self._prepared(chunk, found, frame, rejected, block)
 
     def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[Fault], Tally]:
@@ -321,6 +317,26 @@ class _Judging:
         return _Work(chunk, found, frame, rejected, block, slots, hashed, start, encoded)
 
 
+def condition_of(settings: Settings, judge: Judge) -> pl.Expr | None:
+    """The condition on this judge's verdict columns, where there is one.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
+    return condition(settings.where, nothing.schema) if settings.where else None
+
+
+def with_verdicts(
+    frame: pl.DataFrame, logits: npt.NDArray[np.float32], judge: Judge, settings: Settings, kept: pl.Expr | None
+) -> pl.DataFrame:
+    """The rows that ``kept`` keeps, with their verdict columns beside them; ``logits`` has shape (rows, labels)."""
+    verdicts = _verdicts(logits, judge)
+    shown = verdicts if settings.all_scores else verdicts.select("verdict", "probability", "margin")
+    annotated = beside(frame, shown)
+    return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
+
+
 def _verdicts(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
     """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
     columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
@@ -329,7 +345,7 @@ def _verdicts(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
     return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
 
 
-def _usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
+def usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
     """The rows that can be judged and written; the others are told to ``rejected``."""
     faults: dict[int, DataError] = {}
     for name in table.frame.columns:

@@ -26,6 +26,7 @@ from acceptor.errors import UsageError, check_installed
 from acceptor.text import plain
 
 if TYPE_CHECKING:
+    from acceptor.data.tally import Tally
     from acceptor.evaluation.evaluate import Report
     from acceptor.judge import Judge
 
@@ -151,9 +152,7 @@ def predict(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")
-    ] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
     columns: Columns = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
     where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
@@ -164,6 +163,11 @@ def predict(
         ),
     ] = None,
     shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="CLUSTER", help="judge on Ray into a folder of parts: local, auto or HOST:PORT"),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray's judging processes [one a GPU, else a CPU]")] = None,
     device: Device = None,
     precision: Precision = None,
     spreadsheet_safe: Annotated[
@@ -174,25 +178,44 @@ def predict(
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
     if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
-        raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=str(out or "no file"))
+        raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=out or "no file")
+    _check_ray(ray, workers, shard, split, out)
     if out is None:
-        if where or split or shard or all_scores or files[1:] or files == ["-"]:
+        if where or split or shard or ray or all_scores or files[1:] or files == ["-"]:
             raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
         _predict_on_terminal(run, files[0], columns, device, precision, as_json)
         return
     from acceptor import corpus
 
     settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split)
-    tally = corpus.predict(
-        run, files, out, settings, device=device, precision=precision, shard=shard_of(shard), overwrite=overwrite
-    )
+    how: dict[str, Any] = {"device": device, "precision": precision, "overwrite": overwrite}
+    tally: Tally | None
+    if ray:
+        from acceptor.integrations import ray as on_ray
+
+        tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
+    else:
+        tally = corpus.predict(run, files, Path(out), settings, shard=shard_of(shard), **how)
     if tally is None:
         answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
-    elif str(out) == "-":
+    elif out == "-":
         typer.echo(str(tally), err=True)
     else:
-        content = {**tally.to_dict(), "out": str(out)}
+        content = {**tally.to_dict(), "out": out}
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
+
+
+def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: str | None, out: str | None) -> None:
+    if workers and not ray:
+        raise UsageError("--workers are Ray's", next="add --ray local; without Ray the threads are OMP_NUM_THREADS")
+    if ray and shard:
+        raise UsageError("--ray shares the work itself", found=f"--shard {shard}", next="leave one of them out")
+    if ray and split:
+        raise UsageError(
+            "Ray's workers take rows as sentences", found=f"--split-sentences {split}", next="cut them without --ray"
+        )
+    if ray and out == "-":
+        raise UsageError("Ray's workers do not write to this terminal", expected="-o FOLDER.jsonl", found="-o -")
 
 
 def _predict_on_terminal(

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -43,7 +43,13 @@ class TableStream:
     """
 
     def __init__(
-        self, path: str, *, columns: Mapping[str, str] | None = None, rows: int | None = None, text: int | None = None
+        self,
+        path: str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        rows: int | None = None,
+        text: int | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         """Opens the file.
 
@@ -52,6 +58,7 @@ class TableStream:
             columns: As for `read_table`.
             rows: The most that a part may have; `CHUNK` by default.
             text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
+            file: Its stored bytes, where they lie elsewhere than at ``path``.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -59,7 +66,7 @@ class TableStream:
         if path == STDIN:
             self._source = Source(sys.stdin.buffer, 0, "tsv", None, "standard input")
         else:
-            self._source = open_source(Path(path), path)
+            self._source = open_source(Path(path), path, file)
         self.origin, self.size = self._source.origin, self._source.size
         self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
@@ -187,7 +194,7 @@ def input_files(sources: Sequence[str]) -> list[str]:
     for source in sources:
         found = [source]
         if os.path.isdir(source):
-            names = sorted(entry.name for entry in os.scandir(source) if _readable(entry.name))
+            names = sorted(entry.name for entry in os.scandir(source) if readable(entry.name))
             found = [os.path.join(source, name) for name in names]
         elif glob.has_magic(source) and not os.path.exists(source):
             found = sorted(glob.glob(source, recursive=True))
@@ -197,7 +204,8 @@ def input_files(sources: Sequence[str]) -> list[str]:
     return files
 
 
-def _readable(name: str) -> bool:
+def readable(name: str) -> bool:
+    """Whether a file of that name is read where a folder is given."""
     suffixes = Path(name.lower()).suffixes
     inner = suffixes[:-1] if suffixes and suffixes[-1] in COMPRESSIONS else suffixes
     return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
@@ -230,7 +238,7 @@ def fault_of(table: TableStream | Table, unit: str, line: int, error: DataError,
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """Consecutive rows of one file, not looked into yet, but for a file's first ones."""
 
     stream: TableStream
@@ -247,6 +255,7 @@ class _Piece:
         return sum(len(row) if isinstance(row, str) else sum(map(len, row)) for row in self.part.rows)
 
     def read(self) -> tuple[Table, list[Fault]]:
+        """The rows that can be used, and what is said of the others."""
         if self.ready:
             return self.ready
         unit = self.part.unit if isinstance(self.part, Grid) else "line"
@@ -270,7 +279,7 @@ class Chunk:
     number: int
     rows: int
     position: int
-    _pieces: list[_Piece]
+    _pieces: list[Piece]
 
     def pieces(self) -> list[tuple[Table, list[Fault]]]:
         """By file: the rows that can be used, and what is said of the others."""
@@ -295,18 +304,18 @@ def chunks(
     Raises:
         DataError: A file cannot be read further, or has other columns than the first one.
     """
-    held: list[_Piece] = []
+    held: list[Piece] = []
     names: list[str] = []
     rows = characters = number = before = 0
     for path in files:
         with TableStream(path, columns=columns, text=text) as stream:
             first = True
             for part in stream.parts():
-                piece = _Piece(stream, part)
+                piece = Piece(stream, part)
                 if first:
-                    piece, first = _Piece(stream, part, piece.read()), False
+                    piece, first = Piece(stream, part, piece.read()), False
                     names = names or piece.read()[0].frame.columns
-                    _check_columns(piece.read()[0], names)
+                    check_columns(piece.read()[0], names)
                 more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
                 if held and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT)):
                     yield Chunk(number, rows, before + stream.position, held)
@@ -318,7 +327,12 @@ def chunks(
         yield Chunk(number, rows, before, held)
 
 
-def _check_columns(table: Table, names: list[str]) -> None:
+def check_columns(table: Table, names: list[str]) -> None:
+    """Holds a file to the columns of the first one.
+
+    Raises:
+        DataError: They differ.
+    """
     found = table.frame.columns
     if set(found) != set(names):
         raise DataError(

@@ -1,0 +1,325 @@
+"""`predict` on a Ray cluster: tasks read the files, a pool of actors judges their chunks and writes them.
+
+A row of Ray's data set is one chunk of `acceptor.data.stream`. An actor judges it by itself and writes it under the
+name of its place in the input; so a chunk that is judged again, because its worker died, replaces itself. What comes
+back to the driver is only counts: it sees by them that every chunk was written, and writes the manifest last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from acceptor.corpus import Settings, condition_of, usable, with_verdicts
+from acceptor.data.duplicates import HASHES_FILE
+from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
+from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
+from acceptor.data.tally import Tally
+from acceptor.data.write import FORMATS, write_rows
+from acceptor.errors import UsageError
+from acceptor.files import MANIFEST, one_writer
+from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
+from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
+from acceptor.judge import Judge, files_of, load
+from acceptor.progress import meter
+from acceptor.runtime import versions
+
+READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
+STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
+
+Papers = dict[str, npt.NDArray[np.uint8]]
+"""The files of a run that judging needs, as bytes: Ray shares arrays between the processes of a machine."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every reading task and every actor is told.
+
+    Attributes:
+        names: The columns of the first file; all others must have them.
+        out: The address of the output.
+        suffix: The format of its parts.
+        settings: What is written.
+        rows: The most that a chunk may have.
+        device: As for `load`.
+        precision: As for `load`.
+    """
+
+    names: list[str]
+    out: str
+    suffix: str
+    settings: Settings
+    rows: int
+    device: str | None
+    precision: str | None
+
+
+def predict(
+    run: Path,
+    sources: Sequence[str],
+    out: str,
+    settings: Settings,
+    *,
+    cluster: str = LOCAL,
+    workers: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    overwrite: bool = False,
+) -> Tally:
+    """Judges files of any size on a Ray cluster, into a folder of parts.
+
+    Args:
+        run: The run folder, or the exported file, on this machine; the workers get it through Ray.
+        sources: Files, folders and patterns: paths, or addresses such as ``s3://bucket/folder``.
+        out: The folder to be, path or address; its name ends in the format of its parts.
+        settings: What is written.
+        cluster: ``local``: one on this machine, for this call; ``auto`` or HOST:PORT: one that runs.
+        workers: Actors that judge, each on a GPU where there are any, else on a CPU; as many as those where None.
+        device: As for `load`, on the workers.
+        precision: As for `load`, on the workers.
+        overwrite: Replace what stands at ``out``.
+
+    Returns:
+        The counts.
+
+    Raises:
+        UsageError: Ray is not installed, no cluster answers, the output is taken or was begun with other data or
+            settings, or the condition cannot be used.
+        DataError: A file cannot be read further. The parts done are kept.
+        ResourceError: The output cannot be written. The parts done are kept.
+        RunError: The run cannot be loaded, or a part that was written is not there.
+    """
+    check_cluster(cluster)
+    ray = engine(cluster)
+    files = found_files(sources)
+    condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
+    task = Task(_columns(files[0], settings), address_of(out), _suffix(out), settings, CHUNK, device, precision)
+    papers = _papers(run)
+    output = Output(OutputFolder(out))
+    with contextlib.ExitStack() as stack:
+        if output.folder.local:
+            stack.enter_context(one_writer(output.folder.path))
+        output.begin(_plan(run, files, task), overwrite=overwrite)
+        stack.push(output.__exit__)
+        if items := _items(files, output):
+            stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, papers.values()))))
+            pool = pool_size(ray, workers, device)
+            stack.enter_context(own_errors(ray))
+            megabytes = sum(files[item["file"]].size for item in items) / 1e6
+            judged = _judged(ray, items, task, papers, pool)
+            # Closed first, whatever happens: Ray must not be ended under work that goes on.
+            with contextlib.closing(judged), meter("judging", megabytes, "MB") as bar:
+                for done in judged:
+                    output.add(done)
+                    bar.advance(done["stored"] / 1e6)
+        return Tally(**output.finish(len(files)))
+
+
+# ── before the cluster ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _suffix(out: str) -> str:
+    suffix = PurePosixPath(out.partition("?")[0]).suffix
+    if suffix not in FORMATS:
+        raise UsageError(
+            f"cannot tell the format of the parts of {out}",
+            expected="a folder whose name ends in " + ", ".join(FORMATS),
+        )
+    return suffix
+
+
+def _columns(file: InputFile, settings: Settings) -> list[str]:
+    """The columns of the first file; what is wrong with it shows before a cluster is there."""
+    with TableStream(file.origin, columns=settings.columns, file=open_input(file.address, file.origin)) as stream:
+        table = stream.table(next(stream.parts()), lambda *_: None)
+        logger.info("%s: %s", file.origin, table.schema)
+        return table.frame.columns
+
+
+def _papers(run: Path) -> Papers:
+    run = run.expanduser()
+    if run.is_file():
+        return {run.name: np.fromfile(run, dtype=np.uint8)}
+    names = [MANIFEST, *files_of(run), HASHES_FILE]  # the manifest may name the last one, and `load` looks for it then
+    return {name: np.fromfile(run / name, dtype=np.uint8) for name in names if (run / name).exists()}
+
+
+def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, Any]:
+    """All that decides about the output, as JSON."""
+    listed = json.dumps([[file.address, file.size, file.changed] for file in files])
+    return {
+        "input": {
+            "files": len(files),
+            "bytes": sum(file.size for file in files),
+            "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        },
+        "run": files_of(run.expanduser()),
+        "settings": {**vars(task.settings), "columns": dict(task.settings.columns or {}), "format": task.suffix},
+        "computing asked for": [task.device, task.precision],
+        "versions": versions(),
+        "rows of a part": task.rows,
+    }
+
+
+def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
+    """The files that are not done, and which of their chunks are."""
+    return [
+        {"file": number, "address": files[number].address, "origin": files[number].origin, "done": done}
+        for number, done in output.unfinished(len(files)).items()
+    ]
+
+
+def _judged(
+    ray: Any,
+    items: list[dict[str, Any]],
+    task: Task,
+    papers: Papers,
+    pool: tuple[int, int],
+) -> Generator[Done, None, None]:
+    """Reads, judges and writes what is missing; gives what is said of each part, in any order."""
+    workers, gpus = pool
+    logger.info("%d workers%s", workers, ", a GPU each" if gpus else "")
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # with its details, which Ray's own wrapping loses
+    context.target_max_block_size = 1  # a chunk is a block by itself: Ray would else gather many for one worker
+    shipped = [ray.put(dict(papers))]  # in a list, so that an actor that is started anew looks it up anew
+    judged = (
+        ray.data.from_items(items, override_num_blocks=len(items))
+        .map_batches(
+            read_chunks,
+            fn_kwargs={"task": task},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=0,  # a small part of one, and no worker must wait for it
+            compute=ray.data.TaskPoolStrategy(size=1 + workers // READER_FEEDS),
+        )
+        .map_batches(
+            JudgeActor,
+            fn_constructor_kwargs={"task": task, "shipped": shipped},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=1,
+            num_gpus=gpus,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+        )
+    )
+    for batch in judged.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from batch.to_pylist()
+
+
+# ── in the cluster ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
+    """The chunks of one file that are not done, each as a row: its place, its usable rows, what is said of the others.
+
+    Raises:
+        DataError: The file cannot be read further, or has other columns than the first one.
+    """
+    [file] = item.to_pylist()
+    opened = open_input(file["address"], file["origin"])
+    held: dict[str, Any] = {}
+    before = 0
+    with TableStream(file["origin"], columns=task.settings.columns, rows=task.rows, file=opened) as stream:
+        for number, part in enumerate(stream.parts()):
+            if held:
+                yield pa.Table.from_pylist([held])
+                held = {}
+            if number and number in file["done"]:
+                continue
+            table, faults = Piece(stream, part).read()
+            check_columns(table, task.names)
+            if number not in file["done"]:
+                rows = len(table) + len(faults)
+                frame = usable(table, task.suffix, faults).select(task.names)
+                held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
+                held["stored"], before = stream.position - before, stream.position
+                held |= {"frame": frame.write_ipc_stream(None).getvalue(), "faults": json.dumps(faults)}
+    if held:
+        yield pa.Table.from_pylist([{**held, "last": True}])
+
+
+class JudgeActor:
+    """A judge in a process of its own, with the threads that Ray gave it: it judges chunks and writes their parts."""
+
+    def __init__(self, task: Task, shipped: list[Any]) -> None:
+        """Loads nothing yet: what is raised here would come to the driver as Ray's words only.
+
+        Args:
+            task: What is wanted.
+            shipped: A reference to the run's files, alone in a list.
+        """
+        self.task, self.shipped = task, shipped
+        self.folder = OutputFolder(task.out)
+
+    @functools.cached_property
+    def judge(self) -> Judge:
+        """The run, loaded once.
+
+        Raises:
+            AcceptorError: It cannot be loaded here.
+        """
+        import ray
+
+        threads = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch, and a judge without it, ask there
+        with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
+            papers = ray.get(self.shipped[0])
+            for name, content in papers.items():
+                Path(folder, name).write_bytes(content)
+            exported = next((name for name in papers if name.endswith(".onnx")), "")
+            # Holds them to their manifest, or to the sha256 in the file.
+            return load(Path(folder, exported), device=self.task.device, precision=self.task.precision)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Judges one chunk and writes its part.
+
+        Raises:
+            AcceptorError: The run cannot be loaded, or the part cannot be written.
+        """
+        [chunk] = batch.to_pylist()
+        frame, settings = pl.read_ipc_stream(chunk["frame"]), self.task.settings
+        logits, judged = logits_once(self.judge, frame)
+        kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge))
+        content = io.BytesIO()
+        write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
+        name = part_name(chunk["file"], chunk["chunk"])
+        if faults := json.loads(chunk["faults"]):
+            lines = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
+            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines).encode())
+        self.folder.write(name + self.task.suffix, content.getvalue())
+        tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), chunk["rows"] - len(frame), judged)
+        done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | tally.to_dict()
+        computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
+        done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}
+        return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])
+
+
+def logits_once(judge: Judge, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32], int]:
+    """Raw scores of all rows, float32, shape (rows, labels), and how many inputs were computed: equal ones are once."""
+    texts = frame.select(name for name in ("sentence", "second") if name in frame.columns)
+    distinct = texts.unique(maintain_order=True).with_row_index("slot")
+    if not len(distinct):
+        return np.zeros((0, len(judge.labels)), dtype=np.float32), 0
+    slots = texts.join(distinct, on=texts.columns, how="left", maintain_order="left")["slot"].to_numpy()
+    seconds = distinct["second"].to_list() if "second" in distinct.columns else None
+    return judge.logits(distinct["sentence"].to_list(), seconds)[slots], len(distinct)

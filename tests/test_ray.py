@@ -1,0 +1,359 @@
+"""`predict --ray`: a real local cluster in processes of its own, stopped once and with a worker killed; sockets are
+blocked in this one. Chunks are made small here."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import psutil
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+import zstandard
+
+from acceptor import corpus
+from acceptor.corpus import Settings
+from acceptor.data.filesystems import OutputFolder, address_of, found_files
+from acceptor.data.read import read_table
+from acceptor.errors import DataError, RunError, UsageError
+from acceptor.integrations.ray import Task, logits_once, read_chunks
+from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
+from acceptor.judge import Judge
+from conftest import REPOSITORY, toy_rows
+
+CODE = "from acceptor.data import stream; stream.CHUNK = 16\nfrom acceptor.cli import main; main()"
+
+
+def command(*arguments):
+    return [sys.executable, "-c", CODE, "predict", *map(str, arguments)]
+
+
+def texts(n, start=0):
+    return [f"{text[:-1]} {start + row}." for row, (text, _) in enumerate(toy_rows(n, start))]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A TSV and a JSONL of other order of columns, with rows that cannot be judged and sentences that come again."""
+    folder = tmp_path_factory.mktemp("in put%")
+    lines = [f"{row}\t{text}" for row, text in enumerate(texts(1600))]
+    lines[700:700] = ["x\t ", "x\tone\ttoo many"]
+    (folder / "1.tsv").write_text("".join(line + "\n" for line in ["id\tsentence", *lines]))
+    rows = [{"sentence": text, "id": row} for row, text in enumerate(texts(400, 9) * 4)]
+    (folder / "2.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def parts(out):
+    return sorted(out.glob("part-*"))
+
+
+def wait_for(sign, process):
+    deadline = time.monotonic() + 120
+    while not (found := sign()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def start(arguments, out, count):
+    """A command in a process of its own, once it has written some parts; and all processes below it."""
+    begun = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(parts(out)) >= count, begun)
+    return begun, Below(psutil.Process(begun.pid))
+
+
+class Below:
+    """The processes below one, and the folder that they share."""
+
+    def __init__(self, process):
+        self.processes = process.children(recursive=True)
+        words = " ".join(word for one in self.processes for word in of(one, "cmdline"))
+        [self.scratch] = set(re.findall(r"/\S*/acceptor-ray-\w+", words))
+
+    def judges(self):
+        """The workers that judge; Ray names them after what they do."""
+        return [one for one in self.processes if "JudgeActor" in " ".join(of(one, "cmdline"))]
+
+    def listening(self):
+        found = [one for process in self.processes for one in of(process, "net_connections")]
+        return [one.laddr.ip.removeprefix("::ffff:") for one in found if one.status == psutil.CONN_LISTEN]
+
+    def are_gone(self):
+        _, alive = psutil.wait_procs(self.processes, timeout=20)
+        return not alive and not Path(self.scratch).exists()
+
+
+def of(process, what):
+    """What a process says of itself, where it still does."""
+    with contextlib.suppress(psutil.Error):
+        return getattr(process, what)()
+    return []
+
+
+def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files, tmp_path):
+    out = tmp_path / "out.parquet"
+    arguments = [toy_run.folder, files.as_uri(), "-o", out, "--all-scores", "--ray", "local", "--workers"]
+
+    begun, below = start([*arguments, 1], out, 5)
+    listening = below.listening()
+    begun.terminate()
+    said = begun.communicate(timeout=60)
+    assert begun.returncode == 143, said
+    assert len(listening) >= 4
+    assert set(listening) == {"127.0.0.1"}
+    assert below.are_gone()
+    assert not (out / MANIFEST).exists()
+    noted = [one for note in (out / DONE).iterdir() for one in json.loads(note.read_bytes())["done"]]
+    assert 0 < len(noted) < 150
+    written = {one["name"]: (out / one["name"]).stat().st_mtime_ns for one in noted}
+
+    begun, below = start([*arguments, 2], out, len(parts(out)) + 5)
+    victim, _ = below.judges()
+    victim.send_signal(signal.SIGKILL)
+    killed_at = len(parts(out))
+    stdout, stderr = begun.communicate(timeout=120)
+    assert begun.returncode == 0, stderr
+    assert killed_at < 190
+    assert "3,202 rows in = 3,200 out + 2 rejected" in stdout
+    assert re.match(r"file://.*/1.tsv: header: sentence; kept: id\n2 workers\n", stderr)
+    assert "Traceback" not in stderr
+    assert below.are_gone()
+
+    names = [part_name(file, chunk) + ".parquet" for file in range(2) for chunk in range(101 if file == 0 else 100)]
+    assert [path.name for path in parts(out)] == names
+    assert sorted(path.name for path in out.iterdir() if path not in parts(out)) == [MANIFEST, "_rejected"]
+    assert written.items() <= {path.name: path.stat().st_mtime_ns for path in parts(out)}.items()
+    manifest = json.loads((out / MANIFEST).read_bytes())
+    assert list(manifest["parts"]) == names
+    assert manifest["counts"] == {"rows": 3202, "written": 3200, "left_out": 0, "rejected": 2, "judged": 3200}
+
+    corpus.predict(toy_run.folder, [str(files)], tmp_path / "alone.parquet", Settings(all_scores=True))
+    alone = pl.read_parquet(tmp_path / "alone.parquet")
+    together = pl.from_arrow(pyarrow.dataset.dataset(out).to_table())
+    assert together.columns == alone.columns
+    same = ["id", "sentence", "verdict"]
+    assert together.select(same).equals(alone.select(same))
+    numbers = alone.drop(same)
+    np.testing.assert_allclose(together.select(numbers.columns).to_numpy(), numbers.to_numpy(), atol=1e-5)
+    faults = "".join(path.read_text() for path in sorted((out / "_rejected").iterdir()))
+    rejected = [json.loads(line) for line in faults.splitlines()]
+    assert [(one["line"], one["problem"]) for one in rejected] == [
+        (702, "a sentence is empty"),
+        (703, "a row has the wrong number of columns"),
+    ]
+    assert all(one["file"].endswith("/1.tsv") for one in rejected)
+
+
+def test_a_column_that_is_missing_in_the_second_file_ends_it(toy_run, tmp_path):
+    first, second, out = tmp_path / "1.csv", tmp_path / "2.csv", tmp_path / "out.csv"
+    first.write_text("id,sentence\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts(40))))
+    second.write_text("sentence\nthe girl sees.\n")
+    arguments = [toy_run.folder, first, second, "-o", out, "--ray", "local", "--workers", "1", "--json"]
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    error = json.loads(done.stdout)
+    assert (error["error"], error["where"], error["found"]) == ("DataError", str(second), "sentence")
+    assert error["problem"] == "a file has other columns than the first one"
+    assert "Traceback" not in done.stderr
+    assert not (out / MANIFEST).exists()
+
+
+# ---------------------------------------------------------------------- without a cluster
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["-o", "out.csv", "--ray", "local", "--shard", "1/2"],
+            r"(?s)--ray shares the work itself.*found: +--shard 1/2",
+        ),
+        (["-o", "-", "--ray", "local"], "workers do not write to this terminal"),
+        (["--ray", "local"], "needs an output"),
+        (["-o", "out.csv", "--workers", "2"], "--workers are Ray's"),
+        (
+            ["-o", "out.csv", "--ray", "ray://host:1"],
+            r"(?s)no cluster can be named 'ray://host:1'.*local.*auto.*HOST:PORT",
+        ),
+        (["-o", "out", "--ray", "local"], r"(?s)format of the parts of out.*\.parquet"),
+        (["-o", "out.csv", "--ray", "local", "--where", "probabilty > 0"], "did you mean 'probability'"),
+        (["-o", "nofs://out.csv", "--ray", "local"], "nofs://out.csv cannot be used"),
+    ],
+)
+def test_what_makes_no_sense_with_ray_is_refused(toy_run, files, run_cli, monkeypatch, tmp_path, words, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    code, _, err = run_cli("predict", toy_run.folder, files / "1.tsv", *words)
+    assert code == 2
+    assert re.search(message, err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_input_is_refused(toy_run, run_cli, monkeypatch):
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    code, _, err = run_cli("predict", toy_run.folder, "-", "-o", "out.csv", "--ray", "local")
+    assert (code, "do not see this one's standard input" in err) == (2, True)
+
+
+def test_without_ray_it_says_what_to_install(toy_run, files, tmp_path):
+    code = "import sys; sys.modules['ray'] = None\nfrom acceptor.cli import main; main()"
+    arguments = ["predict", str(toy_run.folder), str(files), "-o", str(tmp_path / "out.csv"), "--ray", "local"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--ray needs Ray" in done.stderr
+    assert "pip install 'acceptor[ray]'" in done.stderr
+
+
+def test_addresses_folders_and_patterns_stand_for_their_files(tmp_path):
+    for name in ("b%c.tsv", "a.jsonl.gz", "notes.md", ".hidden.tsv"):
+        (tmp_path / name).write_text(name)
+    found = found_files([tmp_path.as_uri() + "/", f"{tmp_path.as_uri()}/*.tsv", str(tmp_path / "notes.md")])
+    assert [Path(one.origin).name for one in found] == ["a.jsonl.gz", "b%c.tsv", ".hidden.tsv", "b%c.tsv", "notes.md"]
+    assert found[1].address == (tmp_path / "b%c.tsv").as_uri()
+    assert (found[1].size, found[1].changed) == (7, (tmp_path / "b%c.tsv").stat().st_mtime_ns)
+    for nothing in ("nowhere.tsv", f"{tmp_path.as_uri()}/*.csv", "file:///nowhere/*.tsv"):
+        with pytest.raises(DataError, match="no file is there"):
+            found_files([nothing])
+
+
+def chunk_rows(file, names, rows=16, done=()):
+    task = Task(names, "", ".csv", Settings(), rows, None, None)
+    item = {"file": 3, "address": address_of(file), "origin": str(file), "done": list(done)}
+    return [row for table in read_chunks(pa.Table.from_pylist([item]), task) for row in table.to_pylist()]
+
+
+@pytest.mark.parametrize("done", [[], [0, 3], [100], range(101)])
+def test_a_file_is_read_in_chunks_without_those_that_are_done(files, done):
+    rows = chunk_rows(files / "1.tsv", ["id", "sentence"], done=done)
+    assert [row["chunk"] for row in rows] == [chunk for chunk in range(101) if chunk not in done]
+    assert [row["chunk"] for row in rows if row["last"]] == ([] if 100 in done else [100])
+    table = read_table(files / "2.jsonl").frame
+    rows = chunk_rows(files / "2.jsonl", ["sentence", "id"], rows=300)
+    frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
+    assert frames.equals(table.select("sentence", "id"))
+    assert sum(row["stored"] for row in rows) == (files / "2.jsonl").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.arrow", "in.tsv.gz", "in.jsonl.zst"])
+def test_every_format_is_read_through_an_address(tmp_path, name):
+    frame = pl.DataFrame({"sentence": texts(50), "n": [str(row) for row in range(50)]})
+    file = tmp_path / name
+    if file.suffix in (".parquet", ".arrow"):
+        (frame.write_parquet if file.suffix == ".parquet" else frame.write_ipc)(file)
+    elif file.suffix == ".gz":
+        file.write_bytes(gzip.compress(frame.write_csv(separator="\t").encode()))
+    else:
+        file.write_bytes(zstandard.compress(frame.write_ndjson().encode()))
+    rows = chunk_rows(file, ["n", "sentence"])
+    assert [row["chunk"] for row in rows] == [0, 1, 2, 3]
+    assert sum(row["rows"] for row in rows) == 50
+    frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
+    assert frames.equals(frame.select("n", "sentence"))
+
+
+def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, monkeypatch):
+    seen = []
+    logits = Judge.logits
+    monkeypatch.setattr(Judge, "logits", lambda self, *texts: seen.append(len(texts[0])) or logits(self, *texts))
+    frame = pl.DataFrame({"second": ["b", "a", "b", "b"], "sentence": ["the cats", "the cats", "a girl", "the cats"]})
+    found, judged = logits_once(toy_run.judge, frame)
+    assert (seen, judged) == ([3], 3)
+    expected = logits(toy_run.judge, frame["sentence"].to_list(), frame["second"].to_list())
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert logits_once(toy_run.judge, frame.clear())[0].shape == (0, 2)
+
+
+# ---------------------------------------------------------------------- the folder of parts
+
+TALLY = {"rows": 2, "written": 1, "left_out": 1, "rejected": 0, "judged": 2}
+
+
+def written(output, file, chunk, *, last=False, content=b"abc"):
+    name = part_name(file, chunk) + ".csv"
+    output.folder.write(name, content)
+    output.add(
+        {"file": file, "chunk": chunk, "last": last, "name": name, "bytes": 3, "sha256": "", "computing": "x"} | TALLY
+    )
+
+
+@pytest.fixture
+def begun(tmp_path):
+    output = Output(OutputFolder(tmp_path / "out.csv"))
+    output.begin({"input": 1}, overwrite=False)
+    return output
+
+
+def taken_up(output, plan=None, *, overwrite=False):
+    again = Output(output.folder)
+    again.begin(plan or {"input": 1}, overwrite=overwrite)
+    return again
+
+
+def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
+    written(begun, 1, 0, last=True)
+    written(begun, 0, 1, last=True)
+    with pytest.raises(RunError, match=r"(?s)missing.*found: +parts of file 1\n.*same command again"):
+        begun.finish(2)
+    again = taken_up(begun)
+    assert again.unfinished(3) == {0: [1], 2: []}
+    written(again, 0, 0)
+    (again.folder.path / ".part-000000-000000.csv.0123").write_text("half")
+    assert again.finish(2) == {name: 3 * count for name, count in TALLY.items()}
+    names = [MANIFEST, "part-000000-000000.csv", "part-000000-000001.csv", "part-000001-000000.csv"]
+    assert sorted(path.name for path in again.folder.path.iterdir()) == names
+
+
+def test_parts_that_changed_are_made_again(begun):
+    written(begun, 0, 0)
+    written(begun, 0, 1, last=True)
+    (begun.folder.path / "part-000000-000001.csv").write_text("ab")
+    with pytest.raises(RunError, match=r"found: +part-000000-000001\.csv\n"):
+        begun.finish(1)
+    assert taken_up(begun).unfinished(1) == {0: [0]}
+
+
+def test_other_work_is_not_gone_on_with(begun):
+    written(begun, 0, 0, last=True)
+    begun.note()
+    (begun.folder.path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"(?s)begun with other data.*found: +other input\n"):
+        taken_up(begun, {"input": 2})
+    assert taken_up(begun, overwrite=True).unfinished(1) == {}
+    assert taken_up(begun, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
+    assert sorted(path.name for path in begun.folder.path.iterdir()) == [PLAN, "mine.txt"]
+
+
+def test_what_is_finished_is_not_replaced_unasked(begun):
+    written(begun, 0, 0, last=True)
+    begun.finish(1)
+    with pytest.raises(UsageError, match=r"out\.csv exists"):
+        taken_up(begun)
+    assert taken_up(begun, overwrite=True).unfinished(1) == {0: []}
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def test_the_numbers_of_the_crawl_follow_from_its_inputs():
+    page = (REPOSITORY / "docs" / "crawl.md").read_text("utf-8")
+    blocks = dict(re.findall("^```([a-z]+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    command = [sys.executable, "-W", "error", "-c", blocks["python"]]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == blocks["text"]
+    for name, figures in {"LEADERBOARD.md": (2832, 4662), "corpus.md": (128_613, 405_034)}.items():
+        record = (REPOSITORY / "records" / name).read_text("utf-8")
+        for figure in figures:
+            assert f"{figure:,}" in record
+            assert f"{figure:,}" in page
