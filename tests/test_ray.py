@@ -22,6 +22,7 @@ import pyarrow.dataset
 import pytest
 import zstandard
 
+import acceptor
 from acceptor import corpus
 from acceptor.corpus import Settings
 from acceptor.data.filesystems import OutputFolder, address_of, found_files
@@ -174,6 +175,18 @@ def test_a_column_that_is_missing_in_the_second_file_ends_it(toy_run, tmp_path):
 # ---------------------------------------------------------------------- without a cluster
 
 
+def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
+    source, judge = tmp_path / "in.tsv", acceptor.load(toy_run.folder, precision="fp32")
+    file = acceptor.export(judge, tmp_path / "judge.onnx").path
+    source.write_text("sentence\n" + "".join(f"{text}\n" for text in texts(40)))
+    done = subprocess.run(command(file, source, "-o", tmp_path / "ray.parquet", "--ray", "local"), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    corpus.predict(file, [str(source)], tmp_path / "plain.parquet", Settings())
+    assert len(parts(tmp_path / "ray.parquet")) == 3
+    ours, theirs = pl.read_parquet(tmp_path / "plain.parquet"), pl.read_parquet(parts(tmp_path / "ray.parquet"))
+    assert ours.equals(theirs)  # to the last bit: it does not matter what shares a batch
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -188,6 +201,7 @@ def test_a_column_that_is_missing_in_the_second_file_ends_it(toy_run, tmp_path):
             ["-o", "out.csv", "--ray", "ray://host:1"],
             r"(?s)no cluster can be named 'ray://host:1'.*local.*auto.*HOST:PORT",
         ),
+        (["-o", "out.csv", "--ray", "local", "--split-sentences", "en"], "take rows as sentences"),
         (["-o", "out", "--ray", "local"], r"(?s)format of the parts of out.*\.parquet"),
         (["-o", "out.csv", "--ray", "local", "--where", "probabilty > 0"], "did you mean 'probability'"),
         (["-o", "nofs://out.csv", "--ray", "local"], "nofs://out.csv cannot be used"),
