@@ -78,8 +78,8 @@ def export(
     Args:
         judge: One in a run folder, loaded on the CPU.
         out: The file to be; its name ends in ``.onnx``.
-        precision: ``fp32``; or ``int8``: weights in 8 bits, activations too, each batch with a scale of its own. It
-            needs ``verify``.
+        precision: ``fp32``; or ``int8``: weights in 8 bits, activations too (see `model.quantised`). It needs
+            ``verify``.
         verify: Labelled sentences that no checkpoint was chosen on, to compare verdicts on.
         overwrite: Replace what stands at ``out``.
 
