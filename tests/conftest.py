@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -99,7 +100,11 @@ def turning(logits, gold, metric):
 
 @pytest.fixture
 def run_cli(monkeypatch, capsys):
-    """Calls the command line in this process; gives (exit code, stdout, stderr)."""
+    """Calls the command line in this process; gives (exit code, stdout, stderr). Its log handlers go with the test."""
+    logger = logging.getLogger("acceptor")
+    monkeypatch.setattr(logger, "handlers", list(logger.handlers))
+    for name in ("level", "propagate"):
+        monkeypatch.setattr(logger, name, getattr(logger, name))
 
     def call(*arguments, stdin=""):
         monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
