@@ -98,13 +98,19 @@ def turning(logits, gold, metric):
     return Decision(1.5, threshold), why
 
 
+@pytest.fixture(autouse=True)
+def own_log_handlers():
+    """The command line sets up logging; in this process that ends with the test."""
+    logger = logging.getLogger("acceptor")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
+
+
 @pytest.fixture
 def run_cli(monkeypatch, capsys):
-    """Calls the command line in this process; gives (exit code, stdout, stderr). Its log handlers go with the test."""
-    logger = logging.getLogger("acceptor")
-    monkeypatch.setattr(logger, "handlers", list(logger.handlers))
-    for name in ("level", "propagate"):
-        monkeypatch.setattr(logger, name, getattr(logger, name))
+    """Calls the command line in this process; gives (exit code, stdout, stderr)."""
 
     def call(*arguments, stdin=""):
         monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
