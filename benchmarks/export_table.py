@@ -166,8 +166,10 @@ def rates(name: str, run: Path, data: str, rows: int, rounds: int, folder: Path)
     judge = load(run, device="cpu", precision="fp32")
     files = {"onnx fp32": folder / f"{name}-fp32.onnx", "onnx int8": folder / f"{name}-int8.onnx"}
     export(judge, files["onnx fp32"])
-    texts = sentences(data)[0]
-    verify = load_split([(text, judge.labels[row % 2]) for row, text in enumerate(texts[:64])], judge.labels)
+    texts, gold = sentences(data)
+    verify = load_split(
+        [(text, judge.labels[label]) for text, label in zip(texts[:500], gold, strict=False)], judge.labels
+    )
     export(judge, files["onnx int8"], precision="int8", verify=verify)
     source, out = folder / "in.tsv", folder / "out"
     source.write_text("".join(f"{texts[row % len(texts)]}\n" for row in range(rows)), "utf-8")

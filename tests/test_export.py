@@ -97,6 +97,7 @@ def test_the_manifest_says_what_was_compared(exported, toy):
     assert told["inputs"] == sum(rows for rows, _ in exporting.SHAPES) + len(toy.test)
     assert told["flips"] == 0
     assert told["comparison"]["n"] == len(toy.test)
+    assert told["comparison"]["name"] == "toy.onnx"
     assert told["largest_change"] < 1e-4
     assert "onnxruntime" in told["versions"]
 
@@ -139,6 +140,8 @@ def test_predict_goes_on_only_with_the_same_file(run_cli, exported, toy_run, sen
     file, out = tmp_path / "judge.onnx", tmp_path / "out.tsv"
     shutil.copy(exported.path, file)
     assert run_cli("predict", file, sentences, "-o", out, "--shard", "1/2")[0] == 0
+    shutil.copy(file, tmp_path / "renamed.onnx")
+    assert run_cli("predict", tmp_path / "renamed.onnx", sentences, "-o", out, "--shard", "2/2")[0] == 0
     acceptor.export(acceptor.load(toy_run.folder, precision="fp32"), file, overwrite=True)  # another decision
     code, _, stderr = run_cli("predict", file, sentences, "-o", out)
     assert code == 2

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import html.parser
-import io
 import itertools
 import json
 import math
 import re
 import shutil
-import signal
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -21,7 +19,6 @@ import polars as pl
 import pytest
 
 import acceptor
-from acceptor import cli
 from acceptor.files import check_manifest, file_sha256
 from acceptor.report.curves import calibration, margins, precision_recall, roc
 from acceptor.report.figures import SERIES, as_svg, loss_figure
@@ -498,19 +495,6 @@ def test_the_words_of_the_surest_errors_are_tinted(run, report_of):
 
 
 # ---------------------------------------------------------------------- the command
-
-
-@pytest.fixture
-def run_cli(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return call
 
 
 def test_the_command_writes_beside_the_run_or_where_it_is_told(run_cli, run, tmp_path, monkeypatch):

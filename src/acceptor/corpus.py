@@ -36,7 +36,7 @@ from acceptor.data.write import break_error, check_free, check_output, form_of, 
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import one_writer
-from acceptor.judge import Judge, files_of, load, verdict_columns
+from acceptor.judge import Judge, files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
@@ -323,7 +323,7 @@ def condition_of(settings: Settings, judge: Judge) -> pl.Expr | None:
     Raises:
         UsageError: It cannot be used.
     """
-    nothing = _verdicts(np.zeros((0, len(judge.labels)), dtype=np.float32), judge)
+    nothing = judge.columns(np.zeros((0, len(judge.labels)), dtype=np.float32))
     return condition(settings.where, nothing.schema) if settings.where else None
 
 
@@ -331,18 +331,10 @@ def with_verdicts(
     frame: pl.DataFrame, logits: npt.NDArray[np.float32], judge: Judge, settings: Settings, kept: pl.Expr | None
 ) -> pl.DataFrame:
     """The rows that ``kept`` keeps, with their verdict columns beside them; ``logits`` has shape (rows, labels)."""
-    verdicts = _verdicts(logits, judge)
+    verdicts = judge.columns(logits)
     shown = verdicts if settings.all_scores else verdicts.select("verdict", "probability", "margin")
     annotated = beside(frame, shown)
     return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
-
-
-def _verdicts(logits: npt.NDArray[np.float32], judge: Judge) -> pl.DataFrame:
-    """`verdict_columns`, and the margin: how far the verdict is from another one, in logits."""
-    columns = verdict_columns(logits, judge.labels, judge.decision).with_columns(
-        pl.col("verdict").cast(pl.String)
-    )  # also without rows
-    return columns.insert_column(2, pl.Series("margin", judge.decision.margins(logits)))
 
 
 def usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:

@@ -245,6 +245,7 @@ def _compared(judge: Judge, other: Judge, out: Path, verify: Split | None) -> Ex
     largest = max(largest, _change(before.logits, after.logits))
     [comparison] = compare(before, after)
     flips = int((before.predicted != after.predicted).sum())
+    comparison = replace(comparison, base="the run", name=out.name)
     return replace(found, inputs=inputs + len(verify), largest_change=largest, flips=flips, comparison=comparison)
 
 

@@ -197,6 +197,11 @@ class Judge:
             for label, row, scores in zip(ids, probabilities, logits, strict=True)
         ]
 
+    def columns(self, logits: npt.NDArray[np.float32]) -> pl.DataFrame:
+        """`verdict_columns`, and in third place the margin: how far the verdict is from another one, in logits."""
+        columns = verdict_columns(logits, self.labels, self.decision)
+        return columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
         """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes: see docs/api.md.
 
@@ -205,10 +210,8 @@ class Judge:
         """
 
         def verdicts_on(sentences: list[str], seconds: list[str] | None) -> pl.DataFrame:
-            logits = self.logits(sentences, seconds)
-            judged = verdict_columns(logits, self.labels, self.decision)
-            judged.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
-            return judged if all_scores else judged[:, :3]
+            columns = self.columns(self.logits(sentences, seconds))
+            return columns if all_scores else columns[:, :3]
 
         return annotated(frame, columns or {}, verdicts_on)
 
@@ -319,7 +322,7 @@ def files_of(run: Path) -> dict[str, str]:
         run: As for `load`, which has read it before.
     """
     if run.suffix == ".onnx":
-        return {run.name: file_sha256(run)}
+        return {"judge.onnx": file_sha256(run)}  # whatever it is called
     names = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
     files = read_object(run / MANIFEST)["files"]
     return {name: sha256 for name, sha256 in files.items() if name.startswith(names)}
