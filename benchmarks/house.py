@@ -20,6 +20,7 @@ from acceptor.data.load import load_data
 from acceptor.encode import encode, load_tokenizer
 from acceptor.model.pretrained import find_encoder
 
+GENERATE = "from acceptor.data.starter import generate; generate()"
 COLA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cola" / "raw"
 
 
@@ -43,6 +44,7 @@ def main() -> None:
     figures: dict[str, object] = {
         "python_start_s": round(bare, 3),
         "import_acceptor_s": round(seconds("import acceptor") - bare, 3),
+        "starter_s": round(seconds(GENERATE, 3) - seconds("import acceptor.data.starter", 3), 3),
         "help_s": round(seconds("import sys; sys.argv = ['acceptor', '--help']; import acceptor.__main__"), 3),
     }
     if folder.is_dir():
