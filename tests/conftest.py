@@ -19,6 +19,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 import acceptor
 from acceptor import cli
@@ -30,6 +31,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 COLA = REPOSITORY.parent / "shared" / "data" / "cola"
 
 torch.set_num_threads(1)
+settings.register_profile("the same examples every time", derandomize=True)
+settings.load_profile("the same examples every time")
 
 needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA lies beside the repository only where it is lent")
 needs_minilm = pytest.mark.skipif(

@@ -112,7 +112,10 @@ def test_cola_is_read_byte_for_byte(name, rows):
     assert table.lines.tolist() == list(range(1, rows + 1))
     assert table.lines.dtype == np.int64
     assert table.origin == str(path)
-    assert table.schema == "headerless CoLA: 1 source, 2 label, 3 mark, 4 sentence"
+    assert (
+        table.schema
+        == "TSV without a header, as CoLA's: sentence ← column 4, label ← column 2, source ← column 1, mark ← column 3"
+    )
 
 
 @needs_cola
@@ -267,7 +270,6 @@ HEADER = b"sentence\tlabel\n"
         ("x.txt", b"a\n\nb\n", "(?s)sentence is empty.*line 2"),
         ("x.tsv", HEADER + b"a\t1\n\t0\n", "(?s)sentence is empty.*line 3"),
         ("x.tsv", HEADER + b"a\t1\n \xc2\xa0\t0\n", "(?s)sentence is empty.*line 3"),
-        ("x.tsv", HEADER + b"a\t1\nb\t\n", "(?s)label is empty.*line 3"),
         ("x.tsv", b"sentence\tsentence2\na\tb\nc\t\n", "(?s)second is empty.*line 3"),
         ("x.tsv", HEADER + b"a\t1\nb\0c\t0\n", "(?s)NUL byte.*line 3, byte offset 20\n"),
         (
@@ -426,7 +428,7 @@ def test_json_values_become_text(write):
         {"sentence": "b", "label": "false", "id": "-2", "p": "", "note": "", "tags": "", "more": "z"},
         {"sentence": "3", "label": "0", "id": "", "p": "", "note": "", "tags": "", "more": ""},
     ]
-    assert table.schema == "columns: sentence ← text, label; kept: id, p, note, tags, more"
+    assert table.schema == "JSON: sentence ← text, label; passed over: id, p, note, tags, more"
     assert table.lines.tolist() == [1, 2, 3]
 
 
@@ -449,10 +451,7 @@ GOOD = '{"sentence": "a", "label": 1}\n'
         ("", "(?s)not one JSON object.*line 2\n"),
         ('{"sentence": null, "label": 1}', "(?s)sentence is empty.*line 2\n"),
         ('{"label": 1}', "(?s)sentence is empty.*line 2\n"),
-        ('{"sentence": "b"}', "(?s)label is empty.*line 2\n"),
-        ('{"sentence": "b", "label": null}', "(?s)label is empty.*line 2\n"),
         ('{"sentence": {"x": 1}, "label": 1}', "(?s)sentence is not text.*line 2\n.*dict"),
-        ('{"sentence": "b", "label": [1]}', "(?s)label is not text.*line 2\n.*list"),
         ('{"sentence": "b\\u0000", "label": 1}', "(?s)NUL character.*line 2\n"),
         ('{"sentence": "b\\ud800", "label": 1}', "(?s)surrogate pair.*line 2, column 'sentence'\n.*ud800"),
         ('{"sentence": "b", "label": 1, "\\ud800": 1}', "(?s)surrogate pair"),
@@ -520,10 +519,11 @@ def test_no_bytes_raise_anything_but_a_data_error(tmp_path_factory, noise, start
         path = folder / f"noise{suffix}"
         path.write_bytes(start.encode() + noise)
         try:
-            table = read_table(path)
+            table = read.read_table(path)
         except DataError:
+            assert isinstance(streamed(path), str)  # of two faults the one that comes first there
             continue
-        assert len(table) >= 1
+        assert streamed(path) == contents(table)
 
 
 # ── which column is which ────────────────────────────────────────────────────────────────────────────────
@@ -534,57 +534,61 @@ PAIRS = [["0", "Aha it is."], ["1", "It was."], ["0", "Was."], ["1", "So."]]
 @pytest.mark.parametrize(
     ("rows", "schema", "first"),
     [
-        ([["sentence"], ["a"]], "header: sentence", {"sentence": "a"}),
-        ([["a"], ["sentence"]], "headerless: 1 sentence", {"sentence": "a"}),
+        ([["sentence"], ["a"]], "with a header: sentence", {"sentence": "a"}),
+        ([["a"], ["sentence"]], "without a header: sentence ← column 1", {"sentence": "a"}),
         (
             [["id", "Text", "Acceptable", "source"], ["7", "a", "1", "s"]],
-            "header: sentence ← Text, label ← Acceptable; kept: id, source",
+            "with a header: sentence ← Text, label ← Acceptable; passed over: id, source",
             {"id": "7", "sentence": "a", "label": "1", "source": "s"},
         ),
         (
             [["text", "sentence", "y"], ["t", "a", "1"]],
-            "header: sentence (rather than text), label ← y; kept: text",
+            "with a header: sentence, label ← y; passed over: text",
             {"text": "t", "sentence": "a", "label": "1"},
         ),
         (
             [["premise", "hypothesis", "label"], ["p", "h", "neutral"]],
-            "header: sentence ← premise, second ← hypothesis, label",
+            "with a header: sentence ← premise, second ← hypothesis, label",
             {"sentence": "p", "second": "h", "label": "neutral"},
         ),
         (
             [["question1", "question2", "is_duplicate"], ["p", "h", "1"]],
-            "header: sentence ← question1, second ← question2; kept: is_duplicate",
-            {"sentence": "p", "second": "h", "is_duplicate": "1"},
+            "with a header: sentence ← question1, second ← question2, label ← is_duplicate",
+            {"sentence": "p", "second": "h", "label": "1"},
         ),
         (
             [["index", "sentence", ""], ["0", "a", "z"]],
-            "header: sentence; kept: index, column3",
+            "with a header: sentence; passed over: index, column3",
             {"column3": "z"},
         ),
         (
             [["review", "label"], ["a", ""], ["b", ""]],
-            "header: sentence ← review, label; label left out",
+            "with a header: sentence ← review, label; label left out",
             {"sentence": "a"},
         ),
         (
             [row.split("\t") for row in cola_lines(3)],
-            "headerless CoLA: 1 source, 2 label, 3 mark, 4 sentence",
+            "without a header, as CoLA's: sentence ← column 4, label ← column 2",
             {"label": "1"},
         ),
-        (PAIRS, "headerless: 1 label, 2 sentence", {"label": "0", "sentence": "Aha it is."}),
+        (PAIRS, "without a header: sentence ← column 2, label ← column 1", {"label": "0", "sentence": "Aha it is."}),
         (
             [row[::-1] for row in PAIRS],
-            "headerless: 1 sentence, 2 label",
+            "without a header: sentence ← column 1, label ← column 2",
             {"label": "0", "sentence": "Aha it is."},
         ),
-        ([[row[1], "Good"] for row in PAIRS], "headerless: 1 sentence, 2 label", {"label": "Good"}),
+        (
+            [[row[1], "Good"] for row in PAIRS],
+            "without a header: sentence ← column 1, label ← column 2",
+            {"label": "Good"},
+        ),
     ],
 )
 @pytest.mark.parametrize("separator", ["\t", ","])
 def test_columns_are_recognised(write, rows, schema, first, separator):
     name = {"\t": "x.tsv", ",": "x.csv"}[separator]
     table = read_table(write(name, "\n".join(separator.join(row) for row in rows)))
-    assert table.schema.startswith(schema)
+    assert table.schema.split(" ", 1)[1].startswith(schema)
     assert table.frame.row(0, named=True).items() >= first.items()
     if "left out" in schema:
         assert table.frame.columns == ["sentence"]
@@ -593,14 +597,11 @@ def test_columns_are_recognised(write, rows, schema, first, separator):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a\tb\tc\n", "(?s)cannot be told apart.*1 'a' . 2 'b' . 3 'c'.*--columns sentence=3,label=1"),
-        ("tweet\tlabel\na\t1\nb\t0\nc\t1\nd\t1", "cannot be told apart"),
+        ("a\tb\tc\n", "(?s)cannot be told apart.*1 'a' . 2 'b' . 3 'c'.*--columns sentence=1"),
         ("1\t0\n0\t1\n1\t1\n1\t1", "cannot be told apart"),  # both columns look like labels
         ("1\ta\n0\tb\n1\tc", "cannot be told apart"),  # too few rows to judge
-        ("\n".join(f"{n}\ttext {n}" for n in range(21)), "cannot be told apart"),  # too many labels
         ("sentence\tlabel\tgold\na\t1\t1\n", "(?s)more than one column.*label, gold.*--columns label=label"),
         ("sentence\tid\tid\na\t1\t1\n", "two columns would be called 'id'"),
-        ("\n".join(["src\tok\tmark\tsent.", *cola_lines(4)]), "(?s)looks like CoLA.*line 1\n.*'ok'.*header"),
         ("\n".join([*cola_lines(4), "s\t2\t\tx"]), "(?s)looks like CoLA.*line 5\n.*0 or 1 in column 2.*'2'"),
     ],
 )
@@ -610,8 +611,14 @@ def test_doubtful_columns_are_refused(write, text, words):
 
 
 def test_twenty_labels_are_still_labels(write):
-    table = read_table(write("x.tsv", "\n".join(f"{n}\ttext {n}" for n in range(20))))
-    assert table.schema == "headerless: 1 label, 2 sentence"
+    table = read_table(write("x.tsv", "\n".join(f"{n * 7 % 20}\ttext {n}" for n in range(20))))
+    assert table.schema == "TSV without a header: sentence ← column 2, label ← column 1"
+
+
+@pytest.mark.parametrize("rows", [5, 20, 21, 500])
+def test_numbers_that_count_up_are_those_of_rows(write, rows):
+    table = read_table(write("x.tsv", "\n".join(f"{n}\ttext {n}" for n in range(rows))))
+    assert table.schema == "TSV without a header: sentence ← column 2; passed over: column 1"
 
 
 @pytest.mark.parametrize(
@@ -620,57 +627,57 @@ def test_twenty_labels_are_still_labels(write):
         (
             "s\t1\t\ta\n",
             {"sentence": "4", "label": "2"},
-            "headerless: 2 label, 4 sentence; kept: column1, column3",
+            "without a header: sentence ← column 4, label ← column 2; passed over: column 1, column 3",
             [("s", "1", "", "a")],
         ),
         (
             "s\t1\ta\n",
             {"sentence": "3", "src": "1"},
-            "headerless: 1 src, 3 sentence; kept: column2",
+            "without a header: sentence ← column 3, src ← column 1; passed over: column 2",
             [("s", "1", "a")],
         ),
         (
             "tweet\tlabel\na\t1\n",
             {"sentence": "1", "label": "2"},
-            "header: sentence ← tweet, label",
+            "with a header: sentence ← tweet, label",
             [("a", "1")],
         ),
         (
             "text\tok\na\t1\n",
             {"sentence": "1", "label": "2"},
-            "header: sentence ← text, label ← ok",
+            "with a header: sentence ← text, label ← ok",
             [("a", "1")],
         ),
         (
             "Yes.\ty\nNo.\tn\nOh.\ty\n",
             {"sentence": "1", "label": "2"},
-            "headerless: 1 sentence, 2 label",
+            "without a header: sentence ← column 1, label ← column 2",
             [("Yes.", "y"), ("No.", "n"), ("Oh.", "y")],
         ),
         (
             "tweet\tok\na\t1\n",
             {"sentence": "tweet", "label": "ok"},
-            "header: sentence ← tweet, label ← ok",
+            "with a header: sentence ← tweet, label ← ok",
             [("a", "1")],
         ),
-        ("tweet\tlabel\na\t1\n", {"sentence": "tweet"}, "header: sentence ← tweet, label", [("a", "1")]),
+        ("tweet\tlabel\na\t1\n", {"sentence": "tweet"}, "with a header: sentence ← tweet, label", [("a", "1")]),
         (
             "a\tb\tlabel\tgold\n1\t2\t3\t4\n",
             {"sentence": "2", "label": "gold", "old": "label"},
-            "header: sentence ← b, label ← gold, old ← label; kept: a",
+            "with a header: sentence ← b, label ← gold, old ← label; passed over: a",
             [("1", "2", "3", "4")],
         ),
         (
             "premise\thypothesis\np\th\n",
             {"sentence": "hypothesis"},
-            "header: sentence ← hypothesis; kept: premise",
+            "with a header: sentence ← hypothesis; passed over: premise",
             [("p", "h")],
         ),
     ],
 )
 def test_columns_can_be_given(write, text, columns, schema, rows):
     table = read_table(write("x.tsv", text), columns=columns)
-    assert (table.schema, table.frame.rows()) == (schema, rows)
+    assert (table.schema, table.frame.rows()) == (f"TSV {schema}", rows)
 
 
 @pytest.mark.parametrize(
@@ -684,7 +691,7 @@ def test_columns_can_be_given(write, text, columns, schema, rows):
             {"sentence": "tweet", "label": "ok"},
             "(?s)two columns would be called 'label'.*--columns other_label=",
         ),
-        ({"label": "ok", "old": "label"}, "no column is known to hold the sentences"),
+        ({"label": "ok", "old": "tweet"}, "no column is known to hold the sentences"),
     ],
 )
 def test_wrong_columns_are_refused(write, columns, words):
@@ -724,7 +731,7 @@ def test_arrow_formats(write, kind, packing):
         ("a\tb\n", "bad", "", "[]"),
         ("NA", "good", "3", ""),
     ]
-    assert table.schema == "columns: sentence ← text, label; kept: n, tags"
+    assert table.schema.split(": ", 1)[1] == "sentence ← text, label; passed over: n, tags"
     assert table.lines.tolist() == [1, 2, 3]
 
 
@@ -759,21 +766,21 @@ def test_impossible_arrow_offsets_are_refused(write):
 @pytest.mark.parametrize(
     ("rows", "schema", "expected"),
     [
-        (["a", "None"], "columns: sentence", [("a",), ("None",)]),
-        ([("a", 1), ("b", True)], "columns: sentence, label", [("a", "1"), ("b", "true")]),
+        (["a", "None"], "list: sentence", [("a",), ("None",)]),
+        ([("a", 1), ("b", True)], "list: sentence, label", [("a", "1"), ("b", "true")]),
         (
             (["a", "b", 1.0], ["c", "d", np.int64(0)]),
-            "columns: sentence, second, label",
+            "list: sentence, second, label",
             [("a", "b", "1.0"), ("c", "d", "0")],
         ),
         (
             [{"text": "a"}, {"text": "b", "x": 1}],
-            "columns: sentence ← text; kept: x",
+            "list: sentence ← text; passed over: x",
             [("a", ""), ("b", "1")],
         ),
         (
             [("a", None), ("b", None)],
-            "columns: sentence, label; label left out: empty in every row",
+            "list: sentence, label; label left out: empty in every row",
             [("a",), ("b",)],
         ),
     ],
@@ -793,9 +800,7 @@ def test_lists(rows, schema, expected):
         ([("a",)], "(?s)does not fit.*row 1\n"),
         ([3], "(?s)does not fit.*row 1\n"),
         (["a", " "], "(?s)sentence is empty.*row 2\n"),
-        ([("a", 1), ("b", None)], "(?s)label is empty.*row 2\n"),
         (["a", "\ud800"], "(?s)surrogate.*row 2, column 'sentence'\n"),
-        ([("a", {})], "(?s)label is not text.*row 1\n"),
         ([{}], "no column is known to hold the sentences"),
         ([{"txt": "a"}], "(?s)no column is known.*one of these columns: txt\n"),
         (3, "(?s)cannot be read as rows.*builtins.int"),
@@ -838,8 +843,6 @@ def test_pandas():
     for column in (["a", float("nan")], ["a", None], ["a", pd.NA]):
         with pytest.raises(DataError, match=r"(?s)sentence is empty.*row 2\n"):
             read_table(pd.DataFrame({"sentence": column}))
-    with pytest.raises(DataError, match=r"(?s)label is empty.*row 1\n"):
-        read_table(pd.DataFrame({"sentence": ["a", "b"], "label": [float("nan"), 1]}))
     with pytest.raises(DataError, match="two columns would be called 'x'"):
         read_table(pd.DataFrame([["a", 1, 2]], columns=["sentence", "x", "x"]))
 
@@ -870,8 +873,7 @@ def test_datasets():
     assert "label left out" in hidden.schema
     plain = datasets.Dataset.from_dict({"sentence": ["a", "b"], "label": [-1, -1]})
     assert read_table(plain).frame.columns == ["sentence"]
-    with pytest.raises(DataError, match=r"(?s)label is empty.*row 2\n"):
-        read_table(dataset([1, -1]))
+    assert read_table(dataset([1, -1])).frame["label"].to_list() == ["good", ""]
     with pytest.raises(DataError, match=r"(?s)datasets.DatasetDict.*choose one split"):
         read_table(datasets.DatasetDict({"train": dataset([1])}))
 

@@ -293,7 +293,7 @@ BAD_INPUT = {
     "one class": (SENTENCES, np.ones(N), "only one class"),
     "a measure": (SENTENCES, np.linspace(0, 1, N), "continuous"),
     "a label that is missing": (SENTENCES, pd.Series([*GOOD[:-1], None]), "y"),
-    "a blank label": (SENTENCES, np.where(GOOD, "x", ""), "a label is empty"),
+    "a blank label": (SENTENCES, np.where(GOOD, "x", ""), "have no label"),
     "too few": (SENTENCES[:4], GOOD[:4], "too few examples"),
 }
 

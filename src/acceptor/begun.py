@@ -31,11 +31,15 @@ def begun_with(run: Path, changes: Mapping[str, Any]) -> tuple[Data, TrainConfig
             next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as in the beginning",
         )
     paths = {name: source[name] for name in ("source", "validation", "test", "folder")}
-    found = {name: path if path is None or path in CORPORA else _found(path, there) for name, path in paths.items()}
+    found: dict[str, Any] = {
+        name: path if path is None or path in CORPORA else _found(path, there) for name, path in paths.items()
+    }
     config = TrainConfig(**{**settings["config"], **changes})
     if config.encoder not in EMBEDDED:
         config = config.model_copy(update={"encoder": _found(config.encoder, there)})
-    return load_data(**found, columns=source["columns"], labels=source["labels"]), config
+    names = ("columns", "labels", "separator", "normalise_labels", "drop_unlabelled")  # a run of 0.1 has the first two
+    reading: dict[str, Any] = {name: source[name] for name in names if name in source}
+    return load_data(**found, **reading), config
 
 
 def restarted_with(run: Path, config: TrainConfig) -> TrainConfig:

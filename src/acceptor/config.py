@@ -59,7 +59,7 @@ class TrainConfig(BaseModel):
     """Decides the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
     order_seed: int | None = Field(default=None, ge=0, lt=2**32)
     """Decides the order of the examples alone, so that its effect can be told from the head's. None: the seed."""
-    split: Literal["given", "stratified", "notebook"] | None = None
+    split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
     rows, always seed 2018) cut it from train and leave a given one aside. None: given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)

@@ -28,9 +28,10 @@ from acceptor.data.block import Block
 from acceptor.data.frames import beside
 from acceptor.data.parts import Parts
 from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
-from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
+from acceptor.data.stream import CHUNK, CHUNK_TEXT, Chunk, Fault, chunks, fault_of, fingerprint, input_files
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
+from acceptor.data.unpack import STDIN
 from acceptor.data.where import condition
 from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks, write_rows
 from acceptor.encode import Encoded
@@ -57,6 +58,7 @@ class Settings:
         all_scores: Also each label's probability and logit.
         spreadsheet_safe: As for `write_table`.
         split: Take texts as documents in this language, and judge each of their sentences.
+        separator: What separates the cells of delimited text, as for `read_table`.
     """
 
     columns: Mapping[str, str] | None = None
@@ -64,6 +66,7 @@ class Settings:
     all_scores: bool = False
     spreadsheet_safe: bool = False
     split: str | None = None
+    separator: str | None = None
 
     @property
     def text(self) -> int:
@@ -265,7 +268,8 @@ class _Judging:
         block = Block(0, 0, len(self.judge.labels))
         names: list[str] = []
         before = 0
-        for chunk in chunks(self.files, columns=self.settings.columns, text=self.settings.text):
+        columns, separator = self.settings.columns, self.settings.separator
+        for chunk in chunks(self.files, columns=columns, separator=separator, text=self.settings.text):
             self.chunks = chunk.number + 1
             before += chunk.rows
             if not wanted(chunk.number):

@@ -7,26 +7,25 @@ from typing import Annotated, Any
 import typer
 
 from acceptor.commands.answer import answer
-from acceptor.commands.options import AsJson, Columns, Folder, columns_of
+from acceptor.commands.options import AsJson, takes_reading
 
 
+@takes_reading
 def audit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus, a file or a folder")],
     encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
     max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
-    folder: Folder = None,
-    columns: Columns = None,
-    labels: Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")] = None,
+    reading: Any = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""
     from acceptor import terminal
     from acceptor.data.audit import audit
-    from acceptor.data.findings import findings
-    from acceptor.data.load import load_data
+    from acceptor.data.findings import findings, remarked
+    from acceptor.data.load import inspect_data
 
-    examples = load_data(data, folder=folder, columns=columns_of(columns), labels=labels.split(",") if labels else None)
-    problems = findings(examples)
+    examples, remarks = inspect_data(data, **reading)
+    problems = [*(remarked(examples, role, remark) for role, remark in remarks), *findings(examples)]
     content: dict[str, Any] = {}
     text: list[Any] = [*terminal.findings_text(problems), ""]
     for split in examples.splits:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from acceptor.commands.answer import answer
-from acceptor.commands.options import AsJson, Columns, Folder, Overwrite, RunPath, columns_of
+from acceptor.commands.options import AsJson, Overwrite, RunPath, takes_reading
 
 
+@takes_reading
 def export(
     run: RunPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, judge.onnx")],
@@ -20,8 +21,7 @@ def export(
     verify: Annotated[
         str | None, typer.Option(help="labelled sentences to compare verdicts on: a file; or a corpus, its test split")
     ] = None,
-    folder: Folder = None,
-    columns: Columns = None,
+    reading: Any = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,6 +32,6 @@ def export(
     from acceptor.judge import load
 
     judge = load(run, device="cpu", precision="fp32")
-    split = load_split(verify, judge.labels, columns=columns_of(columns), folder=folder) if verify else None
+    split = load_split(verify, judge.labels, **reading) if verify else None
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
     answer(found.to_dict(), terminal.export_text(found), as_json)

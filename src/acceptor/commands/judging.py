@@ -14,13 +14,15 @@ from acceptor.commands.options import (
     AsJson,
     Columns,
     Device,
-    Folder,
     JudgePath,
     Overwrite,
     Precision,
+    Separator,
     Why,
     columns_of,
+    separator_of,
     shard_of,
+    takes_reading,
 )
 from acceptor.errors import UsageError, check_installed
 from acceptor.text import plain
@@ -31,11 +33,11 @@ if TYPE_CHECKING:
     from acceptor.judge import Judge
 
 
+@takes_reading
 def evaluate(
     run: JudgePath,
     data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
-    folder: Folder = None,
-    columns: Columns = None,
+    reading: Any = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated"),
@@ -68,7 +70,7 @@ def evaluate(
         check_installed("matplotlib")
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
-    split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
+    split = load_split(data, judge.labels, **reading)
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
     _slice(report, by or [], annotations, content, text)
@@ -154,6 +156,7 @@ def predict(
     ],
     out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
     columns: Columns = None,
+    separator: Separator = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
     where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
     split: Annotated[
@@ -183,11 +186,11 @@ def predict(
     if out is None:
         if where or split or shard or ray or all_scores or files[1:] or files == ["-"]:
             raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
-        _predict_on_terminal(run, files[0], columns, device, precision, as_json)
+        _predict_on_terminal(run, files[0], columns, separator, device, precision, as_json)
         return
     from acceptor import corpus
 
-    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split)
+    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
     how: dict[str, Any] = {"device": device, "precision": precision, "overwrite": overwrite}
     tally: Tally | None
     if ray:
@@ -219,14 +222,20 @@ def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: s
 
 
 def _predict_on_terminal(
-    run: Path, file: str, columns: str | None, device: str | None, precision: str | None, as_json: bool
+    run: Path,
+    file: str,
+    columns: str | None,
+    separator: str | None,
+    device: str | None,
+    precision: str | None,
+    as_json: bool,
 ) -> None:
     from acceptor import terminal
     from acceptor.data.read import read_table
     from acceptor.judge import annotate, load
 
     judge = load(run, device=device, precision=precision)
-    frame = annotate(judge, read_table(file, columns=columns_of(columns)))
+    frame = annotate(judge, read_table(file, columns=columns_of(columns), separator=separator_of(separator)))
     answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,14 @@ from acceptor.errors import UsageError
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
 JudgePath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, or an exported judge: FILE.onnx")]
 Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
+Separator = Annotated[
+    str | None,
+    typer.Option(help="what separates cells: ';', ',', '|' or tab [by the file's name]", metavar="CHARACTER"),
+]
+Normalise = Annotated[
+    bool, typer.Option("--normalise-labels", help="labels that differ in case, blanks or Unicode form are the same")
+]
+DropUnlabelled = Annotated[bool, typer.Option("--drop-unlabelled", help="leave out rows without a label: -, ?, -1")]
 Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
@@ -27,7 +36,9 @@ OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
 Validation = Annotated[Path | None, typer.Option(help="a file to validate on")]
 Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")]
-Labels = Annotated[str | None, typer.Option(help="labels as written, in the order of ids: a,b")]
+Labels = Annotated[
+    str | None, typer.Option(help="labels in the order of ids: a,b; as written, or names for numbers in their order")
+]
 Processes = Annotated[int, typer.Option(help="trainings at once, each on its GPU or its share of the cores")]
 
 SETTINGS: dict[str, Any] = {
@@ -42,7 +53,7 @@ SETTINGS: dict[str, Any] = {
     "max_length": Annotated[int | None, typer.Option(help="longest input in tokens [128]")],
     "seed": Annotated[int | None, typer.Option(help="of head, dropout, order, split [2018]")],
     "order_seed": Annotated[int | None, typer.Option(help="of the examples' order alone [the seed]")],
-    "split": Annotated[str | None, typer.Option(help="given, stratified, notebook [given if any]")],
+    "split": Annotated[str | None, typer.Option(help="given, stratified, notebook, column [given if any]")],
     "validation_share": Annotated[float | None, typer.Option(help="share cut from train [0.1]")],
     "order": Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")],
     "metric": Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")],
@@ -66,39 +77,106 @@ SETTINGS: dict[str, Any] = {
 """The options of a training: a preset and every field of `TrainConfig`."""
 
 
+READING: dict[str, Any] = {
+    "folder": Folder,
+    "columns": Columns,
+    "separator": Separator,
+    "labels": Labels,
+    "normalise_labels": Normalise,
+    "drop_unlabelled": DropUnlabelled,
+}
+"""The options that say how labelled files are read, by the names that `load_data` gives them."""
+
+
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the options of `SETTINGS`; what was given of them comes as its argument ``settings``."""
 
-    @functools.wraps(command)
-    def with_settings(**given: Any) -> None:
+    def read(given: dict[str, Any]) -> dict[str, Any]:
         from acceptor.config import PRESETS
 
-        settings = {name: value for name in SETTINGS if (value := given.pop(name)) is not None}
+        settings = {name: value for name, value in given.items() if value is not None}
         preset = settings.pop("preset", None)
         if preset is not None and preset not in PRESETS:
             raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
-        command(**given, settings={**PRESETS.get(preset, {}), **settings})
+        return {**PRESETS.get(preset, {}), **settings}
 
-    own = dict(inspect.signature(command, eval_str=True).parameters)
-    options = {
-        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in SETTINGS.items()
-    }
-    parameters = [part for name, one in own.items() for part in (options.values() if name == "settings" else [one])]
-    alone = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
-    with_settings.__signature__ = inspect.Signature(alone)  # type: ignore[attr-defined]
-    with_settings.__annotations__ = {one.name: one.annotation for one in alone}
-    return with_settings
+    return _with_options(command, "settings", SETTINGS, read)
+
+
+def takes_reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `READING`; they come as its argument ``reading``, as `load_data` takes them."""
+
+    def read(given: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **given,
+            "columns": columns_of(given["columns"]),
+            "separator": separator_of(given["separator"]),
+            "labels": None if given["labels"] is None else listed_in(given["labels"], "--labels"),
+        }
+
+    return _with_options(command, "reading", READING, read)
+
+
+def _with_options(
+    command: Callable[..., None],
+    argument: str,
+    options: dict[str, Any],
+    read: Callable[[dict[str, Any]], Any],
+) -> Callable[..., None]:
+    """The command with many options in the place of one argument, which gets what ``read`` makes of them."""
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        own = {name: given.pop(name) for name in options}
+        command(**given, **{argument: read(own)})
+
+    parameters = []
+    for name, one in inspect.signature(command, eval_str=True).parameters.items():
+        if name != argument:
+            parameters.append(one.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        for option, kind in options.items():
+            default = False if kind in (Normalise, DropUnlabelled) else None
+            parameters.append(
+                inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            )
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options
 
 
 Why = Annotated[str | None, typer.Option(help="show what each word weighs: occlusion or gradients")]
+
+
+def listed_in(text: str, option: str) -> list[str]:
+    """What stands between the commas of an option's value; names with commas stand in double quotes.
+
+    Raises:
+        UsageError: A quote is not closed.
+    """
+    parts = re.findall(r'(?:^|,)((?:"(?:[^"]|"")*"|[^,"])*)', text)
+    if ",".join(parts) != text:
+        raise UsageError(f"{option} cannot be read", expected='a,b or "a, with a comma",b', found=text)
+    return [re.sub(r'"((?:[^"]|"")*)"', lambda quoted: quoted[1].replace('""', '"'), part) for part in parts]
+
+
+def separator_of(text: str | None) -> str | None:
+    """What --separator says: one character, or the word ``tab``."""
+    if text is None:
+        return None
+    separator = {"tab": "\t", "\\t": "\t"}.get(text.lower(), text)
+    if len(separator) != 1 or separator in '"\r\n' or separator.isalnum():
+        raise UsageError(
+            "--separator cannot be read", expected="';', ',', '|', tab, or another character", found=repr(text)
+        )
+    return separator
 
 
 def columns_of(text: str | None) -> dict[str, str] | None:
     """What --columns says: role to column."""
     if text is None:
         return None
-    pairs = [part.partition("=") for part in text.split(",")]
+    pairs = [part.partition("=") for part in listed_in(text, "--columns")]
     if not all(role and equals and column for role, equals, column in pairs):
         raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
     return {role.strip(): column.strip() for role, _, column in pairs}
@@ -112,24 +190,3 @@ def shard_of(text: str | None) -> tuple[int, int] | None:
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
     return int(number), int(of)
-
-
-def data_of(
-    data: str,
-    validation: Path | None,
-    test: Path | None,
-    folder: Path | None,
-    columns: str | None,
-    labels: str | None,
-) -> Any:
-    """The corpus that a command's argument and options name."""
-    from acceptor.data.load import load_data
-
-    return load_data(
-        data,
-        validation=validation,
-        test=test,
-        folder=folder,
-        columns=columns_of(columns),
-        labels=labels.split(",") if labels else None,
-    )

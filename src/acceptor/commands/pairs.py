@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from acceptor.commands.answer import answer
-from acceptor.commands.options import OUTPUTS, AsJson, Device, JudgePath, Overwrite, Precision, columns_of
+from acceptor.commands.options import (
+    OUTPUTS,
+    AsJson,
+    Device,
+    JudgePath,
+    Overwrite,
+    Precision,
+    Separator,
+    columns_of,
+    separator_of,
+)
 
 
 def pairs(
@@ -21,6 +31,7 @@ def pairs(
     columns: Annotated[
         str | None, typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d")
     ] = None,
+    separator: Separator = None,
     device: Device = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
@@ -34,7 +45,13 @@ def pairs(
 
     if out:
         check_output(out, overwrite=overwrite)
-    report = pairs(load(run, device=device, precision=precision), suite, good=good, columns=columns_of(columns))
+    report = pairs(
+        load(run, device=device, precision=precision),
+        suite,
+        good=good,
+        columns=columns_of(columns),
+        separator=separator_of(separator),
+    )
     text = [*terminal.pairs_text(report)]
     if out:
         write_table(report.frame, out)

@@ -10,17 +10,15 @@ import typer
 from acceptor.commands.answer import answer
 from acceptor.commands.options import (
     AsJson,
-    Columns,
-    Folder,
-    Labels,
     Processes,
     Test,
     Validation,
-    data_of,
+    takes_reading,
     takes_settings,
 )
 
 
+@takes_reading
 @takes_settings
 def search(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
@@ -30,19 +28,18 @@ def search(
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
-    folder: Folder = None,
-    columns: Columns = None,
-    labels: Labels = None,
+    reading: Any = None,
     settings: Any = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for settings on validation, then train seeds of the best. Goes on after a stop; joins one under way."""
     from acceptor import terminal
     from acceptor.config import TrainConfig
+    from acceptor.data.load import load_data
     from acceptor.search import search_settings
 
     config = TrainConfig(**settings)
-    examples = data_of(data, validation, test, folder, columns, labels)
+    examples = load_data(data, validation=validation, test=test, **reading)
     out = out or Path("runs") / f"{Path(data).name.split('.')[0]}-{Path(config.encoder).name}-search"
     found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
     answer(found.to_dict(), terminal.search_text(found), as_json)

@@ -10,19 +10,17 @@ import typer
 from acceptor.commands.answer import answer
 from acceptor.commands.options import (
     AsJson,
-    Columns,
-    Folder,
-    Labels,
     Overwrite,
     Processes,
     Test,
     Validation,
-    data_of,
+    takes_reading,
     takes_settings,
 )
 from acceptor.errors import UsageError
 
 
+@takes_reading
 @takes_settings
 def seeds(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
@@ -34,9 +32,7 @@ def seeds(
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
-    folder: Folder = None,
-    columns: Columns = None,
-    labels: Labels = None,
+    reading: Any = None,
     settings: Any = None,
     report: Annotated[bool, typer.Option("--report", help="write report.html of all runs, too")] = False,
     overwrite: Overwrite = False,
@@ -45,6 +41,7 @@ def seeds(
     """Train with several seeds and tell all their scores: mean, spread, collapsed runs. Goes on where it stopped."""
     from acceptor import terminal
     from acceptor.config import TrainConfig
+    from acceptor.data.load import load_data
     from acceptor.out import default_set
     from acceptor.seeds import train_seeds
 
@@ -52,7 +49,7 @@ def seeds(
         raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both")
     numbers = _numbers(seeds)
     config = TrainConfig(**settings)
-    examples = data_of(data, validation, test, folder, columns, labels)
+    examples = load_data(data, validation=validation, test=test, **reading)
     out = out or default_set(data, config.encoder, "seeds")
     found = train_seeds(
         examples,

@@ -9,21 +9,20 @@ import typer
 
 from acceptor.commands.answer import answer
 from acceptor.commands.options import (
+    READING,
     AsJson,
-    Columns,
-    Folder,
-    Labels,
     Overwrite,
     Processes,
     Test,
     Validation,
-    data_of,
+    takes_reading,
     takes_settings,
 )
 from acceptor.commands.report import REPORT
 from acceptor.errors import UsageError
 
 
+@takes_reading
 @takes_settings
 def train(
     context: typer.Context,
@@ -33,9 +32,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]")] = None,
     validation: Validation = None,
     test: Test = None,
-    folder: Folder = None,
-    columns: Columns = None,
-    labels: Labels = None,
+    reading: Any = None,
     settings: Any = None,
     cv: Annotated[
         str | None,
@@ -52,6 +49,7 @@ def train(
     from acceptor import terminal
     from acceptor.config import TrainConfig
     from acceptor.data.corpora import CORPORA
+    from acceptor.data.load import load_data
     from acceptor.out import default_out, default_set, is_run
     from acceptor.report.html import write_report
 
@@ -59,7 +57,7 @@ def train(
         if resume or allow_change:
             raise UsageError("--cv goes on by itself", next="give the same command again, without --resume")
         _cross_validate(
-            data_of(data, validation, test, folder, columns, labels),
+            load_data(data, validation=validation, test=test, **reading),
             cv,
             out or default_set(data, TrainConfig(**settings).encoder, "cv"),
             TrainConfig(**settings),
@@ -72,8 +70,8 @@ def train(
         raise UsageError("--processes goes with --cv; one training: torchrun --nproc-per-node N -m acceptor train")
     place = Path(data).expanduser()
     if resume and (is_run(place) or (out is None and data not in CORPORA and not place.exists())):
-        taken = [f"--{name}" for name in ("out", "validation", "test", "columns", "labels") if context.params[name]]
-        taken += ["--data"] * (folder is not None) + ["--overwrite"] * overwrite
+        given = {name: context.params[name] for name in ("out", "validation", "test", *READING, "overwrite")}
+        taken = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in given if given[name]]
         if taken:
             raise UsageError(
                 f"{data} is a run, whose data are known: " + ", ".join(taken), next=f"acceptor train {data} --resume"
@@ -81,7 +79,7 @@ def train(
         run = runs.resume(data, changes=settings, allow_change=allow_change)
     else:
         config = TrainConfig(**settings)
-        examples = data_of(data, validation, test, folder, columns, labels)
+        examples = load_data(data, validation=validation, test=test, **reading)
         out = out or default_out(data, config.encoder, resume=resume)
         run = runs.train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change

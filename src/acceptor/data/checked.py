@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from acceptor.data.columns import KNOWN_NAMES
-from acceptor.data.formats import Grid, Reject, refuse, short
+from acceptor.data.grid import Grid, Reject, refuse, short
 from acceptor.errors import DataError
 
 _Fault = Callable[[int, DataError], None]  # hears of a row (0-based) and what is wrong with it
@@ -22,7 +21,7 @@ def checked_frame(
     *,
     without_label: bool | None = None,
     reject: Reject = refuse,
-    needed: Collection[str] = tuple(KNOWN_NAMES),
+    needed: Collection[str] = ("sentence", "second"),
 ) -> tuple[pl.DataFrame, Sequence[int]]:
     """Every column as strings. A label column that is empty in every row is left out.
 

@@ -1,120 +1,127 @@
-"""Which column is which: by its name, by the caller's word, or by the shape of a file without a header."""
+"""Which column is which: by the caller's word, by its name, or by the look of a file without known names.
+
+The columns are looked at together: a second text beside a sentence makes a pair, or an error asks what is meant.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from acceptor.data.formats import Grid, short
+from acceptor.data.grid import Grid, Reject, listed, refuse, short
+from acceptor.data.headers import has_header, lift_header, like_a_name, without_joints
+from acceptor.data.known import (
+    COMPANIONS,
+    KNOWN_NAMES,
+    MORE_LABEL_NAMES,
+    PAIR_NAMES,
+    PAIRS,
+    counts_up,
+    is_text,
+    key,
+    looks_like_label,
+    looks_like_labels,
+)
 from acceptor.errors import DataError, nearest
 
-# fmt: off
-# Names by which a column is recognised, whatever their case; an earlier name wins over a later one.
-KNOWN_NAMES = {
-    "sentence": ("sentence", "text", "sent", "utterance", "review", "sentence1", "text_a", "premise",
-                 "question1", "question"),
-    "second": ("sentence2", "second", "text_b", "hypothesis", "question2", "answer"),
-    "label": ("label", "labels", "acceptable", "acceptability", "grammatical", "is_acceptable", "class",
-              "target", "gold", "judgement", "judgment", "y"),
-}
-# Names of the columns of minimal pairs, first those of BLiMP's files.
-PAIR_NAMES = {
-    "sentence_good": ("sentence_good", "good", "acceptable", "grammatical", "correct", "good_sentence"),
-    "sentence_bad": ("sentence_bad", "bad", "unacceptable", "ungrammatical", "incorrect", "wrong", "bad_sentence"),
-    "phenomenon": ("uid", "phenomenon"),
-    "term": ("linguistics_term", "term"),
-}
-# Words that mark a column without a name as labels; whole numbers do so too.
-_LABEL_WORDS = {
-    "acceptable", "unacceptable", "grammatical", "ungrammatical", "correct", "incorrect", "good", "bad",
-    "ok", "yes", "no", "y", "n", "true", "false", "t", "f", "positive", "negative", "neutral", "pos", "neg",
-    "entailment", "contradiction", "not_entailment",
-}
-# fmt: on
+Roles = dict[str, int]  # role to the column's place
 
 
-def name_columns(grid: Grid, columns: Mapping[str, str]) -> tuple[Grid, str]:
-    """Give every column its final name, and say in one line how that was found."""
+@dataclass(frozen=True)
+class Named:
+    """A grid whose columns have their final names, and how they were found.
+
+    Attributes:
+        grid: The cells, less a header and what repeats it.
+        schema: The finding in one line.
+        header: The header's cells as written; empty where there is none.
+        guessed: Whether nothing but the look of the cells said which column holds the labels.
+    """
+
+    grid: Grid
+    schema: str
+    header: tuple[str, ...] = ()
+    guessed: bool = False
+
+
+def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse) -> Named:
+    """Give every column its final name, and say in one line how that was found.
+
+    Args:
+        grid: As read.
+        columns: What the caller named.
+        reject: Hears of rows that repeat the header.
+
+    Raises:
+        DataError: The columns cannot be told apart.
+    """
     if not grid.lines:
         raise DataError("there are no rows", where=grid.origin, expected="at least one row")
-    kind, passed_over = "columns", {}
-    if grid.names is None and _has_header(grid, columns):
-        kind, grid = "header", _lift_header(grid)
-    if grid.names is not None:
-        _refuse_repeated(grid.names, grid.origin)
-        roles = _given_roles(grid, columns)
-        passed_over = _add_known_roles(roles, grid.names, grid.origin, KNOWN_NAMES)
-    elif columns:
-        kind, roles = "headerless", _given_roles(grid, columns)
+    grid = with_paths(grid, columns)
+    kind, header = grid.form, ()
+    if grid.names is None:
+        named = not all(str(value).isdecimal() for value in columns.values())  # a name can only stand in a header
+        if named or has_header(grid, _given_roles(grid, columns)):
+            kind, header = f"{grid.form} with a header", tuple(column[0] for column in grid.columns)
+            grid = without_joints(lift_header(grid), header, reject)
+        else:
+            kind = f"{grid.form} without a header"
+    if grid.names is None:
+        roles = _given_roles(grid, columns) if columns else _guessed_roles(grid)
+        kind += ", as CoLA's" if "mark" in roles and not columns else ""
     else:
-        roles = _guess_roles(grid)
-        kind = "headerless CoLA" if "mark" in roles else "headerless"
-    old = grid.names or [f"column{number}" for number in range(1, len(grid.columns) + 1)]
+        _refuse_repeated(grid.names, grid.origin)
+        roles = _named_roles(grid, columns)
+        if "sentence" not in roles and header and not columns:
+            roles = _guessed_roles(grid)
+    old = grid.names or [f"column {number}" for number in range(1, len(grid.columns) + 1)]
     if "sentence" not in roles:
-        raise _unknown("no column is known to hold the sentences", grid, old, "sentence")
-    new = list(old)
+        raise _unknown("no column is known to hold the sentences", grid, "sentence")
+    new = list(old) if grid.names else [name.replace(" ", "") for name in old]
     for role, index in roles.items():
         new[index] = role
     _refuse_repeated(new, grid.origin)
-    if grid.names is None:
-        words = [f"{index + 1} {role}" for index, role in enumerate(new) if role in roles]
-    else:
-        words = [
-            (role if role == old[index] else f"{role} ← {old[index]}") + passed_over.get(role, "")
-            for role, index in roles.items()
-        ]
-    kept = ", ".join(name for index, name in enumerate(old) if index not in roles.values())
-    return replace(grid, names=new), f"{kind}: {', '.join(words)}" + (f"; kept: {kept}" if kept else "")
+    guessed = not columns and grid.names is None and "label" in roles
+    return Named(replace(grid, names=new), f"{kind}: {_finding(grid, roles, old, columns)}", header, guessed)
 
 
-def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
-    """Give the columns of minimal pairs their final names, the keys of `PAIR_NAMES`; others keep their own.
-
-    Raises:
-        DataError: A side has no column; or there are no rows.
-    """
-    if not grid.lines:
-        raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
-    grid = grid if grid.names is not None else _lift_header(grid)
-    names = list(grid.names or [])
-    _refuse_repeated(names, grid.origin)
-    roles = _given_roles(grid, columns)
-    _add_known_roles(roles, names, grid.origin, PAIR_NAMES)
-    for side in ("sentence_good", "sentence_bad"):
-        if side not in roles:
-            raise DataError(
-                f"no column is known to hold the {'' if side == 'sentence_good' else 'un'}acceptable sentences",
-                where=grid.origin,
-                expected=f"a column called {', '.join(PAIR_NAMES[side])}",
-                found=", ".join(map(short, names)),
-                cause="not a suite of minimal pairs, or columns with other names, or no header",
-                next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
-            )
-    for role, index in roles.items():
-        names[index] = role
-    _refuse_repeated(names, grid.origin)
-    return replace(grid, names=names)
+def _finding(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str]) -> str:
+    """Which column has which role, and what is passed over."""
+    words = []
+    main = ("sentence", "second", "label")
+    for role, index in sorted(roles.items(), key=lambda item: main.index(item[0]) if item[0] in main else len(main)):
+        word = role if role == old[index] else f"{role} ← {_shown(old[index])}"
+        if grid.names and str(columns.get(role, "")).isdecimal() and old[index] == str(columns[role]) != str(index + 1):
+            word += f" (the column of that name, not the {columns[role]}th)"
+        words.append(word)
+    others = [_shown(name) for index, name in enumerate(old) if index not in roles.values()]
+    if grid.names is None and len(grid.columns) == 1 and like_a_name(grid.columns[0]):
+        words.append(
+            f"the first line, {short(grid.columns[0][0])}, is taken for a sentence; if it is a header: "
+            f"--columns sentence={shlex.quote(grid.columns[0][0])}"
+        )
+    return ", ".join(words) + (f"; passed over: {listed(others, 12)}" if others else "")
 
 
-def _has_header(grid: Grid, columns: Mapping[str, str]) -> bool:
-    if not columns:
-        return any(column[0].casefold() in KNOWN_NAMES["sentence"] for column in grid.columns)
-    if not all(value.isdecimal() for value in columns.values()):
-        return True  # a name can only stand in a header
-    for role, index in _given_roles(grid, columns).items():
-        first, *rest = grid.columns[index]
-        # A label such as `y` or `gold` is also a known name; as data it comes back further down.
-        if role in ("sentence", "label") and first.casefold() in KNOWN_NAMES[role] and first not in rest:
-            return True
-    return False
+def _shown(name: str) -> str:
+    """A column's name; in quotes where a reader could not tell where it begins and ends."""
+    return repr(name) if name != name.strip() or "," in name or not name.isprintable() else name
 
 
-def _lift_header(grid: Grid) -> Grid:
-    if len(grid.lines) == 1:
-        raise DataError("there are no rows after the header", where=grid.origin, expected="at least one row")
-    names = [column[0] or f"column{number}" for number, column in enumerate(grid.columns, 1)]
-    return replace(grid, names=names, columns=[column[1:] for column in grid.columns], lines=grid.lines[1:])
+def with_paths(grid: Grid, columns: Mapping[str, str]) -> Grid:
+    """With a column for every ``a.b`` that the caller named, which is what ``b`` is in the objects of column ``a``."""
+    names, cells = list(grid.names or []), list(grid.columns)
+    for path in map(str, columns.values()):
+        first, *steps = path.split(".")
+        if path in names or not steps or first not in names:
+            continue
+        found = cells[names.index(first)]
+        for step in steps:
+            found = [cell.get(step) if isinstance(cell, Mapping) else None for cell in found]
+        names.append(path)
+        cells.append(found)
+    return grid if grid.names is None else replace(grid, names=names, columns=cells)
 
 
 def _refuse_repeated(names: list[str], origin: str) -> None:
@@ -123,64 +130,117 @@ def _refuse_repeated(names: list[str], origin: str) -> None:
         raise DataError(
             f"two columns would be called {repeated!r}",
             where=origin,
-            found=", ".join(names),
+            found=listed(names, 20),
             next=f"keep one under another name: --columns other_{repeated}=NUMBER",
         )
 
 
-def _given_roles(grid: Grid, columns: Mapping[str, str]) -> dict[str, int]:
-    """The columns that the caller named or numbered."""
-    roles: dict[str, int] = {}
+# ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
+    """The columns that the caller named or numbered; a name comes before a number."""
+    roles: Roles = {}
     names = grid.names or []
     width = len(grid.columns)
+    stripped = [name.strip() for name in names]
     for role, value in columns.items():
         value = str(value)
         if value in names:
             index = names.index(value)
+        elif stripped.count(value) == 1:
+            index = stripped.index(value)
         elif value.isdecimal() and 1 <= int(value) <= width:
             index = int(value) - 1
         else:
-            raise _unknown(f"there is no column {value!r}", grid, names or list(map(str, range(1, width + 1))), value)
+            raise _unknown(f"there is no column {value!r}", grid, value)
         if index in roles.values():
             raise DataError(f"column {value!r} was given two roles", where=grid.origin, found=f"{role}={value}")
         roles[role] = index
     return roles
 
 
-def _add_known_roles(
-    roles: dict[str, int], names: list[str], origin: str, known_names: Mapping[str, tuple[str, ...]]
-) -> dict[str, str]:
-    """Fill the roles that are still free by known names; return, by role, a word on columns passed over."""
-    passed_over = {}
-    for role, known in known_names.items():
-        taken = roles.values()
-        found = [i for name in known for i, own in enumerate(names) if own.casefold() == name and i not in taken]
-        if role in roles or not found:
-            continue
-        others = ", ".join(names[index] for index in found[1:])
-        if others and role == "label":
+def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
+    """The roles of columns with names: those that the caller gave, and known names for the others."""
+    roles = _given_roles(grid, columns)
+    alone = "sentence" in roles  # the caller says what is judged: other texts are not
+    names = [key(name) for name in grid.names or []]
+    free = {
+        name: index
+        for index, name in reversed(list(enumerate(names)))
+        if index not in roles.values() and (name not in COMPANIONS or is_text(grid.columns[index]))
+    }
+    if not {"sentence", "second"} & roles.keys():
+        first, second = next(((a, b) for a, b in PAIRS if a in free and b in free), ("", ""))
+        if first:
+            roles |= {"sentence": free.pop(first), "second": free.pop(second)}
+    if "sentence" not in roles:
+        known = [name for name in KNOWN_NAMES["sentence"] if name in free]
+        if known:
+            roles["sentence"] = free.pop(known[0])
+    if "second" not in roles and "sentence" in roles:
+        first = names[roles["sentence"]]
+        partners = [*(b for a, b in PAIRS if a == first), *([] if alone else KNOWN_NAMES["second"])]
+        known = [name for name in partners if name in free and name != "sentence"]
+        if known:
+            roles["second"] = free.pop(known[0])
+    if "sentence" in roles and not alone:
+        _refuse_other_texts(grid, roles, [free[name] for name in COMPANIONS if name in free])
+    _add_label(grid, roles, names)
+    return roles
+
+
+def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
+    if not others:
+        return
+    names = [_shown(name) for name in grid.names or []]
+    sentence, other = names[roles["sentence"]], names[min(others)]
+    texts = [
+        names[index]
+        for index in sorted({roles["sentence"], *([roles["second"]] if "second" in roles else []), *others})
+    ]
+    raise DataError(
+        f"{len(texts)} columns hold texts, and which of them are judged is not clear",
+        where=grid.origin,
+        expected="one column of sentences, or two of pairs, by their names",
+        found=listed(texts),
+        next=f"a pair: --columns {shlex.quote(f'sentence={sentence},second={other}')}\n"
+        f"single sentences, the others passed over: --columns {shlex.quote(f'sentence={sentence}')}",
+    )
+
+
+def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
+    if "label" in roles:
+        return
+    taken = roles.values()
+    for known in (KNOWN_NAMES["label"], MORE_LABEL_NAMES):
+        found = [index for name in known for index, own in enumerate(names) if own == name and index not in taken]
+        if len(found) > 1:
+            shown = [_shown((grid.names or [])[index]) for index in found]
             raise DataError(
                 "more than one column may hold the labels",
-                where=origin,
-                found=f"{names[found[0]]}, {others}",
-                next=f"choose one: --columns label={names[found[0]]}",
+                where=grid.origin,
+                found=", ".join(shown),
+                next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
             )
-        roles[role] = found[0]
-        if others:
-            passed_over[role] = f" (rather than {others})"
-    return passed_over
+        if found:
+            roles["label"] = found[0]
+            return
 
 
-def _guess_roles(grid: Grid) -> dict[str, int]:
-    """The roles in a file without a header, where its shape leaves no doubt."""
+def _guessed_roles(grid: Grid) -> Roles:
+    """The roles in a file without known names, where its shape leaves no doubt."""
     width = len(grid.columns)
     if width == 1:
         return {"sentence": 0}
     if width == 2:
-        labels = [index for index, column in enumerate(grid.columns) if _look_like_labels(column)]
+        labels = [index for index, column in enumerate(grid.columns) if looks_like_labels(column)]
         if len(labels) == 1:
             return {"sentence": 1 - labels[0], "label": labels[0]}
-    if width == 4:
+        numbers = [index for index, column in enumerate(grid.columns) if len(column) > 2 and counts_up(column)]
+        if len(numbers) == 1 and is_text(grid.columns[1 - numbers[0]]):
+            return {"sentence": 1 - numbers[0]}
+    if width == 4 and grid.names is None:
         odd = [row for row, cell in enumerate(grid.columns[1]) if cell not in ("0", "1")]
         if not odd:
             return {"source": 0, "label": 1, "mark": 2, "sentence": 3}
@@ -193,40 +253,81 @@ def _guess_roles(grid: Grid) -> dict[str, int]:
                 cause="a header without any known name" if odd[0] == 0 else None,
                 next="mend the line, or name the columns: --columns sentence=4,label=2",
             )
-    raise _unknown("the columns cannot be told apart: there is no header with a known name", grid, None, "")
+    raise _unknown("the columns cannot be told apart: none has a known name", grid, "")
 
 
-def _look_like_labels(cells: list[str]) -> bool:
-    kinds = set(cells)
-    return len(cells) >= 4 and len(kinds) <= 20 and all(map(_looks_like_label, kinds))
-
-
-def _looks_like_label(cell: str) -> bool:
-    return cell.casefold() in _LABEL_WORDS or re.fullmatch("-?[0-9]+", cell) is not None
-
-
-def guessed_labels(names: Sequence[str], schema: str, columns: Mapping[str, str]) -> Callable[[str], bool] | None:
-    """What every label of a file must look like, where nothing but the looks of its first rows said which they are.
-
-    Args:
-        names: The columns' final names.
-        schema: From `name_columns`.
-        columns: What the caller named.
-    """
-    if columns or "label" not in names or not schema.startswith("headerless"):
+def guessed_labels(named: Named) -> Callable[[str], bool] | None:
+    """What every label of a file must look like, where nothing but the look of its first rows said which they are."""
+    if not named.guessed:
         return None
-    return ("0", "1").__contains__ if "mark" in names else _looks_like_label
+    return ("0", "1").__contains__ if "mark" in (named.grid.names or []) else looks_like_label
 
 
-def _unknown(problem: str, grid: Grid, names: list[str] | None, wanted: str) -> DataError:
+def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
+    """Give the columns of minimal pairs their final names, the keys of `PAIR_NAMES`; others keep their own.
+
+    Raises:
+        DataError: A side has no column; or there are no rows.
+    """
+    if not grid.lines:
+        raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
+    if grid.names is None:
+        header = tuple(column[0] for column in grid.columns)
+        grid = without_joints(lift_header(grid), header, refuse)
+    names = list(grid.names or [])
+    _refuse_repeated(names, grid.origin)
+    roles = _given_roles(grid, columns)
+    for role, known in PAIR_NAMES.items():
+        found = [i for name in known for i, own in enumerate(names) if key(own) == name and i not in roles.values()]
+        if role not in roles and found:
+            roles[role] = found[0]
+    for side in ("sentence_good", "sentence_bad"):
+        if side not in roles:
+            raise DataError(
+                f"no column is known to hold the {'' if side == 'sentence_good' else 'un'}acceptable sentences",
+                where=grid.origin,
+                expected=f"a column called {side} or {', '.join(PAIR_NAMES[side][1:])}",
+                found=listed([short(name) for name in names]),
+                cause="not a suite of minimal pairs, or columns with other names, or no header",
+                next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
+            )
+    for role, index in roles.items():
+        names[index] = role
+    _refuse_repeated(names, grid.origin)
+    return replace(grid, names=names)
+
+
+def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
     """A column that was not found: what there is, what comes near, and how to name it."""
-    near = nearest(wanted, names) if names else None
-    first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns, 1))
-    example = "--columns sentence=3,label=1 (numbers count from 1; names work where there is a header)"
+    near = nearest(wanted, grid.names) if grid.names and wanted else None
+    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
+    first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns[:12], 1))
     return DataError(
         problem,
         where=grid.origin,
-        expected=f"one of these columns: {', '.join(names)}" if names else None,
-        found=f"first row: {first}",
-        next=f"did you mean {near!r}?" if near else f"name the columns: {example}",
+        expected=f"one of these columns: {listed(list(map(_shown, names)), 20)}" if grid.names or wanted else None,
+        found=f"first row: {first}" + (" | …" if grid.columns[12:] else ""),
+        next=(f"did you mean {near!r}? " if near and near != "sentence" else "")
+        + f"name the columns: --columns {shlex.quote(_advice(grid))}",
     )
+
+
+def _advice(grid: Grid) -> str:
+    """What ``--columns`` may have to say, after the look of the cells."""
+    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
+    for name, column in zip(names, grid.columns, strict=True):
+        inner = next((cell for cell in column if isinstance(cell, Mapping)), {})
+        known = [path for path in inner if key(str(path)) in KNOWN_NAMES["sentence"]]
+        if known:
+            return f"sentence={name}.{known[0]}"
+    lengths = [sum(len(str(cell)) for cell in column[:100]) for column in grid.columns]
+    if not lengths:
+        return "sentence=NAME,label=NAME"
+    sentence = lengths.index(max(lengths))
+    labels = [
+        index
+        for index, column in enumerate(grid.columns)
+        if index != sentence and looks_like_labels([str(cell) for cell in column[:1000]][grid.names is None :])
+    ]
+    label = f",label={_shown(names[labels[0]])}" if labels else ""
+    return f"sentence={_shown(names[sentence])}{label}"

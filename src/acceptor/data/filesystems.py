@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from acceptor.data.stream import STDIN, input_files, readable
+from acceptor.data.stream import input_files, readable
+from acceptor.data.unpack import STDIN
 from acceptor.errors import DataError, ResourceError, UsageError
 from acceptor.files import flush
 

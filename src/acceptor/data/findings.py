@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.duplicates import NORMALISATION, first_rows, normalised_units, rows_in, units
+from acceptor.data.inspection import Remark
 from acceptor.data.labels import ACCEPTABILITY
 from acceptor.data.near import NEAR, SHINGLE, Signatures, near_rows, signatures
 from acceptor.data.table import Data, Split
@@ -35,6 +36,7 @@ class Finding:
         advice: What to do about it.
         examples: Up to ten; each a list of the rows that belong together, as dicts of ``split``, ``place`` (file and
             line), ``line``, ``label`` and the texts.
+        severity: ``error``: training stops at it; ``warning``: training says it; ``note``: only looked for here.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Finding:
     what: str
     advice: str
     examples: list[list[dict[str, Any]]] = field(default_factory=list)
+    severity: str = "note"
 
     def __repr__(self) -> str:
         return f"Finding({self.kind}, {self.split}: {self.count} of {self.of})"
@@ -61,6 +64,16 @@ class _Texts:
     exact: pl.Series
     normal: pl.Series
     signatures: Signatures  # of the normalised texts
+
+
+def remarked(data: Data, role: str, remark: Remark) -> Finding:
+    """A remark on the table of a split as a finding."""
+    split = next((split for split in data.splits if split.name == role), data.train)
+    details, rows = remark.error.details, [row for row in remark.rows if row < len(split)]
+    what = remark.error.problem + (f": {details['found']}" if "found" in details else "")
+    advice = details.get("next", "correct the file").replace("\n", "; ")
+    found = _single(remark.kind, split, rows, what, advice)
+    return replace(found, count=len(rows) or 1, severity=remark.severity)
 
 
 def findings(data: Data) -> list[Finding]:

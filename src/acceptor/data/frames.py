@@ -99,10 +99,10 @@ def _is_pandas(frame: Any) -> bool:
 
 def _texts(frame: Any, columns: Mapping[str, str], pandas: bool) -> pl.DataFrame:
     """The columns ``sentence`` and, where there is one, ``second``: found and checked by the rules of `read_table`."""
-    first = grid_of_object(frame.head(1))
+    first = grid_of_object(frame.head(1000))
     if not len(frame):
         first = replace(first, columns=[[""] for _ in first.columns], lines=range(1, 2))
-    names = name_columns(first, columns)[0].names or []
+    names = name_columns(first, columns).grid.names or []
     roles = {role: names.index(role) for role in ("sentence", "second") if role in names}
     return pl.DataFrame([_text(frame, index, role, pandas) for role, index in roles.items()])
 

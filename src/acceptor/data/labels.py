@@ -1,13 +1,23 @@
-"""From labels as written to label ids. A label is matched exactly or refused; nothing is guessed."""
+"""From labels as written to label ids. A label is matched exactly or refused; nothing is guessed.
+
+`inspect_labels` looks at what the labels of a table are before they get ids; `classes_of` and `as_split` give them ids.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
+from acceptor.data.grid import listed
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError, UsageError, nearest
+
+logger = logging.getLogger(__name__)
 
 ACCEPTABILITY = ("unacceptable", "acceptable")
 
@@ -23,45 +33,143 @@ KNOWN_SPELLINGS: tuple[tuple[str, str], ...] = (
 )
 """Ways to write the two labels of acceptability, label id 0 first. A column keeps to one of them."""
 
-MAX_LABELS = 1000
-RARE = 20  # a label this many times rarer than one it resembles is taken for a typing error
+UNLABELLED = frozenset({"", "-", "?", "nan", "NaN", "null", "NULL", "<NA>", "NA", "N/A", "n/a", "#N/A"})
+"""What stands in the place of a label where there is none; ``-1`` does so, too, unless it is declared."""
 
 
-def label_spelling(table: Table, declared: Sequence[str] | None = None) -> tuple[str, ...]:
-    """How the labels of ``table`` are written, in label-id order.
+@dataclass(frozen=True)
+class LabelRules:
+    """What the caller says of labels.
 
-    Declared labels are taken as they are, if two occur. Otherwise: one of `KNOWN_SPELLINGS`, or whole numbers in
-    their order, or words in alphabetical order.
+    Attributes:
+        declared: All labels in the order of their ids: as written, or as names for numbers in their order.
+        normalise: Take labels that differ in case, blanks or Unicode form alone for the same.
+        drop_unlabelled: Leave out the rows that have none.
+    """
+
+    declared: tuple[str, ...] | None = None
+    normalise: bool = False
+    drop_unlabelled: bool = False
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a task.
+
+    Attributes:
+        written: How each is written, in label-id order; see `label_key`.
+        names: What people see of each.
+    """
+
+    written: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def ids(self) -> dict[str, int]:
+        """The label id of every way to write a label."""
+        by_name = {label_key(name): index for index, name in enumerate(self.names)}
+        return by_name | {written: index for index, written in enumerate(self.written)}
+
+
+def label_key(written: str) -> str:
+    """A label without the blanks around it; a whole number without a point: ``1.0`` is ``1``."""
+    written = written.strip()
+    number = re.fullmatch(r"\+?(-?[0-9]+)\.0*", written)
+    return number[1] if number else written
+
+
+def folded(written: str) -> str:
+    """A label as labels are compared that may be one: without case, Unicode forms and runs of blanks."""
+    return " ".join(unicodedata.normalize("NFKC", label_key(written)).casefold().split())
+
+
+def written_counts(table: Table) -> dict[str, int]:
+    """How often each label occurs, as written."""
+    return dict(sorted(table.frame["label"].value_counts().iter_rows()))
+
+
+def unlabelled(written: Iterable[str], rules: LabelRules) -> set[str]:
+    """Those of the labels, as written, that say that there is none."""
+    written = list(written)
+    declared = {label_key(label) for label in rules.declared or ()}
+    keys = set(map(label_key, written))
+    if len(declared) == len(keys) and all(_number(label) is not None for label in keys):
+        declared |= keys  # names for numbers, -1 among them
+    return {
+        label
+        for label in written
+        if not (key := label_key(label)) or (key not in declared and key in (*UNLABELLED, "-1"))
+    }
+
+
+def keys_of(written: Iterable[str], rules: LabelRules, counts: dict[str, int] | None = None) -> dict[str, str]:
+    """The label that each written form stands for.
+
+    Args:
+        written: Labels as written.
+        rules: Where they normalise, forms that are `folded` alike stand for the most frequent of them.
+        counts: How often each occurs.
+    """
+    keys = {label: label_key(label) for label in written}
+    if not rules.normalise:
+        return keys
+    groups: dict[str, list[str]] = {}
+    for label in keys:
+        groups.setdefault(folded(label), []).append(label)
+    known = {spelling[place] for spelling in KNOWN_SPELLINGS for place in (0, 1)}
+    for fold, group in groups.items():
+        often = max(group, key=lambda label: (counts or {}).get(label, 0))
+        chosen = fold if fold in known else unicodedata.normalize("NFC", label_key(often))
+        keys |= dict.fromkeys(group, chosen)
+    return keys
+
+
+def classes_of(table: Table, rules: LabelRules) -> Classes:
+    """The classes in the labels of ``table``, which `inspect_labels` has found no fault with.
+
+    Declared labels are taken as they are, where they are what is written; otherwise they name numbers in their order.
+    Without them: one of `KNOWN_SPELLINGS`, or whole numbers in their order, or words in alphabetical order.
 
     Raises:
-        DataError: Labels mix spellings, one looks like a typing error of another, there is only one
-            label, or too many.
+        DataError: A label that was not declared.
     """
-    counts = dict(table.frame["label"].value_counts().iter_rows())
-    if declared is not None:
-        return _at_least_two(table, tuple(declared), counts)
+    counts = written_counts(table)
+    keys = set(keys_of(counts.keys() - unlabelled(counts, rules), rules, counts).values())
+    if rules.declared is not None:
+        return _declared(table, rules, keys)
     for spelling in KNOWN_SPELLINGS:
-        if counts.keys() & set(spelling):
-            unknown = counts.keys() - set(spelling)
-            numbers = spelling == ("0", "1") and all(label.isdecimal() for label in counts)
-            if unknown and not numbers:
-                raise _unknown(table, min(unknown), spelling)
-            if not unknown:
-                return _at_least_two(table, spelling, counts)
-    if all(label.isdecimal() for label in counts):
-        found = tuple(sorted(counts, key=int))
-    else:
-        found = tuple(sorted(counts))
-        _refuse_typing_errors(table, counts)
-    if len(found) > MAX_LABELS:
-        raise DataError(
-            f"{len(found)} different labels",
-            where=table.origin,
-            expected=f"at most {MAX_LABELS}",
-            cause="the label column is probably another one",
-            next="name it: --columns label=NAME",
-        )
-    return _at_least_two(table, found, counts)
+        if keys <= set(spelling):
+            return Classes(spelling, ACCEPTABILITY)
+    try:
+        found = tuple(sorted(keys, key=int))
+    except ValueError:
+        found = tuple(sorted(keys))
+    return Classes(found, found)
+
+
+def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
+    names = rules.declared or ()
+    own = tuple(map(label_key, names))
+    if len(set(own)) < len(own):
+        raise UsageError("a label is declared twice", found=listed(names), expected="each label once")
+    if keys <= set(own):
+        return Classes(own, label_names(own))
+    by_fold = {folded(name): name for name in own}
+    if rules.normalise and set(map(folded, keys)) <= by_fold.keys():
+        return Classes(own, label_names(own))
+    for spelling in (tuple(map(str, range(len(own)))), *(known for known in KNOWN_SPELLINGS if len(own) == 2)):
+        if keys <= set(spelling):
+            return Classes(spelling, names)
+    numbers = sorted(keys, key=lambda label: _number(label) or 0.0)
+    if len(numbers) == len(own) and all(_number(label) is not None for label in numbers):
+        return Classes(tuple(numbers), names)
+    raise unknown_label(table, min(keys - set(own)), own)
+
+
+def _number(label: str) -> float | None:
+    try:
+        return float(label.replace(",", "."))
+    except ValueError:
+        return None
 
 
 def label_names(spelling: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,70 +194,94 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
         raise UsageError(
             "which of the judge's labels means acceptable is not clear",
             expected="two labels such as unacceptable and acceptable",
-            found=", ".join(labels[:10]),
+            found=listed(labels),
             next="name it: --good LABEL",
         )
     if named not in labels:
         match = nearest(named, labels)
         raise UsageError(
             f"the judge has no label {named!r}" + (f"; did you mean {match!r}?" if match else ""),
-            expected="one of " + ", ".join(labels[:10]),
+            expected="one of " + listed(labels),
         )
     return list(labels).index(named)
 
 
-def as_split(name: str, table: Table, spelling: tuple[str, ...]) -> Split:
+def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = LabelRules()) -> Split:
     """The table as a split, its labels turned into ids.
 
-    Every table may use its own one of the known two-label spellings.
+    Every table may use its own one of the known two-label spellings. Where no row has a label, the split has none.
 
     Raises:
-        DataError: A label that is not in the spelling, with its line and the nearest known label.
+        DataError: A label that is none of the classes, with its line and the nearest known label; or rows without one.
     """
-    names = label_names(spelling)
     if "label" not in table.frame.columns:
-        return Split(name, table, names, None)
-    column = table.frame["label"]
-    written = set(column.unique())
-    if spelling in KNOWN_SPELLINGS and not written & set(spelling):
-        spelling = next((known for known in KNOWN_SPELLINGS if written & set(known)), spelling)
-    unknown = written - set(spelling)
+        return Split(name, table, classes.names, None)
+    counts = written_counts(table)
+    missing = {label for label in unlabelled(counts, rules) if label_key(label) not in classes.written}
+    if missing == counts.keys():
+        logger.info("%s: no row has a label", table.origin)
+        return Split(name, table, classes.names, None)
+    if missing:
+        rows = table.frame["label"].is_in(list(missing))
+        if not rules.drop_unlabelled:
+            raise without_label(table, missing, rules)
+        logger.warning("%s: left out, without a label: %s", table.origin, table.listed_lines(rows.arg_true().to_list()))
+        table = table.take((~rows).arg_true().to_numpy())
+    keys = keys_of(counts.keys() - missing, rules, counts)
+    ids = _known_ids(set(keys.values()), classes)
+    if rules.normalise:
+        folds = {folded(label): index for label, index in ids.items()}
+        ids |= {key: folds[folded(key)] for key in keys.values() if key not in ids and folded(key) in folds}
+    unknown = [written for written, key in keys.items() if key not in ids]
     if unknown:
-        raise _unknown(table, min(unknown), spelling)
-    ids = column.replace_strict(list(spelling), list(range(len(spelling))), return_dtype=pl.Int64)
-    return Split(name, table, names, ids.to_numpy(writable=True))
+        raise unknown_label(table, min(unknown), classes.names)
+    column = table.frame["label"].replace_strict(list(keys), [ids[key] for key in keys.values()], return_dtype=pl.Int64)
+    return Split(name, table, classes.names, column.to_numpy(writable=True))
 
 
-def _at_least_two(table: Table, spelling: tuple[str, ...], counts: dict[str, int]) -> tuple[str, ...]:
-    if len(counts) < 2:
-        raise DataError(
-            "only one label occurs",
-            where=table.origin,
-            expected="examples of at least two labels",
-            found=f"{len(table)} examples, all {next(iter(counts), '')!r}",
-            cause="a filtered file, or a wrong label column",
-            next="look at it: acceptor audit FILE; name the column: --columns label=NAME",
-        )
-    return spelling
+def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
+    """The classes' ids; for a table that writes two known classes in another known way, that way's."""
+    ids = classes.ids()
+    if classes.written in KNOWN_SPELLINGS and not keys & ids.keys():
+        other = next((known for known in KNOWN_SPELLINGS if keys & set(known)), ())
+        ids |= {label: index for index, label in enumerate(other)}
+    return ids
 
 
-def _refuse_typing_errors(table: Table, counts: dict[str, int]) -> None:
-    for label, count in counts.items():
-        match = nearest(label, [other for other in counts if counts[other] >= RARE * count])
-        if match:
-            raise _unknown(table, label, tuple(sorted(set(counts) - {label})))
+def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataError:
+    """The error of rows without a label."""
+    rows = table.frame["label"].is_in(list(missing)).arg_true().to_list()
+    signs = ", ".join("nothing" if not label.strip() else repr(label) for label in sorted(missing))
+    others = sorted(set(map(label_key, written_counts(table).keys() - missing)))
+    numbers = all(_number(one) is not None for one in others) and "-1" in map(label_key, missing)
+    declared = ",".join(["-1", *sorted(others, key=lambda label: _number(label) or 0.0)])
+    or_class = f"\nor, where -1 is a class: --labels {declared}, or names in the order of the numbers"
+    return DataError(
+        f"{len(rows)} of {len(table)} rows have no label",
+        where=f"{table.origin}, {table.listed_lines(rows)}",
+        expected="a label in every row",
+        found=signs,
+        cause="rows on which annotators did not agree, or a test set whose labels are hidden",
+        next=f"leave them out: --drop-unlabelled{or_class if numbers else ''}\nto judge them: acceptor predict",
+    )
 
 
-def _unknown(table: Table, label: str, known: tuple[str, ...]) -> DataError:
-    row = table.frame["label"].index_of(label) or 0
-    match = nearest(label, known)
+def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
+    """The error of a label that is not known."""
+    row = table.frame["label"].index_of(label)
+    if row is None:
+        row = next((at for at, one in enumerate(table.frame["label"]) if label_key(one) == label_key(label)), 0)
+    match = nearest(label, known) if _number(label) is None else None
     total = table.frame["label"].eq(label).sum()
     rows = f" ({total} such rows)" if total > 1 else ""
+    alike = match is not None and folded(match) == folded(label)
     return DataError(
         f"unknown label {label!r}" + (f"; did you mean {match!r}?" if match else ""),
         where=table.place(row) + rows,
-        expected="one of " + ", ".join(repr(name) for name in known[:10]),
+        expected="one of " + listed([repr(name) for name in known], 10),
         found=repr(label),
-        cause="a typing error, another spelling, or a wrong label column",
-        next="correct the file, or declare all labels in the order of their ids: --labels A,B,…",
+        cause="another way to write it" if alike else "a typing error, another spelling, or a wrong label column",
+        next="take them for the same: --normalise-labels"
+        if alike
+        else "correct the file, or declare all labels in the order of their ids: --labels A,B,…",
     )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acceptor.data.corpora import COLA_FILES, CORPORA, corpus_tables
-from acceptor.data.labels import as_split, label_spelling
+import polars as pl
+
+from acceptor.data.corpora import CORPORA, corpus_tables
+from acceptor.data.folders import folder_tables
+from acceptor.data.grid import listed
+from acceptor.data.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
+from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, unlabelled, written_counts
 from acceptor.data.read import read_table
 from acceptor.data.table import Data, Split, Table
+from acceptor.data.unpack import STDIN
 from acceptor.errors import DataError, UsageError, nearest
 
-ROLE_NAMES = {
-    "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),
-    "validation": ("validation", "valid", "val", "dev", COLA_FILES["validation"][0].removesuffix(".tsv")),
-    "test": ("test", COLA_FILES["test"][0].removesuffix(".tsv")),
-}
-"""File names, without extensions, by which a folder's files are given their roles."""
+logger = logging.getLogger(__name__)
 
 
 def load_data(
@@ -27,9 +30,12 @@ def load_data(
     test: Any = None,
     folder: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    separator: str | None = None,
     labels: Sequence[str] | None = None,
+    normalise_labels: bool = False,
+    drop_unlabelled: bool = False,
 ) -> Data:
-    """Reads a corpus.
+    """Reads a corpus, and says in the log how each of its files was read.
 
     Args:
         source: A corpus' name (`cola`, `starter`), a file, a folder of files, a pandas or polars frame, a
@@ -39,111 +45,206 @@ def load_data(
         folder: Where the files of the corpus `cola` lie.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
             columns are known; there they are those of ``validation`` and ``test``.
-        labels: The labels as written in the files, in the order of their ids.
+        separator: What separates the cells of delimited text, where it is not what a file's name promises.
+        labels: All labels in the order of their ids: as written in the files, or as names for numbers in their order.
+        normalise_labels: Take labels that differ in case, blanks or Unicode form alone for the same.
+        drop_unlabelled: Leave out the rows that have no label (nothing, ``-``, ``?``, ``-1``).
 
     Raises:
         DataError: Something is missing or is not what it must be; the message names file and line.
         UsageError: ``folder`` or ``columns`` were given where they mean nothing.
     """
-    tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns)
-    if columns and isinstance(source, str) and source in CORPORA and validation is None and test is None:
-        raise UsageError(f"the columns of the corpus {source!r} are known", next="leave --columns out")
-    if validation is not None:
-        tables["validation"] = read_table(validation, columns=columns)
-    if test is not None:
-        tables["test"] = read_table(test, columns=columns)
+    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
+    tables = _all_tables(source, validation, test, folder, columns, separator)
     train = tables["train"]
-    if "label" not in train.frame.columns:
-        raise DataError(
-            "the training data has no labels",
-            where=train.origin,
-            expected="a label column",
-            found=train.schema,
-            next="name it: --columns label=NAME",
-        )
-    spelling = label_spelling(train, labels)
-    splits: dict[str, Any] = {role: as_split(role, table, spelling) for role, table in tables.items()}
-    _refuse_mixed_tasks(list(splits.values()))
+    if not _has_labels(train, rules):
+        raise no_labels(train)
+    for remark in [*inspect_labels(train, rules), *inspect_texts(train)]:
+        if remark.severity == "error":
+            raise remark.error
+        logger.warning("%s", remark)
+    splits = _splits(tables, classes_of(train, rules), rules)
+    for split in splits.values():
+        logger.info("%s", split.describe())
+    if "test" in splits and splits["test"].label_ids is None:
+        logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
     paths = {"source": source, "validation": validation, "test": test, "folder": folder}
     if not all(path is None or isinstance(path, str | Path) for path in paths.values()):
         return Data(**splits)
-    names = {role: None if path is None else str(path) for role, path in paths.items()}
-    again = {**names, "columns": dict(columns) if columns else None, "labels": list(labels) if labels else None}
+    again: dict[str, Any] = {role: None if path is None else str(path) for role, path in paths.items()}
+    again |= {"columns": dict(columns) if columns else None, "labels": list(labels) if labels else None}
+    again |= {"separator": separator, "normalise_labels": normalise_labels, "drop_unlabelled": drop_unlabelled}
     return Data(**splits, source=again)
+
+
+def inspect_data(
+    source: Any,
+    *,
+    folder: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    separator: str | None = None,
+    labels: Sequence[str] | None = None,
+    normalise_labels: bool = False,
+    drop_unlabelled: bool = False,
+) -> tuple[Data, list[tuple[str, Remark]]]:
+    """Reads a corpus to look at it: labels with faults are taken as they are written. Arguments as of `load_data`.
+
+    Returns:
+        The data; and all remarks on its tables, each with the name of its split.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
+    tables = _all_tables(source, None, None, folder, columns, separator)
+    remarks = [
+        (role, remark)
+        for role, table in tables.items()
+        for remark in [*inspect_labels(table, rules), *inspect_texts(table), *_column_of_splits(table)]
+    ]
+    if not any(remark.severity == "error" for _, remark in remarks):
+        try:
+            classes = classes_of(tables["train"], rules) if _has_labels(tables["train"], rules) else Classes((), ())
+            return Data(**_splits(tables, classes, rules)), remarks
+        except DataError as error:  # a label that train does not have
+            remarks.append(("train", Remark("an unknown label", "error", [], error)))
+    as_written: dict[str, Any] = {}
+    for role, table in tables.items():
+        names = tuple(written_counts(table)) if "label" in table.frame.columns else ()
+        ids = table.frame["label"].replace_strict(names, range(len(names)), return_dtype=pl.Int64) if names else None
+        as_written[role] = Split(role, table, names, None if ids is None else ids.to_numpy(writable=True))
+    return Data(**as_written), remarks
 
 
 def load_split(
     source: Any,
-    labels: tuple[str, ...],
+    judged: tuple[str, ...],
     *,
-    columns: Mapping[str, str] | None = None,
     folder: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    separator: str | None = None,
+    labels: Sequence[str] | None = None,
+    normalise_labels: bool = False,
+    drop_unlabelled: bool = False,
 ) -> Split:
     """Reads one split for a judge whose labels are known; a corpus' name or folder means its test split.
 
+    Args:
+        source: As for `load_data`.
+        judged: The judge's labels, in label-id order.
+        folder: As for `load_data`.
+        columns: As for `load_data`.
+        separator: As for `load_data`.
+        labels: As for `load_data`; the judge's, in the order of what is written in the file.
+        normalise_labels: As for `load_data`.
+        drop_unlabelled: As for `load_data`.
+
     Raises:
         DataError: As `load_data`; also for a corpus without a test split.
+        UsageError: ``labels`` are not the judge's.
     """
+    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
     if _is_corpus(source):
-        tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns)
+        tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
         if "test" not in tables:
             raise DataError("this corpus has no test split", where=str(source), next="name a file instead")
         table = tables["test"]
     else:
-        table = read_table(source, columns=columns)
-    return as_split("test", table, labels)
+        table = read_table(source, columns=columns, separator=separator)
+    classes = Classes(judged, judged)
+    if rules.declared is not None and "label" in table.frame.columns:
+        declared = classes_of(table, rules)
+        if set(declared.names) != set(judged):
+            raise UsageError(
+                "the labels declared are not the judge's",
+                expected=listed(judged),
+                found=listed(declared.names),
+                next="declare the judge's labels, in the order of what is written in the file",
+            )
+        order = [declared.names.index(label) for label in judged]
+        classes = Classes(tuple(declared.written[index] for index in order), judged)
+    split = as_split("test", table, classes, rules)
+    logger.info("%s", split.describe())
+    for remark in [*inspect_texts(table), *_column_of_splits(table)]:
+        logger.warning("%s", remark)
+    return split
+
+
+def _column_of_splits(table: Table) -> list[Remark]:
+    found = split_column(table)
+    if found is None:
+        return []
+    name, roles = found
+    error = DataError(
+        f"the column {name} says which split a row belongs to",
+        where=table.origin,
+        found=", ".join(f"{value} ({role})" for value, role in sorted(roles.items())),
+        next="train on the rows of train alone: --split column",
+    )
+    return [Remark("a column of splits", "warning", [], error)]
+
+
+def _has_labels(table: Table, rules: LabelRules) -> bool:
+    return "label" in table.frame.columns and bool(
+        written_counts(table).keys() - unlabelled(written_counts(table), rules)
+    )
+
+
+def _splits(tables: Mapping[str, Table], classes: Classes, rules: LabelRules) -> dict[str, Any]:
+    splits = {role: as_split(role, table, classes, rules) for role, table in tables.items()}
+    _refuse_mixed_tasks(list(splits.values()))
+    return splits
 
 
 def _is_corpus(source: Any) -> bool:
     return isinstance(source, str | Path) and (source in CORPORA or Path(source).expanduser().is_dir())
 
 
-def _tables(source: Any, folder: Path | None, columns: Mapping[str, str] | None) -> dict[str, Table]:
+def _all_tables(
+    source: Any,
+    validation: Any,
+    test: Any,
+    folder: str | Path | None,
+    columns: Mapping[str, str] | None,
+    separator: str | None,
+) -> dict[str, Table]:
+    """All tables of a corpus by role, its own or those that were given."""
+    tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
+    if columns and isinstance(source, str) and source in CORPORA and validation is None and test is None:
+        raise UsageError(f"the columns of the corpus {source!r} are known", next="leave --columns out")
+    if validation is not None:
+        tables["validation"] = read_table(validation, columns=columns, separator=separator)
+    if test is not None:
+        tables["test"] = read_table(test, columns=columns, separator=separator)
+    return tables
+
+
+def _tables(
+    source: Any, folder: Path | None, columns: Mapping[str, str] | None, separator: str | None
+) -> dict[str, Table]:
     if isinstance(source, str) and source in CORPORA:
         if folder and source == "starter":
             raise UsageError("the corpus 'starter' takes no folder of files: it is made on the spot")
+        if Path(source).exists():
+            logger.warning("the corpus %r is taken, not ./%s; for that one: ./%s", source, source, source)
         return corpus_tables(source, folder)
     if folder is not None:
         raise UsageError(
             "a folder of files goes with the corpus `cola` only",
             found=str(source),
-            next=f"train on the folder itself: acceptor train {folder}",
+            next=f"train on the folder itself: acceptor train {shlex.quote(str(folder))}",
         )
-    if isinstance(source, str | Path):
+    if isinstance(source, str | Path) and str(source) != STDIN:
         path = Path(source).expanduser()
         if path.is_dir():
-            return _folder_tables(path, columns)
+            return folder_tables(path, columns, separator)
         if not path.exists() and not path.suffix and nearest(str(source), CORPORA):
             raise DataError(
                 f"no corpus or file is called {str(source)!r}; did you mean {nearest(str(source), CORPORA)!r}?",
                 expected="a corpus (" + ", ".join(CORPORA) + "), a file or a folder",
                 next="acceptor corpora",
             )
-    return {"train": read_table(source, columns=columns)}
-
-
-def _folder_tables(folder: Path, columns: Mapping[str, str] | None) -> dict[str, Table]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        for role, names in ROLE_NAMES.items():
-            if path.is_file() and path.name.split(".")[0].lower() in names:
-                if role in found:
-                    raise DataError(
-                        f"two files could be the {role} split",
-                        where=str(folder),
-                        found=f"{found[role].name} and {path.name}",
-                        next="name the files: acceptor train TRAIN_FILE --validation FILE --test FILE",
-                    )
-                found[role] = path
-    if "train" not in found:
-        raise DataError(
-            "no training file in this folder",
-            where=str(folder),
-            expected="train.tsv (.csv, .jsonl, .parquet, …) or in_domain_train.tsv",
-            found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
-            next="name the file itself: acceptor train FILE",
-        )
-    return {role: read_table(path, columns=columns) for role, path in found.items()}
+    return {"train": read_table(source, columns=columns, separator=separator)}
 
 
 def _refuse_mixed_tasks(splits: list[Split]) -> None:

@@ -16,29 +16,35 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.checked import checked_frame
+from acceptor.data.columnar import named_classes
 from acceptor.data.columns import name_columns, name_pair_columns
-from acceptor.data.formats import Grid, grid_of_records, read_file, short
+from acceptor.data.formats import read_file
+from acceptor.data.grid import Grid, short
+from acceptor.data.records import grid_of_records
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 
 
-def read_table(source: Any, *, columns: Mapping[str, str] | None = None) -> Table:
+def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
     """Read all rows of a source, whole and unchanged.
 
     Args:
-        source: A path to .tsv, .txt, .csv, .jsonl, .ndjson, .parquet, .arrow, .feather or .ipc, each also
-            with .gz or .zst; a pandas or polars data frame; a ``datasets.Dataset``; a list of sentences,
-            of (sentence, label), of (sentence, second, label), or of dicts.
+        source: A path to .tsv, .txt, .csv, .jsonl, .ndjson, .json, .parquet, .arrow, .feather, .ipc or .xlsx, each
+            also with .gz, .zst, .bz2, .xz or .zip; ``-`` for standard input, or a pipe; a pandas or polars data frame;
+            a ``datasets.Dataset``; a list of sentences, of (sentence, label), of (sentence, second, label), or of
+            dicts.
         columns: Which column has which role, where that cannot be told from the names: role (``sentence``,
             ``second``, ``label``, or the name to keep a column under) to the column's name or its number
-            (``"1"`` is the first).
+            (``"1"`` is the first). A name comes before a number; ``a.b`` is ``b`` in the objects of column ``a``.
+        separator: What separates the cells of delimited text, where it is not what the file's name promises.
 
     Raises:
         DataError: The source cannot be read whole, its columns cannot be told apart, or a row lacks a
             sentence or a label.
     """
-    grid, sha256 = _grid_of(source)
-    grid, schema = name_columns(grid, columns or {})
+    grid, sha256 = _grid_of(source, separator)
+    named = name_columns(grid, columns or {})
+    grid, schema = named.grid, named.schema
     frame, _ = checked_frame(grid)
     if len(frame.columns) < len(grid.columns):
         schema += "; label left out: empty in every row"
@@ -46,13 +52,14 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None) -> Tabl
     return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit)
 
 
-def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None) -> Table:
+def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
     """Read minimal pairs, as strictly as `read_table`.
 
     Args:
-        source: What `read_table` takes, with the columns of `acceptor.data.columns.PAIR_NAMES`; a delimited file has
+        source: What `read_table` takes, with the columns of `acceptor.data.known.PAIR_NAMES`; a delimited file has
             a header. Or a list of (acceptable, unacceptable).
         columns: Which column has which role, where its name is another one.
+        separator: As for `read_table`.
 
     Returns:
         A table with ``sentence_good`` and ``sentence_bad`` in place of ``sentence``, ``phenomenon`` and ``term`` where
@@ -63,18 +70,18 @@ def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None) -> Tabl
     """
     if isinstance(source, list | tuple) and all(isinstance(row, tuple) and len(row) <= 2 for row in source):
         source = [dict(zip(("sentence_good", "sentence_bad"), row, strict=False)) for row in source]
-    grid, sha256 = _grid_of(source)
+    grid, sha256 = _grid_of(source, separator)
     grid = name_pair_columns(grid, columns or {})
     frame, _ = checked_frame(grid, needed=("sentence_good", "sentence_bad", "phenomenon"))
     lines = np.asarray(grid.lines, dtype=np.int64)
     return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), "minimal pairs", grid.unit)
 
 
-def _grid_of(source: Any) -> tuple[Grid, str]:
+def _grid_of(source: Any, separator: str | None) -> tuple[Grid, str]:
     """The cells of a source, and the sha256 of a file's bytes."""
     if isinstance(source, str | os.PathLike):
         origin = os.fsdecode(source)
-        return read_file(Path(origin), origin)
+        return read_file(Path(origin).expanduser(), origin, separator)
     return grid_of_object(source), ""
 
 
@@ -90,13 +97,13 @@ def grid_of_object(source: Any) -> Grid:
             [None if missing else value for value, missing in zip(one.tolist(), one.isna(), strict=True)]
             for one in series
         ]
-        return Grid("DataFrame (pandas)", "row", list(map(str, source.columns)), columns, _numbers(source))
+        return Grid("DataFrame (pandas)", "row", list(map(str, source.columns)), columns, _numbers(source), "pandas")
     if kind == ("polars", "DataFrame"):
         columns = [one.to_list() for one in source.iter_columns()]
-        return Grid("DataFrame (polars)", "row", source.columns, columns, _numbers(source))
+        return Grid("DataFrame (polars)", "row", source.columns, columns, _numbers(source), "polars")
     if kind == ("datasets", "Dataset"):
         columns = [_dataset_column(source, name) for name in source.column_names]
-        return Grid("Dataset", "row", source.column_names, columns, _numbers(source))
+        return Grid("Dataset", "row", source.column_names, columns, _numbers(source), "datasets")
     if isinstance(source, Sequence) and not isinstance(source, bytes | bytearray):
         return _grid_of_list(source)
     raise DataError(
@@ -119,7 +126,7 @@ def _dataset_column(dataset: Any, name: str) -> list[Any]:
     feature = dataset.features[name]
     if type(feature).__name__ != "ClassLabel":
         return list(values)
-    return [None if value is None or value < 0 else feature.names[value] for value in values]
+    return named_classes(list(values), feature.names)
 
 
 def _grid_of_list(rows: Sequence[Any]) -> Grid:
@@ -133,11 +140,11 @@ def _grid_of_list(rows: Sequence[Any]) -> Grid:
                 found=short(repr(rows[row])),
             )
     if rows and shapes[0] == ("dict",):
-        return grid_of_records(rows, _numbers(rows), "list", "row")
+        return grid_of_records(rows, _numbers(rows), "list", "row", "list")
     names = list(shapes[0] or ()) if rows else ["sentence"]
     cells = [[row] for row in rows] if names == ["sentence"] else rows
     columns = [[row[index] for row in cells] for index in range(len(names))]
-    return Grid("list", "row", names, columns, _numbers(rows))
+    return Grid("list", "row", names, columns, _numbers(rows), "list")
 
 
 def _shape(row: Any) -> tuple[str, ...] | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.data.grid import listed
+from acceptor.data.inspection import split_column
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
 
-SplitRule = Literal["given", "stratified", "notebook"]
+SplitRule = Literal["given", "stratified", "notebook", "column"]
 
 NOTEBOOK_SEED = 2018
 
@@ -18,18 +21,37 @@ NOTEBOOK_SEED = 2018
 def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: int) -> tuple[Data, str]:
     """The data with a validation split, and the sentence that says where it came from.
 
+    A test split whose labels are hidden is left out: it cannot be scored.
+
     Args:
         data: The corpus.
         rule: ``given`` takes the corpus' own validation split; ``stratified`` cuts ``share`` of train
             with label shares kept, by ``seed``; ``notebook`` is the chapter's
             ``train_test_split(test_size=0.1, random_state=2018)`` and heeds neither share nor seed.
-            None: given where the corpus has one, else stratified.
+            ``column`` takes the rows that train's column of splits calls so; what it does not have is the corpus' own.
+            None: given where the corpus has one, else stratified; a column of splits is then an error.
         share: Share of train, in (0, 1).
         seed: For ``stratified``.
 
     Raises:
-        DataError: ``given`` where there is none, or too few examples to cut.
+        DataError: ``given`` where there is none, or too few examples to cut; a column of splits that no rule takes
+            note of, or none for ``column``.
     """
+    if data.test is not None and data.test.label_ids is None:  # load_data has said so
+        data = Data(data.train, data.validation, None, data.source)
+    column = split_column(data.train.table)
+    if rule == "column":
+        data, reason = _by_column(data, column)
+        return (data, reason) if data.validation else with_validation(data, "stratified", share=share, seed=seed)
+    if rule is None and column is not None:
+        name, roles = column
+        raise DataError(
+            f"the column {name} says which split a row belongs to, and all rows would be trained on",
+            where=data.train.table.origin,
+            found=", ".join(f"{value} ({role})" for value, role in sorted(roles.items())),
+            next="train on the rows of train alone: --split column\n"
+            "train on all of them: --split stratified, or --split given with --validation FILE",
+        )
     if rule in (None, "given") and data.validation is not None:
         return data, f"the corpus' own, {data.validation.table.origin}"
     if rule == "given":
@@ -46,6 +68,23 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
     if rule == "notebook":
         return cut, "10 % of train, the chapter's random rows (seed 2018)"
     return cut, f"{share:.0%} of train, label shares kept (seed {seed})"
+
+
+def _by_column(data: Data, column: tuple[str, dict[str, str]] | None) -> tuple[Data, str]:
+    """The rows of train by what its column of splits says of them."""
+    if column is None:
+        raise DataError(
+            "the training data has no column of splits",
+            where=data.train.table.origin,
+            expected="a column called split, with train, validation (or dev) and test for values",
+            found=data.train.table.schema,
+        )
+    name, roles = column
+    named = data.train.table.frame[name].replace_strict(list(roles), list(roles.values())).to_numpy()
+    parts = {role: data.train.take(np.flatnonzero(named == role), role) for role in dict.fromkeys(roles.values())}
+    found = {role: len(part) for role, part in parts.items()}
+    cut = Data(parts["train"], parts.get("validation", data.validation), parts.get("test", data.test), data.source)
+    return cut, f"by the column {name}: " + ", ".join(f"{role} {count}" for role, count in found.items())
 
 
 def check_trainable(data: Data, batch_size: int) -> None:
@@ -90,12 +129,24 @@ def stratified_rows(split: Split, share: float, seed: int) -> tuple[npt.NDArray[
             np.arange(len(split)), test_size=share, random_state=seed, stratify=split.gold
         )
     except ValueError as error:
-        raise DataError(
-            "too few examples to cut a validation split from",
-            where=split.table.origin,
-            expected="at least one example of every label on both sides of the cut",
-            found=", ".join(f"{label} {count}" for label, count in split.balance().items()),
-            cause=str(error),
-            next="add examples, or give a validation file: --validation FILE",
-        ) from error
+        raise _too_few(split, share, error) from error
     return np.sort(train), np.sort(validation)
+
+
+def _too_few(split: Split, share: float, error: ValueError) -> DataError:
+    """Too few examples of some label to cut ``share`` of them off: what share would do."""
+    balance, n = split.balance(), len(split)
+    single = [label for label, count in balance.items() if count == 1]
+    classes = sum(count > 0 for count in balance.values())
+    least = math.ceil(100 * classes / n) / 100  # one of each label
+    works = not single and least <= 0.5 and share < least
+    return DataError(
+        "too few examples to cut a validation split from",
+        where=split.table.origin,
+        expected="at least one example of every label on both sides of the cut",
+        found=f"{n} examples of {classes} labels, cut at {share:.0%}"
+        + (f"; one example only of {listed(list(map(repr, single)))}" if single else ""),
+        cause=str(error),
+        next=(f"cut more: --validation-share {least:.2f}\nor " if works else "add examples, or ")
+        + "give a validation file: --validation FILE",
+    )

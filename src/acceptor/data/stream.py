@@ -19,15 +19,18 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from acceptor.data.checked import checked_frame
-from acceptor.data.columns import guessed_labels, name_columns
-from acceptor.data.formats import Grid, Reject, Rows, columnar_grids, lay_out, read_rows, refuse, short
+from acceptor.data.columnar import columnar_grids
+from acceptor.data.columns import guessed_labels, name_columns, with_paths
+from acceptor.data.decode import text_blocks
+from acceptor.data.formats import lay_out, read_rows, told_separator
+from acceptor.data.grid import Grid, Reject, Rows, refuse, short
+from acceptor.data.headers import without_joints
 from acceptor.data.table import Table
-from acceptor.data.unpack import COMPRESSIONS, FORMATS, Source, open_source, text_blocks
+from acceptor.data.unpack import FORMATS, READ_COMPRESSIONS, STDIN, Source, open_source
 from acceptor.errors import DataError, ResourceError, UsageError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
 CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
-STDIN = "-"
 _HEAD = 1 << 20  # bytes of a file by which it is known again
 
 
@@ -47,6 +50,7 @@ class TableStream:
         path: str,
         *,
         columns: Mapping[str, str] | None = None,
+        separator: str | None = None,
         rows: int | None = None,
         text: int | None = None,
         file: BinaryIO | None = None,
@@ -56,6 +60,7 @@ class TableStream:
         Args:
             path: The file, or ``-`` for standard input, which holds tab-separated lines.
             columns: As for `read_table`.
+            separator: As for `read_table`.
             rows: The most that a part may have; `CHUNK` by default.
             text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
             file: Its stored bytes, where they lie elsewhere than at ``path``.
@@ -68,6 +73,7 @@ class TableStream:
         else:
             self._source = open_source(Path(path), path, file)
         self.origin, self.size = self._source.origin, self._source.size
+        self._separator = separator
         self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
@@ -100,23 +106,29 @@ class TableStream:
         Raises:
             DataError: The columns cannot be told apart; or a row breaks the rules.
         """
-        form = self._source.form
-        grid = part if isinstance(part, Grid) else lay_out(part, form, self.origin, like=self._first, reject=reject)
+        grid = part if isinstance(part, Grid) else self._laid_out(part, reject)
         if self._first is None:
             self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[])
-            grid, self._schema = name_columns(grid, self._columns)
+            named = name_columns(grid, self._columns, reject)
+            grid, self._schema, self._header = named.grid, named.schema, named.header
             self._names = grid.names or []
             frame, lines = checked_frame(grid, reject=reject)
             self._without_label = len(frame.columns) < len(self._names)
-            self._is_label = guessed_labels(self._names, self._schema, self._columns)
+            self._is_label = guessed_labels(named)
             if self._without_label:
                 self._schema += "; label left out: empty in every row"
         else:
-            grid = replace(grid, names=self._names)
+            if grid.names is None:
+                grid = without_joints(grid, self._header, reject)
+            grid = replace(with_paths(grid, self._columns), names=self._names)
             if self._is_label:
                 grid = _with_labels(grid, self._is_label, reject)
             frame, lines = checked_frame(grid, without_label=self._without_label, reject=reject)
         return Table(frame, np.asarray(lines, dtype=np.int64), self.origin, "", self._schema, grid.unit)
+
+    def _laid_out(self, part: Rows, reject: Reject) -> Grid:
+        form, like = self._source.form, self._first
+        return lay_out(part, form, self.origin, separator=self._separator, like=like, reject=reject)
 
     def _text(self) -> Iterator[Rows]:
         """Parts of exactly as many rows as are asked for, or of fewer that are long."""
@@ -128,8 +140,10 @@ class TableStream:
                 text += len(block)
                 yield block
 
-        held = Rows([], [])
-        for more in read_rows(counted(text_blocks(self._source.pieces(), self.origin)), self._source.form, self.origin):
+        held, form = Rows([], []), self._source.form
+        texts = counted(text_blocks(self._source.pieces(), self.origin))
+        blocks, self._separator = told_separator(texts, form, self._separator)
+        for more in read_rows(blocks, form, self.origin, self._separator):
             held = Rows(held.rows + more.rows, held.lines + more.lines)
             while len(held) >= self._rows or (text >= self._characters and len(held)):
                 yield Rows(held.rows[: self._rows], held.lines[: self._rows])
@@ -207,7 +221,7 @@ def input_files(sources: Sequence[str]) -> list[str]:
 def readable(name: str) -> bool:
     """Whether a file of that name is read where a folder is given."""
     suffixes = Path(name.lower()).suffixes
-    inner = suffixes[:-1] if suffixes and suffixes[-1] in COMPRESSIONS else suffixes
+    inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
     return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
 
 
@@ -292,13 +306,18 @@ class Chunk:
 
 
 def chunks(
-    files: Sequence[str], *, columns: Mapping[str, str] | None = None, text: int | None = None
+    files: Sequence[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    separator: str | None = None,
+    text: int | None = None,
 ) -> Iterator[Chunk]:
     """All rows of the files, in order. Small files share a chunk.
 
     Args:
         files: From `input_files`.
         columns: As for `read_table`.
+        separator: As for `read_table`.
         text: About so many characters end a chunk, however few rows it has; `CHUNK_TEXT` by default.
 
     Raises:
@@ -308,7 +327,7 @@ def chunks(
     names: list[str] = []
     rows = characters = number = before = 0
     for path in files:
-        with TableStream(path, columns=columns, text=text) as stream:
+        with TableStream(path, columns=columns, separator=separator, text=text) as stream:
             first = True
             for part in stream.parts():
                 piece = Piece(stream, part)

@@ -13,7 +13,7 @@ import polars as pl
 from acceptor.data.corpora import corpus_tables
 from acceptor.data.read import read_pairs
 from acceptor.data.table import Table
-from acceptor.data.unpack import COMPRESSIONS, FORMATS
+from acceptor.data.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 
 
@@ -38,7 +38,7 @@ class Suite:
         return f"{self.frame['file'][row]}:{self.frame['line'][row]}"
 
 
-def load_suite(source: Any, *, columns: Mapping[str, str] | None = None) -> Suite:
+def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Suite:
     """Reads a suite of minimal pairs.
 
     Args:
@@ -46,6 +46,7 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None) -> Suit
             known format are read. Pairs of a file that names no phenomenon have the file's name for one, as BLiMP's
             files have.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
+        separator: As for `read_pairs`.
 
     Raises:
         DataError: There are no pairs, or a file is not what it must be.
@@ -56,22 +57,22 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None) -> Suit
             raise UsageError("the columns of the corpus 'starter' are known", next="leave --columns out")
         tables = [_starter()]
     elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
-        tables = [read_pairs(path, columns=columns) for path in _files(Path(source).expanduser())]
+        tables = [read_pairs(path, columns=columns, separator=separator) for path in _files(Path(source).expanduser())]
     else:
         source = Path(source).expanduser() if isinstance(source, str) else source
-        tables = [read_pairs(source, columns=columns)]
+        tables = [read_pairs(source, columns=columns, separator=separator)]
     frame = pl.concat(map(_frame, tables), how="diagonal")
     return Suite(frame, {table.origin: table.sha256 for table in tables})
 
 
 def _files(folder: Path) -> list[Path]:
-    endings = tuple(form + pack for form in FORMATS for pack in ("", *COMPRESSIONS))
+    endings = tuple(form + pack for form in FORMATS for pack in ("", *READ_COMPRESSIONS))
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(endings))
     if not files:
         raise DataError(
             "no files of pairs in this folder",
             where=str(folder),
-            expected=f"files ending in {' '.join(FORMATS)}, each also with {' or '.join(COMPRESSIONS)}",
+            expected=f"files ending in {' '.join(FORMATS)}, each also with {', '.join(READ_COMPRESSIONS)}",
             found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
         )
     return files

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.grid import listed
 from acceptor.errors import DataError
 
 
@@ -41,6 +42,17 @@ class Table:
     def place(self, row: int) -> str:
         """Where ``row`` (0-based) stands, in words."""
         return f"{self.origin}, {self.unit} {self.lines[row]}"
+
+    def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
+        """The given rows (0-based), in the given order."""
+        index = np.asarray(rows, dtype=np.int64)
+        return replace(self, frame=self.frame[index], lines=self.lines[index])
+
+    def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
+        """The numbers of the first of some rows (0-based), and how many rows there are."""
+        numbers = ", ".join(str(self.lines[row]) for row in rows[:most])
+        more = f", … ({len(rows)} in all)" if len(rows) > most else ""
+        return f"{self.unit}{'s' * (len(rows) != 1)} {numbers}{more}"
 
     def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
         """Where the rows (0-based) of a batch stand, in words."""
@@ -107,10 +119,14 @@ class Split:
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64], name: str) -> Split:
         """The given rows (0-based), in the given order, as a split called ``name``."""
-        index = np.asarray(rows, dtype=np.int64)
-        table = replace(self.table, frame=self.table.frame[index], lines=self.table.lines[index])
-        label_ids = None if self.label_ids is None else self.label_ids[index]
-        return Split(name, table, self.labels, label_ids)
+        label_ids = None if self.label_ids is None else self.label_ids[np.asarray(rows, dtype=np.int64)]
+        return Split(name, self.table.take(rows), self.labels, label_ids)
+
+    def describe(self) -> str:
+        """How it was read and what is in it, in one line."""
+        counts = [f"{label} {count:,}" for label, count in self.balance().items()]
+        labels = "labels " + listed(counts, 12) if counts else "no labels"
+        return f"{self.table.origin}: {self.table.schema} · {len(self):,} rows · {labels}"
 
     def to_dict(self) -> dict[str, Any]:
         """What a run's record keeps of a split: origin, fingerprint, size, balance."""

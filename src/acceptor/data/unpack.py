@@ -1,22 +1,26 @@
-"""From a path to the bytes and the text of a file: its format, its compression, its encoding.
+"""From a path to the bytes of a file: its format, its compression.
 
 What the name promises is checked against the first bytes. A file is read to its end or refused, never in part.
 """
 
 from __future__ import annotations
 
-import codecs
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import re
 import shlex
+import stat
+import sys
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO
 
 from acceptor.errors import DataError, nearest
 
@@ -26,15 +30,20 @@ FORMATS = {
     ".csv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".feather": "arrow",
     ".ipc": "arrow",
+    ".xlsx": "xlsx",
 }
+TEXT = ("tsv", "csv", "jsonl", "json")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+READ_COMPRESSIONS = {**COMPRESSIONS, ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
+"""Read; of these only the `COMPRESSIONS` are written."""
 
+STDIN = "-"
 PIECE = 1 << 18  # bytes of a file that are looked at together
-LONGEST_LINE = 64 << 20  # bytes
 _HEAD = 4096  # bytes in which a format shows
 _FREE_OUTPUT = 16 << 20  # bytes that any compressed file may unpack to
 _MAX_RATIO = 200  # beyond them: bytes out per byte in. Text packs at 2 to 20; a bomb at 1,000 or more
@@ -47,8 +56,8 @@ class Source:
     Attributes:
         file: Its bytes as stored.
         size: How many there are; 0 where that is not known.
-        form: tsv, csv, jsonl, parquet or arrow.
-        compression: gzip, zstd or None.
+        form: tsv, csv, jsonl, json, parquet, arrow or xlsx.
+        compression: One of the `READ_COMPRESSIONS`, or None.
         origin: The path as the caller gave it, for messages.
     """
 
@@ -87,14 +96,14 @@ def open_source(path: Path, origin: str, file: BinaryIO | None = None) -> Source
     """
     file = file or _opened(path, origin)
     try:
-        form, compression = _format_of(path, origin)
+        form, compression = _format_of(path, origin, file)
         head = file.read(_HEAD)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 4))
         tail = file.read()
         file.seek(0)
         if not size:
-            raise _empty(origin, "0 bytes")
+            raise empty_file(origin, "0 bytes")
         _check_magic(head, tail, compression or form, origin)
     except OSError as error:
         file.close()
@@ -113,16 +122,33 @@ def open_file(path: Path, origin: str) -> tuple[str, bytes, str]:
         origin: The path as the caller gave it, for messages.
 
     Returns:
-        The format (tsv, csv, jsonl, parquet or arrow), the unpacked bytes, the sha256 of the stored bytes.
+        The format (as `Source.form`), the unpacked bytes, the sha256 of the stored bytes.
 
     Raises:
         DataError: The file is missing, empty, of an unknown format, damaged, or not what its name says.
     """
-    with _opened(path, origin) as file:
-        stored = _stored_bytes(file, origin)
+    if origin == STDIN:
+        stored = _stored_bytes(sys.stdin.buffer, origin)
+    else:
+        with _opened(path, origin) as file:
+            stored = _stored_bytes(file, origin)
     source = open_source(path, origin, io.BytesIO(stored))
     data = b"".join(source.pieces()) if source.compression else stored
     return source.form, data, hashlib.sha256(stored).hexdigest()
+
+
+def is_stream(path: Path, origin: str) -> bool:
+    """Whether it can be read only once: ``-`` for standard input, a pipe, a device such as ``/dev/stdin``.
+
+    Its name says nothing of its format, which is then told by its first bytes: see `_format_in`.
+    """
+    if origin == STDIN:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _opened(path: Path, origin: str) -> BinaryIO:
@@ -154,25 +180,65 @@ def _stored_bytes(file: BinaryIO, origin: str) -> bytes:
         raise _unreadable(origin, error) from error
 
 
-def _read(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+def _read(file: IO[bytes]) -> Iterator[bytes]:
     while piece := file.read(PIECE):
         yield piece
 
 
-def _format_of(path: Path, origin: str) -> tuple[str, str | None]:
-    """The format and the compression that the file's name promises."""
+def _format_of(path: Path, origin: str, file: BinaryIO) -> tuple[str, str | None]:
+    """The format and the compression that the file's name promises; for a pipe, those that its first bytes show."""
+    if is_stream(path, origin):
+        form = _format_in(file.read(_HEAD))
+        file.seek(0)
+        return form, None
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+    compression = READ_COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     inner = suffixes[:-1] if compression else suffixes
+    if compression == "zip":
+        inner = [suffix.lower() for suffix in Path(_member(file, origin).filename).suffixes]
     if not inner or inner[-1] not in FORMATS:
         raise DataError(
             "the file's name does not tell its format",
             where=origin,
-            expected=f"a name ending in {' '.join(FORMATS)}, each also with {' or '.join(COMPRESSIONS)}",
+            expected=f"a name ending in {' '.join(FORMATS)}, each also with {', '.join(READ_COMPRESSIONS)}",
             found="".join(path.suffixes) or "no extension",
             next="rename the file after what it holds",
         )
     return FORMATS[inner[-1]], compression
+
+
+def _format_in(head: bytes) -> str:
+    """The format of what comes through a pipe: tab-separated lines where nothing else shows."""
+    form = magic(head)
+    if form in ("parquet", "arrow"):
+        return form
+    return {b"{": "json", b"[": "json"}.get(head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1], "tsv")
+
+
+def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
+    """The only file in a zip archive, less what macOS puts beside it.
+
+    Raises:
+        DataError: There is none, or there are several; or the archive is damaged.
+    """
+    try:
+        members = [info for info in zipfile.ZipFile(file).infolist() if not info.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise DataError(
+            "the zip file is damaged or cut short", where=origin, cause=str(error), next="fetch the file again"
+        ) from error
+    file.seek(0)
+    members = [info for info in members if not info.filename.startswith("__MACOSX/")]
+    if len(members) != 1:
+        names = [info.filename for info in members]
+        raise DataError(
+            f"the zip archive holds {len(members)} files",
+            where=origin,
+            expected="one file of rows",
+            found=", ".join(names[:8]) + (", …" if names[8:] else "") or "nothing",
+            next=f"unpack it: unzip {shlex.quote(origin)}",
+        )
+    return members[0]
 
 
 def magic(head: bytes, tail: bytes = b"") -> str | None:
@@ -181,6 +247,10 @@ def magic(head: bytes, tail: bytes = b"") -> str | None:
         return "gzip"
     if re.match(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", head):  # a frame, or a skippable frame
         return "zstd"
+    if re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", head):  # with data, or empty; text may begin with the letters
+        return "bzip2"
+    if head[:6] == b"\xfd7zXZ\0":
+        return "xz"
     if head[:4] == b"PK\x03\x04":
         return "zip"
     if head[:4] == b"PAR1" and (tail == b"PAR1" or b"\0" in head[:_HEAD]):  # text may begin with PAR1
@@ -190,15 +260,19 @@ def magic(head: bytes, tail: bytes = b"") -> str | None:
 
 def _check_magic(head: bytes, tail: bytes, promised: str, origin: str) -> None:
     found = magic(head, tail)
-    if found == promised or (found is None and promised in ("tsv", "csv", "jsonl", "arrow")):
+    if found == promised or (found is None and promised in (*TEXT, "arrow")):
         return  # an Arrow stream has no magic number; pyarrow checks it
+    if promised == "xlsx" and found == "zip":
+        return
     raise DataError(
         f"the file is not what its name says: not {promised}" + (f" but {found}" if found else ""),
         where=origin,
         expected=f"{promised} data, after the file's name",
         found=f"{found or 'unknown'} data: the first bytes are {head[:4].hex(' ')}",
         cause="an Excel workbook or a zip archive" if found == "zip" else None,
-        next="unpack or export it to .tsv, .csv or .jsonl" if found == "zip" else "rename it after what it holds",
+        next="name it .xlsx or .zip after what it is, or export it to .tsv, .csv or .jsonl"
+        if found == "zip"
+        else "rename it after what it holds",
     )
 
 
@@ -209,7 +283,7 @@ def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Ite
     limit = max(_FREE_OUTPUT, _MAX_RATIO * size)
     unpacked, output = 0, bytearray()
     try:
-        for piece in _gunzip(stored) if compression == "gzip" else _unzstd(stored):
+        for piece in _pieces(stored, compression, origin):
             output += piece
             unpacked += len(piece)
             if unpacked > limit:
@@ -232,7 +306,10 @@ def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Ite
             cause="an interrupted download or copy",
             next="fetch the file again",
         ) from None
-    except (OSError, zlib.error, zstandard.ZstdError) as error:
+    except (
+        *(OSError, RuntimeError, NotImplementedError),  # RuntimeError: an encrypted zip
+        *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError),
+    ) as error:
         raise DataError(
             f"the {compression} file is damaged", where=origin, cause=str(error), next="fetch the file again"
         ) from error
@@ -240,8 +317,17 @@ def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Ite
         yield bytes(output)
 
 
-def _gunzip(stored: BinaryIO) -> Iterator[bytes]:
-    with gzip.open(stored) as file:
+def _pieces(stored: BinaryIO, compression: str, origin: str) -> Iterator[bytes]:
+    if compression == "zstd":
+        yield from _unzstd(stored)
+        return
+    openers: dict[str, Callable[[], Any]] = {
+        "gzip": lambda: gzip.GzipFile(fileobj=stored),
+        "bzip2": lambda: bz2.BZ2File(stored),
+        "xz": lambda: lzma.LZMAFile(stored),  # noqa: SIM115 - the block below closes it
+        "zip": lambda: zipfile.ZipFile(stored).open(_member(stored, origin)),  # noqa: SIM115
+    }
+    with openers[compression]() as file:
         yield from _read(file)
 
 
@@ -260,138 +346,6 @@ def _unzstd(stored: BinaryIO) -> Iterator[bytes]:
         raise EOFError
 
 
-class _Before(NamedTuple):
-    """What stands in a file before the block that is looked at."""
-
-    offset: int = 0
-    lines: int = 0
-    ascii: bool = True
-
-
-def text_blocks(pieces: Iterable[bytes], origin: str) -> Iterator[str]:
-    """The text in blocks of whole lines: strict UTF-8; every block ends in a line break, and so does the last.
-
-    A byte order mark at the start is dropped; one elsewhere is text. Blank lines at the end of a file mean nothing.
-
-    Args:
-        pieces: The unpacked bytes of a text file.
-        origin: The path as the caller gave it, for messages.
-
-    Raises:
-        DataError: The bytes are not UTF-8, hold a NUL, or hold nothing but white space; a line is longer than
-            `LONGEST_LINE`.
-    """
-    before, blank, found = _Before(), "", ""
-    for data in _whole_lines(pieces, origin):
-        text = _decode(data, before, origin)
-        before = _Before(before.offset + len(data), before.lines + data.count(b"\n"), before.ascii and _ascii(data))
-        if not found.strip():
-            found = text[:1] + text.strip()[:1]
-        text = blank + text
-        kept = _without_blank_end(text)
-        blank = text[len(kept) :]
-        _check_line(len(blank), before.lines, origin)
-        yield kept
-    if not found.strip():
-        raise _empty(origin, "only white space" if found else "only a byte order mark")
-
-
-def _whole_lines(pieces: Iterable[bytes], origin: str) -> Iterator[bytes]:
-    """The same bytes, cut after line feeds."""
-    begun: list[bytes] = []  # pieces of a line that has not ended yet
-    length = lines = 0
-    for piece in pieces:
-        end = piece.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*begun, piece[:end]])
-            lines += piece.count(b"\n")
-            begun, length = [], 0
-        begun.append(piece[end:])
-        length += len(piece) - end
-        _check_line(length, lines, origin)
-    if length:
-        yield b"".join(begun)
-
-
-def _check_line(length: int, lines: int, origin: str) -> None:
-    if length > LONGEST_LINE:
-        raise DataError(
-            f"a line is longer than {LONGEST_LINE >> 20} MiB",
-            where=f"{origin}, line {lines + 1}",
-            cause="not a text file of rows, or its line breaks are lost",
-        )
-
-
-def _without_blank_end(text: str) -> str:
-    """Without the blank lines at its end; what is left ends in a line break, or is empty."""
-    end = len(text)
-    while text.endswith(("\n\n", "\n\r\n"), 0, end):
-        end -= 2 if text.endswith("\r\n", 0, end) else 1
-    if text[:end] in ("\n", "\r\n"):
-        return ""
-    return text[:end] if text.endswith("\n", 0, end) else text + "\n"
-
-
-def _decode(data: bytes, before: _Before, origin: str) -> str:
-    if before.offset == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(
-            "the file is UTF-16, not UTF-8",
-            where=f"{origin}, line 1, byte offset 0",
-            found=f"the UTF-16 byte order mark {data[:2].hex(' ')}",
-            next=_iconv("UTF-16", origin),
-        )
-    nul = data.find(0)
-    if nul >= 0:
-        raise DataError(
-            "the file is binary: it holds a NUL byte",
-            where=_byte_place(data, nul, before, origin),
-            expected="text in UTF-8",
-            cause="UTF-16 without a byte order mark" if data.count(0) > len(data) // 4 else "not a text file",
-            next=_iconv("UTF-16LE", origin) if data.count(0) > len(data) // 4 else None,
-        )
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _bad_byte(data, error, before, origin) from None
-    return text if before.offset else text.removeprefix("\ufeff")
-
-
-def _ascii(data: bytes) -> bool:
-    return data.removeprefix(codecs.BOM_UTF8).isascii()
-
-
-def _bad_byte(data: bytes, error: UnicodeDecodeError, before: _Before, origin: str) -> DataError:
-    advice = "find where that line comes from, and write it as UTF-8"
-    if re.match(rb"\xed[\xa0-\xbf]", data[error.start :]):
-        cause = "half of a surrogate pair: a program wrote UTF-16 code units as UTF-8"
-    elif not (before.ascii and _ascii(data[: error.start])):
-        cause = "a damaged character, or a line from another source: the text before it is UTF-8"
-    elif re.search(rb"[\x80-\x9f]", data):  # control codes in Latin-1, curly quotes in Windows-1252
-        cause, advice = "probably saved as Windows-1252", _iconv("WINDOWS-1252", origin)
-    else:
-        cause, advice = "probably saved as Latin-1 (ISO-8859-1)", _iconv("ISO-8859-1", origin)
-    return DataError(
-        "the file is not UTF-8",
-        where=_byte_place(data, error.start, before, origin),
-        found=f"the byte 0x{data[error.start]:02x}",
-        cause=cause,
-        next=advice,
-    )
-
-
-def _byte_place(data: bytes, offset: int, before: _Before, origin: str) -> str:
-    unpacked = " of the unpacked file" if Path(origin).suffix.lower() in COMPRESSIONS else ""
-    line = before.lines + data.count(b"\n", 0, offset) + 1
-    return f"{origin}, line {line}, byte offset {before.offset + offset}{unpacked}"
-
-
-def _iconv(encoding: str, origin: str) -> str:
-    path = Path(origin)
-    cat = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(path.suffix.lower())
-    form = Path(path.stem).suffix if cat else path.suffix
-    source = f"{cat} {shlex.quote(origin)} | iconv" if cat else f"iconv {shlex.quote(origin)}"
-    return f"{source} -f {encoding} -t UTF-8 > in-utf8{form}"
-
-
-def _empty(origin: str, found: str) -> DataError:
+def empty_file(origin: str, found: str) -> DataError:
+    """The error of a file without rows; ``found`` says what there is instead."""
     return DataError("the file is empty", where=origin, expected="at least one row", found=found)

@@ -156,7 +156,12 @@ class PairsReport:
 
 
 def pairs(
-    judge: Judge, suite: Any, *, good: str | None = None, columns: Mapping[str, str] | None = None
+    judge: Judge,
+    suite: Any,
+    *,
+    good: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    separator: str | None = None,
 ) -> PairsReport:
     """Judges every sentence of a suite of minimal pairs once and scores the pairs.
 
@@ -166,6 +171,7 @@ def pairs(
             such files, or a list of (acceptable, unacceptable).
         good: The label that means acceptable, where the judge's labels do not tell.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
+        separator: What separates the cells of delimited text, where it is not what the file's name promises.
 
     Raises:
         DataError: The suite cannot be read whole; or a pair lacks a side.
@@ -173,7 +179,7 @@ def pairs(
         RunError: The judge computes NaN.
     """
     label = good_label(judge.labels, good)
-    loaded = load_suite(suite, columns=columns)
+    loaded = load_suite(suite, columns=columns, separator=separator)
     sides = [loaded.frame["sentence_good"].to_list(), loaded.frame["sentence_bad"].to_list()]
     position = {text: number for number, text in enumerate(dict.fromkeys([*sides[0], *sides[1]]))}
     texts = list(position)

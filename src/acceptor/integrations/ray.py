@@ -147,7 +147,8 @@ def _suffix(out: str) -> str:
 
 def _columns(file: InputFile, settings: Settings) -> list[str]:
     """The columns of the first file; what is wrong with it shows before a cluster is there."""
-    with TableStream(file.origin, columns=settings.columns, file=open_input(file.address, file.origin)) as stream:
+    opened = open_input(file.address, file.origin)
+    with TableStream(file.origin, columns=settings.columns, separator=settings.separator, file=opened) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
         return table.frame.columns
@@ -239,7 +240,8 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
     opened = open_input(file["address"], file["origin"])
     held: dict[str, Any] = {}
     before = 0
-    with TableStream(file["origin"], columns=task.settings.columns, rows=task.rows, file=opened) as stream:
+    reading: dict[str, Any] = {"columns": task.settings.columns, "separator": task.settings.separator}
+    with TableStream(file["origin"], rows=task.rows, file=opened, **reading) as stream:
         for number, part in enumerate(stream.parts()):
             if held:
                 yield pa.Table.from_pylist([held])

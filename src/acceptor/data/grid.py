@@ -1,0 +1,68 @@
+"""Cells before any column has a role: what every reader makes of a source, and how it refuses a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from acceptor.errors import DataError
+
+Reject = Callable[[int, DataError], None]
+"""Hears of a row that cannot be read: the number of its line, and what is wrong with it."""
+
+
+def refuse(line: int, error: DataError) -> None:
+    """The `Reject` of strict reading: the first row that cannot be read ends it."""
+    raise error
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of a delimited file as lists of cells; of JSON as text.
+
+    Attributes:
+        rows: One item a row.
+        lines: The number of the line each row starts on, 1-based.
+    """
+
+    rows: list[Any]
+    lines: list[int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells as parsed.
+
+    Attributes:
+        origin: The source, in the words of whoever named it.
+        unit: What `lines` counts: ``line`` or ``row``.
+        names: Column names; None for delimited text, whose first row may or may not be a header.
+        columns: The cells of each column: strings in delimited text, anything elsewhere.
+        lines: The number of the line each row starts on, 1-based.
+        form: The format in a word or two, for people.
+    """
+
+    origin: str
+    unit: str
+    names: list[str] | None
+    columns: list[list[Any]]
+    lines: Sequence[int]
+    form: str = ""
+
+    def place(self, row: int) -> str:
+        """Where ``row`` (0-based) stands, in words."""
+        return f"{self.origin}, {self.unit} {self.lines[row]}"
+
+
+def short(cell: str) -> str:
+    """A cell as it looks in a message: control characters escaped, long text cut."""
+    return repr(cell if len(cell) <= 40 else cell[:40] + "…")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many there are where that is not all of them."""
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -1,0 +1,92 @@
+"""The column names that people give to sentences and labels, and how labels and texts look.
+
+Names are compared without case, blanks, hyphens and underscores: see `key`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+# fmt: off
+KNOWN_NAMES = {
+    "sentence": ("sentence", "text", "sent", "utterance", "review", "sentence1", "texta", "premise", "question1",
+                 "question", "1string", "string1", "text1", "sent1", "sentencea", "query", "claim",
+                 "sentences", "texts", "content", "comment", "commenttext", "tweet", "message", "document",
+                 "satz", "phrase", "frase", "oración", "oracion", "texto", "texte", "testo", "zin", "tekst", "mening",
+                 "lause", "zdanie", "cümle", "metin", "предложение", "текст",
+                 "句子", "文本", "文", "文章", "テキスト", "문장", "텍스트"),
+    "second": ("sentence2", "second", "textb", "hypothesis", "question2", "2string", "string2", "text2", "sent2",
+               "sentenceb", "textpair"),
+    "label": ("label", "labels", "acceptable", "acceptability", "grammatical", "isacceptable", "class", "target",
+              "gold", "goldlabel", "judgement", "judgment", "y"),
+}
+"""By role; an earlier name wins over a later one. A second text of these names makes a pair with any sentence."""
+MORE_LABEL_NAMES = (
+    "quality", "isduplicate", "isparaphrase", "entailmentjudgment", "sentiment", "category", "intent", "urteil",
+    "klasse", "classe", "clase", "étiquette", "etiqueta", "etichetta", "метка", "标签", "ラベル", "레이블",
+)
+"""Names of labels where no column has one of the names above."""
+PAIRS = (
+    ("sentence1", "sentence2"), ("texta", "textb"), ("premise", "hypothesis"), ("question1", "question2"),
+    ("1string", "2string"), ("string1", "string2"), ("text1", "text2"), ("sent1", "sent2"),
+    ("sentencea", "sentenceb"), ("question", "sentence"), ("question", "answer"), ("question", "passage"),
+    ("question", "context"), ("query", "passage"), ("query", "document"), ("query", "text"), ("claim", "evidence"),
+)
+"""Names of two columns that are a pair, its first text first: as in GLUE, SuperGLUE, SNLI, PAWS, SICK, FEVER."""
+COMPANIONS = {
+    *("question", "premise", "hypothesis", "context", "passage", "paragraph", "answer", "query", "claim", "evidence"),
+    *(name for pair in PAIRS for name in pair if name[-1] in "12ab" or name[0] in "12"), "second", "textpair",
+}
+"""Names of texts that mean something only beside another text."""
+PAIR_NAMES = {
+    "sentence_good": ("sentencegood", "good", "acceptable", "grammatical", "correct", "goodsentence"),
+    "sentence_bad": ("sentencebad", "bad", "unacceptable", "ungrammatical", "incorrect", "wrong", "badsentence"),
+    "phenomenon": ("uid", "phenomenon"),
+    "term": ("linguisticsterm", "term"),
+}
+"""Names of the columns of minimal pairs, first those of BLiMP's files."""
+SPLIT_NAMES = ("split", "splits", "partition", "subset", "set", "dataset", "fold")
+_LABEL_WORDS = {
+    "acceptable", "unacceptable", "grammatical", "ungrammatical", "correct", "incorrect", "good", "bad",
+    "ok", "yes", "no", "maybe", "y", "n", "true", "false", "t", "f", "positive", "negative", "neutral", "pos", "neg",
+    "entailment", "contradiction", "not_entailment",
+}
+# fmt: on
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
+_SAMPLE = 1000  # cells of a column that are looked at
+
+
+def key(name: str) -> str:
+    """A column's name as names are compared: letters and digits alone, case folded."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def looks_like_label(cell: str) -> bool:
+    """Whether a cell could be a label by itself: a whole number, or a word such as ``acceptable`` or ``yes``."""
+    return cell.casefold() in _LABEL_WORDS or re.fullmatch(r"-?[0-9]+(\.0+)?", cell) is not None
+
+
+def looks_like_labels(cells: Sequence[str]) -> bool:
+    """Whether a column without a known name holds labels: few different ones, which do not count up."""
+    kinds = set(cells)
+    return len(cells) >= 4 and len(kinds) <= 20 and all(map(looks_like_label, kinds)) and not counts_up(cells)
+
+
+def counts_up(cells: Sequence[str]) -> bool:
+    """Whether every cell is a whole number greater than the one before it, as the numbers of rows are."""
+    if not all(cell.isdecimal() for cell in cells[:_SAMPLE]):
+        return False
+    numbers = list(map(int, cells[:_SAMPLE]))
+    return all(earlier < later for earlier, later in itertools.pairwise(numbers))
+
+
+def is_text(cells: Sequence[Any]) -> bool:
+    """Whether a column holds texts, as opposed to numbers, label words, or few words that come again and again."""
+    found = [cell for cell in cells[:_SAMPLE] if isinstance(cell, str) and cell.strip()]
+    kinds = set(found)
+    if all(_NUMBER.fullmatch(cell) or looks_like_label(cell) for cell in kinds):
+        return False
+    return any(" " in cell or len(cell) > 20 for cell in kinds) or 4 * len(kinds) > len(found)
