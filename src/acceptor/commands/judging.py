@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,8 @@ from acceptor.commands.options import (
 )
 from acceptor.errors import UsageError, check_installed
 from acceptor.text import plain
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from acceptor.data.tally import Tally
@@ -235,7 +238,9 @@ def _predict_on_terminal(
     from acceptor.judge import annotate, load
 
     judge = load(run, device=device, precision=precision)
-    frame = annotate(judge, read_table(file, columns=columns_of(columns), separator=separator_of(separator)))
+    table = read_table(file, columns=columns_of(columns), separator=separator_of(separator))
+    logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
+    frame = annotate(judge, table)
     answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, judge.labels)], as_json)
 
 

@@ -185,7 +185,8 @@ def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
         if known:
             roles["second"] = free.pop(known[0])
     if "sentence" in roles and not alone:
-        _refuse_other_texts(grid, roles, [free[name] for name in COMPANIONS if name in free])
+        others = {*COMPANIONS, "sentence"} if names[roles["sentence"]] in COMPANIONS else COMPANIONS
+        _refuse_other_texts(grid, roles, [free[name] for name in others if name in free])
     _add_label(grid, roles, names)
     return roles
 
@@ -194,18 +195,22 @@ def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
     if not others:
         return
     names = [_shown(name) for name in grid.names or []]
-    sentence, other = names[roles["sentence"]], names[min(others)]
+    named_so = [name for name in names if key(name) == "sentence"]
+    sentence = (named_so or [names[roles["sentence"]]])[0]
+    other = next(names[index] for index in sorted([roles["sentence"], *others]) if names[index] != sentence)
     texts = [
         names[index]
         for index in sorted({roles["sentence"], *([roles["second"]] if "second" in roles else []), *others})
     ]
+    partners = {b for a, b in PAIRS if a == key(sentence)}  # which would be taken unless they have another name
+    single = [f"sentence={sentence}", *(f"{text}={text}" for text in texts if key(text) in partners)]
     raise DataError(
         f"{len(texts)} columns hold texts, and which of them are judged is not clear",
         where=grid.origin,
         expected="one column of sentences, or two of pairs, by their names",
         found=listed(texts),
         next=f"a pair: --columns {shlex.quote(f'sentence={sentence},second={other}')}\n"
-        f"single sentences, the others passed over: --columns {shlex.quote(f'sentence={sentence}')}",
+        f"single sentences, the others passed over: --columns {shlex.quote(','.join(single))}",
     )
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn
 
 from acceptor.data.decode import LONGEST_LINE
 from acceptor.data.grid import Grid, Reject, Rows, short
-from acceptor.data.known import KNOWN_NAMES, looks_like_labels
+from acceptor.data.known import KNOWN_NAMES, key, looks_like_labels
 from acceptor.errors import DataError
 
 SEPARATORS = {"\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
@@ -133,7 +133,9 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
         expected=f"{'a comma' if separator == ',' else repr(separator)} or the end of the line",
         found=short(text[close.end() : text.index("\n", close.end())]),
         cause=f"the quote was opened at {place(position)}: perhaps there it was never closed",
-        next="double each quote that belongs to the text",
+        next=f"--separator {SEPARATORS[text[close.end()]]}, if that is what separates cells"
+        if text[close.end()] in SEPARATORS
+        else "double each quote that belongs to the text",
     )
 
 
@@ -196,7 +198,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
     Raises:
         DataError: With the ``--separator`` that fits.
     """
-    if any(len(row) != 1 for row in rows.rows[:_LOOKED_AT]):
+    if Counter(map(len, rows.rows[:_LOOKED_AT])).most_common(1)[0][0] != 1:
         return
     other = _other_separator(rows, dialect)
     if other is None:
@@ -228,8 +230,10 @@ def _other_separator(rows: Rows, dialect: Dialect) -> str | None:
             continue
         known = {name for names in KNOWN_NAMES.values() for name in names}
         columns = list(zip(*cells, strict=True))
-        has_header = any(column[0].strip().strip('"').casefold() in known for column in columns)
-        has_labels = any(looks_like_labels([cell.strip() for cell in column]) for column in columns)
+        has_header = any(key(column[0]) in known for column in columns)
+        has_labels = any(
+            len(set(column)) > 1 and looks_like_labels([cell.strip() for cell in column]) for column in columns
+        )
         spaced = any(separator + " " in line for line in lines)
         if has_header or has_labels or separator == "\t" or (len(lines) > 2 and not spaced):
             return separator
@@ -253,7 +257,9 @@ def check_line_breaks(rows: Rows, origin: str) -> None:
     if len(rows) > 1 or not rows.rows:
         return
     text = rows.rows[0] if isinstance(rows.rows[0], str) else "\t".join(rows.rows[0])
-    if text.strip("\r").count("\r") < 2:
+    lines = text.strip("\r").split("\r")
+    has_header = {key(cell) for cell in lines[0].split("\t")} & set(KNOWN_NAMES["sentence"])
+    if len(lines) < (2 if has_header else 3):
         return
     raise DataError(
         "the file is one line with carriage returns in it",

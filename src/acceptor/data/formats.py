@@ -25,7 +25,7 @@ from acceptor.data.delimited import (
 )
 from acceptor.data.grid import Grid, Reject, Rows, refuse
 from acceptor.data.records import json_lines, json_rows, record_grid
-from acceptor.data.unpack import open_file
+from acceptor.data.unpack import STDIN, open_file
 from acceptor.data.workbook import workbook_grid
 
 
@@ -44,6 +44,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
         DataError: The file is missing, empty, of an unknown format, damaged, or breaks its format's rules.
     """
     form, data, sha256 = open_file(path, origin)
+    origin = "standard input" if origin == STDIN else origin
     if form == "xlsx":
         return workbook_grid(data, origin), sha256
     if form in ("parquet", "arrow"):

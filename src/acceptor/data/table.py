@@ -168,7 +168,7 @@ class Data:
 
     def __repr__(self) -> str:
         sizes = " · ".join(f"{split.name} {len(split)}" for split in self.splits)
-        return f"Data({sizes} · labels {', '.join(self.labels)})"
+        return f"Data({sizes} · labels {listed(self.labels, 12)})"
 
     def to_dict(self) -> dict[str, Any]:
         """All splits' records, by name."""
