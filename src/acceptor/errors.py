@@ -112,6 +112,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "huggingface_hub", "matplotlib", "jinja2", "sklearn"), "train"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
+    "fastexcel": "excel",
 }
 """Which extra brings a module that not every installation has."""
 
