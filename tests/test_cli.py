@@ -259,7 +259,7 @@ def test_audit_shows_cola_as_the_chapter_does(run_cli, tiny_bert):
     assert code == 0
     for words in (
         "(8551, 4)",
-        "headerless CoLA: 1 source, 2 label, 3 mark, 4 sentence",
+        "TSV without a header, as CoLA's: sentence ← column 4, label ← column 2",
         "unacceptable 2528 (29.6%) · acceptable 6023 (70.4%)",
         "[CLS]",
         "[SEP]",
