@@ -176,6 +176,8 @@ def in_this_process(work: Callable[[], None], stdin: str | bytes = "", encoding:
             work()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+            if isinstance(ended.code, str):
+                err.write(ended.code.encode())
         except Exception as error:
             from acceptor.errors import AcceptorError
 
@@ -185,7 +187,14 @@ def in_this_process(work: Callable[[], None], stdin: str | bytes = "", encoding:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(ValueError, AttributeError, UnicodeError):
                 stream.flush()
-        return code, out.getvalue().decode(encoding, "replace"), err.getvalue().decode("utf-8", "replace")
+        return code, _decoded(out.getvalue(), encoding), _decoded(err.getvalue(), encoding)
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    """What a stream took: UTF-8 where it is that, else in the stream's own encoding."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return data.decode()
+    return data.decode(encoding, "replace")
 
 
 class _Kept(io.BytesIO):
@@ -201,9 +210,7 @@ def _streams(stdin: bytes, encoding: str) -> Iterator[tuple[io.BytesIO, io.Bytes
     out, err = _Kept(), _Kept()
     sys.stdin = io.TextIOWrapper(_Kept(stdin), encoding="utf-8")
     sys.stdout = io.TextIOWrapper(out, encoding=encoding, write_through=True)
-    sys.stderr = io.TextIOWrapper(
-        err, encoding=encoding if encoding == "utf-8" else "ascii", errors="backslashreplace", write_through=True
-    )
+    sys.stderr = io.TextIOWrapper(err, encoding=encoding, errors="backslashreplace", write_through=True)
     try:
         yield out, err
     finally:
@@ -294,10 +301,10 @@ def _told(seen: Seen) -> str:
     return f"{train.get('schema')}; {train.get('rows')} rows, {short(train.get('balance'))}" if train else ""
 
 
-def short(value: Any) -> str:
+def short(value: Any, length: int = 80) -> str:
     """A value as it looks in a report of a line."""
     text = str(value)
-    return text if len(text) <= 80 else text[:80] + "…"
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def reads(
@@ -311,29 +318,25 @@ def reads(
 ) -> See:
     """`audit --json` reads that many rows, as pairs or as single sentences, with these labels; and says these words."""
 
+    def wrong(found: dict[str, Any], everything: dict[str, Any]) -> str:
+        sizes = {name: everything.get(name, {}).get("rows", 0) for name in splits or {}}
+        if found["rows"] != rows or sizes != dict(splits or {}):
+            return f"{found['rows']} rows instead of {rows}" if not splits else f"rows {sizes}"
+        if ("second" in found["columns"]) != pairs:
+            return "single sentences" if pairs else "pairs"
+        if labels is not None and set(found["balance"]) != set(labels):
+            return f"labels {short(list(found['balance']))}"
+        if counts is not None and found["balance"] != dict(counts):
+            return f"labels {short(found['balance'])}"
+        odd = [row["sentence"] for row in found["sample"] if first and not row["sentence"].startswith(first)]
+        return f"a sentence is {odd[0]!r}" if odd else ""
+
     def see(seen: Seen) -> str:
-        if fault := plain(seen):
-            return fault
         found = seen.json.get("train", {})
         if seen.code or not found:
-            return f"exit code {seen.code}: {_first(seen)}"
-        told = f"{_told(seen)}"
-        if found["rows"] != rows:
-            return f"{found['rows']} rows instead of {rows}: {told}"
-        if ("second" in found["columns"]) != pairs:
-            return f"{'single sentences' if pairs else 'pairs'}: {told}"
-        if labels is not None and set(found["balance"]) != set(labels):
-            return f"labels {short(list(found['balance']))}: {told}"
-        if counts is not None and found["balance"] != dict(counts):
-            return f"labels {short(found['balance'])}: {told}"
-        texts = [row["sentence"] for row in found["sample"]]
-        if first is not None and not all(text.startswith(first) for text in texts):
-            return f"a sentence is {texts[0]!r}: {told}"
-        for name, number in (splits or {}).items():
-            if seen.json.get(name, {}).get("rows", 0) != number:
-                return f"{name} has {seen.json.get(name, {}).get('rows', 0)} rows instead of {number}: {told}"
-        lost = _missing(words, seen.text)
-        return f"{lost}: {told}" if lost else ""
+            return plain(seen) or f"exit code {seen.code}: {_first(seen)}"
+        fault = plain(seen) or wrong(found, seen.json) or _missing(words, seen.text)
+        return f"{fault}: {_told(seen)}" if fault else ""
 
     return see
 
@@ -346,6 +349,15 @@ def either(*sees: See) -> See:
         return "" if "" in faults else " / ".join(dict.fromkeys(faults))
 
     return see
+
+
+def asserts(seen: Seen) -> str:
+    """A program that ends without an error, having asserted for itself."""
+    if seen.code == 0:
+        return ""
+    lines = [line for line in seen.err.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return short((errors[-1:] or lines[:1] or [f"exit code {seen.code}"])[0], 200)
 
 
 def also(*sees: See) -> See:

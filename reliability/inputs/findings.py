@@ -66,7 +66,11 @@ def cases() -> list[Case]:
         one("predict on the terminal", "acceptor predict {run} data.tsv", on_stderr("tsv", *LINE, r"\b48\b"), False),
         one("predict into a file", "acceptor predict {run} data.tsv -o out.tsv", on_stderr("tsv", *LINE), False),
         one("predict to stdout", "acceptor predict {run} data.tsv -o -", on_stderr("tsv", *LINE), False),
-        one("train --cv", f"acceptor train data.tsv {TRAIN} --cv 2 --out out", on_stderr("tsv", *LINE, *COUNTED)),
+        one(
+            "train --cv",
+            f"acceptor train data.tsv {TRAIN} --cv 2 --batch-size 8 --out out",
+            on_stderr("tsv", *LINE, *COUNTED),
+        ),
         one("run.json holds it", train, _in_run_json),
         one(
             "evaluate, no header",

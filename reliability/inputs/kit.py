@@ -30,9 +30,10 @@ def sentences(n: int, seed: int = 0) -> list[tuple[str, bool]]:
 
 
 class Kit(Mapping[str, str]):
-    """Names in braces to paths: ``encoder``; ``run`` (0/1 on single sentences), ``other`` (the same, another seed),
-    ``pairs``, ``words`` (ham, spam), ``many`` (eight labels), ``onnx`` (``run`` exported); ``cases`` (the shared files);
-    ``commit``, and ``python``.
+    """Names in braces to paths, each made when it is asked for.
+
+    ``encoder``; ``run`` (0/1 on single sentences), ``other`` (another seed), ``pairs``, ``words`` (ham, spam), ``many``
+    (eight labels), ``thirty``; ``onnx`` (``run`` exported); ``cases`` (the shared files); ``python``.
     """
 
     RUNS = ("run", "other", "pairs", "words", "many", "thirty")
@@ -71,7 +72,7 @@ class Kit(Mapping[str, str]):
         if name == "onnx":
             import acceptor
 
-            acceptor.export(self["run"], self.scratch / "judge.onnx")
+            acceptor.export(acceptor.load(self["run"], device="cpu", precision="fp32"), self.scratch / "judge.onnx")
             return self.scratch / "judge.onnx"
         return self._train(name)
 

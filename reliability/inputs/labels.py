@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import unicodedata
 
-from reliability.inputs.case import Case, See, Seen, also, either, reads, refused, said
-from reliability.inputs.containers import BINARY, NUMBERS, reads_in_python
+from reliability.inputs.case import Case, See, Seen, also, asserts, either, reads, refused, said
+from reliability.inputs.containers import BINARY, NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import SECOND, N, csv, hub_table, jsonl, make, parquet, simple, texts, tsv
 
@@ -20,7 +20,7 @@ def cases() -> list[Case]:
 
 
 def _audit(what: str, labels: object, see: See, options: str = "", name: str = "x.tsv") -> Case:
-    rows = labels if isinstance(labels, list) else simple(labels)  # type: ignore[arg-type]
+    rows = labels if isinstance(labels, list) else simple(labels)
     content = csv(HEAD, rows) if name.endswith(".csv") else tsv(HEAD, rows)
     return Case(3, what, f"acceptor audit {name}{options} --json", see, {name: content})
 
@@ -247,7 +247,7 @@ def _numbers() -> list[Case]:
             3,
             f"1.0/0.0: {what}",
             load + rows + code + ("" if "sklearn" in code else check),
-            reads_in_python(),
+            asserts,
             slow=slow,
         )
 
