@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from reliability.inputs.case import Case, See, also, asserts, either, reads, refused
@@ -33,7 +34,7 @@ NUMBERS = {"unacceptable": 16, "acceptable": 32}
 
 def cases() -> list[Case]:
     """All of them."""
-    return [*_glue(), *_superglue(), *_others(), *_six_containers(), *_columnar(), *_folders(), *_json(), *_packed()]
+    return [*_glue(), *_superglue(), *_others(), *_containers(), *_columnar(), *_folders(), *_json(), *_packed()]
 
 
 def _audit(what: str, path: str, content: str | bytes, see: See, options: str = "") -> Case:
@@ -131,8 +132,8 @@ def _others() -> list[Case]:
     ]
 
 
-def _six_containers() -> list[Case]:
-    """The same rows in six containers, read to the same labels."""
+def _containers() -> list[Case]:
+    """The same rows in every container, read to the same labels."""
     rows = simple()
     see = reads(N, counts=NUMBERS, first="the cat")
     objects = [{"sentence": text, "label": int(label)} for text, label in rows]
@@ -146,6 +147,14 @@ def _six_containers() -> list[Case]:
         one("headerless.tsv", tsv(None, rows)),
         one("table.csv", csv(head, rows)),
         one("lines.jsonl", jsonl(objects)),
+        one("array.json", json.dumps(objects)),
+        Case(
+            2,
+            "container: table.arrow",
+            "acceptor audit table.arrow --json",
+            see,
+            make=make("table.arrow", lambda: arrow(cola_table())),
+        ),
         Case(
             2,
             "container: hub.parquet",
@@ -326,8 +335,6 @@ def make_saved() -> object:
 def _json() -> list[Case]:
     objects = [{"sentence": text, "label": int(label)} for text, label in simple()]
     nested = [{"id": n, "data": {"text": t, "label": y}} for n, (t, y) in enumerate(texts())]
-    import json
-
     see = reads(N, counts=NUMBERS, first="the cat")
     return [
         _audit(".json that holds lines", "x.json", jsonl(objects), see),

@@ -97,11 +97,8 @@ class Kit(Mapping[str, str]):
             precision="fp32",
             on_collapse="go-on",
         )
-        acceptor.train(rows[:150], out=self.scratch / name, config=config) if name == "thirty" else acceptor.train(
-            acceptor.load_data(rows[:120], validation=rows[120:160], test=rows[160:]),
-            out=self.scratch / name,
-            config=config,
-        )
+        data = acceptor.load_data(rows[:120], validation=rows[120:160], test=rows[160:])
+        acceptor.train(data, out=self.scratch / name, config=config)
         return self.scratch / name
 
 
