@@ -30,11 +30,13 @@ from reliability.inputs import (
     combinations,
     containers,
     findings,
+    hub,
     judges,
     labels,
     machines,
     objects,
     outputs,
+    separators,
     threads,
 )
 from reliability.inputs.case import REPOSITORY, Case, Seen, attempt
@@ -58,7 +60,7 @@ TABLES = {
     ),
 }
 """How the words of cases begin that are counted together beside the roots."""
-PARTS = (findings, containers, columns, labels, judges, objects, outputs, machines)
+PARTS = (findings, containers, columns, separators, labels, judges, objects, outputs, machines, hub)
 COMBINATIONS, FEW = 2000, 60
 
 

@@ -27,6 +27,7 @@ from reliability.inputs.layouts import (
     texts,
     tsv,
 )
+from reliability.inputs.programs import DATASET_AND_FILE, SECONDS_KEPT, with_words
 
 BINARY, ENTAIL = ("unacceptable", "acceptable"), ("entailment", "not_entailment")
 NUMBERS = {"unacceptable": 16, "acceptable": 32}
@@ -78,9 +79,7 @@ def _glue() -> list[Case]:
         Case(
             2,
             "QNLI in Python: seconds are not lost",
-            "import acceptor\nd = acceptor.load_data('train.tsv').train\n"
-            "assert d.seconds is not None and len(d.seconds) == 48, d.table.schema\n"
-            "assert {d.sentences[0], d.seconds[0]} >= {'where is the book ?'}, (d.sentences[0], d.seconds[0])",
+            with_words(SECONDS_KEPT),
             asserts,
             {"train.tsv": files["QNLI/train.tsv"]},
         ),
@@ -183,10 +182,7 @@ def _columnar() -> list[Case]:
         return Case(2, what, f"acceptor audit {name} --json", see, make=make(name, lambda: pack(table)))
 
     three = hub_table({"premise": sentence, "hypothesis": [SECOND] * N, "label": [n % 3 for n in range(N)]}, named)
-    both = "import acceptor, datasets\nfile = acceptor.load_data('x.parquet').train\n"
-    both += "rows = acceptor.load_data(datasets.Dataset.from_parquet('x.parquet')).train\n"
-    both += "assert file.labels == rows.labels, (file.labels, rows.labels)\nassert list(file.gold) == list(rows.gold)\n"
-    both += "assert file.sentences == rows.sentences and file.seconds == rows.seconds"
+    both = with_words(DATASET_AND_FILE)
     ham = hub_table({"text": sentence, "label": label}, ("ham", "spam"))
     return [
         one("ClassLabel names in Parquet: three", three, reads(N, pairs=True, labels=NLI, first="the cat")),

@@ -9,6 +9,7 @@ from reliability.inputs.case import Case, See, Seen, also, asserts, either, read
 from reliability.inputs.containers import BINARY, NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import SECOND, N, csv, hub_table, jsonl, make, parquet, simple, texts, tsv
+from reliability.inputs.programs import FLOATS, FLOATS_SKLEARN, with_words
 
 HEAD = ("sentence", "label")
 TRAIN = "--encoder {encoder} --epochs 1 --device cpu --max-length 32 --on-collapse go-on --out out --json"
@@ -229,27 +230,22 @@ def _several() -> list[Case]:
 def _numbers() -> list[Case]:
     """1.0 and 0.0 are 1 and 0, wherever they come from."""
     floats = [(t, f"{float(y)}") for t, y in texts()]
-    load = "import acceptor, numpy as np, pandas as pd\n"
-    check = "\nassert d.labels == ('unacceptable', 'acceptable'), d.labels\nassert d.balance() == {'unacceptable': 16, 'acceptable': 32}, d.balance()"
-    rows = f"rows = {texts()!r}\n"
-    frame = "frame = pd.DataFrame(rows, columns=['sentence', 'label'])\n"
-    dropna = frame + "frame.loc[len(frame)] = ['x', None]\nframe = frame.dropna()\nd = acceptor.load_data(frame).train"
-    numpy = "d = acceptor.load_data([(t, np.float64(y)) for t, y in rows]).train"
-    numpy32 = "d = acceptor.load_data([(t, np.float32(y)) for t, y in rows]).train"
-    flags = "d = acceptor.load_data([(t, np.bool_(y)) for t, y in rows]).train"
-    nullable = frame + "frame['label'] = frame['label'].astype('Int64')\nd = acceptor.load_data(frame).train"
-    polars = "import polars as pl\nd = acceptor.load_data(pl.DataFrame({'sentence': [t for t, _ in rows], 'label': [float(y) for _, y in rows]})).train"
-    sklearn = "from acceptor.integrations.sklearn import AcceptorClassifier\nimport numpy as np\nX = [t for t, _ in rows]\ny = np.array([float(y) for _, y in rows])\nc = AcceptorClassifier(encoder='{encoder}', epochs=1, device='cpu', on_collapse='go-on').fit(X, y)\nassert set(c.predict(X[:5])) <= {0.0, 1.0}, c.predict(X[:5])"
+    ways = {
+        "pandas after a dropna": "pd.concat([frame, pd.DataFrame([['x', None]], columns=frame.columns)]).dropna()",
+        "NumPy float64": "[(t, np.float64(y)) for t, y in rows]",
+        "NumPy float32": "[(t, np.float32(y)) for t, y in rows]",
+        "NumPy bool": "[(t, np.bool_(y)) for t, y in rows]",
+        "pandas Int64": "frame.astype({'label': 'Int64'})",
+        "pandas float": "frame.astype({'label': float})",
+        "polars": "pl.DataFrame({'sentence': [t for t, _ in rows], 'label': [float(y) for _, y in rows]})",
+        "dicts": "[{'sentence': t, 'label': float(y)} for t, y in rows]",
+    }
+    rows = repr(texts())
+    programs = [
+        Case(3, f"1.0/0.0: {what}", with_words(FLOATS, ROWS=rows, WAY=way), asserts) for what, way in ways.items()
+    ]
+    sklearn = Case(3, "1.0/0.0: scikit-learn", with_words(FLOATS_SKLEARN, ROWS=rows), asserts, slow=True)
     both = either(lambda seen: "" if seen.json.get("n") == 40 else f"exit code {seen.code}: {seen.err.strip()[:100]}")
-
-    def one(what: str, code: str, slow: bool = False) -> Case:
-        return Case(
-            3,
-            f"1.0/0.0: {what}",
-            load + rows + code + ("" if "sklearn" in code else check),
-            asserts,
-            slow=slow,
-        )
 
     return [
         _audit("1.0/0.0 in a CSV are 1/0", floats, reads(N, counts=NUMBERS), name="x.csv"),
@@ -272,13 +268,8 @@ def _numbers() -> list[Case]:
             reads(N, counts=NUMBERS),
             {"x.jsonl": jsonl([{"sentence": t, "label": float(y)} for t, y in texts()])},
         ),
-        one("pandas after a dropna", dropna),
-        one("NumPy float64", numpy),
-        one("NumPy float32", numpy32),
-        one("NumPy bool", flags),
-        one("pandas Int64", nullable),
-        one("polars", polars),
-        one("scikit-learn", sklearn, True),
+        *programs,
+        sklearn,
         Case(
             3,
             "1.0/0.0: one run judges both",

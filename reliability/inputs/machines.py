@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-
 from reliability.inputs.case import Case, See, Seen, also, asserts, either, plain, refused, said
 from reliability.inputs.layouts import jsonl, simple, tsv
+from reliability.inputs.programs import BIG_FILE, NO_HOME, NO_LOCKS, NOBODY, PLANTED, with_words
 
 HEAD = ("sentence", "label")
 CORPUS = {"x.tsv": tsv(HEAD, simple(n=120, seed=4))}
@@ -19,7 +17,7 @@ LATIN = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
 
 def cases() -> list[Case]:
     """All of them."""
-    return [*_streams(), *_caches(), *_schedulers(), *_files(), *_hub(), *_few()]
+    return [*_streams(), *_caches(), *_schedulers(), *_files(), *_few()]
 
 
 def _streams() -> list[Case]:
@@ -141,46 +139,13 @@ def _streams() -> list[Case]:
     ]
 
 
-PLANT = """
-import os, pathlib, subprocess, sys
-env = dict(os.environ, ACCEPTOR_CACHE=os.path.abspath('own'), OMP_NUM_THREADS='1')
-first = subprocess.run([sys.executable, '-m', 'acceptor', 'judge', '{run}', 'the cats sleep.'], env=env, capture_output=True, text=True)
-assert first.returncode == 0, first.stderr
-names = [p.relative_to('own') for p in pathlib.Path('own').rglob('*.so')]
-pathlib.Path('evil.c').write_text('#include <stdio.h>\\n__attribute__((constructor)) void run(void) { fclose(fopen("CANARY", "w")); }\\n')
-subprocess.run(['cc', '-shared', '-fPIC', '-o', 'evil.so', 'evil.c'], check=True)
-for place in PLACES:
-    for name in names:
-        target = pathlib.Path(place) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(pathlib.Path('evil.so').read_bytes())
-MORE
-before = {p.name for p in pathlib.Path('.').iterdir()}
-done = subprocess.run([sys.executable, '-m', 'acceptor', 'judge', '{run}', 'the cats sleep.'], env={k: v for k, v in dict(os.environ, OMP_NUM_THREADS='1', ENV).items() if v is not None}, capture_output=True, text=True)
-assert done.returncode == 0, done.stderr
-assert not os.path.exists('CANARY'), 'the planted library was loaded and run'
-new = {p.name for p in pathlib.Path('.').iterdir()} - before - {'CANARY'}
-assert not new, f'written into the working folder: {new}'
-SAID
-"""
-
-
 def _plant(env: str, places: str, more: str = "", words: str = "") -> str:
-    return PLANT.replace("ENV", env).replace("PLACES", places).replace("MORE", more).replace("SAID", words)
+    return with_words(PLANTED, ENV=env, PLACES=places, MORE=more, SAID=words)
 
 
 def _caches() -> list[Case]:
     """Empty variables, planted kernels, no HOME, a user without a name."""
     here = "['acceptor', '.', 'native', '.cache/acceptor']"
-    none = "HOME=None, XDG_CACHE_HOME=None, ACCEPTOR_CACHE=None"
-    nobody = (
-        "import os, pathlib, shutil, subprocess, sys, tempfile\nfolder = pathlib.Path(tempfile.mkdtemp(dir='/var/tmp'))\n"
-        "shutil.copytree('{run}', folder / 'run')\nsubprocess.run(['chmod', '-R', '777', str(folder)], check=True)\n"
-        "env = {k: v for k, v in os.environ.items() if k not in ('HOME', 'USER', 'LOGNAME', 'ACCEPTOR_CACHE', 'XDG_CACHE_HOME')}\n"
-        "done = subprocess.run([sys.executable, '-m', 'acceptor', 'judge', str(folder / 'run'), 'the cats sleep.'], user=54321, group=54321, extra_groups=[], cwd=folder, env=env, capture_output=True, text=True)\n"
-        "shutil.rmtree(folder)\nassert done.returncode == 0 and 'Traceback' not in done.stderr, done.stderr\n"
-        "assert 'cache' in done.stderr.lower(), 'not said where the cache is: ' + done.stderr\n"
-    )
     return [
         Case(
             7,
@@ -227,7 +192,7 @@ def _caches() -> list[Case]:
             _plant(
                 "ACCEPTOR_CACHE=os.path.abspath('shared')",
                 "['shared']",
-                "import stat\nfor p in [pathlib.Path('shared'), *pathlib.Path('shared').rglob('*')]:\n    p.chmod(0o777)",
+                "for path in planted:\n    path.chmod(0o777)",
             ),
             asserts,
             process=True,
@@ -238,7 +203,7 @@ def _caches() -> list[Case]:
             _plant(
                 "ACCEPTOR_CACHE=os.path.abspath('shared')",
                 "['shared']",
-                "if os.getuid() == 0:\n    for p in [pathlib.Path('shared'), *pathlib.Path('shared').rglob('*')]:\n        os.chown(p, 54321, 54321)",
+                "for path in planted if os.getuid() == 0 else ():\n    os.chown(path, 54321, 54321)",
             ),
             asserts,
             process=True,
@@ -249,7 +214,7 @@ def _caches() -> list[Case]:
             _plant(
                 "ACCEPTOR_CACHE=os.path.abspath('shared')",
                 "['shared']",
-                "for p in [pathlib.Path('shared'), *pathlib.Path('shared').rglob('*')]:\n    p.chmod(0o700)",
+                "for path in planted:\n    path.chmod(0o700)",
             ),
             asserts,
             process=True,
@@ -257,8 +222,7 @@ def _caches() -> list[Case]:
         Case(
             7,
             "no HOME: a temporary cache or the passwd entry's",
-            "import os, subprocess, sys\n"
-            + f"done = subprocess.run([sys.executable, '-m', 'acceptor', 'judge', '{{run}}', 'the cats sleep.'], env={{k: v for k, v in dict(os.environ, {none}).items() if v is not None}}, capture_output=True, text=True)\nassert done.returncode == 0, done.stderr",
+            with_words(NO_HOME),
             asserts,
             process=True,
         ),
@@ -269,7 +233,13 @@ def _caches() -> list[Case]:
             said("acceptable"),
             env={"HOME": "/proc/none", "ACCEPTOR_CACHE": "(unset)", "XDG_CACHE_HOME": "(unset)"},
         ),
-        Case(7, "a uid without a passwd entry, no HOME: a temporary cache, said", nobody, asserts, process=True),
+        Case(
+            7,
+            "a uid without a passwd entry, no HOME: a temporary cache, said",
+            with_words(NOBODY),
+            asserts,
+            process=True,
+        ),
         Case(
             7,
             "ACCEPTOR_CACHE that is a file",
@@ -344,32 +314,9 @@ def _schedulers() -> list[Case]:
     ]
 
 
-NO_LOCKS = """
-import errno, fcntl, os, stat
-import acceptor
-flock, fsync = fcntl.flock, os.fsync
-def no_locks(*_):
-    raise OSError(errno.CODE, os.strerror(errno.CODE))
-def no_folders(descriptor):
-    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        raise OSError(errno.EINVAL, 'Invalid argument')
-    fsync(descriptor)
-WHAT
-try:
-    config = acceptor.TrainConfig(encoder='{encoder}', epochs=1, device='cpu', precision='fp32', on_collapse='go-on', max_length=32)
-    run = acceptor.train('x.tsv', out='out', config=config)
-    from acceptor import corpus
-    assert acceptor.load('out', device='cpu')(['the cats sleep.'])
-finally:
-    fcntl.flock, os.fsync = flock, fsync
-"""
-
-
 def _files() -> list[Case]:
     """File systems without locks, and ten minutes that print nothing."""
     both = "fcntl.flock, os.fsync = no_locks, no_folders"
-    lines = "sh -c $PYTHON - <<'END'\nfor n in range(1200000): print('the cats see the girl and the boy in the garden', n)\nEND"
-    del lines
 
     def told(seen: Seen) -> str:
         if seen.code:
@@ -380,13 +327,11 @@ def _files() -> list[Case]:
             "" if len(found) >= max(1, wanted) or seen.seconds < 40 else f"{len(found)} lines in {seen.seconds:.0f} s"
         )
 
-    write = "import random\nr = random.Random(0)\nwords = 'the cats see sleep girl boy garden book mat John'.split()\nopen('big.txt', 'w').writelines(' '.join(r.choices(words, k=24)) + '.\\\\n' for _ in range(ROWS))"
-    run = 'sh -c {python} -c "' + write + '"; $ACCEPTOR predict {run} big.txt -o out.jsonl'
     return [
         Case(
             7,
             "no flock: ENOLCK",
-            NO_LOCKS.replace("CODE", "ENOLCK").replace("WHAT", "fcntl.flock = no_locks"),
+            with_words(NO_LOCKS, CODE="ENOLCK", WHAT="fcntl.flock = no_locks"),
             asserts,
             CORPUS,
             slow=True,
@@ -394,7 +339,7 @@ def _files() -> list[Case]:
         Case(
             7,
             "no flock: ENOSYS",
-            NO_LOCKS.replace("CODE", "ENOSYS").replace("WHAT", "fcntl.flock = no_locks"),
+            with_words(NO_LOCKS, CODE="ENOSYS", WHAT="fcntl.flock = no_locks"),
             asserts,
             CORPUS,
             slow=True,
@@ -402,7 +347,7 @@ def _files() -> list[Case]:
         Case(
             7,
             "no flock: EOPNOTSUPP",
-            NO_LOCKS.replace("CODE", "EOPNOTSUPP").replace("WHAT", "fcntl.flock = no_locks"),
+            with_words(NO_LOCKS, CODE="EOPNOTSUPP", WHAT="fcntl.flock = no_locks"),
             asserts,
             CORPUS,
             slow=True,
@@ -410,131 +355,13 @@ def _files() -> list[Case]:
         Case(
             7,
             "fsync of a folder gives EINVAL",
-            NO_LOCKS.replace("CODE", "ENOLCK").replace("WHAT", "os.fsync = no_folders"),
+            with_words(NO_LOCKS, CODE="ENOLCK", WHAT="os.fsync = no_folders"),
             asserts,
             CORPUS,
             slow=True,
         ),
-        Case(7, "neither", NO_LOCKS.replace("CODE", "ENOLCK").replace("WHAT", both), asserts, CORPUS, slow=True),
-        Case(7, "predict into a log: a line every half minute", run.replace("ROWS", "700000"), told, process=True),
-    ]
-
-
-def _hub() -> list[Case]:
-    """Folders from the hub and from other libraries."""
-    judge = "$ACCEPTOR judge {target} 'the cats sleep.' --json"
-    snapshot = "sh -c mkdir -p hub/models--me--judge/blobs hub/models--me--judge/snapshots/abc hub/models--me--judge/refs; echo abc > hub/models--me--judge/refs/main; for f in $(cd {run} && find . -type f); do mkdir -p hub/models--me--judge/snapshots/abc/$(dirname $f); h=$(sha256sum {run}/$f | cut -c1-64); cp {run}/$f hub/models--me--judge/blobs/$h; ln -s $(realpath --relative-to=hub/models--me--judge/snapshots/abc/$(dirname $f) hub/models--me--judge/blobs/$h) hub/models--me--judge/snapshots/abc/$f; done; "
-    loads = said("acceptable", '"label"')
-    named = ".*"
-    part = (
-        snapshot.replace("{run}", "{encoder}").partition("for f")[0]
-        + "cp {encoder}/config.json hub/models--me--judge/snapshots/abc/; HF_HUB_CACHE=hub HF_HUB_OFFLINE=1 $ACCEPTOR train x.tsv --encoder me/judge --epochs 1 --json --out out"
-    )
-    module = "from safetensors.torch import load_file, save_file\nimport shutil, acceptor\nshutil.copytree('{encoder}', 'enc')\nw = load_file('enc/model.safetensors')\nsave_file({'module.' + k: v for k, v in w.items()}, 'enc/model.safetensors', {'format': 'pt'})\n"
-    module += "from acceptor.model.pretrained import find_encoder\nfrom acceptor.model.classifier import new_classifier\nimport torch\na = new_classifier(find_encoder('enc'), ('a', 'b'), seed=0)\nb = new_classifier(find_encoder('{encoder}'), ('a', 'b'), seed=0)\nassert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values())), 'other weights'"
-    plain_hf = "from transformers import AutoModelForSequenceClassification as A, AutoTokenizer as T\nimport acceptor\nm = A.from_pretrained('{encoder}', num_labels=2, id2label={0: 'ham', 1: 'spam'}, label2id={'ham': 0, 'spam': 1})\nm.save_pretrained('hf'); T.from_pretrained('{encoder}').save_pretrained('hf')\njudge = acceptor.load('hf', device='cpu')\nassert set(judge.labels) == {'ham', 'spam'}, judge.labels\nassert judge(['the cats sleep.'])\n"
-    unnamed = (
-        plain_hf.replace(", id2label={0: 'ham', 1: 'spam'}, label2id={'ham': 0, 'spam': 1}", "").partition("judge =")[0]
-        + "try:\n    judge = acceptor.load('hf', device='cpu')\nexcept acceptor.AcceptorError as e:\n    assert 'label' in str(e).lower(), e\nelse:\n    assert judge(['the cats sleep.'])\n"
-    )
-    lora = json.dumps({"peft_type": "LORA", "base_model_name_or_path": "bert-base-uncased", "task_type": "SEQ_CLS"})
-    old = 'sh -c mkdir -p st/0_Transformer st/1_Pooling; cp {encoder}/* st/0_Transformer/; echo \'[{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]\' > st/modules.json; '
-    anything = refused("LoRA|adapter", error=named)
-    return [
-        Case(
-            7,
-            "a run folder as a hub snapshot (links to blobs) loads",
-            snapshot + judge.replace("{target}", "hub/models--me--judge/snapshots/abc"),
-            loads,
-            process=True,
-        ),
-        Case(
-            7,
-            "a hub cache with part of a snapshot, offline: said what is missing",
-            part,
-            refused("offline|HF_HUB_OFFLINE|missing|incomplete|part|download", error=named),
-            CORPUS,
-            process=True,
-        ),
-        Case(7, "`module.` prefixes (DataParallel) are understood", module, asserts, slow=True),
-        Case(
-            7,
-            "a LoRA adapter as RUN is named",
-            "acceptor judge lora 'the cats sleep.' --json",
-            anything,
-            {"lora/adapter_config.json": lora, "lora/adapter_model.safetensors": b"\0" * 16},
-        ),
-        Case(
-            7,
-            "a LoRA adapter as encoder is named",
-            f"acceptor train x.tsv {TRAIN.replace('{encoder}', 'lora')} --json",
-            anything,
-            {**CORPUS, "lora/adapter_config.json": lora, "lora/adapter_model.safetensors": b"\0" * 16},
-        ),
-        Case(
-            7,
-            "sentence-transformers' old layout as encoder: read or named",
-            old + f"$ACCEPTOR train x.tsv {TRAIN.replace('{encoder}', 'st')} --json --out out",
-            either(said("acceptable"), refused("0_Transformer", error=named)),
-            CORPUS,
-            process=True,
-        ),
-        Case(
-            7,
-            "sentence-transformers' folder as RUN is named",
-            old + judge.replace("{target}", "st"),
-            refused("sentence-transformers|0_Transformer|encoder", error=named),
-            process=True,
-        ),
-        Case(7, "a plain Hugging Face classifier as RUN judges", plain_hf, asserts, slow=True),
-        Case(7, "the same with LABEL_0, LABEL_1: judged or asked", unnamed, asserts, slow=True),
-        Case(
-            7,
-            "an encoder as RUN is named",
-            "acceptor judge {encoder} 'the cats sleep.' --json",
-            refused("encoder|not a run|train", error=named),
-        ),
-        Case(
-            7,
-            "pickled weights alone as RUN are named",
-            "acceptor judge bin 'the cats sleep.' --json",
-            refused("pickle|pytorch_model.bin|safetensors", error=named),
-            {
-                "bin/config.json": '{"model_type": "bert", "architectures": ["BertForSequenceClassification"]}',
-                "bin/pytorch_model.bin": b"PK\x03\x04",
-            },
-        ),
-        Case(
-            7,
-            "an empty folder that shadows a hub name is said",
-            "sh -c mkdir -p bert-base-uncased; $ACCEPTOR train x.tsv "
-            + TRAIN.replace("{encoder}", "bert-base-uncased")
-            + " --json",
-            refused("folder", "empty", error=named),
-            CORPUS,
-            process=True,
-        ),
-        Case(
-            7,
-            "./starter beside the corpus starter is said",
-            "acceptor audit starter --json",
-            said("starter", "corpus", "\\./starter|folder|file"),
-            {"starter/train.tsv": tsv(HEAD, simple())},
-        ),
-        Case(
-            7,
-            "./cola beside the corpus cola is said",
-            "acceptor audit cola --json",
-            either(refused("\\./cola"), said("\\./cola|folder")),
-            {"cola/train.tsv": tsv(HEAD, simple())},
-        ),
-        Case(
-            7,
-            "./starter by its path is the folder",
-            "acceptor audit ./starter --json",
-            lambda seen: "" if seen.json.get("train", {}).get("rows") == 48 else seen.text[:160],
-            {"starter/train.tsv": tsv(HEAD, simple())},
-        ),
+        Case(7, "neither", with_words(NO_LOCKS, CODE="ENOLCK", WHAT=both), asserts, CORPUS, slow=True),
+        Case(7, "predict into a log: a line every half minute", BIG_FILE, told, process=True),
     ]
 
 
@@ -602,7 +429,3 @@ def _few() -> list[Case]:
             english,
         ),
     ]
-
-
-HAS_SCRIPT = shutil.which("script") is not None
-"""Whether util-linux' `script` is there, which gives a terminal to commands."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reliability.inputs.case import Case, asserts
 from reliability.inputs.judges import raises
+from reliability.inputs.programs import COPIES, EIGHT_THREADS, FRAME, FROZEN, JOBLIB, PARALLEL, POOL, with_words
 
 LOAD = "judge = acceptor.load('{run}', device='cpu', precision='fp32')\n"
 
@@ -61,15 +62,10 @@ def _inputs() -> list[Case]:
     for what, code in GOOD.items():
         found.append(_one(f"judge({what})", f"{IMPORTS}{LOAD}given = {code}\n{wanted}"))
     for what, code in BAD.items():
-        found.append(_one(f"judge({what}): DataError", IMPORTS + raises(f"{LOAD}judge({code})")))
+        found.append(_one(f"judge({what}): DataError", raises(f"{LOAD}judge({code})", imports=IMPORTS)))
     for library in ("pd", "pl"):
-        frame = f"{library}.DataFrame({{'label': ['1', '0'], 'sentence': ['the cats sleep.', 'the cat them.']}})"
-        found.append(
-            _one(
-                f"judge({library}.DataFrame) takes its sentences, or asks",
-                f"{IMPORTS}{LOAD}given = {frame}\ntry:\n    {wanted}\nexcept acceptor.DataError as e:\n    assert 'annotate' in str(e) or 'column' in str(e), e",
-            )
-        )
+        what = f"judge({library}.DataFrame) takes its sentences, or asks"
+        found.append(_one(what, with_words(FRAME, LIBRARY=library)))
     found.append(_one("judge([]) is []", f"{LOAD}assert judge([]) == []"))
     found.append(
         _one(
@@ -80,17 +76,19 @@ def _inputs() -> list[Case]:
     found.append(
         _one(
             "judge of pairs: seconds is a string",
-            IMPORTS
-            + raises("judge = acceptor.load('{pairs}', device='cpu', precision='fp32')\njudge(['the cats.'], 'x')"),
+            raises(
+                "judge = acceptor.load('{pairs}', device='cpu', precision='fp32')\njudge(['the cats.'], 'x')",
+                imports=IMPORTS,
+            ),
         )
     )
     found.append(
         _one(
             "judge of pairs: other lengths",
-            IMPORTS
-            + raises(
+            raises(
                 "judge = acceptor.load('{pairs}', device='cpu', precision='fp32')\njudge(['the cats.'], ['x', 'y'])",
                 "number|length|2",
+                imports=IMPORTS,
             ),
         )
     )
@@ -114,12 +112,12 @@ def _tables() -> list[Case]:
     }
     fit = "from acceptor.integrations.sklearn import AcceptorClassifier\nclf = AcceptorClassifier(encoder='{encoder}', epochs=1, device='cpu')\n"
     found = [
-        _one("annotate(frame of integers): DataError", IMPORTS + raises(f"{LOAD}judge.annotate({integers})")),
+        _one("annotate(frame of integers): DataError", raises(f"{LOAD}judge.annotate({integers})", imports=IMPORTS)),
         _one(
             "annotate(frame with a missing text): DataError",
-            IMPORTS + raises(f"{LOAD}judge.annotate(pd.DataFrame({{'sentence': ['a b', None]}}))"),
+            raises(f"{LOAD}judge.annotate(pd.DataFrame({{'sentence': ['a b', None]}}))", imports=IMPORTS),
         ),
-        _one("annotate(list): DataError", IMPORTS + raises(f"{LOAD}judge.annotate(['the cats sleep.'])")),
+        _one("annotate(list): DataError", raises(f"{LOAD}judge.annotate(['the cats sleep.'])", imports=IMPORTS)),
         _one(
             "annotate(frame): columns and types stay",
             f"{IMPORTS}{LOAD}out = judge.annotate({good})\nassert list(out['n']) == [1, 2] and 'verdict' in out.columns",
@@ -157,73 +155,25 @@ def _tables() -> list[Case]:
 
 def _travels() -> list[Case]:
     """pickle, spawn, joblib, copy of a judge that has judged."""
-    first = "a = judge(['the cats sleep.', 'the cat them.'])\n"
-    same = "assert [v.label for v in b] == [v.label for v in a] and all(abs(x - y) < 1e-5 for v, w in zip(a, b) for x, y in zip(v.logits, w.logits))"
-    again = "b = other(['the cats sleep.', 'the cat them.'])\n" + same
     found = []
     for kind in ("run", "onnx", "pairs"):
-        load = LOAD.replace("{run}", f"{{{kind}}}").replace(
-            ", precision='fp32'", "" if kind == "onnx" else ", precision='fp32'"
-        )
-        seconds = ", ['the book.'] * 2" if kind == "pairs" else ""
-        one, two = first.replace("'])", f"']{seconds})"), again.replace("'])", f"']{seconds})", 1)
+        seconds = ", ['the book.'] * 2" if kind == "pairs" else ","
         for way, code in (
-            ("pickle", "import pickle\nother = pickle.loads(pickle.dumps(judge))\n"),
-            ("copy.copy", "import copy\nother = copy.copy(judge)\n"),
-            ("copy.deepcopy", "import copy\nother = copy.deepcopy(judge)\n"),
+            ("pickle", "pickle.loads(pickle.dumps(judge))"),
+            ("copy.copy", "copy.copy(judge)"),
+            ("copy.deepcopy", "copy.deepcopy(judge)"),
         ):
-            found.append(
-                _one(f"{way} of a judge ({kind}) that has judged", load + one + code + two, slow=kind == "onnx")
-            )
-    spawn = "import acceptor, multiprocessing\n\ndef ask(judge):\n    return [v.label for v in judge(['the cats sleep.', 'the cat them.'])]\n\nif __name__ == '__main__':\n    judge = acceptor.load('{KIND}', device='cpu')\n    a = ask(judge)\n    with multiprocessing.get_context('HOW').Pool(2) as pool:\n        assert pool.map(ask, [judge] * 3) == [a] * 3\n"
-    for how in ("spawn", "forkserver", "fork"):
-        found.append(
-            _one(f"a judge sent to a {how} pool", spawn.replace("HOW", how).replace("KIND", "run"), process=True)
-        )
-    found.append(
-        _one(
-            "an exported judge sent to a spawn pool",
-            spawn.replace("HOW", "spawn").replace("KIND", "onnx"),
-            process=True,
-        )
-    )
-    executor = (
-        spawn.replace(
-            "multiprocessing.get_context('HOW').Pool(2) as pool",
-            "ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('spawn')) as pool",
-        )
-        .replace("import multiprocessing", "import multiprocessing")
-        .replace("pool.map(ask, [judge] * 3)", "list(pool.map(ask, [judge] * 3))")
-        .replace("import acceptor,", "from concurrent.futures import ProcessPoolExecutor\nimport acceptor,")
-        .replace("KIND", "run")
-    )
-    found.append(_one("a judge sent to a ProcessPoolExecutor", "import os\n" + executor, process=True))
-    joblib = (
-        "import acceptor, joblib\n"
-        + LOAD
-        + first
-        + "joblib.dump(judge, 'j.joblib')\nother = joblib.load('j.joblib')\n"
-        + again
-    )
-    found.append(_one("joblib.dump and load", joblib))
-    parallel = (
-        "import acceptor\nfrom joblib import Parallel, delayed\n"
-        + LOAD
-        + first
-        + "c = Parallel(n_jobs=2)(delayed(judge)(['the cats sleep.', 'the cat them.']) for _ in range(3))\nb = c[2]\n"
-        + same
-    )
-    found.append(_one("joblib.Parallel", parallel, process=True))
-    threads = (
-        "import acceptor\nfrom concurrent.futures import ThreadPoolExecutor\n"
-        + LOAD
-        + "short, long = ['the cats sleep.'] * 20, ['the cats see John ' * 60] * 4\na, b = judge(short)[0].label, judge(long)[0].label\nwith ThreadPoolExecutor(8) as pool:\n    found = list(pool.map(lambda n: judge(long if n % 2 else short)[0].label, range(200)))\nassert found == [b if n % 2 else a for n in range(200)]"
-    )
-    found.append(_one("one judge, eight threads, 200 calls", threads))
-    frozen = (
-        "import acceptor, pickle\n"
-        + LOAD
-        + "pickle.loads(pickle.dumps(judge))\nrun = judge(['the cats sleep.'])\nassert pickle.loads(pickle.dumps(run)) == run"
-    )
-    found.append(_one("pickle of a judge that has not judged, and of verdicts", frozen))
+            program = with_words(COPIES, KIND=kind, WAY=code, SECONDS=seconds)
+            found.append(_one(f"{way} of a judge ({kind}) that has judged", program, slow=kind == "onnx"))
+    for kind, way in (("run", "spawn"), ("run", "forkserver"), ("run", "fork"), ("onnx", "spawn")):
+        program = with_words(POOL, POOL="context.Pool(2)", KIND=kind, WAY=way)
+        found.append(_one(f"a judge ({kind}) sent to a {way} pool", program, process=True))
+    executor = with_words(POOL, POOL="ProcessPoolExecutor(2, mp_context=context)", KIND="run", WAY="spawn")
+    found += [
+        _one("a judge sent to a ProcessPoolExecutor", executor, process=True),
+        _one("joblib.dump and load", with_words(JOBLIB)),
+        _one("joblib.Parallel", with_words(PARALLEL), process=True),
+        _one("one judge, eight threads, 200 calls", with_words(EIGHT_THREADS)),
+        _one("pickle of a judge that has not judged, and of verdicts", with_words(FROZEN)),
+    ]
     return found
