@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -168,53 +169,79 @@ def _text(data: bytes | None) -> str:
 
 
 def in_this_process(work: Callable[[], None], stdin: str | bytes = "", encoding: str = "utf-8") -> tuple[int, str, str]:
-    """Runs work between streams of its own; a foreign error counts as 99, with its traceback on stderr."""
+    """Runs work with streams of its own; a foreign error counts as 99, with its traceback on stderr.
+
+    Args:
+        work: What is run.
+        stdin: What it can read.
+        encoding: Of stdout and stderr; ``closed``: there is no stdout, as after ``>&-``.
+    """
     given = stdin.encode() if isinstance(stdin, str) else stdin
-    with _streams(given, encoding) as (out, err), _own_state():
-        code = 0
-        try:
-            work()
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-            if isinstance(ended.code, str):
-                err.write(ended.code.encode())
-        except Exception as error:
-            from acceptor.errors import AcceptorError
+    code, error_text = 0, ""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with _own_state(), _streams(given, out, err, encoding):
+            try:
+                work()
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+                error_text = ended.code if isinstance(ended.code, str) else ""
+            except Exception as error:
+                from acceptor.errors import AcceptorError
 
-            code = error.exit_code if isinstance(error, AcceptorError) else 99
-            said = f"{type(error).__name__}: {error}" if code != 99 else traceback.format_exc()
-            err.write(said.encode("utf-8", "replace"))
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(ValueError, AttributeError, UnicodeError):
-                stream.flush()
-        return code, _decoded(out.getvalue(), encoding), _decoded(err.getvalue(), encoding)
+                code = error.exit_code if isinstance(error, AcceptorError) else 99
+                error_text = f"{type(error).__name__}: {error}" if code != 99 else traceback.format_exc()
+        return code, _content(out, encoding), _content(err, encoding) + error_text
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _content(file: Any, encoding: str) -> str:
     """What a stream took: UTF-8 where it is that, else in the stream's own encoding."""
+    file.seek(0)
+    data = file.read()
     with contextlib.suppress(UnicodeDecodeError):
-        return data.decode()
-    return data.decode(encoding, "replace")
+        return str(data.decode())
+    return str(data.decode(encoding if encoding != "closed" else "utf-8", "replace"))
 
 
-class _Kept(io.BytesIO):
-    """Bytes that outlive the stream above them."""
-
-    def close(self) -> None:
-        return None
+def _writer(number: int, encoding: str, errors: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding=encoding, errors=errors)
 
 
 @contextlib.contextmanager
-def _streams(stdin: bytes, encoding: str) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
-    before = sys.stdin, sys.stdout, sys.stderr
-    out, err = _Kept(), _Kept()
-    sys.stdin = io.TextIOWrapper(_Kept(stdin), encoding="utf-8")
-    sys.stdout = io.TextIOWrapper(out, encoding=encoding, write_through=True)
-    sys.stderr = io.TextIOWrapper(err, encoding=encoding, errors="backslashreplace", write_through=True)
-    try:
-        yield out, err
-    finally:
-        sys.stdin, sys.stdout, sys.stderr = before
+def _streams(stdin: bytes, out: Any, err: Any, encoding: str) -> Iterator[None]:
+    """The file descriptors 0, 1 and 2 and Python's streams over them, as in a process that was started so."""
+    names = ("stdin", "stdout", "stderr")
+    before = {name: (getattr(sys, name), getattr(sys, f"__{name}__")) for name in names}
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = [os.dup(number) for number in range(3)]
+    with tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        for number, file in enumerate((source, out, err)):
+            os.dup2(file.fileno(), number)
+        said_in = "utf-8" if encoding == "closed" else encoding
+        made = {  # they own no descriptor: nothing is left to close
+            "stdin": io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8"),
+            "stdout": None if encoding == "closed" else _writer(1, said_in, "strict"),
+            "stderr": _writer(2, said_in, "backslashreplace"),
+        }
+        if encoding == "closed":
+            os.close(1)
+        for name, stream in made.items():
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        try:
+            yield
+        finally:
+            for stream in (sys.stdout, sys.stderr, *made.values()):
+                with contextlib.suppress(Exception):  # closed, or unable to say a letter
+                    stream.flush()
+            for name, (one, original) in before.items():
+                setattr(sys, name, one)
+                setattr(sys, f"__{name}__", original)
+            for number, number_kept in enumerate(kept):
+                os.dup2(number_kept, number)
+                os.close(number_kept)
 
 
 @contextlib.contextmanager
@@ -291,6 +318,34 @@ def refused(*words: str, error: str = "DataError|UsageError", absent: Sequence[s
         wrong = [word for word in absent if re.search(word, seen.text, re.IGNORECASE)]
         lost = _missing(words, seen.text)
         return (f"{lost} in: {_first(seen)}" if lost else "") or (f"said: {', '.join(wrong)}" if wrong else "")
+
+    return see
+
+
+def tells(*words: str) -> See:
+    """`audit --json` shows it among its findings, or refuses the file, with these words."""
+
+    def see(seen: Seen) -> str:
+        if fault := plain(seen):
+            return fault
+        if seen.code not in (0, 1, 2):
+            return f"exit code {seen.code}"
+        if seen.code:
+            return refused(*words)(seen)
+        shown = json.dumps(seen.json.get("findings", []), ensure_ascii=False) + seen.err
+        return (lost := _missing(words, shown)) and f"taken, {lost}: {_told(seen)}"
+
+    return see
+
+
+def classes(number: int) -> See:
+    """`audit --json` finds so many labels, whatever their names."""
+
+    def see(seen: Seen) -> str:
+        found = seen.json.get("train", {}).get("balance", {})
+        return plain(seen) or (
+            "" if len(found) == number and not seen.code else f"exit code {seen.code}: {_told(seen)}"
+        )
 
     return see
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 
-from reliability.inputs.case import Case, See, Seen, also, asserts, either, reads, refused, said
+from reliability.inputs.case import Case, See, Seen, also, asserts, classes, either, reads, refused, said, tells
 from reliability.inputs.containers import BINARY, NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import SECOND, N, csv, hub_table, jsonl, make, parquet, simple, texts, tsv
@@ -26,6 +26,12 @@ def _audit(what: str, labels: object, see: See, options: str = "", name: str = "
     return Case(3, what, f"acceptor audit {name}{options} --json", see, {name: content})
 
 
+def _both(what: str, rows: object, *words: str, name: str = "x.tsv") -> list[Case]:
+    """Labels that audit tells of and that train refuses."""
+    audit = _audit(f"{what}: audit tells", rows, tells(*words), name=name)
+    return [audit, Case(3, f"{what}: train refuses", f"acceptor train {name} {TRAIN}", refused(*words), audit.files)]
+
+
 def _with(odd: str, *at: int) -> list[tuple[str, str]]:
     return [(t, odd if n in at else y) for n, (t, y) in enumerate(simple())]
 
@@ -33,18 +39,17 @@ def _with(odd: str, *at: int) -> list[tuple[str, str]]:
 def _missing() -> list[Case]:
     found = []
     for mark in ("-", "?", "-1", "", "NA", "nan", "None", "n/a", "null"):
-        wanted = ("lines? 9", "22", "leave|remove|drop|fill", "predict")
-        found.append(_audit(f"{mark!r} among 0/1: no label, lines listed", _with(mark, 7, 20), refused(*wanted)))
+        found += _both(f"{mark!r} among 0/1", _with(mark, 7, 20), r"\b9\b", r"\b22\b", "leave|remove|drop|fill|predict")
     for mark in ("-", "?"):
         words = [(t, mark if n in (7, 20) else y) for n, (t, y) in enumerate(simple(("ham", "spam")))]
-        found.append(_audit(f"{mark!r} among words", words, refused("lines? 9", "22", "predict|leave|remove")))
+        found += _both(f"{mark!r} among words", words, r"\b9\b", r"\b22\b", "leave|remove|drop|fill|predict")
     objects = [{"sentence": t, "label": None if n == 7 else y} for n, (t, y) in enumerate(texts())]
     absent = [{"sentence": t, **({} if n == 7 else {"label": y})} for n, (t, y) in enumerate(texts())]
-    hidden = refused("no labels|hidden")
+    hidden = either(reads(N, labels=()), tells("no labels|hidden"))
     return [
         *found,
-        Case(3, "null in JSON", "acceptor audit x.jsonl --json", refused("line 8"), {"x.jsonl": jsonl(objects)}),
-        Case(3, "no label key in JSON", "acceptor audit x.jsonl --json", refused("line 8"), {"x.jsonl": jsonl(absent)}),
+        Case(3, "null in JSON", "acceptor audit x.jsonl --json", tells(r"\b8\b"), {"x.jsonl": jsonl(objects)}),
+        Case(3, "no label key in JSON", "acceptor audit x.jsonl --json", tells(r"\b8\b"), {"x.jsonl": jsonl(absent)}),
         Case(
             3,
             "evaluate: '?' among the labels",
@@ -92,35 +97,32 @@ def _missing() -> list[Case]:
 
 
 def _measured() -> list[Case]:
-    refusal = refused("measure|score|number", "--labels")
+    words = ("measure|score|number", "--labels")
     scores = [(t, f"{n % 20 / 4:.2f}") for n, (t, _) in enumerate(texts())]
     ratings = [(t, f"{1 + n % 37 / 7:.3f}") for n, (t, _) in enumerate(texts())]
     percent = [(t, str(n * 2)) for n, (t, _) in enumerate(texts())]
     named = ",".join(sorted({y for _, y in scores}))
-    train = f"acceptor train x.tsv {TRAIN}"
     return [
-        _audit("0.00 … 4.75, 20 values", scores, refusal),
-        _audit("Likert means, 37 values", ratings, refusal),
-        _audit("0.00 … 4.75 under the name score", scores, refusal),
-        _audit("decimal commas 0,00 … 4,75", [(t, y.replace(".", ",")) for t, y in scores], refusal),
+        *_both("0.00 … 4.75, 20 values", scores, *words),
+        *_both("Likert means, 37 values", ratings, *words),
+        *_both("decimal commas 0,00 … 4,75", [(t, y.replace(".", ",")) for t, y in scores], *words),
         _audit(
             "measured, where --labels says they are classes",
             scores,
             reads(N, labels=named.split(",")),
             f" --labels {named}",
         ),
-        _audit("a whole number for each row", percent, refusal),
+        _audit("a whole number for each row", percent, tells("measure|score|number|ids?\\b|every row", "label")),
         _audit(
             "negative and positive measures",
             [(t, f"{n % 20 / 4 - 2.5:.2f}") for n, (t, _) in enumerate(texts())],
-            refusal,
+            tells(*words),
         ),
-        Case(3, "measured, train", train, refusal, {"x.tsv": tsv(HEAD, scores)}),
         Case(
             3,
             "float scores in Parquet",
             "acceptor audit x.parquet --json",
-            refusal,
+            tells(*words),
             make=make(
                 "x.parquet",
                 lambda: parquet(
@@ -138,7 +140,7 @@ def _measured() -> list[Case]:
             3,
             "measured_score.tsv",
             "acceptor audit {cases}/measured_score.tsv --json",
-            refusal,
+            tells(*words),
             needs=CASES / "measured_score.tsv",
         ),
         _audit(
@@ -155,7 +157,8 @@ def _measured() -> list[Case]:
 
 
 def _several() -> list[Case]:
-    refusal = refused("several labels|more than one label|multi-?label", "next:|one label|split|choose")
+    words = ("several labels|more than one label|multi-?label", "one label|split|choose|each|column|separate")
+    shown = tells(*words)
     bars = [(t, ("rude", "rude|threat", "threat", "rude|threat|spam")[n % 4]) for n, (t, _) in enumerate(texts())]
     lists = [{"text": t, "labels": ["rude", "spam"][: 1 + y]} for t, y in texts()]
     written = [(t, str(["rude", "spam"][: 1 + y])) for t, y in texts()]
@@ -163,38 +166,39 @@ def _several() -> list[Case]:
     objects = [{"text": t, "labels": {"rude": y, "spam": 1 - y}} for t, y in texts()]
     hyphen = [(t, ("and/or", "either")[y]) for t, y in texts()]
     return [
-        _audit("rude|threat", bars, refusal),
-        _audit("a;b", [(t, y.replace("|", ";")) for t, y in bars], refusal),
-        _audit("a, b in a CSV's cell", [(t, y.replace("|", ", ")) for t, y in bars], refusal, name="x.csv"),
-        _audit("a+b or a/b: told or refused", [(t, y.replace("|", "/")) for t, y in bars], either(refusal, said())),
-        Case(3, "lists in JSON", "acceptor audit x.jsonl --json", refusal, {"x.jsonl": jsonl(lists)}),
+        *_both("rude|threat", bars, *words),
+        *_both("a;b", [(t, y.replace("|", ";")) for t, y in bars], *words),
+        *_both("a, b in a CSV's cell", [(t, y.replace("|", ", ")) for t, y in bars], *words, name="x.csv"),
+        _audit("a+b or a/b: told or refused", [(t, y.replace("|", "/")) for t, y in bars], either(shown, said())),
+        Case(3, "lists in JSON", "acceptor audit x.jsonl --json", shown, {"x.jsonl": jsonl(lists)}),
+        Case(3, "lists in JSON, train", f"acceptor train x.jsonl {TRAIN}", refused(*words), {"x.jsonl": jsonl(lists)}),
         Case(
             3,
             "lists of one in JSON",
             "acceptor audit x.jsonl --json",
-            either(refusal, reads(N, labels=("rude", "spam"))),
+            either(shown, reads(N, labels=("rude", "spam"))),
             {"x.jsonl": jsonl([{"text": t, "label": [("rude", "spam")[y]]} for t, y in texts()])},
         ),
         Case(
             3,
             "objects in JSON",
             "acceptor audit x.jsonl --json",
-            either(refusal, refused("labels\\.rude|object")),
+            either(shown, tells("labels\\.rude|object")),
             {"x.jsonl": jsonl(objects)},
         ),
-        _audit("lists written as Python", written, refusal),
+        *_both("lists written as Python", written, *words),
         Case(
             3,
             "one-hot columns",
             "acceptor audit x.csv --json",
-            either(refusal, refused("one-hot|columns", "rude", "label=")),
+            either(shown, tells("rude", "label="), reads(N, "passed over[^;]*rude", labels=())),
             {"x.csv": csv(("comment_text", "rude", "spam", "threat"), hot)},
         ),
         Case(
             3,
             "one-hot columns beside `text`, as Jigsaw has them",
             "acceptor audit x.csv --json",
-            either(refusal, refused("rude", "label=")),
+            either(shown, tells("rude", "label="), reads(N, "passed over[^;]*toxic", labels=())),
             {"x.csv": csv(("id", "text", "toxic", "obscene", "rude"), [(n, *row) for n, row in enumerate(hot)])},
         ),
         Case(
@@ -208,14 +212,14 @@ def _several() -> list[Case]:
             3,
             "several_labels_in_a_cell.tsv, audit",
             "acceptor audit {cases}/several_labels_in_a_cell.tsv --json",
-            refusal,
+            shown,
             needs=CASES / "several_labels_in_a_cell.tsv",
         ),
         Case(
             3,
             "several_labels_in_a_cell.tsv, train",
             "acceptor train {cases}/several_labels_in_a_cell.tsv " + TRAIN,
-            refusal,
+            refused(*words),
             needs=CASES / "several_labels_in_a_cell.tsv",
         ),
         _audit("and/or, either: two plain words", hyphen, reads(N, labels=("and/or", "either"))),
@@ -302,12 +306,11 @@ def _spellings() -> list[Case]:
     wide = [(t, ("spam", "ｓｐａｍ", "ham")[n % 3]) for n, (t, _) in enumerate(texts())]
     hidden = [(t, ("spam", "sp\u200bam", "ham")[n % 3]) for n, (t, _) in enumerate(texts())]
     nbsp = [(t, ("not ok", "not\u00a0ok", "fine")[n % 3]) for n, (t, _) in enumerate(texts())]
-    told = either(said("spell|alike|near|same label", "--normalise-labels"), refused("--normalise-labels"))
+    told = tells("--normalise-labels")
     wanted = refused("--normalise-labels")
 
-    def audit(what: str, data: list[tuple[str, str]], names: tuple[str, ...]) -> list[Case]:
+    def audit(what: str, data: list[tuple[str, str]]) -> list[Case]:
         files = {"x.tsv": tsv(HEAD, data)}
-        merged = reads(N, labels=names)
         return [
             Case(3, f"{what}: audit tells", "acceptor audit x.tsv --json", told, files),
             Case(3, f"{what}: train stops before it starts", f"acceptor train x.tsv {TRAIN}", wanted, files),
@@ -315,26 +318,22 @@ def _spellings() -> list[Case]:
                 3,
                 f"{what}: --normalise-labels merges",
                 "acceptor audit x.tsv --normalise-labels --json",
-                either(
-                    merged,
-                    reads(N, labels=tuple(map(str.casefold, names))),
-                    reads(N, labels=tuple(map(str.capitalize, names))),
-                ),
+                classes(2),
                 files,
             ),
         ]
 
     shared = CASES / "one_label_spelled_five_ways.tsv"
     return [
-        *audit("Positif, positif, positif␠, two forms of é", rows, ("positif", "négatif")),
-        *audit("spam, Spam", case, ("spam", "ham")),
-        *audit("full-width letters", wide, ("spam", "ham")),
-        *audit("a no-break space inside", nbsp, ("not ok", "fine")),
+        *audit("Positif, positif, positif␠, two forms of é", rows),
+        *audit("spam, Spam", case),
+        *audit("full-width letters", wide),
+        *audit("a no-break space inside", nbsp),
         Case(
             3,
             "a zero-width space inside: audit tells",
             "acceptor audit x.tsv --json",
-            either(told, said("zero-width")),
+            either(told, tells("zero-width")),
             {"x.tsv": tsv(HEAD, hidden)},
         ),
         Case(
@@ -438,7 +437,7 @@ def _declared() -> list[Case]:
         _audit(
             "--labels of the wrong number on 0/1",
             ("0", "1"),
-            refused("0|1", "labels", absent=["did you mean '1'"]),
+            tells("labels?\\b", r"\b[23]\b|two|three|\bc\b"),
             " --labels a,b,c",
         ),
         _audit(
@@ -447,7 +446,7 @@ def _declared() -> list[Case]:
             reads(N, labels=("ham", "spam")),
             " --labels 'ham, spam'",
         ),
-        _audit("--labels that lack a class", ("ham", "spam"), refused("spam", "ham"), " --labels ham,eggs"),
+        _audit("--labels that lack a class", ("ham", "spam"), tells("spam|eggs"), " --labels ham,eggs"),
         Case(3, "--labels nice,toxic: what the judge is told", run, toxic, {"x.tsv": tsv(HEAD, simple())}, slow=True),
         Case(
             3,
@@ -506,7 +505,7 @@ def _many() -> list[Case]:
         Case(
             3,
             "an unknown label among 77: the list is cut",
-            "acceptor audit . --json",
+            f"acceptor train . {TRAIN}",
             either(
                 lambda seen: (
                     ""
@@ -519,7 +518,7 @@ def _many() -> list[Case]:
         Case(
             3,
             "--labels that lack one of 77: the list is cut",
-            f"acceptor audit x.tsv --labels '{named.replace('intent 05', 'intent x')}' --json",
+            f"{train} --labels '{named.replace('intent 05', 'intent x')}'",
             also(refused("intent 05"), cut),
             {"x.tsv": words},
         ),
@@ -533,7 +532,7 @@ def _many() -> list[Case]:
         Case(
             3,
             "1,001 classes: the list is cut",
-            "acceptor audit x.tsv --json",
+            train,
             also(refused("label"), lambda seen: "" if seen.text.count("class ") < 40 else "not cut"),
             {"x.tsv": tsv(HEAD, [(f"{t} {n}", f"class {n % 1001}") for n, (t, _) in enumerate(texts(1010))])},
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliability.inputs.case import Case, See, Seen, either, reads, refused, said
+from reliability.inputs.case import Case, See, Seen, either, reads, refused, said, tells
 from reliability.inputs.containers import NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import N, csv, simple, texts, tsv
@@ -219,7 +219,7 @@ def _split_column() -> list[Case]:
                 f"{name} with {'/'.join(words)}: used, or said",
                 "x.tsv",
                 data(words, name),
-                refused(name, "--split column"),
+                tells(name, "--split column"),
             ),
             _audit(
                 f"{name} with {'/'.join(words)}: --split column",
