@@ -41,10 +41,10 @@ def words(seen: Seen | None) -> str:
         on = f" → {found['next']}" if found.get("next") else ""
         return _cut(f"{found['error']}: {found['problem']}{where}{on}")
     if train := found.get("train"):
-        return _cut(
-            f"{train.get('schema')}; {train.get('rows')} rows; "
-            + ", ".join(f"{k} {v}" for k, v in train.get("balance", {}).items())
-        )
+        counts = ", ".join(f"{label} {number}" for label, number in train.get("balance", {}).items())
+        faults = [one for one in found.get("findings", []) if one.get("severity") in ("error", "warning")]
+        told = "".join(f"{one['severity']}: {one.get('what', '')} → {one.get('advice', '')}; " for one in faults[:1])
+        return _cut(f"{told}{train.get('schema')}; {train.get('rows')} rows; {counts or 'no labels'}", 260)
     said = (seen.err if seen.code else seen.out).strip() or seen.err.strip()
     line = next((line for line in said.splitlines() if line.strip()), "")
     return _cut(f"exit {seen.code}" + (f": {line}" if line and not line.startswith("{") else ""))
