@@ -188,7 +188,8 @@ def try_all(options: argparse.Namespace, scratch: Path) -> tuple[list[Tried], li
         number = options.combinations or (FEW if options.quick else COMBINATIONS)
         beside.append(try_combinations(number, scratch / "combinations", kit))
     if wanted("threads"):
-        beside += [try_threads(kind, 50 if options.quick else threads.CALLS, kit) for kind in ("run", "onnx")]
+        kinds = ("run",) if options.quick else ("run", "onnx")  # exporting takes seconds
+        beside += [try_threads(kind, 30 if options.quick else threads.CALLS, kit) for kind in kinds]
     return done, beside
 
 

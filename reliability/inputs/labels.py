@@ -528,6 +528,7 @@ def _many() -> list[Case]:
             "acceptor evaluate {many} dev.tsv --json",
             also(refused("intent", "kind"), cut),
             odd,
+            slow=True,
         ),
         Case(
             3,
