@@ -1,10 +1,10 @@
-# The six commands of a developer, and the demo. Each works on a fresh machine with Python 3.11.
+# The commands of a developer, and the demo. Each works on a fresh machine with Python 3.11.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo fix check test bench docs reliability mpnet
+.PHONY: help setup demo fix check test bench docs reliability inputs mpnet
 
 help:
 	@echo "make setup   .venv with everything the other commands need"
@@ -14,6 +14,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make bench   the figures of records/house.md, measured here"
 	@echo "make reliability  all promises of docs/reliability.md, tried"
+	@echo "make inputs  files, labels and machines as people bring them, tried; writes records/inputs.md"
 	@echo "make docs    the API pages in site/"
 	@echo "make mpnet   install the base-size encoder (430 MB)"
 
@@ -55,3 +56,6 @@ docs: setup
 
 reliability: setup
 	$(BIN)/python -m reliability
+
+inputs: setup
+	$(BIN)/python -m reliability.inputs --record
