@@ -32,6 +32,11 @@ def as_json(content: Any) -> str:
     )
 
 
+def in_ascii(line: str) -> str:
+    """A line of JSON with escapes for all that is not ASCII; whoever parses it gets every character back."""
+    return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in line)
+
+
 def markdown(value: Any) -> str:
     """The value as words in Markdown or HTML: what could be markup there becomes an entity."""
     special = r"[^\w .,:;/()+=%-]|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from acceptor.commands.answer import answer
+from acceptor.commands.answer import answer, say
 from acceptor.commands.options import (
     OUTPUTS,
     AsJson,
@@ -260,7 +260,7 @@ def judge(
             break
         verdict = acceptor([line.rstrip("\n")])[0]
         content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
-        answer(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+        say(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
 
 
 def _explain(
