@@ -41,6 +41,7 @@ from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.static import choose_steps
 from acceptor.training.stopping import agreed, signals_held
+from acceptor.waiting import giving_way
 
 logger = logging.getLogger(__name__)
 
@@ -243,6 +244,7 @@ def _fit(
     with (
         rows_named(data.train.table),
         signals_held() as stop,
+        giving_way(),
         meter("training", steps, "steps", silent=not runtime.leads) as bar,
     ):
         for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):
