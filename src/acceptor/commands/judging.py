@@ -23,7 +23,7 @@ from acceptor.commands.options import (
     shard_of,
 )
 from acceptor.errors import UsageError, check_installed
-from acceptor.text import plain
+from acceptor.text import plain, typed
 
 if TYPE_CHECKING:
     from acceptor.data.tally import Tally
@@ -245,8 +245,9 @@ def judge(
     from acceptor.data.read import read_table
     from acceptor.judge import annotate, load
 
+    sentences = [typed(sentence) for sentence in sentences or []]
     if why is not None:
-        _explain(run, sentences or [], why, device, precision, as_json)
+        _explain(run, sentences, why, device, precision, as_json)
         return
     acceptor = load(run, device=device, precision=precision)
     if sentences:
