@@ -86,11 +86,11 @@ def test_a_training_that_was_killed_in_its_first_save_is_begun_again(tmp_path):
 
 JOIN = """
 import datetime, sys, time, torch
-from acceptor import runtime
-runtime.PATIENCE = datetime.timedelta(seconds=30)
+from acceptor import processes, runtime
+processes.PATIENCE = datetime.timedelta(seconds=30)
 time.sleep(float(sys.argv[1]))
 here = runtime.Runtime("cpu", "", 0, "fp32", rank=int(sys.argv[2]), world=2)
-with runtime.process_group(here):
+with processes.process_group(here):
     torch.distributed.all_reduce(torch.ones(1))
 """
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from acceptor.spinning import bound_spinning
+
+bound_spinning()  # before torch is loaded, which reads it once
+
 if TYPE_CHECKING:
     from acceptor.config import PRESETS, TrainConfig
     from acceptor.data.annotations import read_annotations

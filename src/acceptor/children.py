@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from acceptor import errors
+from acceptor.cache import cache_folder
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import DataError, EncoderError, ResourceError, RunError, TrainingError, UsageError
@@ -247,8 +248,9 @@ def _end_when_alone() -> None:
 
 
 def environment_of(place: int, processes: int) -> dict[str, str]:
-    """What a process at one of several places is started with: this package, its share of cores, a GPU in turn."""
-    return {**os.environ, **_share_of_machine(place, processes), "PYTHONPATH": _path_to_acceptor()}
+    """What a process at one of several places is started with: package, cache, its share of cores, a GPU in turn."""
+    own = {"PYTHONPATH": _path_to_acceptor(), "ACCEPTOR_CACHE": str(cache_folder())}
+    return {**os.environ, **_share_of_machine(place, processes), **own}
 
 
 def _path_to_acceptor() -> str:

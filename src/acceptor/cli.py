@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -9,8 +10,10 @@ import sys
 import typer
 
 from acceptor.commands import comparing, data, exporting, judging, machine, pairs, report, search, seeds, training
+from acceptor.commands.answer import say
+from acceptor.environment import forget_empty
 from acceptor.errors import AcceptorError, check_installed
-from acceptor.text import as_json as inert_json
+from acceptor.streams import ReaderGone, set_up_streams
 from acceptor.text import plain_lines
 
 app = typer.Typer(
@@ -44,7 +47,12 @@ for command in (
 
 
 def main() -> None:
-    """Runs the command line and ends with the exit code: 0 done, 1 failed, 2 wrong usage, 130, 143."""
+    """Runs the command line and ends with the exit code: 0 done, 1 failed, 2 wrong usage, 130, 143.
+
+    141, as a shell says of other tools, where whoever read the answers has left before all work was done.
+    """
+    set_up_streams()
+    forget_empty()
     from acceptor.progress import console
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -54,13 +62,26 @@ def main() -> None:
     logger.propagate = False
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so half-written folders vanish
     try:
-        app()
+        _run()
     except (AcceptorError, ModuleNotFoundError) as caught:
         error = _understood(caught)
         if "--json" in sys.argv:
-            typer.echo(inert_json(error.to_dict()))
+            with contextlib.suppress(AcceptorError, ReaderGone):  # it may be this that failed
+                say(error.to_dict(), (), as_json=True)
         console.print(f"acceptor: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except ReaderGone:
+        sys.exit(141)
+
+
+def _run() -> None:
+    """The command, and all that it said on its way out: what fails there fails here, not when Python ends."""
+    try:
+        app()
+    except SystemExit:
+        with contextlib.suppress(ReaderGone):  # all work is done
+            sys.stdout.flush()
+        raise
 
 
 def _understood(error: AcceptorError | ModuleNotFoundError) -> AcceptorError:

@@ -6,10 +6,11 @@ import contextlib
 import ctypes
 import datetime
 import errno
-import fcntl
+import functools
 import glob
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -17,9 +18,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from acceptor.errors import EncoderError, ResourceError, RunError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 SCRATCH = ".part"  # how the name of a folder ends that is being written
@@ -28,6 +36,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
 )  # fmt: skip
+
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def file_sha256(path: Path) -> str:
@@ -175,7 +187,7 @@ def one_writer(place: Path) -> Iterator[None]:
     path = place.parent / f".{place.name}.lock"
     with _parents_made(place), _opened(path, place) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(lock, wait=False)
             if not path.exists() or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 raise BlockingIOError  # its holder has just removed it: there may be a new one
         except BlockingIOError:
@@ -265,12 +277,46 @@ def _parents_made(place: Path) -> Iterator[None]:
 
 
 def flush(path: Path) -> None:
-    """Waits until a file's bytes, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Waits until a file's bytes, or a folder's names, are on the disk; goes on where the file system cannot say."""
+    folder = path.is_dir()
+    refused = (*NO_SYNC, errno.EACCES, errno.EPERM) if folder else NO_SYNC  # some let nobody open a folder
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in refused:
+            raise
+        kind = "folder" if folder else "file"
+        _warn_once(f"this file system does not flush a {kind} ({error.strerror}): a power cut may cost what is new")
+
+
+def take_lock(stream: IO[Any], *, wait: bool) -> bool:
+    """Locks an open file for this process alone, until it is closed; False where the file system has no locks.
+
+    Raises:
+        BlockingIOError: Another process holds it, and ``wait`` is False.
+    """
+    if fcntl is None:
+        _warn_once("this system has no locks: do not let two processes write the same output")
+        return False
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _warn_once(
+            f"this file system has no locks ({error.strerror}): do not let two processes write the same output",
+        )
+        return False
+    return True
+
+
+@functools.cache
+def _warn_once(words: str) -> None:
+    logger.warning("%s", words)
 
 
 def _exchange(first: Path, second: Path) -> None:

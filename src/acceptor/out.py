@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 from pathlib import Path
 
+from acceptor.environment import whole_number
 from acceptor.errors import ResourceError, UsageError
 from acceptor.files import MANIFEST, SCRATCH, writable
 from acceptor.training.checkpoint import FOLDER, has_checkpoint
@@ -40,7 +40,7 @@ def _name(source: str, encoder: str) -> str:
 
 def restarted() -> bool:
     """True where ``torchrun`` repeats the command after one of its processes failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    return whole_number("TORCHELASTIC_RESTART_COUNT", 0) > 0
 
 
 def is_run(path: Path) -> bool:

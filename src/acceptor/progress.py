@@ -1,13 +1,22 @@
-"""Progress of long work on stderr: what is done, how fast, how long it still takes. Silent without a terminal."""
+"""Progress of long work on stderr: what is done, how fast, how long it still takes.
+
+On a terminal it is a bar; in a log file a line every half minute, so that short work says nothing there.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from acceptor.text import plain_lines
+
+SAY_EVERY = 30.0  # seconds between two lines in a log file
+clock = time.monotonic
 
 console = Console(stderr=True)
 """Where progress, log lines and errors go; one console, so that they do not write over each other."""
@@ -27,22 +36,63 @@ def hushed() -> Iterator[None]:
 
 
 class Meter:
-    """One bar. `advance` moves it on; `note` sets the words behind it."""
+    """How far the work is. `advance` moves it on; `note` sets the words behind it."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, progress: Progress, task: TaskID, lines: _Lines | None) -> None:
         self._progress = progress
         self._task = task
+        self._lines = lines
 
     def advance(self, amount: float, note: str | None = None) -> None:
         """Counts ``amount`` more units as done."""
         self._progress.advance(self._task, amount)
         if note is not None:
             self._progress.update(self._task, note=note)
+        if self._lines:
+            self._lines.advance(amount, note)
+
+
+class _Lines:
+    """What a log file gets in place of a bar: a line every half minute, none for shorter work."""
+
+    def __init__(self, what: str, total: float | None, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done = self._said = 0.0
+        self._note: str | None = None
+        self._when = clock()
+
+    def advance(self, amount: float, note: str | None) -> None:
+        self._done += amount
+        self._note = note or self._note
+        now = clock()
+        if now - self._when >= SAY_EVERY:
+            rate = (self._done - self._said) / (now - self._when)
+            self._when, self._said = now, self._done
+            console.print(self._line(rate), markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self, rate: float) -> str:
+        done = f"{_amount(self._done)} {self._unit}"
+        if self._total is not None:
+            done = f"{_amount(self._done)} of {_amount(self._total)} {self._unit}"
+        parts = [done, f"{_amount(rate)} {self._unit}/s"]
+        if self._total is not None and rate > 0:
+            parts.append(f"{_duration((self._total - self._done) / rate)} left")
+        return plain_lines(f"{self._what}: {', '.join([*parts, *([self._note] if self._note else [])])}")
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
 @contextlib.contextmanager
 def meter(what: str, total: float | None, unit: str, *, silent: bool = False) -> Iterator[Meter]:
-    """A bar over ``total`` units (None: not known), gone when the work is done."""
+    """A bar over ``total`` units (None: not known), gone when the work is done; without a terminal, lines."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -52,6 +102,8 @@ def meter(what: str, total: float | None, unit: str, *, silent: bool = False) ->
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    silent = silent or _hushed.get() or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=silent) as progress:
-        yield Meter(progress, progress.add_task(what, total=total, note=""))
+    silent = silent or _hushed.get()
+    bar = not silent and console.is_terminal
+    lines = None if silent or bar else _Lines(what, total, unit)
+    with Progress(*columns, console=console, transient=True, disable=not bar) as progress:
+        yield Meter(progress, progress.add_task(what, total=total, note=""), lines)

@@ -30,14 +30,10 @@ from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.out import check_out, check_room, restarted
+from acceptor.processes import place_among_processes, process_group
 from acceptor.progress import meter
 from acceptor.record import record_of, say, told, validation_of, write_run
-from acceptor.runtime import (
-    Runtime,
-    choose_runtime,
-    keep_freed_memory,
-    process_group,
-)
+from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
 from acceptor.training.hearing import is_trial, tell_epoch
@@ -45,6 +41,7 @@ from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.static import choose_steps
 from acceptor.training.stopping import agreed, signals_held
+from acceptor.waiting import giving_way
 
 logger = logging.getLogger(__name__)
 
@@ -119,15 +116,15 @@ def train(
     out = Path(out).expanduser()
     if restarted() and has_checkpoint(out):
         resume, overwrite = True, False
-    leads = int(os.environ.get("RANK", 0)) == 0
-    with one_writer(out) if leads else contextlib.nullcontext():
+    place = place_among_processes()
+    with one_writer(out) if place.leads else contextlib.nullcontext():
         check_out(out, overwrite=overwrite, resume=resume)
         if resume and config.on_collapse == "restart":
             config = restarted_with(out, config)
         try:
             return _train(data, out, config, None, overwrite=overwrite, resume=resume, allow_change=allow_change)
         except CollapseError as error:
-            if config.on_collapse != "restart" or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            if config.on_collapse != "restart" or place.world > 1:
                 raise
             config = safer(config)
             logger.warning("%s", f"{error.problem}; beginning again with seed {config.seed} and safer settings")
@@ -171,7 +168,7 @@ def _train(
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data, config.batch_size)
-    runtime = choose_runtime(config.device, config.precision)
+    runtime = choose_runtime(config.device, config.precision, place_among_processes())
     keep_freed_memory()
     found = find_encoder(config.encoder)
     judge, encoded, derived = _prepare(data, found, config, runtime)
@@ -247,6 +244,7 @@ def _fit(
     with (
         rows_named(data.train.table),
         signals_held() as stop,
+        giving_way(),
         meter("training", steps, "steps", silent=not runtime.leads) as bar,
     ):
         for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):

@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import datetime
 import functools
 import importlib.metadata
 import json
 import os
 import platform
 import random
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from acceptor.cache import cache_folder
 from acceptor.config import Derived
+from acceptor.environment import whole_number
 from acceptor.errors import UsageError
 from acceptor.files import write_json
+from acceptor.processes import Place
+from acceptor.threads import choose_threads, use_threads
 
 HEAP, HUGE_PAGE = 4 << 30, 2 << 20  # bytes of address space for the heap, and of a huge page
 OUT_OF_MEMORY = (
@@ -37,7 +38,6 @@ OUT_OF_MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_NOT_SUPPORTED",  # what cuDNN says where its workspace does not fit
 )
-PATIENCE = datetime.timedelta(minutes=2)  # with another process: more than any checkpoint takes
 WORTH_IT = 1.5  # gain from which bf16 is taken by default on a CPU
 
 
@@ -83,12 +83,42 @@ class Runtime:
         }
 
 
-def choose_runtime(device: str | None = None, precision: str | None = None) -> Runtime:
+def choose_runtime(device: str | None = None, precision: str | None = None, place: Place | None = None) -> Runtime:
     """The given device and precision, or the best that this machine has, with the reason of each choice.
+
+    Args:
+        device: ``cpu``, ``cuda`` or ``mps``.
+        precision: ``fp32`` or ``bf16``.
+        place: This process' among those that train together; None for work that every process does for itself.
 
     Raises:
         UsageError: The device asked for is not there, or the precision is unknown.
     """
+    import torch
+
+    device_choice = _choose_device(device)
+    kind = str(device_choice.value)
+    precision_choice = _choose_precision(kind, precision)
+    threads = use_threads()
+    if kind == "cuda":
+        index = _own_gpu(place, torch.cuda.device_count())
+        properties = torch.cuda.get_device_properties(index)
+        where, name, memory = f"cuda:{index}", properties.name, properties.total_memory
+    else:
+        where, name, memory = kind, processor_name(), _machine_memory()
+    return Runtime(
+        device=where,
+        device_name=name,
+        memory_bytes=memory,
+        precision=str(precision_choice.value),
+        rank=place.rank if place else 0,
+        world=place.world if place else 1,
+        threads=int(threads.value),
+        derived=(device_choice, precision_choice, threads),
+    )
+
+
+def _choose_device(device: str | None) -> Derived:
     import torch
 
     present = {
@@ -100,55 +130,61 @@ def choose_runtime(device: str | None = None, precision: str | None = None) -> R
         kind = next(name for name, there in present.items() if there)
         missing = [name for name in present if not present[name]]
         reason = f"no {' and no '.join(missing)} here" if kind == "cpu" else "the fastest device present"
-        device_choice = Derived("device", kind, reason)
-    elif not present.get(device):
+        return Derived("device", kind, reason)
+    if not present.get(device):
         raise UsageError(
             f"this machine has no {device} that torch {torch.__version__} can use",
             expected="one of " + ", ".join(name for name, there in present.items() if there),
             cause="no such device, its driver is missing, or torch was installed without support for it",
             next="leave --device out, and the best device present is taken",
         )
-    else:
-        kind, device_choice = device, Derived("device", device, "given")
+    return Derived("device", device, "given")
+
+
+def _choose_precision(kind: str, precision: str | None) -> Derived:
+    """The arithmetic on a kind of device."""
+    import torch
 
     if precision not in (None, "fp32", "bf16"):
         raise UsageError(f"no precision is called {precision!r}", expected="fp32 or bf16")
     if precision is not None:
-        precision_choice = Derived("precision", precision, "given")
-    elif kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        precision_choice = Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
-    elif kind == "cpu":
+        return Derived("precision", precision, "given")
+    if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
+    if kind == "cpu":
         gain = bf16_gain()
         here = f"this CPU multiplies bf16 matrices at {gain:.1f} × the rate of fp32 ones"
-        precision_choice = Derived("precision", "bf16" if gain >= WORTH_IT else "fp32", here)
-    else:
-        precision_choice = Derived("precision", "fp32", f"the safe arithmetic on {kind}")
+        return Derived("precision", "bf16" if gain >= WORTH_IT else "fp32", here)
+    return Derived("precision", "fp32", f"the safe arithmetic on {kind}")
 
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if kind == "cuda":
-        index = int(os.environ.get("LOCAL_RANK", 0))
-        properties = torch.cuda.get_device_properties(index)
-        place, name, memory = f"cuda:{index}", properties.name, properties.total_memory
-    else:
-        place, name, memory = kind, processor_name(), _machine_memory()
-    return Runtime(
-        device=place,
-        device_name=name,
-        memory_bytes=memory,
-        precision=str(precision_choice.value),
-        rank=rank,
-        world=world,
-        threads=torch.get_num_threads(),
-        derived=(device_choice, precision_choice),
-    )
+
+def _own_gpu(place: Place | None, count: int) -> int:
+    """The number of this process' GPU: that of its place on this machine."""
+    if place is None:  # what stands in the environment is then nobody's promise
+        with contextlib.suppress(UsageError):
+            return min(whole_number("LOCAL_RANK", 0), count - 1)
+        return 0
+    if place.local >= count:
+        raise UsageError(
+            f"there is no GPU for process {place.local} of this machine",
+            expected=f"{count} at most, the GPUs that torch sees",
+            found=f"LOCAL_RANK={place.local}",
+            next=f"torchrun --nproc-per-node {count} -m acceptor train …\nalone: unset RANK WORLD_SIZE LOCAL_RANK",
+        )
+    return place.local
 
 
 def runtime_without_torch(precision: str) -> Runtime:
-    """This machine's CPU, with as many threads as it has cores for this process, or as ``OMP_NUM_THREADS`` says."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = int(given) if given.isdecimal() and int(given) else cores
-    return Runtime("cpu", processor_name(), _machine_memory(), precision, threads=threads)
+    """This machine's CPU, with the threads that `choose_threads` takes."""
+    threads = choose_threads()
+    return Runtime(
+        "cpu",
+        processor_name(),
+        _machine_memory(),
+        precision,
+        threads=int(threads.value),
+        derived=(threads,),
+    )
 
 
 def bf16_gain() -> float:
@@ -175,36 +211,6 @@ def bf16_gain() -> float:
         known.parent.mkdir(parents=True, exist_ok=True)
         write_json(known, {machine: gain})
     return gain
-
-
-@contextlib.contextmanager
-def process_group(runtime: Runtime) -> Iterator[None]:
-    """Joins the processes that ``torchrun`` started; does nothing for a single one."""
-    if runtime.world == 1:
-        yield
-        return
-    import torch
-    import torch.distributed as dist
-
-    if runtime.device.startswith("cuda"):
-        torch.cuda.set_device(runtime.device)
-    # Waiting for a process that died, this one is deaf to Python's handlers: torchrun must be able to end it at once.
-    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        backend = "nccl" if runtime.device.startswith("cuda") else "gloo"
-        store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
-        if os.environ.get("GROUP_WORLD_SIZE") == "1":
-            # torchrun (2.13) keeps one store for all restarts on a machine, without telling them apart: a process that
-            # looks up its peer's address before the peer has written it finds the dead one's, and waits in vain.
-            attempt = os.environ["TORCHELASTIC_RESTART_COUNT"]
-            store = dist.PrefixStore(f"restart-{attempt}", store)  # type: ignore[attr-defined]
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
-    finally:
-        signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def seed_everything(seed: int) -> None:
@@ -300,12 +306,6 @@ def source_commit() -> str | None:
         return commit + ("+" if git("status", "--porcelain", "--untracked-files=no", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def cache_folder() -> Path:
-    """Where Acceptor keeps what it unpacks: ``$ACCEPTOR_CACHE``, or ``acceptor`` in the user's cache."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "acceptor"
-    return Path(os.environ.get("ACCEPTOR_CACHE", default)).expanduser()
 
 
 def processor_name() -> str:

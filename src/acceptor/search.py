@@ -26,10 +26,12 @@ from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import AcceptorError, TrainingError, UsageError
 from acceptor.files import MANIFEST, one_writer, read_object
+from acceptor.processes import place_among_processes
 from acceptor.run import train
 from acceptor.seeds import Seeds, train_seeds
 from acceptor.study import (
     Domain,
+    check_shareable,
     folder_of,
     in_states,
     load_optuna,
@@ -145,6 +147,7 @@ def search_settings(
     study = open_study(out, config, domains, data)
     blind = dataclasses.replace(data, test=None)
     if processes > 1:
+        check_shareable(out)
         _work_side_by_side((out, config, domains, blind, trials), processes)
     work(out, config, domains, blind, trials)
     with locked(out):
@@ -158,7 +161,7 @@ def search_settings(
 
 def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, seeds: int, processes: int) -> None:
     load_optuna()
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if place_among_processes().world > 1:
         raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
     if trials < 1 or processes < 1 or seeds < 0:
         raise UsageError(

@@ -7,7 +7,6 @@ stopped goes on from its checkpoint; one that has ended is never trained again, 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.files import MANIFEST, check_manifest, one_writer, read_object, replace_json
 from acceptor.model.pretrained import find_encoder
+from acceptor.processes import place_among_processes
 from acceptor.training.checkpoint import refuse_changes
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
 
 
 def _check(plans: Sequence[Plan], processes: int) -> None:
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if place_among_processes().world > 1:
         raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more")

@@ -7,9 +7,9 @@ share. Which trials are alive is told by locks of the kernel, which no dead proc
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
-from acceptor.files import one_writer, write_json
+from acceptor.files import one_writer, take_lock, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +51,26 @@ def load_optuna() -> Any:
 
 
 @contextlib.contextmanager
-def locked(out: Path, name: str = "study") -> Iterator[None]:
-    """Waits until no other process is in such a block."""
+def locked(out: Path, name: str = "study") -> Iterator[bool]:
+    """Waits until no other process is in such a block; True where that can be known."""
     with (out / f".{name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield take_lock(lock, wait=True)
+
+
+def check_shareable(out: Path) -> None:
+    """Refuses several processes where nothing would keep them apart.
+
+    Raises:
+        UsageError: The file system of ``out`` has no locks.
+    """
+    with locked(out) as has_locks:
+        if not has_locks:
+            raise UsageError(
+                "several processes cannot share a search here",
+                where=str(out),
+                cause="this file system has no locks",
+                next="--processes 1, or search on another file system: --out PATH",
+            )
 
 
 def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data) -> Any:
@@ -70,9 +85,9 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
     if out.exists() and not (out / FILE).is_file() and any(path.name != ".study.lock" for path in out.iterdir()):
         raise UsageError(f"{out} exists and is not a search", expected="a path that is free, or a search to go on with")
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out):
+    with locked(out) as has_locks:
         # By a function, since in a URL some characters of a path would mean something.
-        engine = {"creator": lambda: sqlite3.connect(out / FILE, timeout=60), "poolclass": NullPool}
+        engine = {"creator": lambda: _connected(out / FILE, has_locks), "poolclass": NullPool}
         storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
         # Not before 5 trials have ended, and not in the first of the `QUARTERS`.
         pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
@@ -89,6 +104,12 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         elif before != head:
             raise _another(out, before, head)
     return study
+
+
+def _connected(file: Path, has_locks: bool) -> sqlite3.Connection:
+    """SQLite's own locks would fail where the file system has none."""
+    own = "" if has_locks or os.name != "posix" else "?vfs=unix-none"
+    return sqlite3.connect(file.absolute().as_uri() + own, timeout=60, uri=True)
 
 
 def _lies_in(value: Any, domain: Domain) -> bool:

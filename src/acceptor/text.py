@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Any
 
 
@@ -30,6 +31,19 @@ def as_json(content: Any) -> str:
         f"\\u{ord(char):04x}" if char in "<>&" else char if char.isprintable() else json.dumps(char)[1:-1]
         for char in text
     )
+
+
+def in_ascii(line: str) -> str:
+    """A line of JSON with escapes for all that is not ASCII; whoever parses it gets every character back."""
+    return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in line)
+
+
+def typed(text: str) -> str:
+    """An argument as it was typed: in the C locale Python hands on UTF-8 as halves of surrogate pairs."""
+    try:
+        return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def markdown(value: Any) -> str:

@@ -31,6 +31,7 @@ from acceptor.errors import AcceptorError, UsageError
 from acceptor.native.layers import has_layers
 from acceptor.progress import meter
 from acceptor.run import train as train_run
+from acceptor.spinning import environment_as_found
 
 FLIP_MARGIN = 1e-3  # logits nearer than that are a draw, and a draw has no label to flip
 
@@ -189,7 +190,9 @@ def count_flips(logits: npt.NDArray[np.float32], exact: npt.NDArray[np.float32])
 def _child(module: str, *arguments: str) -> Any:
     """The JSON that a process of its own prints on its last line."""
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **QUIET})  # noqa: S603
+    ours = arguments[0] in ("acceptor", *OURS)
+    found = dict(os.environ) if ours else environment_as_found(os.environ)  # others' as their users would have them
+    done = subprocess.run(command, capture_output=True, text=True, env={**found, **QUIET})  # noqa: S603
     if done.returncode:
         raise AcceptorError(
             f"{arguments[0]} did not run",

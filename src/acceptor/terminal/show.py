@@ -23,7 +23,7 @@ WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for 
 
 def show(*parts: Any) -> None:
     """Prints tables and lines on stdout."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    console = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else WIDTH_OF_FILES)
     for part in parts:
         console.print(Text(plain_lines(part)) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 

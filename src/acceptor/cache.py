@@ -1,0 +1,100 @@
+"""Where Acceptor keeps what it makes once: the user's cache, or a private folder that ends with the process."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from acceptor.environment import variable
+
+logger = logging.getLogger(__name__)
+
+OTHERS = 0o022  # write permission of group and others
+
+
+def cache_folder() -> Path:
+    """``$ACCEPTOR_CACHE``, or ``acceptor`` in the user's cache (XDG); a temporary folder where neither can be."""
+    return _usable(_wanted())
+
+
+def _wanted() -> Path | None:
+    """What the environment asks for. None where it names no place: no HOME, and no entry of this user in passwd."""
+    own, shared = variable("ACCEPTOR_CACHE"), variable("XDG_CACHE_HOME")
+    if own and (place := _expanded(own)):
+        return place.absolute()
+    if shared and (place := _expanded(shared)) and place.is_absolute():  # the standard: a relative path is invalid
+        return place / "acceptor"
+    home = _home()
+    return None if home is None else home / ".cache" / "acceptor"
+
+
+def _home() -> Path | None:
+    home = variable("HOME") or variable("USERPROFILE")
+    if home and os.path.isabs(home):
+        return Path(home)
+    try:
+        import pwd
+
+        home = pwd.getpwuid(os.getuid()).pw_dir
+    except (ImportError, AttributeError, KeyError):  # not POSIX; a number without an entry, as containers give
+        return None
+    return Path(home) if os.path.isabs(home) else None
+
+
+def _expanded(text: str) -> Path | None:
+    """The path with its ``~`` resolved; None where that names nobody's home."""
+    if text == "~" or text.startswith("~/"):
+        home = _home()
+        return None if home is None else home / text[2:]
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return None
+
+
+@functools.cache
+def _usable(wanted: Path | None) -> Path:
+    if wanted is None:
+        problem = "no HOME, and this user has no entry in passwd"
+    else:
+        try:
+            wanted.mkdir(parents=True, exist_ok=True)
+            return wanted  # it may be read-only: what lies there is read
+        except OSError as error:
+            problem = f"{wanted} cannot be made ({error.strerror})"
+    place = temporary_folder("acceptor-cache-")
+    logger.warning("%s", f"{problem}: the cache is {place}, and goes with this process; to keep it: ACCEPTOR_CACHE")
+    return place
+
+
+def temporary_folder(prefix: str) -> Path:
+    """A folder that this user alone may enter; it vanishes with the process."""
+    place, owner = Path(tempfile.mkdtemp(prefix=prefix)), os.getpid()
+
+    def clear() -> None:
+        if os.getpid() == owner:  # and no process that was forked from it
+            shutil.rmtree(place, ignore_errors=True)
+
+    atexit.register(clear)
+    return place
+
+
+def why_not_trusted(path: Path) -> str | None:
+    """Why code in ``path``, a file or a folder, might be somebody else's; None where this user alone can write it."""
+    try:
+        found = path.lstat()
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    mine = found.st_uid == os.geteuid() if hasattr(os, "geteuid") else True
+    if path.is_symlink():
+        return f"{path} is a link"
+    if not mine:
+        return f"{path} belongs to another user"
+    if found.st_mode & OTHERS:
+        return f"{path} can be written by others"
+    return None

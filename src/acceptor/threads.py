@@ -1,0 +1,90 @@
+"""How many threads compute, and why: this process' cores, the limits of its control groups, what the user set."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from acceptor.config import Derived
+from acceptor.environment import variable
+
+GROUPS, MOUNTS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def cores_at_hand() -> int:
+    """Cores that the system lets this process run on (its affinity, on Linux)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_quota(groups: Path | None = None, mounts: Path | None = None) -> float | None:
+    """The cores' worth of time that control groups (containers, batch systems) grant, the smallest; None: no limit.
+
+    Version 2 keeps it in ``cpu.max``, version 1 in ``cpu.cfs_quota_us``; every group above counts too.
+    """
+    try:
+        lines = (groups or GROUPS).read_text("utf-8", "replace").splitlines()
+    except OSError:  # no Linux, or no /proc
+        return None
+    limits: list[float] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2) if line.count(":") > 1 else ("", "", "/")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for home in _homes(mounts or MOUNTS, controllers):
+            for folder in _upward(home, path):
+                limits += _limit_of(folder)
+    return min(limits, default=None)
+
+
+def _homes(mounts: Path, controllers: str) -> list[Path]:
+    """Where a hierarchy may be mounted."""
+    return (
+        [mounts / name for name in {controllers, "cpu", "cpu,cpuacct"}] if controllers else [mounts, mounts / "unified"]
+    )
+
+
+def _upward(home: Path, path: str) -> Iterator[Path]:
+    """A group's folder and those above it; what lies outside of what a container sees is left out."""
+    parts = [part for part in path.split("/") if part]
+    for length in range(0 if ".." in parts else len(parts), -1, -1):
+        yield home.joinpath(*parts[:length])
+
+
+def _limit_of(folder: Path) -> list[float]:
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (folder / "cpu.max").read_text().split()
+        return [int(quota) / int(period)] if quota != "max" else []
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return [int(quota) / int(period)] if int(quota) > 0 else []
+    return []
+
+
+def choose_threads() -> Derived:
+    """The number of threads for this process, unless the user set one (``OMP_NUM_THREADS``)."""
+    given = variable("OMP_NUM_THREADS")
+    first = (given or "").split(",")[0].strip()  # OpenMP takes a list, one number for each level
+    if first.isdecimal() and int(first):
+        return Derived("threads", int(first), "as OMP_NUM_THREADS says")
+    cores, quota = cores_at_hand(), cpu_quota()
+    limit = cores if quota is None else max(1, math.floor(quota))
+    if limit >= cores:
+        return Derived("threads", cores, "the cores that this process may use; another number: OMP_NUM_THREADS")
+    reason = f"the control group's limit is {quota:.1f} cores' time, of {cores}; another number: OMP_NUM_THREADS"
+    return Derived("threads", limit, reason)
+
+
+def use_threads() -> Derived:
+    """`choose_threads`, and torch told so, unless the user or a library has told it another number already."""
+    import torch
+
+    chosen, now = choose_threads(), torch.get_num_threads()
+    if now == chosen.value:
+        return chosen
+    if variable("OMP_NUM_THREADS") is None and now == cores_at_hand():
+        torch.set_num_threads(int(chosen.value))
+        return chosen
+    return Derived("threads", now, "as torch was told")
