@@ -18,8 +18,9 @@ from acceptor.data.read import read_table
 from acceptor.decision import MOST_PROBABLE
 from acceptor.errors import DataError, EncoderError, RunError, TrainingError
 from acceptor.evaluation.evaluate import report_of
-from acceptor.judge import annotate, verdict_columns
+from acceptor.judge import annotate
 from acceptor.model.classifier import load_classifier
+from acceptor.verdicts import verdict_columns
 from conftest import toy_rows, turning
 
 

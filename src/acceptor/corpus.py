@@ -36,7 +36,8 @@ from acceptor.data.write import break_error, check_free, check_output, form_of, 
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import one_writer
-from acceptor.judge import Judge, files_of, load
+from acceptor.judge import Judge
+from acceptor.loading import files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 

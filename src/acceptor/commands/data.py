@@ -34,8 +34,9 @@ def audit(
         content[split.name] = found.to_dict()
         text += [*terminal.audit_text(found), ""]
     if encoder:
-        from acceptor.encode import load_tokenizer, token_report
+        from acceptor.encode import token_report
         from acceptor.model.pretrained import find_encoder
+        from acceptor.tokenizer import load_tokenizer
 
         tokenizer = load_tokenizer(find_encoder(encoder).folder)
         for split in examples.splits:

@@ -60,7 +60,7 @@ def evaluate(
     from acceptor.data.load import load_split
     from acceptor.data.write import check_output, write_table
     from acceptor.evaluation.evaluate import evaluate
-    from acceptor.judge import load
+    from acceptor.loading import load
 
     if predictions:
         check_output(predictions, overwrite=overwrite)
@@ -223,7 +223,8 @@ def _predict_on_terminal(
 ) -> None:
     from acceptor import terminal
     from acceptor.data.read import read_table
-    from acceptor.judge import annotate, load
+    from acceptor.judge import annotate
+    from acceptor.loading import load
 
     judge = load(run, device=device, precision=precision)
     frame = annotate(judge, read_table(file, columns=columns_of(columns)))
@@ -243,7 +244,8 @@ def judge(
     """Judge sentences given on the command line, or typed one a line."""
     from acceptor import terminal
     from acceptor.data.read import read_table
-    from acceptor.judge import annotate, load
+    from acceptor.judge import annotate
+    from acceptor.loading import load
 
     if why is not None:
         _explain(run, sentences or [], why, device, precision, as_json)
@@ -253,6 +255,11 @@ def judge(
         frame = annotate(acceptor, read_table(sentences))
         answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, acceptor.labels)], as_json)
         return
+    if acceptor.inputs == "pairs":
+        raise UsageError(
+            "this judge learnt pairs of sentences; what is typed is one sentence a line",
+            next=f"put them in a file with two columns: acceptor predict {run} FILE",
+        )
     if sys.stdin.isatty():
         typer.echo(plain(f"{acceptor!r}; one sentence a line, an empty line ends"), err=True)
     for line in sys.stdin:
@@ -268,7 +275,7 @@ def _explain(
 ) -> None:
     from acceptor import terminal
     from acceptor.evaluation.words import check_method, explain
-    from acceptor.judge import load
+    from acceptor.loading import load
 
     if not sentences:
         raise UsageError("--why needs the sentences on the command line", next=f'acceptor judge {run} "…" --why {why}')

@@ -19,8 +19,10 @@ from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
-from acceptor.judge import Judge, verdict_columns
+from acceptor.judge import Judge
+from acceptor.legible import warn_of_marks
 from acceptor.progress import meter
+from acceptor.verdicts import verdict_columns
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
     Raises:
-        DataError: The split has no labels, or other labels than the judge.
+        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge learnt single
+            sentences, or the other way round; or a text of which the judge's vocabulary knows nothing.
     """
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
@@ -234,7 +237,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
             expected=", ".join(judge.labels),
             found=", ".join(split.labels),
         )
-    encoded = judge.encode(split.sentences, split.seconds)
+    warn_of_marks(judge.tokenizer, split.table)
+    encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
     selected = split.table.sha256 == judge.selected_on

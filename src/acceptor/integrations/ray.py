@@ -35,7 +35,8 @@ from acceptor.errors import UsageError
 from acceptor.files import MANIFEST, one_writer
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
-from acceptor.judge import Judge, files_of, load
+from acceptor.judge import Judge
+from acceptor.loading import files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 

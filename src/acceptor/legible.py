@@ -1,0 +1,93 @@
+"""What of the texts an encoder cannot read: unknown characters, special tokens typed by hand. Told, or refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.data.table import Split, Table
+from acceptor.encode import Encoded, marked
+from acceptor.errors import DataError
+from acceptor.tokenizer import reading
+
+SHOWN = 5  # lines that a warning names
+TOO_MUCH = 0.5  # share of train that an encoder may not know
+
+logger = logging.getLogger(__name__)
+
+
+def unread_error(encoded: Encoded, sentences: Sequence[str], row: int, place: Callable[[int], str]) -> DataError:
+    """Why an input that is `Encoded.unread` cannot be judged."""
+    assert encoded.text is not None  # noqa: S101 - else it would not be unread
+    nothing, others = encoded.text[row] <= 0, int(encoded.unread.sum()) - 1
+    return DataError(
+        "nothing is left of a text" if nothing else "the encoder's vocabulary knows nothing of a text",
+        where=place(row),
+        expected="text of which the tokenizer makes tokens" if nothing else "a word, or a part of one, that it knows",
+        found=repr(sentences[row])[:60] + (f"; {others} others like it" if others else ""),
+        cause="characters that the tokenizer drops" if nothing else "emoji, or a script it was not made for",
+        next="leave such rows out; or train with an encoder that knows them, such as a multilingual one",
+    )
+
+
+def refuse_unread(encoded: Encoded, sentences: Sequence[str], place: Callable[[int], str]) -> None:
+    """Refuses inputs of which the vocabulary knows nothing.
+
+    Raises:
+        DataError: The first of them.
+    """
+    for row in np.flatnonzero(encoded.unread)[:1]:
+        raise unread_error(encoded, sentences, int(row), place)
+
+
+def warn_of_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:
+    """Tells of rows that an encoder cannot read, and of special tokens in them."""
+    unread = np.flatnonzero(encoded.unread)
+    if len(unread):
+        logger.warning(
+            "%s: the encoder's vocabulary knows nothing of %d of %d texts: %s",
+            split.name, len(unread), len(split), _lines(split.table, unread),
+        )  # fmt: skip
+    warn_of_marks(tokenizer, split.table)
+
+
+def warn_of_marks(tokenizer: Any, table: Table) -> bool:
+    """Tells of ``[CLS]``, ``</s>`` and the like in the texts; True where there are any."""
+    texts = [table.frame[name].to_list() for name in ("sentence", "second") if name in table.frame.columns]
+    rows = marked(tokenizer, *texts)
+    if len(rows):
+        logger.warning(
+            "special tokens such as %s are typed into %d of %d texts: %s; the tokenizer adds its own, and reads these "
+            "as text: leave them out",
+            " ".join(reading(tokenizer).marks[:2]), len(rows), len(table), _lines(table, rows),
+        )  # fmt: skip
+    return bool(len(rows))
+
+
+def refuse_strangers(train: Encoded, encoder: str, split: Split) -> None:
+    """Refuses to train where the encoder does not know the script.
+
+    Raises:
+        DataError: It knows nothing of most texts, or does not know most of their tokens.
+    """
+    unread, unknown = float(train.unread.mean()), train.unknown_share()
+    if max(unread, unknown) <= TOO_MUCH:
+        return
+    raise DataError(
+        f"the vocabulary of {encoder} does not cover this text",
+        where=_lines(split.table, np.flatnonzero(train.with_unknown)),
+        expected=f"an encoder that knows {1 - TOO_MUCH:.0%} of the tokens at least",
+        found=f"{unknown:.0%} of the tokens are unknown to it; of {unread:.0%} of the texts it knows nothing",
+        cause="an encoder of another language or script",
+        next="take one of the language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
+    )
+
+
+def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
+    """Where the rows stand, the first of them."""
+    shown = ", ".join(str(table.lines[row]) for row in rows[:SHOWN])
+    return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
