@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.tokenizer import reading
+from acceptor.tokenizer import check_length, reading
 
 CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
 
@@ -208,7 +208,7 @@ def end_to_end(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
 def token_report(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
 ) -> dict[str, str]:
-    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation.
+    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation, what is unknown.
 
     Args:
         tokenizer: From `load_tokenizer`.
@@ -216,6 +216,7 @@ def token_report(
         seconds: The second sentences of a pair task.
         max_length: Longest input in tokens, special tokens included.
     """
+    check_length(tokenizer, max_length, pairs=seconds is not None)
     encoded = encode(tokenizer, sentences, seconds, max_length=max_length)
     first = encoded.ids[: encoded.offsets[1]].tolist()
     lengths = encoded.lengths
@@ -224,4 +225,6 @@ def token_report(
         "ids": " ".join(str(index) for index in first),
         "lengths": f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}, {lengths.sum():,} in all",
         "truncation": encoded.truncation(),
+        "unknown": f"{encoded.unknown_share():.1%} of the tokens of text, in {encoded.with_unknown.sum()} of "
+        f"{len(encoded)} texts; {encoded.unread.sum()} of which nothing is known",
     }

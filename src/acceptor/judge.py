@@ -28,6 +28,7 @@ from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
 from acceptor.progress import meter
 from acceptor.runtime import Runtime
+from acceptor.tokenizer import take_as_text
 from acceptor.verdicts import Verdict, verdict_columns
 
 JUDGE_FILE = "judge.json"
@@ -76,6 +77,10 @@ class Judge:
         """For pickle, copy, joblib and processes: all but what computes, which is made again when it is needed."""
         return {name: value for name, value in vars(self).items() if name != "_scorers"}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        take_as_text(self.tokenizer.backend_tokenizer)  # which does not travel with a tokenizer
+
     def __call__(self, sentences: Any, seconds: Any = None) -> list[Verdict]:
         """One verdict for every sentence (or pair), in order.
 
@@ -85,13 +90,21 @@ class Judge:
         encoded = self.encode(sentences, seconds)
         return self.verdicts(self.logits_of(encoded), encoded.with_unknown)
 
-    def encode(self, sentences: Any, seconds: Any = None, *, place: Callable[[int], str] = by_position) -> Encoded:
+    def encode(
+        self,
+        sentences: Any,
+        seconds: Any = None,
+        *,
+        place: Callable[[int], str] = by_position,
+        refuse: bool = True,
+    ) -> Encoded:
         """The ids of sentences (or pairs), as this judge reads them: see `texts_given` for what they may come in.
 
         Args:
             sentences: A list, an array, a Series of str; or a frame.
             seconds: The second ones, where pairs do not come in a frame.
             place: Says where an input stands, for errors.
+            refuse: False where the caller looks at `Encoded.unread` itself.
 
         Raises:
             DataError: Something else; something empty or not text; pairs where it learnt sentences, or the other way
@@ -100,7 +113,8 @@ class Judge:
         sentences, seconds = texts_given(sentences, seconds, place)
         self.check_inputs(pairs=seconds is not None)
         encoded = encode(self.tokenizer, sentences, seconds, max_length=self.max_length)
-        refuse_unread(encoded, sentences, place)
+        if refuse:
+            refuse_unread(encoded, sentences, place)
         return encoded
 
     def check_inputs(self, *, pairs: bool) -> None:

@@ -16,20 +16,24 @@ from acceptor.tokenizer import reading
 
 SHOWN = 5  # lines that a warning names
 TOO_MUCH = 0.5  # share of train that an encoder may not know
+UNKNOWN, UNREAD = 1, 2  # flags of a text: of which the encoder does not know a part; of which it knows nothing
 
 logger = logging.getLogger(__name__)
 
 
-def unread_error(encoded: Encoded, sentences: Sequence[str], row: int, place: Callable[[int], str]) -> DataError:
+def flags_of(encoded: Encoded) -> npt.NDArray[np.uint8]:
+    """`UNKNOWN` and `UNREAD` of each input, uint8, shape (N,)."""
+    return (encoded.with_unknown * UNKNOWN | encoded.unread * UNREAD).astype(np.uint8)
+
+
+def unread_error(where: str, text: str) -> DataError:
     """Why an input that is `Encoded.unread` cannot be judged."""
-    assert encoded.text is not None  # noqa: S101 - else it would not be unread
-    nothing, others = encoded.text[row] <= 0, int(encoded.unread.sum()) - 1
     return DataError(
-        "nothing is left of a text" if nothing else "the encoder's vocabulary knows nothing of a text",
-        where=place(row),
-        expected="text of which the tokenizer makes tokens" if nothing else "a word, or a part of one, that it knows",
-        found=repr(sentences[row])[:60] + (f"; {others} others like it" if others else ""),
-        cause="characters that the tokenizer drops" if nothing else "emoji, or a script it was not made for",
+        "the encoder's vocabulary knows nothing of a text",
+        where=where,
+        expected="a word, or a part of one, that it knows",
+        found=repr(text)[:60],
+        cause="emoji, a script that the encoder was not made for, or characters that it drops",
         next="leave such rows out; or train with an encoder that knows them, such as a multilingual one",
     )
 
@@ -40,8 +44,12 @@ def refuse_unread(encoded: Encoded, sentences: Sequence[str], place: Callable[[i
     Raises:
         DataError: The first of them.
     """
-    for row in np.flatnonzero(encoded.unread)[:1]:
-        raise unread_error(encoded, sentences, int(row), place)
+    unread = np.flatnonzero(encoded.unread)
+    if len(unread):
+        error = unread_error(place(int(unread[0])), sentences[unread[0]])
+        if len(unread) > 1:
+            error.add("found", f"{error.details['found']}; {len(unread) - 1} more are like it")
+        raise error
 
 
 def warn_of_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:

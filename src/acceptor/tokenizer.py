@@ -80,7 +80,7 @@ def load_tokenizer(folder: Path) -> Any:
         )
     with _told(str(folder), expected):
         tokenizer = _read_tokenizer(folder)
-        _take_as_text(tokenizer.backend_tokenizer)
+        take_as_text(tokenizer.backend_tokenizer)
     if tokenizer.pad_token_id is None:
         raise EncoderError(
             "the tokenizer has no padding token",
@@ -128,13 +128,13 @@ def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
         if type(pad) is not int or not (mask is None or type(mask) is int) or not isinstance(names, list):
             raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
         backend = Backend.from_str(text)
-        _take_as_text(backend)
+        take_as_text(backend)
         if backend.id_to_token(pad) is None or (mask is not None and backend.id_to_token(mask) is None):
             raise ValueError("pad_token_id or mask_token_id is no token's")
     return Tokenizer(backend, pad, mask, tuple(map(str, names)))
 
 
-def _take_as_text(backend: Any) -> None:
+def take_as_text(backend: Any) -> None:
     """What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token."""
     backend.encode_special_tokens = True
     backend.no_padding()
@@ -205,7 +205,7 @@ def _find_out(backend: Any) -> Reading:
         from tokenizers import Tokenizer as Backend
 
         backend = Backend.from_str(backend.to_str())
-        _take_as_text(backend)
+        take_as_text(backend)
     pair = backend.encode("a", "a")
     marks = {
         backend.id_to_token(index) for index, added in zip(pair.ids, pair.special_tokens_mask, strict=True) if added
@@ -293,14 +293,29 @@ def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
     ]
     if not isinstance(settings.get("model_max_length", 0), int | float):
         named.append("model_max_length")
-    kind = settings.get("tokenizer_class")
-    if kind is not None and str(kind).removesuffix("Fast") not in _CLASSES:
-        named.append("tokenizer_class")
     if named:
         raise EncoderError(
             "this tokenizer wants to run its own code, or to read another file",
             where=f"{path}: {named[0]}",
-            expected=f"one of {', '.join(sorted(_CLASSES))}" if named == ["tokenizer_class"] else "no such key",
+            expected="no such key",
             found=str(settings[named[0]])[:80],
             next="if you trust it, remove the key",
         )
+    kind, words = settings.get("tokenizer_class"), settings.get("word_tokenizer_type")
+    known = kind is None or str(kind).removesuffix("Fast") in _CLASSES
+    if known and words in (None, "basic"):
+        return
+    ready = (path.parent / "tokenizer.json").is_file() and words in (None, "basic")
+    raise EncoderError(
+        f"this encoder's tokenizer is not supported: {words if known else kind}"[:120],
+        where=f"{path}: {'word_tokenizer_type' if known else 'tokenizer_class'}",
+        expected=f"one of {', '.join(sorted(_CLASSES))}",
+        found=str(words if known else kind)[:80],
+        cause="a class that is not known; tokenizer.json may do without it"
+        if ready
+        else "it cuts words in Python, or by a program such as MeCab, and has no fast form that is read here",
+        next="if you trust it, remove the key"
+        if ready
+        else "take an encoder that has a tokenizer.json, such as a multilingual one: "
+        "--encoder FacebookAI/xlm-roberta-base",
+    )

