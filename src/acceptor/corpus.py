@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import itertools
 import logging
 import sys
 import time
@@ -28,7 +29,18 @@ from acceptor.data.block import KEY, Block
 from acceptor.data.frames import beside
 from acceptor.data.parts import Parts
 from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
-from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
+from acceptor.data.stream import (
+    CHUNK,
+    CHUNK_TEXT,
+    STDIN,
+    Chunk,
+    Fault,
+    TableStream,
+    chunks,
+    fault_of,
+    fingerprint,
+    input_files,
+)
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
 from acceptor.data.where import condition
@@ -125,6 +137,7 @@ def predict(
         for path in (out, parts.rejected):
             check_free(path, overwrite=overwrite)
         judging = _Judging(files, load(run, device=device, precision=precision), settings, suffix)
+        judging.look()
         parts.begin(judging.plan(run), overwrite=overwrite and shard is None)
         if parts.end is None or not all(map(parts.has, range(parts.end))):
             _to_parts(judging, parts, shard)
@@ -224,6 +237,19 @@ class _Judging:
         self.chunks, self.marked = 0, False
         self.input = {} if STDIN in files else fingerprint(files)
         self.condition = condition_of(settings, judge)
+
+    def look(self) -> None:
+        """Refuses, before an output is begun, what the judge has not learnt to judge.
+
+        Raises:
+            DataError: The files hold pairs and it learnt sentences, or the other way round; or the first cannot be read.
+        """
+        if self.judge.inputs is None or not Path(self.files[0]).is_file():  # a pipe is read once
+            return
+        with TableStream(self.files[0], columns=self.settings.columns) as stream:
+            for part in itertools.islice(stream.parts(), 1):
+                columns = stream.table(part, lambda *_: None).frame.columns
+                self.judge.check_inputs(pairs="second" in columns)
 
     def plan(self, run: Path) -> dict[str, Any]:
         """All that decides about the bytes of the output, as JSON."""

