@@ -28,7 +28,7 @@ import polars as pl
 from acceptor.data.block import KEY, Block
 from acceptor.data.frames import beside
 from acceptor.data.parts import Parts
-from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
+from acceptor.data.sentences import DOCUMENTS_TEXT, check_splitter, sentence_tables
 from acceptor.data.stream import (
     CHUNK,
     CHUNK_TEXT,
@@ -37,7 +37,6 @@ from acceptor.data.stream import (
     Fault,
     TableStream,
     chunks,
-    fault_of,
     fingerprint,
     input_files,
 )
@@ -49,7 +48,7 @@ from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import one_writer
 from acceptor.judge import Judge
-from acceptor.legible import UNKNOWN, UNREAD, flags_of, unread_error, warn_of_marks
+from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible, warn_of_marks, without
 from acceptor.loading import files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
@@ -242,7 +241,7 @@ class _Judging:
         """Refuses, before an output is begun, what the judge has not learnt to judge.
 
         Raises:
-            DataError: The files hold pairs and it learnt sentences, or the other way round; or the first cannot be read.
+            DataError: Pairs where it learnt sentences, or the other way round; or the first file cannot be read.
         """
         if self.judge.inputs is None or not Path(self.files[0]).is_file():  # a pipe is read once
             return
@@ -377,12 +376,6 @@ def with_verdicts(
     return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
 
 
-def legible(table: Table, flags: npt.NDArray[np.uint8], rejected: list[Fault]) -> Table:
-    """The rows of which the encoder knows something; the others are told to ``rejected``."""
-    unread, texts = np.flatnonzero(flags & UNREAD).tolist(), table.frame["sentence"]
-    return _without(table, {row: unread_error(table.place(row), texts[row]) for row in unread}, rejected)
-
-
 def usable(table: Table, suffix: str, rejected: list[Fault]) -> Table:
     """The rows that can be judged and written; the others are told to ``rejected``."""
     faults: dict[int, DataError] = {}
@@ -394,14 +387,4 @@ def usable(table: Table, suffix: str, rejected: list[Fault]) -> Table:
     if suffix == ".tsv":
         for row in rows_with_breaks(table.frame):
             faults.setdefault(row, break_error(table.place(row), Path("OUT")))
-    return _without(table, faults, rejected)
-
-
-def _without(table: Table, faults: Mapping[int, DataError], rejected: list[Fault]) -> Table:
-    if not faults:
-        return table
-    for row, error in faults.items():
-        place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
-        rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
-    kept = np.setdiff1d(np.arange(len(table)), list(faults))
-    return replace(table, frame=table.frame[kept], lines=table.lines[kept])
+    return without(table, faults, rejected)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from acceptor.data.sentences import PLACE
+from acceptor.data.stream import Fault, fault_of
 from acceptor.data.table import Split, Table
 from acceptor.encode import Encoded, marked
 from acceptor.errors import DataError
@@ -99,3 +103,20 @@ def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
     """Where the rows stand, the first of them."""
     shown = ", ".join(str(table.lines[row]) for row in rows[:SHOWN])
     return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
+
+
+def legible(table: Table, flags: npt.NDArray[np.uint8], rejected: list[Fault]) -> Table:
+    """The rows of which the encoder knows something; the others are told to ``rejected``."""
+    unread, texts = np.flatnonzero(flags & UNREAD).tolist(), table.frame["sentence"]
+    return without(table, {row: unread_error(table.place(row), texts[row]) for row in unread}, rejected)
+
+
+def without(table: Table, faults: Mapping[int, DataError], rejected: list[Fault]) -> Table:
+    """The table without faulty rows, which are told to ``rejected``."""
+    if not faults:
+        return table
+    for row, error in faults.items():
+        place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
+        rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
+    kept = np.setdiff1d(np.arange(len(table)), list(faults))
+    return replace(table, frame=table.frame[kept], lines=table.lines[kept])

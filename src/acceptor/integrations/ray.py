@@ -25,7 +25,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from acceptor.corpus import Settings, condition_of, legible, usable, with_verdicts
+from acceptor.corpus import Settings, condition_of, usable, with_verdicts
 from acceptor.data.duplicates import HASHES_FILE
 from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
 from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
@@ -37,7 +37,7 @@ from acceptor.files import MANIFEST, one_writer
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
 from acceptor.judge import Judge
-from acceptor.legible import UNKNOWN, UNREAD, flags_of
+from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible
 from acceptor.loading import files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
