@@ -438,6 +438,22 @@ def test_an_input_of_which_nothing_is_known_is_refused(judge, exported, text):
         judge.annotate(pd.DataFrame({"text": ["the cats", text, "see"]}, index=list("abc")))
 
 
+def test_a_text_of_which_a_part_is_unknown_is_told_on_the_terminal(run_cli, toy_run, tmp_path):
+    code, out, err = run_cli("judge", toy_run.folder, "the cats see 😀.", "the cats see.")
+    assert (code, "does not know all of 1 of 2 texts" in err) == (0, True)
+    code, out, _ = run_cli("judge", toy_run.folder, stdin="the cats see 😀.\nthe cats see.\n")
+    assert ["known" in line for line in out.splitlines()] == [True, False]
+
+
+def test_evaluate_and_load_say_what_they_take(judge, toy, toy_run):
+    for given in (toy, None, "cola", [("the cats", "1")]):
+        with pytest.raises(DataError, match=r"not a split"):
+            acceptor.evaluate(judge, given)
+    for given in (None, 3, toy_run):
+        with pytest.raises(UsageError, match=r"(?s)given by its folder.*load\("):
+            acceptor.load(given)
+
+
 def test_evaluate_names_the_line(judge, tmp_path):
     path = tmp_path / "test.tsv"
     path.write_text(f"sentence\tlabel\nthe cats\t1\n{STRANGE}\t0\nsee\t0\n")

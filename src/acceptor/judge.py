@@ -23,7 +23,7 @@ from acceptor.data.table import Table
 from acceptor.decision import MOST_PROBABLE, Decision
 from acceptor.encode import Encoded, encode
 from acceptor.errors import DataError, UsageError
-from acceptor.legible import refuse_unread, warn_of_marks
+from acceptor.legible import refuse_unread, warn_of_marks, warn_of_unknown
 from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
 from acceptor.progress import meter
@@ -273,6 +273,7 @@ def annotate(judge: Judge, table: Table) -> pl.DataFrame:
     seconds = frame["second"].to_list() if "second" in frame.columns else None
     warn_of_marks(judge.tokenizer, table)
     encoded = judge.encode(frame["sentence"].to_list(), seconds, place=table.place)
+    warn_of_unknown(encoded, table)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
     return beside(frame, verdict_columns(logits, judge.labels, judge.decision))

@@ -67,6 +67,16 @@ def warn_of_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:
     warn_of_marks(tokenizer, split.table)
 
 
+def warn_of_unknown(encoded: Encoded, table: Table) -> None:
+    """Tells of rows of which the encoder does not know a part."""
+    rows = np.flatnonzero(encoded.with_unknown)
+    if len(rows):
+        logger.warning(
+            "the encoder's vocabulary does not know all of %d of %d texts: %s",
+            len(rows), len(table), _lines(table, rows),
+        )  # fmt: skip
+
+
 def warn_of_marks(tokenizer: Any, table: Table) -> bool:
     """Tells of ``[CLS]``, ``</s>`` and the like in the texts; True where there are any."""
     texts = [table.frame[name].to_list() for name in ("sentence", "second") if name in table.frame.columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         EncoderError: Its weights, config or tokenizer cannot be read.
         UsageError: The device or precision asked for is not there; or its longest input leaves no text.
     """
+    if not isinstance(run, str | os.PathLike):
+        raise UsageError(
+            "a run is given by its folder",
+            expected="a path",
+            found=f"{type(run).__module__}.{type(run).__name__}",
+            next="load(run.folder)" if hasattr(run, "folder") else 'load("runs/NAME")',
+        )
     folder = Path(run).expanduser()
     if folder.suffix == ".onnx":
         return _load_onnx(folder, device, precision)

@@ -267,7 +267,8 @@ def judge(
             break
         verdict = acceptor([line.rstrip("\n")])[0]
         content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
-        answer(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+        mark = "  (not all of it is known to the encoder)" if verdict.unknown else ""
+        answer(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
 
 
 def _explain(

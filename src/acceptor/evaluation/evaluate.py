@@ -13,7 +13,7 @@ import polars as pl
 
 from acceptor.data.duplicates import fingerprints
 from acceptor.data.frames import beside
-from acceptor.data.table import Split
+from acceptor.data.table import Data, Split
 from acceptor.decision import MOST_PROBABLE, Decision
 from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
@@ -229,6 +229,15 @@ def evaluate(judge: Judge, split: Split) -> Report:
         DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge learnt single
             sentences, or the other way round; or a text of which the judge's vocabulary knows nothing.
     """
+    if not isinstance(split, Split):
+        raise DataError(
+            "this is not a split of labelled examples",
+            expected="a Split, such as acceptor.load_data(FILE).train",
+            found=f"{type(split).__module__}.{type(split).__name__}",
+            next="choose one of its splits: data.test"
+            if isinstance(split, Data)
+            else "read it first: acceptor.load_data",
+        )
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
         raise DataError(
