@@ -78,8 +78,8 @@ def without_dropout(folder: Path) -> str:
     """MiniLM with its dropout set to 0 in the configuration: processes would draw different masks."""
     from transformers import AutoModel
 
-    from acceptor.encode import load_tokenizer
     from acceptor.model.pretrained import find_encoder
+    from acceptor.tokenizer import load_tokenizer
 
     source = find_encoder("minilm").folder
     model = AutoModel.from_pretrained(source, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.data.load import load_data
-from acceptor.encode import encode, load_tokenizer
+from acceptor.encode import encode
 from acceptor.model.pretrained import find_encoder
+from acceptor.tokenizer import load_tokenizer
 
 GENERATE = "from acceptor.data.starter import generate; generate()"
 COLA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cola" / "raw"

@@ -26,13 +26,14 @@ from torch.nn.functional import cross_entropy
 
 import acceptor
 from acceptor.batches import collate, epoch_batches
-from acceptor.encode import encode, load_tokenizer
+from acceptor.encode import encode
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judge import Judge
 from acceptor.model.classifier import new_classifier
 from acceptor.model.pretrained import find_encoder
 from acceptor.progress import meter
 from acceptor.runtime import choose_runtime, keep_freed_memory, source_commit, versions
+from acceptor.tokenizer import load_tokenizer
 from acceptor.training.optim import learning_rate
 
 

@@ -22,7 +22,8 @@ import numpy as np
 from acceptor import corpus
 from acceptor.bench.ways import sentences
 from acceptor.data.stream import chunks
-from acceptor.judge import Judge, load
+from acceptor.judge import Judge
+from acceptor.loading import load
 
 
 def made_up(judge: Judge, encoded: Any) -> Any:

@@ -49,8 +49,8 @@ def base_random(folder: Path) -> str:
     """A base-size BERT with random weights and MiniLM's tokenizer: speed does not ask what was learnt."""
     from transformers import BertConfig, BertModel
 
-    from acceptor.encode import load_tokenizer
     from acceptor.model.pretrained import find_encoder
+    from acceptor.tokenizer import load_tokenizer
 
     BertModel(BertConfig()).save_pretrained(folder)
     load_tokenizer(find_encoder("minilm").folder).save_pretrained(folder)

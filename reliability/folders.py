@@ -94,12 +94,12 @@ def good_run(folder: Path, encoder: Path) -> Path:
     """A judge that was never trained, saved as a run is."""
     import numpy as np
 
-    from acceptor.encode import load_tokenizer
     from acceptor.files import new_folder
     from acceptor.judge import Judge
     from acceptor.model.classifier import new_classifier
     from acceptor.model.pretrained import find_encoder
     from acceptor.runtime import choose_runtime
+    from acceptor.tokenizer import load_tokenizer
 
     found = find_encoder(str(encoder))
     labels = ("unacceptable", "acceptable")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -90,6 +92,34 @@ def toy_config(tiny_bert) -> acceptor.TrainConfig:
 def toy_run(toy, toy_config, tmp_path_factory) -> acceptor.Run:
     """A finished run of the tiny BERT on `toy`."""
     return acceptor.train(toy, out=tmp_path_factory.mktemp("runs") / "toy", config=toy_config)
+
+
+@pytest.fixture(scope="session")
+def pair_run(toy_config, tmp_path_factory) -> acceptor.Run:
+    """A finished run of the tiny BERT on pairs."""
+    rows = [(sentence, "the girl sees.", label) for sentence, label in toy_rows(96)]
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    return acceptor.train(rows, out=tmp_path_factory.mktemp("runs") / "pairs", config=config)
+
+
+@pytest.fixture(scope="session")
+def old_run(toy_run, tmp_path_factory) -> Path:
+    """`toy_run` as it was written before a run said what it judges."""
+    folder = tmp_path_factory.mktemp("runs") / "old"
+    shutil.copytree(toy_run.folder, folder)
+    about = json.loads((folder / "judge.json").read_text())
+    del about["inputs"]
+    write_judge(folder, about)
+    return folder
+
+
+def write_judge(folder: Path, about: dict) -> None:
+    """Writes ``judge.json``, and its hash into the manifest."""
+    content = json.dumps(about).encode()
+    (folder / "judge.json").write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["judge.json"] = hashlib.sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def turning(logits, gold, metric):

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acceptor.batches import collate, epoch_batches, judging_batches, padding_ratio
-from acceptor.encode import Encoded, encode, load_tokenizer
+from acceptor.encode import Encoded, encode
+from acceptor.tokenizer import load_tokenizer
 
 some_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pytest
 import zstandard
 
+import acceptor
 from acceptor import corpus
 from acceptor.corpus import Settings, predict
 from acceptor.data import stream, unpack
@@ -125,13 +126,13 @@ def test_a_sentence_is_judged_once_in_a_block(small, toy_run, tmp_path, monkeypa
     assert (seen, tally.judged) == ([5, 5], 10)  # 100 rows are two blocks of 64
 
 
-def test_pairs_are_told_apart_by_both_sentences(small, toy_run, tmp_path):
+def test_pairs_are_told_apart_by_both_sentences(small, old_run, tmp_path):
     rows = [("the girl", " sees"), ("the girl", "the boy"), ("the gi", "rl sees"), ("the girl", " sees")]
     source = tsv(tmp_path / "in.tsv", ["\t".join(row) for row in rows], "sentence\tsecond")
-    tally = predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings(all_scores=True))
+    tally = predict(old_run, [source], tmp_path / "out.jsonl", Settings(all_scores=True))
     assert tally.judged == 3
     found = pl.read_ndjson(tmp_path / "out.jsonl")["logit(acceptable)"]
-    expected = toy_run.judge.logits([row[0] for row in rows], [row[1] for row in rows])[:, 1]
+    expected = acceptor.load(old_run).logits([row[0] for row in rows], [row[1] for row in rows])[:, 1]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -327,7 +328,7 @@ def test_folders_and_patterns_stand_for_their_files(tmp_path):
 def test_small_files_share_a_chunk_and_columns_may_stand_in_another_order(small, toy_run, tmp_path, monkeypatch):
     calls = []
     encode = Judge.encode
-    monkeypatch.setattr(Judge, "encode", lambda self, *texts: calls.append(texts) or encode(self, *texts))
+    monkeypatch.setattr(Judge, "encode", lambda self, *texts, **how: calls.append(texts) or encode(self, *texts, **how))
     files = [tsv(tmp_path / f"{number}.tsv", lines_of(3, 3 * number)) for number in range(4)]
     swapped = ["\t".join(reversed(line.split("\t"))) for line in lines_of(3, 12)]
     files.append(tsv(tmp_path / "4.tsv", swapped, "sentence\tid"))
@@ -468,9 +469,9 @@ def test_the_next_chunk_is_tokenised_while_one_is_judged(small, toy_run, tmp_pat
     encoded, together = threading.Semaphore(0), []
     encode, logits_of = Judge.encode, Judge.logits_of
 
-    def count(self, *texts):
+    def count(self, *texts, **how):
         encoded.release()
-        return encode(self, *texts)
+        return encode(self, *texts, **how)
 
     def wait(self, ids):
         if not together:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceptor.encode import encode, load_tokenizer, token_report
+from acceptor.encode import encode, token_report
 from acceptor.errors import EncoderError
+from acceptor.tokenizer import load_tokenizer
 from tiny import ARCHITECTURES, TEXTS, make_encoder, make_tokenizer
 
 KINDS = sorted({kind for _, kind, _ in ARCHITECTURES.values()})
@@ -122,7 +123,7 @@ def test_a_damaged_tokenizer_is_refused(tmp_path):
 def test_no_room_for_the_copy_of_a_tokenizer_is_said(tiny_bert, tmp_path):
     """No file of the process may grow past 149 bytes, as on a disk that is full: no damaged tokenizer is blamed."""
     code = (
-        "import resource, signal, sys; from pathlib import Path; from acceptor.encode import load_tokenizer\n"
+        "import resource, signal, sys; from pathlib import Path; from acceptor.tokenizer import load_tokenizer\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (149, 149))\n"
         "try: load_tokenizer(Path(sys.argv[1]))\n"
         "except Exception as error: raise SystemExit(type(error).__name__ + str(error))"

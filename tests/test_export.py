@@ -23,13 +23,13 @@ from onnxruntime import InferenceSession
 import acceptor
 from acceptor import exporting, terminal
 from acceptor.decision import Decision
-from acceptor.encode import load_tokenizer
 from acceptor.files import file_sha256
 from acceptor.model import quantised
 from acceptor.model.classifier import longest_input, new_classifier
 from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
 from acceptor.model.pretrained import find_encoder
 from acceptor.runtime import choose_runtime
+from acceptor.tokenizer import load_tokenizer
 from conftest import toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
 

@@ -18,13 +18,14 @@ from acceptor import native, runtime
 from acceptor.batches import collate, epoch_batches
 from acceptor.config import TrainConfig
 from acceptor.decision import Decision
-from acceptor.encode import encode, load_tokenizer
+from acceptor.encode import encode
 from acceptor.model.classifier import new_classifier
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.network import PARTS, judging_network
 from acceptor.model.noise import Noise
 from acceptor.model.pretrained import find_encoder
 from acceptor.native import products
+from acceptor.tokenizer import load_tokenizer
 from acceptor.training.learner import Learner
 from acceptor.training.loop import EpochEnd, fit
 from acceptor.training.optim import learning_rate

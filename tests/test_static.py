@@ -18,11 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import acceptor
 from acceptor.batches import Resident, collate, padding_ratio, static_length
 from acceptor.config import TrainConfig
-from acceptor.encode import encode, load_tokenizer
+from acceptor.encode import encode
 from acceptor.errors import UsageError
 from acceptor.model.classifier import new_classifier
 from acceptor.model.pretrained import find_encoder
 from acceptor.runtime import Runtime, choose_runtime
+from acceptor.tokenizer import load_tokenizer
 from acceptor.training.checkpoint import Checkpoints, Progress
 from acceptor.training.learner import Learner
 from acceptor.training.loop import NotFiniteError, Skipped, Step, fit

@@ -151,6 +151,7 @@ def test_resume_needs_data_that_can_be_read_again(toy, toy_config, tmp_path, mon
 
 CHANGES = {
     "encoder": None,  # made below
+    "keep_head": True,
     "epochs": 2,
     "batch_size": 24,
     "learning_rate": 1e-3,
@@ -183,6 +184,7 @@ ELSEWHERE = {
     "select",
     "device",
     "encoder",
+    "keep_head",
     "validation_share",
     "on_nan",
     "compile",
@@ -216,7 +218,14 @@ def test_select_best_keeps_the_best_epoch_by_the_metric(toy_run, toy_config, tmp
     """A judge that knows better is taught the labels turned round: it begins as the best that it will be."""
     turned = [(sentence, "01"[label == "0"]) for sentence, label in toy_rows(160)]
     toy = acceptor.load_data(turned, validation=toy_rows(48, 1))
-    settings = {"encoder": str(toy_run.folder), "select": "best", "metric": metric, "epochs": 6, "warmup": 0.9}
+    settings = {
+        "encoder": str(toy_run.folder),
+        "keep_head": True,
+        "select": "best",
+        "metric": metric,
+        "epochs": 6,
+        "warmup": 0.9,
+    }
     run = acceptor.train(toy, out=tmp_path / "run", config=toy_config.model_copy(update=settings))
     values = [line[metric] for line in run.history if line["event"] == "epoch"]
     best = max(value for value in values if value is not None)

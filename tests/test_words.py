@@ -11,13 +11,14 @@ import pytest
 import torch
 
 import acceptor
-from acceptor.encode import encode, encode_words, load_tokenizer
+from acceptor.encode import encode, encode_words
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
 from acceptor.judge import Judge
 from acceptor.model.classifier import new_classifier
 from acceptor.model.pretrained import find_encoder
 from acceptor.runtime import choose_runtime
+from acceptor.tokenizer import load_tokenizer
 from conftest import needs_minilm, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 

@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from acceptor.evaluation.words import Explanation, explain
     from acceptor.exporting import Export, export
     from acceptor.folds import Folds, cross_validate
-    from acceptor.judge import Judge, Verdict, load
+    from acceptor.judge import Judge
+    from acceptor.loading import load
     from acceptor.report.html import write_report
     from acceptor.run import Run, resume, train
     from acceptor.search import Search, search_settings
     from acceptor.seeds import Seeds, train_seeds
+    from acceptor.verdicts import Verdict
 
 _HOMES = {
     "PRESETS": "config",
@@ -72,8 +74,8 @@ _HOMES = {
     "Explanation": "evaluation.words",
     "explain": "evaluation.words",
     "Judge": "judge",
-    "Verdict": "judge",
-    "load": "judge",
+    "Verdict": "verdicts",
+    "load": "loading",
     "Run": "run",
     "resume": "run",
     "train": "run",

@@ -53,6 +53,9 @@ class TrainConfig(BaseModel):
     """Decoupled decay (AdamW) of every weight matrix; biases and norms are left alone."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are scaled down to this norm; 0 leaves them as they are."""
+    keep_head: bool = False
+    """Go on with the head that the encoder has, where it was trained for the same labels; by default it gets a new one,
+    whatever it has."""
     max_length: int = Field(default=128, ge=4)
     """Longest input in tokens, special tokens included; lowered to what the encoder has positions for."""
     seed: int = Field(default=2018, ge=0, lt=2**32)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import itertools
 import logging
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.block import Block
+from acceptor.data.block import KEY, Block
 from acceptor.data.frames import beside
 from acceptor.data.parts import Parts
-from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
-from acceptor.data.stream import CHUNK, CHUNK_TEXT, Chunk, Fault, chunks, fault_of, fingerprint, input_files
+from acceptor.data.sentences import DOCUMENTS_TEXT, check_splitter, sentence_tables
+from acceptor.data.stream import CHUNK, CHUNK_TEXT, Chunk, Fault, TableStream, chunks, fingerprint, input_files
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
 from acceptor.data.unpack import STDIN
@@ -37,7 +38,9 @@ from acceptor.data.write import break_error, check_free, check_output, form_of, 
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import one_writer
-from acceptor.judge import Judge, files_of, load
+from acceptor.judge import Judge
+from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible, warn_of_marks, without
+from acceptor.loading import files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
@@ -126,6 +129,7 @@ def predict(
         for path in (out, parts.rejected):
             check_free(path, overwrite=overwrite)
         judging = _Judging(files, load(run, device=device, precision=precision), settings, suffix)
+        judging.look()
         parts.begin(judging.plan(run), overwrite=overwrite and shard is None)
         if parts.end is None or not all(map(parts.has, range(parts.end))):
             _to_parts(judging, parts, shard)
@@ -184,7 +188,8 @@ class _Work:
         rejected: What is said of the others.
         block: The block it belongs to.
         slots: int64, shape (rows,): where in the block's scores each row's stand.
-        keys: What is new in the block: uint8, shape (new, 16). Its scores stand together, from ``start`` on.
+        keys: What is new in the block, with its flags: uint8, shape (new, 17). Its scores stand together, from
+            ``start`` on.
         start: See ``keys``.
         encoded: The ids of what is new.
     """
@@ -221,9 +226,22 @@ class _Judging:
 
     def __init__(self, files: Sequence[str], judge: Judge, settings: Settings, suffix: str) -> None:
         self.files, self.judge, self.settings, self.suffix = files, judge, settings, suffix
-        self.chunks = 0
+        self.chunks, self.marked = 0, False
         self.input = {} if STDIN in files else fingerprint(files)
         self.condition = condition_of(settings, judge)
+
+    def look(self) -> None:
+        """Refuses, before an output is begun, what the judge has not learnt to judge.
+
+        Raises:
+            DataError: Pairs where it learnt sentences, or the other way round; or the first file cannot be read.
+        """
+        if self.judge.inputs is None or not Path(self.files[0]).is_file():  # a pipe is read once
+            return
+        with TableStream(self.files[0], columns=self.settings.columns) as stream:
+            for part in itertools.islice(stream.parts(), 1):
+                columns = stream.table(part, lambda *_: None).frame.columns
+                self.judge.check_inputs(pairs="second" in columns)
 
     def plan(self, run: Path) -> dict[str, Any]:
         """All that decides about the bytes of the output, as JSON."""
@@ -234,7 +252,7 @@ class _Judging:
             "settings": {**vars(self.settings), "columns": dict(self.settings.columns or {}), "format": self.suffix},
             "computing": [runtime.device, runtime.precision, self.judge.lossless],
             "versions": versions() | ({"sentencex": check_splitter(split)} if split else {}),
-            "sizes": [CHUNK, self.settings.text, BLOCK],
+            "sizes": [CHUNK, self.settings.text, BLOCK, KEY],
         }
 
     def results(self, wanted: Callable[[int], bool], parts: Parts | None = None) -> Iterator[_Result]:
@@ -279,12 +297,14 @@ class _Judging:
             if parts:
                 block.restore(parts, chunk.number)
             tables, rejected, found = self._read(chunk, before - chunk.rows)
-            frames = [usable(table, self.suffix, rejected) for table in tables]
             if not names:
-                names = frames[0].columns
+                names = tables[0].frame.columns
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
-            frame = pl.concat([part.select(names) for part in frames])
-            yield self._prepared(chunk, found, frame, rejected, block)
+                self.judge.check_inputs(pairs="second" in names)
+            tables = [replace(table, frame=table.frame.select(names)) for table in tables]
+            tables = [usable(table, self.suffix, rejected) for table in tables]
+            self.marked = self.marked or any(warn_of_marks(self.judge.tokenizer, table) for table in tables)
+            yield self._prepared(chunk, found, tables, rejected, block)
 
     def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[Fault], Tally]:
         """The rows of a chunk before which so many others come; where these are documents, their sentences."""
@@ -295,8 +315,9 @@ class _Judging:
         tables = sentence_tables(pieces, before, self.settings.split)
         return tables, rejected, Tally(sum(map(len, tables)), documents=chunk.rows, unread=len(rejected))
 
-    def _prepared(self, chunk: Chunk, found: Tally, frame: pl.DataFrame, rejected: list[Fault], block: Block) -> _Work:
-        """Finds out what is new in the chunk, and tokenises that."""
+    def _prepared(self, chunk: Chunk, found: Tally, tables: list[Table], rejected: list[Fault], block: Block) -> _Work:
+        """Finds out what is new in the chunk, tokenises that, and leaves out what the encoder cannot read."""
+        frame = pl.concat([table.frame for table in tables])
         sentences = frame["sentence"].to_list()
         seconds = frame["second"].to_list() if "second" in frame.columns else None
         inputs = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
@@ -315,9 +336,17 @@ class _Judging:
                     keys += key
             slots[row] = slot
         encoded = self.judge.encode(
-            [sentences[row] for row in new], None if seconds is None else [seconds[row] for row in new]
+            [sentences[row] for row in new], None if seconds is None else [seconds[row] for row in new], refuse=False
         )
-        hashed = np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, 16)
+        flags = flags_of(encoded)
+        block.flags += flags.tobytes()
+        hashed = np.column_stack([np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, KEY), flags])
+        known = np.frombuffer(bytes(block.flags), dtype=np.uint8)[slots]
+        if (known & UNREAD).any():
+            at = np.cumsum([0, *map(len, tables)])
+            tables = [legible(table, known[at[i] : at[i + 1]], rejected) for i, table in enumerate(tables)]
+            frame, slots = pl.concat([table.frame for table in tables]), slots[known & UNREAD == 0]
+        found += Tally(unknown=int((known == UNKNOWN).sum()))
         return _Work(chunk, found, frame, rejected, block, slots, hashed, start, encoded)
 
 
@@ -341,7 +370,7 @@ def with_verdicts(
     return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
 
 
-def usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
+def usable(table: Table, suffix: str, rejected: list[Fault]) -> Table:
     """The rows that can be judged and written; the others are told to ``rejected``."""
     faults: dict[int, DataError] = {}
     for name in table.frame.columns:
@@ -352,9 +381,4 @@ def usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
     if suffix == ".tsv":
         for row in rows_with_breaks(table.frame):
             faults.setdefault(row, break_error(table.place(row), Path("OUT")))
-    if not faults:
-        return table.frame
-    for row, error in faults.items():
-        place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
-        rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
-    return table.frame.filter(~pl.int_range(pl.len()).is_in(list(faults)))
+    return without(table, faults, rejected)

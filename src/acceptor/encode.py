@@ -5,60 +5,17 @@ The result is ragged: no padding exists before `batches`.
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from acceptor.errors import EncoderError, ResourceError
-from acceptor.files import check_folder, read_object, says_full, write_json
+from acceptor.tokenizer import check_length, reading
 
 CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
-
-VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
-MAX_VOCABULARY_BYTES = 64 << 20  # the largest of the known encoders has 17 MB
-
-_TOKENS = {f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask")}
-_TOKENS |= {"additional_special_tokens", "extra_special_tokens"}
-_SETTINGS = {
-    "config.json": {"model_type", "tokenizer_class"},
-    "tokenizer_config.json": _TOKENS
-    | {
-        "added_tokens_decoder",
-        "add_prefix_space",
-        "clean_up_tokenization_spaces",
-        "do_lower_case",
-        "errors",
-        "keep_accents",
-        "model_input_names",
-        "model_max_length",
-        "split_by_punct",
-        "strip_accents",
-        "tokenize_chinese_chars",
-        "tokenizer_class",
-        "trim_offsets",
-        "unk_id",
-    },
-    "special_tokens_map.json": _TOKENS,
-}
-"""What Transformers gets to see of each file of settings. It would take any key, among them paths to open."""
-_CLASSES = {
-    *("AlbertTokenizer", "BertTokenizer", "CamembertTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer"),
-    *("DistilBertTokenizer", "ElectraTokenizer", "ModernBertTokenizer", "MPNetTokenizer", "RobertaTokenizer"),
-    *("XLMRobertaTokenizer", "PreTrainedTokenizer", "TokenizersBackend"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +28,17 @@ class Encoded:
             sentences and for encoders that take no token types.
         offsets: int64, shape (N + 1,): input i is ``ids[offsets[i]:offsets[i + 1]]``.
         cut: int32, shape (N,): how many tokens truncation took from each input.
+        unknown: int64, shape (N,): how many of an input's tokens stand for what the vocabulary does not know; None
+            where nobody has counted.
+        text: int64, shape (N,): how many of its tokens stand for text, those included; None likewise.
     """
 
     ids: npt.NDArray[np.int32]
     type_ids: npt.NDArray[np.int8] | None
     offsets: npt.NDArray[np.int64]
     cut: npt.NDArray[np.int32]
+    unknown: npt.NDArray[np.int64] | None = None
+    text: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -85,6 +47,24 @@ class Encoded:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens per input, shape (N,)."""
         return np.diff(self.offsets)
+
+    @property
+    def with_unknown(self) -> npt.NDArray[np.bool_]:
+        """True for inputs of which the vocabulary does not know a part, bool, shape (N,)."""
+        return np.zeros(len(self), dtype=np.bool_) if self.unknown is None else self.unknown > 0
+
+    @property
+    def unread(self) -> npt.NDArray[np.bool_]:
+        """True for inputs of which the vocabulary knows nothing, or nothing is left, bool, shape (N,)."""
+        if self.unknown is None or self.text is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        return self.text <= self.unknown
+
+    def unknown_share(self) -> float:
+        """The share of the tokens of text that stand for what the vocabulary does not know."""
+        if self.unknown is None or self.text is None:
+            return 0.0
+        return float(self.unknown.sum() / max(1, self.text.sum()))
 
     def truncation(self) -> str:
         """One line that says how many inputs were cut and by how much."""
@@ -96,185 +76,21 @@ class Encoded:
         return f"{rows} of {len(self)} inputs cut ({share}), by {cut.mean():.1f} tokens on average, {cut.max()} at most"
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The fast tokenizer in ``folder``, offline and without running code from there.
-
-    Transformers reads a copy that holds the vocabulary and the settings it needs, not the folder. Chat templates are
-    never read.
-
-    Returns:
-        A ``transformers`` tokenizer; its ``backend_tokenizer`` does the work.
-
-    Raises:
-        EncoderError: The folder holds no tokenizer, one that must not be loaded, or one without a padding token.
-        ResourceError: No room for the copy.
-    """
-    expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
-    check_folder(folder)
-    if not any((folder / name).is_file() for name in VOCABULARIES):
-        raise EncoderError(
-            "the encoder has no tokenizer",
-            where=str(folder),
-            expected=expected,
-            found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
-            next="save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
-        )
-    with _told(str(folder), expected):
-        tokenizer = _read_tokenizer(folder)
-        _take_as_text(tokenizer.backend_tokenizer)
-    if tokenizer.pad_token_id is None:
-        raise EncoderError(
-            "the tokenizer has no padding token",
-            where=str(folder),
-            expected="an encoder of the BERT family, with a padding token",
-            cause="generators such as GPT have none",
-        )
-    return tokenizer
-
-
-@dataclass(frozen=True, eq=False)
-class Tokenizer:
-    """A tokenizer without Transformers, under the names by which `encode` knows Transformers' own.
-
-    Attributes:
-        backend_tokenizer: A ``tokenizers.Tokenizer``.
-        pad_token_id: The id that fills batches.
-        mask_token_id: The id that hides a token; None where there is none.
-        model_input_names: What the encoder takes: ``token_type_ids`` among them, or not.
-    """
-
-    backend_tokenizer: Any
-    pad_token_id: int
-    mask_token_id: int | None
-    model_input_names: tuple[str, ...]
-
-
-def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
-    """The tokenizer in the text of a ``tokenizer.json``.
-
-    Args:
-        text: Nobody vouches for it.
-        about: Holds the three other fields of `Tokenizer`.
-        where: What an error names.
-
-    Raises:
-        EncoderError: It cannot be read.
-    """
-    from tokenizers import Tokenizer as Backend
-
-    with _told(where, "a tokenizer and its padding id"):
-        if len(text) > MAX_VOCABULARY_BYTES:
-            raise ValueError(f"the tokenizer is longer than {MAX_VOCABULARY_BYTES} characters")
-        pad, mask, names = about["pad_token_id"], about["mask_token_id"], about["model_input_names"]
-        if type(pad) is not int or not (mask is None or type(mask) is int) or not isinstance(names, list):
-            raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
-        backend = Backend.from_str(text)
-        _take_as_text(backend)
-        if backend.id_to_token(pad) is None or (mask is not None and backend.id_to_token(mask) is None):
-            raise ValueError("pad_token_id or mask_token_id is no token's")
-    return Tokenizer(backend, pad, mask, tuple(map(str, names)))
-
-
-def _take_as_text(backend: Any) -> None:
-    """What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token."""
-    backend.encode_special_tokens = True
-    backend.no_padding()
-    backend.no_truncation()
-    backend.encode("a", "a")  # a damaged part shows when it is used
-
-
-@contextlib.contextmanager
-def _told(where: str, expected: str) -> Iterator[None]:
-    """Says what went wrong with a tokenizer."""
-    try:
-        yield
-    except EncoderError:
-        raise
-    except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        if says_full(error):
-            raise ResourceError(
-                "the disk of temporary files is full: no room for a copy of the tokenizer",
-                where=tempfile.gettempdir(),
-                cause=str(error),
-                next="free some room there, or name another folder in TMPDIR",
-            ) from error
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
-        raise EncoderError("the tokenizer cannot be read", where=where, expected=expected, cause=reason) from error
-
-
-def _read_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    with tempfile.TemporaryDirectory(prefix="acceptor-") as scratch:
-        for name in (*VOCABULARIES, "merges.txt"):
-            if (folder / name).is_file():
-                (Path(scratch) / name).write_bytes(_bytes_of(folder / name))
-        for name, known in _SETTINGS.items():
-            if (folder / name).is_file():
-                settings = read_object(folder / name)
-                _refuse_settings(settings, folder / name)
-                write_json(Path(scratch) / name, {key: settings[key] for key in known if key in settings})
-        if (folder / "added_tokens.json").is_file():
-            added = read_object(folder / "added_tokens.json")
-            if not all(type(index) is int for index in added.values()):
-                raise ValueError("added_tokens.json holds something that is no id")
-            write_json(Path(scratch) / "added_tokens.json", added)
-        tokenizer = AutoTokenizer.from_pretrained(scratch, local_files_only=True, trust_remote_code=False)
-    tokenizer.name_or_path = str(folder)
-    tokenizer.init_kwargs["name_or_path"] = str(folder)
-    return tokenizer
-
-
-def _bytes_of(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        data = stream.read(MAX_VOCABULARY_BYTES + 1)
-    if len(data) > MAX_VOCABULARY_BYTES:
-        raise ValueError(f"{path.name} is larger than {MAX_VOCABULARY_BYTES} bytes")
-    return data
-
-
-def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
-    """Refuses what names code, or a file to open. Old files name their special tokens' file; nothing opens that."""
-    named = [
-        key for key in ("auto_map", "fast_tokenizer_files", "init_inputs", "tokenizer_object") if settings.get(key)
-    ]
-    named += [
-        key
-        for key, value in settings.items()
-        if key.endswith("_file") and value is not None and key != "special_tokens_map_file"
-    ]
-    if not isinstance(settings.get("model_max_length", 0), int | float):
-        named.append("model_max_length")
-    kind = settings.get("tokenizer_class")
-    if kind is not None and str(kind).removesuffix("Fast") not in _CLASSES:
-        named.append("tokenizer_class")
-    if named:
-        raise EncoderError(
-            "this tokenizer wants to run its own code, or to read another file",
-            where=f"{path}: {named[0]}",
-            expected=f"one of {', '.join(sorted(_CLASSES))}" if named == ["tokenizer_class"] else "no such key",
-            found=str(settings[named[0]])[:80],
-            next="if you trust it, remove the key",
-        )
-
-
 def encode(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
 ) -> Encoded:
     """Ids of every sentence (or pair) with the tokenizer's own special tokens, cut at ``max_length``.
 
-    Pairs are cut from their longer side first.
+    Pairs are cut from their longer side first. The tokenizer stays as it is: any thread may encode at any time.
 
     Args:
         tokenizer: From `load_tokenizer`.
         sentences: N texts, unpadded, untouched.
         seconds: The N second sentences of a pair task.
-        max_length: Longest input in tokens, special tokens included.
+        max_length: Longest input in tokens, special tokens included; `check_length` says how long it has to be.
     """
-    backend = tokenizer.backend_tokenizer
-    with_types = seconds is not None and "token_type_ids" in tokenizer.model_input_names
+    how, pairs = reading(tokenizer), seconds is not None
+    with_types = pairs and "token_type_ids" in tokenizer.model_input_names
     ids: list[npt.NDArray[np.int32]] = []
     types: list[npt.NDArray[np.int8]] = []
     lengths: list[int] = []
@@ -283,22 +99,57 @@ def encode(
         texts: list[Any] = list(sentences[start : start + CHUNK])
         if seconds is not None:
             texts = list(zip(texts, seconds[start : start + CHUNK], strict=True))
-        backend.no_truncation()
-        encodings = backend.encode_batch_fast(texts)
-        long = [row for row, encoding in enumerate(encodings) if len(encoding.ids) > max_length]
-        if long:
-            backend.enable_truncation(max_length, strategy="longest_first")
-            shortened = backend.encode_batch_fast([texts[row] for row in long])
-            for row, encoding in zip(long, shortened, strict=True):
-                cut[start + row] = len(encodings[row].ids) - len(encoding.ids)
-                encodings[row] = encoding
-        ids.extend(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
-        lengths.extend(len(encoding.ids) for encoding in encodings)
-        if with_types:
-            types.extend(np.array(encoding.type_ids, dtype=np.int8) for encoding in encodings)
+        for row, encoding in enumerate(how.backend.encode_batch_fast(texts), start):
+            own = np.array(encoding.ids, dtype=np.int32)
+            kept: Any = slice(None)
+            if len(own) > max_length:
+                kept = _kept(encoding, max_length)
+                cut[row] = len(own) - len(kept)
+            ids.append(own[kept])
+            lengths.append(len(ids[-1]))
+            if with_types:
+                types.append(np.array(encoding.type_ids, dtype=np.int8)[kept])
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
-    return Encoded(flat, np.concatenate(types) if types else None, offsets, cut)
+    unknown = _count(flat == how.unknown, offsets)
+    text = np.diff(offsets) - how.added[pairs] - _count(flat == how.marker, offsets)
+    return Encoded(flat, np.concatenate(types) if types else None, offsets, cut, unknown, text)
+
+
+def _kept(encoding: Any, max_length: int) -> npt.NDArray[np.int64]:
+    """Which tokens stay of an input that is too long, int64: all that the tokenizer added, and the first of each text.
+
+    Of two texts the longer one gives first, and where both are too long each keeps half: "longest first", as the
+    tokenizers do it when told to cut. To tell them would change them under the hands of another thread.
+    """
+    sides = np.array([-1 if side is None else side for side in encoding.sequence_ids])
+    sides[np.array(encoding.special_tokens_mask, dtype=bool)] = -1
+    places = [np.flatnonzero(sides == side) for side in (0, 1)]
+    room = max(0, max_length - int((sides < 0).sum()))
+    short, long = sorted(map(len, places))
+    if short + long > room:
+        long = short if short > room else max(short, room - short)
+    if short + long > room:
+        short, long = room // 2, room - room // 2
+    first, second = (short, long) if len(places[0]) <= len(places[1]) else (long, short)
+    if not len(places[1]):
+        first = min(len(places[0]), room)
+    return np.sort(np.concatenate([np.flatnonzero(sides < 0), places[0][:first], places[1][:second]]))
+
+
+def _count(flags: Any, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many of each input's tokens are flagged, int64, shape (N,)."""
+    if np.ndim(flags) == 0:  # a comparison with None
+        return np.zeros(len(offsets) - 1, dtype=np.int64)
+    before = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)]).astype(np.int64)
+    return np.diff(before[offsets])
+
+
+def marked(tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None) -> npt.NDArray[np.int64]:
+    """The rows, int64, in which tokens such as ``[CLS]`` or ``</s>`` are typed: as text, they are no such tokens."""
+    marks = list(reading(tokenizer).marks)
+    found = [pl.Series(texts, dtype=pl.String).str.contains_any(marks) for texts in (sentences, seconds) if texts]
+    return np.flatnonzero(np.any([one.to_numpy() for one in found], axis=0)) if found else np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,20 +172,19 @@ def encode_words(tokenizer: Any, sentences: Sequence[str], *, max_length: int) -
 
     Words that are cut off at ``max_length`` are not among them.
     """
-    backend = tokenizer.backend_tokenizer
-    backend.enable_truncation(max_length, strategy="longest_first")
-    encodings = backend.encode_batch(list(sentences))
-    backend.no_truncation()
-    return [_words(sentence, one) for sentence, one in zip(sentences, encodings, strict=True)]
+    encodings = reading(tokenizer).backend.encode_batch(list(sentences))
+    return [_words(sentence, one, max_length) for sentence, one in zip(sentences, encodings, strict=True)]
 
 
-def _words(sentence: str, encoding: Any) -> Words:
+def _words(sentence: str, encoding: Any, max_length: int) -> Words:
     owners: list[int] = []
     spans: list[tuple[int, int]] = []
     number: dict[Any, int] = {}
-    parts = zip(encoding.special_tokens_mask, encoding.word_ids, encoding.offsets, strict=True)
-    for at, (special, word, (start, end)) in enumerate(parts):
-        if special:
+    kept = [*range(len(encoding))] if len(encoding) <= max_length else _kept(encoding, max_length).tolist()
+    added, words_of, places = encoding.special_tokens_mask, encoding.word_ids, encoding.offsets
+    for at in kept:
+        word, (start, end) = words_of[at], places[at]
+        if added[at]:
             owners.append(-1)
             continue
         key = ("token", at) if word is None else word  # a tokenizer that parts nothing: every token for itself
@@ -345,7 +195,7 @@ def _words(sentence: str, encoding: Any) -> Words:
         spans[owner] = (min(start, spans[owner][0]), max(end, spans[owner][1]))
         owners.append(owner)
     words = tuple(sentence[start:end].strip() for start, end in spans)
-    return Words(np.array(encoding.ids, dtype=np.int32), np.array(owners, dtype=np.int64), words)
+    return Words(np.array(encoding.ids, dtype=np.int32)[kept], np.array(owners, dtype=np.int64), words)
 
 
 def end_to_end(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
@@ -358,7 +208,7 @@ def end_to_end(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
 def token_report(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
 ) -> dict[str, str]:
-    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation.
+    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation, what is unknown.
 
     Args:
         tokenizer: From `load_tokenizer`.
@@ -366,6 +216,7 @@ def token_report(
         seconds: The second sentences of a pair task.
         max_length: Longest input in tokens, special tokens included.
     """
+    check_length(tokenizer, max_length, pairs=seconds is not None)
     encoded = encode(tokenizer, sentences, seconds, max_length=max_length)
     first = encoded.ids[: encoded.offsets[1]].tolist()
     lengths = encoded.lengths
@@ -374,4 +225,6 @@ def token_report(
         "ids": " ".join(str(index) for index in first),
         "lengths": f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}, {lengths.sum():,} in all",
         "truncation": encoded.truncation(),
+        "unknown": f"{encoded.unknown_share():.1%} of the tokens of text, in {encoded.with_unknown.sum()} of "
+        f"{len(encoded)} texts; {encoded.unread.sum()} of which nothing is known",
     }

@@ -26,9 +26,11 @@ from acceptor.errors import ResourceError, RunError, UsageError, check_installed
 from acceptor.evaluation.compare import Comparison, compare
 from acceptor.evaluation.evaluate import evaluate
 from acceptor.files import SCRATCH, file_sha256, flush, one_writer, says_full, use_umask, writable, write_json
-from acceptor.judge import Judge, load
+from acceptor.judge import Judge
+from acceptor.loading import load
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.runtime import versions
+from acceptor.tokenizer import reading
 
 PRECISIONS = ("fp32", "int8")
 CLOSE = 1e-4  # what a logit may change in fp32
@@ -99,8 +101,7 @@ def export(
         "mask_token_id": judge.tokenizer.mask_token_id,
         "model_input_names": list(judge.tokenizer.model_input_names),
     }
-    backend = judge.tokenizer.backend_tokenizer
-    backend.no_truncation()
+    backend = reading(judge.tokenizer).backend
     with _scratch(out) as scratch:
         network = _network(judge)
         if precision == "int8":

@@ -96,10 +96,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         EncoderError: A link leads elsewhere, or a name stands for a pipe or a device.
     """
-    home = folder.resolve()
-    inside = [home]
-    if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
-        inside = [home.parent.parent, home.parent.parent.parent / "blobs"]
+    inside = _places_of(folder)
     for entry in [*folder.glob("*"), *folder.glob("*/*.jinja")]:
         target = Path(os.path.realpath(entry))  # `resolve` gives up on a link to itself
         if not any(target.is_relative_to(place) for place in inside):
@@ -112,6 +109,14 @@ def check_folder(folder: Path) -> None:
             )
         if not target.is_file() and not target.is_dir():
             raise EncoderError("neither a file nor a folder", where=str(entry), cause="a pipe, a device or a dead link")
+
+
+def _places_of(folder: Path) -> list[Path]:
+    """Where the files of a folder may lie: in it; a snapshot's in the hub's cache are links to blobs beside it."""
+    home = folder.resolve()
+    if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
+        return [home.parent.parent, home.parent.parent.parent / "blobs"]
+    return [home]
 
 
 @contextlib.contextmanager
@@ -225,11 +230,12 @@ def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",), needed: tupl
             raise ValueError(f"it does not name {', '.join(missing)}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder} has no readable {MANIFEST}", cause=f"{type(error).__name__}: {error}") from error
+    inside = _places_of(folder)
     for name, sha256 in expected.items():
         path = folder / name
         if not name.startswith(among):
             continue
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not any(path.resolve().is_relative_to(place) for place in inside):
             raise RunError(f"{MANIFEST} names a file that is not in the folder", where=str(folder), found=name)
         if not path.is_file() or file_sha256(path) != sha256:
             raise RunError(

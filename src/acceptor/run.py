@@ -14,19 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.begun import begun_with, restarted_with
 from acceptor.config import Derived, TrainConfig, safer
-from acceptor.data.duplicates import fingerprints
+from acceptor.data.duplicates import fingerprints, load_fingerprints
 from acceptor.data.load import load_data
 from acceptor.data.split import check_trainable, with_validation
-from acceptor.data.table import Data
+from acceptor.data.table import Data, Split
 from acceptor.decision import MOST_PROBABLE
-from acceptor.encode import Encoded, encode, load_tokenizer
+from acceptor.encode import Encoded, encode
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.files import new_folder, one_writer
-from acceptor.judge import Judge
+from acceptor.judge import PAIRS, SENTENCES, Judge
+from acceptor.legible import refuse_strangers, warn_of_texts
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.out import check_out, check_room, restarted
@@ -34,6 +38,7 @@ from acceptor.processes import place_among_processes, process_group
 from acceptor.progress import meter
 from acceptor.record import record_of, say, told, validation_of, write_run
 from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
+from acceptor.tokenizer import check_length, load_tokenizer
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
 from acceptor.training.hearing import is_trial, tell_epoch
@@ -197,11 +202,16 @@ def _prepare(
 ) -> tuple[Judge, dict[str, Encoded], list[Derived]]:
     """The untrained judge, every split's ids, and what was derived on the way."""
     tokenizer = load_tokenizer(encoder.folder)
-    model = new_classifier(encoder, data.labels, config.seed).to(runtime.device)
+    pairs = data.train.seconds is not None
+    model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head).to(runtime.device)
     check_tokens(tokenizer, model)
     limit = min(config.max_length, longest_input(model.config, tokenizer))
+    check_length(tokenizer, limit, pairs=pairs)
     encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
+    for split in data.splits:
+        warn_of_texts(tokenizer, encoded[split.name], split)
     train = encoded["train"]
+    refuse_strangers(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
     static, choices = choose_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
@@ -210,9 +220,20 @@ def _prepare(
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
-    trained_on = fingerprints(data.train)
-    judge = Judge(model, tokenizer, data.labels, limit, runtime, encoder.to_dict(), trained_on=trained_on)
-    return judge, encoded, [length, padding, *choices]
+    trained_on, known = trained_on_by(encoder, data.train)
+    inputs = PAIRS if pairs else SENTENCES
+    about = encoder.to_dict()
+    judge = Judge(model, tokenizer, data.labels, limit, runtime, about, trained_on=trained_on, inputs=inputs)
+    return judge, encoded, [length, padding, *known, *choices]
+
+
+def trained_on_by(encoder: Encoder, train: Split) -> tuple[npt.NDArray[np.uint64], list[Derived]]:
+    """Fingerprints of all that the judge will have learnt from: train, and what its encoder was trained on before."""
+    own, before = fingerprints(train), load_fingerprints(encoder.folder)
+    if before is None:
+        return own, []
+    reason = f"rows that {encoder.name} learnt from; in reports they count as rows that stand in train"
+    return np.union1d(own, before), [Derived("learnt before", len(before), reason)]
 
 
 def _fit(

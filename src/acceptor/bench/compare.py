@@ -136,9 +136,10 @@ def limit_ms(encoder: str, data: str, machine: dict[str, Any]) -> float:
     A product costs 6 operations a weight and token (forward 2, backward 4); AdamW reads gradient, weight and two
     moments and writes the last three, 28 bytes a weight in fp32.
     """
-    from acceptor.encode import encode, load_tokenizer
+    from acceptor.encode import encode
     from acceptor.model.classifier import new_classifier, parameter_counts
     from acceptor.model.pretrained import find_encoder
+    from acceptor.tokenizer import load_tokenizer
 
     found = find_encoder(encoder)
     counts = parameter_counts(new_classifier(found, ("no", "yes"), seed=1))

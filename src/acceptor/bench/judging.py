@@ -167,7 +167,8 @@ def by_acceptor(precision: str, run: str, file: Path, out: Path) -> float:
     """Judges the file by `read_table`, `annotate` and `write_table`, all of their columns written."""
     from acceptor.data.read import read_table
     from acceptor.data.write import write_table
-    from acceptor.judge import annotate, load
+    from acceptor.judge import annotate
+    from acceptor.loading import load
 
     judge = load(run, precision=precision)
     judge(file.read_text("utf-8").splitlines()[:64])

@@ -110,11 +110,12 @@ def trainer_best(encoder: str, warm: int, steps: int, data: str, device: str) ->
 def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
     """`acceptor train` with its defaults: the loop itself, without evaluation and files."""
     from acceptor.config import TrainConfig
-    from acceptor.encode import encode, load_tokenizer
+    from acceptor.encode import encode
     from acceptor.judge import Judge
     from acceptor.model.classifier import new_classifier
     from acceptor.model.pretrained import find_encoder
     from acceptor.runtime import choose_runtime, keep_freed_memory
+    from acceptor.tokenizer import load_tokenizer
     from acceptor.training.learner import Learner
     from acceptor.training.loop import EpochEnd, Step, fit
     from acceptor.training.static import choose_steps

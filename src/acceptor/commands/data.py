@@ -33,11 +33,14 @@ def audit(
         content[split.name] = found.to_dict()
         text += [*terminal.audit_text(found), ""]
     if encoder:
-        from acceptor.encode import load_tokenizer, token_report
+        from acceptor.encode import token_report
+        from acceptor.legible import warn_of_marks
         from acceptor.model.pretrained import find_encoder
+        from acceptor.tokenizer import load_tokenizer
 
         tokenizer = load_tokenizer(find_encoder(encoder).folder)
         for split in examples.splits:
+            warn_of_marks(tokenizer, split.table)
             tokens = token_report(tokenizer, split.sentences, split.seconds, max_length=max_length)
             content[split.name]["tokens"] = tokens
             text += [f"{split.name} for {encoder}, at most {max_length} tokens"]

@@ -29,7 +29,7 @@ def export(
     from acceptor import terminal
     from acceptor.data.load import load_split
     from acceptor.exporting import export
-    from acceptor.judge import load
+    from acceptor.loading import load
 
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading) if verify else None

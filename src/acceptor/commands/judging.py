@@ -65,7 +65,7 @@ def evaluate(
     from acceptor.data.load import load_split
     from acceptor.data.write import check_output, write_table
     from acceptor.evaluation.evaluate import evaluate
-    from acceptor.judge import load
+    from acceptor.loading import load
 
     if predictions:
         check_output(predictions, overwrite=overwrite)
@@ -235,7 +235,8 @@ def _predict_on_terminal(
 ) -> None:
     from acceptor import terminal
     from acceptor.data.read import read_table
-    from acceptor.judge import annotate, load
+    from acceptor.judge import annotate
+    from acceptor.loading import load
 
     judge = load(run, device=device, precision=precision)
     table = read_table(file, columns=columns_of(columns), separator=separator_of(separator))
@@ -257,7 +258,8 @@ def judge(
     """Judge sentences given on the command line, or typed one a line."""
     from acceptor import terminal
     from acceptor.data.read import read_table
-    from acceptor.judge import annotate, load
+    from acceptor.judge import annotate
+    from acceptor.loading import load
 
     sentences = [typed(sentence) for sentence in sentences or []]
     if why is not None:
@@ -268,6 +270,11 @@ def judge(
         frame = annotate(acceptor, read_table(sentences))
         answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, acceptor.labels)], as_json)
         return
+    if acceptor.inputs == "pairs":
+        raise UsageError(
+            "this judge learnt pairs of sentences; what is typed is one sentence a line",
+            next=f"put them in a file with two columns: acceptor predict {run} FILE",
+        )
     if sys.stdin.isatty():
         typer.echo(plain(f"{acceptor!r}; one sentence a line, an empty line ends"), err=True)
     for line in sys.stdin:
@@ -275,7 +282,8 @@ def judge(
             break
         verdict = acceptor([line.rstrip("\n")])[0]
         content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
-        say(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+        mark = "  (not all of it is known to the encoder)" if verdict.unknown else ""
+        say(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
 
 
 def _explain(
@@ -283,7 +291,7 @@ def _explain(
 ) -> None:
     from acceptor import terminal
     from acceptor.evaluation.words import check_method, explain
-    from acceptor.judge import load
+    from acceptor.loading import load
 
     if not sentences:
         raise UsageError("--why needs the sentences on the command line", next=f'acceptor judge {run} "…" --why {why}')

@@ -44,6 +44,9 @@ Processes = Annotated[int, typer.Option(help="trainings at once, each on its GPU
 SETTINGS: dict[str, Any] = {
     "encoder": Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")],
     "preset": Annotated[str | None, typer.Option(help="notebook: the chapter's settings, its weight decay made real")],
+    "keep_head": Annotated[
+        bool | None, typer.Option("--keep-head/--new-head", help="go on with the encoder's own head [no]")
+    ],
     "epochs": Annotated[int | None, typer.Option(help="passes over train [4]")],
     "batch_size": Annotated[int | None, typer.Option(help="sentences per optimizer step [32]")],
     "learning_rate": Annotated[float | None, typer.Option(help="peak learning rate [2e-05]")],

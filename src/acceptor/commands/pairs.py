@@ -41,7 +41,7 @@ def pairs(
     from acceptor import terminal
     from acceptor.data.write import check_output, write_table
     from acceptor.evaluation.pairs import pairs
-    from acceptor.judge import load
+    from acceptor.loading import load
 
     if out:
         check_output(out, overwrite=overwrite)

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from acceptor.data.parts import Parts
 
+KEY = 16  # bytes of a sentence's hash; a byte of flags stands behind them
+
 
 class Block:
     """What has been judged in one block.
@@ -17,12 +19,14 @@ class Block:
         number: Its place among all blocks, from 0.
         slots: Where the scores of a sentence (hashed, with its second) stand.
         next: The first chunk that is not yet in.
+        flags: For each slot, what `acceptor.corpus` has noted of its text.
     """
 
     def __init__(self, number: int, first: int, labels: int) -> None:
         """Begins a block whose first chunk has the number ``first``."""
         self.number, self.next = number, first
         self.slots: dict[bytes, int] = {}
+        self.flags = bytearray()
         self._nothing = np.zeros((0, labels), dtype=np.float32)
         self._scores: dict[int, npt.NDArray[np.float32]] = {}  # of each chunk's new sentences, by their first slot
 
@@ -32,7 +36,8 @@ class Block:
             keys, scores = parts.scores(done)
             start = len(self.slots)
             self.add(start, scores)
-            self.slots |= {key.tobytes(): start + index for index, key in enumerate(keys)}
+            self.slots |= {key[:KEY].tobytes(): start + index for index, key in enumerate(keys)}
+            self.flags += keys[:, KEY].tobytes()
         self.next = chunk + 1
 
     def add(self, start: int, scores: npt.NDArray[np.float32]) -> None:

@@ -23,14 +23,15 @@ _MAY_BE_BLANK = r"^[\s\x00-\x1f]*$"
 def annotated(
     frame: Frame,
     columns: Mapping[str, str],
-    verdicts_on: Callable[[list[str], list[str] | None], pl.DataFrame],
+    verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], pl.DataFrame],
 ) -> Frame:
     """The frame with what is said of each row's sentence (or pair) beside it.
 
     Args:
         frame: A pandas or polars data frame. It stays as it is.
         columns: Which column has which role, as for `read_table`.
-        verdicts_on: Gives a row of columns for each of N distinct sentences (or pairs), in their order.
+        verdicts_on: Gives a row of columns for each of N distinct sentences (or pairs), in their order; the function
+            that it gets says where such a one stands first.
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
@@ -40,11 +41,16 @@ def annotated(
         DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
     """
     pandas = _is_pandas(frame)
-    texts = _texts(frame, columns, pandas)
+    texts = text_columns(frame, columns)
     distinct = texts.unique(maintain_order=True)
     seconds = distinct["second"].to_list() if "second" in distinct.columns else None
-    verdicts = verdicts_on(distinct["sentence"].to_list(), seconds)
     places = texts.join(distinct.with_row_index("place"), on=texts.columns, how="left", maintain_order="left")["place"]
+
+    def first(number: int) -> str:
+        row = int((places == number).arg_max() or 0)
+        return f"row {row + 1}" + (f", index {frame.index[row]!r}" if pandas else "")  # type: ignore[attr-defined]
+
+    verdicts = verdicts_on(distinct["sentence"].to_list(), seconds, first)
     whole: Frame = _with(frame, verdicts[places], pandas)
     return whole
 
@@ -97,8 +103,13 @@ def _is_pandas(frame: Any) -> bool:
     return kind[0] == "pandas"
 
 
-def _texts(frame: Any, columns: Mapping[str, str], pandas: bool) -> pl.DataFrame:
-    """The columns ``sentence`` and, where there is one, ``second``: found and checked by the rules of `read_table`."""
+def text_columns(frame: Any, columns: Mapping[str, str]) -> pl.DataFrame:
+    """The columns ``sentence`` and, where there is one, ``second``: found and checked by the rules of `read_table`.
+
+    Raises:
+        DataError: It is no pandas or polars frame, no column is known to hold the sentences, or a row has no text.
+    """
+    pandas = _is_pandas(frame)
     first = grid_of_object(frame.head(1000))
     if not len(frame):
         first = replace(first, columns=[[""] for _ in first.columns], lines=range(1, 2))
@@ -121,6 +132,16 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
         raise error
 
     grid = grid_of_object(frame.iloc[:, [index]] if pandas else frame[:, [index]])
+    for row, cell in enumerate(grid.columns[0], 1):
+        if cell is not None and not isinstance(cell, str):
+            error = DataError(
+                f"a {role} is not text",
+                where=f"{grid.origin}, row {row}",
+                expected="strings",
+                found=f"{type(cell).__name__}: {cell!r}"[:60],
+                next="name the column that holds the sentences: columns={'sentence': NAME}",
+            )
+            refuse(row, error)
     return checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]
 
 

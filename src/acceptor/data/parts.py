@@ -102,7 +102,7 @@ class Parts:
             raise self._full(error) from error
 
     def scores(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-        """What was judged for a part: keys of 16 bytes, shape (N, 16), and logits, shape (N, labels)."""
+        """What was judged for a part: keys and flags, shape (N, 17), and logits, shape (N, labels)."""
         check_manifest(self._place(number), among=(_SCORES,))
         arrays = load_file(self._place(number) / _SCORES)
         return arrays["keys"], arrays["logits"]

@@ -20,6 +20,7 @@ class Tally:
         judged: Sentences (or pairs) that were computed; the others had been seen before in their block.
         documents: Documents read; 0 where rows are taken as sentences.
         unread: Documents of which no sentence could be had; ``OUT.rejected.jsonl`` names them, too.
+        unknown: Rows with a verdict of whose text the encoder's vocabulary does not know a part.
     """
 
     rows: int = 0
@@ -29,6 +30,7 @@ class Tally:
     judged: int = 0
     documents: int = 0
     unread: int = 0
+    unknown: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
@@ -36,6 +38,8 @@ class Tally:
     def __str__(self) -> str:
         left_out = f" + {self.left_out:,} left out" if self.left_out else ""
         rows = f"{self.written:,} out{left_out} + {self.rejected:,} rejected"
+        if self.unknown:
+            rows += f"; {self.unknown:,} hold what the encoder's vocabulary does not know"
         if not self.documents:
             return f"{self.rows:,} rows in = {rows}"
         cut = f"{self.documents - self.unread:,} cut + {self.unread:,} rejected"

@@ -13,14 +13,16 @@ import polars as pl
 
 from acceptor.data.duplicates import fingerprints
 from acceptor.data.frames import beside
-from acceptor.data.table import Split
+from acceptor.data.table import Data, Split
 from acceptor.decision import MOST_PROBABLE, Decision
 from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
-from acceptor.judge import Judge, verdict_columns
+from acceptor.judge import Judge
+from acceptor.legible import warn_of_marks
 from acceptor.progress import meter
+from acceptor.verdicts import verdict_columns
 
 
 @dataclass(frozen=True)
@@ -224,8 +226,18 @@ def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
     Raises:
-        DataError: The split has no labels, or other labels than the judge.
+        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge learnt single
+            sentences, or the other way round; or a text of which the judge's vocabulary knows nothing.
     """
+    if not isinstance(split, Split):
+        raise DataError(
+            "this is not a split of labelled examples",
+            expected="a Split, such as acceptor.load_data(FILE).train",
+            found=f"{type(split).__module__}.{type(split).__name__}",
+            next="choose one of its splits: data.test"
+            if isinstance(split, Data)
+            else "read it first: acceptor.load_data",
+        )
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
         raise DataError(
@@ -234,7 +246,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
             expected=", ".join(judge.labels),
             found=", ".join(split.labels),
         )
-    encoded = judge.encode(split.sentences, split.seconds)
+    warn_of_marks(judge.tokenizer, split.table)
+    encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
     selected = split.table.sha256 == judge.selected_on

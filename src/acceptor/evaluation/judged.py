@@ -15,7 +15,7 @@ from acceptor.data.load import load_split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.files import check_manifest, read_object
-from acceptor.judge import load
+from acceptor.loading import load
 
 SPLITS = ("test", "validation")  # the first that all systems judged is compared on
 SEEDS_FILE = "seeds.json"

@@ -18,10 +18,10 @@ import polars as pl
 from acceptor.data.labels import good_label
 from acceptor.data.suite import Suite, load_suite
 from acceptor.encode import Encoded
-from acceptor.errors import DataError, RunError, nearest
+from acceptor.errors import DataError, RunError, UsageError, nearest
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
-from acceptor.judge import CLOSE_CALLS, SETTLED, Judge
+from acceptor.judge import CLOSE_CALLS, PAIRS, SETTLED, Judge
 from acceptor.progress import meter
 
 CHANCE = 0.5  # of a pair's being right, for a judge that guesses
@@ -175,9 +175,14 @@ def pairs(
 
     Raises:
         DataError: The suite cannot be read whole; or a pair lacks a side.
-        UsageError: Which label means acceptable is not clear.
+        UsageError: Which label means acceptable is not clear; or the judge learnt pairs of sentences.
         RunError: The judge computes NaN.
     """
+    if judge.inputs == PAIRS:
+        raise UsageError(
+            "this judge learnt pairs of sentences; each side of a minimal pair is a sentence by itself",
+            next="take a run that was trained on single sentences",
+        )
     label = good_label(judge.labels, good)
     loaded = load_suite(suite, columns=columns, separator=separator)
     sides = [loaded.frame["sentence_good"].to_list(), loaded.frame["sentence_bad"].to_list()]

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.data.given import texts_given
 from acceptor.encode import Words, encode_words, end_to_end
-from acceptor.errors import UsageError
+from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
-from acceptor.judge import Judge, Verdict
+from acceptor.judge import PAIRS, Judge
 from acceptor.progress import meter
+from acceptor.verdicts import Verdict
 
 METHODS = ("occlusion", "gradients")
 STEPS = 32  # points of the integral
@@ -67,7 +69,7 @@ class Explanation:
         }
 
 
-def explain(judge: Judge, sentences: Sequence[str], *, method: str = "occlusion") -> list[Explanation]:
+def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[Explanation]:
     """Weighs every word of every sentence, in fp32.
 
     ``occlusion``: by how much the verdict's margin falls where the mask token stands in place of the word; where the
@@ -81,14 +83,17 @@ def explain(judge: Judge, sentences: Sequence[str], *, method: str = "occlusion"
 
     Args:
         judge: The judge.
-        sentences: N sentences.
+        sentences: N sentences, in all that `Judge.encode` takes.
         method: ``occlusion`` or ``gradients``.
 
     Raises:
-        DataError: Something is not a sentence.
+        DataError: Something is not a sentence, or the judge learnt pairs.
         UsageError: There is no such method; or Captum is not installed; or gradients of an exported judge.
     """
     check_method(method)
+    sentences, seconds = texts_given(sentences)
+    if seconds is not None or judge.inputs == PAIRS:
+        raise DataError("words are weighed in single sentences", found="pairs", expected="a judge of single sentences")
     if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):
         raise UsageError(
             "an exported judge computes no gradients", next="--why occlusion; or ask the run that it was made from"

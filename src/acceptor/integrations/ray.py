@@ -29,13 +29,16 @@ from acceptor.corpus import Settings, condition_of, usable, with_verdicts
 from acceptor.data.duplicates import HASHES_FILE
 from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
 from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
+from acceptor.data.table import Table
 from acceptor.data.tally import Tally
 from acceptor.data.write import FORMATS, write_rows
 from acceptor.errors import UsageError
 from acceptor.files import MANIFEST, one_writer
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
-from acceptor.judge import Judge, files_of, load
+from acceptor.judge import Judge
+from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible
+from acceptor.loading import files_of, load
 from acceptor.progress import meter
 from acceptor.runtime import versions
 
@@ -109,8 +112,9 @@ def predict(
     check_cluster(cluster)
     ray = engine(cluster)
     files = found_files(sources)
-    condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
-    task = Task(_columns(files[0], settings), address_of(out), _suffix(out), settings, CHUNK, device, precision)
+    judge = load(run, device="cpu")  # a run or a condition that cannot be used shows before Ray starts
+    condition_of(settings, judge)
+    task = Task(_columns(files[0], settings, judge), address_of(out), _suffix(out), settings, CHUNK, device, precision)
     papers = _papers(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
@@ -145,12 +149,13 @@ def _suffix(out: str) -> str:
     return suffix
 
 
-def _columns(file: InputFile, settings: Settings) -> list[str]:
+def _columns(file: InputFile, settings: Settings, judge: Judge) -> list[str]:
     """The columns of the first file; what is wrong with it shows before a cluster is there."""
     opened = open_input(file.address, file.origin)
     with TableStream(file.origin, columns=settings.columns, separator=settings.separator, file=opened) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
+        judge.check_inputs(pairs="second" in table.frame.columns)
         return table.frame.columns
 
 
@@ -252,10 +257,12 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
             check_columns(table, task.names)
             if number not in file["done"]:
                 rows = len(table) + len(faults)
-                frame = usable(table, task.suffix, faults).select(task.names)
+                kept = usable(table, task.suffix, faults)
+                frame = kept.frame.select(task.names)
                 held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
                 held["stored"], before = stream.position - before, stream.position
                 held |= {"frame": frame.write_ipc_stream(None).getvalue(), "faults": json.dumps(faults)}
+                held |= {"origin": kept.origin, "unit": kept.unit, "lines": kept.lines.tolist()}
     if held:
         yield pa.Table.from_pylist([{**held, "last": True}])
 
@@ -299,29 +306,38 @@ class JudgeActor:
             AcceptorError: The run cannot be loaded, or the part cannot be written.
         """
         [chunk] = batch.to_pylist()
-        frame, settings = pl.read_ipc_stream(chunk["frame"]), self.task.settings
-        logits, judged = logits_once(self.judge, frame)
+        settings, faults = self.task.settings, json.loads(chunk["faults"])
+        lines = np.array(chunk["lines"], dtype=np.int64)
+        table = Table(pl.read_ipc_stream(chunk["frame"]), lines, chunk["origin"], "", "", chunk["unit"])
+        logits, judged, flags = logits_once(self.judge, table.frame)
+        frame, logits = legible(table, flags, faults).frame, logits[flags & UNREAD == 0]
         kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge))
         content = io.BytesIO()
         write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
-        if faults := json.loads(chunk["faults"]):
-            lines = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
-            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines).encode())
+        if faults:
+            said = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
+            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(said).encode())
         self.folder.write(name + self.task.suffix, content.getvalue())
-        tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), chunk["rows"] - len(frame), judged)
+        unknown = int((flags == UNKNOWN).sum())
+        rejected = chunk["rows"] - len(frame)
+        tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), rejected, judged, unknown=unknown)
         done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | tally.to_dict()
         computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
         done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}
         return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])
 
 
-def logits_once(judge: Judge, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32], int]:
-    """Raw scores of all rows, float32, shape (rows, labels), and how many inputs were computed: equal ones are once."""
+def logits_once(judge: Judge, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32], int, npt.NDArray[np.uint8]]:
+    """Raw scores of all rows, float32, shape (rows, labels), how many inputs were computed, and `flags_of` the rows.
+
+    Equal inputs are computed once.
+    """
     texts = frame.select(name for name in ("sentence", "second") if name in frame.columns)
     distinct = texts.unique(maintain_order=True).with_row_index("slot")
     if not len(distinct):
-        return np.zeros((0, len(judge.labels)), dtype=np.float32), 0
+        return np.zeros((0, len(judge.labels)), dtype=np.float32), 0, np.zeros(0, dtype=np.uint8)
     slots = texts.join(distinct, on=texts.columns, how="left", maintain_order="left")["slot"].to_numpy()
     seconds = distinct["second"].to_list() if "second" in distinct.columns else None
-    return judge.logits(distinct["sentence"].to_list(), seconds)[slots], len(distinct)
+    encoded = judge.encode(distinct["sentence"].to_list(), seconds, refuse=False)
+    return judge.logits_of(encoded)[slots], len(distinct), flags_of(encoded)[slots]

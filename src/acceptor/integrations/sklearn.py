@@ -32,7 +32,8 @@ from acceptor.integrations.sklearn_input import (
     read_labels,
     said_of,
 )
-from acceptor.judge import JUDGE_FILE, load
+from acceptor.judge import JUDGE_FILE
+from acceptor.loading import load
 from acceptor.progress import hushed
 from acceptor.run import train
 from acceptor.text import plain_lines
@@ -83,6 +84,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self,
         *,
         encoder: str | Path = DEFAULT_ENCODER,
+        keep_head: bool = False,
         epochs: int = 4,
         batch_size: int = 32,
         learning_rate: float = 2e-5,
@@ -106,6 +108,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         verbose: bool = False,
     ) -> None:
         self.encoder = encoder
+        self.keep_head = keep_head
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

@@ -7,33 +7,41 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from acceptor.errors import EncoderError
+from acceptor.errors import EncoderError, UsageError
+from acceptor.model.kinds import head_labels
 from acceptor.model.pretrained import Encoder
 from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, weights_file, weights_in
 
 HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier", "head")
 
 
-def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int) -> Any:
-    """The encoder's weights under a new head of ``len(labels)`` outputs, in fp32, on the CPU.
+def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_head: bool = False) -> Any:
+    """The encoder's weights under a head of ``len(labels)`` outputs, in fp32, on the CPU.
 
     Args:
         encoder: From `find_encoder`.
         labels: Label names in label-id order.
         seed: Decides the head's initial weights.
+        keep_head: Take the head that the encoder has, which was trained for the same labels in the same order.
 
     Raises:
         EncoderError: The weights do not belong to the configuration.
+        UsageError: The encoder has no head to keep, or one for other labels.
     """
     from acceptor.runtime import seed_everything
 
+    if keep_head:
+        _check_labels(encoder, labels)
     seed_everything(seed)
     model, info = _load(
         encoder.folder,
         labels,
-        ignore_mismatched_sizes=True,  # a head of another task is replaced; anything else is refused below
+        new_head=not keep_head,
+        ignore_mismatched_sizes=True,  # a pooler of another width is replaced; anything else is refused below
     )
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
+    if keep_head and lost & _head_of(model):
+        raise _no_head(encoder.name, f"it lacks {min(lost & _head_of(model))}")
     lost = {name for name in lost if not _in_head(name)}
     if lost:
         raise EncoderError(
@@ -106,11 +114,44 @@ def check_tokens(tokenizer: Any, model: Any) -> None:
         )
 
 
+def _check_labels(encoder: Encoder, labels: Sequence[str]) -> None:
+    """The labels that the encoder's own head was trained for have to be these."""
+    try:
+        own = head_labels(encoder.folder, encoder.config)
+    except (OSError, ValueError) as error:
+        raise _no_head(encoder.name, str(error)) from error
+    if own != tuple(labels):
+        raise UsageError(
+            "the encoder's head was trained for other labels",
+            where=str(encoder.folder),
+            expected=f"the data's, in their order: {', '.join(labels)}"[:300],
+            found=f"the encoder's: {', '.join(own)}"[:300],
+            next="leave --keep-head out, and a new head is trained; or name the data's labels: --labels "
+            + ",".join(own)[:200],
+        )
+
+
+def _no_head(name: str, cause: str) -> UsageError:
+    return UsageError(
+        f"{name} has no head to keep", cause=cause, next="leave --keep-head out, and a new head is trained"
+    )
+
+
+def _head_of(model: Any) -> set[str]:
+    """The weights above the encoder, which no pre-training makes; ModernBERT's ``head`` comes from there."""
+    above = (
+        (f"{model.base_model_prefix}.", "head.")
+        if model.config.model_type == "modernbert"
+        else (f"{model.base_model_prefix}.",)
+    )
+    return {name for name in model.state_dict() if not name.startswith(above)}
+
+
 def _in_head(name: str) -> bool:
     return any(part in HEAD_NAMES for part in name.split("."))
 
 
-def _load(folder: Path, labels: Sequence[str], **options: Any) -> tuple[Any, dict[str, Any]]:
+def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **options: Any) -> tuple[Any, dict[str, Any]]:
     """The classifier, from a checked configuration and weights that were read here; Transformers opens no file."""
     import torch
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
@@ -122,7 +163,8 @@ def _load(folder: Path, labels: Sequence[str], **options: Any) -> tuple[Any, dic
         build = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
         with quiet_transformers():
             with torch.device("meta"):  # shapes without memory, before memory is asked for
-                sizes = {name: parameter.numel() for name, parameter in build(config).named_parameters()}
+                shape = build(config)
+            sizes = {name: parameter.numel() for name, parameter in shape.named_parameters()}
             wanted = sum(size for name, size in sizes.items() if not _in_head(name))
             if wanted > at_hand or sum(sizes.values()) > at_hand + NEW_PARAMETERS:
                 raise EncoderError(
@@ -132,7 +174,8 @@ def _load(folder: Path, labels: Sequence[str], **options: Any) -> tuple[Any, dic
                     found=f"{at_hand:,}",
                     cause="config.json and model.safetensors come from different models",
                 )
-            weights = read_weights(path)
+            old = _head_of(shape) if new_head else set()
+            weights = {name: weight for name, weight in read_weights(path).items() if name not in old}
             model, info = build.from_pretrained(
                 None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True, **options
             )

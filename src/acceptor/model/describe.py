@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from acceptor.encode import load_tokenizer
 from acceptor.model.classifier import parameter_counts
 from acceptor.model.pretrained import Encoder
 from acceptor.model.safety import model_config
+from acceptor.tokenizer import load_tokenizer
 
 MEANINGS = {
     "model_type": "the architecture's name",

@@ -9,6 +9,7 @@ processor has AVX-512, else `FastLayer` too.
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -36,7 +37,25 @@ def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
         with torch.inference_mode():
             return network(**to_tensors(inputs, device)).logits.float().cpu().numpy()  # type: ignore[no-any-return]
 
-    return Scorer(score, torch.get_num_threads if device == "cpu" else lambda: 1, torch.set_num_threads)
+    return Scorer(score, _cores if device == "cpu" else lambda: 1, _on_one_core)
+
+
+_threads = threading.Lock()  # while it is held, torch's number of threads for later ones may not be the user's
+
+
+def _cores() -> int:
+    with _threads:  # a thread that asks for the first time gets the number that was set last, wherever
+        return torch.get_num_threads()
+
+
+def _on_one_core() -> None:
+    """Lets this thread compute on one core. torch takes that for the number of all later threads: it is set back."""
+    with _threads:
+        cores = torch.get_num_threads()
+        torch.set_num_threads(1)
+        again = threading.Thread(target=torch.set_num_threads, args=(cores,))
+        again.start()
+        again.join()
 
 
 def judging_network(model: Any, *, precision: str) -> Any:

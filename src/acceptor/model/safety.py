@@ -14,6 +14,7 @@ from typing import Any
 
 from acceptor.errors import EncoderError
 from acceptor.files import check_folder, parse_object, read_object
+from acceptor.model.kinds import refuse_parts
 
 ARCHITECTURES = (
     "albert",
@@ -74,6 +75,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     check_folder(folder)
+    refuse_parts(folder)
     if not path.is_file():
         raise EncoderError(
             "this folder is not an encoder",
@@ -194,6 +196,14 @@ def read_weights(path: Path) -> dict[str, Any]:
             found=f"NaN or infinity in {len(odd)} of {len(tensors)} tensors",
             cause="a training that diverged, or a damaged file",
         )
+    return _bare(tensors)
+
+
+def _bare(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Without what a wrapper put before every name: DataParallel's ``module.``, torch.compile's ``_orig_mod.``."""
+    for wrapper in ("module.", "_orig_mod.", "module."):
+        if tensors and all(name.startswith(wrapper) for name in tensors):
+            tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
     return tensors
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,7 @@ Inputs = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]
 
 
-def _nothing(cores: int) -> None:
+def _nothing() -> None:
     pass
 
 
@@ -24,14 +26,14 @@ class Scorer:
     """Scores batches, several at once where there are several cores: products this small are slower on shared ones.
 
     Attributes:
-        score: From one batch as `batches.pad` makes it to logits, float32, shape (B, labels).
-        cores: How many this thread may use now: so many batches are scored at once, each on a core of its own.
-        use: Told by a thread on how many cores it computes: 1 by each of several, all of them when those are done.
+        score: From one batch as `batches.pad` makes it to logits, float32, shape (B, labels). From any thread.
+        cores: How many the calling thread may use: so many batches are scored at once, each on a core of its own.
+        alone: Called once in each thread that scores: it computes on one core from then on.
     """
 
     score: Callable[[Inputs], Logits]
     cores: Callable[[], int]
-    use: Callable[[int], None] = _nothing
+    alone: Callable[[], None] = _nothing
 
     def each(self, work: Callable[[Rows], None], batches: Sequence[Rows]) -> None:
         """Does ``work``, which calls `score`, for every batch; the batches are sorted by length."""
@@ -40,9 +42,35 @@ class Scorer:
             for rows in batches:
                 work(rows)
             return
+        workers = _workers(cores, self.alone)
+        # The longest first, so that none is left for the end.
+        futures = [workers.submit(work, rows) for rows in reversed(batches)]
         try:
-            with ThreadPoolExecutor(min(cores, len(batches)), initializer=self.use, initargs=(1,)) as pool:
-                for _ in pool.map(work, reversed(batches)):  # the longest first, so that none is left for the end
-                    pass
+            for future in futures:
+                future.result()
         finally:
-            self.use(cores)
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
+
+_pools: dict[tuple[int, Callable[[], None]], ThreadPoolExecutor] = {}
+_starting = threading.Lock()
+
+
+def _workers(cores: int, alone: Callable[[], None]) -> ThreadPoolExecutor:
+    """The threads that score, for all judges in this process and whoever calls them: so many compute at once."""
+    with _starting:
+        if (cores, alone) not in _pools:
+            _pools[cores, alone] = ThreadPoolExecutor(cores, "acceptor-scores", initializer=alone)
+        return _pools[cores, alone]
+
+
+def _forget() -> None:
+    """In a forked child there are no such threads."""
+    global _starting
+    _pools.clear()
+    _starting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -356,4 +356,5 @@ def _compared(settings: dict[str, Any]) -> dict[str, Any]:
         for name, split in settings["data"].items()
     }
     encoder = {key: value for key, value in settings["encoder"].items() if key != "name"}
-    return {**settings["config"], "encoder": encoder, "data": data, "labels": settings["labels"]}
+    # Checkpoints of before there was a choice have no `keep_head`.
+    return {"keep_head": False, **settings["config"], "encoder": encoder, "data": data, "labels": settings["labels"]}

@@ -1,0 +1,148 @@
+"""What Python code gives to be judged: lists, arrays, Series and frames of text; anything else is named and refused."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from acceptor.data.frames import text_columns
+from acceptor.errors import DataError
+
+TAKEN = "a list, tuple, array or Series of str, or a data frame with a column of sentences"
+_FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame"), ("pyarrow", "Table")}
+_FRAMES |= {("pyarrow", "RecordBatch"), ("datasets", "Dataset")}
+_LISTED = ("tolist", "to_list", "to_pylist")  # of numpy and pandas, polars, pyarrow
+_AT_ONCE = 10_000  # texts that are looked at together
+
+
+def by_position(row: int) -> str:
+    """Where an input stands that came from Python."""
+    return f"position {row}"
+
+
+def texts_given(
+    sentences: Any, seconds: Any = None, place: Callable[[int], str] = by_position
+) -> tuple[list[str], list[str] | None]:
+    """The sentences, and the second ones of pairs, as plain lists.
+
+    Args:
+        sentences: A list, a tuple, a NumPy array, a pandas, polars or pyarrow Series or array; or a frame, whose
+            columns are known by the rules of `read_table`.
+        seconds: The same, but for frames; None for single sentences, or where a frame may hold them.
+        place: Says where an input stands.
+
+    Raises:
+        DataError: It is something else; one of them is no text, is blank or cannot be written down; or the two differ
+            in number.
+    """
+    if _kind(sentences) in _FRAMES:
+        if seconds is not None:
+            raise DataError("a frame was given, and seconds beside it", expected="the second sentences as its column")
+        frame = text_columns(_as_known(sentences), {})
+        return frame["sentence"].to_list(), frame["second"].to_list() if "second" in frame.columns else None
+    first = _checked(_listed(sentences), place)
+    if seconds is None:
+        return first, None
+    second = _checked(_listed(seconds), place)
+    if len(first) != len(second):
+        raise DataError(
+            "sentences and seconds differ in number", expected=f"{len(first)} seconds", found=f"{len(second)}"
+        )
+    return first, second
+
+
+def _kind(given: Any) -> tuple[str, str]:
+    """Package and class, by which libraries' objects are known without importing them."""
+    return type(given).__module__.partition(".")[0], type(given).__name__
+
+
+def _as_known(frame: Any) -> Any:
+    if _kind(frame)[0] == "datasets":
+        return frame.with_format(None).to_polars()
+    return pl.DataFrame(frame) if _kind(frame)[0] == "pyarrow" else frame
+
+
+def _listed(given: Any) -> list[Any]:
+    package, name = _kind(given)
+    if package in ("numpy", "pandas", "polars", "pyarrow"):
+        listed = next((getattr(given, method) for method in _LISTED if hasattr(given, method)), None)
+        if listed is not None and getattr(given, "ndim", 1) == 1:
+            return list(listed())
+    elif isinstance(given, Sequence) and not isinstance(given, str | bytes | bytearray | memoryview):
+        return list(given)
+    shape = f" of shape {given.shape}" if hasattr(given, "shape") else ""
+    found = f"{package}.{name}{shape}" if package != "builtins" else f"{name}: {given!r}"[:60]
+    raise DataError(_problem(given), expected=TAKEN, found=found, next=_advice(given))
+
+
+def _problem(given: Any) -> str:
+    return "a single string was given" if isinstance(given, str) else "what was given is no list of sentences"
+
+
+def _advice(given: Any) -> str:
+    if isinstance(given, str):
+        return 'put it in a list: judge(["' + given[:40] + '"])'
+    if isinstance(given, bytes | bytearray | memoryview):
+        return "decode it, and put it in a list: judge([text.decode()])"
+    if isinstance(given, Mapping):
+        return "choose one: judge(list(sentences.values())), or one of its splits"
+    if isinstance(given, set | frozenset):
+        return "a set has no order in which verdicts could come: judge(sorted(sentences))"
+    if isinstance(given, io.IOBase):
+        return "read it first: judge(file.read().splitlines()); or acceptor.evaluate and `acceptor predict` on its path"
+    if hasattr(given, "shape"):
+        return "one dimension: judge(array[:, 0]); pairs: judge(array[:, 0], array[:, 1])"
+    if isinstance(given, Iterable):
+        return "put them in a list: judge(list(sentences))"
+    return 'judge(["The cats sleep."])'
+
+
+def _checked(texts: list[Any], place: Callable[[int], str]) -> list[str]:
+    """The texts, all of which can be judged."""
+    kinds = set(map(type, texts))
+    whole = all(issubclass(kind, str) for kind in kinds) and all(map(str.strip, texts))
+    if not whole or not all(map(_can_be_written, _parts(texts))):
+        for row, text in enumerate(texts):
+            if not isinstance(text, str) or not text.strip() or not _can_be_written([text]):
+                raise _no_sentence(text, place(row))
+    return texts if kinds <= {str} else list(map(str.__str__, texts))
+
+
+def _parts(texts: list[Any]) -> Iterable[list[Any]]:
+    return (texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE))
+
+
+def _can_be_written(texts: list[str]) -> bool:
+    """False where half a surrogate pair is in one of the texts: no file, and no tokenizer, takes that."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_sentence(text: Any, where: str) -> DataError:
+    found = repr(text)[:60]
+    if isinstance(text, str) and text.strip():
+        return DataError(
+            "a sentence holds half a character",
+            where=where,
+            expected="text that can be written as UTF-8",
+            found=ascii(text)[:60],
+            cause="a text cut between two halves of a surrogate pair, in JSON or JavaScript for instance",
+        )
+    advice = None
+    if isinstance(text, tuple | list) and len(text) == 2:
+        advice = "pairs come as two lists: judge(sentences, seconds)"
+    elif isinstance(text, Mapping):
+        advice = "rows with names are a frame: judge(polars.DataFrame(rows))"
+    return DataError(
+        "not a sentence",
+        where=where,
+        expected="text that is not blank",
+        found=f"{type(text).__name__}: {found}" if not isinstance(text, str) else found,
+        next=advice,
+    )

@@ -1,0 +1,567 @@
+"""What Python code gives to a judge, in which thread and process it judges, and what it can read at all."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import multiprocessing
+import pickle
+import shutil
+import threading
+from collections import Counter, UserList, deque
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from tokenizers import Tokenizer as Backend
+
+import acceptor
+from acceptor.corpus import Settings, predict
+from acceptor.data.load import load_split
+from acceptor.data.parts import Parts
+from acceptor.encode import encode, encode_words, marked
+from acceptor.errors import AcceptorError, DataError, RunError, UsageError
+from acceptor.evaluation.words import explain
+from acceptor.model import scorer
+from acceptor.tokenizer import reading
+from conftest import toy_rows, write_judge
+from tiny import TEXTS, make_tokenizer
+
+SENTENCES = [sentence for sentence, _ in toy_rows(6, 3)]
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder)
+
+
+@pytest.fixture(scope="module")
+def pair_judge(pair_run):
+    return acceptor.load(pair_run.folder)
+
+
+@pytest.fixture(scope="module")
+def exported(toy_run, tmp_path_factory):
+    """`toy_run` as an ONNX file."""
+    path = tmp_path_factory.mktemp("onnx") / "judge.onnx"
+    acceptor.export(acceptor.load(toy_run.folder, device="cpu"), path)
+    return path
+
+
+# ---------------------------------------------------------------------- what may be given
+
+TAKEN = {
+    "list": list,
+    "tuple": tuple,
+    "deque": deque,
+    "UserList": UserList,
+    "object array": lambda texts: np.array(texts, dtype=object),
+    "str array": np.array,
+    "StringDType": lambda texts: np.array(texts, dtype=np.dtypes.StringDType()),
+    "list of np.str_": lambda texts: list(np.array(texts)),
+    "pandas Series": pd.Series,
+    "pandas object Series": lambda texts: pd.Series(texts, dtype=object, index=range(6, 0, -1)),
+    "pandas Index": pd.Index,
+    "pandas categories": lambda texts: pd.Series(texts, dtype="category"),
+    "pandas array": lambda texts: pd.Series(texts, dtype="string").array,
+    "polars Series": pl.Series,
+    "polars categories": lambda texts: pl.Series(texts, dtype=pl.Categorical),
+    "pyarrow Array": pa.array,
+    "pyarrow ChunkedArray": lambda texts: pa.chunked_array([texts[:2], texts[2:]]),
+    "pyarrow dictionary": lambda texts: pa.array(texts).dictionary_encode(),
+    "pandas frame": lambda texts: pd.DataFrame({"id": range(6), "text": texts}),
+    "polars frame": lambda texts: pl.DataFrame({"text": texts, "label": ["0"] * 6}),
+    "pyarrow Table": lambda texts: pa.table({"n": range(6), "sentence": texts}),
+}
+
+
+@pytest.mark.parametrize("make", TAKEN.values(), ids=TAKEN)
+def test_every_list_of_strings_is_judged(judge, make):
+    given = make(SENTENCES)
+    expected = judge.logits(SENTENCES)
+    np.testing.assert_allclose(judge.logits(given), expected, atol=1e-5)
+    assert [verdict.label for verdict in judge(given)] == [verdict.label for verdict in judge(SENTENCES)]
+    assert len(judge.encode(given)) == 6
+
+
+def test_a_dataset_and_its_columns_are_judged(judge):
+    datasets = pytest.importorskip("datasets")
+    dataset = datasets.Dataset.from_dict({"label": [0] * 6, "sentence": SENTENCES})
+    for given in (dataset, dataset["sentence"]):
+        np.testing.assert_allclose(judge.logits(given), judge.logits(SENTENCES), atol=1e-5)
+
+
+def test_the_columns_of_a_frame_are_known_as_in_a_file(pair_judge):
+    frame = pl.DataFrame({"sentence2": ["the girl."] * 6, "sentence1": SENTENCES})
+    expected = pair_judge.logits(SENTENCES, ["the girl."] * 6)
+    np.testing.assert_allclose(pair_judge.logits(frame), expected, atol=1e-5)
+    with pytest.raises(DataError, match="seconds beside it"):
+        pair_judge(frame, ["the girl."] * 6)
+
+
+HALF = "the cat \ud83d sleeps"
+REFUSED = {
+    "a string": ("the cats sleep.", "(?s)single string.*list"),
+    "bytes": (b"the cats", "decode"),
+    "a set": ({"the cats", "see"}, "(?s)set.*sorted"),
+    "a frozenset": (frozenset({"the cats"}), "sorted"),
+    "a dict": ({"a": "the cats"}, r"(?s)dict.*values\(\)"),
+    "a view of a dict": ({"a": "the cats"}.values(), r"list\("),
+    "a generator": ((text for text in SENTENCES), r"(?s)generator.*list\("),
+    "an iterator": (iter(SENTENCES), r"list\("),
+    "None": (None, "NoneType"),
+    "a file": (io.StringIO("the cats"), r"read\(\)"),
+    "a number": (3, "int: 3"),
+    "a matrix": (np.array([["the cats", "see"]]), "(?s)shape.*one dimension"),
+    "an array without dimensions": (np.array("the cats"), "shape"),
+    "numbers": ([1, 2], "(?s)position 0.*int: 1"),
+    "an array of numbers": (np.arange(3), "(?s)position 0.*int: 0"),
+    "a Series of numbers": (pd.Series([1.5, 2]), "position 0"),
+    "a missing value": (pd.Series(["the cats", None]), "position 1"),
+    "NaN": (["the cats", float("nan")], "(?s)position 1.*nan"),
+    "a null": (pa.array(["the cats", None]), "position 1"),
+    "bytes in a list": (["the cats", b"see"], "(?s)position 1.*bytes"),
+    "tuples": ([("the cats", "see")], "(?s)position 0.*two lists"),
+    "dicts": ([{"text": "the cats"}], "(?s)position 0.*frame"),
+    "half a character": (["the cats", HALF], "(?s)half a character.*position 1"),
+    "a blank": (["the cats", " \n"], "position 1"),
+    "a range": (range(3), "position 0"),
+    "a frame without sentences": (pl.DataFrame({"a": ["the cats"], "b": ["x"], "c": ["y"]}), "no column is known"),
+    "a frame of numbers": (pd.DataFrame({"text": [1, 2]}), "(?s)not text.*row 1"),
+    "a lazy frame": (pl.LazyFrame({"text": SENTENCES}), "collect"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("way", ["call", "logits", "encode", "explain"])
+def test_anything_else_is_named_and_refused(judge, name, way):
+    given, message = REFUSED[name]
+    if name in ("a generator", "an iterator"):
+        given = iter(SENTENCES) if name == "an iterator" else (text for text in SENTENCES)
+    ask = {"call": judge, "logits": judge.logits, "encode": judge.encode}.get(way, lambda given: explain(judge, given))
+    with pytest.raises(DataError, match=message):
+        ask(given)
+
+
+@pytest.mark.parametrize("bad", [{"a"}, "the girl.", None, [1], [HALF], [" "], ["one", "more"]])
+def test_seconds_are_looked_at_likewise(pair_judge, bad):
+    with pytest.raises(DataError):
+        pair_judge(["the cats"], bad)
+
+
+@pytest.mark.parametrize(
+    "column", [[1, 2], [1.5, float("nan")], [True, False], ["the cats", 7], pd.to_datetime(["2020-01-01"] * 2)]
+)
+def test_annotate_refuses_a_column_that_is_not_text(judge, column):
+    with pytest.raises(DataError, match=r"(?s)sentence is not text.*row"):
+        judge.annotate(pd.DataFrame({"sentence": column}))
+
+
+def test_scikit_learn_s_classifier_refuses_the_same(fitted_classifier):
+    for given in ({"a"}, None, 3, (text for text in SENTENCES), ["the cats", HALF], [b"the cats"], {"a": "b"}, [1]):
+        with pytest.raises(ValueError, match=r"\w") as caught:
+            fitted_classifier.predict(given)
+        assert isinstance(caught.value, DataError)
+
+
+@pytest.fixture(scope="module")
+def fitted_classifier(toy_run):
+    from acceptor.integrations.sklearn import AcceptorClassifier
+
+    model = AcceptorClassifier(device="cpu")
+    model.classes_, model._label_ids, model.n_features_in_ = np.array([0, 1]), np.array([0, 1]), 1
+    model._take(toy_run.folder)
+    return model
+
+
+# ---------------------------------------------------------------------- threads
+
+LONG = ["the cats see John " * 40] * 20
+
+
+@pytest.fixture
+def two_cores():
+    """torch with two threads, as most machines have more than one core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", ["run", "exported"])
+def test_a_judge_may_be_called_from_any_thread(toy_run, exported, kind, two_cores):
+    """Long texts are cut while short ones are read: a truncation switched on for one would change the other."""
+    judge = acceptor.load(toy_run.folder if kind == "run" else exported, device="cpu")
+    given = {"short": SENTENCES * 20, "long": LONG}
+    expected = {name: judge.logits(texts) for name, texts in given.items()}
+    seen: Counter[str] = Counter()
+
+    def ask(number: int) -> str:
+        name = ("short", "long", "words")[number % 3]
+        try:
+            if name == "words":
+                return str(len(encode_words(judge.tokenizer, LONG[:2], max_length=32)[0].ids) == 32)
+            return str(np.allclose(judge.logits(given[name]), expected[name], atol=1e-5))
+        except Exception as error:  # whatever a thread runs into
+            return type(error).__name__
+
+    with ThreadPoolExecutor(8) as pool:
+        seen.update(pool.map(ask, range(240)))
+    assert seen == {"True": 240}
+
+
+def test_threads_of_torch_are_as_many_as_before(judge, two_cores):
+    """Seen from this thread and from new ones: torch gives those the number that was set last."""
+    scorer._pools.clear()
+    judge.logits(SENTENCES * 40)
+    found = []
+    one = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    one.start()
+    one.join()
+    assert (torch.get_num_threads(), found) == (2, [2])
+
+
+def test_encoding_leaves_the_tokenizer_as_it_is(judge):
+    backend = judge.tokenizer.backend_tokenizer
+    before = backend.to_str()
+    judge.encode(LONG)
+    encode_words(judge.tokenizer, LONG, max_length=8)
+    assert backend.to_str() == before
+    assert backend.truncation is None
+
+
+def test_what_others_switch_on_does_not_matter(toy_run):
+    """Transformers' own calls leave truncation, padding and special tokens in text switched on."""
+    judge = acceptor.load(toy_run.folder)
+    texts = [*SENTENCES, LONG[0], "the [SEP] cats"]
+    expected = judge.encode(texts)
+    judge.tokenizer(texts, truncation=True, max_length=5, padding="max_length")
+    assert judge.tokenizer.backend_tokenizer.truncation is not None
+    np.testing.assert_array_equal(judge.encode(texts).ids, expected.ids)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram", "xlmr", "mpnet"])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_texts_are_cut_as_the_tokenizers_cut_them(kind, pairs):
+    tokenizer = make_tokenizer(kind)
+    reading(tokenizer)
+    rng = np.random.default_rng(0)
+    words = " ".join(TEXTS[:6]).split()
+    firsts, seconds = ([" ".join(rng.choice(words, rng.integers(1, 25))) for _ in range(60)] for _ in range(2))
+    own = Backend.from_str(tokenizer.backend_tokenizer.to_str())
+    for length in (*range(6, 20), 40):
+        own.enable_truncation(length, strategy="longest_first")
+        expected = own.encode_batch(list(zip(firsts, seconds, strict=True)) if pairs else firsts)
+        found = encode(tokenizer, firsts, seconds if pairs else None, max_length=length)
+        ids = np.split(found.ids, found.offsets[1:-1])
+        assert [one.tolist() for one in ids] == [one.ids for one in expected]
+        if found.type_ids is not None:
+            assert found.type_ids.tolist() == [kind for one in expected for kind in one.type_ids]
+
+
+# ---------------------------------------------------------------------- copies and other processes
+
+
+def logits_in_child(judge, texts, answers):
+    answers.put(judge.logits(texts))
+
+
+COPIES = {
+    "pickle": lambda judge, _: pickle.loads(pickle.dumps(judge)),
+    "copy": lambda judge, _: copy.copy(judge),
+    "deepcopy": lambda judge, _: copy.deepcopy(judge),
+    "joblib": lambda judge, path: joblib.dump(judge, path) and joblib.load(path),
+}
+
+
+@pytest.mark.parametrize("kind", ["run", "exported"])
+@pytest.mark.parametrize("way", COPIES)
+def test_a_judge_that_has_judged_can_be_copied(toy_run, exported, tmp_path, kind, way):
+    judge = acceptor.load(toy_run.folder if kind == "run" else exported, device="cpu")
+    texts = [*SENTENCES, "the [SEP] cats"]
+    expected = judge.logits(texts)
+    again = COPIES[way](judge, tmp_path / "judge.joblib")
+    np.testing.assert_allclose(again.logits(texts), expected, atol=1e-6)
+    assert again.about() == judge.about()
+    np.testing.assert_allclose(judge.logits(texts), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["run", "exported"])
+def test_a_judge_travels_to_a_spawned_process(toy_run, exported, kind):
+    judge = acceptor.load(toy_run.folder if kind == "run" else exported, device="cpu")
+    expected = judge.logits(SENTENCES)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        np.testing.assert_allclose(pool.apply(judge.logits, (SENTENCES,)), expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_a_forked_process_judges_with_threads_of_its_own(judge, two_cores):
+    expected = judge.logits(SENTENCES * 40)
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=logits_in_child, args=(judge, SENTENCES * 40, answers))
+    child.start()
+    np.testing.assert_allclose(answers.get(timeout=120), expected, atol=1e-6)
+    child.join()
+
+
+def test_a_pickle_of_an_exported_judge_holds_the_file_that_was_loaded(exported, tmp_path):
+    path = tmp_path / "judge.onnx"
+    path.write_bytes(exported.read_bytes())
+    judge = acceptor.load(path)
+    kept = pickle.dumps(judge)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RunError):
+        pickle.dumps(judge)
+    path.unlink()
+    np.testing.assert_allclose(pickle.loads(kept).logits(SENTENCES), judge.logits(SENTENCES), atol=1e-5)
+
+
+# ---------------------------------------------------------------------- sentences or pairs
+
+
+def test_a_run_and_its_export_say_what_they_judge(toy_run, pair_run, old_run, exported, tmp_path):
+    assert acceptor.load(toy_run.folder).inputs == acceptor.load(exported).inputs == "sentences"
+    assert acceptor.load(pair_run.folder).inputs == "pairs"
+    old = acceptor.load(old_run)
+    assert old.inputs is None
+    assert "inputs" not in old.about()
+    assert len(old(["the cats"], ["see"])) == len(old(["the cats"])) == 1
+
+
+def test_a_judge_of_pairs_that_is_exported_refuses_sentences(pair_run, tmp_path):
+    path = tmp_path / "pairs.onnx"
+    acceptor.export(acceptor.load(pair_run.folder, device="cpu"), path)
+    judge = acceptor.load(path)
+    assert judge.inputs == "pairs"
+    with pytest.raises(DataError, match="learnt to judge pairs"):
+        judge(["the cats"])
+
+
+@pytest.mark.parametrize("bad", ["both", 3, []])
+def test_a_run_that_says_something_else_is_refused(old_run, tmp_path, bad):
+    shutil.copytree(old_run, tmp_path / "run")
+    write_judge(tmp_path / "run", json.loads((old_run / "judge.json").read_text()) | {"inputs": bad})
+    with pytest.raises(RunError, match="inputs"):
+        acceptor.load(tmp_path / "run")
+
+
+def test_every_way_refuses_the_other_kind(judge, pair_judge):
+    single = acceptor.load_data([("the cats", "1"), ("see", "0")] * 20).train
+    pairs = acceptor.load_data([("the cats", "see", "1"), ("see", "mat", "0")] * 20).train
+    for one, split, words in ((judge, pairs, "single sentences"), (pair_judge, single, "pairs of sentences")):
+        frame = split.table.frame.drop("label").head(2)
+        texts = [column.to_list() for column in frame.iter_columns()]
+        asked = {
+            "call": lambda one=one, texts=texts: one(*texts),
+            "logits": lambda one=one, texts=texts: one.logits(*texts),
+            "encode": lambda one=one, texts=texts: one.encode(*texts),
+            "frame": lambda one=one, frame=frame: one(frame),
+            "annotate": lambda one=one, frame=frame: one.annotate(frame),
+            "evaluate": lambda one=one, split=split: acceptor.evaluate(one, split),
+        }
+        for ask in asked.values():
+            with pytest.raises(DataError, match=f"learnt to judge {words}"):
+                ask()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_predict_evaluate_and_compare_refuse_the_other_kind(run_cli, toy_run, pair_run, tmp_path, stream):
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("sentence\tsecond\tlabel\n" + "the cats\tsee\t1\nthe cat them\tsee\t0\n" * 9)
+    singles = tmp_path / "singles.tsv"
+    singles.write_text("sentence\tlabel\n" + "the cats\t1\nthe cat them\t0\n" * 9)
+    out = ["-o", tmp_path / "out.jsonl"] if stream else []
+    for run, file, words in ((toy_run, pairs, "single sentences"), (pair_run, singles, "pairs of sentences")):
+        for command in (
+            ("predict", run.folder, file, *out),
+            ("evaluate", run.folder, file),
+            ("compare", run.folder, run.folder, "--data", file),
+        ):
+            code, _, err = run_cli(*command)
+            assert (code, f"learnt to judge {words}" in err) == (1, True), command
+    assert not [path for path in tmp_path.iterdir() if "out.jsonl" in path.name]  # nothing that stands in the way
+    kept = run_cli("predict", toy_run.folder, pairs, "--columns", "other=second")
+    assert kept[0] == 0  # the way out that the error names
+
+
+def test_what_asks_for_single_sentences_refuses_a_judge_of_pairs_at_once(run_cli, pair_run, pair_judge, tmp_path):
+    code, _, err = run_cli("judge", pair_run.folder, stdin="the cats\n")
+    assert (code, "learnt pairs" in err) == (2, True)
+    assert run_cli("judge", pair_run.folder, "the cats")[0] == 1
+    with pytest.raises(UsageError, match="learnt pairs"):
+        acceptor.pairs(pair_judge, [("the cats", "the cat them")])
+    with pytest.raises(DataError, match="single sentences"):
+        explain(pair_judge, ["the cats"])
+
+
+# ---------------------------------------------------------------------- what the vocabulary does not know
+
+STRANGE = "日本語 の 文"
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "mpnet", "unigram", "xlmr"])
+def test_unknown_tokens_are_counted(kind):
+    tokenizer = make_tokenizer(kind)
+    encoded = encode(tokenizer, ["the cats", "the 😀 cats", STRANGE, "😀"], max_length=64)
+    assert encoded.with_unknown.tolist() == [False, True, True, True]
+    assert encoded.unread.tolist() == [False, False, True, True]
+    assert 0 < encoded.unknown_share() < 1
+
+
+@pytest.mark.parametrize("kind", ["bpe", "modern"])
+def test_a_tokenizer_of_bytes_knows_everything(kind):
+    encoded = encode(make_tokenizer(kind), ["the cats", STRANGE, "😀"], max_length=64)
+    assert not encoded.with_unknown.any()
+    assert not encoded.unread.any()
+
+
+def test_verdicts_say_what_is_not_wholly_known(judge):
+    known, partly = judge(["the cats see.", "the cats see 😀."])
+    assert (known.unknown, partly.unknown) == (False, True)
+    assert partly.to_dict()["unknown"] is True
+
+
+@pytest.mark.parametrize("text", [STRANGE, "😀", "\u200b", "Привет", "\u0301"])
+def test_an_input_of_which_nothing_is_known_is_refused(judge, exported, text):
+    for one in (judge, acceptor.load(exported)):
+        with pytest.raises(DataError, match=r"(?s)knows nothing.*position 1"):
+            one(["the cats", text])
+    with pytest.raises(DataError, match=r"(?s)knows nothing.*row 2, index 'b'"):
+        judge.annotate(pd.DataFrame({"text": ["the cats", text, "see"]}, index=list("abc")))
+
+
+def test_a_text_of_which_a_part_is_unknown_is_told_on_the_terminal(run_cli, toy_run, tmp_path):
+    code, out, err = run_cli("judge", toy_run.folder, "the cats see 😀.", "the cats see.")
+    assert (code, "does not know all of 1 of 2 texts" in err) == (0, True)
+    code, out, _ = run_cli("judge", toy_run.folder, stdin="the cats see 😀.\nthe cats see.\n")
+    assert ["known" in line for line in out.splitlines()] == [True, False]
+
+
+def test_evaluate_and_load_say_what_they_take(judge, toy, toy_run):
+    for given in (toy, None, "cola", [("the cats", "1")]):
+        with pytest.raises(DataError, match=r"not a split"):
+            acceptor.evaluate(judge, given)
+    for given in (None, 3, toy_run):
+        with pytest.raises(UsageError, match=r"(?s)given by its folder.*load\("):
+            acceptor.load(given)
+
+
+def test_evaluate_names_the_line(judge, tmp_path):
+    path = tmp_path / "test.tsv"
+    path.write_text(f"sentence\tlabel\nthe cats\t1\n{STRANGE}\t0\nsee\t0\n")
+    with pytest.raises(DataError, match=r"(?s)knows nothing.*test.tsv, line 3"):
+        acceptor.evaluate(judge, load_split(str(path), judge.labels))
+
+
+def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("acceptor.corpus.CHUNK", 16)
+    monkeypatch.setattr("acceptor.data.stream.CHUNK", 16)
+    monkeypatch.setattr("acceptor.corpus.BLOCK", 4)
+    texts = [("the cats see.", STRANGE, "the 😀 cats", "see the mat")[row % 4] for row in range(200)]
+    source = tmp_path / "in.tsv"
+    source.write_text("id\tsentence\n" + "".join(f"{row}\t{text}\n" for row, text in enumerate(texts)))
+    expected = predict(toy_run.folder, [str(source)], tmp_path / "whole.jsonl", Settings())
+    assert (expected.written, expected.rejected, expected.unknown) == (150, 50, 50)
+    assert "50" in str(expected)
+    assert expected.to_dict()["unknown"] == 50
+
+    class Stop(Exception):  # noqa: N818 - no error
+        pass
+
+    def write(self, number, *rest, kept=Parts.write):
+        if number == 6:
+            raise Stop
+        kept(self, number, *rest)
+
+    out = tmp_path / "out.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", write)
+        with pytest.raises(Stop):
+            predict(toy_run.folder, [str(source)], out, Settings())
+    assert predict(toy_run.folder, [str(source)], out, Settings()) == expected
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    rejected = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
+    assert [fault["line"] for fault in rejected] == list(range(3, 203, 4))
+    assert "knows nothing" in rejected[0]["problem"]
+    for shard in (1, 2):
+        predict(toy_run.folder, [str(source)], tmp_path / "shards.jsonl", Settings(), shard=(shard, 2))
+    assert predict(toy_run.folder, [str(source)], tmp_path / "shards.jsonl", Settings()) == expected
+
+
+def test_training_tells_of_them_and_refuses_a_script_that_the_encoder_does_not_know(toy_config, tmp_path, caplog):
+    rows = [*toy_rows(80), (STRANGE, "0")]
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on", "split": "stratified"})
+    with caplog.at_level(logging.WARNING, "acceptor"):
+        acceptor.train(rows, out=tmp_path / "run", config=config)
+    assert any("knows nothing of 1 of" in message for message in caplog.messages)
+    strange = [
+        (f"{STRANGE} {text}" if row % 3 else STRANGE * 3, label) for row, (text, label) in enumerate(toy_rows(80))
+    ]
+    with pytest.raises(DataError, match=r"(?s)does not cover.*multilingual"):
+        acceptor.train(
+            [(STRANGE + "日" * row, label) for row, (_, label) in enumerate(strange)],
+            out=tmp_path / "no",
+            config=config,
+        )
+
+
+def test_audit_tells_the_share_of_unknown_tokens(run_cli, tiny_bert, tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("sentence\tlabel\n" + "".join(f"the cats see {row} 😀.\t{row % 2}\n" for row in range(20)))
+    code, out, _ = run_cli("audit", path, "--encoder", tiny_bert, "--json")
+    assert code == 0
+    assert "in 20 of 20 texts; 0 of which nothing is known" in json.loads(out)["train"]["tokens"]["unknown"]
+
+
+# ---------------------------------------------------------------------- special tokens, lengths
+
+TYPED = "[CLS] the cats see. [SEP]"
+
+
+@pytest.mark.parametrize("text", [TYPED, "the cats [SEP] see", "[CLS] the cats", "the cats </s>"])
+def test_special_tokens_in_the_text_are_found(text):
+    tokenizer = make_tokenizer("mpnet" if "</s>" in text else "wordpiece")
+    assert marked(tokenizer, ["the cats", text]).tolist() == [1]
+    assert marked(tokenizer, ["the cats", "see"], ["mat", text]).tolist() == [1]
+    assert marked(tokenizer, ["the cats"]).tolist() == []
+
+
+def test_they_are_told_wherever_texts_are_read(run_cli, toy_run, toy_config, tmp_path, caplog):
+    path = tmp_path / "typed.tsv"
+    path.write_text("sentence\tlabel\n" + "".join(f"[CLS] {text} [SEP]\t{label}\n" for text, label in toy_rows(40)))
+    settings = ("--encoder", toy_config.encoder, "--epochs", "1", "--on-collapse", "go-on", "--batch-size", "8")
+    for command in (
+        ("evaluate", toy_run.folder, path),
+        ("predict", toy_run.folder, path),
+        ("predict", toy_run.folder, path, "-o", tmp_path / "out.jsonl"),
+        ("audit", path, "--encoder", toy_config.encoder),
+        ("train", path, "--out", tmp_path / "run", *settings),
+    ):
+        code, _, err = run_cli(*command)
+        assert code == 0, err
+        assert "[CLS]" in err, command
+        assert "line" in err, command
+
+
+def test_a_length_that_leaves_no_text_is_refused(toy, toy_config, pair_run, old_run, run_cli, tmp_path):
+    pairs = [(sentence, "the girl sees.", label) for sentence, label in toy_rows(60)]
+    with pytest.raises(UsageError, match=r"(?s)leaves no text.*5 at least"):
+        acceptor.train(pairs, out=tmp_path / "run", config=toy_config.model_copy(update={"max_length": 4}))
+    assert acceptor.train(
+        pairs,
+        out=tmp_path / "run",
+        config=toy_config.model_copy(update={"max_length": 5, "epochs": 1, "on_collapse": "go-on"}),
+    )
+    assert run_cli("audit", "starter", "--encoder", toy_config.encoder, "--max-length", "2")[0] == 2
+    shutil.copytree(old_run, tmp_path / "short")
+    write_judge(tmp_path / "short", json.loads((old_run / "judge.json").read_text()) | {"max_length": 2})
+    with pytest.raises(AcceptorError, match="leaves no text"):
+        acceptor.load(tmp_path / "short")
