@@ -347,10 +347,17 @@ def test_a_header_in_the_midst_is_named_with_its_line(write, mark, header):
 
 
 def test_a_byte_order_mark_inside_is_told_with_its_line(write, caplog):
-    text = delimited(None, [(f"{text}", label) for text, label in LABELLED])
+    text = delimited(None, LABELLED)
     path = write("x.tsv", text + "\ufeff" + text)
-    acceptor.load_data(path)
-    assert any("byte order mark" in message and "line 7" in message for message in caplog.messages)
+    with pytest.raises(DataError) as caught:
+        acceptor.load_data(path)
+    assert "line 7" in caught.value.details["where"]
+    frame, [(line, _)] = streamed(path)
+    assert (len(frame), line) == (11, 7)
+    acceptor.load_data(
+        write("y.tsv", "sentence\tlabel\n" + text + "\ufeff" + text)
+    )  # may be meant: text is not changed
+    assert any("byte order mark" in message and "line 8" in message for message in caplog.messages)
 
 
 # ── headers of unknown names ─────────────────────────────────────────────────────────────────────────────

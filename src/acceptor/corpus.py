@@ -238,7 +238,8 @@ class _Judging:
         """
         if self.judge.inputs is None or not Path(self.files[0]).is_file():  # a pipe is read once
             return
-        with TableStream(self.files[0], columns=self.settings.columns) as stream:
+        settings = self.settings
+        with TableStream(self.files[0], columns=settings.columns, separator=settings.separator) as stream:
             for part in itertools.islice(stream.parts(), 1):
                 columns = stream.table(part, lambda *_: None).frame.columns
                 self.judge.check_inputs(pairs="second" in columns)

@@ -67,6 +67,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
             grid = without_joints(lift_header(grid), header, reject)
         else:
             kind = f"{grid.form} without a header"
+            grid = without_joints(grid, (), reject)
     if grid.names is None:
         roles = _given_roles(grid, columns) if columns else _guessed_roles(grid)
         kind += ", as CoLA's" if "mark" in roles and not columns else ""

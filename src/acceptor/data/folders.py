@@ -22,8 +22,11 @@ from acceptor.files import read_object
 
 ROLE_NAMES = {
     "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),
-    "validation": ("validation", "valid", "val", "dev", COLA_FILES["validation"][0].removesuffix(".tsv")),
-    "test": ("test", COLA_FILES["test"][0].removesuffix(".tsv")),
+    "validation": (
+        *("validation", "valid", "val", "dev", COLA_FILES["validation"][0].removesuffix(".tsv")),
+        *("dev_matched", "dev_mismatched", "validation_matched", "validation_mismatched"),  # MNLI's
+    ),
+    "test": ("test", COLA_FILES["test"][0].removesuffix(".tsv"), "test_matched", "test_mismatched"),
 }
 """File names, without extensions, by which a folder's files are given their roles."""
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>[0-9]{5})-of-(?P<of>[0-9]{5})")

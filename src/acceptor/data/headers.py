@@ -84,31 +84,38 @@ def lift_header(grid: Grid) -> Grid:
 
 
 def without_joints(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
-    """Without the rows that repeat the header, with or without a byte order mark: there, files were joined.
+    """Without the rows that show that files were joined.
+
+    They repeat the header, with or without a byte order mark. Where there is no header, they begin with such a mark.
 
     Args:
         grid: Rows of delimited text.
         header: The header's cells as written; empty where there is none.
         reject: Hears of each such row.
     """
-    if not header:
+    first = grid.columns[0]
+    if header:
+        joints = [row for row, cell in enumerate(first) if cell.removeprefix("\ufeff") == header[0]]
+        joints = [row for row in joints if [column[row] for column in grid.columns[1:]] == list(header[1:])]
+    else:
+        joints = [row for row, cell in enumerate(first) if cell.startswith("\ufeff") and len(cell) > 1]
+    if not joints:
         return grid
-    again = [row for row, cell in enumerate(grid.columns[0]) if cell.removeprefix("\ufeff") == header[0]]
-    again = [row for row in again if [column[row] for column in grid.columns[1:]] == list(header[1:])]
-    if not again:
-        return grid
-    for row in again:
+    path = shlex.quote(grid.origin)
+    for row in joints:
         line = grid.lines[row]
         error = DataError(
-            "a row repeats the header",
+            "a row repeats the header" if header else "a row begins with a byte order mark",
             where=grid.place(row),
             expected="a row of cells",
             found=listed([short(column[row]) for column in grid.columns]),
-            cause="two files were joined into one",
-            next=f"remove the line: sed -i.bak '{line}d' {shlex.quote(grid.origin)}",
+            cause="files were joined into one",
+            next=f"remove the line: sed -i.bak '{line}d' {path}"
+            if header
+            else f"remove the mark: sed -i.bak 's/^\\xEF\\xBB\\xBF//' {path}",
         )
         reject(line, error)
-    drop = set(again)
+    drop = set(joints)
     kept = [row for row in range(len(grid.lines)) if row not in drop]
     columns = [[column[row] for row in kept] for column in grid.columns]
     return replace(grid, columns=columns, lines=[grid.lines[row] for row in kept])

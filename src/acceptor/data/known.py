@@ -39,6 +39,7 @@ PAIRS = (
 COMPANIONS = {
     *("question", "premise", "hypothesis", "context", "passage", "paragraph", "answer", "query", "claim", "evidence"),
     *(name for pair in PAIRS for name in pair if name[-1] in "12ab" or name[0] in "12"), "second", "textpair",
+    *("choice1", "choice2", "option1", "option2", "choicea", "choiceb", "ending1", "ending2"),
 }
 """Names of texts that mean something only beside another text."""
 PAIR_NAMES = {

@@ -34,7 +34,8 @@ KNOWN_SPELLINGS: tuple[tuple[str, str], ...] = (
 """Ways to write the two labels of acceptability, label id 0 first. A column keeps to one of them."""
 
 UNLABELLED = frozenset({"", "-", "?", "nan", "NaN", "null", "NULL", "<NA>", "NA", "N/A", "n/a", "#N/A"})
-"""What stands in the place of a label where there is none; ``-1`` does so, too, unless it is declared."""
+"""What stands in the place of a label where there is none; so does ``-1``, unless it is declared, and among numbers
+``None``, which among words may be a class."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,10 @@ def unlabelled(written: Iterable[str], rules: LabelRules) -> set[str]:
     keys = set(map(label_key, written))
     if len(declared) == len(keys) and all(_number(label) is not None for label in keys):
         declared |= keys  # names for numbers, -1 among them
-    return {
-        label
-        for label in written
-        if not (key := label_key(label)) or (key not in declared and key in (*UNLABELLED, "-1"))
-    }
+    signs = {*UNLABELLED, "-1"}
+    if all(_number(label) is not None for label in keys - signs - {"None"}):
+        signs.add("None")
+    return {label for label in written if not (key := label_key(label)) or (key not in declared and key in signs)}
 
 
 def keys_of(written: Iterable[str], rules: LabelRules, counts: dict[str, int] | None = None) -> dict[str, str]:
@@ -152,10 +152,10 @@ def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
     if len(set(own)) < len(own):
         raise UsageError("a label is declared twice", found=listed(names), expected="each label once")
     if keys <= set(own):
-        return Classes(own, label_names(own))
+        return Classes(own, ACCEPTABILITY if own in KNOWN_SPELLINGS else names)
     by_fold = {folded(name): name for name in own}
     if rules.normalise and set(map(folded, keys)) <= by_fold.keys():
-        return Classes(own, label_names(own))
+        return Classes(own, ACCEPTABILITY if own in KNOWN_SPELLINGS else names)
     for spelling in (tuple(map(str, range(len(own)))), *(known for known in KNOWN_SPELLINGS if len(own) == 2)):
         if keys <= set(spelling):
             return Classes(spelling, names)
@@ -170,11 +170,6 @@ def _number(label: str) -> float | None:
         return float(label.replace(",", "."))
     except ValueError:
         return None
-
-
-def label_names(spelling: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that people see: the known two-label spellings all mean unacceptable / acceptable."""
-    return ACCEPTABILITY if spelling in KNOWN_SPELLINGS else spelling
 
 
 def good_label(labels: Sequence[str], named: str | None = None) -> int:

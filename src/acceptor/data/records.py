@@ -78,13 +78,17 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
     """Says where the rows are in a file that is one object, where that shows."""
-    if len(rows) == 1 or _is_json(rows.rows[0]):
+    if len(rows) > 1 and _is_json(rows.rows[0]):
         return
     try:
         whole = _JSON.decode(text)
     except (ValueError, RecursionError):
         return  # lines, one of which will be refused
     lists = [key for key, value in whole.items() if _are_records(value)] if isinstance(whole, dict) else []
+    if len(rows) == 1 and isinstance(whole, dict):
+        columns = all(isinstance(value, dict) and len(value) > 1 for value in whole.values())
+        if not lists and not columns:
+            return  # one row
     raise DataError(
         "the file is one JSON object, not one for each row",
         where=origin,
@@ -153,12 +157,18 @@ def _json_object(line: str, where: str) -> dict[str, Any]:
         cause = f"a JSON {type(record).__name__}"
     if isinstance(record, dict):
         return record
+    advice = None
+    if line.startswith("\ufeff"):
+        cause, advice = "a byte order mark: files were joined into one", "sed -i.bak 's/^\\xEF\\xBB\\xBF//' FILE"
+    elif line.lstrip().startswith("["):
+        advice = "a file that is one array of objects is called .json"
     raise DataError(
         "a line is not one JSON object",
         where=where,
         expected="{…} on each line",
         found=short(line),
         cause=cause,
+        next=advice,
     )
 
 

@@ -15,12 +15,12 @@ def workbook_grid(data: bytes, origin: str) -> Grid:
     Raises:
         DataError: ``fastexcel`` is not installed; the file is damaged, or several sheets have rows.
     """
+    command = f"soffice --headless --convert-to csv {shlex.quote(origin)}"
     if importlib.util.find_spec("fastexcel") is None:
         raise DataError(
             "an Excel workbook is read with fastexcel, which is not installed",
             where=origin,
-            next="pip install 'acceptor[excel]'\n"
-            f"or save it as CSV: soffice --headless --convert-to csv {shlex.quote(origin)}",
+            next=f"pip install 'acceptor[excel]'\nor save it as CSV: {command}",
         )
     import fastexcel
 
@@ -34,13 +34,16 @@ def workbook_grid(data: bytes, origin: str) -> Grid:
                 where=origin,
                 expected="one",
                 found=listed(list(sheets)) or "only empty ones",
-                next="save the sheet as .csv",
+                next="save the one sheet as CSV",
             )
         (sheet,) = sheets.values()
         columns = [[cell or "" for cell in column.to_list()] for column in sheet.to_polars().iter_columns()]
     except fastexcel.FastExcelError as error:
         raise DataError(
-            "the Excel workbook is damaged", where=origin, cause=str(error).split("\n")[0], next="save it again"
+            "the Excel workbook is damaged",
+            where=origin,
+            cause=str(error).split("\n")[0],
+            next=f"save it again, or as CSV: {command}",
         ) from error
     kept = [row for row, cells in enumerate(zip(*columns, strict=True)) if any(cells)]
     columns = [[column[row] for row in kept] for column in columns]
