@@ -60,3 +60,13 @@ def test_what_the_generator_writes_is_what_it_says(tmp_path):
     rows = list(csv.DictReader(combinations.content_of(one, truth).decode().splitlines()))
     assert [row["sentence"] for row in rows] == truth.sentences
     assert [row["label"] for row in rows] == truth.labels
+
+
+def test_every_program_of_a_case_can_be_read():
+    """Python compiles, and bash knows the rest: a slip in a slow case is not to be found out in the full form alone."""
+    for case in all_cases():
+        if case.run.startswith("sh -c "):
+            done = subprocess.run(["bash", "-n", "-c", case.run.removeprefix("sh -c ")], capture_output=True, text=True)
+            assert done.returncode == 0, (case.what, done.stderr)
+        elif not case.is_command:
+            compile(case.run, case.what, "exec")

@@ -20,7 +20,7 @@ from reliability.inputs.programs import (
 def cases() -> list[Case]:
     """All of them."""
     judge = "$ACCEPTOR judge {target} 'the cats sleep.' --json"
-    loads = said("acceptable", '"label"')
+    loads = said("acceptable")
     named = ".*"
     named_labels = ", id2label={0: 'ham', 1: 'spam'}, label2id={'ham': 0, 'spam': 1}"
     plain_hf = with_words(PLAIN_CLASSIFIER, NAMES=named_labels, ALLOWED="False")

@@ -238,7 +238,7 @@ def _caches() -> list[Case]:
             7,
             "a uid without a passwd entry, no HOME: a temporary cache, said",
             with_words(NOBODY),
-            asserts,
+            also(asserts, said("cache")),
             process=True,
         ),
         Case(
