@@ -58,17 +58,28 @@ class Case:
     path: str = "model"
 
 
-def good_encoder(folder: Path) -> Path:
-    """A random BERT of two layers with a tokenizer, small and the same every time."""
+def good_encoder(folder: Path, *, every_byte: bool = False) -> Path:
+    """A random BERT of two layers with a tokenizer, small and the same every time.
+
+    Args:
+        folder: Where to make it.
+        every_byte: Its tokens are bytes, so that no text is unknown to it.
+    """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     from acceptor.model.classifier import quiet_transformers
 
-    words = Tokenizer(models.WordPiece({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    words.normalizer = normalizers.BertNormalizer(lowercase=True)
-    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    vocabulary = [*WORDS[:5], *sorted(pre_tokenizers.ByteLevel.alphabet())] if every_byte else WORDS
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    if every_byte:
+        words = Tokenizer(models.BPE(ids, []))
+        words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    else:
+        words = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+        words.normalizer = normalizers.BertNormalizer(lowercase=True)
+        words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -76,7 +87,7 @@ def good_encoder(folder: Path) -> Path:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=32, **names)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(WORDS),
+        vocab_size=len(vocabulary),
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -86,7 +97,8 @@ def good_encoder(folder: Path) -> Path:
     with quiet_transformers():
         BertModel(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", "utf-8")
+    if not every_byte:
+        (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n", "utf-8")
     return folder
 
 

@@ -97,7 +97,7 @@ def load_run(folder: str) -> None:
     import acceptor
 
     judge = acceptor.load(folder, device="cpu", precision="fp32")
-    judge(["The book was written.", "[SEP] {{ 7 * 7 }}", "x " * 200])
+    judge(["The book was written.", "[SEP] the {{ 7 * 7 }}", "the x " * 200])
 
 
 def load_weights(folder: str) -> None:

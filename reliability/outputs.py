@@ -56,7 +56,7 @@ def inert_outputs(scratch: Path) -> Outcome:
     Args:
         scratch: An empty folder to work in.
     """
-    run = good_run(scratch / "run", good_encoder(scratch / "encoder"))
+    run = good_run(scratch / "run", good_encoder(scratch / "encoder", every_byte=True))
     places = {**_answers(scratch, run), **_names(scratch)}
     failures = []
     for place, wrong in places.items():

@@ -33,7 +33,7 @@ from acceptor.tokenizer import load_tokenizer
 from conftest import toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
 
-SENTENCES = [*TEXTS[:6], "", "Zebra " * 200, "cat"]
+SENTENCES = [*TEXTS[:6], "", "the Zebra " * 200, "cat"]
 SENTENCES[6] = "The [SEP] cat <pad> slept."
 SECONDS = SENTENCES[::-1]
 
