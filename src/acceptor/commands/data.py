@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from acceptor.commands.answer import answer
-from acceptor.commands.options import AsJson, takes_reading
+from acceptor.commands.options import AsJson, OfColumn, is_column, takes_reading
 
 
 @takes_reading
@@ -16,6 +16,7 @@ def audit(
     encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
     max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
     reading: Any = None,
+    split: OfColumn = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""
@@ -23,8 +24,11 @@ def audit(
     from acceptor.data.audit import audit
     from acceptor.data.findings import findings, remarked
     from acceptor.data.load import inspect_data
+    from acceptor.data.split import by_column
 
     examples, remarks = inspect_data(data, **reading)
+    if is_column(split):
+        examples, _ = by_column(examples)
     problems = [*(remarked(examples, role, remark) for role, remark in remarks), *findings(examples)]
     content: dict[str, Any] = {}
     text: list[Any] = [*terminal.findings_text(problems), ""]

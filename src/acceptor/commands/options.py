@@ -80,6 +80,10 @@ SETTINGS: dict[str, Any] = {
 """The options of a training: a preset and every field of `TrainConfig`."""
 
 
+OfColumn = Annotated[
+    str | None, typer.Option("--split", metavar="column", help="the rows of test by the column called split")
+]
+
 READING: dict[str, Any] = {
     "folder": Folder,
     "columns": Columns,
@@ -183,6 +187,13 @@ def columns_of(text: str | None) -> dict[str, str] | None:
     if not all(role and equals and column for role, equals, column in pairs):
         raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
     return {role.strip(): column.strip() for role, _, column in pairs}
+
+
+def is_column(text: str | None) -> bool:
+    """What --split says where nothing is trained."""
+    if text not in (None, "column"):
+        raise UsageError(f"--split cannot be {text!r} here", expected="column: the file's own column of splits")
+    return text is not None
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:

@@ -126,6 +126,7 @@ def load_split(
     labels: Sequence[str] | None = None,
     normalise_labels: bool = False,
     drop_unlabelled: bool = False,
+    of_column: bool = False,
 ) -> Split:
     """Reads one split for a judge whose labels are known; a corpus' name or folder means its test split.
 
@@ -138,9 +139,10 @@ def load_split(
         labels: As for `load_data`; the judge's, in the order of what is written in the file.
         normalise_labels: As for `load_data`.
         drop_unlabelled: As for `load_data`.
+        of_column: Take the rows that a column of splits calls test.
 
     Raises:
-        DataError: As `load_data`; also for a corpus without a test split.
+        DataError: As `load_data`; also for a corpus, or a column of splits, without a test split.
         UsageError: ``labels`` are not the judge's.
     """
     rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
@@ -163,14 +165,28 @@ def load_split(
             )
         order = [declared.names.index(label) for label in judged]
         classes = Classes(tuple(declared.written[index] for index in order), judged)
+    column = split_column(table)
+    if of_column:
+        roles = {} if column is None else column[1]
+        if column is None or "test" not in roles.values():
+            raise DataError(
+                "no column says which rows are those of test",
+                where=table.origin,
+                expected="a column called split, with train and test for values",
+                found=table.schema,
+                next="leave --split out, or name a file of test rows",
+            )
+        wanted = [value for value, role in roles.items() if role == "test"]
+        table = table.take(table.frame[column[0]].is_in(wanted).arg_true().to_numpy())
     split = as_split("test", table, classes, rules)
     logger.info("%s", split.describe())
-    for remark in [*inspect_texts(table), *_column_of_splits(table)]:
+    advice = "score the rows of test alone: --split column"
+    for remark in [*inspect_texts(table), *([] if of_column else _column_of_splits(table, advice))]:
         logger.warning("%s", remark)
     return split
 
 
-def _column_of_splits(table: Table) -> list[Remark]:
+def _column_of_splits(table: Table, advice: str = "train on the rows of train alone: --split column") -> list[Remark]:
     found = split_column(table)
     if found is None:
         return []
@@ -179,7 +195,7 @@ def _column_of_splits(table: Table) -> list[Remark]:
         f"the column {name} says which split a row belongs to",
         where=table.origin,
         found=", ".join(f"{value} ({role})" for value, role in sorted(roles.items())),
-        next="train on the rows of train alone: --split column",
+        next=advice,
     )
     return [Remark("a column of splits", "warning", [], error)]
 

@@ -41,7 +41,7 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
         data = Data(data.train, data.validation, None, data.source)
     column = split_column(data.train.table)
     if rule == "column":
-        data, reason = _by_column(data, column)
+        data, reason = by_column(data)
         return (data, reason) if data.validation else with_validation(data, "stratified", share=share, seed=seed)
     if rule is None and column is not None:
         name, roles = column
@@ -70,8 +70,13 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
     return cut, f"{share:.0%} of train, label shares kept (seed {seed})"
 
 
-def _by_column(data: Data, column: tuple[str, dict[str, str]] | None) -> tuple[Data, str]:
-    """The rows of train by what its column of splits says of them."""
+def by_column(data: Data) -> tuple[Data, str]:
+    """The rows of train by what its column of splits says of them, and the sentence that says so.
+
+    Raises:
+        DataError: There is no such column.
+    """
+    column = split_column(data.train.table)
     if column is None:
         raise DataError(
             "the training data has no column of splits",
