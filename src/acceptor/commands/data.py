@@ -16,7 +16,7 @@ def audit(
     encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
     max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
     reading: Any = None,
-    split: OfColumn = None,
+    of_column: OfColumn = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""
@@ -27,7 +27,7 @@ def audit(
     from acceptor.data.split import by_column
 
     examples, remarks = inspect_data(data, **reading)
-    if is_column(split):
+    if is_column(of_column):
         examples, _ = by_column(examples)
     problems = [*(remarked(examples, role, remark) for role, remark in remarks), *findings(examples)]
     content: dict[str, Any] = {}

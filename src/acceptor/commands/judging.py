@@ -43,7 +43,7 @@ def evaluate(
     run: JudgePath,
     data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
     reading: Any = None,
-    split: OfColumn = None,
+    of_column: OfColumn = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated"),
@@ -76,7 +76,7 @@ def evaluate(
         check_installed("matplotlib")
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
-    split = load_split(data, judge.labels, **reading, of_column=is_column(split))
+    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column))
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
     _slice(report, by or [], annotations, content, text)

@@ -70,7 +70,8 @@ def remarked(data: Data, role: str, remark: Remark) -> Finding:
     """A remark on the table of a split as a finding."""
     split = next((split for split in data.splits if split.name == role), data.train)
     details, rows = remark.error.details, [row for row in remark.rows if row < len(split)]
-    what = remark.error.problem + (f": {details['found']}" if "found" in details else "")
+    what = remark.error.problem + "".join(f"; {details[name]}" for name in ("found", "cause") if name in details)
+    what = what.replace("\n", "; ")
     advice = details.get("next", "correct the file").replace("\n", "; ")
     found = _single(remark.kind, split, rows, what, advice)
     return replace(found, count=len(rows) or 1, severity=remark.severity)

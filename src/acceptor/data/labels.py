@@ -147,7 +147,7 @@ def classes_of(table: Table, rules: LabelRules) -> Classes:
 
 
 def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
-    names = rules.declared or ()
+    names = tuple(name.strip() for name in rules.declared or ())
     own = tuple(map(label_key, names))
     if len(set(own)) < len(own):
         raise UsageError("a label is declared twice", found=listed(names), expected="each label once")

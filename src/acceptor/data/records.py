@@ -86,7 +86,7 @@ def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
         return  # lines, one of which will be refused
     lists = [key for key, value in whole.items() if _are_records(value)] if isinstance(whole, dict) else []
     if len(rows) == 1 and isinstance(whole, dict):
-        columns = all(isinstance(value, dict) and len(value) > 1 for value in whole.values())
+        columns = all(isinstance(one, dict) and one and all(map(str.isdecimal, one)) for one in whole.values())
         if not lists and not columns:
             return  # one row
     raise DataError(
