@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from acceptor import __version__
 from acceptor.commands import comparing, data, exporting, judging, machine, pairs, report, search, seeds, training
 from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import as_json as inert_json
@@ -41,6 +43,20 @@ for command in (
     machine.doctor,
 ):
     app.command()(command)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"acceptor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

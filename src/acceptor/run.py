@@ -19,7 +19,7 @@ from acceptor.begun import begun_with, restarted_with
 from acceptor.config import Derived, TrainConfig, safer
 from acceptor.data.duplicates import fingerprints
 from acceptor.data.load import load_data
-from acceptor.data.split import check_trainable, with_validation
+from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data
 from acceptor.decision import MOST_PROBABLE
 from acceptor.encode import Encoded, encode, load_tokenizer
@@ -38,6 +38,7 @@ from acceptor.runtime import (
     keep_freed_memory,
     process_group,
 )
+from acceptor.text import shell
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
 from acceptor.training.hearing import is_trial, tell_epoch
@@ -170,14 +171,15 @@ def _train(
     started = time.perf_counter()
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
-    check_trainable(data, config.batch_size)
+    check_trainable(data)
+    config, lowered = with_batch(config, data)
     runtime = choose_runtime(config.device, config.precision)
     keep_freed_memory()
     found = find_encoder(config.encoder)
     judge, encoded, derived = _prepare(data, found, config, runtime)
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
     check_room(out, weight_bytes, keeps_best=config.select == "best", overwrite=overwrite)
-    derived = [*derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
+    derived = [*lowered, *derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
     if runtime.leads:
         say(data, judge, derived)
         if overwrite and out.exists():
@@ -268,7 +270,7 @@ def _fit(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
-                    logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, out)
+                    logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, shell(out))
                     break
     learner.release(judge.model)
     if best:

@@ -17,7 +17,7 @@ from typing import Any
 
 from acceptor.children import Outcome, Plan, outcomes
 from acceptor.config import TrainConfig, safer
-from acceptor.data.split import check_trainable, with_validation
+from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.files import MANIFEST, check_manifest, one_writer, read_object, replace_json
@@ -148,7 +148,7 @@ def _check(plans: Sequence[Plan], processes: int) -> None:
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more")
     for plan in plans:
-        check_trainable(_split(plan), plan.config.batch_size)
+        check_trainable(_split(plan))
 
 
 def _refuse_nothing(entries: Sequence[Entry], file: Path) -> None:
@@ -230,9 +230,10 @@ def _is_finished(folder: Path, plan: Plan, head: Mapping[str, Any]) -> bool:
         return False
     check_manifest(folder, among=("run.json", "report.json"), needed=("run.json", "report.json"))
     record = read_object(folder / "run.json")
-    before = {**record, "labels": head["labels"]}
+    before, data = {**record, "labels": head["labels"]}, _split(plan)
+    config, _ = with_batch(plan.config, data)
     try:
-        refuse_changes(before, {**head, "config": plan.config.model_dump(), "data": _split(plan).to_dict()})
+        refuse_changes(before, {**head, "config": config.model_dump(), "data": data.to_dict()})
     except UsageError as error:
         error.add("where", str(folder))
         error.add("next", "repeat the first command, choose another path: --out PATH, or begin anew: --overwrite")

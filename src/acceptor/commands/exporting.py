@@ -34,4 +34,11 @@ def export(
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, columns=columns_of(columns), folder=folder) if verify else None
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
-    answer(found.to_dict(), terminal.export_text(found), as_json)
+    answer(found.to_dict(), terminal.export_text(found, pairs=_judges_pairs(run)), as_json)
+
+
+def _judges_pairs(run: Path) -> bool:
+    import polars as pl
+
+    verdicts = run.expanduser() / "predictions.parquet"
+    return verdicts.is_file() and "second" in pl.read_parquet_schema(verdicts)

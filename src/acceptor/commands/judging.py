@@ -23,7 +23,7 @@ from acceptor.commands.options import (
     shard_of,
 )
 from acceptor.errors import UsageError, check_installed
-from acceptor.text import plain
+from acceptor.text import plain, shell
 
 if TYPE_CHECKING:
     from acceptor.data.tally import Tally
@@ -271,7 +271,9 @@ def _explain(
     from acceptor.judge import load
 
     if not sentences:
-        raise UsageError("--why needs the sentences on the command line", next=f'acceptor judge {run} "…" --why {why}')
+        raise UsageError(
+            "--why needs the sentences on the command line", next=f'acceptor judge {shell(run)} "…" --why {why}'
+        )
     check_method(why)
     explained = explain(load(run, device=device, precision=precision), sentences, method=why)
     text = [part for one in explained for part in terminal.explanation_text(one)]

@@ -22,6 +22,7 @@ from acceptor.commands.options import (
 )
 from acceptor.commands.report import REPORT
 from acceptor.errors import UsageError
+from acceptor.text import shell
 
 
 @takes_settings
@@ -76,7 +77,8 @@ def train(
         taken += ["--data"] * (folder is not None) + ["--overwrite"] * overwrite
         if taken:
             raise UsageError(
-                f"{data} is a run, whose data are known: " + ", ".join(taken), next=f"acceptor train {data} --resume"
+                f"{data} is a run, whose data are known: " + ", ".join(taken),
+                next=f"acceptor train {shell(data)} --resume",
             )
         run = runs.resume(data, changes=settings, allow_change=allow_change)
     else:

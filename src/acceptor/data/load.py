@@ -11,6 +11,7 @@ from acceptor.data.labels import as_split, label_spelling
 from acceptor.data.read import read_table
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError, nearest
+from acceptor.text import shell
 
 ROLE_NAMES = {
     "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),
@@ -107,7 +108,7 @@ def _tables(source: Any, folder: Path | None, columns: Mapping[str, str] | None)
         raise UsageError(
             "a folder of files goes with the corpus `cola` only",
             found=str(source),
-            next=f"train on the folder itself: acceptor train {folder}",
+            next=f"train on the folder itself: acceptor train {shell(folder)}",
         )
     if isinstance(source, str | Path):
         path = Path(source).expanduser()

@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 from acceptor.data.write import TEXT, form_of, packed, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.files import MANIFEST, SCRATCH, check_manifest, flush, new_folder, read_object, says_full, write_json
+from acceptor.text import shell
 
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
 
@@ -172,7 +173,7 @@ class Parts:
         try:
             check_manifest(self._place(number), needed=("rows", "rejected", "counts.json"))
         except RunError as error:
-            error.add("next", f"remove it, and the same command makes it again: rm -r {self._place(number)}")
+            error.add("next", f"remove it, and the same command makes it again: rm -r {shell(self._place(number))}")
             raise
 
     def _rows(self, frame: pl.DataFrame, path: Path, *, header: bool = True) -> None:

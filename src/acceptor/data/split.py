@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.config import Derived, TrainConfig
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
 
@@ -48,8 +49,8 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
     return cut, f"{share:.0%} of train, label shares kept (seed {seed})"
 
 
-def check_trainable(data: Data, batch_size: int) -> None:
-    """Refuses splits without labels, with fewer than two examples, or a training split smaller than a batch.
+def check_trainable(data: Data) -> None:
+    """Refuses splits without labels, or with fewer than two examples.
 
     Raises:
         DataError: One of them, with the file.
@@ -63,14 +64,15 @@ def check_trainable(data: Data, batch_size: int) -> None:
                 next="give a larger file, or let it be cut from train: --split stratified",
             )
         split.gold  # noqa: B018 - raises where a split has no labels
-    if len(data.train) < batch_size:
-        raise DataError(
-            "the training split is smaller than one batch",
-            where=data.train.table.origin,
-            expected=f"{batch_size} examples (batch_size)",
-            found=f"{len(data.train)}",
-            next=f"take smaller batches: --batch-size {max(1, len(data.train) // 8)}",
-        )
+
+
+def with_batch(config: TrainConfig, data: Data) -> tuple[TrainConfig, list[Derived]]:
+    """The settings with batches no larger than the training split, and what was lowered, with the reason."""
+    rows = len(data.train)
+    if rows >= config.batch_size:
+        return config, []
+    reason = f"lowered from {config.batch_size}: the training split has no more examples, and a step takes all of them"
+    return config.model_copy(update={"batch_size": rows}), [Derived("batch_size", rows, reason)]
 
 
 def notebook_rows(n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -23,7 +23,7 @@ _WORD = rf"[{_LETTERS}]|[{_KATAKANA}]+|[{_SYLLABLES}]+|[^\s{_UNSPACED}]+"
 
 
 def word_counts(texts: pl.Series) -> pl.Series:
-    """The number of words of each text, as unsigned integers. Texts in scripts with spaces cost no more than `\\S+`."""
+    """The number of words of each text, as unsigned integers; where white space parts them, nothing else is counted."""
     counts = texts.str.count_matches(r"\S+")
     rows = _unspaced_rows(texts)
     if not len(rows):

@@ -16,6 +16,7 @@ import polars as pl
 from acceptor.data.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 from acceptor.files import use_umask
+from acceptor.text import shell
 
 TEXT = (".tsv", ".csv", ".jsonl")
 FORMATS = (*TEXT, ".parquet", ".arrow", ".feather")
@@ -47,7 +48,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     form_of(path)
     check_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
-        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {path.parent}")
+        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {shell(path.parent)}")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -159,5 +160,5 @@ def break_error(where: str, path: Path) -> DataError:
     return DataError(
         "a cell holds a tab or a line break, which TSV cannot",
         where=where,
-        next=f"write another format: -o {Path(name).with_suffix('.jsonl')}",
+        next=f"write another format: -o {shell(Path(name).with_suffix('.jsonl'))}",
     )

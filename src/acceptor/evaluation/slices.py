@@ -15,6 +15,7 @@ from acceptor.errors import DataError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
 from acceptor.evaluation.intervals import Interval
+from acceptor.text import shell
 
 MOST = 1000  # values of a column; more are no slices but a key
 TOO_FEW = 10  # a slice with fewer examples gets no scores
@@ -166,6 +167,6 @@ def _ones(report: Report, name: str) -> Mask:
             where=report.split.table.place(odd[0]),
             expected="0 or 1 in every row, where several columns are given at once",
             found=repr(values[odd[0]]),
-            next=f"look at it alone: --by {name}",
+            next=f"look at it alone: --by {shell(name)}",
         )
     return np.asarray((values == "1").to_numpy())
