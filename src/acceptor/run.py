@@ -29,7 +29,7 @@ from acceptor.files import new_folder, one_writer
 from acceptor.judge import Judge
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
-from acceptor.out import check_out, check_room, restarted
+from acceptor.out import check_out, check_room, paths_of, refuse_within, replacing, restarted, set_aside
 from acceptor.progress import meter
 from acceptor.record import record_of, say, told, validation_of, write_run
 from acceptor.runtime import (
@@ -121,7 +121,7 @@ def train(
     if restarted() and has_checkpoint(out):
         resume, overwrite = True, False
     leads = int(os.environ.get("RANK", 0)) == 0
-    with one_writer(out) if leads else contextlib.nullcontext():
+    with one_writer(out) if leads else contextlib.nullcontext(), replacing(out) if leads else contextlib.nullcontext():
         check_out(out, overwrite=overwrite, resume=resume)
         if resume and config.on_collapse == "restart":
             config = restarted_with(out, config)
@@ -176,14 +176,15 @@ def _train(
     runtime = choose_runtime(config.device, config.precision)
     keep_freed_memory()
     found = find_encoder(config.encoder)
+    refuse_within(out, [found.folder, *paths_of(data)])
     judge, encoded, derived = _prepare(data, found, config, runtime)
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
-    check_room(out, weight_bytes, keeps_best=config.select == "best", overwrite=overwrite)
+    check_room(out, weight_bytes, keeps_best=config.select == "best")
     derived = [*lowered, *derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
     if runtime.leads:
         say(data, judge, derived)
-        if overwrite and out.exists():
-            shutil.rmtree(out)
+        if overwrite:
+            set_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
         history = _fit(judge, data, encoded, config, out, earlier, resume=resume, allow_change=allow_change)

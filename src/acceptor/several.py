@@ -22,6 +22,7 @@ from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.files import MANIFEST, check_manifest, one_writer, read_object, replace_json
 from acceptor.model.pretrained import find_encoder
+from acceptor.out import paths_of, refuse_within, replacing, set_aside
 from acceptor.training.checkpoint import refuse_changes
 
 logger = logging.getLogger(__name__)
@@ -94,8 +95,8 @@ def train_all(
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: Whatever is wrong with all trainings alike.
     """
-    _check(plans, processes)
-    with one_writer(out):
+    _check(plans, processes, out if overwrite else None)
+    with one_writer(out), replacing(out):
         before = _begun(out, file, head, overwrite=overwrite)
         # Those that finished are known by their folders; those that failed are tried again, and told of until then.
         entries = {name: entry for name, entry in before.items() if entry["status"] == "collapsed"}
@@ -142,13 +143,16 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
     return due
 
 
-def _check(plans: Sequence[Plan], processes: int) -> None:
+def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
+    """``replaced``: the folder that is to be overwritten."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more")
     for plan in plans:
         check_trainable(_split(plan))
+    if replaced:
+        refuse_within(replaced, [find_encoder(plans[0].config.encoder).folder, *paths_of(plans[0].data)])
 
 
 def _refuse_nothing(entries: Sequence[Entry], file: Path) -> None:
@@ -201,7 +205,7 @@ def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) ->
             next="choose another: --out PATH",
         )
     if overwrite:
-        shutil.rmtree(out)
+        set_aside(out)
         return {}
     content = read_set(out, file)
     try:

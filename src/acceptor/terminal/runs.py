@@ -174,7 +174,7 @@ def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def export_text(found: Export, *, pairs: bool) -> Iterator[Any]:
+def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
     """What was written, and how its answers differ from the run's; ``pairs`` says whether it judges these."""
     yield f"{found.path}: {found.precision}, {found.bytes / 1e6:.1f} MB, sha256 {found.sha256[:16]}…"
     yield f"logits of {found.inputs:,} inputs differ by {found.largest_change:.2g} at most"
