@@ -26,13 +26,14 @@ import polars as pl
 
 from acceptor.data.block import Block
 from acceptor.data.frames import beside
+from acceptor.data.kept import as_json_text, joined, renamed, write_json_rows
 from acceptor.data.parts import Parts
-from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, sentence_tables
+from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, columns_of_sentences, sentence_tables
 from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
 from acceptor.data.where import condition
-from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks, write_rows
+from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks
 from acceptor.encode import Encoded
 from acceptor.errors import DataError, UsageError
 from acceptor.files import one_writer
@@ -161,7 +162,7 @@ def _to_stdout(judging: _Judging) -> Tally:
         for fault in result.rejected:
             logger.warning("rejected: %s", fault)
         lines = io.BytesIO()
-        write_rows(result.frame, lines, ".jsonl")
+        write_json_rows(result.frame, lines)
         sys.stdout.buffer.write(lines.getvalue())
         sys.stdout.buffer.flush()
     return tally
@@ -177,7 +178,7 @@ class _Work:
     Attributes:
         chunk: Where it comes from.
         found: What is to be accounted for: rows, documents.
-        frame: The rows that can be judged, as read or cut.
+        frame: The rows that can be judged, as read or cut and as they are to be written.
         rejected: What is said of the others.
         block: The block it belongs to.
         slots: int64, shape (rows,): where in the block's scores each row's stand.
@@ -256,16 +257,16 @@ class _Judging:
             new = self.judge.logits_of(work.encoded)
         work.block.add(work.start, new)
         scores = work.block.scores(work.slots)
-        frame = with_verdicts(work.frame, scores, self.judge, self.settings, self.condition)
+        frame = with_verdicts(work.frame, scores, self.judge, self.settings, self.condition, self.suffix)
         judged = len(work.frame)
         tally = work.found + Tally(0, len(frame), judged - len(frame), work.found.rows - judged, len(new))
         return _Result(work.chunk.number, frame, work.rejected, work.keys, new, tally)
 
     def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Generator[_Work, None, None]:
         block = Block(0, 0, len(self.judge.labels))
-        names: list[str] = []
+        told = False
         before = 0
-        for chunk in chunks(self.files, columns=self.settings.columns, text=self.settings.text):
+        for chunk in chunks(self.files, columns=self.settings.columns, text=self.settings.text, form=self.suffix):
             self.chunks = chunk.number + 1
             before += chunk.rows
             if not wanted(chunk.number):
@@ -275,12 +276,15 @@ class _Judging:
             if parts:
                 block.restore(parts, chunk.number)
             tables, rejected, found = self._read(chunk, before - chunk.rows)
-            frames = [usable(table, self.suffix, rejected) for table in tables]
-            if not names:
-                names = frames[0].columns
+            usables = [usable(table, self.suffix, rejected) for table in tables]
+            if not told:
+                told = True
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
-            frame = pl.concat([part.select(names) for part in frames])
-            yield self._prepared(chunk, found, frame, rejected, block)
+            texts = pl.concat([part for part, _ in usables])
+            names = chunk.first.frame.columns
+            names = columns_of_sentences(names) if self.settings.split else names
+            frame = renamed(joined([part.select(names) for _, part in usables]), chunk.first.own)
+            yield self._prepared(chunk, found, texts, frame, rejected, block)
 
     def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[Fault], Tally]:
         """The rows of a chunk before which so many others come; where these are documents, their sentences."""
@@ -288,13 +292,21 @@ class _Judging:
             return *chunk.read(), Tally(chunk.rows)
         pieces = chunk.pieces()
         rejected = [fault for _, faults in pieces for fault in faults]
-        tables = sentence_tables(pieces, before, self.settings.split)
+        tables = sentence_tables(pieces, before, self.settings.split, self.suffix)
         return tables, rejected, Tally(sum(map(len, tables)), documents=chunk.rows, unread=len(rejected))
 
-    def _prepared(self, chunk: Chunk, found: Tally, frame: pl.DataFrame, rejected: list[Fault], block: Block) -> _Work:
+    def _prepared(
+        self,
+        chunk: Chunk,
+        found: Tally,
+        texts: pl.DataFrame,
+        frame: pl.DataFrame,
+        rejected: list[Fault],
+        block: Block,
+    ) -> _Work:
         """Finds out what is new in the chunk, and tokenises that."""
-        sentences = frame["sentence"].to_list()
-        seconds = frame["second"].to_list() if "second" in frame.columns else None
+        sentences = texts["sentence"].to_list()
+        seconds = texts["second"].to_list() if "second" in texts.columns else None
         inputs = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
         start = len(block.slots)
         new: list[int] = []
@@ -328,17 +340,23 @@ def condition_of(settings: Settings, judge: Judge) -> pl.Expr | None:
 
 
 def with_verdicts(
-    frame: pl.DataFrame, logits: npt.NDArray[np.float32], judge: Judge, settings: Settings, kept: pl.Expr | None
+    frame: pl.DataFrame,
+    logits: npt.NDArray[np.float32],
+    judge: Judge,
+    settings: Settings,
+    kept: pl.Expr | None,
+    form: str,
 ) -> pl.DataFrame:
     """The rows that ``kept`` keeps, with their verdict columns beside them; ``logits`` has shape (rows, labels)."""
     verdicts = judge.columns(logits)
     shown = verdicts if settings.all_scores else verdicts.select("verdict", "probability", "margin")
+    shown = as_json_text(shown) if form == ".jsonl" else shown
     annotated = beside(frame, shown)
     return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
 
 
-def usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
-    """The rows that can be judged and written; the others are told to ``rejected``."""
+def usable(table: Table, suffix: str, rejected: list[Fault]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is judged of the rows that can be, and what is written of them; the others are told to ``rejected``."""
     faults: dict[int, DataError] = {}
     for name in table.frame.columns:
         if name in ("sentence", "second"):
@@ -348,9 +366,12 @@ def usable(table: Table, suffix: str, rejected: list[Fault]) -> pl.DataFrame:
     if suffix == ".tsv":
         for row in rows_with_breaks(table.frame):
             faults.setdefault(row, break_error(table.place(row), Path("OUT")))
+    texts = table.frame.select(name for name in ("sentence", "second") if name in table.frame.columns)
+    kept = table.frame if table.kept is None else table.kept
     if not faults:
-        return table.frame
+        return texts, kept
     for row, error in faults.items():
         place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
         rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
-    return table.frame.filter(~pl.int_range(pl.len()).is_in(list(faults)))
+    good = ~pl.int_range(pl.len()).is_in(list(faults))
+    return texts.filter(good), kept.filter(good)

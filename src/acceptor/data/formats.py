@@ -53,6 +53,7 @@ class Grid:
         names: Column names; None for delimited text, whose first row may or may not be a header.
         columns: The cells of each column: strings in delimited text, anything elsewhere.
         lines: The number of the line each row starts on, 1-based.
+        arrow: The same columns as Arrow's record batch, where they came as one.
     """
 
     origin: str
@@ -60,6 +61,7 @@ class Grid:
     names: list[str] | None
     columns: list[list[Any]]
     lines: Sequence[int]
+    arrow: Any = None
 
     def place(self, row: int) -> str:
         """Where ``row`` (0-based) stands, in words."""
@@ -357,7 +359,7 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
                 lines = range(done + 1, done + part.num_rows + 1)
                 done += part.num_rows
                 columns = [column.to_pylist() for column in part.columns]
-                yield Grid(origin, "row", part.schema.names, columns, lines)
+                yield Grid(origin, "row", part.schema.names, columns, lines, part)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"the {form} file is damaged or cut short",

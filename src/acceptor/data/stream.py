@@ -1,7 +1,7 @@
 """A file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
 
 What `read_table` finds out from all rows, a `TableStream` finds out from the first ones: the number of columns, whether
-there is a header, which column holds what, whether the label column is empty. Every later row is held to it.
+there is a header, which column holds what. Every later row is held to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from acceptor.data.checked import checked_frame
-from acceptor.data.columns import guessed_labels, name_columns
-from acceptor.data.formats import Grid, Reject, Rows, columnar_grids, lay_out, read_rows, refuse, short
+from acceptor.data.columns import name_columns
+from acceptor.data.formats import Grid, Reject, Rows, columnar_grids, lay_out, read_rows, refuse
+from acceptor.data.kept import kept_columns, own_names
 from acceptor.data.table import Table
 from acceptor.data.unpack import COMPRESSIONS, FORMATS, Source, open_source, text_blocks
 from acceptor.errors import DataError, ResourceError, UsageError
@@ -50,6 +51,7 @@ class TableStream:
         rows: int | None = None,
         text: int | None = None,
         file: BinaryIO | None = None,
+        form: str = ".tsv",
     ) -> None:
         """Opens the file.
 
@@ -59,6 +61,7 @@ class TableStream:
             rows: The most that a part may have; `CHUNK` by default.
             text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
             file: Its stored bytes, where they lie elsewhere than at ``path``.
+            form: The format of the output that tables are made for: see `Table.kept`.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -69,6 +72,7 @@ class TableStream:
             self._source = open_source(Path(path), path, file)
         self.origin, self.size = self._source.origin, self._source.size
         self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
+        self._form = form
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
     def __enter__(self) -> TableStream:
@@ -103,20 +107,17 @@ class TableStream:
         form = self._source.form
         grid = part if isinstance(part, Grid) else lay_out(part, form, self.origin, like=self._first, reject=reject)
         if self._first is None:
-            self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[])
-            grid, self._schema = name_columns(grid, self._columns)
-            self._names = grid.names or []
-            frame, lines = checked_frame(grid, reject=reject)
-            self._without_label = len(frame.columns) < len(self._names)
-            self._is_label = guessed_labels(self._names, self._schema, self._columns)
-            if self._without_label:
-                self._schema += "; label left out: empty in every row"
+            self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[], arrow=None)
+            named, self._schema = name_columns(grid, self._columns)
+            self._own = own_names(grid, named)
+            grid, self._names = named, named.names or []
         else:
             grid = replace(grid, names=self._names)
-            if self._is_label:
-                grid = _with_labels(grid, self._is_label, reject)
-            frame, lines = checked_frame(grid, without_label=self._without_label, reject=reject)
-        return Table(frame, np.asarray(lines, dtype=np.int64), self.origin, "", self._schema, grid.unit)
+        # A label is a column like any other here: it is kept, and nobody looks at it.
+        frame, lines = checked_frame(grid, without_label=False, reject=reject, needed=("sentence", "second"))
+        kept = kept_columns(grid, frame, lines, self._form, text=form in ("tsv", "csv"))
+        numbers = np.asarray(lines, dtype=np.int64)
+        return Table(frame, numbers, self.origin, "", self._schema, grid.unit, kept, self._own)
 
     def _text(self) -> Iterator[Rows]:
         """Parts of exactly as many rows as are asked for, or of fewer that are long."""
@@ -154,26 +155,6 @@ class TableStream:
                         next="free some, or name another place: TMPDIR=PATH",
                     ) from error
             yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
-
-
-def _with_labels(grid: Grid, is_label: Callable[[str], bool], reject: Reject) -> Grid:
-    """Without the rows whose label does not look like the labels that the first rows were recognised by."""
-    labels = grid.columns[(grid.names or []).index("label")]
-    odd = [row for row, label in enumerate(labels) if not is_label(label)]
-    if not odd:
-        return grid
-    for row in odd:
-        error = DataError(
-            "this does not look like a label, by which the column was recognised in the first rows",
-            where=grid.place(row),
-            found=short(labels[row]),
-            next="mend the line, or name the columns: --columns sentence=2,label=1",
-        )
-        reject(grid.lines[row], error)
-    drop = set(odd)
-    kept = [row for row in range(len(labels)) if row not in drop]
-    columns = [[column[row] for row in kept] for column in grid.columns]
-    return replace(grid, columns=columns, lines=[grid.lines[row] for row in kept])
 
 
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
@@ -274,11 +255,13 @@ class Chunk:
         number: Its place among all chunks, from 0.
         rows: How many rows it has, unusable ones included.
         position: Stored bytes of all files read so far.
+        first: The first file's table: its columns, in their order and under their names, are the output's.
     """
 
     number: int
     rows: int
     position: int
+    first: Table
     _pieces: list[Piece]
 
     def pieces(self) -> list[tuple[Table, list[Fault]]]:
@@ -292,7 +275,11 @@ class Chunk:
 
 
 def chunks(
-    files: Sequence[str], *, columns: Mapping[str, str] | None = None, text: int | None = None
+    files: Sequence[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    text: int | None = None,
+    form: str = ".tsv",
 ) -> Iterator[Chunk]:
     """All rows of the files, in order. Small files share a chunk.
 
@@ -300,31 +287,38 @@ def chunks(
         files: From `input_files`.
         columns: As for `read_table`.
         text: About so many characters end a chunk, however few rows it has; `CHUNK_TEXT` by default.
+        form: The format of the output that is made of it.
 
     Raises:
         DataError: A file cannot be read further, or has other columns than the first one.
     """
     held: list[Piece] = []
-    names: list[str] = []
+    begin: Table | None = None
     rows = characters = number = before = 0
     for path in files:
-        with TableStream(path, columns=columns, text=text) as stream:
+        with TableStream(path, columns=columns, text=text, form=form) as stream:
             first = True
             for part in stream.parts():
                 piece = Piece(stream, part)
                 if first:
                     piece, first = Piece(stream, part, piece.read()), False
-                    names = names or piece.read()[0].frame.columns
-                    check_columns(piece.read()[0], names)
+                    table = piece.read()[0]
+                    if begin is None:
+                        begin = replace(table, frame=table.frame.clear(), lines=table.lines[:0], kept=None)
+                    check_columns(table, begin.frame.columns)
                 more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
-                if held and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT)):
-                    yield Chunk(number, rows, before + stream.position, held)
+                if (
+                    held
+                    and begin is not None
+                    and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT))
+                ):
+                    yield Chunk(number, rows, before + stream.position, begin, held)
                     held, rows, characters, number = [], 0, 0, number + 1
                 held.append(piece)
                 rows, characters = rows + len(piece), characters + more
         before += stream.size
-    if held:
-        yield Chunk(number, rows, before, held)
+    if held and begin is not None:
+        yield Chunk(number, rows, before, begin, held)
 
 
 def check_columns(table: Table, names: list[str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class Table:
         sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
         schema: One line that says how the columns were recognised.
         unit: What `lines` counts: ``line`` of a text file, or ``row``.
+        kept: The same columns and rows as an output's format holds them, where they are read for one: see `data.kept`.
+        own: What the columns with a role are called in the source, by role, where that is another name.
     """
 
     frame: pl.DataFrame
@@ -34,6 +36,8 @@ class Table:
     sha256: str
     schema: str
     unit: str = "line"
+    kept: pl.DataFrame | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.frame.height

@@ -28,6 +28,7 @@ import pyarrow as pa
 from acceptor.corpus import Settings, condition_of, usable, with_verdicts
 from acceptor.data.duplicates import HASHES_FILE
 from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
+from acceptor.data.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
 from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.tally import Tally
 from acceptor.data.write import FORMATS, write_rows
@@ -54,6 +55,8 @@ class Task:
 
     Attributes:
         names: The columns of the first file; all others must have them.
+        own: What it calls those with a role: see `Table.own`.
+        kinds: The types of all columns, where the parts' format has any: those of the first file.
         out: The address of the output.
         suffix: The format of its parts.
         settings: What is written.
@@ -63,6 +66,8 @@ class Task:
     """
 
     names: list[str]
+    own: dict[str, str]
+    kinds: dict[str, Any]
     out: str
     suffix: str
     settings: Settings
@@ -110,7 +115,8 @@ def predict(
     ray = engine(cluster)
     files = found_files(sources)
     condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
-    task = Task(_columns(files[0], settings), address_of(out), _suffix(out), settings, CHUNK, device, precision)
+    suffix = _suffix(out)
+    task = Task(*_columns(files[0], settings, suffix), address_of(out), suffix, settings, CHUNK, device, precision)
     papers = _papers(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
@@ -145,12 +151,19 @@ def _suffix(out: str) -> str:
     return suffix
 
 
-def _columns(file: InputFile, settings: Settings) -> list[str]:
-    """The columns of the first file; what is wrong with it shows before a cluster is there."""
-    with TableStream(file.origin, columns=settings.columns, file=open_input(file.address, file.origin)) as stream:
+def _columns(file: InputFile, settings: Settings, suffix: str) -> tuple[list[str], dict[str, str], dict[str, Any]]:
+    """The first file's columns, their own names and their types; what is wrong with it shows before a cluster is there.
+
+    What JSON lines hold is known when all are read, which nobody does here: in columns with types it is text.
+    """
+    opened = open_input(file.address, file.origin)
+    with TableStream(file.origin, columns=settings.columns, file=opened, form=suffix) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
-        return table.frame.columns
+    kinds: dict[str, Any] = {}
+    if suffix in COLUMNAR and table.kept is not None:
+        kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.kept.schema.items()}
+    return table.frame.columns, dict(table.own), kinds
 
 
 def _papers(run: Path) -> Papers:
@@ -239,7 +252,8 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
     opened = open_input(file["address"], file["origin"])
     held: dict[str, Any] = {}
     before = 0
-    with TableStream(file["origin"], columns=task.settings.columns, rows=task.rows, file=opened) as stream:
+    how: dict[str, Any] = {"columns": task.settings.columns, "rows": task.rows, "form": task.suffix}
+    with TableStream(file["origin"], file=opened, **how) as stream:
         for number, part in enumerate(stream.parts()):
             if held:
                 yield pa.Table.from_pylist([held])
@@ -250,10 +264,14 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
             check_columns(table, task.names)
             if number not in file["done"]:
                 rows = len(table) + len(faults)
-                frame = usable(table, task.suffix, faults).select(task.names)
+                texts, kept = usable(table, task.suffix, faults)
+                kept = kept.select(task.names)
+                kept = fitted_strictly(kept, task.kinds, file["origin"]) if task.kinds else kept
                 held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
                 held["stored"], before = stream.position - before, stream.position
-                held |= {"frame": frame.write_ipc_stream(None).getvalue(), "faults": json.dumps(faults)}
+                frames = {"texts": texts, "frame": renamed(kept, task.own)}
+                held |= {name: frame.write_ipc_stream(None).getvalue() for name, frame in frames.items()}
+                held |= {"faults": json.dumps(faults)}
     if held:
         yield pa.Table.from_pylist([{**held, "last": True}])
 
@@ -298,10 +316,13 @@ class JudgeActor:
         """
         [chunk] = batch.to_pylist()
         frame, settings = pl.read_ipc_stream(chunk["frame"]), self.task.settings
-        logits, judged = logits_once(self.judge, frame)
-        kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge))
+        logits, judged = logits_once(self.judge, pl.read_ipc_stream(chunk["texts"]))
+        kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
-        write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
+        if self.task.suffix == ".jsonl":
+            write_json_rows(kept, content)
+        else:
+            write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
         if faults := json.loads(chunk["faults"]):
             lines = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
