@@ -26,10 +26,11 @@ import polars as pl
 
 from acceptor.data.block import Block
 from acceptor.data.frames import beside
+from acceptor.data.inputs import inputs_of
 from acceptor.data.kept import as_json_text, joined, renamed, write_json_rows
 from acceptor.data.parts import Parts
 from acceptor.data.sentences import DOCUMENTS_TEXT, PLACE, check_splitter, columns_of_sentences, sentence_tables
-from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint, input_files
+from acceptor.data.stream import CHUNK, CHUNK_TEXT, STDIN, Chunk, Fault, chunks, fault_of, fingerprint
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
 from acceptor.data.where import condition
@@ -111,7 +112,7 @@ def predict(
         suffix, _ = form_of(out)
     if settings.split:
         check_splitter(settings.split)
-    files = input_files(sources)
+    files = inputs_of(sources, [] if str(out) == STDOUT else Parts(out).places, run)
     if shard and (str(out) == STDOUT or STDIN in files):
         raise UsageError("--shard needs files that can be read again, and a file to write", expected="no - at all")
     if str(out) == STDOUT:

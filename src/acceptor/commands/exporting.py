@@ -27,12 +27,14 @@ def export(
 ) -> None:
     """Write a run as one ONNX file that judges without torch; refused where its answers are not the run's."""
     from acceptor import terminal
+    from acceptor.data.inputs import files_in, refuse_inputs
     from acceptor.data.load import load_split
     from acceptor.exporting import export
     from acceptor.judge import load
 
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, columns=columns_of(columns), folder=folder) if verify else None
+    refuse_inputs([out, out.with_name(out.name + ".json")], [*files_in(run), *([split.table.origin] if split else [])])
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
     answer(found.to_dict(), terminal.export_text(found, pairs=_judges_pairs(run)), as_json)
 

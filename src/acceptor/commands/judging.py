@@ -57,6 +57,7 @@ def evaluate(
 ) -> None:
     """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
     from acceptor import terminal
+    from acceptor.data.inputs import files_in, refuse_inputs
     from acceptor.data.load import load_split
     from acceptor.data.write import check_output, write_table
     from acceptor.evaluation.evaluate import evaluate
@@ -69,6 +70,8 @@ def evaluate(
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
     split = load_split(data, judge.labels, columns=columns_of(columns), folder=folder)
+    if predictions:
+        refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
     _slice(report, by or [], annotations, content, text)

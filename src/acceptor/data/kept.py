@@ -1,8 +1,8 @@
-"""The columns of an input as its output holds them: their own names, and their own types where the format has types.
+"""The columns of an input as its output holds them: under their own names, in their own types where a format has types.
 
-In TSV and CSV everything is text. For JSON lines every cell is JSON text already, so that a value of any kind stays what
-it was, row by row. In Parquet and Arrow columns have the types of the input; where parts of an input differ in the type
-of a column, the narrowest type that holds all of it is taken, and text where there is none.
+In TSV and CSV everything is text. For JSON lines every cell is JSON text already, so that a value of any kind stays
+what it was, row by row. In Parquet and Arrow columns have the types of the input; where parts of an input differ in
+the type of a column, the narrowest type that holds all of it is taken, and text where there is none.
 """
 
 from __future__ import annotations
@@ -64,18 +64,22 @@ def kept_columns(grid: Grid, frame: pl.DataFrame, lines: Sequence[int], form: st
         return as_json_text(frame)
     if text or form not in (".jsonl", *COLUMNAR):
         return frame
-    rows = None if len(lines) == len(grid.lines) else np.flatnonzero(np.isin(grid.lines, lines))
-    columns = []
-    for index, name in enumerate(grid.names or []):
-        cells = grid.columns[index]
-        if grid.arrow is not None and form != ".jsonl":
-            column = _from_arrow(name, grid.arrow.column(index), cells)
-        elif form == ".jsonl":
-            column = pl.Series(name, list(map(json_of, cells)), dtype=pl.String)
-        else:
-            column = _typed(name, cells)
-        columns.append(column if rows is None else column.gather(rows))
-    return pl.DataFrame(columns)
+    cells, arrow = grid.columns, grid.arrow
+    if len(lines) < len(grid.lines):
+        rows = np.flatnonzero(np.isin(grid.lines, lines)).tolist()
+        cells = [[column[row] for row in rows] for column in cells]
+        arrow = None if arrow is None else arrow.take(rows)
+    names = grid.names or []
+    if form == ".jsonl":
+        return pl.DataFrame(
+            [
+                pl.Series(name, list(map(json_of, column)), dtype=pl.String)
+                for name, column in zip(names, cells, strict=True)
+            ]
+        )
+    if arrow is None:
+        return pl.DataFrame([_typed(name, column) for name, column in zip(names, cells, strict=True)])
+    return pl.DataFrame([_from_arrow(name, arrow.column(index), cells[index]) for index, name in enumerate(names)])
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +239,7 @@ def _is_kept(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_dictionary(kind):
-        return bool(types.is_string(kind.value_type) or types.is_large_string(kind.value_type))
+        return str(kind.value_type) in ("string", "large_string", "string_view")
     if types.is_nested(kind):
         fields = [kind.field(index).type for index in range(kind.num_fields)]
         plain = fields and not types.is_union(kind) and not any(map(types.is_dictionary, fields))

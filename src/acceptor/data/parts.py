@@ -45,6 +45,11 @@ class Parts:
         self._form, self._compression = form_of(out)
         self._spreadsheet_safe = spreadsheet_safe
 
+    @property
+    def places(self) -> list[Path]:
+        """All that is written: the output, what was rejected, the parts."""
+        return [self.out, self.rejected, self.folder]
+
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
         """Takes up the parts that are there, or begins.
 

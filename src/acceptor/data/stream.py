@@ -6,7 +6,6 @@ there is a header, which column holds what. Every later row is held to it.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import sys
@@ -24,7 +23,7 @@ from acceptor.data.formats import Grid, Reject, Rows, columnar_grids, lay_out, r
 from acceptor.data.kept import kept_columns, own_names
 from acceptor.data.table import Table
 from acceptor.data.unpack import COMPRESSIONS, FORMATS, Source, open_source, text_blocks
-from acceptor.errors import DataError, ResourceError, UsageError
+from acceptor.errors import DataError, ResourceError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
 CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
@@ -160,31 +159,6 @@ class TableStream:
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def input_files(sources: Sequence[str]) -> list[str]:
-    """The files that files, folders and glob patterns stand for, in order; those of one folder or pattern sorted.
-
-    Raises:
-        DataError: A pattern or a folder holds no file.
-        UsageError: ``-`` stands beside others.
-    """
-    if STDIN in sources:
-        if len(sources) > 1:
-            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources))
-        return [STDIN]
-    files: list[str] = []
-    for source in sources:
-        found = [source]
-        if os.path.isdir(source):
-            names = sorted(entry.name for entry in os.scandir(source) if readable(entry.name))
-            found = [os.path.join(source, name) for name in names]
-        elif glob.has_magic(source) and not os.path.exists(source):
-            found = sorted(glob.glob(source, recursive=True))
-        if not found:
-            raise DataError("no file is there", where=source, expected=f"files that end in {' '.join(FORMATS)}")
-        files += found
-    return files
-
-
 def readable(name: str) -> bool:
     """Whether a file of that name is read where a folder is given."""
     suffixes = Path(name.lower()).suffixes
@@ -317,7 +291,7 @@ def chunks(
                 held.append(piece)
                 rows, characters = rows + len(piece), characters + more
         before += stream.size
-    if held and begin is not None:
+    if held and begin is not None:  # it is, where something is held
         yield Chunk(number, rows, before, begin, held)
 
 

@@ -113,7 +113,7 @@ def predict(
     """
     check_cluster(cluster)
     ray = engine(cluster)
-    files = found_files(sources)
+    files = found_files(sources, _local(out))
     condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
     suffix = _suffix(out)
     task = Task(*_columns(files[0], settings, suffix), address_of(out), suffix, settings, CHUNK, device, precision)
@@ -139,6 +139,12 @@ def predict(
 
 
 # ── before the cluster ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _local(out: str) -> list[Path]:
+    """The output's folder, where that is on this machine."""
+    folder = OutputFolder(out)
+    return [folder.path] if folder.local else []
 
 
 def _suffix(out: str) -> str:
