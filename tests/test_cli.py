@@ -243,7 +243,7 @@ def test_judge_takes_sentences_or_lines(run_cli, toy_run):
     assert stdout.count("acceptable") >= 2
     code, stdout, _ = run_cli("judge", toy_run.folder, "--json", "the cats sleep.")
     assert json.loads(stdout)["verdicts"][0]["verdict"] == "acceptable"
-    code, stdout, _ = run_cli("judge", toy_run.folder, stdin="the cats sleep.\nthe cat them sleep.\n\nnot read\n")
+    code, stdout, _ = run_cli("judge", toy_run.folder, stdin="the cats sleep.\n\nthe cat them sleep.\n")
     assert [line.split()[0] for line in stdout.splitlines()] == ["acceptable", "unacceptable"]
 
 

@@ -61,7 +61,7 @@ def test_files_of_the_run_are_not_overwritten(toy_run, tmp_path, run_cli):
     source = jsonl(tmp_path / "in.jsonl")
     with pytest.raises(UsageError, match=REFUSED):
         predict(run, [str(source)], run / "history.jsonl", Settings(), overwrite=True)
-    (tmp_path / "gold.tsv").write_text("sentence\tlabel\nthe cats .\t1\nthe girl\t0\n" * 4)
+    (tmp_path / "gold.tsv").write_text("sentence\tlabel\n" + "the cats .\t1\nthe girl\t0\n" * 4)
     for taken in (run / "predictions.parquet", tmp_path / "gold.tsv"):
         before = taken.read_bytes()
         words = ("evaluate", run, tmp_path / "gold.tsv", "--predictions", taken, "--overwrite")

@@ -281,6 +281,7 @@ class _Judging:
             if not told:
                 told = True
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
+                warn_of_breaks(tables, self.suffix)
             texts = pl.concat([part for part, _ in usables])
             names = chunk.first.frame.columns
             names = columns_of_sentences(names) if self.settings.split else names
@@ -354,6 +355,19 @@ def with_verdicts(
     shown = as_json_text(shown) if form == ".jsonl" else shown
     annotated = beside(frame, shown)
     return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
+
+
+def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
+    """Says at once that rows will be set aside for a format that cannot hold them, and which one can."""
+    broken = sum(len(rows_with_breaks(table.frame)) for table in tables) if suffix == ".tsv" else 0
+    if broken:
+        rows = sum(map(len, tables))
+        logger.warning(
+            "%d of the first %d rows hold a tab or a line break, which TSV cannot: they are set aside; .csv, .jsonl and "
+            ".parquet hold them: -o OUT.jsonl",
+            broken,
+            rows,
+        )
 
 
 def usable(table: Table, suffix: str, rejected: list[Fault]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -203,8 +206,11 @@ def predict(
         answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
     elif out == "-":
         typer.echo(str(tally), err=True)
+        if tally.rejected and not tally.written + tally.left_out:
+            raise typer.Exit(1)
     else:
         content = {**tally.to_dict(), "out": out}
+        tally.nothing_left(f"{out}/_rejected" if ray else f"{out}.rejected.jsonl")
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 
@@ -256,14 +262,29 @@ def judge(
         frame = annotate(acceptor, read_table(sentences))
         answer({"verdicts": frame.to_dicts()}, [terminal.verdict_table(frame, acceptor.labels)], as_json)
         return
-    if sys.stdin.isatty():
-        typer.echo(plain(f"{acceptor!r}; one sentence a line, an empty line ends"), err=True)
-    for line in sys.stdin:
+    blank = 0
+    for line in _typed_lines(acceptor):
         if not line.strip():
-            break
-        verdict = acceptor([line.rstrip("\n")])[0]
-        content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
-        answer(content, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+            blank += 1
+            continue
+        verdict = acceptor([line])[0]
+        answer({"sentence": line, **verdict.to_dict()}, [f"{verdict.label} {verdict.probability:.3f}"], as_json)
+    if blank:
+        typer.echo(f"{blank} blank {'line' if blank == 1 else 'lines'} passed over", err=True)
+
+
+def _typed_lines(judge: Judge) -> Iterator[str]:
+    """The lines of standard input: at a terminal up to the first blank one, from a pipe or a file all of them."""
+    from acceptor.data.unpack import text_blocks
+
+    if sys.stdin.isatty():
+        typer.echo(plain(f"{judge!r}; one sentence a line, an empty line ends"), err=True)
+        yield from itertools.takewhile(str.strip, (line.rstrip("\r\n") for line in sys.stdin))
+        return
+    stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
+    if first := stream.readline():  # line by line: whoever writes may wait for the answer
+        for block in text_blocks(itertools.chain([first], iter(stream.readline, b"")), "standard input"):
+            yield from (line.removesuffix("\r") for line in block.removesuffix("\n").split("\n") if block)
 
 
 def _explain(

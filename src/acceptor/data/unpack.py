@@ -386,6 +386,8 @@ def _byte_place(data: bytes, offset: int, before: _Before, origin: str) -> str:
 
 
 def _iconv(encoding: str, origin: str) -> str:
+    if origin == "standard input":
+        return f"COMMAND | iconv -f {encoding} -t UTF-8 | acceptor …"
     path = Path(origin)
     cat = {".gz": "gzip -dc", ".zst": "zstd -dc"}.get(path.suffix.lower())
     form = Path(path.stem).suffix if cat else path.suffix

@@ -15,8 +15,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -55,25 +55,25 @@ class Task:
 
     Attributes:
         names: The columns of the first file; all others must have them.
-        own: What it calls those with a role: see `Table.own`.
-        kinds: The types of all columns, where the parts' format has any: those of the first file.
         out: The address of the output.
         suffix: The format of its parts.
         settings: What is written.
         rows: The most that a chunk may have.
         device: As for `load`.
         precision: As for `load`.
+        own: What the first file calls the columns with a role: see `Table.own`.
+        kinds: The types of all columns, where the parts' format has any: those of the first file.
     """
 
     names: list[str]
-    own: dict[str, str]
-    kinds: dict[str, Any]
     out: str
     suffix: str
     settings: Settings
     rows: int
     device: str | None
     precision: str | None
+    own: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, Any] = field(default_factory=dict)
 
 
 def predict(
@@ -115,8 +115,7 @@ def predict(
     ray = engine(cluster)
     files = found_files(sources, _local(out))
     condition_of(settings, load(run, device="cpu"))  # a run or a condition that cannot be used shows before Ray starts
-    suffix = _suffix(out)
-    task = Task(*_columns(files[0], settings, suffix), address_of(out), suffix, settings, CHUNK, device, precision)
+    task = _task(files[0], out, settings, device, precision)
     papers = _papers(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
@@ -155,6 +154,12 @@ def _suffix(out: str) -> str:
             expected="a folder whose name ends in " + ", ".join(FORMATS),
         )
     return suffix
+
+
+def _task(file: InputFile, out: str, settings: Settings, device: str | None, precision: str | None) -> Task:
+    suffix = _suffix(out)
+    names, own, kinds = _columns(file, settings, suffix)
+    return Task(names, address_of(out), suffix, settings, CHUNK, device, precision, own, kinds)
 
 
 def _columns(file: InputFile, settings: Settings, suffix: str) -> tuple[list[str], dict[str, str], dict[str, Any]]:
