@@ -82,7 +82,7 @@ BAD_INPUT = {
     "empty file": (["train", "empty.tsv"], 1, "empty"),
     "binary file": (["train", "binary.tsv"], 1, "NUL|binary"),
     "one class only": (["train", "one.tsv"], 1, "only one label occurs"),
-    "fewer rows than a batch": (["train", "files/dev.tsv", "--batch-size", "64"], 1, "smaller than one batch"),
+    "too few rows to cut": (["train", "few.tsv"], 1, "too few examples to cut"),
     "1-row split": (["train", "files/train.tsv", "--test", "row.tsv"], 1, "the test split has 1 example"),
     "unknown column": (["train", "files", "--columns", "sentence=txt,label=label"], 1, "no column 'txt'"),
     "columns that cannot be read": (["train", "files", "--columns", "txt"], 2, "sentence=text,label=3"),
@@ -126,6 +126,7 @@ def bad_place(tmp_path, files, tiny_bert, monkeypatch):
         "empty.tsv": b"",
         "binary.tsv": b"label\tsentence\n1\ta\0b\n",
         "one.tsv": b"label\tsentence\n" + b"1\ta b c\n" * 50,
+        "few.tsv": b"label\tsentence\n" + b"1\ta b c\n0\tb a c\n" * 2,
         "row.tsv": b"label\tsentence\n1\ta b c\n",
         "typo.tsv": b"label\tsentence\nacceptable\ta b\nunacceptable\tc d\nacceptabel\te f\n",
         "latin1.tsv": b"label\tsentence\n1\tna\xefve\n",
@@ -242,7 +243,7 @@ def test_judge_takes_sentences_or_lines(run_cli, toy_run):
     assert stdout.count("acceptable") >= 2
     code, stdout, _ = run_cli("judge", toy_run.folder, "--json", "the cats sleep.")
     assert json.loads(stdout)["verdicts"][0]["verdict"] == "acceptable"
-    code, stdout, _ = run_cli("judge", toy_run.folder, stdin="the cats sleep.\nthe cat them sleep.\n\nnot read\n")
+    code, stdout, _ = run_cli("judge", toy_run.folder, stdin="the cats sleep.\n\nthe cat them sleep.\n")
     assert [line.split()[0] for line in stdout.splitlines()] == ["acceptable", "unacceptable"]
 
 

@@ -23,13 +23,14 @@ import torch
 from tokenizers import Tokenizer as Backend
 
 import acceptor
-from acceptor.corpus import Settings, predict
+from acceptor.corpus import predict
 from acceptor.data.load import load_split
 from acceptor.data.parts import Parts
 from acceptor.encode import encode, encode_words, marked
 from acceptor.errors import AcceptorError, DataError, RunError, UsageError
 from acceptor.evaluation.words import explain
 from acceptor.model import scorer
+from acceptor.rows import Settings
 from acceptor.tokenizer import reading
 from conftest import toy_rows, write_judge
 from tiny import TEXTS, make_tokenizer

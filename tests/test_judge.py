@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acceptor
-from acceptor.corpus import Settings, predict
+from acceptor.corpus import predict
 from acceptor.data.load import load_split
 from acceptor.data.read import read_table
 from acceptor.decision import MOST_PROBABLE
@@ -20,6 +20,7 @@ from acceptor.errors import DataError, EncoderError, RunError, TrainingError
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judge import annotate
 from acceptor.model.classifier import load_classifier
+from acceptor.rows import Settings
 from acceptor.verdicts import verdict_columns
 from conftest import toy_rows, turning
 

@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import acceptor
-from acceptor.corpus import Settings, predict
+from acceptor.corpus import predict
 from acceptor.data.duplicates import fingerprints
 from acceptor.errors import AcceptorError, EncoderError, RunError, UsageError
 from acceptor.loading import files_of
 from acceptor.model.classifier import new_classifier, quiet_transformers
 from acceptor.model.pretrained import find_encoder
+from acceptor.rows import Settings
 from acceptor.tokenizer import load_tokenizer
 from conftest import toy_rows
 from tiny import ARCHITECTURES, make_encoder

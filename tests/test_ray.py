@@ -25,13 +25,13 @@ import zstandard
 
 import acceptor
 from acceptor import corpus
-from acceptor.corpus import Settings
 from acceptor.data.filesystems import OutputFolder, address_of, found_files
 from acceptor.data.read import read_table
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.integrations.ray import Task, logits_once, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judge import Judge
+from acceptor.rows import Settings
 from conftest import REPOSITORY, toy_rows
 
 CODE = "from acceptor.data import stream; stream.CHUNK = 16\nfrom acceptor.cli import main; main()"

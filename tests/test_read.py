@@ -42,7 +42,7 @@ def read_table(source, **options):
         table, error = read.read_table(source, **options), None
     except DataError as caught:
         table, error = None, caught
-    if isinstance(source, str | Path):
+    if isinstance(source, str | Path) and "a label is" not in str(error):  # a stream is judged: labels are not used
         assert streamed(source, **options) == (str(error) if error else contents(table))
         if "bomb" not in str(error) and not {".parquet", ".arrow", ".feather", ".ipc"} & set(Path(source).suffixes):
             small = streamed(source, piece=7 if table is None or len(table) < 1000 else 1 << 16, **options)
@@ -59,7 +59,9 @@ def place(message):
 
 
 def contents(table):
-    return table.frame.to_dict(as_series=False), table.lines.tolist(), table.schema, table.unit, table.origin
+    schema = table.schema.removesuffix("; label left out: empty in every row")
+    columns = {name: cells for name, cells in table.frame.to_dict(as_series=False).items() if name != "label"}
+    return columns, table.lines.tolist(), schema, table.unit, table.origin
 
 
 def streamed(source, *, piece=unpack.PIECE, columns=None):
@@ -73,7 +75,8 @@ def streamed(source, *, piece=unpack.PIECE, columns=None):
             return str(error)
     frame = pl.concat([table.frame for table in tables])
     lines = [line for table in tables for line in table.lines.tolist()]
-    return frame.to_dict(as_series=False), lines, tables[0].schema, tables[0].unit, tables[0].origin
+    columns = frame.drop("label", strict=False).to_dict(as_series=False)
+    return columns, lines, tables[0].schema, tables[0].unit, tables[0].origin
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ import polars as pl
 import pytest
 
 from acceptor import corpus
-from acceptor.corpus import Settings, predict
+from acceptor.corpus import predict
 from acceptor.data import sentences, stream, unpack
 from acceptor.data.block import Block
 from acceptor.data.read import read_table
 from acceptor.data.sentences import LANGUAGES, spans
 from acceptor.data.stream import chunks
 from acceptor.errors import DataError, UsageError
+from acceptor.rows import Settings
 from conftest import COLA, needs_cola
 
 ATOMS = [
@@ -162,7 +163,9 @@ def test_each_sentence_is_a_row_with_its_place(small, toy_run, tmp_path, suffix)
     out = tmp_path / f"out{suffix}"
     settings = Settings(columns={"sentence": "body"}, split="en")
     tally = predict(toy_run.folder, files, out, settings)
-    frame = read_table(out).frame
+    table = read_table(out, columns={"sentence": "body"})
+    assert table.schema.startswith(("header: sentence ← body", "columns: sentence ← body"))
+    frame = table.frame
     assert frame.columns == ["id", "sentence", "note", "document", "start", "end", "verdict", "probability", "margin"]
     assert [(row["id"], row["document"]) for row in frame.to_dicts()] == [
         (str(row), str(row + 1)) for row in range(11) if row != 1 for _ in range(2)
@@ -189,7 +192,7 @@ def test_places_are_numbers_in_formats_that_have_them(toy_run, tmp_path):
     predict(toy_run.folder, [source], tmp_path / "out.parquet", Settings(split="en"))
     frame = pl.read_parquet(tmp_path / "out.parquet")
     assert frame.schema.to_python() | {"verdict": str} == {
-        "sentence": str, "input.start": str, "document": int, "start": int, "end": int,
+        "text": str, "input.start": str, "document": int, "start": int, "end": int,
         "verdict": str, "probability": float, "margin": float,
     }  # fmt: skip
     assert frame["input.start"].to_list() == ["mine", "mine"]
@@ -203,7 +206,7 @@ def test_a_sentence_that_comes_again_in_another_document_is_judged_once(small, t
     tally = predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings(split="en", all_scores=True))
     assert (tally.rows, tally.judged) == (36, 4)  # two blocks
     frame = pl.read_ndjson(tmp_path / "out.jsonl")
-    assert frame.group_by("sentence").agg(pl.col("logit(acceptable)").n_unique()).to_dict(as_series=False)[
+    assert frame.group_by("text").agg(pl.col("logit(acceptable)").n_unique()).to_dict(as_series=False)[
         "logit(acceptable)"
     ] == [1, 1]
 

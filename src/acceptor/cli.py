@@ -6,9 +6,11 @@ import contextlib
 import logging
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from acceptor import __version__
 from acceptor.commands import comparing, data, exporting, judging, machine, pairs, report, search, seeds, training
 from acceptor.commands.answer import say
 from acceptor.environment import forget_empty
@@ -44,6 +46,20 @@ for command in (
     machine.doctor,
 ):
     app.command()(command)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"acceptor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

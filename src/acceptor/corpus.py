@@ -14,10 +14,10 @@ import itertools
 import logging
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,55 +26,29 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.block import KEY, Block
-from acceptor.data.frames import beside
+from acceptor.data.inputs import inputs_of
+from acceptor.data.kept import joined, renamed, write_json_rows
 from acceptor.data.parts import Parts
-from acceptor.data.sentences import DOCUMENTS_TEXT, check_splitter, sentence_tables
-from acceptor.data.stream import CHUNK, CHUNK_TEXT, Chunk, Fault, TableStream, chunks, fingerprint, input_files
+from acceptor.data.sentences import check_splitter, columns_of_sentences, sentence_tables
+from acceptor.data.stream import CHUNK, Chunk, Fault, TableStream, chunks, fingerprint
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
 from acceptor.data.unpack import STDIN
-from acceptor.data.where import condition
-from acceptor.data.write import break_error, check_free, check_output, form_of, rows_with_breaks, write_rows
+from acceptor.data.write import check_free, check_output, form_of
 from acceptor.encode import Encoded
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import UsageError
 from acceptor.files import one_writer
 from acceptor.judge import Judge
-from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible, warn_of_marks, without
+from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible, warn_of_marks
 from acceptor.loading import files_of, load
 from acceptor.progress import meter
+from acceptor.rows import Settings, condition_of, usable, warn_of_breaks, with_verdicts
 from acceptor.runtime import versions
 
 BLOCK = 16  # chunks within which a sentence is judged once
-LONGEST_SENTENCE = 1_000_000  # bytes; what is longer is no sentence, and takes seconds to tokenise
 STDOUT = "-"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is written.
-
-    Attributes:
-        columns: Which input column has which role, as for `read_table`.
-        where: Condition on the verdict columns; rows that do not meet it are left out.
-        all_scores: Also each label's probability and logit.
-        spreadsheet_safe: As for `write_table`.
-        split: Take texts as documents in this language, and judge each of their sentences.
-        separator: What separates the cells of delimited text, as for `read_table`.
-    """
-
-    columns: Mapping[str, str] | None = None
-    where: str | None = None
-    all_scores: bool = False
-    spreadsheet_safe: bool = False
-    split: str | None = None
-    separator: str | None = None
-
-    @property
-    def text(self) -> int:
-        """About how many characters make a chunk, however few rows that are."""
-        return DOCUMENTS_TEXT if self.split else CHUNK_TEXT
 
 
 def predict(
@@ -116,7 +90,7 @@ def predict(
         suffix, _ = form_of(out)
     if settings.split:
         check_splitter(settings.split)
-    files = input_files(sources)
+    files = inputs_of(sources, [] if str(out) == STDOUT else Parts(out).places, run)
     if shard and (str(out) == STDOUT or STDIN in files):
         raise UsageError("--shard needs files that can be read again, and a file to write", expected="no - at all")
     if str(out) == STDOUT:
@@ -168,7 +142,7 @@ def _to_stdout(judging: _Judging) -> Tally:
         for fault in result.rejected:
             logger.warning("rejected: %s", fault)
         lines = io.BytesIO()
-        write_rows(result.frame, lines, ".jsonl")
+        write_json_rows(result.frame, lines)
         sys.stdout.buffer.write(lines.getvalue())
         sys.stdout.buffer.flush()
     return tally
@@ -184,7 +158,7 @@ class _Work:
     Attributes:
         chunk: Where it comes from.
         found: What is to be accounted for: rows, documents.
-        frame: The rows that can be judged, as read or cut.
+        frame: The rows that can be judged, as read or cut and as they are to be written.
         rejected: What is said of the others.
         block: The block it belongs to.
         slots: int64, shape (rows,): where in the block's scores each row's stand.
@@ -278,17 +252,17 @@ class _Judging:
             new = self.judge.logits_of(work.encoded)
         work.block.add(work.start, new)
         scores = work.block.scores(work.slots)
-        frame = with_verdicts(work.frame, scores, self.judge, self.settings, self.condition)
+        frame = with_verdicts(work.frame, scores, self.judge, self.settings, self.condition, self.suffix)
         judged = len(work.frame)
         tally = work.found + Tally(0, len(frame), judged - len(frame), work.found.rows - judged, len(new))
         return _Result(work.chunk.number, frame, work.rejected, work.keys, new, tally)
 
     def _works(self, wanted: Callable[[int], bool], parts: Parts | None) -> Generator[_Work, None, None]:
         block = Block(0, 0, len(self.judge.labels))
-        names: list[str] = []
+        told = False
         before = 0
-        columns, separator = self.settings.columns, self.settings.separator
-        for chunk in chunks(self.files, columns=columns, separator=separator, text=self.settings.text):
+        reading: dict[str, Any] = {"columns": self.settings.columns, "separator": self.settings.separator}
+        for chunk in chunks(self.files, **reading, text=self.settings.text, form=self.suffix):
             self.chunks = chunk.number + 1
             before += chunk.rows
             if not wanted(chunk.number):
@@ -298,11 +272,11 @@ class _Judging:
             if parts:
                 block.restore(parts, chunk.number)
             tables, rejected, found = self._read(chunk, before - chunk.rows)
-            if not names:
-                names = tables[0].frame.columns
+            if not told:
+                told = True
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
-                self.judge.check_inputs(pairs="second" in names)
-            tables = [replace(table, frame=table.frame.select(names)) for table in tables]
+                self.judge.check_inputs(pairs="second" in tables[0].frame.columns)
+                warn_of_breaks(tables, self.suffix)
             tables = [usable(table, self.suffix, rejected) for table in tables]
             self.marked = self.marked or any(warn_of_marks(self.judge.tokenizer, table) for table in tables)
             yield self._prepared(chunk, found, tables, rejected, block)
@@ -313,14 +287,15 @@ class _Judging:
             return *chunk.read(), Tally(chunk.rows)
         pieces = chunk.pieces()
         rejected = [fault for _, faults in pieces for fault in faults]
-        tables = sentence_tables(pieces, before, self.settings.split)
+        tables = sentence_tables(pieces, before, self.settings.split, self.suffix)
         return tables, rejected, Tally(sum(map(len, tables)), documents=chunk.rows, unread=len(rejected))
 
     def _prepared(self, chunk: Chunk, found: Tally, tables: list[Table], rejected: list[Fault], block: Block) -> _Work:
         """Finds out what is new in the chunk, tokenises that, and leaves out what the encoder cannot read."""
-        frame = pl.concat([table.frame for table in tables])
-        sentences = frame["sentence"].to_list()
-        seconds = frame["second"].to_list() if "second" in frame.columns else None
+        roles = [name for name in ("sentence", "second") if name in tables[0].frame.columns]
+        texts = pl.concat([table.frame.select(roles) for table in tables])
+        sentences = texts["sentence"].to_list()
+        seconds = texts["second"].to_list() if "second" in roles else None
         inputs = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
         start = len(block.slots)
         new: list[int] = []
@@ -346,40 +321,10 @@ class _Judging:
         if (known & UNREAD).any():
             at = np.cumsum([0, *map(len, tables)])
             tables = [legible(table, known[at[i] : at[i + 1]], rejected) for i, table in enumerate(tables)]
-            frame, slots = pl.concat([table.frame for table in tables]), slots[known & UNREAD == 0]
+            slots = slots[known & UNREAD == 0]
+        names = chunk.first.frame.columns
+        names = columns_of_sentences(names) if self.settings.split else names
+        kept = [table.frame if table.kept is None else table.kept for table in tables]
+        frame = renamed(joined([one.select(names) for one in kept]), chunk.first.own)
         found += Tally(unknown=int((known == UNKNOWN).sum()))
         return _Work(chunk, found, frame, rejected, block, slots, hashed, start, encoded)
-
-
-def condition_of(settings: Settings, judge: Judge) -> pl.Expr | None:
-    """The condition on this judge's verdict columns, where there is one.
-
-    Raises:
-        UsageError: It cannot be used.
-    """
-    nothing = judge.columns(np.zeros((0, len(judge.labels)), dtype=np.float32))
-    return condition(settings.where, nothing.schema) if settings.where else None
-
-
-def with_verdicts(
-    frame: pl.DataFrame, logits: npt.NDArray[np.float32], judge: Judge, settings: Settings, kept: pl.Expr | None
-) -> pl.DataFrame:
-    """The rows that ``kept`` keeps, with their verdict columns beside them; ``logits`` has shape (rows, labels)."""
-    verdicts = judge.columns(logits)
-    shown = verdicts if settings.all_scores else verdicts.select("verdict", "probability", "margin")
-    annotated = beside(frame, shown)
-    return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
-
-
-def usable(table: Table, suffix: str, rejected: list[Fault]) -> Table:
-    """The rows that can be judged and written; the others are told to ``rejected``."""
-    faults: dict[int, DataError] = {}
-    for name in table.frame.columns:
-        if name in ("sentence", "second"):
-            for row in (table.frame[name].str.len_bytes() > LONGEST_SENTENCE).arg_true():
-                error = DataError(f"a {name} is longer than {LONGEST_SENTENCE:,} bytes", where=table.place(row))
-                faults.setdefault(row, error)
-    if suffix == ".tsv":
-        for row in rows_with_breaks(table.frame):
-            faults.setdefault(row, break_error(table.place(row), Path("OUT")))
-    return without(table, faults, rejected)

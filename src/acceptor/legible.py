@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,4 +128,4 @@ def without(table: Table, faults: Mapping[int, DataError], rejected: list[Fault]
         place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
         rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
     kept = np.setdiff1d(np.arange(len(table)), list(faults))
-    return replace(table, frame=table.frame[kept], lines=table.lines[kept])
+    return table.take(kept)

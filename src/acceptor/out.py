@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import itertools
+import logging
+import os
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from acceptor.data.corpora import CORPORA
+from acceptor.data.table import Data
 from acceptor.environment import whole_number
 from acceptor.errors import ResourceError, UsageError
 from acceptor.files import MANIFEST, SCRATCH, writable
+from acceptor.text import shell
 from acceptor.training.checkpoint import FOLDER, has_checkpoint
+
+logger = logging.getLogger(__name__)
 
 SLACK_BYTES = 32 << 20  # everything in a run folder but weights
 
@@ -89,22 +99,121 @@ def _killed_in_its_first_save(out: Path) -> bool:
     return within <= {out / FOLDER} and all(path.name.endswith(SCRATCH) for path in begun)
 
 
-def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False, overwrite: bool = False) -> None:
+# ── what is overwritten ──────────────────────────────────────────────────────────────────────────────────
+
+
+def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
+    """Refuses an output that holds what is read, since what stands there is removed when the new run is whole.
+
+    Args:
+        out: The folder to be.
+        inputs: Paths of encoders and data; what is no path on this machine is passed over.
+
+    Raises:
+        UsageError: One of them is the output or lies in it, as written or behind links.
+    """
+    if not os.path.lexists(out):
+        return
+    places = {os.path.abspath(out), os.path.realpath(out)}
+    for given in inputs:
+        if not os.path.lexists(given):
+            continue
+        found = {os.path.abspath(given), os.path.realpath(given)}
+        inside = any(Path(path).is_relative_to(place) for path in found for place in places)
+        if inside or any(os.path.samefile(parent, out) for parent in Path(os.path.realpath(given)).parents):
+            raise UsageError(
+                f"{given} is read, and lies in the output, which is replaced",
+                where=str(out),
+                expected="an output that holds neither the encoder nor the data",
+                next=f"write elsewhere: --out {shell(out.with_name(out.name + '-2'))}",
+            )
+
+
+def paths_of(data: Data) -> list[str]:
+    """Where data were read from: what was given, and every file that it stands for."""
+    source = data.source or {}
+    given = [source.get(name) for name in ("source", "validation", "test", "folder")]
+    return [*(name for name in given if name and name not in CORPORA), *(one.table.origin for one in data.splits)]
+
+
+def set_aside(out: Path) -> None:
+    """Makes room at ``out``: what stands there is kept beside it until the new run is whole: see `replacing`."""
+    if not os.path.lexists(out):
+        return
+    number = next(number for number in itertools.count(1) if not os.path.lexists(_replaced(out, number)))
+    with writable(out):
+        out.rename(_replaced(out, number))
+    logger.info("what stands at %s is kept as %s until the new run is whole", out, _replaced(out, number))
+
+
+def _put_back(out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    _all_replaced(out)[-1].rename(out)
+    logger.info("nothing new can be gone on with: what stood at %s stands there again", out)
+
+
+def drop_replaced(out: Path) -> None:
+    """Removes what was set aside: the new run is whole."""
+    for place in _all_replaced(out):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink()
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[None]:
+    """What is set aside within is removed when all goes well, and put back where nothing new can be gone on with.
+
+    Before, what a killed command left undone is done.
+    """
+    if (out / MANIFEST).is_file():
+        drop_replaced(out)
+    elif _all_replaced(out) and (not os.path.lexists(out) or _killed_in_its_first_save(out)):
+        _put_back(out)
+    before = _all_replaced(out)
+    try:
+        yield
+    except BaseException:
+        kept = _all_replaced(out)
+        if kept != before and not _goes_on(out):
+            _put_back(out)
+        elif kept:
+            logger.info("what stood at %s is kept as %s; it is removed when the new run is whole", out, kept[-1])
+        raise
+    drop_replaced(out)
+
+
+def _replaced(out: Path, number: int) -> Path:
+    return out.with_name(f".{out.name}.replaced-{number}")
+
+
+def _all_replaced(out: Path) -> list[Path]:
+    """What was set aside, the oldest first."""
+    found = out.parent.glob(f".{glob.escape(out.name)}.replaced-*")
+    numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
+    return sorted(numbered, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _goes_on(out: Path) -> bool:
+    """True where a run, or one of several, is finished or can be gone on with."""
+    places = [out, *out.glob("*/")]
+    return any((place / MANIFEST).is_file() or has_checkpoint(place) for place in places)
+
+
+def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False) -> None:
     """Refuses to start where the run and its checkpoints would not fit on the disk.
 
     Args:
         out: The run folder to be.
         weight_bytes: Size of the weights. A checkpoint holds them and two moments; three may exist at once.
         keeps_best: It also holds the best epoch's weights.
-        overwrite: What stands at ``out`` will make room.
 
     Raises:
         ResourceError: Too little room, with the bytes needed and free.
     """
     place = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free
-    if overwrite and out.is_dir():
-        free += sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     needed = (3 * (3 + keeps_best) + 1) * weight_bytes + SLACK_BYTES
     if free < needed:
         raise ResourceError(

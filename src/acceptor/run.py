@@ -22,7 +22,7 @@ from acceptor.begun import begun_with, restarted_with
 from acceptor.config import Derived, TrainConfig, safer
 from acceptor.data.duplicates import fingerprints, load_fingerprints
 from acceptor.data.load import load_data
-from acceptor.data.split import check_trainable, with_validation
+from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.decision import MOST_PROBABLE
 from acceptor.encode import Encoded, encode
@@ -33,11 +33,12 @@ from acceptor.judge import PAIRS, SENTENCES, Judge
 from acceptor.legible import refuse_strangers, warn_of_texts
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
 from acceptor.model.pretrained import Encoder, find_encoder
-from acceptor.out import check_out, check_room, restarted
+from acceptor.out import check_out, check_room, paths_of, refuse_within, replacing, restarted, set_aside
 from acceptor.processes import place_among_processes, process_group
 from acceptor.progress import meter
 from acceptor.record import record_of, say, told, validation_of, write_run
 from acceptor.runtime import Runtime, choose_runtime, keep_freed_memory
+from acceptor.text import shell
 from acceptor.tokenizer import check_length, load_tokenizer
 from acceptor.training.checkpoint import Checkpoints, Progress, has_checkpoint
 from acceptor.training.guard import CollapseError, heed
@@ -122,7 +123,10 @@ def train(
     if restarted() and has_checkpoint(out):
         resume, overwrite = True, False
     place = place_among_processes()
-    with one_writer(out) if place.leads else contextlib.nullcontext():
+    with (
+        one_writer(out) if place.leads else contextlib.nullcontext(),
+        replacing(out) if place.leads else contextlib.nullcontext(),
+    ):
         check_out(out, overwrite=overwrite, resume=resume)
         if resume and config.on_collapse == "restart":
             config = restarted_with(out, config)
@@ -172,18 +176,20 @@ def _train(
     started = time.perf_counter()
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
-    check_trainable(data, config.batch_size)
+    check_trainable(data)
+    config, lowered = with_batch(config, data)
     runtime = choose_runtime(config.device, config.precision, place_among_processes())
     keep_freed_memory()
     found = find_encoder(config.encoder)
+    refuse_within(out, [found.folder, *paths_of(data)])
     judge, encoded, derived = _prepare(data, found, config, runtime)
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
-    check_room(out, weight_bytes, keeps_best=config.select == "best", overwrite=overwrite)
-    derived = [*derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
+    check_room(out, weight_bytes, keeps_best=config.select == "best")
+    derived = [*lowered, *derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
     if runtime.leads:
         say(data, judge, derived)
-        if overwrite and out.exists():
-            shutil.rmtree(out)
+        if overwrite:
+            set_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
         history = _fit(judge, data, encoded, config, out, earlier, resume=resume, allow_change=allow_change)
@@ -287,7 +293,7 @@ def _fit(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
-                    logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, out)
+                    logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, shell(out))
                     break
     learner.release(judge.model)
     if best:

@@ -26,6 +26,8 @@ from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import AcceptorError, TrainingError, UsageError
 from acceptor.files import MANIFEST, one_writer, read_object
+from acceptor.model.pretrained import find_encoder
+from acceptor.out import paths_of, refuse_within
 from acceptor.processes import place_among_processes
 from acceptor.run import train
 from acceptor.seeds import Seeds, train_seeds
@@ -144,6 +146,7 @@ def search_settings(
     out = Path(out).expanduser()
     if seeds and data.test is None:
         logger.warning("no test split: the seeds, too, will be scored on the split that chooses the settings")
+    refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
     study = open_study(out, config, domains, data)
     blind = dataclasses.replace(data, test=None)
     if processes > 1:

@@ -16,11 +16,12 @@ from typing import Any
 
 from acceptor.children import Outcome, Plan, outcomes
 from acceptor.config import TrainConfig, safer
-from acceptor.data.split import check_trainable, with_validation
+from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.files import MANIFEST, check_manifest, one_writer, read_object, replace_json
 from acceptor.model.pretrained import find_encoder
+from acceptor.out import paths_of, refuse_within, replacing, set_aside
 from acceptor.processes import place_among_processes
 from acceptor.training.checkpoint import refuse_changes
 
@@ -94,8 +95,8 @@ def train_all(
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: Whatever is wrong with all trainings alike.
     """
-    _check(plans, processes)
-    with one_writer(out):
+    _check(plans, processes, out if overwrite else None)
+    with one_writer(out), replacing(out):
         before = _begun(out, file, head, overwrite=overwrite)
         # Those that finished are known by their folders; those that failed are tried again, and told of until then.
         entries = {name: entry for name, entry in before.items() if entry["status"] == "collapsed"}
@@ -142,13 +143,16 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
     return due
 
 
-def _check(plans: Sequence[Plan], processes: int) -> None:
+def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
+    """``replaced``: the folder that is to be overwritten."""
     if place_among_processes().world > 1:
         raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more")
     for plan in plans:
-        check_trainable(_split(plan), plan.config.batch_size)
+        check_trainable(_split(plan))
+    if replaced:
+        refuse_within(replaced, [find_encoder(plans[0].config.encoder).folder, *paths_of(plans[0].data)])
 
 
 def _refuse_nothing(entries: Sequence[Entry], file: Path) -> None:
@@ -201,7 +205,7 @@ def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) ->
             next="choose another: --out PATH",
         )
     if overwrite:
-        shutil.rmtree(out)
+        set_aside(out)
         return {}
     content = read_set(out, file)
     try:
@@ -230,9 +234,10 @@ def _is_finished(folder: Path, plan: Plan, head: Mapping[str, Any]) -> bool:
         return False
     check_manifest(folder, among=("run.json", "report.json"), needed=("run.json", "report.json"))
     record = read_object(folder / "run.json")
-    before = {**record, "labels": head["labels"]}
+    before, data = {**record, "labels": head["labels"]}, _split(plan)
+    config, _ = with_batch(plan.config, data)
     try:
-        refuse_changes(before, {**head, "config": plan.config.model_dump(), "data": _split(plan).to_dict()})
+        refuse_changes(before, {**head, "config": config.model_dump(), "data": data.to_dict()})
     except UsageError as error:
         error.add("where", str(folder))
         error.add("next", "repeat the first command, choose another path: --out PATH, or begin anew: --overwrite")

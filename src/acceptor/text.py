@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from typing import Any
 
@@ -16,6 +17,12 @@ def plain(value: Any) -> str:
 def plain_lines(text: str) -> str:
     """`plain`, line by line; line feeds stay."""
     return "\n".join(map(plain, text.split("\n")))
+
+
+def shell(word: Any) -> str:
+    """The value as one word of a command that is shown to be copied: quoted where a shell would read more into it."""
+    text = plain(word)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def as_json(content: Any) -> str:

@@ -27,11 +27,20 @@ def export(
 ) -> None:
     """Write a run as one ONNX file that judges without torch; refused where its answers are not the run's."""
     from acceptor import terminal
+    from acceptor.data.inputs import files_in, refuse_inputs
     from acceptor.data.load import load_split
     from acceptor.exporting import export
     from acceptor.loading import load
 
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading) if verify else None
+    refuse_inputs([out, out.with_name(out.name + ".json")], [*files_in(run), *([split.table.origin] if split else [])])
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
-    answer(found.to_dict(), terminal.export_text(found), as_json)
+    answer(found.to_dict(), terminal.export_text(found, pairs=_judges_pairs(run)), as_json)
+
+
+def _judges_pairs(run: Path) -> bool:
+    import polars as pl
+
+    verdicts = run.expanduser() / "predictions.parquet"
+    return verdicts.is_file() and "second" in pl.read_parquet_schema(verdicts)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +31,7 @@ from acceptor.commands.options import (
     takes_reading,
 )
 from acceptor.errors import UsageError, check_installed
-from acceptor.text import plain, typed
+from acceptor.text import plain, shell, typed
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ def evaluate(
 ) -> None:
     """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
     from acceptor import terminal
+    from acceptor.data.inputs import files_in, refuse_inputs
     from acceptor.data.load import load_split
     from acceptor.data.write import check_output, write_table
     from acceptor.evaluation.evaluate import evaluate
@@ -77,6 +81,8 @@ def evaluate(
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
     split = load_split(data, judge.labels, **reading, of_column=is_column(of_column))
+    if predictions:
+        refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
     report = evaluate(judge, split)
     content, text = report.to_dict(), [*terminal.report_text(report)]
     _slice(report, by or [], annotations, content, text)
@@ -195,8 +201,9 @@ def predict(
         _predict_on_terminal(run, files[0], columns, separator, device, precision, as_json)
         return
     from acceptor import corpus
+    from acceptor.rows import Settings
 
-    settings = corpus.Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
+    settings = Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
     how: dict[str, Any] = {"device": device, "precision": precision, "overwrite": overwrite}
     tally: Tally | None
     if ray:
@@ -209,8 +216,11 @@ def predict(
         answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
     elif out == "-":
         typer.echo(str(tally), err=True)
+        if tally.rejected and not tally.written + tally.left_out:
+            raise typer.Exit(1)
     else:
         content = {**tally.to_dict(), "out": out}
+        tally.nothing_left(f"{out}/_rejected" if ray else f"{out}.rejected.jsonl")
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 
@@ -276,17 +286,33 @@ def judge(
     if acceptor.inputs == "pairs":
         raise UsageError(
             "this judge learnt pairs of sentences; what is typed is one sentence a line",
-            next=f"put them in a file with two columns: acceptor predict {run} FILE",
+            next=f"put them in a file with two columns: acceptor predict {shell(run)} FILE",
         )
-    if sys.stdin.isatty():
-        typer.echo(plain(f"{acceptor!r}; one sentence a line, an empty line ends"), err=True)
-    for line in sys.stdin:
+    blank = 0
+    for line in _typed_lines(acceptor):
         if not line.strip():
-            break
-        verdict = acceptor([line.rstrip("\n")])[0]
-        content = {"sentence": line.rstrip("\n"), **verdict.to_dict()}
+            blank += 1
+            continue
+        verdict = acceptor([line])[0]
         mark = "  (not all of it is known to the encoder)" if verdict.unknown else ""
+        content = {"sentence": line, **verdict.to_dict()}
         say(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
+    if blank:
+        typer.echo(f"{blank} blank {'line' if blank == 1 else 'lines'} passed over", err=True)
+
+
+def _typed_lines(judge: Judge) -> Iterator[str]:
+    """The lines of standard input: at a terminal up to the first blank one, from a pipe or a file all of them."""
+    from acceptor.data.decode import text_blocks
+
+    if sys.stdin.isatty():
+        typer.echo(plain(f"{judge!r}; one sentence a line, an empty line ends"), err=True)
+        yield from itertools.takewhile(str.strip, (line.rstrip("\r\n") for line in sys.stdin))
+        return
+    stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
+    if first := stream.readline():  # line by line: whoever writes may wait for the answer
+        for block in text_blocks(itertools.chain([first], iter(stream.readline, b"")), "standard input"):
+            yield from (line.removesuffix("\r") for line in block.removesuffix("\n").split("\n") if block)
 
 
 def _explain(
@@ -297,7 +323,9 @@ def _explain(
     from acceptor.loading import load
 
     if not sentences:
-        raise UsageError("--why needs the sentences on the command line", next=f'acceptor judge {run} "…" --why {why}')
+        raise UsageError(
+            "--why needs the sentences on the command line", next=f'acceptor judge {shell(run)} "…" --why {why}'
+        )
     check_method(why)
     explained = explain(load(run, device=device, precision=precision), sentences, method=why)
     text = [part for one in explained for part in terminal.explanation_text(one)]

@@ -23,9 +23,12 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained page about a run, or several side by side; runs are only read."""
+    from acceptor.data.inputs import files_in, refuse_inputs
     from acceptor.report.html import write_report
 
     out = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
+    read = [path for run in runs for path in files_in(run)]
+    refuse_inputs([out], [path for path in read if path.name != REPORT])
     page = write_report(runs, out, why=why, figures=figures)
     size = page.stat().st_size
     content = {"report": str(page), "runs": [str(run) for run in runs], "bytes": size}

@@ -20,6 +20,7 @@ from acceptor.commands.options import (
 )
 from acceptor.commands.report import REPORT
 from acceptor.errors import UsageError
+from acceptor.text import shell
 
 
 @takes_reading
@@ -74,7 +75,8 @@ def train(
         taken = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in given if given[name]]
         if taken:
             raise UsageError(
-                f"{data} is a run, whose data are known: " + ", ".join(taken), next=f"acceptor train {data} --resume"
+                f"{data} is a run, whose data are known: " + ", ".join(taken),
+                next=f"acceptor train {shell(data)} --resume",
             )
         run = runs.resume(data, changes=settings, allow_change=allow_change)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.table import Split
+from acceptor.data.words import word_counts
 
 SAMPLE_ROWS = 10
 SAMPLE_SEED = 2018
@@ -26,7 +27,7 @@ class Audit:
         columns: Column names, in order.
         balance: Examples per label, empty without labels.
         sources: The same for each value of the column ``source``, largest first; empty without one, and without labels.
-        words: Quantiles of the number of words: min, median, mean, 99 %, max.
+        words: Quantiles of the number of words (see `acceptor.data.words`): min, median, mean, 99 %, max.
         characters: The same for characters.
         sample: Ten random rows with their line numbers, in the file's order.
     """
@@ -66,7 +67,7 @@ def audit(split: Split) -> Audit:
         columns=tuple(frame.columns),
         balance=split.balance(),
         sources=_balance_by_source(split),
-        words=_quantiles(frame["sentence"].str.count_matches(r"\S+")),
+        words=_quantiles(word_counts(frame["sentence"])),
         characters=_quantiles(frame["sentence"].str.len_chars()),
         sample=sample,
     )

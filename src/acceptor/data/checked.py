@@ -84,10 +84,10 @@ def _texts(name: str, cells: list[Any], grid: Grid, fault: _Fault, needed: bool)
                     found=f"{type(cell).__name__}: {short(str(cell))}",
                 )
                 fault(row, error)
-    return [cell if type(cell) is str else _text(cell) for cell in cells]
+    return [cell if type(cell) is str else text_of(cell) for cell in cells]
 
 
-def _text(cell: Any) -> str:
+def text_of(cell: Any) -> str:
     """One cell as text. A missing value is empty: where that is not allowed, it is refused later."""
     if isinstance(cell, np.generic | np.ndarray):
         cell = cell.tolist()

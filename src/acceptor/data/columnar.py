@@ -38,7 +38,7 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
                 columns = [column.to_pylist() for column in part.columns]
                 for index, names in class_names(part.schema).items():
                     columns[index] = named_classes(columns[index], names)
-                yield Grid(origin, "row", part.schema.names, columns, lines, form.capitalize())
+                yield Grid(origin, "row", part.schema.names, columns, lines, form.capitalize(), part)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"the {form} file is damaged or cut short",

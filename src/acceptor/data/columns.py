@@ -6,7 +6,7 @@ The columns are looked at together: a second text beside a sentence makes a pair
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from acceptor.data.grid import Grid, Reject, listed, refuse, short
@@ -20,7 +20,6 @@ from acceptor.data.known import (
     counts_up,
     is_text,
     key,
-    looks_like_label,
     looks_like_labels,
 )
 from acceptor.errors import DataError, nearest
@@ -36,13 +35,11 @@ class Named:
         grid: The cells, less a header and what repeats it.
         schema: The finding in one line.
         header: The header's cells as written; empty where there is none.
-        guessed: Whether nothing but the look of the cells said which column holds the labels.
     """
 
     grid: Grid
     schema: str
     header: tuple[str, ...] = ()
-    guessed: bool = False
 
 
 def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse) -> Named:
@@ -83,8 +80,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
     for role, index in roles.items():
         new[index] = role
     _refuse_repeated(new, grid.origin)
-    guessed = not columns and grid.names is None and "label" in roles
-    return Named(replace(grid, names=new), f"{kind}: {_finding(grid, roles, old, columns)}", header, guessed)
+    return Named(replace(grid, names=new), f"{kind}: {_finding(grid, roles, old, columns)}", header)
 
 
 def _finding(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str]) -> str:
@@ -122,7 +118,11 @@ def with_paths(grid: Grid, columns: Mapping[str, str]) -> Grid:
             found = [cell.get(step) if isinstance(cell, Mapping) else None for cell in found]
         names.append(path)
         cells.append(found)
-    return grid if grid.names is None else replace(grid, names=names, columns=cells)
+    return (
+        grid
+        if grid.names is None
+        else replace(grid, names=names, columns=cells, arrow=grid.arrow if len(cells) == len(grid.columns) else None)
+    )
 
 
 def _refuse_repeated(names: list[str], origin: str) -> None:
@@ -260,13 +260,6 @@ def _guessed_roles(grid: Grid) -> Roles:
                 next="mend the line, or name the columns: --columns sentence=4,label=2",
             )
     raise _unknown("the columns cannot be told apart: none has a known name", grid, "")
-
-
-def guessed_labels(named: Named) -> Callable[[str], bool] | None:
-    """What every label of a file must look like, where nothing but the look of its first rows said which they are."""
-    if not named.guessed:
-        return None
-    return ("0", "1").__contains__ if "mark" in (named.grid.names or []) else looks_like_label
 
 
 def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:

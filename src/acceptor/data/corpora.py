@@ -14,6 +14,7 @@ from acceptor.cache import cache_folder
 from acceptor.data.read import read_table
 from acceptor.data.table import Table
 from acceptor.errors import DataError
+from acceptor.text import shell
 
 COLA_URL = "https://nyu-mll.github.io/CoLA/cola_public_1.1.zip"
 COLA_FILES = {
@@ -73,7 +74,7 @@ def _cola(folder: Path) -> dict[str, Table]:
                 expected=f"sha256 {sha256}",
                 found=f"sha256 {tables[role].sha256}",
                 cause="another version (1.0, tokenised, a textbook's copy) or a changed file",
-                next=f"train on the files as they are, under their own name: acceptor train {home}",
+                next=f"train on the files as they are, under their own name: acceptor train {shell(home)}",
             )
     return tables
 

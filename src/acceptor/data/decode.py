@@ -141,6 +141,8 @@ def _byte_place(data: bytes, offset: int, before: _Before, origin: str) -> str:
 
 
 def _iconv(encoding: str, origin: str) -> str:
+    if origin == "standard input":
+        return f"COMMAND | iconv -f {encoding} -t UTF-8 | acceptor …"
     path = Path(origin)
     cat = {".gz": "gzip -dc", ".zst": "zstd -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zip": "unzip -p"}.get(
         path.suffix.lower()

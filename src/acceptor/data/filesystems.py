@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from acceptor.data.stream import input_files, readable
+from acceptor.data.inputs import input_files
+from acceptor.data.stream import readable
 from acceptor.data.unpack import STDIN
 from acceptor.errors import DataError, ResourceError, UsageError
 from acceptor.files import flush
@@ -41,10 +42,10 @@ def address_of(place: str | Path) -> str:
     return str(place) if "://" in str(place) else Path(place).expanduser().absolute().as_uri()
 
 
-def found_files(sources: Sequence[str]) -> list[InputFile]:
+def found_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> list[InputFile]:
     """The files that addresses, paths, folders and patterns stand for, in order; those of one folder sorted.
 
-    In an address a pattern is a ``*`` in its last part.
+    In an address a pattern is a ``*`` in its last part. ``outputs`` are as for `input_files`, for paths alone.
 
     Raises:
         DataError: A file is missing, or a folder or a pattern holds none.
@@ -57,7 +58,7 @@ def found_files(sources: Sequence[str]) -> list[InputFile]:
         if "://" in source:
             files += _listed(source)
         else:
-            files += [file for path in input_files([source]) for file in _listed(address_of(path), path)]
+            files += [file for path in input_files([source], outputs) for file in _listed(address_of(path), path)]
     return files
 
 

@@ -44,6 +44,7 @@ class Grid:
         columns: The cells of each column: strings in delimited text, anything elsewhere.
         lines: The number of the line each row starts on, 1-based.
         form: The format in a word or two, for people.
+        arrow: The same columns as Arrow's record batch, where they came as one.
     """
 
     origin: str
@@ -52,6 +53,7 @@ class Grid:
     columns: list[list[Any]]
     lines: Sequence[int]
     form: str = ""
+    arrow: Any = None
 
     def place(self, row: int) -> str:
         """Where ``row`` (0-based) stands, in words."""

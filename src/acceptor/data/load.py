@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from acceptor.data.read import read_table
 from acceptor.data.table import Data, Split, Table
 from acceptor.data.unpack import STDIN
 from acceptor.errors import DataError, UsageError, nearest
+from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
 
@@ -248,7 +248,7 @@ def _tables(
         raise UsageError(
             "a folder of files goes with the corpus `cola` only",
             found=str(source),
-            next=f"train on the folder itself: acceptor train {shlex.quote(str(folder))}",
+            next=f"train on the folder itself: acceptor train {shell(folder)}",
         )
     if isinstance(source, str | Path) and str(source) != STDIN:
         path = Path(source).expanduser()

@@ -20,9 +20,11 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from acceptor.data.write import TEXT, form_of, packed, write_rows
+from acceptor.data.kept import write_json_rows
+from acceptor.data.write import TEXT, columnar_writer, form_of, packed, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.files import MANIFEST, SCRATCH, check_manifest, flush, new_folder, read_object, says_full, write_json
+from acceptor.text import shell
 
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
 
@@ -42,6 +44,11 @@ class Parts:
         self.rejected = out.with_name(out.name + ".rejected.jsonl")
         self._form, self._compression = form_of(out)
         self._spreadsheet_safe = spreadsheet_safe
+
+    @property
+    def places(self) -> list[Path]:
+        """All that is written: the output, what was rejected, the parts."""
+        return [self.out, self.rejected, self.folder]
 
     def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
         """Takes up the parts that are there, or begins.
@@ -172,11 +179,14 @@ class Parts:
         try:
             check_manifest(self._place(number), needed=("rows", "rejected", "counts.json"))
         except RunError as error:
-            error.add("next", f"remove it, and the same command makes it again: rm -r {self._place(number)}")
+            error.add("next", f"remove it, and the same command makes it again: rm -r {shell(self._place(number))}")
             raise
 
     def _rows(self, frame: pl.DataFrame, path: Path, *, header: bool = True) -> None:
-        write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
+        if self._form == ".jsonl":
+            write_json_rows(frame, path)
+        else:
+            write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
 
     def _join_rows(self, whole: Path, number: int) -> None:
         """Text is compressed here, all of it in one go: some readers stop at the end of a first frame."""
@@ -190,18 +200,10 @@ class Parts:
                 _append(self._place(part) / "rows", stream)
 
     def _join_columns(self, whole: Path, number: int) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if self._form == ".parquet":
-            with pq.ParquetWriter(whole, pq.read_schema(self._place(0) / "rows"), compression="zstd") as writer:
-                for part in range(number):
-                    writer.write_table(pq.read_table(self._place(part) / "rows"))
-            return
-        with pa.ipc.open_file(self._place(0) / "rows") as first, pa.ipc.new_file(whole, first.schema) as writer:
-            for part in range(number):
-                with pa.ipc.open_file(self._place(part) / "rows") as rows:
-                    writer.write_table(rows.read_all())
+        parts = [self._place(part) / "rows" for part in range(number)]
+        with columnar_writer(whole, self._form, parts) as write:
+            for part in parts:
+                write(part)
 
     def _object(self, name: str) -> dict[str, Any] | None:
         try:

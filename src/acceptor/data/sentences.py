@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.frames import moved
+from acceptor.data.kept import as_json_text
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError, nearest
 
@@ -92,13 +93,16 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
         size = _WINDOW if position else 2 * size
 
 
-def sentence_tables(pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before: int, language: str) -> list[Table]:
+def sentence_tables(
+    pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before: int, language: str, form: str = ".tsv"
+) -> list[Table]:
     """Tables of documents as tables of sentences.
 
     Args:
         pieces: Consecutive documents that can be read, and what is said of those among them that cannot.
         before: How many documents come before them.
         language: One of `LANGUAGES`.
+        form: The format of the output that they were read for.
 
     Returns:
         A row for each sentence: the document's columns, its text replaced by the sentence; ``document``, the number of
@@ -111,12 +115,18 @@ def sentence_tables(pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before
     tables = []
     for table, faults in pieces:
         lines = np.sort(np.concatenate([table.lines, [int(fault[table.unit]) for fault in faults]]).astype(np.int64))
-        tables.append(_sentences(table, before + 1 + np.searchsorted(lines, table.lines), language))
+        tables.append(_sentences(table, before + 1 + np.searchsorted(lines, table.lines), language, form))
         before += len(lines)
     return tables
 
 
-def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str) -> Table:
+def columns_of_sentences(columns: Sequence[str]) -> list[str]:
+    """What becomes of the columns of documents: see `sentence_tables`."""
+    names = moved(columns, PLACE)
+    return [*(names.get(name, name) for name in columns), *PLACE]
+
+
+def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form: str) -> Table:
     if "second" in table.frame.columns:
         raise UsageError(
             "pairs are not cut into sentences",
@@ -139,12 +149,21 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str) -> T
         sentences += [text[start:end] for start, end in found]
     index = np.array(rows, dtype=np.int64)
     places: dict[str, Any] = dict(zip(PLACE, (numbers[index], starts, ends), strict=True))
-    names = moved(table.frame.columns, PLACE)
-    columns = [
-        pl.Series("sentence", sentences, dtype=pl.String)
-        if column.name == "sentence"
-        else column.alias(names.get(column.name, column.name)).gather(index)
-        for column in table.frame
-    ]
-    columns += [pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()]
-    return replace(table, frame=pl.DataFrame(columns), lines=table.lines[index])
+    added = pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()])
+    cut = pl.DataFrame([pl.Series("sentence", sentences, dtype=pl.String)])
+    frame = _beside_places(table.frame, index, cut, added)
+    kept = table.kept
+    if kept is not None and form == ".jsonl":
+        kept = _beside_places(kept, index, as_json_text(cut), as_json_text(added))
+    elif kept is not None:
+        kept = _beside_places(kept, index, cut, added)
+    return replace(table, frame=frame, lines=table.lines[index], kept=kept)
+
+
+def _beside_places(
+    frame: pl.DataFrame, rows: npt.NDArray[np.int64], cut: pl.DataFrame, places: pl.DataFrame
+) -> pl.DataFrame:
+    """The documents' columns, a row for each sentence, which stands in place of the document."""
+    names = moved(frame.columns, places.columns)
+    columns = [cut["sentence"] if one.name == "sentence" else one.gather(rows) for one in frame]
+    return pl.DataFrame([*(one.alias(names.get(one.name, one.name)) for one in columns), *places])

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.config import Derived, TrainConfig
 from acceptor.data.grid import listed
 from acceptor.data.inspection import split_column
 from acceptor.data.table import Data, Split
@@ -92,8 +93,8 @@ def by_column(data: Data) -> tuple[Data, str]:
     return cut, f"by the column {name}: " + ", ".join(f"{role} {count}" for role, count in found.items())
 
 
-def check_trainable(data: Data, batch_size: int) -> None:
-    """Refuses splits without labels, with fewer than two examples, or a training split smaller than a batch.
+def check_trainable(data: Data) -> None:
+    """Refuses splits without labels, or with fewer than two examples.
 
     Raises:
         DataError: One of them, with the file.
@@ -107,14 +108,15 @@ def check_trainable(data: Data, batch_size: int) -> None:
                 next="give a larger file, or let it be cut from train: --split stratified",
             )
         split.gold  # noqa: B018 - raises where a split has no labels
-    if len(data.train) < batch_size:
-        raise DataError(
-            "the training split is smaller than one batch",
-            where=data.train.table.origin,
-            expected=f"{batch_size} examples (batch_size)",
-            found=f"{len(data.train)}",
-            next=f"take smaller batches: --batch-size {max(1, len(data.train) // 8)}",
-        )
+
+
+def with_batch(config: TrainConfig, data: Data) -> tuple[TrainConfig, list[Derived]]:
+    """The settings with batches no larger than the training split, and what was lowered, with the reason."""
+    rows = len(data.train)
+    if rows >= config.batch_size:
+        return config, []
+    reason = f"lowered from {config.batch_size}: the training split has no more examples, and a step takes all of them"
+    return config.model_copy(update={"batch_size": rows}), [Derived("batch_size", rows, reason)]
 
 
 def notebook_rows(n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

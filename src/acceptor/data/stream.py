@@ -1,17 +1,16 @@
 """A file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
 
 What `read_table` finds out from all rows, a `TableStream` finds out from the first ones: the number of columns, whether
-there is a header, which column holds what, whether the label column is empty. Every later row is held to it.
+there is a header, which column holds what. Every later row is held to it.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,14 +19,15 @@ import numpy as np
 
 from acceptor.data.checked import checked_frame
 from acceptor.data.columnar import columnar_grids
-from acceptor.data.columns import guessed_labels, name_columns, with_paths
+from acceptor.data.columns import name_columns, with_paths
 from acceptor.data.decode import text_blocks
 from acceptor.data.formats import lay_out, read_rows, told_separator
-from acceptor.data.grid import Grid, Reject, Rows, refuse, short
+from acceptor.data.grid import Grid, Reject, Rows, refuse
 from acceptor.data.headers import without_joints
+from acceptor.data.kept import kept_columns, own_names
 from acceptor.data.table import Table
 from acceptor.data.unpack import FORMATS, READ_COMPRESSIONS, STDIN, Source, open_source
-from acceptor.errors import DataError, ResourceError, UsageError
+from acceptor.errors import DataError, ResourceError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
 CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
@@ -54,6 +54,7 @@ class TableStream:
         rows: int | None = None,
         text: int | None = None,
         file: BinaryIO | None = None,
+        form: str = ".tsv",
     ) -> None:
         """Opens the file.
 
@@ -64,6 +65,7 @@ class TableStream:
             rows: The most that a part may have; `CHUNK` by default.
             text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
             file: Its stored bytes, where they lie elsewhere than at ``path``.
+            form: The format of the output that tables are made for: see `Table.kept`.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -75,6 +77,7 @@ class TableStream:
         self.origin, self.size = self._source.origin, self._source.size
         self._separator = separator
         self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
+        self._form = form
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
     def __enter__(self) -> TableStream:
@@ -108,23 +111,20 @@ class TableStream:
         """
         grid = part if isinstance(part, Grid) else self._laid_out(part, reject)
         if self._first is None:
-            self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[])
+            self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[], arrow=None)
             named = name_columns(grid, self._columns, reject)
+            self._own = own_names(with_paths(grid, self._columns).names, named)
             grid, self._schema, self._header = named.grid, named.schema, named.header
             self._names = grid.names or []
-            frame, lines = checked_frame(grid, reject=reject)
-            self._without_label = len(frame.columns) < len(self._names)
-            self._is_label = guessed_labels(named)
-            if self._without_label:
-                self._schema += "; label left out: empty in every row"
         else:
             if grid.names is None:
                 grid = without_joints(grid, self._header, reject)
             grid = replace(with_paths(grid, self._columns), names=self._names)
-            if self._is_label:
-                grid = _with_labels(grid, self._is_label, reject)
-            frame, lines = checked_frame(grid, without_label=self._without_label, reject=reject)
-        return Table(frame, np.asarray(lines, dtype=np.int64), self.origin, "", self._schema, grid.unit)
+        # A label is a column like any other here: it is kept, and nobody looks at it.
+        frame, lines = checked_frame(grid, without_label=False, reject=reject)
+        kept = kept_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
+        numbers = np.asarray(lines, dtype=np.int64)
+        return Table(frame, numbers, self.origin, "", self._schema, grid.unit, kept, self._own)
 
     def _laid_out(self, part: Rows, reject: Reject) -> Grid:
         form, like = self._source.form, self._first
@@ -170,52 +170,7 @@ class TableStream:
             yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
 
 
-def _with_labels(grid: Grid, is_label: Callable[[str], bool], reject: Reject) -> Grid:
-    """Without the rows whose label does not look like the labels that the first rows were recognised by."""
-    labels = grid.columns[(grid.names or []).index("label")]
-    odd = [row for row, label in enumerate(labels) if not is_label(label)]
-    if not odd:
-        return grid
-    for row in odd:
-        error = DataError(
-            "this does not look like a label, by which the column was recognised in the first rows",
-            where=grid.place(row),
-            found=short(labels[row]),
-            next="mend the line, or name the columns: --columns sentence=2,label=1",
-        )
-        reject(grid.lines[row], error)
-    drop = set(odd)
-    kept = [row for row in range(len(labels)) if row not in drop]
-    columns = [[column[row] for row in kept] for column in grid.columns]
-    return replace(grid, columns=columns, lines=[grid.lines[row] for row in kept])
-
-
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def input_files(sources: Sequence[str]) -> list[str]:
-    """The files that files, folders and glob patterns stand for, in order; those of one folder or pattern sorted.
-
-    Raises:
-        DataError: A pattern or a folder holds no file.
-        UsageError: ``-`` stands beside others.
-    """
-    if STDIN in sources:
-        if len(sources) > 1:
-            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources))
-        return [STDIN]
-    files: list[str] = []
-    for source in sources:
-        found = [source]
-        if os.path.isdir(source):
-            names = sorted(entry.name for entry in os.scandir(source) if readable(entry.name))
-            found = [os.path.join(source, name) for name in names]
-        elif glob.has_magic(source) and not os.path.exists(source):
-            found = sorted(glob.glob(source, recursive=True))
-        if not found:
-            raise DataError("no file is there", where=source, expected=f"files that end in {' '.join(FORMATS)}")
-        files += found
-    return files
 
 
 def readable(name: str) -> bool:
@@ -288,11 +243,13 @@ class Chunk:
         number: Its place among all chunks, from 0.
         rows: How many rows it has, unusable ones included.
         position: Stored bytes of all files read so far.
+        first: The first file's table: its columns, in their order and under their names, are the output's.
     """
 
     number: int
     rows: int
     position: int
+    first: Table
     _pieces: list[Piece]
 
     def pieces(self) -> list[tuple[Table, list[Fault]]]:
@@ -311,6 +268,7 @@ def chunks(
     columns: Mapping[str, str] | None = None,
     separator: str | None = None,
     text: int | None = None,
+    form: str = ".tsv",
 ) -> Iterator[Chunk]:
     """All rows of the files, in order. Small files share a chunk.
 
@@ -319,31 +277,38 @@ def chunks(
         columns: As for `read_table`.
         separator: As for `read_table`.
         text: About so many characters end a chunk, however few rows it has; `CHUNK_TEXT` by default.
+        form: The format of the output that is made of it.
 
     Raises:
         DataError: A file cannot be read further, or has other columns than the first one.
     """
     held: list[Piece] = []
-    names: list[str] = []
+    begin: Table | None = None
     rows = characters = number = before = 0
     for path in files:
-        with TableStream(path, columns=columns, separator=separator, text=text) as stream:
+        with TableStream(path, columns=columns, separator=separator, text=text, form=form) as stream:
             first = True
             for part in stream.parts():
                 piece = Piece(stream, part)
                 if first:
                     piece, first = Piece(stream, part, piece.read()), False
-                    names = names or piece.read()[0].frame.columns
-                    check_columns(piece.read()[0], names)
+                    table = piece.read()[0]
+                    if begin is None:
+                        begin = replace(table, frame=table.frame.clear(), lines=table.lines[:0], kept=None)
+                    check_columns(table, begin.frame.columns)
                 more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
-                if held and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT)):
-                    yield Chunk(number, rows, before + stream.position, held)
+                if (
+                    held
+                    and begin is not None
+                    and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT))
+                ):
+                    yield Chunk(number, rows, before + stream.position, begin, held)
                     held, rows, characters, number = [], 0, 0, number + 1
                 held.append(piece)
                 rows, characters = rows + len(piece), characters + more
         before += stream.size
-    if held:
-        yield Chunk(number, rows, before, held)
+    if held and begin is not None:  # it is, where something is held
+        yield Chunk(number, rows, before, begin, held)
 
 
 def check_columns(table: Table, names: list[str]) -> None:

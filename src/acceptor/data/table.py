@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class Table:
         sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
         schema: One line that says how the columns were recognised.
         unit: What `lines` counts: ``line`` of a text file, or ``row``.
+        kept: The same columns and rows as an output's format holds them, where they are read for one: see `data.kept`.
+        own: What the columns with a role are called in the source, by role, where that is another name.
     """
 
     frame: pl.DataFrame
@@ -35,6 +37,8 @@ class Table:
     sha256: str
     schema: str
     unit: str = "line"
+    kept: pl.DataFrame | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.frame.height
@@ -46,7 +50,8 @@ class Table:
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
         """The given rows (0-based), in the given order."""
         index = np.asarray(rows, dtype=np.int64)
-        return replace(self, frame=self.frame[index], lines=self.lines[index])
+        kept = None if self.kept is None else self.kept[index]
+        return replace(self, frame=self.frame[index], lines=self.lines[index], kept=kept)
 
     def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
         """The numbers of the first of some rows (0-based), and how many rows there are."""

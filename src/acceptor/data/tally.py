@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from acceptor.errors import DataError
+from acceptor.text import shell
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -34,6 +37,21 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
+    def nothing_left(self, rejected: str) -> None:
+        """Ends a command that judged nothing, since all of its rows were rejected.
+
+        Raises:
+            DataError: It is one; ``rejected`` says where they are named.
+        """
+        if self.rejected + self.unread and not self.written + self.left_out:
+            raise DataError(
+                "no row could be judged and written",
+                where=rejected,
+                found=str(self),
+                cause="the file of rejected rows names the reason for each",
+                next=f"look at it: head -3 {shell(rejected)}",
+            )
 
     def __str__(self) -> str:
         left_out = f" + {self.left_out:,} left out" if self.left_out else ""

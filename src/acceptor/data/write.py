@@ -7,15 +7,17 @@ import gzip
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import polars as pl
 
+from acceptor.data.kept import common_schema, fitted
 from acceptor.data.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 from acceptor.files import use_umask
+from acceptor.text import shell
 
 TEXT = (".tsv", ".csv", ".jsonl")
 FORMATS = (*TEXT, ".parquet", ".arrow", ".feather")
@@ -47,7 +49,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     form_of(path)
     check_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
-        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {path.parent}")
+        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {shell(path.parent)}")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -141,6 +143,58 @@ def write_rows(
         frame.write_ipc(target, compat_level=pl.CompatLevel.oldest())
 
 
+@contextlib.contextmanager
+def columnar_writer(whole: Path, form: str, parts: Sequence[Path]) -> Iterator[Callable[[Path], None]]:
+    """Writes Parquet or Arrow files, one after the other, as one that has types for all of them.
+
+    Args:
+        whole: The file to be.
+        form: The format, that of the parts, too.
+        parts: All files that are to come; their schemas are looked at first.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = common_schema([_schema_of(part, form) for part in parts])
+    # An Arrow file has one dictionary for a column, so all of it has to be known before the first row is written.
+    named = [name for name, kind in kinds.items() if kind == pl.Categorical and form != ".parquet"]
+    values = {name: _categories(parts, name) for name in named}
+
+    def table_of(frame: pl.DataFrame) -> pa.Table:
+        table = fitted(frame, kinds).to_arrow(compat_level=pl.CompatLevel.oldest())
+        for name, known in values.items():
+            codes = pa.compute.index_in(table[name].cast(pa.large_string()), value_set=known).cast(pa.uint32())
+            column = pa.DictionaryArray.from_arrays(codes.combine_chunks(), known)
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+        return table
+
+    schema = table_of(pl.DataFrame(schema=kinds)).schema
+    opened = (
+        pq.ParquetWriter(whole, schema, compression="zstd") if form == ".parquet" else pa.ipc.new_file(whole, schema)
+    )
+    with opened as writer:
+        yield lambda part: writer.write_table(table_of(_read_part(part, form)).cast(schema))
+
+
+def _schema_of(part: Path, form: str) -> Mapping[str, pl.DataType]:
+    return pl.read_parquet_schema(part) if form == ".parquet" else pl.read_ipc_schema(part)
+
+
+def _read_part(part: Path, form: str) -> pl.DataFrame:
+    return pl.read_parquet(part) if form == ".parquet" else pl.read_ipc(part)
+
+
+def _categories(parts: Sequence[Path], name: str) -> Any:
+    """All values of a column, in the order of first appearance, as Arrow's."""
+    import pyarrow as pa
+
+    found: dict[str, None] = {}
+    for part in parts:
+        values = pl.read_ipc(part, columns=[name])[name].drop_nulls().unique(maintain_order=True)
+        found |= dict.fromkeys(values.to_list())
+    return pa.array(list(found), type=pa.large_string())
+
+
 def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     """Every text that begins like a formula behind an apostrophe."""
     safe = frame.with_columns(pl.col(pl.String).str.replace(f"({FORMULA})", "'$1"))
@@ -159,5 +213,5 @@ def break_error(where: str, path: Path) -> DataError:
     return DataError(
         "a cell holds a tab or a line break, which TSV cannot",
         where=where,
-        next=f"write another format: -o {Path(name).with_suffix('.jsonl')}",
+        next=f"write another format: -o {shell(Path(name).with_suffix('.jsonl'))}",
     )

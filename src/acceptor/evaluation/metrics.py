@@ -7,6 +7,7 @@ were judged j. Every score takes matrices of shape (..., K, K), counts of any re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ import numpy.typing as npt
 
 Confusion = npt.NDArray[Any]
 Values = npt.NDArray[np.float64]
+
+
+def mistakes(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """(gold, verdict, count) of all cells off the diagonal that are not 0, the most frequent first."""
+    cells = [
+        (gold, verdict, int(count))
+        for gold, row in enumerate(confusion)
+        for verdict, count in enumerate(row)
+        if gold != verdict and count
+    ]
+    return sorted(cells, key=lambda cell: (-cell[2], *cell[:2]))
 
 
 def confusion_matrix(gold: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], labels: int) -> Confusion:

@@ -10,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.words import without_spaces, word_counts
 from acceptor.errors import DataError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
 from acceptor.evaluation.intervals import Interval
+from acceptor.text import shell
 
 MOST = 1000  # values of a column; more are no slices but a key
 TOO_FEW = 10  # a slice with fewer examples gets no scores
-LENGTHS = (5, 8, 12, 20)  # the last number of words of each band; words are what spaces part, of both texts of a pair
+LENGTHS = (5, 8, 12, 20)  # the last number of words of each band, of both texts of a pair together
+LENGTHS_UNSPACED = (10, 16, 24, 40)  # where words are not spaced they are counted smaller: see `acceptor.data.words`
 
 Mask = npt.NDArray[np.bool_]
 
@@ -77,7 +80,8 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
 
     Args:
         report: The verdicts.
-        by: A column: one slice for each value. ``length``, where no column is called so: bands of words (`LENGTHS`).
+        by: A column: one slice for each value. ``length``, where no column is called so: bands of words (`LENGTHS`,
+            `LENGTHS_UNSPACED`).
             ``label``: the gold labels. ``a,b,c``: columns of 0 and 1, one slice for the 1s of each; they may overlap.
             Or rows by name: bool, shape (N,) each.
 
@@ -131,12 +135,13 @@ def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask]]:
 
 
 def _rows_by_length(frame: pl.DataFrame) -> Iterator[tuple[str, Mask]]:
-    words = frame["sentence"].str.count_matches(r"\S+")
+    words = word_counts(frame["sentence"])
     if "second" in frame.columns:
-        words = words + frame["second"].str.count_matches(r"\S+")
-    band = np.searchsorted(LENGTHS, words.to_numpy())
-    names = [f"{low + 1}–{high} words" for low, high in zip((0, *LENGTHS), LENGTHS, strict=False)]
-    names.append(f"{LENGTHS[-1] + 1} words or more")
+        words = words + word_counts(frame["second"])
+    ends = LENGTHS_UNSPACED if without_spaces(frame["sentence"]) else LENGTHS
+    band = np.searchsorted(ends, words.to_numpy())
+    names = [f"{low + 1}–{high} words" for low, high in zip((0, *ends), ends, strict=False)]
+    names.append(f"{ends[-1] + 1} words or more")
     yield from ((name, band == index) for index, name in enumerate(names) if (band == index).any())
 
 
@@ -162,6 +167,6 @@ def _ones(report: Report, name: str) -> Mask:
             where=report.split.table.place(odd[0]),
             expected="0 or 1 in every row, where several columns are given at once",
             found=repr(values[odd[0]]),
-            next=f"look at it alone: --by {name}",
+            next=f"look at it alone: --by {shell(name)}",
         )
     return np.asarray((values == "1").to_numpy())

@@ -15,8 +15,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,9 +25,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from acceptor.corpus import Settings, condition_of, usable, with_verdicts
 from acceptor.data.duplicates import HASHES_FILE
 from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
+from acceptor.data.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
 from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.table import Table
 from acceptor.data.tally import Tally
@@ -40,6 +40,7 @@ from acceptor.judge import Judge
 from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible
 from acceptor.loading import files_of, load
 from acceptor.progress import meter
+from acceptor.rows import Settings, condition_of, usable, with_verdicts
 from acceptor.runtime import versions
 
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
@@ -63,6 +64,8 @@ class Task:
         rows: The most that a chunk may have.
         device: As for `load`.
         precision: As for `load`.
+        own: What the first file calls the columns with a role: see `Table.own`.
+        kinds: The types of all columns, where the parts' format has any: those of the first file.
     """
 
     names: list[str]
@@ -72,6 +75,8 @@ class Task:
     rows: int
     device: str | None
     precision: str | None
+    own: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, Any] = field(default_factory=dict)
 
 
 def predict(
@@ -111,10 +116,10 @@ def predict(
     """
     check_cluster(cluster)
     ray = engine(cluster)
-    files = found_files(sources)
+    files = found_files(sources, _local(out))
     judge = load(run, device="cpu")  # a run or a condition that cannot be used shows before Ray starts
     condition_of(settings, judge)
-    task = Task(_columns(files[0], settings, judge), address_of(out), _suffix(out), settings, CHUNK, device, precision)
+    task = _task(files[0], out, settings, judge, device, precision)
     papers = _papers(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
@@ -139,6 +144,12 @@ def predict(
 # ── before the cluster ───────────────────────────────────────────────────────────────────────────────────
 
 
+def _local(out: str) -> list[Path]:
+    """The output's folder, where that is on this machine."""
+    folder = OutputFolder(out)
+    return [folder.path] if folder.local else []
+
+
 def _suffix(out: str) -> str:
     suffix = PurePosixPath(out.partition("?")[0]).suffix
     if suffix not in FORMATS:
@@ -149,14 +160,31 @@ def _suffix(out: str) -> str:
     return suffix
 
 
-def _columns(file: InputFile, settings: Settings, judge: Judge) -> list[str]:
-    """The columns of the first file; what is wrong with it shows before a cluster is there."""
+def _task(
+    file: InputFile, out: str, settings: Settings, judge: Judge, device: str | None, precision: str | None
+) -> Task:
+    suffix = _suffix(out)
+    names, own, kinds = _columns(file, settings, suffix, judge)
+    return Task(names, address_of(out), suffix, settings, CHUNK, device, precision, own, kinds)
+
+
+def _columns(
+    file: InputFile, settings: Settings, suffix: str, judge: Judge
+) -> tuple[list[str], dict[str, str], dict[str, Any]]:
+    """The first file's columns, their own names and their types; what is wrong with it shows before a cluster is there.
+
+    What JSON lines hold is known when all are read, which nobody does here: in columns with types it is text.
+    """
     opened = open_input(file.address, file.origin)
-    with TableStream(file.origin, columns=settings.columns, separator=settings.separator, file=opened) as stream:
+    reading: dict[str, Any] = {"columns": settings.columns, "separator": settings.separator, "form": suffix}
+    with TableStream(file.origin, file=opened, **reading) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
         judge.check_inputs(pairs="second" in table.frame.columns)
-        return table.frame.columns
+    kinds: dict[str, Any] = {}
+    if suffix in COLUMNAR and table.kept is not None:
+        kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.kept.schema.items()}
+    return table.frame.columns, dict(table.own), kinds
 
 
 def _papers(run: Path) -> Papers:
@@ -245,8 +273,8 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
     opened = open_input(file["address"], file["origin"])
     held: dict[str, Any] = {}
     before = 0
-    reading: dict[str, Any] = {"columns": task.settings.columns, "separator": task.settings.separator}
-    with TableStream(file["origin"], rows=task.rows, file=opened, **reading) as stream:
+    how: dict[str, Any] = {"columns": task.settings.columns, "separator": task.settings.separator}
+    with TableStream(file["origin"], file=opened, rows=task.rows, form=task.suffix, **how) as stream:
         for number, part in enumerate(stream.parts()):
             if held:
                 yield pa.Table.from_pylist([held])
@@ -257,12 +285,16 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
             check_columns(table, task.names)
             if number not in file["done"]:
                 rows = len(table) + len(faults)
-                kept = usable(table, task.suffix, faults)
-                frame = kept.frame.select(task.names)
+                good = usable(table, task.suffix, faults)
+                texts = good.frame.select(name for name in ("sentence", "second") if name in good.frame.columns)
+                kept = (good.frame if good.kept is None else good.kept).select(task.names)
+                kept = fitted_strictly(kept, task.kinds, file["origin"]) if task.kinds else kept
                 held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
                 held["stored"], before = stream.position - before, stream.position
-                held |= {"frame": frame.write_ipc_stream(None).getvalue(), "faults": json.dumps(faults)}
-                held |= {"origin": kept.origin, "unit": kept.unit, "lines": kept.lines.tolist()}
+                frames = {"texts": texts, "frame": renamed(kept, task.own)}
+                held |= {name: frame.write_ipc_stream(None).getvalue() for name, frame in frames.items()}
+                held |= {"faults": json.dumps(faults), "origin": good.origin, "unit": good.unit}
+                held |= {"lines": good.lines.tolist()}
     if held:
         yield pa.Table.from_pylist([{**held, "last": True}])
 
@@ -308,12 +340,17 @@ class JudgeActor:
         [chunk] = batch.to_pylist()
         settings, faults = self.task.settings, json.loads(chunk["faults"])
         lines = np.array(chunk["lines"], dtype=np.int64)
-        table = Table(pl.read_ipc_stream(chunk["frame"]), lines, chunk["origin"], "", "", chunk["unit"])
-        logits, judged, flags = logits_once(self.judge, table.frame)
-        frame, logits = legible(table, flags, faults).frame, logits[flags & UNREAD == 0]
-        kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge))
+        texts, frame = pl.read_ipc_stream(chunk["texts"]), pl.read_ipc_stream(chunk["frame"])
+        table = Table(texts, lines, chunk["origin"], "", "", chunk["unit"], frame)
+        logits, judged, flags = logits_once(self.judge, texts)
+        table, logits = legible(table, flags, faults), logits[flags & UNREAD == 0]
+        frame = table.frame if table.kept is None else table.kept
+        kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
-        write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
+        if self.task.suffix == ".jsonl":
+            write_json_rows(kept, content)
+        else:
+            write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
         if faults:
             said = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)

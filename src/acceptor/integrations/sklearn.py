@@ -141,7 +141,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             y_val: Their labels, all of which occur in y.
 
         Raises:
-            InputError: X or y cannot be used; there is one class; there are too few rows for ``batch_size`` and a
+            InputError: X or y cannot be used; there is one class; there are too few rows for a
                 validation split.
             ParameterError: A parameter is out of range, or ``run_folder`` is there.
             AcceptorError: Whatever else `acceptor.train` raises.

@@ -105,7 +105,8 @@ def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None 
         axes.axvline(line, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
     for row, dot in enumerate(dots):
         if math.isnan(dot.value):
-            axes.text(0, row, "not defined", color=MUTED, size=8, va="center")
+            at = axes.get_yaxis_transform()  # at the left, whatever the axis shows
+            axes.text(0.01, row, "not defined", color=MUTED, size=8, va="center", transform=at)
             continue
         axes.plot([dot.low, dot.high], [row, row], color=BLUE, linewidth=1.3, alpha=0.6)
         axes.plot([dot.value], [row], "o", color=BLUE, markersize=5)

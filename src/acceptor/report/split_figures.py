@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from acceptor.evaluation.metrics import mistakes
 from acceptor.report.curves import Curve, calibration, margins, precision_recall, roc
 from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, PAPER, SERIES, SMALL, drawing, new_figure
 from acceptor.report.folder import JudgedSplit
@@ -15,6 +16,10 @@ from acceptor.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+MATRIX = 20  # labels of which a matrix can be read
+MISTAKES = 15  # shown where there are more labels
 
 
 @drawing()
@@ -45,6 +50,24 @@ def confusion_figure(split: JudgedSplit) -> Figure:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+    return figure
+
+
+@drawing()
+def mistakes_figure(split: JudgedSplit) -> Figure:
+    """The most frequent mistakes as bars, where a matrix of all labels would show nothing."""
+    found = mistakes(split.scores["confusion"])[:MISTAKES]
+    figure, axes = new_figure(
+        f"The most frequent mistakes, {split.name}", (SMALL[0] * 1.5, 0.9 + 0.22 * max(3, len(found)))
+    )
+    axes.barh(range(len(found)), [count for *_, count in found], color=ORANGE, alpha=0.45, height=0.7)
+    names = [f"{short(split.labels[gold])} → {short(split.labels[verdict])}" for gold, verdict, _ in found]
+    axes.set_yticks(range(len(found)), names)
+    axes.set(ylim=(max(3, len(found)) - 0.4, -0.6), xlabel="sentences: gold label → verdict")
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
     return figure
 
 

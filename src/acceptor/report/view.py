@@ -15,8 +15,10 @@ from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_png
 from acceptor.report.folder import JudgedSplit, RunFolder, number
 from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
 from acceptor.report.split_figures import (
+    MATRIX,
     confusion_figure,
     margin_figure,
+    mistakes_figure,
     precision_figure,
     reliability_figure,
     roc_figure,
@@ -175,6 +177,13 @@ def _epochs(run: RunFolder) -> Iterator[dict[str, Any]]:
 
 def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[Picture]:
     for split in splits:
+        if len(split.labels) > MATRIX:
+            yield studio.picture(
+                mistakes_figure(split),
+                f"{split.name}-mistakes",
+                f"The mistakes on the {split.name} sentences that occur most often; report.json has the whole matrix.",
+            )
+            continue
         yield studio.picture(
             confusion_figure(split),
             f"{split.name}-confusion",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from acceptor.terminal.show import number, table
+from acceptor.text import shell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from acceptor.evaluation.spread import Spread
     from acceptor.exporting import Export
     from acceptor.folds import Folds
@@ -44,7 +48,8 @@ def run_text(run: Run) -> Iterator[Any]:
     sentences = len(epochs) * run.record["data"]["train"]["rows"]
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
     yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
-    yield f'next: acceptor judge {run.folder} "The book was wrote."'
+    pairs = run.report.split.seconds is not None
+    yield f"next: {judging_command(run.folder, pairs=pairs, data=run.report.split.table.origin)}"
 
 
 def seeds_text(seeds: Seeds) -> Iterator[Any]:
@@ -169,8 +174,8 @@ def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def export_text(found: Export) -> Iterator[Any]:
-    """What was written, and how its answers differ from the run's."""
+def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
+    """What was written, and how its answers differ from the run's; ``pairs`` says whether it judges these."""
     yield f"{found.path}: {found.precision}, {found.bytes / 1e6:.1f} MB, sha256 {found.sha256[:16]}…"
     yield f"logits of {found.inputs:,} inputs differ by {found.largest_change:.2g} at most"
     if found.comparison:
@@ -182,4 +187,11 @@ def export_text(found: Export) -> Iterator[Any]:
         yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
         if one.selected:
             yield "these sentences chose a checkpoint or threshold, so both scores are too good"
-    yield f'\nacceptor judge {found.path} "The book was written by John."'
+    yield f"\nnext: {judging_command(found.path, pairs=pairs)}"
+
+
+def judging_command(judge: Path, *, pairs: bool, data: str = "FILE") -> str:
+    """A command that tries a judge: on a sentence, or, where it judges pairs, on a file of them."""
+    if not pairs:
+        return f'acceptor judge {shell(judge)} "The book was wrote."'
+    return f"acceptor predict {shell(judge)} {shell(data) if os.path.isfile(data) else 'FILE'} -o verdicts.jsonl"

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
+from acceptor.evaluation.metrics import mistakes
 from acceptor.terminal.show import frame_table, number, table
+from acceptor.text import plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport
     from acceptor.evaluation.slices import Slice
     from acceptor.evaluation.words import Explanation
+
+
+MATRIX, WIDTH = 8, 80  # labels of which a confusion matrix fits on a terminal, where their names are short enough
+MISTAKES = 15  # the most frequent ones, shown where it does not
+LABEL = 16  # characters of a label that are shown beside a sentence
+SCORES = 3  # labels of which scores are shown, the most probable ones, where there are more
 
 
 def report_text(report: Report) -> Iterator[Any]:
@@ -37,8 +46,24 @@ def report_text(report: Report) -> Iterator[Any]:
         ],
     )
     yield ""
+    if len(labels) > MATRIX or (len(labels) > 3 and sum(len(label) + 10 for label in labels) > WIDTH):
+        yield from _mistakes_text(labels, report.scores.confusion)
+        return
     rows = [(f"gold {label}", *counts) for label, counts in zip(labels, report.scores.confusion, strict=True)]
     yield table(("", *(f"judged {label}" for label in labels)), rows)
+
+
+def _mistakes_text(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> Iterator[Any]:
+    """The most frequent mistakes, where a matrix of all labels would not fit."""
+    found = mistakes(confusion)
+    if not found:
+        yield "no mistakes"
+        return
+    rows = [(labels[gold], labels[verdict], count) for gold, verdict, count in found[:MISTAKES]]
+    yield table(("gold", "judged", "mistakes"), rows)
+    if len(found) > MISTAKES:
+        rest = sum(count for *_, count in found[MISTAKES:])
+        yield f"and {rest:,} in {len(found) - MISTAKES:,} other ways; --json has the whole matrix"
 
 
 def scores_table(what: str, scores: dict[str, Scores]) -> Table:
@@ -170,7 +195,7 @@ def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> I
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
-    """Sentence, logits, softmax, prediction and, where it is known, the true label.
+    """Sentence, logits, softmax, prediction and, where it is known, the true label; of many labels the most probable.
 
     Args:
         frame: From `acceptor.judge.annotate`.
@@ -178,11 +203,27 @@ def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
     """
     truth = "label" if "label" in frame.columns else None
     texts = [name for name in ("sentence", "second") if name in frame.columns]
-    header = [*texts, "logits", "softmax", "prediction", *(["true label"] if truth else [])]
+    few = len(labels) == 2
+    scores = ["logits", "softmax"] if few else [f"{min(SCORES, len(labels))} of {len(labels)} labels"]
+    header = [*texts, *scores, "prediction", *(["true label"] if truth else [])]
     rows = []
     for row in frame.iter_rows(named=True):
-        logits = "  ".join(f"{row[f'logit({label})']:+.2f}" for label in labels)
-        softmax = "  ".join(f"{row[f'p({label})']:.3f}" for label in labels)
-        true_label = [row[truth]] if truth else []
-        rows.append([*(row[name] for name in texts), logits, softmax, row["verdict"], *true_label])
-    return table(header, rows, wide="sentence")
+        true_label = [_short(row[truth])] if truth else []
+        cells = _all_scores(row, labels) if few else [Text("\n".join(map(plain, _top_scores(row, labels))))]
+        rows.append([*(row[name] for name in texts), *cells, _short(row["verdict"]), *true_label])
+    return table(header, rows, wide=texts)
+
+
+def _all_scores(row: dict[str, Any], labels: Sequence[str]) -> list[str]:
+    logits = "  ".join(f"{row[f'logit({label})']:+.2f}" for label in labels)
+    return [logits, "  ".join(f"{row[f'p({label})']:.3f}" for label in labels)]
+
+
+def _top_scores(row: dict[str, Any], labels: Sequence[str]) -> Iterator[str]:
+    ranked = sorted(labels, key=lambda label: -row[f"p({label})"])
+    for label in ranked[:SCORES]:
+        yield f"{row[f'p({label})']:.3f} {_short(label)}"
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LABEL else label[: LABEL - 1] + "…"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+WIDE = 24  # columns that a text keeps on a narrow terminal, whatever stands beside it
 WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
 
 
@@ -28,8 +29,9 @@ def show(*parts: Any) -> None:
         console.print(Text(plain_lines(part)) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | None = None) -> Table:
-    """A table; numbers stand right. The column called ``wide`` may wrap, no other does."""
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | Sequence[str] = ()) -> Table:
+    """A table; numbers stand right. The columns called ``wide`` may wrap, and keep some room; no other does."""
+    wide = [wide] if isinstance(wide, str) else wide
     rows = [list(row) for row in rows]
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for index, name in enumerate(header):
@@ -37,12 +39,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | N
         grid.add_column(
             Text(plain(name)),
             justify="right" if number else "left",
-            no_wrap=name != wide,
-            overflow="fold" if name == wide else "ellipsis",
+            no_wrap=name not in wide,
+            overflow="fold" if name in wide else "ellipsis",
+            min_width=WIDE if name in wide and any(len(str(row[index])) >= WIDE for row in rows) else None,
         )
     for row in rows:
-        grid.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else plain(cell)) for cell in row))
+        grid.add_row(*map(_cell, row))
     return grid
+
+
+def _cell(cell: Any) -> Text:
+    if isinstance(cell, Text):
+        return cell
+    return Text(f"{cell:.3f}" if isinstance(cell, float) else plain(cell))
 
 
 def frame_table(frame: pl.DataFrame) -> Table:

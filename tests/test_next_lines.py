@@ -1,0 +1,60 @@
+"""What is shown as a next command can be copied as it stands, and fits the run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+import acceptor
+from acceptor.errors import UsageError
+from acceptor.run import Run
+from acceptor.terminal import run_text
+from acceptor.terminal.runs import judging_command
+from acceptor.text import shell
+from conftest import toy_rows
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "it's", "-x", "$HOME", "a;b", "naïve", "*.tsv"])
+def test_a_path_is_one_word_of_a_command(name):
+    [word] = shlex.split(shell(name))
+    assert word in (name, f"./{name}")
+    assert not word.startswith("-")
+
+
+def next_words(lines):
+    [line] = [line for line in lines if isinstance(line, str) and line.startswith("next: ")]
+    return shlex.split(line.removeprefix("next: "))
+
+
+def test_the_next_command_of_a_run_quotes_its_folder(toy_run):
+    run = Run(toy_run.folder.with_name("my run"), toy_run.judge, toy_run.reports, toy_run.history, toy_run.record)
+    words = next_words(run_text(run))
+    assert words[:3] == ["acceptor", "judge", str(run.folder)]
+    assert len(words) == 4
+
+
+def test_a_judge_of_pairs_is_shown_a_command_for_pairs(tiny_bert, tmp_path):
+    rows = [{"sentence": text, "second": "the boy", "label": label} for text, label in toy_rows(40)]
+    config = acceptor.TrainConfig(encoder=str(tiny_bert), epochs=1, batch_size=8, on_collapse="go-on")
+    run = acceptor.train(rows, out=tmp_path / "a pair", config=config)
+    words = next_words(run_text(run))
+    assert words[:4] == ["acceptor", "predict", str(run.folder), "FILE"]
+    data = tmp_path / "x y.tsv"
+    data.write_text("sentence\tsecond\n")
+    assert shlex.split(judging_command(run.folder, pairs=True, data=str(data)))[3] == str(data)
+
+
+def test_errors_quote_paths_in_their_commands(tmp_path):
+    from acceptor.data.write import check_output
+
+    with pytest.raises(UsageError) as caught:
+        check_output(tmp_path / "out dir" / "x y.tsv", overwrite=False)
+    assert shlex.split(caught.value.details["next"]) == ["mkdir", "-p", str(tmp_path / "out dir")]
+
+
+def test_the_version_is_told(run_cli):
+    code, stdout, _ = run_cli("--version")
+    assert (code, stdout) == (0, f"acceptor {acceptor.__version__}\n")
+    assert re.search(r"--version", run_cli("--help")[1])

@@ -1,0 +1,164 @@
+"""What is overwritten stays until what replaces it is whole; what is read is never overwritten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import acceptor
+from acceptor.errors import UsageError
+from acceptor.training.checkpoint import Checkpoints
+from conftest import REPOSITORY, toy_rows
+
+CONFIG = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "max_length": 32, "on_collapse": "go-on"}
+
+
+@pytest.fixture
+def old(toy_run, tmp_path):
+    """A finished run in a folder of its own, and the bytes of its weights."""
+    shutil.copytree(toy_run.folder, tmp_path / "runs" / "R")
+    return tmp_path / "runs" / "R"
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_training_that_is_killed_leaves_the_old_run_and_goes_on(old, tiny_bert, tmp_path):
+    before = weights(old)
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in toy_rows(60)))
+    code = f"""
+        import os, signal, acceptor
+        from acceptor.training.checkpoint import Checkpoints
+        save = Checkpoints.save
+        Checkpoints.due = lambda self, **_: True
+        Checkpoints.save = lambda self, *rest: (save(self, *rest), os.kill(os.getpid(), signal.SIGKILL))
+        config = acceptor.TrainConfig(encoder={str(tiny_bert)!r}, **{CONFIG!r})
+        acceptor.train({str(tmp_path / "train.tsv")!r}, out={str(old)!r}, config=config, overwrite=True)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    kept = old.with_name(".R.replaced-1")
+    assert (weights(kept), (old / "manifest.json").exists()) == (before, False)
+    run = acceptor.resume(old)
+    assert names(tmp_path / "runs") == ["R"]
+    assert weights(run.folder) != before
+    assert acceptor.load(old)(["the cats sleep."])
+
+
+def test_killed_before_its_first_checkpoint_it_is_put_back_by_the_next_command(old, toy, toy_config):
+    before = weights(old)
+    old.rename(old.with_name(".R.replaced-1"))  # what a kill right after leaves
+    with pytest.raises(UsageError, match="finished run"):
+        acceptor.train(toy, out=old, config=toy_config)
+    assert (weights(old), names(old.parent)) == (before, ["R"])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("saved", [False, True])
+def test_an_error_puts_it_back_unless_there_is_something_to_go_on_with(error, saved, old, toy, toy_config, monkeypatch):
+    before = weights(old)
+    save = Checkpoints.save
+
+    def stop(self, *rest):
+        if saved:
+            save(self, *rest)
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "due", lambda *_, **__: True)
+        patch.setattr(Checkpoints, "save", stop)
+        with pytest.raises(error):
+            acceptor.train(toy, out=old, config=toy_config, overwrite=True)
+    assert names(old.parent) == ([".R.replaced-1", "R"] if saved else ["R"])
+    assert weights(old.with_name(".R.replaced-1") if saved else old) == before
+    run = acceptor.train(toy, out=old, config=toy_config, resume=saved, overwrite=not saved)
+    assert names(old.parent) == ["R"]
+    assert len(run.history) > 4
+
+
+def test_bad_data_leave_the_old_run_where_it_is(old, toy_config):
+    with pytest.raises(acceptor.DataError):
+        acceptor.train("nowhere.tsv", out=old, config=toy_config, overwrite=True)
+    assert names(old.parent) == ["R"]
+
+
+def test_what_somebody_put_in_its_place_is_not_removed(old, toy, toy_config):
+    old.rename(old.with_name(".R.replaced-1"))
+    old.mkdir()
+    (old / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not a run"):
+        acceptor.train(toy, out=old, config=toy_config, overwrite=True)
+    assert names(old) == ["mine.txt"]
+    assert names(old.parent) == [".R.replaced-1", "R"]
+
+
+def link(place, target):
+    place.symlink_to(target, target_is_directory=True)
+    return place
+
+
+@pytest.mark.parametrize("way", ["itself", "linked", "linked out", "data", "within", "path through a link"])
+def test_an_output_that_holds_what_is_read_is_refused(way, old, toy, toy_config, tmp_path):
+    out, data, encoder = old, toy, toy_config.encoder
+    if way == "itself":
+        encoder = old
+    elif way == "linked":
+        encoder = link(tmp_path / "encoder", old)
+    elif way == "linked out":
+        encoder, out = old, link(tmp_path / "out", old)
+    elif way == "within":
+        encoder = shutil.copytree(toy_config.encoder, old / "encoder")
+    elif way == "path through a link":
+        encoder = link(old / "encoder", toy_config.encoder)
+    else:
+        data = old / "train.tsv"
+        data.write_text("sentence\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in toy_rows(60)))
+    before = weights(old)
+    config = toy_config.model_copy(update={"encoder": str(encoder)})
+    with pytest.raises(UsageError, match=r"(?s)lies in the output.*--out"):
+        acceptor.train(data, out=out, config=config, overwrite=True)
+    assert weights(old) == before
+
+
+def test_seeds_and_folds_and_searches_refuse_it_too(toy, toy_config, tmp_path):
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    seeds = acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config)
+    before = weights(seeds.runs[0])
+    own = config.model_copy(update={"encoder": str(seeds.runs[0])})
+    with pytest.raises(UsageError, match="lies in the output"):
+        acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=own, overwrite=True)
+    with pytest.raises(UsageError, match="lies in the output"):
+        acceptor.cross_validate(toy, by=2, out=tmp_path / "S", config=own, overwrite=True)
+    pytest.importorskip("optuna")
+    with pytest.raises(UsageError, match="lies in the output"):
+        acceptor.search_settings(toy, out=tmp_path / "S", trials=1, seeds=0, config=own)
+    assert weights(seeds.runs[0]) == before
+
+
+def test_seeds_that_fail_put_the_old_ones_back(toy, toy_config, tmp_path, monkeypatch):
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    seeds = acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config)
+    before = weights(seeds.runs[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("acceptor.several.outcomes", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config, overwrite=True)
+    assert (weights(seeds.runs[0]), names(tmp_path)) == (before, ["S"])
+    acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config, overwrite=True)
+    assert names(tmp_path) == ["S"]
