@@ -363,8 +363,8 @@ def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
     if broken:
         rows = sum(map(len, tables))
         logger.warning(
-            "%d of the first %d rows hold a tab or a line break, which TSV cannot: they are set aside; .csv, .jsonl and "
-            ".parquet hold them: -o OUT.jsonl",
+            "%d of the first %d rows hold a tab or a line break, which TSV cannot, and are set aside; "
+            ".csv, .jsonl and .parquet hold them: -o OUT.jsonl",
             broken,
             rows,
         )
