@@ -23,7 +23,7 @@ import zstandard
 import acceptor
 from acceptor import corpus
 from acceptor.corpus import predict
-from acceptor.data import stream, unpack
+from acceptor.data import decode, stream, unpack
 from acceptor.data.inputs import input_files
 from acceptor.data.parts import Parts
 from acceptor.data.read import read_table
@@ -292,7 +292,7 @@ def test_the_first_row_may_be_a_header_and_is_never_set_aside(tmp_path):
 
 
 def test_a_line_without_end_is_no_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpack, "LONGEST_LINE", 1 << 21)
+    monkeypatch.setattr(decode, "LONGEST_LINE", 1 << 21)
     (tmp_path / "in.txt").write_bytes(b"a\n" + b"x" * (1 << 22))
     with pytest.raises(DataError, match=r"(?s)longer than 2 MiB.*line 2\n"):
         stream_of(tmp_path / "in.txt", 10)
@@ -520,4 +520,4 @@ def test_a_pipe_that_closes_ends_it_quietly(toy_run, tmp_path):
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["id"] == "0"
         process.stdout.close()
-        assert process.stderr.read() == f"{source}: header: sentence; kept: id\n"
+        assert process.stderr.read() == f"{source}: TSV with a header: sentence; passed over: id\n"

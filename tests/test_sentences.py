@@ -164,7 +164,7 @@ def test_each_sentence_is_a_row_with_its_place(small, toy_run, tmp_path, suffix)
     settings = Settings(columns={"sentence": "body"}, split="en")
     tally = predict(toy_run.folder, files, out, settings)
     table = read_table(out, columns={"sentence": "body"})
-    assert table.schema.startswith(("header: sentence ← body", "columns: sentence ← body"))
+    assert "sentence ← body" in table.schema
     frame = table.frame
     assert frame.columns == ["id", "sentence", "note", "document", "start", "end", "verdict", "probability", "margin"]
     assert [(row["id"], row["document"]) for row in frame.to_dicts()] == [

@@ -210,7 +210,7 @@ class _Judging:
         Raises:
             DataError: Pairs where it learnt sentences, or the other way round; or the first file cannot be read.
         """
-        if self.judge.inputs is None or not Path(self.files[0]).is_file():  # a pipe is read once
+        if self.judge.inputs is None or self.settings.split or not Path(self.files[0]).is_file():  # a pipe is read once
             return
         settings = self.settings
         with TableStream(self.files[0], columns=settings.columns, separator=settings.separator) as stream:
