@@ -36,11 +36,4 @@ def export(
     split = load_split(verify, judge.labels, **reading) if verify else None
     refuse_inputs([out, out.with_name(out.name + ".json")], [*files_in(run), *([split.table.origin] if split else [])])
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
-    answer(found.to_dict(), terminal.export_text(found, pairs=_judges_pairs(run)), as_json)
-
-
-def _judges_pairs(run: Path) -> bool:
-    import polars as pl
-
-    verdicts = run.expanduser() / "predictions.parquet"
-    return verdicts.is_file() and "second" in pl.read_parquet_schema(verdicts)
+    answer(found.to_dict(), terminal.export_text(found, pairs=judge.inputs == "pairs"), as_json)
