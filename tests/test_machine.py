@@ -284,15 +284,16 @@ def test_the_limits_of_control_groups_are_read(line, file, text, cores, tmp_path
     ("given", "cores", "quota", "expected"),
     [
         ("", 4, None, 4),
-        ("", 4, 1.5, 1),
-        ("", 4, 0.5, 1),
+        ("", 4, 1.4, 1),
+        ("", 4, 1.5, 2),
+        ("", 4, 0.2, 1),
         ("", 4, 3.0, 3),
         ("", 4, 8.0, 4),
         ("2", 4, 1.5, 2),
         ("3,1", 4, 1, 3),
     ],
 )
-def test_threads_are_whole_cores_that_are_there(given, cores, quota, expected, monkeypatch):
+def test_threads_are_the_cores_that_are_there(given, cores, quota, expected, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     monkeypatch.setattr(threads, "cores_at_hand", lambda: cores)
     monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
