@@ -130,7 +130,7 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     assert begun.returncode == 0, stderr
     assert killed_at < 190
     assert "3,202 rows in = 3,200 out + 2 rejected" in stdout
-    assert re.match(r"file://.*/1.tsv: header: sentence; kept: id\n2 workers\n", stderr)
+    assert re.match(r"file://.*/1.tsv: TSV with a header: sentence; passed over: id\n2 workers\n", stderr)
     assert "Traceback" not in stderr
     assert below.are_gone()
 
@@ -294,7 +294,7 @@ def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, monkeypatch):
 
 # ---------------------------------------------------------------------- the folder of parts
 
-TALLY = {"rows": 2, "written": 1, "left_out": 1, "rejected": 0, "judged": 2}
+TALLY = {"rows": 2, "written": 1, "left_out": 1, "rejected": 0, "judged": 2, "unknown": 0}
 
 
 def written(output, file, chunk, *, last=False, content=b"abc"):

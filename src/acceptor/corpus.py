@@ -130,8 +130,12 @@ def _to_parts(judging: _Judging, parts: Parts, shard: tuple[int, int] | None) ->
     def wanted(chunk: int) -> bool:
         return chunk // BLOCK % of == number - 1 and not parts.has(chunk)
 
+    told = False
     for result in judging.results(wanted, parts):
         parts.write(result.number, result.frame, result.rejected, (result.keys, result.logits), vars(result.tally))
+        if result.rejected and not told:
+            told, first = True, result.rejected[0]
+            logger.warning("rejected: %s: %s; %s names all", first.get("where"), first["problem"], parts.rejected)
     parts.end = judging.chunks
 
 

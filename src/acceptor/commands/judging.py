@@ -212,6 +212,11 @@ def predict(
         tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
     else:
         tally = corpus.predict(run, files, Path(out), settings, shard=shard_of(shard), **how)
+    _tell_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
+
+
+def _tell_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
+    """What became of all rows; None where other shards are not done yet. Exit code 1 where none could be judged."""
     if tally is None:
         answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
     elif out == "-":
@@ -220,7 +225,7 @@ def predict(
             raise typer.Exit(1)
     else:
         content = {**tally.to_dict(), "out": out}
-        tally.nothing_left(f"{out}/_rejected" if ray else f"{out}.rejected.jsonl")
+        tally.nothing_left(rejected)
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 

@@ -153,16 +153,17 @@ def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
         return
     shown = ["; ".join(f"{label!a} {labelled[label]} ×" for label in group) for group in alike]
     names = sorted(min(group, key=lambda label: (-labelled[label], label)).strip() for group in groups.values())
+    rarer = {label for group in alike for label in sorted(group, key=lambda one: -labelled[one])[1:]}
+    rows = table.frame["label"].is_in(list(rarer)).arg_true().to_list()
     error = DataError(
         f"{len(alike)} of the labels are written in several ways",
-        where=table.origin,
+        where=f"{table.origin}, {table.listed_lines(rows)}",
         expected="one way to write each label",
         found="\n".join(shown[:6] + ["…"] * (len(shown) > 6)),
         cause="capitals, blanks around the label, or two Unicode forms of one letter",
         next="take them for the same: --normalise-labels\n"
         f"or, where they are different classes: --labels {','.join(names)},…",
     )
-    rarer = {label for group in alike for label in sorted(group, key=lambda one: -labelled[one])[1:]}
     yield _remark("one label, several spellings", table, rarer, error)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -117,8 +118,11 @@ def keys_of(written: Iterable[str], rules: LabelRules, counts: dict[str, int] | 
         groups.setdefault(folded(label), []).append(label)
     known = {spelling[place] for spelling in KNOWN_SPELLINGS for place in (0, 1)}
     for fold, group in groups.items():
-        often = max(group, key=lambda label: (counts or {}).get(label, 0))
-        chosen = fold if fold in known else unicodedata.normalize("NFC", label_key(often))
+        forms: Counter[str] = Counter()
+        for label in group:
+            forms[unicodedata.normalize("NFC", label_key(label))] += (counts or {}).get(label, 1)
+        often = min(forms, key=lambda form: (-forms[form], form != form.lower(), form))
+        chosen = fold if fold in known else often
         keys |= dict.fromkeys(group, chosen)
     return keys
 

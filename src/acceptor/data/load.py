@@ -153,37 +153,46 @@ def load_split(
         table = tables["test"]
     else:
         table = read_table(source, columns=columns, separator=separator)
-    classes = Classes(judged, judged)
-    if rules.declared is not None and "label" in table.frame.columns:
-        declared = classes_of(table, rules)
-        if set(declared.names) != set(judged):
-            raise UsageError(
-                "the labels declared are not the judge's",
-                expected=listed(judged),
-                found=listed(declared.names),
-                next="declare the judge's labels, in the order of what is written in the file",
-            )
-        order = [declared.names.index(label) for label in judged]
-        classes = Classes(tuple(declared.written[index] for index in order), judged)
-    column = split_column(table)
     if of_column:
-        roles = {} if column is None else column[1]
-        if column is None or "test" not in roles.values():
-            raise DataError(
-                "no column says which rows are those of test",
-                where=table.origin,
-                expected="a column called split, with train and test for values",
-                found=table.schema,
-                next="leave --split out, or name a file of test rows",
-            )
-        wanted = [value for value, role in roles.items() if role == "test"]
-        table = table.take(table.frame[column[0]].is_in(wanted).arg_true().to_numpy())
+        table = _rows_of_test(table)
+    classes = _classes_of_judge(judged, table, rules)
     split = as_split("test", table, classes, rules)
     logger.info("%s", split.describe())
     advice = "score the rows of test alone: --split column"
     for remark in [*inspect_texts(table), *([] if of_column else _column_of_splits(table, advice))]:
         logger.warning("%s", remark)
     return split
+
+
+def _classes_of_judge(judged: tuple[str, ...], table: Table, rules: LabelRules) -> Classes:
+    """The judge's classes as they are written in the file, where the caller declares that."""
+    if rules.declared is None or "label" not in table.frame.columns:
+        return Classes(judged, judged)
+    declared = classes_of(table, rules)
+    if set(declared.names) != set(judged):
+        raise UsageError(
+            "the labels declared are not the judge's",
+            expected=listed(judged),
+            found=listed(declared.names),
+            next="declare the judge's labels, in the order of what is written in the file",
+        )
+    written = dict(zip(declared.names, declared.written, strict=True))
+    return Classes(tuple(written[label] for label in judged), judged)
+
+
+def _rows_of_test(table: Table) -> Table:
+    """The rows that the table's column of splits calls test."""
+    name, roles = split_column(table) or ("", {})
+    if "test" not in roles.values():
+        raise DataError(
+            "no column says which rows are those of test",
+            where=table.origin,
+            expected="a column called split, with train and test for values",
+            found=table.schema,
+            next="leave --split out, or name a file of test rows",
+        )
+    wanted = [value for value, role in roles.items() if role == "test"]
+    return table.take(table.frame[name].is_in(wanted).arg_true().to_numpy())
 
 
 def _column_of_splits(table: Table, advice: str = "train on the rows of train alone: --split column") -> list[Remark]:
