@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from acceptor.data.audit import Audit
     from acceptor.data.findings import Finding
 
-SOURCES_SHOWN = 25
+SOURCES_SHOWN, LABELS_SHOWN = 25, 12
 
 
 def audit_text(audit: Audit) -> Iterator[Any]:
@@ -24,18 +24,25 @@ def audit_text(audit: Audit) -> Iterator[Any]:
     yield f"  columns    {audit.schema}"
     total = max(1, sum(audit.balance.values()))
     parts = [f"{label} {count} ({count / total:.1%})" for label, count in audit.balance.items()]
-    yield f"  balance    {' · '.join(parts) or 'no labels'}"
+    more = [f"… ({len(parts)} labels)"] if len(parts) > LABELS_SHOWN else []
+    yield f"  balance    {' · '.join([*parts[:LABELS_SHOWN], *more]) or 'no labels'}"
     for what, quantiles in (("words", audit.words), ("characters", audit.characters)):
         yield f"  {what:<11}" + " · ".join(f"{name} {value:g}" for name, value in quantiles.items())
     yield f"  sha256     {audit.sha256}"
     yield ""
     if audit.sources:
         shown = list(audit.sources.items())[:SOURCES_SHOWN]
+        labels = list(audit.balance)[:LABELS_SHOWN]
         rows = [
-            (source, sum(counts.values()), *counts.values(), max(counts.values()) / sum(counts.values()))
+            (
+                source,
+                sum(counts.values()),
+                *(counts[label] for label in labels),
+                max(counts.values()) / sum(counts.values()),
+            )
             for source, counts in shown
         ]
-        yield table(("source", "n", *audit.balance, "majority"), rows)
+        yield table(("source", "n", *labels, "majority"), rows)
         if len(shown) < len(audit.sources):
             yield f"and {len(audit.sources) - len(shown)} smaller ones: --json has all"
         yield ""
@@ -49,7 +56,9 @@ def findings_text(findings: Sequence[Finding]) -> Iterator[Any]:
     for kind in dict.fromkeys(finding.kind for finding in found):
         absent.pop(kind, None)
     if found:
-        yield table(("finding", "in", "count", "of"), [(one.kind, one.split, one.count, one.of) for one in found])
+        stops = {"error": "training stops", "warning": "training says it"}
+        counted = [(one.kind, one.split, one.count, one.of, stops.get(one.severity, "")) for one in found]
+        yield table(("finding", "in", "count", "of", ""), counted)
     if absent:
         yield f"{'looked for, not found' if found else 'nothing found of'}: {', '.join(absent)}"
     for one in found:
