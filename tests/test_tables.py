@@ -862,6 +862,21 @@ def test_declared_names_are_given_in_the_order_of_the_values(labels, names, ids)
     assert load_split(rows(*names), data.labels).gold.tolist() == list(range(len(names)))
 
 
+def test_a_judge_knows_how_its_labels_were_written(toy_config, tmp_path):
+    config = toy_config.model_copy(update={"epochs": 1})
+    data = acceptor.load_data(toy_rows(96), validation=toy_rows(24, 1), labels=["nice", "toxic"])
+    acceptor.train(data, out=tmp_path / "run", config=config)
+    judge = acceptor.load(tmp_path / "run")
+    assert (judge.labels, judge.written) == (("nice", "toxic"), ("0", "1"))
+    frame = pl.DataFrame(toy_rows(20, 3), schema=["sentence", "label"], orient="row")
+    split = load_split(frame, judge.labels, written=judge.written)
+    assert split.gold.tolist() == frame["label"].cast(int).to_list()
+    path = tmp_path / "run" / "judge.json"
+    path.write_text(path.read_text().replace('"0"', "0"))
+    with pytest.raises(acceptor.RunError):
+        acceptor.load(tmp_path / "run")
+
+
 def test_declared_names_that_fit_nothing_are_refused():
     for names in (["a", "b"], ["a", "b", "c", "d"]):
         with pytest.raises(DataError, match="unknown label"):

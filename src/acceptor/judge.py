@@ -56,6 +56,7 @@ class Judge:
         trained_on: Fingerprints of the rows that it learnt from, uint64; None where they are not known.
         selected_on: The sha256 of the data that chose its checkpoint or decision; None where none did.
         inputs: What it learnt to judge, ``sentences`` or ``pairs``; None where that is not known.
+        written: How each label was written where it learnt it, if it has another name; None where it has not.
     """
 
     model: Any
@@ -69,6 +70,7 @@ class Judge:
     trained_on: npt.NDArray[np.uint64] | None = None
     selected_on: str | None = None
     inputs: str | None = None
+    written: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
@@ -247,7 +249,8 @@ class Judge:
         """What ``judge.json`` says."""
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
         about |= self.decision.to_dict() | {"selected_on": self.selected_on}
-        return about if self.inputs is None else about | {"inputs": self.inputs}
+        more = {"inputs": self.inputs, "written": None if self.written is None else list(self.written)}
+        return about | {name: value for name, value in more.items() if value is not None}
 
     def save(self, folder: Path) -> None:
         """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it.

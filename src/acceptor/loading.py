@@ -180,6 +180,11 @@ def _checked(about: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("selected_on is not a sha256")
     if inputs not in (None, SENTENCES, PAIRS):
         raise ValueError(f"inputs is neither {SENTENCES} nor {PAIRS}")
+    written = about.get("written")
+    if written is not None and not (
+        isinstance(written, list) and len(written) == len(labels) and all(isinstance(one, str) for one in written)
+    ):
+        raise ValueError("written is not a word for each label")
     return {
         "labels": tuple(labels),
         "max_length": max_length,
@@ -187,4 +192,5 @@ def _checked(about: dict[str, Any]) -> dict[str, Any]:
         "decision": read_decision(about, len(labels)),
         "selected_on": selected_on,
         "inputs": inputs,
+        "written": None if written is None else tuple(written),
     }

@@ -230,6 +230,7 @@ def _prepare(
     inputs = PAIRS if pairs else SENTENCES
     about = encoder.to_dict()
     judge = Judge(model, tokenizer, data.labels, limit, runtime, about, trained_on=trained_on, inputs=inputs)
+    judge = dataclasses.replace(judge, written=data.train.written)
     return judge, encoded, [length, padding, *known, *choices]
 
 

@@ -33,7 +33,7 @@ def export(
     from acceptor.loading import load
 
     judge = load(run, device="cpu", precision="fp32")
-    split = load_split(verify, judge.labels, **reading) if verify else None
+    split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
     refuse_inputs([out, out.with_name(out.name + ".json")], [*files_in(run), *([split.table.origin] if split else [])])
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
     answer(found.to_dict(), terminal.export_text(found, pairs=judge.inputs == "pairs"), as_json)

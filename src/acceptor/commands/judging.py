@@ -80,7 +80,7 @@ def evaluate(
         check_installed("matplotlib")
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
-    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column))
+    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column), written=judge.written)
     if predictions:
         refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
     report = evaluate(judge, split)

@@ -323,10 +323,8 @@ def _advice(grid: Grid) -> str:
     if not lengths:
         return "sentence=NAME,label=NAME"
     sentence = lengths.index(max(lengths))
-    labels = [
-        index
-        for index, column in enumerate(grid.columns)
-        if index != sentence and looks_like_labels([str(cell) for cell in column[:1000]][grid.names is None :])
-    ]
+    cells = [[str(cell) for cell in column[:1000]][grid.names is None :] for column in grid.columns]
+    few = [1 < len(set(column)) <= len(column) // 2 and not is_text(column) for column in cells]
+    labels = [at for at, column in enumerate(cells) if at != sentence and (few[at] or looks_like_labels(column))]
     label = f",label={_shown(names[labels[0]])}" if labels else ""
     return f"sentence={_shown(names[sentence])}{label}"

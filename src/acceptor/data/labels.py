@@ -235,7 +235,8 @@ def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = Labe
     if unknown:
         raise unknown_label(table, min(unknown), classes.names)
     column = table.frame["label"].replace_strict(list(keys), [ids[key] for key in keys.values()], return_dtype=pl.Int64)
-    return Split(name, table, classes.names, column.to_numpy(writable=True))
+    named = classes.names not in (classes.written, ACCEPTABILITY)
+    return Split(name, table, classes.names, column.to_numpy(writable=True), classes.written if named else None)
 
 
 def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:

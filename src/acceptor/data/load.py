@@ -127,6 +127,7 @@ def load_split(
     normalise_labels: bool = False,
     drop_unlabelled: bool = False,
     of_column: bool = False,
+    written: tuple[str, ...] | None = None,
 ) -> Split:
     """Reads one split for a judge whose labels are known; a corpus' name or folder means its test split.
 
@@ -140,6 +141,7 @@ def load_split(
         normalise_labels: As for `load_data`.
         drop_unlabelled: As for `load_data`.
         of_column: Take the rows that a column of splits calls test.
+        written: How the judge's labels were written where it learnt them, if they have other names.
 
     Raises:
         DataError: As `load_data`; also for a corpus, or a column of splits, without a test split.
@@ -155,7 +157,7 @@ def load_split(
         table = read_table(source, columns=columns, separator=separator)
     if of_column:
         table = _rows_of_test(table)
-    classes = _classes_of_judge(judged, table, rules)
+    classes = _classes_of_judge(Classes(written or judged, judged), table, rules)
     split = as_split("test", table, classes, rules)
     logger.info("%s", split.describe())
     advice = "score the rows of test alone: --split column"
@@ -164,10 +166,11 @@ def load_split(
     return split
 
 
-def _classes_of_judge(judged: tuple[str, ...], table: Table, rules: LabelRules) -> Classes:
+def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Classes:
     """The judge's classes as they are written in the file, where the caller declares that."""
+    judged = classes.names
     if rules.declared is None or "label" not in table.frame.columns:
-        return Classes(judged, judged)
+        return classes
     declared = classes_of(table, rules)
     if set(declared.names) != set(judged):
         raise UsageError(

@@ -73,12 +73,14 @@ class Split:
         table: The rows as read.
         labels: Label names; a label's position is its label id.
         label_ids: int64, shape (rows,); None where the source has no labels.
+        written: How each label is written in the source, where the caller gave them other names.
     """
 
     name: str
     table: Table
     labels: tuple[str, ...]
     label_ids: npt.NDArray[np.int64] | None
+    written: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -125,7 +127,7 @@ class Split:
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64], name: str) -> Split:
         """The given rows (0-based), in the given order, as a split called ``name``."""
         label_ids = None if self.label_ids is None else self.label_ids[np.asarray(rows, dtype=np.int64)]
-        return Split(name, self.table.take(rows), self.labels, label_ids)
+        return Split(name, self.table.take(rows), self.labels, label_ids, self.written)
 
     def describe(self) -> str:
         """How it was read and what is in it, in one line."""

@@ -150,7 +150,7 @@ def _evaluated(place: Any, data: str) -> Report:
     if isinstance(place, Report):
         raise UsageError("a report has judged its sentences already", next="leave data out, or give run folders")
     judge = load(place)
-    return evaluate(judge, load_split(data, judge.labels))
+    return evaluate(judge, load_split(data, judge.labels, written=judge.written))
 
 
 def _splits(place: Any) -> set[str]:
