@@ -966,6 +966,141 @@ def test_cases_that_are_read():
         with_validation(acceptor.load_data(CASES / "split_column.tsv"), None, share=0.1, seed=1)
 
 
+# ── what a newcomer found ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_numbers_keep_their_meaning_in_a_file_that_has_not_all_of_them():
+    written, names = ("1", "2", "3"), ("neg", "neu", "pos")
+    for found in (["1", "2"], ["2", "3"], ["3", "1"], ["3", "3"]):
+        for labels in (None, list(names)):
+            split = load_split(rows(*found), names, written=written, labels=labels)
+            assert split.gold.tolist() == [int(number) - 1 for number in found]
+    for found in (["1", "2"], ["2", "3"]):  # a judge that does not know how they were written does not guess
+        with pytest.raises(DataError):
+            load_split(rows(*found), names, labels=list(names))
+    with pytest.raises(DataError, match="3 names for 2 labels"):
+        acceptor.load_data(rows("1", "2"), labels=["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "columns"),
+    [
+        ("v1,v2,,,", "{0},{1},,,", {"sentence": "2", "label": "1"}),
+        ("v1,v2", "{0},{1}", {"sentence": "2", "label": "1"}),
+        ("ResponseId,StartDate,Q1", "17,2024-05-01 10:00,{1}", {"sentence": "3"}),
+        (",Clothing ID,Review Text,Recommended IND", "{2},767,{1},1", {"sentence": "3"}),
+        ("0,1", "{1},{3}", {}),
+    ],
+)
+def test_headers_of_unknown_names_are_no_rows(write, header, row, columns):
+    lines = [row.format(("ham", "spam")[n % 2], text, n, n % 2) for n, text in enumerate(PLAIN * 3)]
+    table = read_table(write("x.csv", "\n".join([header, *lines])), columns=columns)
+    assert table.frame["sentence"].to_list() == PLAIN * 3
+
+
+def test_a_first_line_that_may_be_a_header_is_told_and_advised_by_name(write):
+    path = write(
+        "x.csv", "".join(f"{a},{b}\n" for a, b in [("Langue", "Phrase dite"), *zip(PLAIN, PLAIN, strict=True)])
+    )
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    assert "Phrase dite" in caught.value.details["next"] or "Langue" in caught.value.details["next"]
+    assert "is taken for a sentence" in read_table(path, columns={"sentence": "2"}).schema
+
+
+def test_a_column_of_splits_with_other_values_too():
+    values = ["train", "train", "test", "unsup"] * 25
+    rows_ = [(*row, value) for row, value in zip(toy_rows(100), values, strict=True)]
+    data = acceptor.load_data(pl.DataFrame(rows_, schema=["sentence", "label", "split"], orient="row"))
+    with pytest.raises(DataError, match="--split column"):
+        with_validation(data, None, share=0.1, seed=1)
+    cut, _ = with_validation(data, "column", share=0.1, seed=1)
+    assert (len(cut.train) + len(cut.validation), len(cut.test)) == (50, 25)
+
+
+def test_hidden_labels_of_test_beside_a_column_of_splits():
+    rows_ = [
+        (text, label if n % 4 else "", "train" if n % 4 else "test") for n, (text, label) in enumerate(toy_rows(80))
+    ]
+    frame = pl.DataFrame(rows_, schema=["sentence", "label", "split"], orient="row")
+    data = acceptor.load_data(frame, drop_unlabelled=True)
+    cut, _ = with_validation(data, "column", share=0.1, seed=1)
+    assert len(cut.train) + len(cut.validation) == 60
+
+
+def test_a_generic_name_beside_another_label_is_asked_for(write):
+    path = write(
+        "x.csv", "Tweet,Target,Stance\n" + "".join(f"{text},Climate,{n % 2}\n" for n, text in enumerate(PLAIN))
+    )
+    with pytest.raises(DataError, match="more than one column may hold the labels"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "gb18030", "shift_jis", "koi8-r"])
+def test_an_encoding_of_another_script_is_not_called_latin(write, encoding):
+    text = "Книга была написана.\n" if encoding in ("cp1251", "koi8-r") else "本が書かれました。\n"
+    with pytest.raises(DataError) as caught:
+        read_table(write("x.txt", (text * 5).encode(encoding)))
+    assert "Latin" not in str(caught.value)
+    assert "1252" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.tsv", '"text"\t"label"\n"He ran."\t"1"\n"Ran he."\t"0"\n', "--separator tab"),
+        ("x.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 123\n", "git lfs pull"),
+        ("x.csv", "<!DOCTYPE html>\n<html><body>404</body></html>\n", "web page"),
+        ("x.txt", '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n', r"FILE\.jsonl"),
+        ("x.json", '{"0": {"text": "a"}, "1": {"text": "b"}}', "orient"),
+    ],
+)
+def test_files_that_are_something_else_are_named(write, name, content, words):
+    with pytest.raises(DataError, match=words):
+        read_table(write(name, content))
+
+
+def test_a_path_that_is_not_there_is_told(write):
+    path = write("x.jsonl", '{"data": {"text": "He ran.", "lab": 1}}\n' * 3)
+    for columns in ({"sentence": "data.txt"}, {"sentence": "data.text", "label": "data.labl"}):
+        with pytest.raises(DataError) as caught:
+            read_table(path, columns=columns)
+        assert "text, lab" in caught.value.details["expected"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"labels": "no,yes"},
+        {"labels": {"no", "yes"}},
+        {"labels": {0: "a"}},
+        {"labels": [1, 0]},
+        {"labels": []},
+        {"columns": "sentence=a"},
+        {"columns": ["a"]},
+        {"separator": ";;"},
+        {"separator": 3},
+    ],
+)
+def test_arguments_that_cannot_be_read_are_usage_errors(arguments):
+    with pytest.raises(UsageError):
+        acceptor.load_data(rows("0", "1"), **arguments)
+
+
+def test_one_of_two_equal_names_can_be_given_another(write):
+    path = write("x.csv", "text,text,label\nHe ran.,Ran he.,1\n")
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    columns = columns_of(caught.value.details["next"].split("--columns ")[1])
+    assert read_table(path, columns=columns).frame["sentence"].to_list() == ["He ran."]
+
+
+def test_a_pipe_is_not_predicted_into_a_file(toy_run, tmp_path, run_cli):
+    code, _, err = run_cli("predict", toy_run.folder, "/dev/stdin", "-o", tmp_path / "out.jsonl")
+    assert code == 2
+    assert "standard input" in err
+
+
 def test_rules_are_plain():
     assert LabelRules() == LabelRules(None, False, False)
     assert listed_in('a,"b, c",d', "--labels") == ["a", "b, c", "d"]

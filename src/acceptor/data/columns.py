@@ -6,13 +6,14 @@ The columns are looked at together: a second text beside a sentence makes a pair
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from acceptor.data.grid import Grid, Reject, listed, refuse, short
 from acceptor.data.headers import has_header, lift_header, like_a_name, without_joints
 from acceptor.data.known import (
     COMPANIONS,
+    GENERIC_LABEL_NAMES,
     KNOWN_NAMES,
     MORE_LABEL_NAMES,
     PAIR_NAMES,
@@ -69,7 +70,8 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
         roles = _given_roles(grid, columns) if columns else _guessed_roles(grid)
         kind += ", as CoLA's" if "mark" in roles and not columns else ""
     else:
-        _refuse_repeated(grid.names, grid.origin)
+        if not columns:
+            _refuse_repeated(grid.names, grid.origin)
         roles = _named_roles(grid, columns)
         if "sentence" not in roles and header and not columns:
             roles = _guessed_roles(grid)
@@ -93,10 +95,11 @@ def _finding(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str
             word += f" (the column of that name, not the {columns[role]}th)"
         words.append(word)
     others = [_shown(name) for index, name in enumerate(old) if index not in roles.values()]
-    if grid.names is None and len(grid.columns) == 1 and like_a_name(grid.columns[0]):
+    found = grid.columns[roles["sentence"]]
+    if grid.names is None and len(found) > 1 and like_a_name(found, words=1 if len(grid.columns) == 1 else 3):
         words.append(
-            f"the first line, {short(grid.columns[0][0])}, is taken for a sentence; if it is a header: "
-            f"--columns sentence={shlex.quote(grid.columns[0][0])}"
+            f"the first line, {short(found[0])}, is taken for a sentence; if it is a header: "
+            f"--columns sentence={shlex.quote(found[0])}"
         )
     return ", ".join(words) + (f"; passed over: {listed(others, 12)}" if others else "")
 
@@ -106,7 +109,7 @@ def _shown(name: str) -> str:
     return repr(name) if name != name.strip() or "," in name or not name.isprintable() else name
 
 
-def with_paths(grid: Grid, columns: Mapping[str, str]) -> Grid:
+def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) -> Grid:
     """With a column for every ``a.b`` that the caller named, which is what ``b`` is in the objects of column ``a``."""
     names, cells = list(grid.names or []), list(grid.columns)
     for path in map(str, columns.values()):
@@ -115,6 +118,16 @@ def with_paths(grid: Grid, columns: Mapping[str, str]) -> Grid:
             continue
         found = cells[names.index(first)]
         for step in steps:
+            keys = list(dict.fromkeys(str(one) for cell in found if isinstance(cell, Mapping) for one in cell))
+            if check and step not in keys:
+                raise DataError(
+                    f"there is no {path!r}",
+                    where=grid.origin,
+                    expected=f"a key in the objects of {first}: {listed(keys, 20)}"
+                    if keys
+                    else "objects within objects",
+                    found=f"{step!r}",
+                )
             found = [cell.get(step) if isinstance(cell, Mapping) else None for cell in found]
         names.append(path)
         cells.append(found)
@@ -132,7 +145,8 @@ def _refuse_repeated(names: list[str], origin: str) -> None:
             f"two columns would be called {repeated!r}",
             where=origin,
             found=listed(names, 20),
-            next=f"keep one under another name: --columns other_{repeated}=NUMBER",
+            next="keep one under another name: --columns "
+            + shlex.quote(f"other_{repeated}={len(names) - names[::-1].index(repeated)}"),
         )
 
 
@@ -219,19 +233,23 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
     if "label" in roles:
         return
     taken = roles.values()
-    for known in (KNOWN_NAMES["label"], MORE_LABEL_NAMES):
-        found = [index for name in known for index, own in enumerate(names) if own == name and index not in taken]
-        if len(found) > 1:
-            shown = [_shown((grid.names or [])[index]) for index in found]
-            raise DataError(
-                "more than one column may hold the labels",
-                where=grid.origin,
-                found=", ".join(shown),
-                next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
-            )
-        if found:
-            roles["label"] = found[0]
-            return
+
+    def called(known: Sequence[str]) -> list[int]:
+        return [index for name in known for index, own in enumerate(names) if own == name and index not in taken]
+
+    found = called(KNOWN_NAMES["label"])
+    if not found or (len(found) == 1 and names[found[0]] in GENERIC_LABEL_NAMES):
+        found += called(MORE_LABEL_NAMES)
+    if len(found) > 1:
+        shown = [_shown((grid.names or [])[index]) for index in found]
+        raise DataError(
+            "more than one column may hold the labels",
+            where=grid.origin,
+            found=", ".join(shown),
+            next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
+        )
+    if found:
+        roles["label"] = found[0]
 
 
 def _guessed_roles(grid: Grid) -> Roles:
@@ -314,6 +332,10 @@ def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
 def _advice(grid: Grid) -> str:
     """What ``--columns`` may have to say, after the look of the cells."""
     names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
+    firsts = [str(column[0]) for column in grid.columns]
+    headed = grid.names is None and all(like_a_name([first]) for first in firsts if first)
+    if headed and any(len(column) > 1 and like_a_name(column) for column in grid.columns):
+        names = [first or number for first, number in zip(firsts, names, strict=True)]
     for name, column in zip(names, grid.columns, strict=True):
         inner = next((cell for cell in column if isinstance(cell, Mapping)), {})
         known = [path for path in inner if key(str(path)) in KNOWN_NAMES["sentence"]]

@@ -95,6 +95,8 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
             found=f"the UTF-16 byte order mark {data[:2].hex(' ')}",
             next=_iconv("UTF-16", origin),
         )
+    if before.offset == 0:
+        _refuse_stand_in(data[:512], origin)
     nul = data.find(0)
     if nul >= 0:
         raise DataError(
@@ -111,6 +113,19 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
     return text if before.offset else text.removeprefix("\ufeff")
 
 
+def _refuse_stand_in(head: bytes, origin: str) -> None:
+    """What lies in the place of a file that was not fetched."""
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise DataError("this is a Git LFS pointer, not the file", where=origin, next="git lfs pull")
+    if re.match(rb"\s*<(!doctype html|html)\b", head, re.IGNORECASE):
+        raise DataError(
+            "this is a web page, not a file of rows",
+            where=origin,
+            cause="a download that failed",
+            next="fetch the file again",
+        )
+
+
 def _ascii(data: bytes) -> bool:
     return data.removeprefix(codecs.BOM_UTF8).isascii()
 
@@ -121,6 +136,11 @@ def _bad_byte(data: bytes, error: UnicodeDecodeError, before: _Before, origin: s
         cause = "half of a surrogate pair: a program wrote UTF-16 code units as UTF-8"
     elif not (before.ascii and _ascii(data[: error.start])):
         cause = "a damaged character, or a line from another source: the text before it is UTF-8"
+    elif (high := len(re.findall(rb"[\x80-\xff]", data))) > 8 and high > len(re.findall(rb"[A-Za-z]", data)):
+        cause = (
+            "an older encoding of another script: Windows-1251 or KOI8-R (Cyrillic), GB18030, Big5, Shift_JIS, EUC-KR"
+        )
+        advice = _iconv("ENCODING", origin)
     elif re.search(rb"[\x80-\x9f]", data):  # control codes in Latin-1, curly quotes in Windows-1252
         cause, advice = "probably saved as Windows-1252", _iconv("WINDOWS-1252", origin)
     else:

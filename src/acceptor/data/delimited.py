@@ -198,8 +198,30 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
     Raises:
         DataError: With the ``--separator`` that fits.
     """
-    if Counter(map(len, rows.rows[:_LOOKED_AT])).most_common(1)[0][0] != 1:
+    some = rows.rows[:_LOOKED_AT]
+    if (
+        not dialect.quoted
+        and len(some) > 1
+        and any(
+            all(len(cell) > 1 and cell[0] == cell[-1] == quote for row in some for cell in row) for quote in ("'", '"')
+        )
+    ):
+        raise DataError(
+            "every cell stands in quotes, which TSV does not have",
+            where=f"{origin}, line {rows.lines[0]}",
+            found=short(some[0][0]),
+            cause="written as CSV, with tabs between cells",
+            next=f"mv {shlex.quote(origin)} FILE.csv, and --separator tab",
+        )
+    if Counter(map(len, some)).most_common(1)[0][0] != 1:
         return
+    if re.match(r'\{\s*"', some[0][0]) and some[0][0].rstrip().endswith("}"):
+        raise DataError(
+            "every line is a JSON object",
+            where=f"{origin}, line {rows.lines[0]}",
+            found=short(some[0][0]),
+            next=f"name it after what it holds: mv {shlex.quote(origin)} FILE.jsonl",
+        )
     other = _other_separator(rows, dialect)
     if other is None:
         return

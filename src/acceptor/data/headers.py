@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from acceptor.data.grid import Grid, Reject, listed, short
-from acceptor.data.known import COMPANIONS, KNOWN_NAMES, key, looks_like_label, looks_like_labels
+from acceptor.data.known import COMPANIONS, KNOWN_NAMES, is_text, key, looks_like_label, looks_like_labels
 from acceptor.errors import DataError
 
 
@@ -23,6 +24,10 @@ def has_header(grid: Grid, roles: Mapping[str, int]) -> bool:
         known = key(name) in KNOWN_NAMES["sentence"]
         return known and (key(name) not in COMPANIONS or name == key(name))  # "Question" may be a sentence
     columns = _without_repeats(grid)
+    if [column[0] for column in columns] == list(map(str, range(len(columns)))) and any(
+        is_text(column[1:]) for column in columns
+    ):
+        return True  # the names that pandas gives where there are none
     if any(column[0] in column[1:] and looks_like_labels(column) for column in columns):
         return False  # the first row has a label that other rows have
     texts = {*KNOWN_NAMES["sentence"], *COMPANIONS}
@@ -31,7 +36,7 @@ def has_header(grid: Grid, roles: Mapping[str, int]) -> bool:
         first, *rest = columns[index]
         if key(first) in known_in.get(role, ()) and first not in rest:
             return True
-    if not roles and any(key(column[0]) in texts for column in columns):
+    if not roles.keys() & known_in.keys() and any(key(column[0]) in texts for column in columns):
         return True
     return _header_by_look(columns, roles.get("label"))
 
@@ -50,25 +55,31 @@ def _without_repeats(grid: Grid) -> list[list[str]]:
     return [[cell for row, cell in enumerate(column) if row not in again] for column in grid.columns]
 
 
+_NUMBERS = re.compile(r"[0-9.,:/+TZ -]*[0-9][0-9.,:/+TZ -]*")  # numbers, dates, times
+
+
 def _header_by_look(columns: Sequence[list[str]], given: int | None) -> bool:
     """Whether the first row looks like names: no label stands where all other rows have one."""
-    if not all(like_a_name(column[:1]) for column in columns):
+    named = [column for column in columns if column[0].strip()]
+    if len(named) < 2 or not all(like_a_name(column[:1]) for column in named):
         return False
     for index, (first, *rest) in enumerate(columns):
-        if looks_like_label(first) or first in rest:
+        if looks_like_label(first) or first in rest or not first.strip():
             continue
         again = len(rest) >= 4 and all(rest.count(kind) > 1 for kind in set(rest)) if len(set(rest)) < 50 else False
-        if looks_like_labels(rest) or (index == given and again):
+        few = len(rest) >= 4 and 1 < len(set(rest)) <= len(rest) // 2 and not is_text(rest)
+        numbers = len(rest) >= 2 and all(map(_NUMBERS.fullmatch, rest[:100])) and not _NUMBERS.fullmatch(first)
+        if looks_like_labels(rest) or few or numbers or (index == given and again):
             return True
     return False
 
 
-def like_a_name(cells: Sequence[str]) -> bool:
-    """Whether the first cell could be a column's name: a word or three, without the end of a sentence; the rest not."""
+def like_a_name(cells: Sequence[str], words: int = 3) -> bool:
+    """Whether the first cell could be a column's name: so many words at most, no sentence; and others are longer."""
     first, *rest = cells[:100]
-    words = len(first.split())
-    few = words <= (1 if rest else 3) and not first.rstrip().endswith((".", "?", "!", "。", "？", "！"))
-    return few and bool(first.strip()) and all(len(cell.split()) > 1 or len(cell) > 3 * len(first) for cell in rest)
+    few = len(first.split()) <= words and not first.rstrip().endswith((".", "?", "!", "。", "？", "！"))
+    longer = sum(len(cell.split()) > len(first.split()) or len(cell) > 3 * len(first) for cell in rest)
+    return few and bool(first.strip()) and 5 * longer >= 4 * len(rest)
 
 
 def lift_header(grid: Grid) -> Grid:
@@ -101,18 +112,18 @@ def without_joints(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
         joints = [row for row, cell in enumerate(first) if cell.startswith("\ufeff") and len(cell) > 1]
     if not joints:
         return grid
-    path = shlex.quote(grid.origin)
+    path, plain = shlex.quote(grid.origin), grid.origin.lower().endswith((".tsv", ".csv", ".txt"))
     for row in joints:
         line = grid.lines[row]
+        command = f"{line}d" if header else r"s/^\xEF\xBB\xBF//"
         error = DataError(
             "a row repeats the header" if header else "a row begins with a byte order mark",
             where=grid.place(row),
             expected="a row of cells",
             found=listed([short(column[row]) for column in grid.columns]),
             cause="files were joined into one",
-            next=f"remove the line: sed -i.bak '{line}d' {path}"
-            if header
-            else f"remove the mark: sed -i.bak 's/^\\xEF\\xBB\\xBF//' {path}",
+            next=("remove the line" if header else "remove the mark")
+            + (f": sed -i.bak '{command}' {path}" if plain else ""),
         )
         reject(line, error)
     drop = set(joints)

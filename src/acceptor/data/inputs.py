@@ -14,7 +14,7 @@ from typing import Any
 
 from acceptor.data.grid import Grid
 from acceptor.data.stream import TableStream, readable
-from acceptor.data.unpack import FORMATS, STDIN
+from acceptor.data.unpack import FORMATS, STDIN, is_stream
 from acceptor.errors import DataError, UsageError
 from acceptor.text import shell
 
@@ -75,6 +75,12 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
         return [STDIN]
     files: list[str] = []
     for source in sources:
+        if is_stream(Path(source), source):
+            raise UsageError(
+                f"{source} can be read only once",
+                cause="a pipe or a device; a judging that is stopped could not go on",
+                next="give it on standard input: … | acceptor predict RUN - -o OUT",
+            )
         found = _found(source)
         if found != [source]:
             found = [path for path in found if not _passed_over(path, outputs)]

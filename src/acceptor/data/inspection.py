@@ -7,6 +7,7 @@ warnings.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -162,7 +163,7 @@ def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
         found="\n".join(shown[:6] + ["…"] * (len(shown) > 6)),
         cause="capitals, blanks around the label, or two Unicode forms of one letter",
         next="take them for the same: --normalise-labels\n"
-        f"or, where they are different classes: --labels {','.join(names)},…",
+        f"or, where they are different classes: --labels {shlex.quote(','.join(names[:20]))}{',…' * (len(names) > 20)}",
     )
     yield _remark("one label, several spellings", table, rarer, error)
 
@@ -192,7 +193,7 @@ def _order(table: Table, keys: dict[str, int]) -> list[Remark]:
             where=table.origin,
             expected=f"{low!r} and {high!r} alone, or all labels declared",
             found=", ".join(f"{label!r} {count} ×" for label, count in sorted(keys.items())),
-            next=f"declare them in the order of their ids: --labels {','.join(order)}",
+            next=f"declare them in the order of their ids: --labels {shlex.quote(','.join(order))}",
         )
         return [_remark("labels without an order", table, others, error)]
     return []
@@ -234,10 +235,10 @@ def no_labels(table: Table) -> DataError:
     ]
     if len(marks) > 1:
         cause = "several labels a row, a column for each: a judge decides between labels that exclude each other"
-        advice = f"train a judge on each: --columns label={marks[0]}"
+        advice = f"train a judge on each: --columns {shlex.quote(f'label={marks[0]}')}"
     elif likely:
         cause = None
-        advice = f"name it: --columns label={likely[0]}"
+        advice = f"name it: --columns {shlex.quote(f'label={likely[0]}')}"
     elif scores:
         cause = f"{scores[0]} holds a measurement: a judge decides between classes"
         advice = "make classes of it, in a column of their own"
@@ -262,14 +263,17 @@ ROLE_WORDS = {
 }
 
 
-def split_column(table: Table) -> tuple[str, dict[str, str]] | None:
-    """The column that says which split a row belongs to, and the role that each of its values means."""
+def split_column(table: Table, least: int = 2) -> tuple[str, dict[str, str]] | None:
+    """The column that says which split a row belongs to, and the role that each of its values means.
+
+    It has train and so many roles in all at ``least``, and perhaps other values, which mean none.
+    """
     for name in table.frame.columns:
         if key(name) not in SPLIT_NAMES or table.frame.schema[name] != pl.String:
             continue
         values = table.frame[name].unique().to_list()
         roles = {value: role for value in values for role, words in ROLE_WORDS.items() if key(value or "") in words}
-        if len(roles) == len(values) and len(set(roles.values())) > 1 and "train" in roles.values():
+        if len(values) <= 2 * len(roles) and len(set(roles.values())) >= least and "train" in roles.values():
             return name, roles
     return None
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from acceptor.data.checked import text_of
 from acceptor.data.columns import Named
@@ -68,7 +69,7 @@ def kept_columns(grid: Grid, frame: pl.DataFrame, lines: Sequence[int], form: st
     if len(lines) < len(grid.lines):
         rows = np.flatnonzero(np.isin(grid.lines, lines)).tolist()
         cells = [[column[row] for row in rows] for column in cells]
-        arrow = None if arrow is None else arrow.take(rows)
+        arrow = None if arrow is None else arrow.take(pa.array(rows, pa.int64()))
     names = grid.names or []
     if form == ".jsonl":
         return pl.DataFrame(

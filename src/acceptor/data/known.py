@@ -25,10 +25,12 @@ KNOWN_NAMES = {
 }
 """By role; an earlier name wins over a later one. A second text of these names makes a pair with any sentence."""
 MORE_LABEL_NAMES = (
-    "quality", "isduplicate", "isparaphrase", "entailmentjudgment", "sentiment", "category", "intent", "urteil",
-    "klasse", "classe", "clase", "étiquette", "etiqueta", "etichetta", "метка", "标签", "ラベル", "레이블",
+    "quality", "stance", "isduplicate", "isparaphrase", "entailmentjudgment", "sentiment", "category", "intent",
+    "urteil", "klasse", "classe", "clase", "étiquette", "etiqueta", "etichetta", "метка", "标签", "ラベル", "레이블",
 )
 """Names of labels where no column has one of the names above."""
+GENERIC_LABEL_NAMES = ("class", "target", "gold", "y")
+"""Names that may mean something else where a column has one of the names above."""
 PAIRS = (
     ("sentence1", "sentence2"), ("texta", "textb"), ("premise", "hypothesis"), ("question1", "question2"),
     ("1string", "2string"), ("string1", "string2"), ("text1", "text2"), ("sent1", "sent2"),

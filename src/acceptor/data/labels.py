@@ -160,12 +160,19 @@ def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
     by_fold = {folded(name): name for name in own}
     if rules.normalise and set(map(folded, keys)) <= by_fold.keys():
         return Classes(own, ACCEPTABILITY if own in KNOWN_SPELLINGS else names)
-    for spelling in (tuple(map(str, range(len(own)))), *(known for known in KNOWN_SPELLINGS if len(own) == 2)):
-        if keys <= set(spelling):
-            return Classes(spelling, names)
     numbers = sorted(keys, key=lambda label: _number(label) or 0.0)
-    if len(numbers) == len(own) and all(_number(label) is not None for label in numbers):
-        return Classes(tuple(numbers), names)
+    spelling = next((known for known in KNOWN_SPELLINGS if keys == set(known)), tuple(numbers))
+    named = all(_number(label) is not None for label in keys) or spelling in KNOWN_SPELLINGS
+    if named and len(keys) == len(own):
+        return Classes(spelling, names)
+    if named:
+        raise DataError(
+            f"{len(own)} names for {len(keys)} labels",
+            where=table.origin,
+            expected="a name for each label, in the order of the labels",
+            found=f"the names {listed(names)}; the labels {listed(numbers)}",
+            next="declare as many as there are, or the labels as they are written",
+        )
     raise unknown_label(table, min(keys - set(own)), own)
 
 
@@ -255,14 +262,17 @@ def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataErr
     others = sorted(set(map(label_key, written_counts(table).keys() - missing)))
     numbers = all(_number(one) is not None for one in others) and "-1" in map(label_key, missing)
     declared = ",".join(["-1", *sorted(others, key=lambda label: _number(label) or 0.0)])
-    or_class = f"\nor, where -1 is a class: --labels {declared}, or names in the order of the numbers"
+    or_class = f"where -1 is a class: --labels {declared}, or names in the order of the numbers"
     return DataError(
         f"{len(rows)} of {len(table)} rows have no label",
         where=f"{table.origin}, {table.listed_lines(rows)}",
         expected="a label in every row",
         found=signs,
         cause="rows on which annotators did not agree, or a test set whose labels are hidden",
-        next=f"leave them out: --drop-unlabelled{or_class if numbers else ''}\nto judge them: acceptor predict",
+        next=(f"{or_class}\n" if numbers else "")
+        + "leave them out: --drop-unlabelled\n"
+        + ("" if numbers else "or, where these are classes, declare all labels: --labels A,B,…\n")
+        + "to judge them: acceptor predict",
     )
 
 

@@ -13,7 +13,7 @@ from acceptor.data.corpora import CORPORA, corpus_tables
 from acceptor.data.folders import folder_tables
 from acceptor.data.grid import listed
 from acceptor.data.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
-from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, unlabelled, written_counts
+from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.read import read_table
 from acceptor.data.table import Data, Split, Table
 from acceptor.data.unpack import STDIN
@@ -54,6 +54,7 @@ def load_data(
         DataError: Something is missing or is not what it must be; the message names file and line.
         UsageError: ``folder`` or ``columns`` were given where they mean nothing.
     """
+    check_arguments(columns, separator, labels)
     rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
     tables = _all_tables(source, validation, test, folder, columns, separator)
     train = tables["train"]
@@ -75,6 +76,28 @@ def load_data(
     again |= {"columns": dict(columns) if columns else None, "labels": list(labels) if labels else None}
     again |= {"separator": separator, "normalise_labels": normalise_labels, "drop_unlabelled": drop_unlabelled}
     return Data(**splits, source=again)
+
+
+def check_arguments(columns: Any, separator: Any, labels: Any) -> None:
+    """Refuses what cannot say how to read.
+
+    Raises:
+        UsageError: ``columns`` is no mapping, ``separator`` no character, or ``labels`` no list of names.
+    """
+    if labels is not None and (
+        not isinstance(labels, list | tuple) or not labels or not all(isinstance(label, str) for label in labels)
+    ):
+        raise UsageError(
+            "labels cannot be read",
+            expected='a list of names in the order of their ids: ["no", "yes"]',
+            found=repr(labels)[:80],
+        )
+    if columns is not None and not isinstance(columns, Mapping):
+        raise UsageError(
+            "columns cannot be read", expected='role to column: {"sentence": "text"}', found=repr(columns)[:80]
+        )
+    if separator is not None and not (isinstance(separator, str) and len(separator) == 1):
+        raise UsageError("separator cannot be read", expected="one character, such as ';'", found=repr(separator)[:80])
 
 
 def inspect_data(
@@ -147,6 +170,7 @@ def load_split(
         DataError: As `load_data`; also for a corpus, or a column of splits, without a test split.
         UsageError: ``labels`` are not the judge's.
     """
+    check_arguments(columns, separator, labels)
     rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
     if _is_corpus(source):
         tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
@@ -170,6 +194,9 @@ def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Clas
     """The judge's classes as they are written in the file, where the caller declares that."""
     judged = classes.names
     if rules.declared is None or "label" not in table.frame.columns:
+        return classes
+    known = set(rules.declared) == set(judged) and set(map(label_key, written_counts(table))) <= set(classes.written)
+    if known:  # the judge knows what its labels were, also where the file has not all of them
         return classes
     declared = classes_of(table, rules)
     if set(declared.names) != set(judged):

@@ -87,6 +87,7 @@ def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
     lists = [key for key, value in whole.items() if _are_records(value)] if isinstance(whole, dict) else []
     if len(rows) == 1 and isinstance(whole, dict):
         columns = all(isinstance(one, dict) and one and all(map(str.isdecimal, one)) for one in whole.values())
+        columns = columns or (len(whole) > 1 and all(map(str.isdecimal, whole)))
         if not lists and not columns:
             return  # one row
     raise DataError(

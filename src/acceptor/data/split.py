@@ -77,7 +77,7 @@ def by_column(data: Data) -> tuple[Data, str]:
     Raises:
         DataError: There is no such column.
     """
-    column = split_column(data.train.table)
+    column = split_column(data.train.table, least=1)
     if column is None:
         raise DataError(
             "the training data has no column of splits",
@@ -86,9 +86,11 @@ def by_column(data: Data) -> tuple[Data, str]:
             found=data.train.table.schema,
         )
     name, roles = column
-    named = data.train.table.frame[name].replace_strict(list(roles), list(roles.values())).to_numpy()
+    named = data.train.table.frame[name].replace_strict(list(roles), list(roles.values()), default="other").to_numpy()
     parts = {role: data.train.take(np.flatnonzero(named == role), role) for role in dict.fromkeys(roles.values())}
     found = {role: len(part) for role, part in parts.items()}
+    if others := int((named == "other").sum()):
+        found["left out, since they say something else"] = others
     cut = Data(parts["train"], parts.get("validation", data.validation), parts.get("test", data.test), data.source)
     return cut, f"by the column {name}: " + ", ".join(f"{role} {count}" for role, count in found.items())
 

@@ -119,7 +119,7 @@ class TableStream:
         else:
             if grid.names is None:
                 grid = without_joints(grid, self._header, reject)
-            grid = replace(with_paths(grid, self._columns), names=self._names)
+            grid = replace(with_paths(grid, self._columns, check=False), names=self._names)
         # A label is a column like any other here: it is kept, and nobody looks at it.
         frame, lines = checked_frame(grid, without_label=False, reject=reject)
         kept = kept_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
