@@ -586,6 +586,12 @@ def test_standard_input_is_read_by_audit_and_evaluate(content, monkeypatch):
         assert "standard input" in split.table.origin
 
 
+def test_commas_on_standard_input_are_seen(monkeypatch):
+    content = "sentence,label\n" + "".join(f"{text},{n % 2}\n" for n, text in enumerate(PLAIN))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    assert acceptor.load_data("-").train.sentences == PLAIN
+
+
 def test_a_pipe_is_read_like_standard_input(tmp_path):
     import os
     import threading

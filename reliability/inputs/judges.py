@@ -72,7 +72,7 @@ def _kinds() -> list[Case]:
         Case(
             4,
             "pairs' first sentences, by --columns",
-            "acceptor predict {run} x.tsv --columns sentence=sentence1 -o y.jsonl --json",
+            "acceptor predict {run} x.tsv --columns sentence=sentence1,other=sentence2 -o y.jsonl --json",
             said(f'"written": {N}'),
             PAIRS,
         ),

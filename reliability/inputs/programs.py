@@ -207,7 +207,8 @@ SAME_TYPES = (
 before = pq.read_table('INPUT')
 after = READ
 def kind(table, name):
-    return str(table.schema.field(name).type).replace('large_', '').replace('_view', '')
+    words = str(table.schema.field(name).type).replace('large_', '').replace('_view', '')
+    return words.replace('<element: ', '<item: ')  # what Parquet and Arrow call the values of a list
 for name in before.column_names:
     assert name in after.column_names, f'{name} is now one of {after.column_names}'
     assert kind(before, name) == kind(after, name), f'{name}: {kind(before, name)} became {kind(after, name)}'

@@ -39,12 +39,14 @@ def pairs(
 ) -> None:
     """Minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
     from acceptor import terminal
+    from acceptor.data.inputs import files_in, refuse_inputs
     from acceptor.data.write import check_output, write_table
     from acceptor.evaluation.pairs import pairs
     from acceptor.loading import load
 
     if out:
         check_output(out, overwrite=overwrite)
+        refuse_inputs([out], [*files_in(run), *files_in(Path(suite) if Path(suite).exists() else None)])
     report = pairs(
         load(run, device=device, precision=precision),
         suite,

@@ -236,6 +236,14 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
     )
 
 
+def likely_separator(text: str) -> str | None:
+    """What separates the cells of tab-separated lines that have none."""
+    head = "\n".join(text.split("\n", _LOOKED_AT)[:_LOOKED_AT]).rstrip("\n") + "\n"
+    rows = line_rows(head, 1, "\t")
+    several = any(len(row) > 1 for row in rows.rows)
+    return None if several or not rows.rows else _other_separator(rows, Dialect("\t", False))
+
+
 def _other_separator(rows: Rows, dialect: Dialect) -> str | None:
     """The separator by which the first lines would be a table, though they were not read so; None where there is none.
 

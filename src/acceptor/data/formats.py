@@ -18,6 +18,7 @@ from acceptor.data.delimited import (
     check_line_breaks,
     check_separator,
     dialect_of,
+    likely_separator,
     line_rows,
     quoted_rows,
     rectangle,
@@ -25,7 +26,7 @@ from acceptor.data.delimited import (
 )
 from acceptor.data.grid import Grid, Reject, Rows, refuse
 from acceptor.data.records import json_lines, json_rows, record_grid
-from acceptor.data.unpack import STDIN, open_file
+from acceptor.data.unpack import STDIN, is_stream, open_file
 from acceptor.data.workbook import workbook_grid
 
 
@@ -44,7 +45,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
         DataError: The file is missing, empty, of an unknown format, damaged, or breaks its format's rules.
     """
     form, data, sha256 = open_file(path, origin)
-    origin = "standard input" if origin == STDIN else origin
+    named, origin = origin, "standard input" if origin == STDIN else origin
     if form == "xlsx":
         return workbook_grid(data, origin), sha256
     if form in ("parquet", "arrow"):
@@ -52,7 +53,10 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
         columns = [[cell for part in parts for cell in part] for parts in zip(*(g.columns for g in grids), strict=True)]
         lines = range(1, sum(len(g.lines) for g in grids) + 1)
         return Grid(origin, "row", grids[0].names, columns, lines, grids[0].form), sha256
-    blocks, separator = told_separator(["".join(text_blocks([data], origin))], form, separator)
+    text = "".join(text_blocks([data], origin))
+    if form == "tsv" and separator is None and is_stream(path, named):  # no name promises anything
+        separator = likely_separator(text)
+    blocks, separator = told_separator([text], form, separator)
     rows = Rows([], [])
     for part in read_rows(blocks, form, origin, separator):
         rows.rows.extend(part.rows)
