@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from reliability.inputs.case import Seen
+from reliability.inputs.case import REPOSITORY, Seen
 
 if TYPE_CHECKING:
     from reliability.inputs.__main__ import Tried
@@ -102,7 +103,14 @@ def page(done: Sequence[Tried], roots: dict[int, str], extra: Sequence[tuple[str
                 lines.append(
                     f"| {mark} | {cell(one.case.what)} | `{cell(command(one.case.run)).replace('`', '')}` | {cell(words(one.seen))} |"
                 )
-    return "\n".join(lines) + "\n"
+    return without_places("\n".join(lines) + "\n")
+
+
+def without_places(text: str) -> str:
+    """The record without the folders of the machine that it was made on."""
+    text = text.replace(str(REPOSITORY.parent), "..")
+    text = re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w+/kit/", "KIT/", text)
+    return re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w+", "TMP", text)
 
 
 def counted(counts: Counter[str] | dict[str, Any]) -> str:
