@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -359,15 +360,16 @@ def test_a_judge_of_coin_flips_is_settled_in_full(tmp_path):
 
 def test_the_probe_is_cached_and_decides(monkeypatch, tmp_path):
     monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path))
-    gain = runtime.bf16_gain()
-    assert gain > 0
+    assert runtime.bf16_gain() > 0
     (cached,) = tmp_path.iterdir()
-    cached.write_text(cached.read_text().replace(str(gain), "7.5"))
+    (machine,) = json.loads(cached.read_text())
+    cached.write_text(json.dumps({machine: 7.5}))
     assert runtime.bf16_gain() == 7.5
     assert runtime.choose_runtime("cpu").precision == "bf16"
     cached.write_text("{ broken")
     assert runtime.bf16_gain() != 7.5
-    cached.write_text(cached.read_text().replace(str(runtime.bf16_gain()), "0.01"))
+    assert list(json.loads(cached.read_text())) == [machine]
+    cached.write_text(json.dumps({machine: 0.01}))
     assert runtime.choose_runtime("cpu").precision == "fp32"
     assert runtime.choose_runtime("cpu", "bf16").precision == "bf16"
 
