@@ -984,6 +984,8 @@ def test_numbers_keep_their_meaning_in_a_file_that_has_not_all_of_them():
     for found in (["1", "2"], ["2", "3"]):  # a judge that does not know how they were written does not guess
         with pytest.raises(DataError):
             load_split(rows(*found), names, labels=list(names))
+    turned = load_split(rows("1", "2", "3"), names, written=written, labels=["pos", "neu", "neg"])
+    assert turned.gold.tolist() == [2, 1, 0]  # another order is the caller's word
     with pytest.raises(DataError, match="3 names for 2 labels"):
         acceptor.load_data(rows("1", "2"), labels=["a", "b", "c"])
 

@@ -195,7 +195,8 @@ def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Clas
     judged = classes.names
     if rules.declared is None or "label" not in table.frame.columns:
         return classes
-    known = set(rules.declared) == set(judged) and set(map(label_key, written_counts(table))) <= set(classes.written)
+    same = tuple(name.strip() for name in rules.declared) == judged  # another order is the caller's word
+    known = same and set(map(label_key, written_counts(table))) <= set(classes.written)
     if known:  # the judge knows what its labels were, also where the file has not all of them
         return classes
     declared = classes_of(table, rules)
