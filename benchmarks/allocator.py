@@ -2,7 +2,7 @@
 
     python benchmarks/allocator.py [--rounds 3]
 
-Fresh processes with and without `acceptor.runtime.keep_freed_memory`, in turn; medians of their steps.
+Fresh processes with and without `acceptor.runtime.device.keep_freed_memory`, in turn; medians of their steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 STEPS = """
 import sys, time, statistics, torch
 from transformers import BertConfig, BertForSequenceClassification
-from acceptor.runtime import keep_freed_memory
+from acceptor.runtime.device import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 torch.manual_seed(0)

@@ -24,8 +24,8 @@ from pathlib import Path
 import acceptor
 from acceptor.bench.compare import seconds_per_step
 from acceptor.bench.ways import QUIET, sentences
-from acceptor.runtime import choose_runtime, source_commit
-from acceptor.spinning import environment_as_found
+from acceptor.runtime.device import choose_runtime, source_commit
+from acceptor.runtime.spinning import environment_as_found
 
 STEPS = {"acceptor": (20, 20), "trainer_best": (4, 6)}  # to warm up, and measured
 GROUPS = Path("/sys/fs/cgroup")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import acceptor
-from acceptor.runtime import source_commit, versions
-from acceptor.training.guard import CollapseError
+from acceptor.runtime.device import source_commit, versions
+from acceptor.training.collapse import CollapseError
 
 
 def tried(data: acceptor.Data, config: acceptor.TrainConfig) -> dict[str, Any]:

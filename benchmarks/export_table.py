@@ -29,15 +29,16 @@ from typing import Any
 
 import numpy as np
 
-from acceptor import Judge, export, load, terminal
-from acceptor.batches import pad
+from acceptor import Judge, export, load
 from acceptor.bench.ways import sentences
+from acceptor.cli import render as terminal
 from acceptor.data.load import load_split
 from acceptor.evaluation.compare import compare
 from acceptor.evaluation.evaluate import evaluate
-from acceptor.exporting import _made_up, _network
+from acceptor.exporting.export import _made_up, _network
+from acceptor.exporting.quantize import quantised
+from acceptor.model.batches import pad
 from acceptor.model.onnx import INPUTS, OnnxModel
-from acceptor.model.quantised import quantised
 
 ROWS, TOKENS = (1, 2, 7, 64), (1, 2, 17, 64, 128, 511, 512)
 CALIBRATING = 256  # sentences of train for static quantisation

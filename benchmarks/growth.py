@@ -79,7 +79,7 @@ def without_dropout(folder: Path) -> str:
     from transformers import AutoModel
 
     from acceptor.model.pretrained import find_encoder
-    from acceptor.tokenizer import load_tokenizer
+    from acceptor.model.tokenizer import load_tokenizer
 
     source = find_encoder("minilm").folder
     model = AutoModel.from_pretrained(source, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

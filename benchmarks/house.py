@@ -15,11 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from acceptor.batches import epoch_batches, padding_ratio
 from acceptor.data.load import load_data
-from acceptor.encode import encode
+from acceptor.model.batches import epoch_batches, padding_ratio
+from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer
 
 GENERATE = "from acceptor.data.starter import generate; generate()"
 COLA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cola" / "raw"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from acceptor import terminal
 from acceptor.bench.compare import bench
+from acceptor.cli import render as terminal
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.bench.ways import QUIET, sentences
-from acceptor.data.stream import CHUNK
+from acceptor.data.reading.stream import CHUNK
 
 
 def peak_mb(*command: str) -> float:

@@ -25,16 +25,16 @@ from scipy import stats
 from torch.nn.functional import cross_entropy
 
 import acceptor
-from acceptor.batches import collate, epoch_batches
-from acceptor.encode import encode
 from acceptor.evaluation.evaluate import report_of
-from acceptor.judge import Judge
+from acceptor.judging.judge import Judge
+from acceptor.model.batches import collate, epoch_batches
 from acceptor.model.classifier import new_classifier
+from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder
+from acceptor.model.tokenizer import load_tokenizer
 from acceptor.progress import meter
-from acceptor.runtime import choose_runtime, keep_freed_memory, source_commit, versions
-from acceptor.tokenizer import load_tokenizer
-from acceptor.training.optim import learning_rate
+from acceptor.runtime.device import choose_runtime, keep_freed_memory, source_commit, versions
+from acceptor.training.schedule import learning_rate
 
 
 def plain_loop(data: acceptor.Data, config: acceptor.TrainConfig) -> Judge:

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from acceptor import corpus
 from acceptor.bench.ways import sentences
-from acceptor.data.stream import chunks
-from acceptor.judge import Judge
-from acceptor.loading import load
+from acceptor.data.reading.stream import chunks
+from acceptor.judging import predict as corpus
+from acceptor.judging.judge import Judge
+from acceptor.judging.load import load
 
 
 def made_up(judge: Judge, encoded: Any) -> Any:

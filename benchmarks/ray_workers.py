@@ -36,8 +36,9 @@ def seconds(way: str, run: Path, file: Path, rows_of_a_part: int) -> tuple[float
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         out = Path(folder) / "out.parquet"
         parts = out if options else out.parent / ".out.parquet.parts"
-        code = f"from acceptor.data import stream; stream.CHUNK = {rows_of_a_part}\n"
-        code += f"from acceptor import corpus; corpus.CHUNK = {rows_of_a_part}\nfrom acceptor.cli import main; main()"
+        code = f"from acceptor.data.reading import stream; stream.CHUNK = {rows_of_a_part}\n"
+        code += f"from acceptor.judging import predict; predict.CHUNK = {rows_of_a_part}\n"
+            "from acceptor.cli.app import main; main()"
         command = [sys.executable, "-c", code, "predict", str(run), str(file), "-o", str(out), *options]
         began, first, last = time.perf_counter(), 0.0, 0.0
         end = out / "_manifest.json" if options else out

@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from acceptor import terminal
 from acceptor.bench.compare import bench
+from acceptor.cli import render as terminal
 from acceptor.errors import AcceptorError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -50,7 +50,7 @@ def base_random(folder: Path) -> str:
     from transformers import BertConfig, BertModel
 
     from acceptor.model.pretrained import find_encoder
-    from acceptor.tokenizer import load_tokenizer
+    from acceptor.model.tokenizer import load_tokenizer
 
     BertModel(BertConfig()).save_pretrained(folder)
     load_tokenizer(find_encoder("minilm").folder).save_pretrained(folder)

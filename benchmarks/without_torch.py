@@ -21,7 +21,8 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from acceptor import export, load, terminal
+from acceptor import export, load
+from acceptor.cli import render as terminal
 from acceptor.data.load import load_split
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ def megabytes(folder: Path) -> float:
 
 PROGRAM = """
 import atexit, pathlib, sys
-from acceptor.cli import main
+from acceptor.cli.app import main
 atexit.register(lambda: print(pathlib.Path("/proc/self/status").read_text(), file=sys.stderr))
 main()
 """

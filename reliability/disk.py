@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from acceptor import run as runs
 from acceptor.errors import ResourceError, RunError, UsageError
-from acceptor.files import MANIFEST, check_manifest, file_sha256, write_json
 from acceptor.model.pretrained import find_encoder
-from acceptor.runtime import choose_runtime
+from acceptor.runtime.device import choose_runtime
+from acceptor.storage.files import MANIFEST, check_manifest, file_sha256, write_json
 from acceptor.training import checkpoint
-from acceptor.training.learner import Learner
+from acceptor.training import train as runs
+from acceptor.training.flat_adamw import Learner
 from reliability.outcome import Outcome
 from reliability.process import (
     ERRORS,

@@ -31,7 +31,7 @@ def failing(judge, learner, *rest):
     return gradients(judge, learner, *rest)
 loop._gradients = failing
 fail("start")
-from acceptor.cli import main
+from acceptor.cli.app import main
 main()
 """
 

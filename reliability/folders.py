@@ -106,12 +106,12 @@ def good_run(folder: Path, encoder: Path) -> Path:
     """A judge that was never trained, saved as a run is."""
     import numpy as np
 
-    from acceptor.files import new_folder
-    from acceptor.judge import Judge
+    from acceptor.judging.judge import Judge
     from acceptor.model.classifier import new_classifier
     from acceptor.model.pretrained import find_encoder
-    from acceptor.runtime import choose_runtime
-    from acceptor.tokenizer import load_tokenizer
+    from acceptor.model.tokenizer import load_tokenizer
+    from acceptor.runtime.device import choose_runtime
+    from acceptor.storage.files import new_folder
 
     found = find_encoder(str(encoder))
     labels = ("unacceptable", "acceptable")

@@ -84,7 +84,7 @@ def load_encoder(folder: str) -> None:
     from acceptor.model.classifier import check_tokens, new_classifier
     from acceptor.model.describe import describe_encoder
     from acceptor.model.pretrained import find_encoder
-    from acceptor.tokenizer import load_tokenizer
+    from acceptor.model.tokenizer import load_tokenizer
 
     encoder = find_encoder(folder)
     tokenizer = load_tokenizer(encoder.folder)

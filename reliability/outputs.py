@@ -126,7 +126,7 @@ def _answers(scratch: Path, run: Path) -> dict[str, Check]:
 
 def _command(arguments: list[str]) -> str:
     """What a command prints on stdout."""
-    from acceptor.cli import app
+    from acceptor.cli.app import app
 
     with contextlib.redirect_stdout(io.StringIO()) as out:
         app(arguments, standalone_mode=False)
@@ -155,8 +155,8 @@ def _names(scratch: Path) -> dict[str, Check]:
     """Places that show names, by place."""
     import polars as pl
 
-    from acceptor import terminal
-    from acceptor.data.write import write_table
+    from acceptor.cli import render as terminal
+    from acceptor.data.writing.write import write_table
     from acceptor.errors import DataError
     from acceptor.report.figures import loss_figure, save_figure
     from acceptor.text import as_json

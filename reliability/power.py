@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from acceptor import files
-from acceptor import run as runs
 from acceptor.errors import RunError
-from acceptor.files import MANIFEST, check_manifest
+from acceptor.storage import files
+from acceptor.storage.files import MANIFEST, check_manifest
 from acceptor.training import checkpoint
+from acceptor.training import train as runs
 from reliability.outcome import Outcome
 from reliability.process import Work, outcome, said, start, wait
 

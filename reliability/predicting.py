@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from acceptor import corpus
-from acceptor.data import stream
+from acceptor.data.reading import stream
 from acceptor.errors import AcceptorError, DataError, ResourceError
-from acceptor.judge import Judge
+from acceptor.judging import predict as corpus
+from acceptor.judging.judge import Judge
 from reliability.folders import good_encoder, good_run
 from reliability.outcome import Outcome
 from reliability.process import FORK, limit_files, send, wait

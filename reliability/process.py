@@ -25,8 +25,8 @@ import torch
 
 import acceptor
 from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingError, UsageError
-from acceptor.run import train
 from acceptor.training import checkpoint, loop
+from acceptor.training.train import train
 from reliability.folders import good_encoder
 from reliability.outcome import Outcome
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import zstandard
 
 from acceptor.data.load import load_data
-from acceptor.data.read import read_table
+from acceptor.data.reading.read import read_table
 from acceptor.errors import AcceptorError
 from reliability.outcome import Outcome
 

@@ -19,9 +19,9 @@ import numpy as np
 
 import acceptor
 from acceptor.errors import RunError, TrainingError
-from acceptor.files import file_sha256
+from acceptor.storage.files import file_sha256
 from acceptor.training import checkpoint, loop
-from acceptor.training.learner import Learner
+from acceptor.training.flat_adamw import Learner
 from reliability.outcome import Outcome
 from reliability.process import (
     EPOCHS,

@@ -24,10 +24,10 @@ import torch
 from hypothesis import settings
 
 import acceptor
-from acceptor import cli
+from acceptor.cli import app as cli
 from acceptor.config import Derived
-from acceptor.decision import Decision
-from acceptor.runtime import processor_name
+from acceptor.judging.decision import Decision
+from acceptor.runtime.device import processor_name
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLA = REPOSITORY.parent / "shared" / "data" / "cola"

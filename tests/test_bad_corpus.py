@@ -9,9 +9,9 @@ import resource
 import polars as pl
 import pytest
 
-from acceptor import corpus
-from acceptor.data import stream
-from acceptor.data.read import read_table
+from acceptor.data.reading import stream
+from acceptor.data.reading.read import read_table
+from acceptor.judging import predict as corpus
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceptor.batches import collate, epoch_batches, judging_batches, padding_ratio
-from acceptor.encode import Encoded, encode
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.batches import collate, epoch_batches, judging_batches, padding_ratio
+from acceptor.model.encode import Encoded, encode
+from acceptor.model.tokenizer import load_tokenizer
 
 some_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
 

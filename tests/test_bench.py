@@ -15,7 +15,7 @@ from acceptor import native
 from acceptor.bench import compare
 from acceptor.bench.compare import bench, count_flips, seconds_per_step
 from acceptor.bench.ways import WAYS
-from acceptor.cli import app
+from acceptor.cli.app import app
 from acceptor.errors import AcceptorError, UsageError
 from conftest import REPOSITORY
 from tiny import make_encoder
@@ -47,7 +47,7 @@ def test_training_is_compared_with_what_people_use(roomy, monkeypatch, capsys):
     assert training["vs_notebook"] == pytest.approx(ways["notebook"]["ms_per_step"] / ours, rel=0.05)
     assert 0 < training["vs_limit"] < 1
     assert result["machine"]["matmul_tflops"] > 0.001
-    from acceptor import terminal
+    from acceptor.cli import render as terminal
 
     terminal.show(*terminal.bench_text(result))
     assert "trainer_best" in capsys.readouterr().out

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from acceptor.config import TrainConfig
-from acceptor.data.read import read_table
+from acceptor.data.reading.read import read_table
 from conftest import COLA, needs_cola, toy_rows
 
 SETTINGS = ["--epochs", "4", "--batch-size", "16", "--learning-rate", "0.02", "--max-length", "32", "--seed", "7"]
@@ -184,7 +184,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(files, tiny_bert, tmp
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "from acceptor.cli import main\n"
+        "from acceptor.cli.app import main\n"
         "main()\n"
     )
     arguments = ["train", str(files), "--encoder", str(tiny_bert), "--out", str(tmp_path / "new" / "run"), *SETTINGS]
@@ -303,7 +303,7 @@ def test_corpora_are_listed(run_cli):
 
 def start(*arguments, **options):
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # background jobs ignore it
-    command = [sys.executable, "-c", heed + "from acceptor.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", heed + "from acceptor.cli.app import main; main()", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -449,7 +449,7 @@ def test_a_training_that_is_killed_at_any_time_goes_on_to_the_same_weights(
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
     often = "import acceptor.training.checkpoint as c; c.EVERY = 0.0; c.SHARE = 1e9; "
-    command = [sys.executable, "-c", often + "from acceptor.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", often + "from acceptor.cli.app import main; main()", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if line.startswith(f"epoch {1 + 3 * seed}/"):

@@ -21,17 +21,17 @@ import pytest
 import zstandard
 
 import acceptor
-from acceptor import corpus
-from acceptor.corpus import predict
-from acceptor.data import decode, stream, unpack
-from acceptor.data.inputs import input_files
-from acceptor.data.parts import Parts
-from acceptor.data.read import read_table
-from acceptor.data.stream import TableStream, chunks
-from acceptor.data.where import condition
+from acceptor.data.reading import decode, stream, unpack
+from acceptor.data.reading.inputs import input_files
+from acceptor.data.reading.read import read_table
+from acceptor.data.reading.stream import TableStream, chunks
+from acceptor.data.writing.parts import Parts
 from acceptor.errors import DataError, ResourceError, RunError, UsageError
-from acceptor.judge import Judge, annotate
-from acceptor.rows import Settings
+from acceptor.judging import predict as corpus
+from acceptor.judging.judge import Judge, annotate
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
+from acceptor.judging.where import condition
 from conftest import REPOSITORY, toy_rows
 
 WORDS = ["sleep", "see", "girl", "boy", "garden"]
@@ -449,13 +449,13 @@ def test_no_room_for_the_plan_is_understood(toy_run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("acceptor.data.parts.write_json", full)
+    monkeypatch.setattr("acceptor.data.writing.parts.write_json", full)
     with pytest.raises(ResourceError, match=r"(?s)disk became full while out\.tsv.*kept"):
         predict(toy_run.folder, [tsv(tmp_path / "in.tsv", lines_of(3))], tmp_path / "out.tsv", Settings())
 
 
 def test_the_whole_waits_for_no_shard(small, toy_run, tmp_path):
-    from acceptor.files import one_writer
+    from acceptor.storage.files import one_writer
 
     source, out = tsv(tmp_path / "in.tsv", lines_of(3)), tmp_path / "out.tsv"
     with one_writer(out.with_name("out.tsv.2-of-3")), pytest.raises(RunError, match="another process is writing"):

@@ -11,12 +11,12 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 import acceptor
-from acceptor.commands.options import OUTPUTS
+from acceptor.cli.options import OUTPUTS
 from acceptor.data import corpora
 from acceptor.data.load import load_split
+from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.data.split import notebook_rows, stratified_rows, with_validation
-from acceptor.data.unpack import COMPRESSIONS
-from acceptor.data.write import FORMATS, check_output, write_table
+from acceptor.data.writing.write import FORMATS, check_output, write_table
 from acceptor.errors import DataError, UsageError
 from conftest import COLA, needs_cola, toy_rows
 

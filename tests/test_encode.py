@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceptor.encode import encode, token_report
 from acceptor.errors import EncoderError
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.encode import encode, token_report
+from acceptor.model.tokenizer import load_tokenizer
 from tiny import ARCHITECTURES, TEXTS, make_encoder, make_tokenizer
 
 KINDS = sorted({kind for _, kind, _ in ARCHITECTURES.values()})
@@ -92,7 +92,7 @@ def test_token_report_shows_the_first_sentence(tiny_bert):
 def test_chunks_join_without_a_seam(tiny_bert, monkeypatch):
     tokenizer = load_tokenizer(tiny_bert)
     whole = encode(tokenizer, TEXTS[:7], TEXTS[1:8], max_length=12)
-    monkeypatch.setattr("acceptor.encode.CHUNK", 3)
+    monkeypatch.setattr("acceptor.model.encode.CHUNK", 3)
     parts = encode(tokenizer, TEXTS[:7], TEXTS[1:8], max_length=12)
     for name in ("ids", "type_ids", "offsets", "cut"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
@@ -123,7 +123,7 @@ def test_a_damaged_tokenizer_is_refused(tmp_path):
 def test_no_room_for_the_copy_of_a_tokenizer_is_said(tiny_bert, tmp_path):
     """No file of the process may grow past 149 bytes, as on a disk that is full: no damaged tokenizer is blamed."""
     code = (
-        "import resource, signal, sys; from pathlib import Path; from acceptor.tokenizer import load_tokenizer\n"
+        "import resource, signal, sys; from pathlib import Path; from acceptor.model.tokenizer import load_tokenizer\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (149, 149))\n"
         "try: load_tokenizer(Path(sys.argv[1]))\n"
         "except Exception as error: raise SystemExit(type(error).__name__ + str(error))"

@@ -21,15 +21,16 @@ from onnx import TensorProto, helper
 from onnxruntime import InferenceSession
 
 import acceptor
-from acceptor import exporting, terminal
-from acceptor.decision import Decision
-from acceptor.files import file_sha256
-from acceptor.model import quantised
+from acceptor.cli import render as terminal
+from acceptor.exporting import export as exporting
+from acceptor.exporting import quantize as quantised
+from acceptor.judging.decision import Decision
 from acceptor.model.classifier import longest_input, new_classifier
 from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
 from acceptor.model.pretrained import find_encoder
-from acceptor.runtime import choose_runtime
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer
+from acceptor.runtime.device import choose_runtime
+from acceptor.storage.files import file_sha256
 from conftest import toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
 

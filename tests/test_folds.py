@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 import acceptor
+from acceptor.cli.render import folds_text
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.metrics import confusion_matrix
-from acceptor.terminal import folds_text
 from conftest import toy_rows, turning
 
 
@@ -63,7 +63,7 @@ def test_the_pooled_scores_are_those_of_all_verdicts(folds):
 
 def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, tmp_path, monkeypatch):
     """Each fold's judge has a temperature and a threshold of its own; raw logits would be other verdicts."""
-    monkeypatch.setattr("acceptor.run.calibrate", turning)
+    monkeypatch.setattr("acceptor.training.train.calibrate", turning)
     noisy = [{**row, "label": "0" if index % 4 == 1 else row["label"]} for index, row in enumerate(rows(["a", "b"]))]
     settings = config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
     folds = acceptor.cross_validate(
@@ -77,7 +77,7 @@ def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, t
 
 
 def test_the_text_has_every_fold_and_the_pooled_score(folds, capsys):
-    from acceptor.terminal import show
+    from acceptor.cli.render import tables as show
 
     show(*folds_text(folds))
     text = capsys.readouterr().out

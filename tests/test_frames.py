@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acceptor
-from acceptor.corpus import predict
 from acceptor.data.frames import annotated
-from acceptor.data.read import read_table
+from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError
-from acceptor.rows import Settings
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
 from conftest import toy_rows
 
 TEXTS = [sentence for sentence, _ in toy_rows(12, 3)]

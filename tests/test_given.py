@@ -23,15 +23,15 @@ import torch
 from tokenizers import Tokenizer as Backend
 
 import acceptor
-from acceptor.corpus import predict
 from acceptor.data.load import load_split
-from acceptor.data.parts import Parts
-from acceptor.encode import encode, encode_words, marked
+from acceptor.data.writing.parts import Parts
 from acceptor.errors import AcceptorError, DataError, RunError, UsageError
 from acceptor.evaluation.words import explain
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
 from acceptor.model import scorer
-from acceptor.rows import Settings
-from acceptor.tokenizer import reading
+from acceptor.model.encode import encode, encode_words, marked
+from acceptor.model.tokenizer import reading
 from conftest import toy_rows, write_judge
 from tiny import TEXTS, make_tokenizer
 
@@ -463,9 +463,9 @@ def test_evaluate_names_the_line(judge, tmp_path):
 
 
 def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("acceptor.corpus.CHUNK", 16)
-    monkeypatch.setattr("acceptor.data.stream.CHUNK", 16)
-    monkeypatch.setattr("acceptor.corpus.BLOCK", 4)
+    monkeypatch.setattr("acceptor.judging.predict.CHUNK", 16)
+    monkeypatch.setattr("acceptor.data.reading.stream.CHUNK", 16)
+    monkeypatch.setattr("acceptor.judging.predict.BLOCK", 4)
     texts = [("the cats see.", STRANGE, "the 😀 cats", "see the mat")[row % 4] for row in range(200)]
     source = tmp_path / "in.tsv"
     source.write_text("id\tsentence\n" + "".join(f"{row}\t{text}\n" for row, text in enumerate(texts)))

@@ -11,7 +11,7 @@ import acceptor
 from acceptor.config import TrainConfig, safer
 from acceptor.errors import RunError, UsageError
 from acceptor.training import checkpoint
-from acceptor.training.guard import CollapseError, collapse_at, label_entropy
+from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
 from acceptor.training.loop import EpochEnd
 from conftest import COLA, needs_cola, needs_minilm
 
@@ -137,7 +137,7 @@ def test_collapsed_seeds_stay_in_the_count_and_are_begun_again(processes, toy, h
     assert (again["restarted_from"], again["seed"], again["planned"]) == ("seed-7", 1007, 7)
     assert f"collapsed {len(seeds)} of {2 * len(seeds)}" in repr(found)
     assert not (found.folder / "seed-7").exists()
-    monkeypatch.setattr("acceptor.children.train", None)  # what has ended, also so, is not trained again
+    monkeypatch.setattr("acceptor.experiments.workers.train", None)  # what has ended, also so, is not trained again
     again = acceptor.train_seeds(toy, out=found.folder, seeds=seeds, config=high)
     assert again.record == found.record
 

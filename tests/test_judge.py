@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acceptor
-from acceptor.corpus import predict
 from acceptor.data.load import load_split
-from acceptor.data.read import read_table
-from acceptor.decision import MOST_PROBABLE
+from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError, EncoderError, RunError, TrainingError
 from acceptor.evaluation.evaluate import report_of
-from acceptor.judge import annotate
+from acceptor.judging.decision import MOST_PROBABLE
+from acceptor.judging.judge import annotate
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
+from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.classifier import load_classifier
-from acceptor.rows import Settings
-from acceptor.verdicts import verdict_columns
 from conftest import toy_rows, turning
 
 
@@ -169,7 +169,7 @@ def calibrated(toy, toy_config, tmp_path_factory):
     """A run with a decision that turns verdicts, whatever vocabulary the tiny encoder has: see `turning`."""
     config = toy_config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("acceptor.run.calibrate", turning)
+        patch.setattr("acceptor.training.train.calibrate", turning)
         return acceptor.train(toy, out=tmp_path_factory.mktemp("runs") / "calibrated", config=config)
 
 

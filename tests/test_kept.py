@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from acceptor import corpus
-from acceptor.corpus import predict
-from acceptor.data import stream
-from acceptor.data.parts import Parts
-from acceptor.rows import Settings
+from acceptor.data.reading import stream
+from acceptor.data.writing.parts import Parts
+from acceptor.judging import predict as corpus
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
 
 VERDICTS = ["verdict", "probability", "margin"]
 

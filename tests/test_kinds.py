@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import acceptor
-from acceptor.corpus import predict
-from acceptor.data.duplicates import fingerprints
+from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.errors import AcceptorError, EncoderError, RunError, UsageError
-from acceptor.loading import files_of
+from acceptor.judging.load import files_of
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
 from acceptor.model.classifier import new_classifier, quiet_transformers
 from acceptor.model.pretrained import find_encoder
-from acceptor.rows import Settings
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer
 from conftest import toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
@@ -34,7 +34,7 @@ def plain_initial(folder: Path, labels: int, seed: int) -> dict[str, torch.Tenso
     """What Transformers makes of an encoder by itself, as Acceptor did before it asked about heads."""
     from transformers import AutoModelForSequenceClassification
 
-    from acceptor.runtime import seed_everything
+    from acceptor.runtime.device import seed_everything
 
     seed_everything(seed)
     with quiet_transformers():

@@ -12,15 +12,15 @@ import torch
 
 import acceptor
 from acceptor import native
-from acceptor.batches import collate
 from acceptor.errors import UsageError
-from acceptor.loading import load
+from acceptor.judging.load import load
+from acceptor.model.batches import collate
 from acceptor.model.classifier import new_classifier
 from acceptor.model.network import has_whole_layers, judging_network
 from acceptor.model.pretrained import find_encoder
+from acceptor.model.tokenizer import load_tokenizer
 from acceptor.native import layers
-from acceptor.runtime import choose_runtime
-from acceptor.tokenizer import load_tokenizer
+from acceptor.runtime.device import choose_runtime
 from tiny import ARCHITECTURES, make_encoder
 
 KNOWN = [name for name in ARCHITECTURES if name not in ("albert", "deberta-v2", "modernbert")]

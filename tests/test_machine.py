@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from acceptor import cache, files, native, processes, progress, spinning, study, threads, waiting
+from acceptor import native, progress
 from acceptor.errors import ResourceError, UsageError
+from acceptor.experiments import study
 from acceptor.native import build
-from acceptor.runtime import Runtime
+from acceptor.runtime import cache, processes, spinning, threads
+from acceptor.runtime import contention as waiting
+from acceptor.runtime.device import Runtime
+from acceptor.storage import files
 from conftest import REPOSITORY, toy_rows
 
 SOURCE = str(REPOSITORY / "src")
@@ -55,7 +59,8 @@ def test_without_a_home_the_cache_is_private_temporary_and_said_once():
     if os.geteuid() != 0:
         pytest.skip("only root can become a user without an entry in passwd")
     code = (
-        "import os, tempfile; from acceptor.cache import cache_folder as f; os.setgid(54321); os.setuid(54321)\n"
+        "import os, tempfile; from acceptor.runtime.cache import cache_folder as f\n"
+        "os.setgid(54321); os.setuid(54321)\n"
         "a, b = f(), f(); print(a == b, oct(a.stat().st_mode)[-3:], a)"
     )
     found = python(code, XDG_CACHE_HOME="")
@@ -317,7 +322,8 @@ def test_torch_is_told_only_where_nobody_else_told_it(monkeypatch):
 # ── spinning ─────────────────────────────────────────────────────────────────────────────────────────────
 
 SAYS = (
-    "import acceptor, os; from acceptor.spinning import spinning; print(os.environ.get('GOMP_SPINCOUNT'), *spinning())"
+    "import acceptor, os; from acceptor.runtime.spinning import spinning\n"
+    "print(os.environ.get('GOMP_SPINCOUNT'), *spinning())"
 )
 
 
@@ -342,7 +348,7 @@ def test_too_late_is_said():
 
 
 def test_others_are_measured_as_their_users_have_them():
-    code = "import acceptor, os; from acceptor.spinning import environment_as_found as f; print(f(os.environ))"
+    code = "import acceptor, os; from acceptor.runtime.spinning import environment_as_found as f; print(f(os.environ))"
     assert "GOMP_SPINCOUNT" not in python(code).stdout
     assert "'GOMP_SPINCOUNT': '7'" in python(code, GOMP_SPINCOUNT="7").stdout
 
@@ -425,7 +431,8 @@ def test_without_fcntl_work_goes_on(tmp_path, monkeypatch, fresh_warnings):
     with files.one_writer(tmp_path / "out"):
         pass
     done = python(
-        "import sys; sys.modules['fcntl'] = sys.modules['pwd'] = sys.modules['resource'] = None\nimport acceptor.cli"
+        "import sys; sys.modules['fcntl'] = sys.modules['pwd'] = sys.modules['resource'] = None\n"
+        "import acceptor.cli.app"
     )
     assert done.returncode == 0, done.stderr
 
@@ -517,7 +524,7 @@ def test_without_a_total_a_line_says_what_is_known(clock, capsys):
 
 def test_training_and_predict_say_how_far_they_are(clock, capsys, toy, toy_config, toy_run, tmp_path, monkeypatch):
     import acceptor
-    from acceptor import corpus
+    from acceptor.judging import predict as corpus
 
     monkeypatch.setattr(progress, "clock", lambda: clock.__setitem__(0, clock[0] + 31) or clock[0])
     acceptor.train(toy, out=tmp_path / "run", config=toy_config.model_copy(update={"epochs": 1}))

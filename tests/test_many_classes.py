@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console
 
 import acceptor
-from acceptor import terminal
-from acceptor.decision import MOST_PROBABLE
+from acceptor.cli import render as terminal
 from acceptor.evaluation.evaluate import report_of
-from acceptor.judge import verdict_columns
+from acceptor.judging.decision import MOST_PROBABLE
+from acceptor.judging.judge import verdict_columns
 from acceptor.report.figures import save_png
 from acceptor.report.run_figures import Dot, dots_figure
 from conftest import REPOSITORY
@@ -116,7 +116,7 @@ def test_blank_lines_in_a_pipe_are_passed_over(toy_run, run_cli):
 
 @pytest.mark.parametrize("text", ["na\xefve girl", "“quoted”"])
 def test_bytes_that_are_not_utf8_are_told_with_their_line(text, toy_run, monkeypatch, capsys):
-    from acceptor.commands import judging
+    from acceptor.cli import judge as judging
     from acceptor.errors import DataError
 
     data = b"the cats sleep.\n\n" + text.encode("windows-1252") + b"\n"

@@ -10,11 +10,11 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn import metrics as reference
 
-from acceptor.decision import MOST_PROBABLE, Decision, read_decision, softmax
 from acceptor.evaluation.calibration import calibrate, fit_temperature, fit_threshold
 from acceptor.evaluation.intervals import bootstrap_intervals, mcc_interval
 from acceptor.evaluation.measures import BINS, bins_of, measures, statistics
 from acceptor.evaluation.metrics import confusion_matrix, log_loss, mcc
+from acceptor.judging.decision import MOST_PROBABLE, Decision, read_decision, softmax
 
 
 def drawn(n, labels=2, seed=0, step=None):

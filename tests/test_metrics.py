@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from acceptor.decision import softmax
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.intervals import mcc_interval, share_interval
+from acceptor.judging.decision import softmax
 
 verdicts = st.integers(2, 4).flatmap(
     lambda k: st.tuples(

@@ -12,14 +12,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import acceptor
-from acceptor.batches import collate
-from acceptor.encode import encode
 from acceptor.errors import EncoderError
 from acceptor.model import pretrained
+from acceptor.model.batches import collate
 from acceptor.model.classifier import new_classifier
 from acceptor.model.describe import describe_encoder
+from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder, unpack_parts
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer
 from conftest import needs_minilm, toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
 

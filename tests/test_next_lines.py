@@ -8,11 +8,11 @@ import shlex
 import pytest
 
 import acceptor
+from acceptor.cli.render import run_text
+from acceptor.cli.render.runs import judging_command
 from acceptor.errors import UsageError
-from acceptor.run import Run
-from acceptor.terminal import run_text
-from acceptor.terminal.runs import judging_command
 from acceptor.text import shell
+from acceptor.training.train import Run
 from conftest import toy_rows
 
 
@@ -47,7 +47,7 @@ def test_a_judge_of_pairs_is_shown_a_command_for_pairs(tiny_bert, tmp_path):
 
 
 def test_errors_quote_paths_in_their_commands(tmp_path):
-    from acceptor.data.write import check_output
+    from acceptor.data.writing.write import check_output
 
     with pytest.raises(UsageError) as caught:
         check_output(tmp_path / "out dir" / "x y.tsv", overwrite=False)

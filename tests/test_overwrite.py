@@ -156,7 +156,7 @@ def test_seeds_that_fail_put_the_old_ones_back(toy, toy_config, tmp_path, monkey
     seeds = acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config)
     before = weights(seeds.runs[0])
     with monkeypatch.context() as patch:
-        patch.setattr("acceptor.several.outcomes", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("acceptor.experiments.run_set.outcomes", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config, overwrite=True)
     assert (weights(seeds.runs[0]), names(tmp_path)) == (before, ["S"])

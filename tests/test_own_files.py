@@ -10,9 +10,9 @@ import sys
 import polars as pl
 import pytest
 
-from acceptor.corpus import predict
 from acceptor.errors import DataError, UsageError
-from acceptor.rows import Settings
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
 
 REFUSED = r"(?s)is read, and would be overwritten.*next:"
 

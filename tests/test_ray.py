@@ -24,17 +24,17 @@ import pytest
 import zstandard
 
 import acceptor
-from acceptor import corpus
-from acceptor.data.filesystems import OutputFolder, address_of, found_files
-from acceptor.data.read import read_table
+from acceptor.data.reading.filesystems import OutputFolder, address_of, found_files
+from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.integrations.ray import Task, logits_once, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
-from acceptor.judge import Judge
-from acceptor.rows import Settings
+from acceptor.judging import predict as corpus
+from acceptor.judging.judge import Judge
+from acceptor.judging.rows import Settings
 from conftest import REPOSITORY, toy_rows
 
-CODE = "from acceptor.data import stream; stream.CHUNK = 16\nfrom acceptor.cli import main; main()"
+CODE = "from acceptor.data.reading import stream; stream.CHUNK = 16\nfrom acceptor.cli.app import main; main()"
 
 
 def command(*arguments):
@@ -225,7 +225,7 @@ def test_standard_input_is_refused(toy_run, run_cli, monkeypatch):
 
 
 def test_without_ray_it_says_what_to_install(toy_run, files, tmp_path):
-    code = "import sys; sys.modules['ray'] = None\nfrom acceptor.cli import main; main()"
+    code = "import sys; sys.modules['ray'] = None\nfrom acceptor.cli.app import main; main()"
     arguments = ["predict", str(toy_run.folder), str(files), "-o", str(tmp_path / "out.csv"), "--ray", "local"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 2

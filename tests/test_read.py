@@ -19,8 +19,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceptor.data import read, unpack
-from acceptor.data.stream import TableStream
+from acceptor.data.reading import read, unpack
+from acceptor.data.reading.stream import TableStream
 from acceptor.errors import DataError
 
 COLA = Path(__file__).parents[1] / "../shared/data/cola/raw"
@@ -37,7 +37,7 @@ PACK = {"": lambda data: data, ".gz": gz, ".zst": zstandard.ZstdCompressor().com
 
 
 def read_table(source, **options):
-    """`acceptor.data.read.read_table`; a file is also streamed, which has to give the same rows or the same error."""
+    """`read.read_table`; a file is also streamed, which has to give the same rows or the same error."""
     try:
         table, error = read.read_table(source, **options), None
     except DataError as caught:
@@ -895,7 +895,7 @@ def test_the_fingerprint_follows_the_rows(write):
 def test_reading_imports_neither_pandas_nor_datasets(write):
     path = write("x.tsv", "\n".join(cola_lines(3)))
     code = (
-        "import sys; from acceptor.data.read import read_table; read_table(sys.argv[1]); read_table(['a']);"
+        "import sys; from acceptor.data.reading.read import read_table; read_table(sys.argv[1]); read_table(['a']);"
         "print(sorted({'pandas', 'datasets', 'torch', 'transformers', 'pyarrow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from acceptor.cli import app
+from acceptor.cli.app import app
 from acceptor.errors import EncoderError, UsageError
 from acceptor.model.pretrained import find_encoder
 from conftest import REPOSITORY

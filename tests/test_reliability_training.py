@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import pytest
 
 from acceptor.errors import ResourceError, UsageError
-from acceptor.files import new_folder, one_writer
-from acceptor.out import SLACK_BYTES, check_out, check_room
-from acceptor.runtime import is_out_of_memory
+from acceptor.runs.place import SLACK_BYTES, check_out, check_room
+from acceptor.runtime.device import is_out_of_memory
+from acceptor.storage.files import new_folder, one_writer
 from acceptor.training import checkpoint
-from acceptor.training.stopping import signals_held
+from acceptor.training.signals import signals_held
 from conftest import REPOSITORY
 
 KILLS = {
@@ -86,7 +86,8 @@ def test_a_training_that_was_killed_in_its_first_save_is_begun_again(tmp_path):
 
 JOIN = """
 import datetime, sys, time, torch
-from acceptor import processes, runtime
+from acceptor.runtime import processes
+from acceptor.runtime import device as runtime
 processes.PATIENCE = datetime.timedelta(seconds=30)
 time.sleep(float(sys.argv[1]))
 here = runtime.Runtime("cpu", "", 0, "fp32", rank=int(sys.argv[2]), world=2)
@@ -152,7 +153,7 @@ def test_a_lock_names_its_holder_and_clears_what_a_killed_one_left(tmp_path):
     other.mkdir()
     with one_writer(place):
         assert not left.exists()
-        code = f"import pathlib, acceptor.files as f\nwith f.one_writer(pathlib.Path({str(place)!r})): pass"
+        code = f"import pathlib, acceptor.storage.files as f\nwith f.one_writer(pathlib.Path({str(place)!r})): pass"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "another process is writing" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr

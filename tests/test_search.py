@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 import acceptor
-from acceptor import cli
-from acceptor import search as searching
+from acceptor.cli import app as cli
 from acceptor.config import TrainConfig
 from acceptor.errors import UsageError
-from acceptor.search import SPACE, search_settings
-from acceptor.study import in_states, load_optuna, locked, open_study
+from acceptor.experiments import search as searching
+from acceptor.experiments.search import SPACE, search_settings
+from acceptor.experiments.study import in_states, load_optuna, locked, open_study
 from conftest import REPOSITORY, toy_rows
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
@@ -53,7 +53,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, "tests")
 import acceptor
-from acceptor import search
+from acceptor.experiments import search
 from acceptor.config import TrainConfig
 from acceptor.training import hearing
 from conftest import toy_rows

@@ -13,10 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 
 import acceptor
+from acceptor.cli.render import seeds_text
 from acceptor.errors import RunError, UsageError
 from acceptor.evaluation.spread import expected_maximum, spread
-from acceptor.seeds import Seeds, read_seeds
-from acceptor.terminal import seeds_text
+from acceptor.experiments.seeds import Seeds, read_seeds
 from conftest import toy_rows
 
 SETTINGS = ["--epochs", "20", "--batch-size", "16", "--learning-rate", "0.01", "--max-length", "32"]
@@ -99,7 +99,7 @@ def test_the_summary_is_that_of_all_values(three):
 
 
 def test_the_text_tells_all_values_and_that_the_best_is_no_score(three, capsys):
-    from acceptor.terminal import show
+    from acceptor.cli.render import tables as show
 
     record = copy.deepcopy(three.record)
     for entry, mcc in zip(record["runs"], (0.1, 0.2, 0.4), strict=True):
@@ -122,7 +122,7 @@ def test_the_text_tells_all_values_and_that_the_best_is_no_score(three, capsys):
 
 
 def test_scores_of_the_split_that_chose_are_marked(three, capsys):
-    from acceptor.terminal import show
+    from acceptor.cli.render import tables as show
 
     record = copy.deepcopy(three.record)
     for entry in record["runs"]:
@@ -206,7 +206,7 @@ def test_what_is_wrong_with_all_is_raised_from_a_process_too(toy, toy_config, tm
 
 def test_what_a_library_prints_is_no_answer_of_a_process():
     code = """
-import os, acceptor.children as children
+import os, acceptor.experiments.workers as children
 def noisy(*_):
     print("from Python")
     os.write(1, b"from C")
@@ -229,7 +229,7 @@ def test_a_run_that_fails_is_told_of_and_tried_again(toy, short, tmp_path, monke
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("acceptor.children.train", stopped)
+    monkeypatch.setattr("acceptor.experiments.workers.train", stopped)
     with pytest.raises(KeyboardInterrupt):  # tried again and stopped, it is not dropped from the count
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
     assert read_seeds(tmp_path / "seeds").count("failed") == 1
@@ -288,7 +288,7 @@ def test_a_stopped_command_goes_on_to_the_same_runs(files, tiny_bert, tmp_path, 
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, words, files, tiny_bert, tmp_path, monkeypatch, capsys):
-    from acceptor import cli
+    from acceptor.cli import app as cli
 
     out = tmp_path / "seeds"
     monkeypatch.setattr(

@@ -15,15 +15,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from acceptor import corpus
-from acceptor.corpus import predict
-from acceptor.data import sentences, stream, unpack
-from acceptor.data.block import Block
-from acceptor.data.read import read_table
-from acceptor.data.sentences import LANGUAGES, spans
-from acceptor.data.stream import chunks
+from acceptor.data import documents as sentences
+from acceptor.data.documents import LANGUAGES, spans
+from acceptor.data.reading import stream, unpack
+from acceptor.data.reading.read import read_table
+from acceptor.data.reading.stream import chunks
 from acceptor.errors import DataError, UsageError
-from acceptor.rows import Settings
+from acceptor.judging import predict as corpus
+from acceptor.judging.dedup import Block
+from acceptor.judging.predict import predict
+from acceptor.judging.rows import Settings
 from conftest import COLA, needs_cola
 
 ATOMS = [

@@ -55,9 +55,9 @@ FRESH_GOOD = np.array([label == "1" for _, label in toy_rows(40, 1)])
 def _quick():
     """Of the many trainings here, half the time would go into the loss figure and waiting for the disk."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("acceptor.record.loss_figure", lambda *_: None)
-        patch.setattr("acceptor.record.save_figure", lambda *_: None)
-        patch.setattr("acceptor.files.flush", lambda _: None)
+        patch.setattr("acceptor.training.record.loss_figure", lambda *_: None)
+        patch.setattr("acceptor.training.record.save_figure", lambda *_: None)
+        patch.setattr("acceptor.storage.files.flush", lambda _: None)
         yield
 
 
@@ -216,7 +216,7 @@ def test_three_classes(tiny):
     "labels", [np.array(["bad", "good"]), np.array(["good", "bad"]), np.array(["u", "v"])], ids=str
 )
 def test_a_fitted_threshold_decides(tiny, labels, monkeypatch):
-    monkeypatch.setattr("acceptor.run.calibrate", turning)
+    monkeypatch.setattr("acceptor.training.train.calibrate", turning)
     model = clone(tiny).set_params(calibrate=True, epochs=1).fit(SENTENCES, labels[GOOD.astype(int)])
     predicted, scores = model.predict(FRESH), model.decision_function(FRESH)
     assert (model.classes_[(scores > 0).astype(int)] == predicted).all()

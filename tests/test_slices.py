@@ -11,11 +11,11 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 import acceptor
-from acceptor.data.duplicates import HASHES_FILE, fingerprints
+from acceptor.data.auditing.duplicates import HASHES_FILE, fingerprints
 from acceptor.data.load import load_split
 from acceptor.evaluation.evaluate import report_of
 from acceptor.evaluation.slices import slices, usual_slices
-from acceptor.files import MANIFEST, file_sha256
+from acceptor.storage.files import MANIFEST, file_sha256
 from conftest import COLA, needs_cola, toy_rows
 
 LABELS = ("unacceptable", "acceptable")

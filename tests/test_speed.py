@@ -15,21 +15,22 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import acceptor
-from acceptor import native, runtime
-from acceptor.batches import collate, epoch_batches
+from acceptor import native
 from acceptor.config import TrainConfig
-from acceptor.decision import Decision
-from acceptor.encode import encode
+from acceptor.judging.decision import Decision
+from acceptor.model.batches import collate, epoch_batches
 from acceptor.model.classifier import new_classifier
+from acceptor.model.dropout import Noise
+from acceptor.model.encode import encode
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.network import PARTS, judging_network
-from acceptor.model.noise import Noise
 from acceptor.model.pretrained import find_encoder
-from acceptor.native import products
-from acceptor.tokenizer import load_tokenizer
-from acceptor.training.learner import Learner
+from acceptor.model.tokenizer import load_tokenizer
+from acceptor.native import matmul as products
+from acceptor.runtime import device as runtime
+from acceptor.training.flat_adamw import Learner
 from acceptor.training.loop import EpochEnd, fit
-from acceptor.training.optim import learning_rate
+from acceptor.training.schedule import learning_rate
 from conftest import COLA, needs_cola, needs_minilm, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 

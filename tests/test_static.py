@@ -16,16 +16,17 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import acceptor
-from acceptor.batches import Resident, collate, padding_ratio, static_length
 from acceptor.config import TrainConfig
-from acceptor.encode import encode
 from acceptor.errors import UsageError
+from acceptor.model.batches import Resident, collate, padding_ratio, static_length
 from acceptor.model.classifier import new_classifier
+from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder
-from acceptor.runtime import Runtime, choose_runtime
-from acceptor.tokenizer import load_tokenizer
-from acceptor.training.checkpoint import Checkpoints, Progress
-from acceptor.training.learner import Learner
+from acceptor.model.tokenizer import load_tokenizer
+from acceptor.runs.checkpoint import Progress
+from acceptor.runtime.device import Runtime, choose_runtime
+from acceptor.training.checkpoint import Checkpoints
+from acceptor.training.flat_adamw import Learner
 from acceptor.training.loop import NotFiniteError, Skipped, Step, fit
 from acceptor.training.static import StaticSteps, choose_steps
 from conftest import toy_rows

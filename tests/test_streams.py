@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from acceptor import streams
+from acceptor.cli import streams
 from acceptor.errors import ResourceError
 from acceptor.text import in_ascii
 from conftest import REPOSITORY
@@ -91,7 +91,7 @@ def test_closed_numbers_are_not_given_to_files(monkeypatch):
     """Else the next file that is opened would be number 1, and what a library prints would land in it."""
     code = (
         "import os; os.close(1); os.close(0)\n"
-        "from acceptor.streams import set_up_streams\n"
+        "from acceptor.cli.streams import set_up_streams\n"
         "set_up_streams(); print('lost'); a = os.open('/dev/null', os.O_RDONLY); os.write(2, str(a > 2).encode())"
     )
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}

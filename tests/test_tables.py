@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import acceptor
-from acceptor.commands.options import columns_of, listed_in, separator_of
-from acceptor.data.inspection import split_column
+from acceptor.cli.options import columns_of, listed_in, separator_of
+from acceptor.data.auditing.inspection import split_column
 from acceptor.data.labels import LabelRules, label_key
 from acceptor.data.load import inspect_data, load_split
-from acceptor.data.read import read_table
+from acceptor.data.reading.read import read_table
+from acceptor.data.reading.stream import TableStream
 from acceptor.data.split import with_validation
-from acceptor.data.stream import TableStream
 from acceptor.errors import DataError, UsageError
 from conftest import COLA, REPOSITORY, needs_cola, toy_rows
 

@@ -19,13 +19,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 import acceptor
 from acceptor.config import PRESETS, TrainConfig
-from acceptor.encode import encode
 from acceptor.errors import TrainingError, UsageError
-from acceptor.runtime import choose_runtime
+from acceptor.model.encode import encode
+from acceptor.runtime.device import choose_runtime
 from acceptor.training import checkpoint
-from acceptor.training.learner import Learner
+from acceptor.training.flat_adamw import Learner
 from acceptor.training.loop import fit
-from acceptor.training.optim import learning_rate
+from acceptor.training.schedule import learning_rate
 from conftest import needs_minilm, toy_rows
 
 FILES = {

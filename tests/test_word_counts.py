@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 import acceptor
-from acceptor.data.audit import audit
-from acceptor.data.words import without_spaces, word_counts
-from acceptor.decision import MOST_PROBABLE
+from acceptor.data.auditing.audit import audit
+from acceptor.data.word_counts import without_spaces, word_counts
 from acceptor.evaluation.evaluate import report_of
 from acceptor.evaluation.slices import slices
+from acceptor.judging.decision import MOST_PROBABLE
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import acceptor
-from acceptor.encode import encode, encode_words
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
-from acceptor.judge import Judge
+from acceptor.judging.judge import Judge
 from acceptor.model.classifier import new_classifier
+from acceptor.model.encode import encode, encode_words
 from acceptor.model.pretrained import find_encoder
-from acceptor.runtime import choose_runtime
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer
+from acceptor.runtime.device import choose_runtime
 from conftest import needs_minilm, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 

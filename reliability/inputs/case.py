@@ -132,7 +132,7 @@ def filled(text: str, kit: Mapping[str, str]) -> str:
 
 def _command(arguments: list[str]) -> Callable[[], None]:
     def work() -> None:
-        from acceptor import cli
+        from acceptor.cli import app as cli
 
         sys.argv = ["acceptor", *arguments]
         cli.main()

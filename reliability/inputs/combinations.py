@@ -324,7 +324,7 @@ def _outcome(it: Combination, truth: Truth, path: Path, judges: Judges) -> str:
         loaded["data"] = acceptor.load_data(str(path), **({"separator": it.given} if it.given else {}))
 
     def command() -> None:
-        from acceptor import cli
+        from acceptor.cli import app as cli
 
         sys.argv = ["acceptor", *commands[it.command], *options]
         cli.main()

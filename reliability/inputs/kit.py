@@ -106,7 +106,7 @@ def own_cache(folder: Path) -> None:
     """A cache of these cases' own, in which it stands that this machine's default arithmetic is fp32."""
     import torch
 
-    from acceptor.runtime import processor_name
+    from acceptor.runtime.device import processor_name
 
     folder.mkdir(parents=True, mode=0o700)
     os.environ["ACCEPTOR_CACHE"] = str(folder)

@@ -193,7 +193,7 @@ else:  # either meaning, if the finding says which
 PREDICT = """
 import json, sys
 import pyarrow as pa, pyarrow.parquet as pq
-from acceptor import cli
+from acceptor.cli import app as cli
 sys.argv = ['acceptor', 'predict', '{run}', 'INPUT', '-o', 'OUT']
 try:
     cli.main()
@@ -287,7 +287,7 @@ for name in ('HOME', 'USER', 'LOGNAME', 'ACCEPTOR_CACHE', 'XDG_CACHE_HOME'):
 def unknown(number):  # as in a container that is started with a number for a user
     raise KeyError(f'getpwuid(): uid not found: {number}')
 pwd.getpwuid = unknown
-from acceptor import cli
+from acceptor.cli import app as cli
 sys.argv = ['acceptor', 'judge', '{run}', 'the cats sleep.']
 before = set(os.listdir('.'))
 try:

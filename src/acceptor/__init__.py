@@ -8,15 +8,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from acceptor.spinning import bound_spinning
+from acceptor.runtime.spinning import bound_spinning
 
 bound_spinning()  # before torch is loaded, which reads it once
 
 if TYPE_CHECKING:
     from acceptor.config import PRESETS, TrainConfig
     from acceptor.data.annotations import read_annotations
-    from acceptor.data.audit import audit
-    from acceptor.data.findings import findings
+    from acceptor.data.auditing.audit import audit
+    from acceptor.data.auditing.findings import findings
     from acceptor.data.load import load_data
     from acceptor.data.table import Data, Split
     from acceptor.errors import (
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport, pairs
     from acceptor.evaluation.slices import slices
     from acceptor.evaluation.words import Explanation, explain
-    from acceptor.exporting import Export, export
-    from acceptor.folds import Folds, cross_validate
-    from acceptor.judge import Judge
-    from acceptor.loading import load
+    from acceptor.experiments.folds import Folds, cross_validate
+    from acceptor.experiments.search import Search, search_settings
+    from acceptor.experiments.seeds import Seeds, train_seeds
+    from acceptor.exporting.export import Export, export
+    from acceptor.judging.judge import Judge
+    from acceptor.judging.load import load
+    from acceptor.judging.verdicts import Verdict
     from acceptor.report.html import write_report
-    from acceptor.run import Run, resume, train
-    from acceptor.search import Search, search_settings
-    from acceptor.seeds import Seeds, train_seeds
-    from acceptor.verdicts import Verdict
+    from acceptor.training.train import Run, resume, train
 
 _HOMES = {
     "PRESETS": "config",
     "TrainConfig": "config",
     "read_annotations": "data.annotations",
-    "audit": "data.audit",
-    "findings": "data.findings",
+    "audit": "data.auditing.audit",
+    "findings": "data.auditing.findings",
     "load_data": "data.load",
     "Data": "data.table",
     "Split": "data.table",
@@ -65,24 +65,24 @@ _HOMES = {
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "slices": "evaluation.slices",
-    "Export": "exporting",
-    "export": "exporting",
-    "Folds": "folds",
-    "cross_validate": "folds",
+    "Export": "exporting.export",
+    "export": "exporting.export",
+    "Folds": "experiments.folds",
+    "cross_validate": "experiments.folds",
     "PairsReport": "evaluation.pairs",
     "pairs": "evaluation.pairs",
     "Explanation": "evaluation.words",
     "explain": "evaluation.words",
-    "Judge": "judge",
-    "Verdict": "verdicts",
-    "load": "loading",
-    "Run": "run",
-    "resume": "run",
-    "train": "run",
-    "Seeds": "seeds",
-    "train_seeds": "seeds",
-    "Search": "search",
-    "search_settings": "search",
+    "Judge": "judging.judge",
+    "Verdict": "judging.verdicts",
+    "load": "judging.load",
+    "Run": "training.train",
+    "resume": "training.train",
+    "train": "training.train",
+    "Seeds": "experiments.seeds",
+    "train_seeds": "experiments.seeds",
+    "Search": "experiments.search",
+    "search_settings": "experiments.search",
     "write_report": "report.html",
 }
 

@@ -1,5 +1,5 @@
 """`python -m acceptor`: the command line."""
 
-from acceptor.cli import main
+from acceptor.cli.app import main
 
 main()

@@ -30,8 +30,8 @@ from acceptor.config import TrainConfig
 from acceptor.errors import AcceptorError, UsageError
 from acceptor.native.layers import has_layers
 from acceptor.progress import meter
-from acceptor.run import train as train_run
-from acceptor.spinning import environment_as_found
+from acceptor.runtime.spinning import environment_as_found
+from acceptor.training.train import train as train_run
 
 FLIP_MARGIN = 1e-3  # logits nearer than that are a draw, and a draw has no label to flip
 
@@ -136,10 +136,10 @@ def limit_ms(encoder: str, data: str, machine: dict[str, Any]) -> float:
     A product costs 6 operations a weight and token (forward 2, backward 4); AdamW reads gradient, weight and two
     moments and writes the last three, 28 bytes a weight in fp32.
     """
-    from acceptor.encode import encode
     from acceptor.model.classifier import new_classifier, parameter_counts
+    from acceptor.model.encode import encode
     from acceptor.model.pretrained import find_encoder
-    from acceptor.tokenizer import load_tokenizer
+    from acceptor.model.tokenizer import load_tokenizer
 
     found = find_encoder(encoder)
     counts = parameter_counts(new_classifier(found, ("no", "yes"), seed=1))

@@ -165,10 +165,10 @@ def by_hand(way: str, run: str, file: Path, out: Path) -> float:
 
 def by_acceptor(precision: str, run: str, file: Path, out: Path) -> float:
     """Judges the file by `read_table`, `annotate` and `write_table`, all of their columns written."""
-    from acceptor.data.read import read_table
-    from acceptor.data.write import write_table
-    from acceptor.judge import annotate
-    from acceptor.loading import load
+    from acceptor.data.reading.read import read_table
+    from acceptor.data.writing.write import write_table
+    from acceptor.judging.judge import annotate
+    from acceptor.judging.load import load
 
     judge = load(run, precision=precision)
     judge(file.read_text("utf-8").splitlines()[:64])

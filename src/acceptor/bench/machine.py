@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from acceptor import native
-from acceptor.cache import cache_folder
-from acceptor.runtime import bf16_gain, choose_runtime, keep_freed_memory, versions
-from acceptor.spinning import spinning
-from acceptor.threads import cores_at_hand, cpu_quota
+from acceptor.runtime.cache import cache_folder
+from acceptor.runtime.device import bf16_gain, choose_runtime, keep_freed_memory, versions
+from acceptor.runtime.spinning import spinning
+from acceptor.runtime.threads import cores_at_hand, cpu_quota
 
 
 def measure_machine(device: str = "cpu") -> dict[str, Any]:

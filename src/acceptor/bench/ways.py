@@ -110,16 +110,16 @@ def trainer_best(encoder: str, warm: int, steps: int, data: str, device: str) ->
 def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
     """`acceptor train` with its defaults: the loop itself, without evaluation and files."""
     from acceptor.config import TrainConfig
-    from acceptor.encode import encode
-    from acceptor.judge import Judge
+    from acceptor.judging.judge import Judge
     from acceptor.model.classifier import new_classifier
+    from acceptor.model.encode import encode
     from acceptor.model.pretrained import find_encoder
-    from acceptor.runtime import choose_runtime, keep_freed_memory
-    from acceptor.tokenizer import load_tokenizer
-    from acceptor.training.learner import Learner
+    from acceptor.model.tokenizer import load_tokenizer
+    from acceptor.runtime.contention import giving_way
+    from acceptor.runtime.device import choose_runtime, keep_freed_memory
+    from acceptor.training.flat_adamw import Learner
     from acceptor.training.loop import EpochEnd, Step, fit
     from acceptor.training.static import choose_steps
-    from acceptor.waiting import giving_way
 
     keep_freed_memory()
     found, runtime = find_encoder(encoder), choose_runtime(device)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.data.duplicates import normalised
+from acceptor.data.auditing.duplicates import normalised
 from acceptor.data.labels import ACCEPTABILITY
-from acceptor.data.read import read_table
+from acceptor.data.reading.read import read_table
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError
 

@@ -10,10 +10,10 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from acceptor.cache import cache_folder
-from acceptor.data.read import read_table
+from acceptor.data.reading.read import read_table
 from acceptor.data.table import Table
 from acceptor.errors import DataError
+from acceptor.runtime.cache import cache_folder
 from acceptor.text import shell
 
 COLA_URL = "https://nyu-mll.github.io/CoLA/cola_public_1.1.zip"

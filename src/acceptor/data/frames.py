@@ -8,9 +8,9 @@ from typing import Any, NoReturn, TypeVar
 
 import polars as pl
 
-from acceptor.data.checked import checked_frame
-from acceptor.data.columns import name_columns
-from acceptor.data.read import grid_of_object
+from acceptor.data.reading.checked import checked_frame
+from acceptor.data.reading.columns import name_columns
+from acceptor.data.reading.read import grid_of_object
 from acceptor.errors import DataError
 
 Frame = TypeVar("Frame")

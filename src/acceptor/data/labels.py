@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from acceptor.data.grid import listed
+from acceptor.data.reading.grid import listed
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError, UsageError, nearest
 

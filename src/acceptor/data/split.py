@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.config import Derived, TrainConfig
-from acceptor.data.grid import listed
-from acceptor.data.inspection import split_column
+from acceptor.data.auditing.inspection import split_column
+from acceptor.data.reading.grid import listed
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
 

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.corpora import corpus_tables
-from acceptor.data.read import read_pairs
+from acceptor.data.reading.read import read_pairs
+from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
-from acceptor.data.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 
 

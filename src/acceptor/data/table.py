@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.grid import listed
+from acceptor.data.reading.grid import listed
 from acceptor.errors import DataError
 
 

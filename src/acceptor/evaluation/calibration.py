@@ -9,11 +9,11 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from acceptor.config import Derived
-from acceptor.decision import Decision, Logits
 from acceptor.evaluation.compare import compare_judged
 from acceptor.evaluation.intervals import FEW
 from acceptor.evaluation.judged import Judged
 from acceptor.evaluation.metrics import METRICS, Values, confusion_matrix, log_loss, log_losses
+from acceptor.judging.decision import Decision, Logits
 
 FOLDS = 10
 HOTTEST = 20.0  # and 1 / 20: what is beyond says that the split is too small, or judged without a mistake

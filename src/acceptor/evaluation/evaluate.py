@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.duplicates import fingerprints
+from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.frames import beside
 from acceptor.data.table import Data, Split
-from acceptor.decision import MOST_PROBABLE, Decision
 from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
-from acceptor.judge import Judge
-from acceptor.legible import warn_of_marks
+from acceptor.judging.decision import MOST_PROBABLE, Decision
+from acceptor.judging.judge import Judge
+from acceptor.judging.verdicts import verdict_columns
+from acceptor.model.legible import warn_of_marks
 from acceptor.progress import meter
-from acceptor.verdicts import verdict_columns
 
 
 @dataclass(frozen=True)

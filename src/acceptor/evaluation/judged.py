@@ -14,8 +14,8 @@ import polars as pl
 from acceptor.data.load import load_split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
-from acceptor.files import check_manifest, read_object
-from acceptor.loading import load
+from acceptor.judging.load import load
+from acceptor.storage.files import check_manifest, read_object
 
 SPLITS = ("test", "validation")  # the first that all systems judged is compared on
 SEEDS_FILE = "seeds.json"

@@ -17,11 +17,11 @@ import polars as pl
 
 from acceptor.data.labels import good_label
 from acceptor.data.suite import Suite, load_suite
-from acceptor.encode import Encoded
 from acceptor.errors import DataError, RunError, UsageError, nearest
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
-from acceptor.judge import CLOSE_CALLS, PAIRS, SETTLED, Judge
+from acceptor.judging.judge import CLOSE_CALLS, PAIRS, SETTLED, Judge
+from acceptor.model.encode import Encoded
 from acceptor.progress import meter
 
 CHANCE = 0.5  # of a pair's being right, for a judge that guesses

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.words import without_spaces, word_counts
+from acceptor.data.word_counts import without_spaces, word_counts
 from acceptor.errors import DataError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
@@ -20,7 +20,12 @@ from acceptor.text import shell
 MOST = 1000  # values of a column; more are no slices but a key
 TOO_FEW = 10  # a slice with fewer examples gets no scores
 LENGTHS = (5, 8, 12, 20)  # the last number of words of each band, of both texts of a pair together
-LENGTHS_UNSPACED = (10, 16, 24, 40)  # where words are not spaced they are counted smaller: see `acceptor.data.words`
+LENGTHS_UNSPACED = (
+    10,
+    16,
+    24,
+    40,
+)  # where words are not spaced they are counted smaller: see `acceptor.data.word_counts`
 
 Mask = npt.NDArray[np.bool_]
 

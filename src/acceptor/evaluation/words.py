@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.data.given import texts_given
-from acceptor.encode import Words, encode_words, end_to_end
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
-from acceptor.judge import PAIRS, Judge
+from acceptor.judging.judge import PAIRS, Judge
+from acceptor.judging.verdicts import Verdict
+from acceptor.model.encode import Words, encode_words, end_to_end
 from acceptor.progress import meter
-from acceptor.verdicts import Verdict
 
 METHODS = ("occlusion", "gradients")
 STEPS = 32  # points of the integral

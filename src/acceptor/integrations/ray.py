@@ -1,6 +1,6 @@
 """`predict` on a Ray cluster: tasks read the files, a pool of actors judges their chunks and writes them.
 
-A row of Ray's data set is one chunk of `acceptor.data.stream`. An actor judges it by itself and writes it under the
+A row of Ray's data set is one chunk of `data.reading.stream`. An actor judges it by itself and writes it under the
 name of its place in the input; so a chunk that is judged again, because its worker died, replaces itself. What comes
 back to the driver is only counts: it sees by them that every chunk was written, and writes the manifest last.
 """
@@ -25,23 +25,23 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from acceptor.data.duplicates import HASHES_FILE
-from acceptor.data.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
-from acceptor.data.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
-from acceptor.data.stream import CHUNK, Piece, TableStream, check_columns
+from acceptor.data.auditing.duplicates import HASHES_FILE
+from acceptor.data.reading.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
+from acceptor.data.reading.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
+from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.table import Table
-from acceptor.data.tally import Tally
-from acceptor.data.write import FORMATS, write_rows
+from acceptor.data.writing.write import FORMATS, write_rows
 from acceptor.errors import UsageError
-from acceptor.files import MANIFEST, one_writer
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
-from acceptor.judge import Judge
-from acceptor.legible import UNKNOWN, UNREAD, flags_of, legible
-from acceptor.loading import files_of, load
+from acceptor.judging.judge import Judge
+from acceptor.judging.load import files_of, load
+from acceptor.judging.rows import Settings, condition_of, usable, with_verdicts
+from acceptor.judging.tally import Tally
+from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible
 from acceptor.progress import meter
-from acceptor.rows import Settings, condition_of, usable, with_verdicts
-from acceptor.runtime import versions
+from acceptor.runtime.device import versions
+from acceptor.storage.files import MANIFEST, one_writer
 
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker

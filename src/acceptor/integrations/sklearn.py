@@ -22,7 +22,6 @@ from acceptor.config import DEFAULT_ENCODER, TrainConfig
 from acceptor.data.labels import KNOWN_SPELLINGS
 from acceptor.data.load import load_data
 from acceptor.errors import RunError, UsageError
-from acceptor.files import MANIFEST, check_manifest, read_object
 from acceptor.integrations.sklearn_input import (
     InputError,
     ParameterError,
@@ -32,11 +31,12 @@ from acceptor.integrations.sklearn_input import (
     read_labels,
     said_of,
 )
-from acceptor.judge import JUDGE_FILE
-from acceptor.loading import load
+from acceptor.judging.judge import JUDGE_FILE
+from acceptor.judging.load import load
 from acceptor.progress import hushed
-from acceptor.run import train
+from acceptor.storage.files import MANIFEST, check_manifest, read_object
 from acceptor.text import plain_lines
+from acceptor.training.train import train
 
 __all__ = ["EXPECTED_FAILED_CHECKS", "AcceptorClassifier", "InputError", "ParameterError"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError, UsageError
-from acceptor.model.kinds import head_labels
+from acceptor.model.folder_kinds import head_labels
 from acceptor.model.pretrained import Encoder
 from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, weights_file, weights_in
 
@@ -28,7 +28,7 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_h
         EncoderError: The weights do not belong to the configuration.
         UsageError: The encoder has no head to keep, or one for other labels.
     """
-    from acceptor.runtime import seed_everything
+    from acceptor.runtime.device import seed_everything
 
     if keep_head:
         _check_labels(encoder, labels)

@@ -7,7 +7,7 @@ from typing import Any
 from acceptor.model.classifier import parameter_counts
 from acceptor.model.pretrained import Encoder
 from acceptor.model.safety import model_config
-from acceptor.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer
 
 MEANINGS = {
     "model_type": "the architecture's name",

@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from acceptor.model.noise import Noise
-from acceptor.native import products
+from acceptor.model.dropout import Noise
+from acceptor.native import matmul as products
 
 aten = torch.ops.aten
 

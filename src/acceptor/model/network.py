@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from acceptor.batches import to_tensors
+from acceptor.model.batches import to_tensors
+from acceptor.model.dropout import Noise
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
-from acceptor.model.noise import Noise
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
 

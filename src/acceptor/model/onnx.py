@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.errors import RunError, check_installed
-from acceptor.files import MAX_OBJECT_BYTES, parse_object
 from acceptor.model.scorer import Inputs, Logits, Scorer
-from acceptor.tokenizer import Tokenizer, parse_tokenizer
+from acceptor.model.tokenizer import Tokenizer, parse_tokenizer
+from acceptor.storage.files import MAX_OBJECT_BYTES, parse_object
 
 ABOUT, TOKENIZER, TRAINED_ON, SHA256 = (f"acceptor.{name}" for name in ("judge", "tokenizer", "trained_on", "sha256"))
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

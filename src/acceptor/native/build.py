@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from acceptor.cache import cache_folder, why_not_trusted
 from acceptor.environment import variable
-from acceptor.files import file_sha256
-from acceptor.runtime import processor_name
+from acceptor.runtime.cache import cache_folder, why_not_trusted
+from acceptor.runtime.device import processor_name
+from acceptor.storage.files import file_sha256
 
 logger = logging.getLogger(__name__)
 

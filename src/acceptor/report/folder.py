@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.decision import Decision, read_decision
 from acceptor.errors import RunError
-from acceptor.files import MANIFEST, check_manifest, read_object
+from acceptor.judging.decision import Decision, read_decision
+from acceptor.storage.files import MANIFEST, check_manifest, read_object
 
 RECORDS = ("report.json", "run.json", "history.jsonl", "predictions.parquet")
 MAX_RECORD_BYTES = 64 << 20  # history and slices grow with the run; what is larger is no record of ours

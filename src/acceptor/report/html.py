@@ -18,13 +18,13 @@ from markupsafe import Markup
 
 from acceptor.errors import RunError, UsageError
 from acceptor.evaluation.judged import seeds_record
-from acceptor.files import use_umask, writable
 from acceptor.report.folder import RunFolder, read_run
 from acceptor.report.run_figures import Dot, losses_figure, metric_figure
 from acceptor.report.seeds_view import middle_run, seeds_view
 from acceptor.report.view import Studio, Words, card, file_name, run_view
 from acceptor.report.why import weigh
-from acceptor.runtime import versions
+from acceptor.runtime.device import versions
+from acceptor.storage.files import use_umask, writable
 from acceptor.text import plain
 
 TEMPLATE = Path(__file__).parent / "template"

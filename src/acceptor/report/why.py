@@ -6,7 +6,7 @@ import numpy as np
 
 from acceptor.errors import UsageError
 from acceptor.evaluation.words import explain
-from acceptor.loading import load
+from acceptor.judging.load import load
 from acceptor.report.folder import RunFolder
 from acceptor.report.view import Words
 

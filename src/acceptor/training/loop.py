@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.batches import Rows, collate, epoch_batches
 from acceptor.config import TrainConfig
 from acceptor.data.table import Table
-from acceptor.encode import Encoded
 from acceptor.errors import TrainingError
-from acceptor.judge import Judge
-from acceptor.runtime import give_memory_back, is_out_of_memory
-from acceptor.training.checkpoint import Progress
-from acceptor.training.learner import Learner
-from acceptor.training.optim import learning_rate
+from acceptor.judging.judge import Judge
+from acceptor.model.batches import Rows, collate, epoch_batches
+from acceptor.model.encode import Encoded
+from acceptor.runs.checkpoint import Progress
+from acceptor.runtime.device import give_memory_back, is_out_of_memory
+from acceptor.training.flat_adamw import Learner
+from acceptor.training.schedule import learning_rate
 from acceptor.training.static import StaticSteps
 
 logger = logging.getLogger(__name__)

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from acceptor.batches import Resident, Rows, static_length
 from acceptor.config import Derived, TrainConfig
-from acceptor.encode import Encoded
 from acceptor.errors import UsageError
-from acceptor.judge import Judge
-from acceptor.runtime import Runtime, is_out_of_memory
-from acceptor.training.learner import Learner
+from acceptor.judging.judge import Judge
+from acceptor.model.batches import Resident, Rows, static_length
+from acceptor.model.encode import Encoded
+from acceptor.runtime.device import Runtime, is_out_of_memory
+from acceptor.training.flat_adamw import Learner
 
 logger = logging.getLogger(__name__)
 

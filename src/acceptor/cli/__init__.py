@@ -1,0 +1,1 @@
+"""The command line: a file a command; `app` is the only place that exits."""

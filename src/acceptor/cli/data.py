@@ -1,0 +1,61 @@
+"""`acceptor audit` and `corpora`: looking at data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from acceptor.cli.options import AsJson, OfColumn, is_column, takes_reading
+from acceptor.cli.output import answer
+
+
+@takes_reading
+def audit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus, a file or a folder")],
+    encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
+    max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
+    reading: Any = None,
+    of_column: OfColumn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""
+    from acceptor.cli import render
+    from acceptor.data.auditing.audit import audit
+    from acceptor.data.auditing.findings import findings, remarked
+    from acceptor.data.load import inspect_data
+    from acceptor.data.split import by_column
+
+    examples, remarks = inspect_data(data, **reading)
+    if is_column(of_column):
+        examples, _ = by_column(examples)
+    problems = [*(remarked(examples, role, remark) for role, remark in remarks), *findings(examples)]
+    content: dict[str, Any] = {}
+    text: list[Any] = [*render.findings_text(problems), ""]
+    for split in examples.splits:
+        found = audit(split)
+        content[split.name] = found.to_dict()
+        text += [*render.audit_text(found), ""]
+    if encoder:
+        from acceptor.model.encode import token_report
+        from acceptor.model.legible import warn_of_marks
+        from acceptor.model.pretrained import find_encoder
+        from acceptor.model.tokenizer import load_tokenizer
+
+        tokenizer = load_tokenizer(find_encoder(encoder).folder)
+        for split in examples.splits:
+            warn_of_marks(tokenizer, split.table)
+            tokens = token_report(tokenizer, split.sentences, split.seconds, max_length=max_length)
+            content[split.name]["tokens"] = tokens
+            text += [f"{split.name} for {encoder}, at most {max_length} tokens"]
+            text += [f"  {name:<11}{value}" for name, value in tokens.items()] + [""]
+    content["findings"] = [problem.to_dict() for problem in problems]
+    answer(content, text, as_json)
+
+
+def corpora(as_json: AsJson = False) -> None:
+    """The corpora that have a name."""
+    from acceptor.cli import render
+    from acceptor.data.corpora import CORPORA
+
+    answer(CORPORA, [render.table(("corpus", "what"), CORPORA.items(), wide="what")], as_json)

@@ -1,0 +1,39 @@
+"""`acceptor export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acceptor.cli.options import AsJson, Overwrite, RunPath, takes_reading
+from acceptor.cli.output import answer
+
+
+@takes_reading
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, judge.onnx")],
+    precision: Annotated[
+        str, typer.Option(help="fp32, or int8: smaller and faster, and some verdicts change")
+    ] = "fp32",
+    verify: Annotated[
+        str | None, typer.Option(help="labelled sentences to compare verdicts on: a file; or a corpus, its test split")
+    ] = None,
+    reading: Any = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run as one ONNX file that judges without torch; refused where its answers are not the run's."""
+    from acceptor.cli import render
+    from acceptor.data.load import load_split
+    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.exporting.export import export
+    from acceptor.judging.load import load
+
+    judge = load(run, device="cpu", precision="fp32")
+    split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
+    refuse_inputs([out, out.with_name(out.name + ".json")], [*files_in(run), *([split.table.origin] if split else [])])
+    found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
+    answer(found.to_dict(), render.export_text(found, pairs=judge.inputs == "pairs"), as_json)

@@ -1,0 +1,61 @@
+"""`acceptor pairs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acceptor.cli.options import (
+    OUTPUTS,
+    AsJson,
+    Device,
+    JudgePath,
+    Overwrite,
+    Precision,
+    Separator,
+    columns_of,
+    separator_of,
+)
+from acceptor.cli.output import answer
+
+
+def pairs(
+    run: JudgePath,
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, or starter")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})")] = None,
+    good: Annotated[str | None, typer.Option(help="the label that means acceptable [known names]")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d")
+    ] = None,
+    separator: Separator = None,
+    device: Device = None,
+    precision: Precision = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
+    from acceptor.cli import render
+    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.data.writing.write import check_output, write_table
+    from acceptor.evaluation.pairs import pairs
+    from acceptor.judging.load import load
+
+    if out:
+        check_output(out, overwrite=overwrite)
+        refuse_inputs([out], [*files_in(run), *files_in(Path(suite) if Path(suite).exists() else None)])
+    report = pairs(
+        load(run, device=device, precision=precision),
+        suite,
+        good=good,
+        columns=columns_of(columns),
+        separator=separator_of(separator),
+    )
+    text = [*render.pairs_text(report)]
+    if out:
+        write_table(report.frame, out)
+        text.append(f"\nverdicts of all pairs: {out}")
+    answer(report.to_dict(), text, as_json)

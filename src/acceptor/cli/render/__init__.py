@@ -1,0 +1,41 @@
+"""Results as text for people."""
+
+from acceptor.cli.render.data import audit_text, bench_text, encoder_text, findings_text
+from acceptor.cli.render.runs import export_text, folds_text, run_text, search_text, seeds_text
+from acceptor.cli.render.scores import (
+    annotations_text,
+    comparison_text,
+    errors_text,
+    explanation_text,
+    pairs_text,
+    report_text,
+    scores_table,
+    slices_table,
+    verdict_table,
+)
+from acceptor.cli.render.tables import frame_table, number, show, table
+
+__all__ = [
+    "annotations_text",
+    "audit_text",
+    "bench_text",
+    "comparison_text",
+    "encoder_text",
+    "errors_text",
+    "explanation_text",
+    "export_text",
+    "findings_text",
+    "folds_text",
+    "frame_table",
+    "number",
+    "pairs_text",
+    "report_text",
+    "run_text",
+    "scores_table",
+    "search_text",
+    "seeds_text",
+    "show",
+    "slices_table",
+    "table",
+    "verdict_table",
+]

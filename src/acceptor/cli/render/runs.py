@@ -1,0 +1,197 @@
+"""Trainings as text: one, with several seeds, in folds, in a search."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from acceptor.cli.render.tables import number, table
+from acceptor.text import shell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from acceptor.evaluation.spread import Spread
+    from acceptor.experiments.folds import Folds
+    from acceptor.experiments.search import Search
+    from acceptor.experiments.seeds import Seeds
+    from acceptor.exporting.export import Export
+    from acceptor.training.train import Run
+
+
+def run_text(run: Run) -> Iterator[Any]:
+    """A finished training: epochs, scores, where it lies, what to do next."""
+    epochs = [event for event in run.history if event["event"] == "epoch"]
+    header = ("epoch", "train loss", "validation loss", "accuracy", "MCC")
+    yield table(
+        header,
+        [
+            (
+                event["epoch"],
+                event["train_loss"],
+                event["validation_loss"],
+                event["accuracy"],
+                event["mcc"] if event["mcc"] is not None else "not defined",
+            )
+            for event in epochs
+        ],
+    )
+    yield ""
+    yield from (repr(report) for report in run.reports.values())
+    if collapse := run.record["restarted_after"]:
+        yield f"begun again with safer settings: seed {collapse['seed']} collapsed in epoch {collapse['epoch']}"
+    if run.record["collapsed"]:
+        yield "collapsed: all verdicts are alike, and the loss is no better than the labels' shares give"
+    seconds = run.record["seconds"]["train"]
+    sentences = len(epochs) * run.record["data"]["train"]["rows"]
+    yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
+    yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
+    pairs = run.report.split.seconds is not None
+    yield f"next: {judging_command(run.folder, pairs=pairs, data=run.report.split.table.origin)}"
+
+
+def seeds_text(seeds: Seeds) -> Iterator[Any]:
+    """Every training with its scores, then what they say together."""
+    splits = list(seeds.record["summary"])
+    header = ("seed", "order", "run", "ended", *(f"{split} MCC, 95 % interval" for split in splits))
+    yield table(
+        header,
+        [
+            (
+                str(entry["seed"]),
+                str(entry["order_seed"]),
+                entry["folder"],
+                _how_ended(entry),
+                *_mcc_cells(entry, splits),
+            )
+            for entry in seeds.entries
+        ],
+    )
+    yield ""
+    for split in splits:
+        scores = next(entry["scores"][split] for entry in seeds.entries if split in (entry["scores"] or {}))
+        mark = ", selected on this split" if seeds.selected(split) else ""
+        yield f"{split}: n {scores['n']} sentences, majority {scores['majority']:.3f}{mark}"
+        for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
+            yield f"  {_upper(metric)} {_spread_words(seeds.spread(split, metric))}"
+    yield (
+        f"of {len(seeds.entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
+        f"· finished, but with one verdict for all of a split {seeds.record['one_verdict']}"
+    )
+    yield from _problems(seeds.entries)
+    best = seeds.spread()
+    if best and len(best.values) > 1:
+        k = len(best.values)
+        yield (
+            f"\nThe score is the mean. The best of {k} seeds ({best.high:.3f}) is not: chance alone puts it "
+            f"{best.best_of[-1] - best.mean:+.3f} above the mean (expected best of k: "
+            + ", ".join(f"{index} {value:.3f}" for index, value in enumerate(best.best_of, 1))
+            + ")."
+        )
+    yield f"written to {seeds.folder}"
+
+
+def folds_text(folds: Folds) -> Iterator[Any]:
+    """Every fold with its score, then all verdicts together."""
+    rows = [
+        (entry["fold"], entry["n"], _how_ended(entry), *_mcc_cells(entry, ["test"]), _majority(entry))
+        for entry in folds.entries
+    ]
+    yield table(("held out", "n", "ended", "MCC, 95 % interval", "majority"), rows)
+    yield ""
+    yield repr(folds)
+    yield f"of {len(rows)} runs: collapsed {folds.count('collapsed')} · failed {folds.count('failed')}"
+    yield from _problems(folds.entries)
+    yield f"written to {folds.folder}"
+
+
+def search_text(search: Search) -> Iterator[Any]:
+    """All trials, the highest value first; the best one, and what its value is worth."""
+    metric = search.record["metric"]
+    names = list(search.record["space"])
+    rows = []
+    for trial in sorted(
+        search.trials, key=lambda one: -math.inf if one["value"] is None else one["value"], reverse=True
+    ):
+        value = trial["state"] if trial["state"] == "pruned" else "not defined"
+        settings = [f"{one:.4g}" if isinstance(one, float) else one for one in map(trial["params"].get, names)]
+        epochs = " ".join("-" if score is None else f"{score:.3f}" for score in trial["epochs"])
+        rows.append((trial["number"], value if trial["value"] is None else f"{trial['value']:.3f}", *settings, epochs))
+    yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
+    yield ""
+    if search.best is None:
+        yield f"no trial has a {metric} that is defined: take a lower learning rate or more epochs"
+        return
+    scores = search.best["scores"]
+    interval = scores.get(f"{metric}_interval")
+    span = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    yield (
+        f"best: trial {search.best['number']} · {metric} {search.best['value']:.3f}{span} · n {scores['n']} · "
+        f"majority {scores['majority']:.3f} · of {len(search.trials)} trials, selected on this split"
+    )
+    yield "settings: " + ", ".join(f"{name} {value}" for name, value in search.best["params"].items())
+    yield f"its run: {search.folder / search.best['folder']}"
+    yield search.record["optimistic"]
+    if search.seeds is not None:
+        yield f"\nseeds of the best: {search.seeds!r}"
+
+
+def _majority(entry: dict[str, Any]) -> str:
+    counts = list(entry["balance"].values())
+    return f"{max(counts) / sum(counts):.3f}"
+
+
+def _problems(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        if "error" in entry:
+            yield f"{entry['folder']} {entry['status']}: {entry['error']['problem']}"
+
+
+def _spread_words(spread: Spread | None) -> str:
+    if spread is None:
+        return "not defined"
+    interval = f", 95 % interval of the mean over seeds {spread.interval}" if spread.interval else ""
+    return f"{spread} ({len(spread.values)} runs{interval})"
+
+
+def _upper(metric: str) -> str:
+    return "MCC" if metric == "mcc" else metric
+
+
+def _how_ended(entry: dict[str, Any]) -> str:
+    origin = entry.get("restarted_from")
+    return str(entry["status"]) + (f", restart of {origin}" if origin else "")
+
+
+def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
+    scores = [(entry["scores"] or {}).get(split) for split in splits]
+    return [
+        "" if one is None else "not defined" if one["mcc"] is None
+        else f"{one['mcc']:.3f} [{one['mcc_interval'][0]:.3f}, {one['mcc_interval'][1]:.3f}]"
+        for one in scores
+    ]  # fmt: skip
+
+
+def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
+    """What was written, and how its answers differ from the run's; ``pairs`` says whether it judges these."""
+    yield f"{found.path}: {found.precision}, {found.bytes / 1e6:.1f} MB, sha256 {found.sha256[:16]}…"
+    yield f"logits of {found.inputs:,} inputs differ by {found.largest_change:.2g} at most"
+    if found.comparison:
+        one = found.comparison
+        before, after = (number(score) for score in one.scores)
+        change = (
+            "" if math.isnan(one.difference) else f": {one.difference:+.4f} {one.interval or ''}, p {number(one.p)}"
+        )
+        yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
+        if one.selected:
+            yield "these sentences chose a checkpoint or threshold, so both scores are too good"
+    yield f"\nnext: {judging_command(found.path, pairs=pairs)}"
+
+
+def judging_command(judge: Path, *, pairs: bool, data: str = "FILE") -> str:
+    """A command that tries a judge: on a sentence, or, where it judges pairs, on a file of them."""
+    if not pairs:
+        return f'acceptor judge {shell(judge)} "The book was wrote."'
+    return f"acceptor predict {shell(judge)} {shell(data) if os.path.isfile(data) else 'FILE'} -o verdicts.jsonl"

@@ -1,0 +1,229 @@
+"""Scores and verdicts as text: reports, slices, comparisons, minimal pairs, words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from acceptor.cli.render.tables import frame_table, number, table
+from acceptor.evaluation.metrics import mistakes
+from acceptor.text import plain
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from acceptor.evaluation.compare import Comparison
+    from acceptor.evaluation.evaluate import Report, Scores
+    from acceptor.evaluation.pairs import PairsReport
+    from acceptor.evaluation.slices import Slice
+    from acceptor.evaluation.words import Explanation
+
+
+MATRIX, WIDTH = 8, 80  # labels of which a confusion matrix fits on a terminal, where their names are short enough
+MISTAKES = 15  # the most frequent ones, shown where it does not
+LABEL = 16  # characters of a label that are shown beside a sentence
+SCORES = 3  # labels of which scores are shown, the most probable ones, where there are more
+
+
+def report_text(report: Report) -> Iterator[Any]:
+    """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
+    yield repr(report)
+    if report.leaks is None:
+        yield "sentences that stand in train: not known, the run keeps no fingerprints of them"
+    elif report.leaks == 0:
+        yield "no sentence stands in train"
+    labels = report.split.labels
+    yield ""
+    yield table(
+        ("score", "value", "95 % interval", "always the majority"),
+        [
+            (name, number(one.value), str(one.interval or "not defined"), number(one.majority))
+            for name, one in report.measures.items()
+        ],
+    )
+    yield ""
+    if len(labels) > MATRIX or (len(labels) > 3 and sum(len(label) + 10 for label in labels) > WIDTH):
+        yield from _mistakes_text(labels, report.scores.confusion)
+        return
+    rows = [(f"gold {label}", *counts) for label, counts in zip(labels, report.scores.confusion, strict=True)]
+    yield table(("", *(f"judged {label}" for label in labels)), rows)
+
+
+def _mistakes_text(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> Iterator[Any]:
+    """The most frequent mistakes, where a matrix of all labels would not fit."""
+    found = mistakes(confusion)
+    if not found:
+        yield "no mistakes"
+        return
+    rows = [(labels[gold], labels[verdict], count) for gold, verdict, count in found[:MISTAKES]]
+    yield table(("gold", "judged", "mistakes"), rows)
+    if len(found) > MISTAKES:
+        rest = sum(count for *_, count in found[MISTAKES:])
+        yield f"and {rest:,} in {len(found) - MISTAKES:,} other ways; --json has the whole matrix"
+
+
+def scores_table(what: str, scores: dict[str, Scores]) -> Table:
+    """One line of scores for each part of a split."""
+    rows = [
+        (
+            name,
+            score.n,
+            f"{score.mcc:.3f} {score.mcc_interval}" if score.mcc_interval else "not defined",
+            score.accuracy,
+            score.majority,
+        )
+        for name, score in scores.items()
+    ]
+    return table((what, "n", "MCC, 95 % interval", "accuracy", "majority"), rows)
+
+
+def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
+    """Each system's score beside the base line's, and whether the difference could be chance."""
+    first = comparisons[0]
+    seeds = f", mean of {first.seeds[0]} seeds" if first.seeds[0] > 1 else ""
+    yield f"{first.metric} on the same {first.n:,} sentences; base line {first.base}: {number(first.scores[0])}{seeds}"
+    yield ""
+    header = ("system", "seeds", "score", "difference, 95 % interval", "p", "p, Holm", "smallest to be found")
+    yield table(
+        header,
+        [
+            (
+                one.name,
+                one.seeds[1],
+                number(one.scores[1]),
+                "not defined"
+                if math.isnan(one.difference)
+                else f"{one.difference:+.3f} {one.interval or '(interval not defined)'}",
+                number(one.p),
+                number(one.p_holm),
+                number(one.smallest),
+            )
+            for one in comparisons
+        ],
+    )
+    yield ""
+    for one in comparisons:
+        if one.of_sources:
+            yield f"{one.name}: {one.of_sources} if other sources could have been drawn"
+        if one.p_mcnemar is not None:
+            yield f"{one.name}: McNemar's test of the accuracies, p {number(one.p_mcnemar)}, not corrected by Holm"
+        if one.selected:
+            yield f"{one.name}: this split chose a checkpoint or threshold, so the scores are too good"
+    yield (
+        "p: how often so large a difference comes from chance alone. Smallest: what four of five such sets of "
+        "sentences would have shown at p < .05."
+    )
+
+
+def slices_table(what: str, parts: Sequence[Slice]) -> Table:
+    """One line of scores with intervals for each slice; a small one says that it is too small."""
+    header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
+    rows = []
+    for part in parts:
+        mcc, accuracy, recall, majority = part.note or "", "", "", ""
+        if part.scores:
+            mcc = part.note or part.scores.mcc_words
+            accuracy = f"{part.scores.accuracy:.3f} {part.scores.accuracy_interval}"
+            majority = f"{part.scores.majority:.3f}"
+        if part.recall is not None:
+            recall = f"{part.recall:.3f} {part.recall_interval} of {part.label}"
+        rows.append((part.value, part.n, mcc, accuracy, recall, majority))
+    return table(header, rows)
+
+
+def annotations_text(about: dict[str, Any]) -> Iterator[str]:
+    """How annotations were joined to a split."""
+    counts = " and ".join(f"{count} ({name})" for name, count in about["features"].items())
+    yield f"\nannotations joined by row: {counts}"
+    if about["other_texts"]:
+        yield f"  another text there, kept by row: {'; '.join(about['other_texts'])}"
+    if about["other_labels"]:
+        yield f"  another label there, the corpus' counts: {'; '.join(about['other_labels'])}"
+
+
+def pairs_text(report: PairsReport) -> Iterator[Any]:
+    """Scores of minimal pairs: a table for each way to group them, the lowest first, then all together."""
+    header = ("pairs", "right, 95 % interval", "ties", "both verdicts right, 95 % interval")
+    for column in ("phenomenon", "term"):
+        if column in report.frame.columns:
+            rows = [
+                (name, s.n, f"{s.share:.3f} {s.interval}", s.ties, f"{s.both_share:.3f} {s.both_interval}")
+                for name, s in report.by(column).items()
+            ]
+            yield table((column, *header), rows)
+            yield ""
+    mean, interval = report.macro
+    phenomena = report.frame["phenomenon"].n_unique()
+    yield f"all pairs              {report.scores}"
+    yield f"mean of the phenomena  {mean:.3f} {interval} · {phenomena} phenomena of the same weight · chance 0.5"
+    if report.scores.ties:
+        yield (
+            f"{report.scores.ties} ties count half; sides are identical in {report.identical} pairs, "
+            f"and in {report.alike} more the tokenizer reads them alike"
+        )
+
+
+def explanation_text(explanation: Explanation) -> Iterator[Any]:
+    """A verdict and its words, each with its weight as a number and as a bar."""
+    verdict = explanation.verdict
+    yield f"{verdict.label} {verdict.probability:.3f}: {explanation.sentence}"
+    longest = max(map(abs, explanation.weights), default=0.0) or 1.0
+    rows = [
+        (word, f"{weight:+.3f}", ("+" if weight > 0 else "-") * round(20 * abs(weight) / longest))
+        for word, weight in zip(explanation.words, explanation.weights, strict=True)
+    ]
+    yield table(("word", "weight", "for (+) or against (-) this verdict"), rows)
+    total = f"margin {explanation.margin:+.3f}, {explanation.baseline:+.3f} with all words masked"
+    if explanation.error is not None:
+        total += f"; weights sum to {sum(explanation.weights):+.3f}, completeness error {explanation.error:+.1e}"
+    yield f"{explanation.method}, nats of log-odds; {total}\n"
+
+
+def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> Iterator[Any]:
+    """The errors of which the judge was surest; below, what the words of each weighed."""
+    yield f"the {worst.height} errors of which the judge was surest" if worst.height else "no errors"
+    if worst.height:
+        yield frame_table(worst)
+    if explained:
+        yield f"\nwhat each word weighs for (+) or against (-) the verdict, by {explained[0].method}"
+        for line, one in zip(worst["line"], explained, strict=True):
+            yield f"{line}: {one.verdict.label}: {one.line}"
+
+
+def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
+    """Sentence, logits, softmax, prediction and, where it is known, the true label; of many labels the most probable.
+
+    Args:
+        frame: From `acceptor.judging.judge.annotate`.
+        labels: The judge's labels.
+    """
+    truth = "label" if "label" in frame.columns else None
+    texts = [name for name in ("sentence", "second") if name in frame.columns]
+    few = len(labels) == 2
+    scores = ["logits", "softmax"] if few else [f"{min(SCORES, len(labels))} of {len(labels)} labels"]
+    header = [*texts, *scores, "prediction", *(["true label"] if truth else [])]
+    rows = []
+    for row in frame.iter_rows(named=True):
+        true_label = [_short(row[truth])] if truth else []
+        cells = _all_scores(row, labels) if few else [Text("\n".join(map(plain, _top_scores(row, labels))))]
+        rows.append([*(row[name] for name in texts), *cells, _short(row["verdict"]), *true_label])
+    return table(header, rows, wide=texts)
+
+
+def _all_scores(row: dict[str, Any], labels: Sequence[str]) -> list[str]:
+    logits = "  ".join(f"{row[f'logit({label})']:+.2f}" for label in labels)
+    return [logits, "  ".join(f"{row[f'p({label})']:.3f}" for label in labels)]
+
+
+def _top_scores(row: dict[str, Any], labels: Sequence[str]) -> Iterator[str]:
+    ranked = sorted(labels, key=lambda label: -row[f"p({label})"])
+    for label in ranked[:SCORES]:
+        yield f"{row[f'p({label})']:.3f} {_short(label)}"
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LABEL else label[: LABEL - 1] + "…"

@@ -1,0 +1,35 @@
+"""`acceptor report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acceptor.cli.options import AsJson
+from acceptor.cli.output import answer
+
+REPORT = "report.html"
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders of seeds")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="the page to write [RUN/report.html; of several report.html]")
+    ] = None,
+    why: Annotated[int, typer.Option(metavar="N", min=0, help="weigh the words of the N surest errors")] = 0,
+    figures: Annotated[bool, typer.Option(help="leave the figures as SVG and PNG beside the page, too")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write one self-contained page about a run, or several side by side; runs are only read."""
+    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.report.html import write_report
+
+    out = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
+    read = [path for run in runs for path in files_in(run)]
+    refuse_inputs([out], [path for path in read if path.name != REPORT])
+    page = write_report(runs, out, why=why, figures=figures)
+    size = page.stat().st_size
+    content = {"report": str(page), "runs": [str(run) for run in runs], "bytes": size}
+    answer(content, [f"written: {page} ({size / 1e6:.1f} MB); open it in a browser"], as_json)

@@ -1,0 +1,45 @@
+"""`acceptor search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acceptor.cli.options import (
+    AsJson,
+    Processes,
+    Test,
+    Validation,
+    takes_reading,
+    takes_settings,
+)
+from acceptor.cli.output import answer
+
+
+@takes_reading
+@takes_settings
+def search(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
+    out: Annotated[Path | None, typer.Option(help="the folder of the search [runs/DATA-ENCODER-search]")] = None,
+    trials: Annotated[int, typer.Option(help="trainings to try")] = 30,
+    seeds: Annotated[int, typer.Option(help="seeds to train the best settings with; 0: none")] = 5,
+    processes: Processes = 1,
+    validation: Validation = None,
+    test: Test = None,
+    reading: Any = None,
+    settings: Any = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for settings on validation, then train seeds of the best. Goes on after a stop; joins one under way."""
+    from acceptor.cli import render
+    from acceptor.config import TrainConfig
+    from acceptor.data.load import load_data
+    from acceptor.experiments.search import search_settings
+
+    config = TrainConfig(**settings)
+    examples = load_data(data, validation=validation, test=test, **reading)
+    out = out or Path("runs") / f"{Path(data).name.split('.')[0]}-{Path(config.encoder).name}-search"
+    found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
+    answer(found.to_dict(), render.search_text(found), as_json)

@@ -1,0 +1,77 @@
+"""`acceptor seeds`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acceptor.cli.options import (
+    AsJson,
+    Overwrite,
+    Processes,
+    Test,
+    Validation,
+    takes_reading,
+    takes_settings,
+)
+from acceptor.cli.output import answer
+from acceptor.errors import UsageError
+
+
+@takes_reading
+@takes_settings
+def seeds(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
+    out: Annotated[Path | None, typer.Option(help="the folder of all runs [runs/DATA-ENCODER-seeds]")] = None,
+    seeds: Annotated[str, typer.Option(help="how many, counted from --seed; or the seeds themselves: 1,5,9")] = "10",
+    vary: Annotated[
+        str, typer.Option(help="what a seed decides: init (head, dropout, split), order (of examples), both")
+    ] = "both",
+    processes: Processes = 1,
+    validation: Validation = None,
+    test: Test = None,
+    reading: Any = None,
+    settings: Any = None,
+    report: Annotated[bool, typer.Option("--report", help="write report.html of all runs, too")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train with several seeds and tell all their scores: mean, spread, collapsed runs. Goes on where it stopped."""
+    from acceptor.cli import render
+    from acceptor.config import TrainConfig
+    from acceptor.data.load import load_data
+    from acceptor.experiments.seeds import train_seeds
+    from acceptor.runs.place import default_set
+
+    if vary not in ("init", "order", "both"):
+        raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both")
+    numbers = _numbers(seeds)
+    config = TrainConfig(**settings)
+    examples = load_data(data, validation=validation, test=test, **reading)
+    out = out or default_set(data, config.encoder, "seeds")
+    found = train_seeds(
+        examples,
+        out=out,
+        seeds=numbers,
+        config=config,
+        processes=processes,
+        vary=vary,  # type: ignore[arg-type]
+        overwrite=overwrite,
+    )
+    answer(found.to_dict(), render.seeds_text(found), as_json)
+    if report:
+        from acceptor.report.html import write_report
+
+        write_report([found.folder], found.folder / "report.html")
+    if found.count("failed"):
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> int | list[int]:
+    """What --seeds says: a count, or a list with commas (one seed alone: ``7,``)."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise UsageError("--seeds cannot be read", expected="how many (10), or the seeds (1,5,9)", found=text)
+    return [int(part) for part in parts] if "," in text else int(text)

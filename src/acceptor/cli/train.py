@@ -1,0 +1,110 @@
+"""`acceptor train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acceptor.cli.options import (
+    READING,
+    AsJson,
+    Overwrite,
+    Processes,
+    Test,
+    Validation,
+    takes_reading,
+    takes_settings,
+)
+from acceptor.cli.output import answer
+from acceptor.cli.report import REPORT
+from acceptor.errors import UsageError
+from acceptor.text import shell
+
+
+@takes_reading
+@takes_settings
+def train(
+    context: typer.Context,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder; or a run to --resume")
+    ],
+    out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]")] = None,
+    validation: Validation = None,
+    test: Test = None,
+    reading: Any = None,
+    settings: Any = None,
+    cv: Annotated[
+        str | None,
+        typer.Option("--cv", help="cross-validate: leave out a column's values in turn (source), or k parts"),
+    ] = None,
+    processes: Processes = 1,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
+    allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune an encoder and write a run folder; prints the report."""
+    from acceptor.cli import render
+    from acceptor.config import TrainConfig
+    from acceptor.data.corpora import CORPORA
+    from acceptor.data.load import load_data
+    from acceptor.report.html import write_report
+    from acceptor.runs.place import default_out, default_set, is_run
+    from acceptor.training import train as runs
+
+    if cv is not None:
+        if resume or allow_change:
+            raise UsageError("--cv goes on by itself", next="give the same command again, without --resume")
+        _cross_validate(
+            load_data(data, validation=validation, test=test, **reading),
+            cv,
+            out or default_set(data, TrainConfig(**settings).encoder, "cv"),
+            TrainConfig(**settings),
+            processes,
+            overwrite,
+            as_json,
+        )
+        return
+    if processes != 1:
+        raise UsageError("--processes goes with --cv; one training: torchrun --nproc-per-node N -m acceptor train")
+    place = Path(data).expanduser()
+    if resume and (is_run(place) or (out is None and data not in CORPORA and not place.exists())):
+        given = {name: context.params[name] for name in ("out", "validation", "test", *READING, "overwrite")}
+        taken = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in given if given[name]]
+        if taken:
+            raise UsageError(
+                f"{data} is a run, whose data are known: " + ", ".join(taken),
+                next=f"acceptor train {shell(data)} --resume",
+            )
+        run = runs.resume(data, changes=settings, allow_change=allow_change)
+    else:
+        config = TrainConfig(**settings)
+        examples = load_data(data, validation=validation, test=test, **reading)
+        out = out or default_out(data, config.encoder, resume=resume)
+        run = runs.train(
+            examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
+        )
+    if run.judge.runtime.leads:
+        write_report([run.folder], run.folder / REPORT)
+        answer(run.to_dict(), render.run_text(run), as_json)
+
+
+def _cross_validate(
+    examples: Any, cv: str, out: Path, config: Any, processes: int, overwrite: bool, as_json: bool
+) -> None:
+    from acceptor.cli import render
+    from acceptor.experiments.folds import cross_validate
+
+    folds = cross_validate(
+        examples,
+        by=int(cv) if cv.isdecimal() else cv,
+        out=out,
+        config=config,
+        processes=processes,
+        overwrite=overwrite,
+    )
+    answer(folds.to_dict(), render.folds_text(folds), as_json)
+    if folds.count("failed"):
+        raise typer.Exit(1)

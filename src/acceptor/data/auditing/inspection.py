@@ -1,0 +1,303 @@
+"""What the labels and the texts of a table are, before anything is trained or scored on them.
+
+One inspection for all who read labels: `audit` shows every remark; `load_data` stops at the first error and logs the
+warnings.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from acceptor.data.labels import (
+    KNOWN_SPELLINGS,
+    LabelRules,
+    folded,
+    keys_of,
+    unknown_label,
+    unlabelled,
+    without_label,
+    written_counts,
+)
+from acceptor.data.reading.grid import listed
+from acceptor.data.reading.known import SPLIT_NAMES, counts_up, key, looks_like_labels
+from acceptor.data.table import Table
+from acceptor.errors import DataError, nearest
+
+MAX_LABELS = 1000
+RARE = 20  # a label this many times rarer than one it resembles is taken for a typing error
+FEW_ROWS = 3  # rows a label under which many labels are no classes
+MANY = 20  # labels from which that is asked
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something about a table that its user should know.
+
+    Attributes:
+        kind: Its name.
+        severity: ``error``: nothing is trained or scored on the table before it is settled; or ``warning``.
+        rows: The rows (0-based) that it is about.
+        error: What is the matter, and what to do.
+    """
+
+    kind: str
+    severity: Literal["error", "warning"]
+    rows: list[int]
+    error: DataError
+
+    def __str__(self) -> str:
+        where, advice = self.error.details.get("where", ""), self.error.details.get("next", "")
+        return f"{where}: {self.error.problem}" + (f" ({advice})" if advice else "")
+
+
+def inspect_labels(table: Table, rules: LabelRules) -> list[Remark]:
+    """What is the matter with the labels of a training table; nothing where they are classes beyond doubt."""
+    if "label" not in table.frame.columns:
+        return []
+    counts = written_counts(table)
+    missing = unlabelled(counts, rules)
+    labelled = {label: count for label, count in counts.items() if label not in missing}
+    found = []
+    if missing and labelled and not rules.drop_unlabelled:
+        found.append(_remark("rows without a label", table, missing, without_label(table, missing, rules)))
+    if not labelled:
+        return found
+    if rules.declared is None:
+        found += _not_classes(table, labelled)
+    if rules.declared is None and not rules.normalise:
+        found += _spellings(table, labelled)
+    keys: dict[str, int] = {}
+    for label, name in keys_of(labelled, rules, counts).items():
+        keys[name] = keys.get(name, 0) + labelled[label]
+    if rules.declared is None and not found:
+        found += _order(table, keys) or _typing_errors(table, keys)
+    if len(keys) < 2:
+        found.append(_remark("one label", table, set(), _one_label(table, next(iter(keys)))))
+    return found
+
+
+def _remark(kind: str, table: Table, labels: set[str], error: DataError) -> Remark:
+    return Remark(kind, "error", table.frame["label"].is_in(list(labels)).arg_true().to_list(), error)
+
+
+def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
+    """Several labels in a cell; measurements; texts or ids."""
+    fractions = {label for label in labelled if re.fullmatch(r"[+-]?[0-9]*[.,][0-9]*[1-9][0-9]*", label.strip())}
+    if fractions and all(re.fullmatch(r"[+-]?[0-9]*[.,]?[0-9]*", label.strip()) for label in labelled):
+        error = DataError(
+            "the labels look like a measurement",
+            where=table.origin,
+            expected="classes: words, or whole numbers",
+            found=listed(sorted(labelled), 6),
+            cause="a score such as STS-B's, for regression; a judge decides between classes",
+            next="make classes of it (good from 3 on, say)\n"
+            "or, where each number is a class, name them in the order of the numbers: --labels A,B,…",
+        )
+        yield _remark("a measurement", table, fractions, error)
+        return
+    several = _several(labelled)
+    if several:
+        first = table.frame["label"].is_in(list(several)).arg_true().to_list()
+        error = DataError(
+            "several labels in one row",
+            where=f"{table.origin}, {table.listed_lines(first)}",
+            expected="one label in every row",
+            found=listed([repr(label) for label in sorted(several)], 6),
+            cause="multi-label data: a judge decides between labels that exclude each other",
+            next="make a column for each label, with 0 and 1, and train a judge on each: --columns label=NAME\n"
+            "or, where each such text is one class: --labels A,B,…",
+        )
+        yield _remark("several labels in a row", table, several, error)
+        return
+    if (len(labelled) > MANY and sum(labelled.values()) < FEW_ROWS * len(labelled)) or len(labelled) > MAX_LABELS:
+        error = DataError(
+            f"{len(labelled)} different labels in {len(table)} rows",
+            where=table.origin,
+            expected=f"classes with several rows each, {MAX_LABELS} at most",
+            found=listed([repr(label) for label in labelled], 4),
+            cause="the label column is probably another one: this one holds texts, ids or measurements",
+            next="name it: --columns label=NAME",
+        )
+        yield _remark("not classes", table, set(), error)
+        return
+
+
+def _several(labelled: dict[str, int]) -> set[str]:
+    """The labels that are made of others: lists, or parts that also stand alone or in another place."""
+    if all(re.fullmatch(r"\s*[\[({].*[\])}]\s*", label, re.DOTALL) for label in labelled):
+        return set(labelled)
+    for sign in "|;,/":
+        joined = {label: [part.strip() for part in label.split(sign)] for label in labelled if sign in label}
+        if not joined or not all(all(parts) for parts in joined.values()):
+            continue
+        alone = {label.strip() for label in labelled} - {label.strip() for label in joined}
+        firsts = {parts[0] for parts in joined.values()}
+        later = {part for parts in joined.values() for part in parts[1:]}
+        if (firsts | later) & alone or firsts & later:
+            return set(joined)
+    return set()
+
+
+def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
+    """Labels that differ in case, blanks or Unicode form alone."""
+    groups: dict[str, list[str]] = {}
+    for label in labelled:
+        groups.setdefault(folded(label), []).append(label)
+    alike = [group for group in groups.values() if len({*group}) > 1 and not _equal_numbers(group)]
+    if not alike:
+        return
+    shown = ["; ".join(f"{label!a} {labelled[label]} ×" for label in group) for group in alike]
+    names = sorted(min(group, key=lambda label: (-labelled[label], label)).strip() for group in groups.values())
+    rarer = {label for group in alike for label in sorted(group, key=lambda one: -labelled[one])[1:]}
+    rows = table.frame["label"].is_in(list(rarer)).arg_true().to_list()
+    error = DataError(
+        f"{len(alike)} of the labels are written in several ways",
+        where=f"{table.origin}, {table.listed_lines(rows)}",
+        expected="one way to write each label",
+        found="\n".join(shown[:6] + ["…"] * (len(shown) > 6)),
+        cause="capitals, blanks around the label, or two Unicode forms of one letter",
+        next="take them for the same: --normalise-labels\n"
+        f"or, where they are different classes: --labels {shlex.quote(','.join(names[:20]))}{',…' * (len(names) > 20)}",
+    )
+    yield _remark("one label, several spellings", table, rarer, error)
+
+
+def _equal_numbers(group: list[str]) -> bool:
+    """``1`` and ``1.0``, which are the same label without being told."""
+    return len({label.strip() for label in group}) == len(group) and all(
+        re.fullmatch(r"[+-]?[0-9]+(\.0*)?", label.strip()) for label in group
+    )
+
+
+def _order(table: Table, keys: dict[str, int]) -> list[Remark]:
+    """A known pair such as no and yes among other labels: which of them means acceptable is then not clear."""
+    if all(re.fullmatch("[0-9]+", label) for label in keys):
+        return []
+    for spelling in KNOWN_SPELLINGS:
+        others = keys.keys() - set(spelling)
+        if not keys.keys() & set(spelling) or not others:
+            continue
+        odd = min(others, key=lambda label: (keys[label], label))
+        if keys[odd] == 1 or RARE * keys[odd] <= sum(keys.values()):
+            return [_remark("an unknown label", table, {odd}, unknown_label(table, odd, spelling))]
+        low, high = spelling
+        order = [*([low] if low in keys else []), *sorted(others), *([high] if high in keys else [])]
+        error = DataError(
+            f"the labels {', '.join(map(repr, order))}: which id each has is not clear",
+            where=table.origin,
+            expected=f"{low!r} and {high!r} alone, or all labels declared",
+            found=", ".join(f"{label!r} {count} ×" for label, count in sorted(keys.items())),
+            next=f"declare them in the order of their ids: --labels {shlex.quote(','.join(order))}",
+        )
+        return [_remark("labels without an order", table, others, error)]
+    return []
+
+
+def _typing_errors(table: Table, keys: dict[str, int]) -> list[Remark]:
+    found = []
+    for label, count in keys.items():
+        often = [other for other in keys if keys[other] >= RARE * count]
+        if not label.isdecimal() and nearest(label, often):
+            error = unknown_label(table, label, tuple(sorted(set(keys) - {label})))
+            found.append(_remark("an unknown label", table, {label}, error))
+    return found
+
+
+def _one_label(table: Table, label: str) -> DataError:
+    return DataError(
+        "only one label occurs",
+        where=table.origin,
+        expected="examples of at least two labels",
+        found=f"{len(table)} examples, all {label!r}",
+        cause="a filtered file, or a wrong label column",
+        next="look at it: acceptor audit FILE; name the column: --columns label=NAME",
+    )
+
+
+# ── tables without a known label ─────────────────────────────────────────────────────────────────────────
+
+
+def no_labels(table: Table) -> DataError:
+    """The error of a training table without labels: which of its columns may hold them."""
+    frame = table.frame
+    others = [name for name in frame.columns if name not in ("sentence", "second", "label")]
+    columns = {name: frame[name][:10_000].to_list() for name in others if frame.schema[name] == pl.String}
+    marks = [name for name, cells in columns.items() if set(cells) <= {"0", "1", "0.0", "1.0", "false", "true"}]
+    likely = [name for name, cells in columns.items() if looks_like_labels(cells)]
+    scores = [
+        name for name, cells in columns.items() if all(re.fullmatch(r"-?[0-9]+[.,][0-9]+", cell) for cell in cells)
+    ]
+    if len(marks) > 1:
+        cause = "several labels a row, a column for each: a judge decides between labels that exclude each other"
+        advice = f"train a judge on each: --columns {shlex.quote(f'label={marks[0]}')}"
+    elif likely:
+        cause = None
+        advice = f"name it: --columns {shlex.quote(f'label={likely[0]}')}"
+    elif scores:
+        cause = f"{scores[0]} holds a measurement: a judge decides between classes"
+        advice = "make classes of it, in a column of their own"
+    else:
+        cause, advice = None, "name it: --columns label=NAME"
+    return DataError(
+        "the training data has no labels",
+        where=table.origin,
+        expected="a label column",
+        found=table.schema,
+        cause=cause,
+        next=advice,
+    )
+
+
+# ── a column of splits ───────────────────────────────────────────────────────────────────────────────────
+
+ROLE_WORDS = {
+    "train": ("train", "training", "tr", "learn"),
+    "validation": ("validation", "valid", "val", "dev", "development", "eval"),
+    "test": ("test", "testing", "holdout", "heldout"),
+}
+
+
+def split_column(table: Table, least: int = 2) -> tuple[str, dict[str, str]] | None:
+    """The column that says which split a row belongs to, and the role that each of its values means.
+
+    It has train and so many roles in all at ``least``, and perhaps other values, which mean none.
+    """
+    for name in table.frame.columns:
+        if key(name) not in SPLIT_NAMES or table.frame.schema[name] != pl.String:
+            continue
+        values = table.frame[name].unique().to_list()
+        roles = {value: role for value in values for role, words in ROLE_WORDS.items() if key(value or "") in words}
+        if len(values) <= 2 * len(roles) and len(set(roles.values())) >= least and "train" in roles.values():
+            return name, roles
+    return None
+
+
+def inspect_texts(table: Table) -> Iterator[Remark]:
+    """What is the matter with the sentences of a table, as far as it shows at first sight."""
+    marked = table.frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("\ufeff"))).to_series()
+    if marked.any():
+        rows = marked.arg_true().to_list()
+        error = DataError(
+            "a cell begins with a byte order mark",
+            where=f"{table.origin}, {table.listed_lines(rows)}",
+            cause="files were joined, of which the later ones began with one",
+            next="remove it: sed -i.bak 's/\\xEF\\xBB\\xBF//' FILE",
+        )
+        yield Remark("byte order marks", "warning", rows, error)
+    cells = table.frame["sentence"][:1000].to_list()
+    if len(cells) < 5 or not all(re.fullmatch(r"[+-]?[0-9.,]+", cell.strip()) for cell in cells):
+        return
+    kind = "the numbers of rows" if counts_up(cells) else "numbers"
+    error = DataError(
+        f"the sentences look like {kind}",
+        where=table.place(0),
+        found=listed([repr(cell) for cell in cells], 5),
+        next="name the column of sentences: --columns sentence=NAME",
+    )
+    yield Remark("sentences are numbers", "warning", [], error)

@@ -1,0 +1,352 @@
+"""Which column is which: by the caller's word, by its name, or by the look of a file without known names.
+
+The columns are looked at together: a second text beside a sentence makes a pair, or an error asks what is meant.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from acceptor.data.reading.grid import Grid, Reject, listed, refuse, short
+from acceptor.data.reading.headers import has_header, lift_header, like_a_name, without_joints
+from acceptor.data.reading.known import (
+    COMPANIONS,
+    GENERIC_LABEL_NAMES,
+    KNOWN_NAMES,
+    MORE_LABEL_NAMES,
+    PAIR_NAMES,
+    PAIRS,
+    counts_up,
+    is_text,
+    key,
+    looks_like_labels,
+)
+from acceptor.errors import DataError, nearest
+
+Roles = dict[str, int]  # role to the column's place
+
+
+@dataclass(frozen=True)
+class Named:
+    """A grid whose columns have their final names, and how they were found.
+
+    Attributes:
+        grid: The cells, less a header and what repeats it.
+        schema: The finding in one line.
+        header: The header's cells as written; empty where there is none.
+    """
+
+    grid: Grid
+    schema: str
+    header: tuple[str, ...] = ()
+
+
+def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse) -> Named:
+    """Give every column its final name, and say in one line how that was found.
+
+    Args:
+        grid: As read.
+        columns: What the caller named.
+        reject: Hears of rows that repeat the header.
+
+    Raises:
+        DataError: The columns cannot be told apart.
+    """
+    if not grid.lines:
+        raise DataError("there are no rows", where=grid.origin, expected="at least one row")
+    grid = with_paths(grid, columns)
+    kind, header = grid.form, ()
+    if grid.names is None:
+        named = not all(str(value).isdecimal() for value in columns.values())  # a name can only stand in a header
+        if named or has_header(grid, _given_roles(grid, columns)):
+            kind, header = f"{grid.form} with a header", tuple(column[0] for column in grid.columns)
+            grid = without_joints(lift_header(grid), header, reject)
+        else:
+            kind = f"{grid.form} without a header"
+            grid = without_joints(grid, (), reject)
+    if grid.names is None:
+        roles = _given_roles(grid, columns) if columns else _guessed_roles(grid)
+        kind += ", as CoLA's" if "mark" in roles and not columns else ""
+    else:
+        if not columns:
+            _refuse_repeated(grid.names, grid.origin)
+        roles = _named_roles(grid, columns)
+        if "sentence" not in roles and header and not columns:
+            roles = _guessed_roles(grid)
+    old = grid.names or [f"column {number}" for number in range(1, len(grid.columns) + 1)]
+    if "sentence" not in roles:
+        raise _unknown("no column is known to hold the sentences", grid, "sentence")
+    new = list(old) if grid.names else [name.replace(" ", "") for name in old]
+    for role, index in roles.items():
+        new[index] = role
+    _refuse_repeated(new, grid.origin)
+    return Named(replace(grid, names=new), f"{kind}: {_finding(grid, roles, old, columns)}", header)
+
+
+def _finding(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str]) -> str:
+    """Which column has which role, and what is passed over."""
+    words = []
+    main = ("sentence", "second", "label")
+    for role, index in sorted(roles.items(), key=lambda item: main.index(item[0]) if item[0] in main else len(main)):
+        word = role if role == old[index] else f"{role} ← {_shown(old[index])}"
+        if grid.names and str(columns.get(role, "")).isdecimal() and old[index] == str(columns[role]) != str(index + 1):
+            word += f" (the column of that name, not the {columns[role]}th)"
+        words.append(word)
+    others = [_shown(name) for index, name in enumerate(old) if index not in roles.values()]
+    found = grid.columns[roles["sentence"]]
+    if grid.names is None and len(found) > 1 and like_a_name(found, words=1 if len(grid.columns) == 1 else 3):
+        words.append(
+            f"the first line, {short(found[0])}, is taken for a sentence; if it is a header: "
+            f"--columns sentence={shlex.quote(found[0])}"
+        )
+    return ", ".join(words) + (f"; passed over: {listed(others, 12)}" if others else "")
+
+
+def _shown(name: str) -> str:
+    """A column's name; in quotes where a reader could not tell where it begins and ends."""
+    return repr(name) if name != name.strip() or "," in name or not name.isprintable() else name
+
+
+def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) -> Grid:
+    """With a column for every ``a.b`` that the caller named, which is what ``b`` is in the objects of column ``a``."""
+    names, cells = list(grid.names or []), list(grid.columns)
+    for path in map(str, columns.values()):
+        first, *steps = path.split(".")
+        if path in names or not steps or first not in names:
+            continue
+        found = cells[names.index(first)]
+        for step in steps:
+            keys = list(dict.fromkeys(str(one) for cell in found if isinstance(cell, Mapping) for one in cell))
+            if check and step not in keys:
+                raise DataError(
+                    f"there is no {path!r}",
+                    where=grid.origin,
+                    expected=f"a key in the objects of {first}: {listed(keys, 20)}"
+                    if keys
+                    else "objects within objects",
+                    found=f"{step!r}",
+                )
+            found = [cell.get(step) if isinstance(cell, Mapping) else None for cell in found]
+        names.append(path)
+        cells.append(found)
+    return (
+        grid
+        if grid.names is None
+        else replace(grid, names=names, columns=cells, arrow=grid.arrow if len(cells) == len(grid.columns) else None)
+    )
+
+
+def _refuse_repeated(names: list[str], origin: str) -> None:
+    repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if repeated is not None:
+        raise DataError(
+            f"two columns would be called {repeated!r}",
+            where=origin,
+            found=listed(names, 20),
+            next="keep one under another name: --columns "
+            + shlex.quote(f"other_{repeated}={len(names) - names[::-1].index(repeated)}"),
+        )
+
+
+# ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
+    """The columns that the caller named or numbered; a name comes before a number."""
+    roles: Roles = {}
+    names = grid.names or []
+    width = len(grid.columns)
+    stripped = [name.strip() for name in names]
+    for role, value in columns.items():
+        value = str(value)
+        if value in names:
+            index = names.index(value)
+        elif stripped.count(value) == 1:
+            index = stripped.index(value)
+        elif value.isdecimal() and 1 <= int(value) <= width:
+            index = int(value) - 1
+        else:
+            raise _unknown(f"there is no column {value!r}", grid, value)
+        if index in roles.values():
+            raise DataError(f"column {value!r} was given two roles", where=grid.origin, found=f"{role}={value}")
+        roles[role] = index
+    return roles
+
+
+def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
+    """The roles of columns with names: those that the caller gave, and known names for the others."""
+    roles = _given_roles(grid, columns)
+    alone = "sentence" in roles  # the caller says what is judged: other texts are not
+    names = [key(name) for name in grid.names or []]
+    free = {
+        name: index
+        for index, name in reversed(list(enumerate(names)))
+        if index not in roles.values() and (name not in COMPANIONS or is_text(grid.columns[index]))
+    }
+    if not {"sentence", "second"} & roles.keys():
+        first, second = next(((a, b) for a, b in PAIRS if a in free and b in free), ("", ""))
+        if first:
+            roles |= {"sentence": free.pop(first), "second": free.pop(second)}
+    if "sentence" not in roles:
+        known = [name for name in KNOWN_NAMES["sentence"] if name in free]
+        if known:
+            roles["sentence"] = free.pop(known[0])
+    if "second" not in roles and "sentence" in roles:
+        first = names[roles["sentence"]]
+        partners = [*(b for a, b in PAIRS if a == first), *([] if alone else KNOWN_NAMES["second"])]
+        known = [name for name in partners if name in free and name != "sentence"]
+        if known:
+            roles["second"] = free.pop(known[0])
+    if "sentence" in roles and not alone:
+        others = {*COMPANIONS, "sentence"} if names[roles["sentence"]] in COMPANIONS else COMPANIONS
+        _refuse_other_texts(grid, roles, [free[name] for name in others if name in free])
+    _add_label(grid, roles, names)
+    return roles
+
+
+def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
+    if not others:
+        return
+    names = [_shown(name) for name in grid.names or []]
+    named_so = [name for name in names if key(name) == "sentence"]
+    sentence = (named_so or [names[roles["sentence"]]])[0]
+    other = next(names[index] for index in sorted([roles["sentence"], *others]) if names[index] != sentence)
+    texts = [
+        names[index]
+        for index in sorted({roles["sentence"], *([roles["second"]] if "second" in roles else []), *others})
+    ]
+    partners = {b for a, b in PAIRS if a == key(sentence)}  # which would be taken unless they have another name
+    single = [f"sentence={sentence}", *(f"{text}={text}" for text in texts if key(text) in partners)]
+    raise DataError(
+        f"{len(texts)} columns hold texts, and which of them are judged is not clear",
+        where=grid.origin,
+        expected="one column of sentences, or two of pairs, by their names",
+        found=listed(texts),
+        next=f"a pair: --columns {shlex.quote(f'sentence={sentence},second={other}')}\n"
+        f"single sentences, the others passed over: --columns {shlex.quote(','.join(single))}",
+    )
+
+
+def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
+    if "label" in roles:
+        return
+    taken = roles.values()
+
+    def called(known: Sequence[str]) -> list[int]:
+        return [index for name in known for index, own in enumerate(names) if own == name and index not in taken]
+
+    found = called(KNOWN_NAMES["label"])
+    if not found or (len(found) == 1 and names[found[0]] in GENERIC_LABEL_NAMES):
+        found += called(MORE_LABEL_NAMES)
+    if len(found) > 1:
+        shown = [_shown((grid.names or [])[index]) for index in found]
+        raise DataError(
+            "more than one column may hold the labels",
+            where=grid.origin,
+            found=", ".join(shown),
+            next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
+        )
+    if found:
+        roles["label"] = found[0]
+
+
+def _guessed_roles(grid: Grid) -> Roles:
+    """The roles in a file without known names, where its shape leaves no doubt."""
+    width = len(grid.columns)
+    if width == 1:
+        return {"sentence": 0}
+    if width == 2:
+        labels = [index for index, column in enumerate(grid.columns) if looks_like_labels(column)]
+        if len(labels) == 1:
+            return {"sentence": 1 - labels[0], "label": labels[0]}
+        numbers = [index for index, column in enumerate(grid.columns) if len(column) > 2 and counts_up(column)]
+        if len(numbers) == 1 and is_text(grid.columns[1 - numbers[0]]):
+            return {"sentence": 1 - numbers[0]}
+    if width == 4 and grid.names is None:
+        odd = [row for row, cell in enumerate(grid.columns[1]) if cell not in ("0", "1")]
+        if not odd:
+            return {"source": 0, "label": 1, "mark": 2, "sentence": 3}
+        if 2 * len(odd) < len(grid.lines):
+            raise DataError(
+                "the file looks like CoLA without a header, but for one label",
+                where=grid.place(odd[0]),
+                expected="0 or 1 in column 2",
+                found=short(grid.columns[1][odd[0]]),
+                cause="a header without any known name" if odd[0] == 0 else None,
+                next="mend the line, or name the columns: --columns sentence=4,label=2",
+            )
+    raise _unknown("the columns cannot be told apart: none has a known name", grid, "")
+
+
+def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
+    """Give the columns of minimal pairs their final names, the keys of `PAIR_NAMES`; others keep their own.
+
+    Raises:
+        DataError: A side has no column; or there are no rows.
+    """
+    if not grid.lines:
+        raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
+    if grid.names is None:
+        header = tuple(column[0] for column in grid.columns)
+        grid = without_joints(lift_header(grid), header, refuse)
+    names = list(grid.names or [])
+    _refuse_repeated(names, grid.origin)
+    roles = _given_roles(grid, columns)
+    for role, known in PAIR_NAMES.items():
+        found = [i for name in known for i, own in enumerate(names) if key(own) == name and i not in roles.values()]
+        if role not in roles and found:
+            roles[role] = found[0]
+    for side in ("sentence_good", "sentence_bad"):
+        if side not in roles:
+            raise DataError(
+                f"no column is known to hold the {'' if side == 'sentence_good' else 'un'}acceptable sentences",
+                where=grid.origin,
+                expected=f"a column called {side} or {', '.join(PAIR_NAMES[side][1:])}",
+                found=listed([short(name) for name in names]),
+                cause="not a suite of minimal pairs, or columns with other names, or no header",
+                next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
+            )
+    for role, index in roles.items():
+        names[index] = role
+    _refuse_repeated(names, grid.origin)
+    return replace(grid, names=names)
+
+
+def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
+    """A column that was not found: what there is, what comes near, and how to name it."""
+    near = nearest(wanted, grid.names) if grid.names and wanted else None
+    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
+    first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns[:12], 1))
+    return DataError(
+        problem,
+        where=grid.origin,
+        expected=f"one of these columns: {listed(list(map(_shown, names)), 20)}" if grid.names or wanted else None,
+        found=f"first row: {first}" + (" | …" if grid.columns[12:] else ""),
+        next=(f"did you mean {near!r}? " if near and near != "sentence" else "")
+        + f"name the columns: --columns {shlex.quote(_advice(grid))}",
+    )
+
+
+def _advice(grid: Grid) -> str:
+    """What ``--columns`` may have to say, after the look of the cells."""
+    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
+    firsts = [str(column[0]) for column in grid.columns]
+    headed = grid.names is None and all(like_a_name([first]) for first in firsts if first)
+    if headed and any(len(column) > 1 and like_a_name(column) for column in grid.columns):
+        names = [first or number for first, number in zip(firsts, names, strict=True)]
+    for name, column in zip(names, grid.columns, strict=True):
+        inner = next((cell for cell in column if isinstance(cell, Mapping)), {})
+        known = [path for path in inner if key(str(path)) in KNOWN_NAMES["sentence"]]
+        if known:
+            return f"sentence={name}.{known[0]}"
+    lengths = [sum(len(str(cell)) for cell in column[:100]) for column in grid.columns]
+    if not lengths:
+        return "sentence=NAME,label=NAME"
+    sentence = lengths.index(max(lengths))
+    cells = [[str(cell) for cell in column[:1000]][grid.names is None :] for column in grid.columns]
+    few = [1 < len(set(column)) <= len(column) // 2 and not is_text(column) for column in cells]
+    labels = [at for at, column in enumerate(cells) if at != sentence and (few[at] or looks_like_labels(column))]
+    label = f",label={_shown(names[labels[0]])}" if labels else ""
+    return f"sentence={_shown(names[sentence])}{label}"

@@ -1,0 +1,172 @@
+"""From the bytes of a text file to its text: strict UTF-8, in blocks of whole lines."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from acceptor.data.reading.unpack import READ_COMPRESSIONS, empty_file
+from acceptor.errors import DataError
+
+LONGEST_LINE = 64 << 20  # bytes
+
+
+class _Before(NamedTuple):
+    """What stands in a file before the block that is looked at."""
+
+    offset: int = 0
+    lines: int = 0
+    ascii: bool = True
+
+
+def text_blocks(pieces: Iterable[bytes], origin: str) -> Iterator[str]:
+    """The text in blocks of whole lines: strict UTF-8; every block ends in a line break, and so does the last.
+
+    A byte order mark at the start is dropped; one elsewhere is text. Blank lines at the end of a file mean nothing.
+
+    Args:
+        pieces: The unpacked bytes of a text file.
+        origin: The path as the caller gave it, for messages.
+
+    Raises:
+        DataError: The bytes are not UTF-8, hold a NUL, or hold nothing but white space; a line is longer than
+            `LONGEST_LINE`.
+    """
+    before, blank, found = _Before(), "", ""
+    for data in _whole_lines(pieces, origin):
+        text = _decode(data, before, origin)
+        before = _Before(before.offset + len(data), before.lines + data.count(b"\n"), before.ascii and _ascii(data))
+        if not found.strip():
+            found = text[:1] + text.strip()[:1]
+        text = blank + text
+        kept = _without_blank_end(text)
+        blank = text[len(kept) :]
+        _check_line(len(blank), before.lines, origin)
+        yield kept
+    if not found.strip():
+        raise empty_file(origin, "only white space" if found else "only a byte order mark")
+
+
+def _whole_lines(pieces: Iterable[bytes], origin: str) -> Iterator[bytes]:
+    """The same bytes, cut after line feeds."""
+    begun: list[bytes] = []  # pieces of a line that has not ended yet
+    length = lines = 0
+    for piece in pieces:
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*begun, piece[:end]])
+            lines += piece.count(b"\n")
+            begun, length = [], 0
+        begun.append(piece[end:])
+        length += len(piece) - end
+        _check_line(length, lines, origin)
+    if length:
+        yield b"".join(begun)
+
+
+def _check_line(length: int, lines: int, origin: str) -> None:
+    if length > LONGEST_LINE:
+        raise DataError(
+            f"a line is longer than {LONGEST_LINE >> 20} MiB",
+            where=f"{origin}, line {lines + 1}",
+            cause="not a text file of rows, or its line breaks are lost",
+        )
+
+
+def _without_blank_end(text: str) -> str:
+    """Without the blank lines at its end; what is left ends in a line break, or is empty."""
+    end = len(text)
+    while text.endswith(("\n\n", "\n\r\n"), 0, end):
+        end -= 2 if text.endswith("\r\n", 0, end) else 1
+    if text[:end] in ("\n", "\r\n"):
+        return ""
+    return text[:end] if text.endswith("\n", 0, end) else text + "\n"
+
+
+def _decode(data: bytes, before: _Before, origin: str) -> str:
+    if before.offset == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(
+            "the file is UTF-16, not UTF-8",
+            where=f"{origin}, line 1, byte offset 0",
+            found=f"the UTF-16 byte order mark {data[:2].hex(' ')}",
+            next=_iconv("UTF-16", origin),
+        )
+    if before.offset == 0:
+        _refuse_stand_in(data[:512], origin)
+    nul = data.find(0)
+    if nul >= 0:
+        raise DataError(
+            "the file is binary: it holds a NUL byte",
+            where=_byte_place(data, nul, before, origin),
+            expected="text in UTF-8",
+            cause="UTF-16 without a byte order mark" if data.count(0) > len(data) // 4 else "not a text file",
+            next=_iconv("UTF-16LE", origin) if data.count(0) > len(data) // 4 else None,
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad_byte(data, error, before, origin) from None
+    return text if before.offset else text.removeprefix("\ufeff")
+
+
+def _refuse_stand_in(head: bytes, origin: str) -> None:
+    """What lies in the place of a file that was not fetched."""
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise DataError("this is a Git LFS pointer, not the file", where=origin, next="git lfs pull")
+    if re.match(rb"\s*<(!doctype html|html)\b", head, re.IGNORECASE):
+        raise DataError(
+            "this is a web page, not a file of rows",
+            where=origin,
+            cause="a download that failed",
+            next="fetch the file again",
+        )
+
+
+def _ascii(data: bytes) -> bool:
+    return data.removeprefix(codecs.BOM_UTF8).isascii()
+
+
+def _bad_byte(data: bytes, error: UnicodeDecodeError, before: _Before, origin: str) -> DataError:
+    advice = "find where that line comes from, and write it as UTF-8"
+    if re.match(rb"\xed[\xa0-\xbf]", data[error.start :]):
+        cause = "half of a surrogate pair: a program wrote UTF-16 code units as UTF-8"
+    elif not (before.ascii and _ascii(data[: error.start])):
+        cause = "a damaged character, or a line from another source: the text before it is UTF-8"
+    elif (high := len(re.findall(rb"[\x80-\xff]", data))) > 8 and high > len(re.findall(rb"[A-Za-z]", data)):
+        cause = (
+            "an older encoding of another script: Windows-1251 or KOI8-R (Cyrillic), GB18030, Big5, Shift_JIS, EUC-KR"
+        )
+        advice = _iconv("ENCODING", origin)
+    elif re.search(rb"[\x80-\x9f]", data):  # control codes in Latin-1, curly quotes in Windows-1252
+        cause, advice = "probably saved as Windows-1252", _iconv("WINDOWS-1252", origin)
+    else:
+        cause, advice = "probably saved as Latin-1 (ISO-8859-1)", _iconv("ISO-8859-1", origin)
+    return DataError(
+        "the file is not UTF-8",
+        where=_byte_place(data, error.start, before, origin),
+        found=f"the byte 0x{data[error.start]:02x}",
+        cause=cause,
+        next=advice,
+    )
+
+
+def _byte_place(data: bytes, offset: int, before: _Before, origin: str) -> str:
+    unpacked = " of the unpacked file" if Path(origin).suffix.lower() in READ_COMPRESSIONS else ""
+    line = before.lines + data.count(b"\n", 0, offset) + 1
+    return f"{origin}, line {line}, byte offset {before.offset + offset}{unpacked}"
+
+
+def _iconv(encoding: str, origin: str) -> str:
+    if origin == "standard input":
+        return f"COMMAND | iconv -f {encoding} -t UTF-8 | acceptor …"
+    path = Path(origin)
+    cat = {".gz": "gzip -dc", ".zst": "zstd -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zip": "unzip -p"}.get(
+        path.suffix.lower()
+    )
+    form = Path(path.stem).suffix if cat else path.suffix
+    source = f"{cat} {shlex.quote(origin)} | iconv" if cat else f"iconv {shlex.quote(origin)}"
+    return f"{source} -f {encoding} -t UTF-8 > in-utf8{form}"

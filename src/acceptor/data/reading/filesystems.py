@@ -1,0 +1,210 @@
+"""Files at addresses (``s3://``, ``gs://``, ``hdfs://``, ``file://``) and on this machine, through Arrow."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from acceptor.data.reading.inputs import input_files
+from acceptor.data.reading.stream import readable
+from acceptor.data.reading.unpack import STDIN
+from acceptor.errors import DataError, ResourceError, UsageError
+from acceptor.storage.files import flush
+
+_BUFFER = 4 << 20  # bytes asked for at once: an object store answers each request in tens of milliseconds
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file of an input.
+
+    Attributes:
+        address: Where it lies, also for other machines.
+        origin: Its name in messages.
+        size: Bytes as stored.
+        changed: When it was last changed, nanoseconds since 1970; 0 where that is not known.
+    """
+
+    address: str
+    origin: str
+    size: int
+    changed: int
+
+
+def address_of(place: str | Path) -> str:
+    """A path of this machine as an address; an address as it is."""
+    return str(place) if "://" in str(place) else Path(place).expanduser().absolute().as_uri()
+
+
+def found_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> list[InputFile]:
+    """The files that addresses, paths, folders and patterns stand for, in order; those of one folder sorted.
+
+    In an address a pattern is a ``*`` in its last part. ``outputs`` are as for `input_files`, for paths alone.
+
+    Raises:
+        DataError: A file is missing, or a folder or a pattern holds none.
+        UsageError: Standard input was asked for, or an address cannot be used.
+    """
+    files: list[InputFile] = []
+    for source in sources:
+        if source == STDIN:
+            raise UsageError("other machines do not see this one's standard input", expected="files", found=source)
+        if "://" in source:
+            files += _listed(source)
+        else:
+            files += [file for path in input_files([source], outputs) for file in _listed(address_of(path), path)]
+    return files
+
+
+def _listed(address: str, origin: str | None = None) -> list[InputFile]:
+    from pyarrow import fs
+
+    base, mark, query = address.partition("?")
+    base = base.rstrip("/")
+    folder, _, name = base.rpartition("/")
+    pattern = name if "*" in name else None
+    system, path = file_system(folder + mark + query if pattern else address)
+    try:
+        info = system.get_file_info(path)
+        if info.type == fs.FileType.File:
+            return [InputFile(address, origin or base, info.size, info.mtime_ns or 0)]
+        within = system.get_file_info(fs.FileSelector(path)) if info.type == fs.FileType.Directory else []
+    except OSError as error:
+        raise DataError("the files cannot be listed", where=address, cause=str(error)) from error
+    folder = folder if pattern else base
+    found = [
+        InputFile(
+            f"{folder}/{quote(one.base_name)}{mark}{query}", f"{folder}/{one.base_name}", one.size, one.mtime_ns or 0
+        )
+        for one in sorted(within, key=lambda one: one.base_name)
+        if one.type == fs.FileType.File
+        and (fnmatch.fnmatchcase(one.base_name, pattern) if pattern else readable(one.base_name))
+    ]
+    if not found:
+        raise DataError("no file is there", where=origin or address)
+    return found
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """The Arrow file system of an address, and the path in it.
+
+    Raises:
+        UsageError: The address has a kind or a form that Arrow does not know, or its host does not answer.
+    """
+    import pyarrow as pa
+    from pyarrow import fs
+
+    try:
+        system, path = fs.FileSystem.from_uri(address)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UsageError(
+            f"{address} cannot be used",
+            expected="a path, or s3://BUCKET/PATH, gs://BUCKET/PATH, hdfs://HOST:PORT/PATH, file:///PATH",
+            cause=str(error),
+        ) from error
+    return system, path
+
+
+def open_input(address: str, origin: str) -> BinaryIO:
+    """The bytes of a file as stored.
+
+    Raises:
+        DataError: It cannot be opened.
+    """
+    system, path = file_system(address)
+    try:
+        return io.BufferedReader(system.open_input_file(path), _BUFFER)
+    except OSError as error:
+        raise DataError("the file cannot be read", where=origin, cause=str(error)) from error
+
+
+class OutputFolder:
+    """A folder of whole files.
+
+    Attributes:
+        address: Where it lies, also for other machines.
+        local: Whether that is this machine.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        """Names the folder; it need not be there yet.
+
+        Raises:
+            UsageError: The address cannot be used.
+        """
+        self.address = address_of(place).rstrip("/")
+        self._system, path = file_system(self.address)
+        self._path = path.rstrip("/")
+        self.local = self._system.type_name == "local"
+
+    @property
+    def path(self) -> Path:
+        """The folder on this machine, where it is `local`."""
+        return Path(self._path)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Makes or replaces a file.
+
+        On this machine and in object stores, whoever looks finds the old one or the new one, whole; HDFS shows a file
+        while it grows.
+
+        Raises:
+            ResourceError: It cannot be written.
+        """
+        place = f"{self._path}/{name}"
+        folder, _, last = place.rpartition("/")
+        scratch = f"{folder}/.{last}.{uuid.uuid4().hex}" if self.local else place
+        try:
+            if self.local:
+                self._system.create_dir(folder)
+            with self._system.open_output_stream(scratch) as stream:
+                stream.write(content)
+            if self.local:
+                flush(Path(scratch))
+                self._system.move(scratch, place)
+        except OSError as error:
+            raise ResourceError(
+                "the output cannot be written",
+                where=f"{self.address}/{name}",
+                cause=str(error),
+                next="mend that, and give the same command again: what was judged is kept",
+            ) from error
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file in it."""
+        with self._system.open_input_file(f"{self._path}/{name}") as stream:
+            return bytes(stream.read())
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """The files in it, or in a folder in it: bytes by name. Empty where there is none.
+
+        Raises:
+            ResourceError: It cannot be listed.
+        """
+        from pyarrow import fs
+
+        where = f"{self._path}/{folder}".rstrip("/")
+        try:
+            within = self._system.get_file_info(fs.FileSelector(where, allow_not_found=True))
+        except OSError as error:
+            raise ResourceError("the output cannot be listed", where=self.address, cause=str(error)) from error
+        return {one.base_name: one.size for one in within if one.type == fs.FileType.File}
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes files in it."""
+        for name in names:
+            self._system.delete_file(f"{self._path}/{name}")
+
+    def remove_folder(self, name: str) -> None:
+        """Removes a folder in it with all that it holds, where it is there."""
+        from pyarrow import fs
+
+        path = f"{self._path}/{name}"
+        if self._system.get_file_info(path).type == fs.FileType.Directory:
+            self._system.delete_dir(path)

@@ -1,0 +1,151 @@
+"""Folders of files as a corpus: by the names of its files, or as ``datasets`` saves one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from acceptor.data.corpora import COLA_FILES
+from acceptor.data.reading.grid import listed
+from acceptor.data.reading.read import read_table
+from acceptor.data.reading.stream import readable
+from acceptor.data.table import Table
+from acceptor.errors import DataError
+from acceptor.storage.files import read_object
+
+ROLE_NAMES = {
+    "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),
+    "validation": (
+        *("validation", "valid", "val", "dev", COLA_FILES["validation"][0].removesuffix(".tsv")),
+        *("dev_matched", "dev_mismatched", "validation_matched", "validation_mismatched"),  # MNLI's
+    ),
+    "test": ("test", COLA_FILES["test"][0].removesuffix(".tsv"), "test_matched", "test_mismatched"),
+}
+"""File names, without extensions, by which a folder's files are given their roles."""
+_SHARD = re.compile(r"(?P<name>.+)-(?P<number>[0-9]{5})-of-(?P<of>[0-9]{5})")
+
+
+def folder_tables(folder: Path, columns: Mapping[str, str] | None, separator: str | None) -> dict[str, Table]:
+    """The tables of a folder by role.
+
+    Its files are called train, validation (or valid, val, dev) and test, whatever their format; a file in shards is
+    called ``train-00000-of-00002.parquet`` and so on. ``data/`` inside of it is looked into where it has none. What
+    ``Dataset.save_to_disk`` and ``DatasetDict.save_to_disk`` write is read, too.
+
+    Raises:
+        DataError: No file has the role of train; two have the same role; a shard is missing; a file cannot be read.
+    """
+    saved = _saved_files(folder)
+    files = saved or _files_by_role(folder) or (_files_by_role(folder / "data") if (folder / "data").is_dir() else {})
+    if "train" not in files:
+        names = sorted(path.name for path in folder.iterdir())
+        raise DataError(
+            "no training file in this folder",
+            where=str(folder),
+            expected="train.tsv (.csv, .jsonl, .parquet, …), train-00000-of-00001.parquet or in_domain_train.tsv",
+            found=listed(names) or "an empty folder",
+            next="name the file itself: acceptor train FILE",
+        )
+    return {role: _joined(paths, columns, separator) for role, paths in files.items()}
+
+
+def _files_by_role(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, dict[str, list[Path]]] = {}
+    for path in sorted(folder.iterdir()):
+        shard = _SHARD.fullmatch(path.name.split(".")[0])
+        name = shard["name"] if shard else path.name.split(".")[0]
+        role = next((role for role, names in ROLE_NAMES.items() if name.lower() in names), None)
+        if path.is_file() and role and readable(path.name):
+            found.setdefault(role, {}).setdefault(name if shard else path.name, []).append(path)
+    for role, files in found.items():
+        if len(files) > 1:
+            raise DataError(
+                f"two files could be the {role} split",
+                where=str(folder),
+                found=" and ".join(path.name for path, *_ in list(files.values())[:2]),
+                next="name the files: acceptor train TRAIN_FILE --validation FILE --test FILE",
+            )
+    chosen = {role: next(iter(files.values())) for role, files in found.items()}
+    for paths in chosen.values():
+        _check_shards(paths)
+    return chosen
+
+
+def _check_shards(paths: list[Path]) -> None:
+    shards = [_SHARD.fullmatch(path.name.split(".")[0]) for path in paths]
+    numbers = [int(shard["number"]) for shard in shards if shard]
+    of = max((int(shard["of"]) for shard in shards if shard), default=0)
+    if of and numbers != list(range(of)):
+        missing = sorted(set(range(of)) - set(numbers))
+        raise DataError(
+            "a shard is missing",
+            where=str(paths[0].parent),
+            expected=f"{of} files",
+            found=f"{len(numbers)}, without number {listed([f'{number:05}' for number in missing])}",
+            cause="an interrupted download",
+        )
+
+
+def _saved_files(folder: Path) -> dict[str, list[Path]]:
+    """The files of a ``datasets`` folder by role, in the order that it gives; nothing where it is none."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = {path.name: path for path in folder.iterdir() if (path / "state.json").is_file()}
+        by_role = {
+            role: [path for name, path in splits.items() if name.lower() in names] for role, names in ROLE_NAMES.items()
+        }
+        return {role: _arrow_files(paths[0]) for role, paths in by_role.items() if paths}
+    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
+        return {"train": _arrow_files(folder)}
+    return {}
+
+
+def _arrow_files(folder: Path) -> list[Path]:
+    try:
+        state = read_object(folder / "state.json")
+        names = [str(entry["filename"]) for entry in state["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            "the saved dataset cannot be read",
+            where=str(folder / "state.json"),
+            cause=f"{type(error).__name__}: {error}",
+        ) from error
+    if any(Path(name).name != name for name in names) or not names:
+        raise DataError(
+            "the saved dataset names files outside of its folder", where=str(folder / "state.json"), found=listed(names)
+        )
+    if state.get("_indices_data_files"):
+        raise DataError(
+            "the saved dataset is a selection of other rows",
+            where=str(folder),
+            next="write the rows themselves: dataset.flatten_indices().save_to_disk(FOLDER)",
+        )
+    return [folder / name for name in names]
+
+
+def _joined(paths: list[Path], columns: Mapping[str, str] | None, separator: str | None) -> Table:
+    """The rows of all shards as one table; its rows are counted from the first shard on."""
+    tables = [read_table(path, columns=columns, separator=separator) for path in paths]
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for table in tables:
+        if table.frame.columns != first.frame.columns:
+            raise DataError(
+                "a shard has other columns than the first one",
+                where=table.origin,
+                expected=listed(first.frame.columns, 20),
+                found=listed(table.frame.columns, 20),
+            )
+    frame = pl.concat([table.frame for table in tables])
+    digest = hashlib.sha256(json.dumps([table.sha256 for table in tables]).encode()).hexdigest()
+    shard = _SHARD.fullmatch(paths[0].name.split(".")[0])
+    name = f"{shard['name'] if shard else 'data'}-*{''.join(paths[0].suffixes)}"
+    lines = np.arange(1, len(frame) + 1, dtype=np.int64)
+    return replace(first, frame=frame, lines=lines, origin=str(paths[0].parent / name), sha256=digest, unit="row")

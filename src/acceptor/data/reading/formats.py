@@ -1,0 +1,136 @@
+"""From the bytes of a file to a grid of cells, before any column has a role.
+
+Every reader here is strict: it reads the whole file or raises `DataError`. No row is skipped, no quote is
+guessed, no cell is taken for a missing value, and no character is changed. A row that breaks the rules is
+handed to `reject`: reading a file whole that raises; reading a corpus (`stream`) sets the row aside.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from acceptor.data.reading.columnar import columnar_grids
+from acceptor.data.reading.decode import text_blocks
+from acceptor.data.reading.delimited import (
+    check_line_breaks,
+    check_separator,
+    dialect_of,
+    likely_separator,
+    line_rows,
+    quoted_rows,
+    rectangle,
+    refuse_record,
+)
+from acceptor.data.reading.grid import Grid, Reject, Rows, refuse
+from acceptor.data.reading.records import json_lines, json_rows, record_grid
+from acceptor.data.reading.unpack import STDIN, is_stream, open_file
+from acceptor.data.reading.workbook import workbook_grid
+
+
+def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Grid, str]:
+    """Read a file of any known format.
+
+    Args:
+        path: The file.
+        origin: The path as the caller gave it, for messages.
+        separator: What separates the cells of delimited text, where it is not what the name promises.
+
+    Returns:
+        The grid, and the sha256 of the file's bytes as stored.
+
+    Raises:
+        DataError: The file is missing, empty, of an unknown format, damaged, or breaks its format's rules.
+    """
+    form, data, sha256 = open_file(path, origin)
+    named, origin = origin, "standard input" if origin == STDIN else origin
+    if form == "xlsx":
+        return workbook_grid(data, origin), sha256
+    if form in ("parquet", "arrow"):
+        grids = list(columnar_grids(data, form, origin))
+        columns = [[cell for part in parts for cell in part] for parts in zip(*(g.columns for g in grids), strict=True)]
+        lines = range(1, sum(len(g.lines) for g in grids) + 1)
+        return Grid(origin, "row", grids[0].names, columns, lines, grids[0].form), sha256
+    text = "".join(text_blocks([data], origin))
+    if form == "tsv" and separator is None and is_stream(path, named):  # no name promises anything
+        separator = likely_separator(text)
+    blocks, separator = told_separator([text], form, separator)
+    rows = Rows([], [])
+    for part in read_rows(blocks, form, origin, separator):
+        rows.rows.extend(part.rows)
+        rows.lines.extend(part.lines)
+    return lay_out(rows, form, origin, separator=separator), sha256
+
+
+_TOLD = re.compile("sep=(.)\r?\n")
+
+
+def told_separator(blocks: Iterable[str], form: str, separator: str | None) -> tuple[Iterator[str], str | None]:
+    """The same text, and the separator that its first line may tell: ``sep=;``, as spreadsheets write and read it."""
+    following = iter(blocks)
+    first = next(following, "")
+    told = _TOLD.match(first) if form in ("tsv", "csv") else None
+    return itertools.chain([first], following), separator or (told[1] if told else None)
+
+
+def read_rows(blocks: Iterable[str], form: str, origin: str, separator: str | None = None) -> Iterator[Rows]:
+    """The rows of a text file (tsv, csv, jsonl or json) from its text in blocks of whole lines.
+
+    A first line that tells the separator is no row: see `told_separator`.
+
+    Raises:
+        DataError: A quote in a CSV is out of place, so that it is not known where the next row begins.
+    """
+    if form == "json":
+        yield json_rows("".join(blocks), origin)
+        return
+    dialect = dialect_of(form, separator)
+    line, rest = 1, ""
+    for block in blocks:
+        text = rest + block
+        if line == 1 and form != "jsonl" and (told := _TOLD.match(text)):
+            text, line = text[told.end() :], 2
+        if form == "jsonl":
+            rows, rest = json_lines(text, line), ""
+        elif dialect.quoted:
+            rows, rest = quoted_rows(text, line, origin, dialect.separator)
+        else:
+            rows, rest = line_rows(text, line, dialect.separator), ""
+        line += text.count("\n", 0, len(text) - len(rest))
+        yield rows
+    if rest:
+        refuse_record(rest, 0, line, origin, dialect.separator)
+
+
+def lay_out(
+    rows: Rows,
+    form: str,
+    origin: str,
+    *,
+    separator: str | None = None,
+    like: Grid | None = None,
+    reject: Reject = refuse,
+) -> Grid:
+    """The columns of rows of a text file.
+
+    Args:
+        rows: From `read_rows`, one at least.
+        form: tsv, csv, jsonl or json.
+        origin: The path as the caller gave it, for messages.
+        separator: As for `read_rows`.
+        like: An earlier grid of this file, whose columns these rows must have.
+        reject: Hears of rows that have other columns, or are no JSON objects.
+
+    Raises:
+        DataError: The rows show that line breaks or separators are not what was expected.
+    """
+    if like is None:
+        check_line_breaks(rows, origin)
+    if form in ("jsonl", "json"):
+        return record_grid(rows, origin, like, reject)
+    dialect = dialect_of(form, separator)
+    if like is None and separator is None:
+        check_separator(rows, dialect, origin)
+    return rectangle(rows, dialect, origin, like, reject)

@@ -1,0 +1,132 @@
+"""Whether delimited text has a header, and where other files' headers stand in its midst."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from acceptor.data.reading.grid import Grid, Reject, listed, short
+from acceptor.data.reading.known import COMPANIONS, KNOWN_NAMES, is_text, key, looks_like_label, looks_like_labels
+from acceptor.errors import DataError
+
+
+def has_header(grid: Grid, roles: Mapping[str, int]) -> bool:
+    """Whether the first row of delimited text is a header.
+
+    Args:
+        grid: The rows.
+        roles: The places of the columns that the caller numbered.
+    """
+    if len(grid.columns) == 1:
+        name = grid.columns[0][0]
+        known = key(name) in KNOWN_NAMES["sentence"]
+        return known and (key(name) not in COMPANIONS or name == key(name))  # "Question" may be a sentence
+    columns = _without_repeats(grid)
+    if [column[0] for column in columns] == list(map(str, range(len(columns)))) and any(
+        is_text(column[1:]) for column in columns
+    ):
+        return True  # the names that pandas gives where there are none
+    if any(column[0] in column[1:] and looks_like_labels(column) for column in columns):
+        return False  # the first row has a label that other rows have
+    texts = {*KNOWN_NAMES["sentence"], *COMPANIONS}
+    known_in = {"sentence": texts, "second": texts, "label": set(KNOWN_NAMES["label"])}
+    for role, index in roles.items():
+        first, *rest = columns[index]
+        if key(first) in known_in.get(role, ()) and first not in rest:
+            return True
+    if not roles.keys() & known_in.keys() and any(key(column[0]) in texts for column in columns):
+        return True
+    return _header_by_look(columns, roles.get("label"))
+
+
+def _without_repeats(grid: Grid) -> list[list[str]]:
+    """The columns without the later rows that equal the first one: where files were joined, each brings its header."""
+    first = [column[0] for column in grid.columns]
+    again = {
+        row
+        for row, cell in enumerate(grid.columns[0])
+        if row and cell.removeprefix("\ufeff") == first[0]
+        if all(column[row] == cell for column, cell in zip(grid.columns[1:], first[1:], strict=True))
+    }
+    if not again:
+        return grid.columns
+    return [[cell for row, cell in enumerate(column) if row not in again] for column in grid.columns]
+
+
+_NUMBERS = re.compile(r"[0-9.,:/+TZ -]*[0-9][0-9.,:/+TZ -]*")  # numbers, dates, times
+
+
+def _header_by_look(columns: Sequence[list[str]], given: int | None) -> bool:
+    """Whether the first row looks like names: no label stands where all other rows have one."""
+    named = [column for column in columns if column[0].strip()]
+    if len(named) < 2 or not all(like_a_name(column[:1]) for column in named):
+        return False
+    for index, (first, *rest) in enumerate(columns):
+        if looks_like_label(first) or first in rest or not first.strip():
+            continue
+        again = len(rest) >= 4 and all(rest.count(kind) > 1 for kind in set(rest)) if len(set(rest)) < 50 else False
+        few = len(rest) >= 4 and 1 < len(set(rest)) <= len(rest) // 2 and not is_text(rest)
+        numbers = len(rest) >= 2 and all(map(_NUMBERS.fullmatch, rest[:100])) and not _NUMBERS.fullmatch(first)
+        if looks_like_labels(rest) or few or numbers or (index == given and again):
+            return True
+    return False
+
+
+def like_a_name(cells: Sequence[str], words: int = 3) -> bool:
+    """Whether the first cell could be a column's name: so many words at most, no sentence; and others are longer."""
+    first, *rest = cells[:100]
+    few = len(first.split()) <= words and not first.rstrip().endswith((".", "?", "!", "。", "？", "！"))
+    longer = sum(len(cell.split()) > len(first.split()) or len(cell) > 3 * len(first) for cell in rest)
+    return few and bool(first.strip()) and 5 * longer >= 4 * len(rest)
+
+
+def lift_header(grid: Grid) -> Grid:
+    """The rows behind the header, whose cells are their names.
+
+    Raises:
+        DataError: There are none.
+    """
+    if len(grid.lines) == 1:
+        raise DataError("there are no rows after the header", where=grid.origin, expected="at least one row")
+    names = [column[0] or f"column{number}" for number, column in enumerate(grid.columns, 1)]
+    return replace(grid, names=names, columns=[column[1:] for column in grid.columns], lines=grid.lines[1:])
+
+
+def without_joints(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
+    """Without the rows that show that files were joined.
+
+    They repeat the header, with or without a byte order mark. Where there is no header, they begin with such a mark.
+
+    Args:
+        grid: Rows of delimited text.
+        header: The header's cells as written; empty where there is none.
+        reject: Hears of each such row.
+    """
+    first = grid.columns[0]
+    if header:
+        joints = [row for row, cell in enumerate(first) if cell.removeprefix("\ufeff") == header[0]]
+        joints = [row for row in joints if [column[row] for column in grid.columns[1:]] == list(header[1:])]
+    else:
+        joints = [row for row, cell in enumerate(first) if cell.startswith("\ufeff") and len(cell) > 1]
+    if not joints:
+        return grid
+    path, plain = shlex.quote(grid.origin), grid.origin.lower().endswith((".tsv", ".csv", ".txt"))
+    for row in joints:
+        line = grid.lines[row]
+        command = f"{line}d" if header else r"s/^\xEF\xBB\xBF//"
+        error = DataError(
+            "a row repeats the header" if header else "a row begins with a byte order mark",
+            where=grid.place(row),
+            expected="a row of cells",
+            found=listed([short(column[row]) for column in grid.columns]),
+            cause="files were joined into one",
+            next=("remove the line" if header else "remove the mark")
+            + (f": sed -i.bak '{command}' {path}" if plain else ""),
+        )
+        reject(line, error)
+    drop = set(joints)
+    kept = [row for row in range(len(grid.lines)) if row not in drop]
+    columns = [[column[row] for row in kept] for column in grid.columns]
+    return replace(grid, columns=columns, lines=[grid.lines[row] for row in kept])

@@ -1,0 +1,163 @@
+"""Which files are read, and that none of them is written: compared as files, whatever their paths."""
+
+from __future__ import annotations
+
+import glob
+import json
+import logging
+import os
+import stat
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from acceptor.data.reading.grid import Grid
+from acceptor.data.reading.stream import TableStream, readable
+from acceptor.data.reading.unpack import FORMATS, STDIN, is_stream
+from acceptor.errors import DataError, UsageError
+from acceptor.text import shell
+
+OURS = ({"verdict", "probability", "margin"}, {"file", "problem"})
+"""Columns by which an earlier output, or its file of rejected rows, is known."""
+
+logger = logging.getLogger(__name__)
+
+
+def inputs_of(sources: Sequence[str], outputs: Sequence[Path], run: Path) -> list[str]:
+    """As `input_files`; and the run, and what standard input and output are redirected to, are not written either.
+
+    Args:
+        sources: See there.
+        outputs: What is to be written; none where that is standard output.
+        run: The run folder, or the exported file.
+    """
+    refuse_inputs(outputs, files_in(run))
+    files = input_files(sources, outputs)
+    if not outputs and (place := _redirected(sys.stdout)):
+        refuse_inputs([place], files)
+    if STDIN in files and (place := _redirected(sys.stdin)):
+        refuse_inputs(outputs, [place])
+    return files
+
+
+def files_in(place: Path | None) -> list[Path]:
+    """The files in a folder; a file itself."""
+    if place is None:
+        return []
+    return [path for path in place.iterdir() if path.is_file()] if place.is_dir() else [place]
+
+
+def _redirected(stream: Any) -> str | None:
+    """The file behind a standard stream, where it is one."""
+    try:
+        number = stream.fileno()
+        return f"/dev/fd/{number}" if stat.S_ISREG(os.fstat(number).st_mode) else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> list[str]:
+    """The files that files, folders and glob patterns stand for, in order; those of one folder or pattern sorted.
+
+    Args:
+        sources: Files, folders and patterns; or ``-`` alone.
+        outputs: What is to be written. An earlier output that lies in a folder or fits a pattern is passed over, so
+            that the same command always reads the same files.
+
+    Raises:
+        DataError: A pattern or a folder holds no file.
+        UsageError: ``-`` stands beside others; or an input would be overwritten.
+    """
+    if STDIN in sources:
+        if len(sources) > 1:
+            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources))
+        return [STDIN]
+    files: list[str] = []
+    for source in sources:
+        if is_stream(Path(source), source):
+            raise UsageError(
+                f"{source} can be read only once",
+                cause="a pipe or a device; a judging that is stopped could not go on",
+                next="give it on standard input: … | acceptor predict RUN - -o OUT",
+            )
+        found = _found(source)
+        if found != [source]:
+            found = [path for path in found if not _passed_over(path, outputs)]
+        else:
+            refuse_inputs(outputs, found)
+        if not found:
+            raise DataError("no file is there", where=source, expected=f"files that end in {' '.join(FORMATS)}")
+        files += found
+    return files
+
+
+def _found(source: str) -> list[str]:
+    if os.path.isdir(source):
+        names = sorted(entry.name for entry in os.scandir(source) if readable(entry.name))
+        return [os.path.join(source, name) for name in names]
+    if glob.has_magic(source) and not os.path.exists(source):
+        return sorted(glob.glob(source, recursive=True))
+    return [source]
+
+
+def _passed_over(path: str, outputs: Sequence[str | Path]) -> bool:
+    """True for what an earlier command wrote at an output.
+
+    Raises:
+        UsageError: It is something else, which would be overwritten.
+    """
+    if not any(is_in(path, output) for output in outputs):
+        return False
+    if not _is_ours(path):
+        refuse_inputs(outputs, [path])
+    logger.info("%s is an output: it is not read", path)
+    return True
+
+
+def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
+    """Refuses to write what is read, also behind links and under other names.
+
+    Args:
+        outputs: Files and folders to be.
+        inputs: Files that are read; what is no path on this machine is passed over.
+
+    Raises:
+        UsageError: An input is an output, or lies in one.
+    """
+    for path in inputs:
+        for output in outputs:
+            if is_in(path, output):
+                place = Path(output)
+                raise UsageError(
+                    f"{path} is read, and would be overwritten",
+                    where=str(output),
+                    expected="an output that is none of the inputs",
+                    next=f"write to another file: {shell(place.with_name('new-' + place.name))}",
+                )
+
+
+def is_in(path: str | Path, place: str | Path) -> bool:
+    """Whether a path leads to the same file or folder as another, or to something in it."""
+    try:
+        target = os.stat(place)
+        real = Path(os.path.realpath(path))
+        return any(os.path.samestat(os.stat(one), target) for one in (path, real, *real.parents))
+    except (OSError, ValueError):  # one of them is not there
+        return False
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file, or a folder's first, holds what `predict` writes."""
+    if os.path.isdir(path):
+        return os.path.exists(os.path.join(path, "_plan.json"))
+    if os.path.getsize(path) == 0:
+        return True  # nothing to lose: all rows were left out
+    try:
+        with TableStream(path) as stream:
+            part = next(stream.parts())
+        row = part.names if isinstance(part, Grid) else part.rows[0]
+        names = json.loads(row) if isinstance(row, str) else row
+    except (DataError, ValueError, StopIteration):
+        return False
+    return any(ours <= set(names or ()) for ours in OURS)

@@ -1,0 +1,188 @@
+"""JSON: an object on each line, or an array of objects; nothing that is not JSON, no key twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from acceptor.data.reading.grid import Grid, Reject, Rows, listed, short
+from acceptor.errors import DataError
+
+
+def grid_of_records(
+    records: Sequence[Mapping[str, Any]],
+    lines: Sequence[int],
+    origin: str,
+    unit: str,
+    form: str,
+    *,
+    keys: Sequence[str] | None = None,
+) -> Grid:
+    """Lay records out as columns: ``keys``, by default in the order they first appear; a missing one gives None."""
+    keys = list(dict.fromkeys(key for record in records for key in record)) if keys is None else keys
+    columns = [[record.get(key) for record in records] for key in keys]
+    return Grid(origin, unit, [str(key) for key in keys], columns, lines, form)
+
+
+def json_lines(text: str, line: int) -> Rows:
+    """One row for each line; only a line feed ends one."""
+    rows: list[Any] = text[:-1].split("\n") if text else []
+    return Rows(rows, list(range(line, line + len(rows))))
+
+
+def json_rows(text: str, origin: str) -> Rows:
+    """The rows of a ``.json`` file: the objects of an array, each as its own text; or one object a line.
+
+    Raises:
+        DataError: It is one object, or an array that breaks off or holds something else.
+    """
+    if not text.lstrip().startswith("["):
+        rows = json_lines(text, 1)
+        _refuse_one_object(text, rows, origin)
+        return rows
+    found: list[Any] = []
+    lines: list[int] = []
+    line = 1
+    position, end = text.index("[") + 1, 0
+    try:
+        while text[(position := _SPACE.match(text, position).end())] != "]":  # type: ignore[union-attr]
+            line += text.count("\n", end, position)
+            _, end = _JSON.raw_decode(text, position)
+            found.append(text[position:end])
+            lines.append(line)
+            line += text.count("\n", position, end)
+            position = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+            line += text.count("\n", end, position)
+            if text[position] == ",":
+                position += 1
+            elif text[position] != "]":
+                raise json.JSONDecodeError("expecting , or ]", text, position)
+            end = position
+        if rest := text[position + 1 :].strip():
+            raise json.JSONDecodeError(f"text after the array: {short(rest)}", text, position + 1)
+    except (ValueError, RecursionError, IndexError) as error:
+        cause = "the array breaks off" if isinstance(error, IndexError) else str(error)
+        raise DataError(
+            "the file is not one JSON array of objects", where=f"{origin}, line {line}", cause=cause
+        ) from None
+    if not found:
+        raise DataError("the array is empty", where=origin, expected="at least one row")
+    return Rows(found, lines)
+
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
+    """Says where the rows are in a file that is one object, where that shows."""
+    if len(rows) > 1 and _is_json(rows.rows[0]):
+        return
+    try:
+        whole = _JSON.decode(text)
+    except (ValueError, RecursionError):
+        return  # lines, one of which will be refused
+    lists = [key for key, value in whole.items() if _are_records(value)] if isinstance(whole, dict) else []
+    if len(rows) == 1 and isinstance(whole, dict):
+        columns = all(isinstance(one, dict) and one and all(map(str.isdecimal, one)) for one in whole.values())
+        columns = columns or (len(whole) > 1 and all(map(str.isdecimal, whole)))
+        if not lists and not columns:
+            return  # one row
+    raise DataError(
+        "the file is one JSON object, not one for each row",
+        where=origin,
+        expected="an object on each line, or an array of objects",
+        found=f"the keys {listed(list(map(short, whole)))}" if isinstance(whole, dict) else short(text),
+        cause=f"the rows are in {lists[0]!r}" if lists else "columns by row number, as pandas writes them by default",
+        next=f"jq -c '.{lists[0]}[]' FILE.json > FILE.jsonl"
+        if lists
+        else 'write rows: frame.to_json("FILE.jsonl", orient="records", lines=True)',
+    )
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _JSON.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def record_grid(rows: Rows, origin: str, like: Grid | None, reject: Reject) -> Grid:
+    """The columns of JSON objects.
+
+    Args:
+        rows: Their texts.
+        origin: The path as the caller gave it, for messages.
+        like: An earlier grid of this file, whose keys these must not go beyond.
+        reject: Hears of rows that do, or that are no objects.
+    """
+    records, lines = [], []
+    for text, line in zip(rows.rows, rows.lines, strict=True):
+        try:
+            record = _json_object(text, f"{origin}, line {line}")
+            if like and not record.keys() <= set(like.names or []):
+                raise _new_key(record, like, f"{origin}, line {line}")
+        except DataError as error:
+            reject(line, error)
+        else:
+            records.append(record)
+            lines.append(line)
+    return grid_of_records(records, lines, origin, "line", "JSON", keys=like.names if like else None)
+
+
+def _new_key(record: Mapping[str, Any], like: Grid, where: str) -> DataError:
+    known = like.names or []
+    return DataError(
+        "a line has a key that the first rows of the file do not have",
+        where=where,
+        expected=f"no key but {', '.join(known)}",
+        found=", ".join(short(key) for key in record if key not in known),
+    )
+
+
+def _json_object(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = _JSON.decode(line)
+    except json.JSONDecodeError as error:
+        cause, record = f"{error.msg} at column {error.colno}", None
+    except (ValueError, RecursionError) as error:  # from the two hooks; a huge integer; deep nesting
+        cause, record = str(error), None
+    else:
+        cause = f"a JSON {type(record).__name__}"
+    if isinstance(record, dict):
+        return record
+    advice = None
+    if line.startswith("\ufeff"):
+        cause, advice = "a byte order mark: files were joined into one", "sed -i.bak 's/^\\xEF\\xBB\\xBF//' FILE"
+    elif line.lstrip().startswith("["):
+        advice = "a file that is one array of objects is called .json"
+    raise DataError(
+        "a line is not one JSON object",
+        where=where,
+        expected="{…} on each line",
+        found=short(line),
+        cause=cause,
+        next=advice,
+    )
+
+
+def _no_repeated_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {repeated!r} appears twice")
+    return record
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_no_repeated_key, parse_constant=_no_constant)

@@ -1,0 +1,328 @@
+"""A file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
+
+What `read_table` finds out from all rows, a `TableStream` finds out from the first ones: the number of columns, whether
+there is a header, which column holds what. Every later row is held to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from acceptor.data.reading.checked import checked_frame
+from acceptor.data.reading.columnar import columnar_grids
+from acceptor.data.reading.columns import name_columns, with_paths
+from acceptor.data.reading.decode import text_blocks
+from acceptor.data.reading.formats import lay_out, read_rows, told_separator
+from acceptor.data.reading.grid import Grid, Reject, Rows, refuse
+from acceptor.data.reading.headers import without_joints
+from acceptor.data.reading.kept import kept_columns, own_names
+from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS, STDIN, Source, open_source
+from acceptor.data.table import Table
+from acceptor.errors import DataError, ResourceError
+
+CHUNK = 16_384  # rows: enough to sort by length, little memory
+CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
+_HEAD = 1 << 20  # bytes of a file by which it is known again
+
+
+class TableStream:
+    """One file, part by part; opened when it is made, closed as a context.
+
+    `parts` gives the rows as they are parsed, `table` looks into them. The first part has to go through `table` before
+    any other does; later ones need not.
+
+    Attributes:
+        origin: The path as given.
+        size: Bytes of the file as stored; 0 where that is not known.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        separator: str | None = None,
+        rows: int | None = None,
+        text: int | None = None,
+        file: BinaryIO | None = None,
+        form: str = ".tsv",
+    ) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file, or ``-`` for standard input, which holds tab-separated lines.
+            columns: As for `read_table`.
+            separator: As for `read_table`.
+            rows: The most that a part may have; `CHUNK` by default.
+            text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
+            file: Its stored bytes, where they lie elsewhere than at ``path``.
+            form: The format of the output that tables are made for: see `Table.kept`.
+
+        Raises:
+            DataError: The file is missing, empty, of an unknown format, or not what its name says.
+        """
+        if path == STDIN:
+            self._source = Source(sys.stdin.buffer, 0, "tsv", None, "standard input")
+        else:
+            self._source = open_source(Path(path), path, file)
+        self.origin, self.size = self._source.origin, self._source.size
+        self._separator = separator
+        self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
+        self._form = form
+        self._first: Grid | None = None  # names and number of columns as parsed, without cells
+
+    def __enter__(self) -> TableStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.file.close()
+
+    @property
+    def position(self) -> int:
+        """How many of the stored bytes have been read; 0 where that is not known."""
+        return self._source.file.tell() if self.size else 0
+
+    def parts(self) -> Iterator[Rows | Grid]:
+        """Consecutive rows, at most ``rows`` of them at a time; the first part holds the header, where there is one.
+
+        Raises:
+            DataError: The file is damaged, or is not what its format asks for, so that it cannot be read further.
+        """
+        return self._grids() if self._source.form in ("parquet", "arrow") else self._text()
+
+    def table(self, part: Rows | Grid, reject: Reject = refuse) -> Table:
+        """The rows of a part as `read_table` gives them.
+
+        Args:
+            part: From `parts`.
+            reject: Hears of every row that breaks the rules; those rows are left out. By default that is an error.
+
+        Raises:
+            DataError: The columns cannot be told apart; or a row breaks the rules.
+        """
+        grid = part if isinstance(part, Grid) else self._laid_out(part, reject)
+        if self._first is None:
+            self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[], arrow=None)
+            named = name_columns(grid, self._columns, reject)
+            self._own = own_names(with_paths(grid, self._columns).names, named)
+            grid, self._schema, self._header = named.grid, named.schema, named.header
+            self._names = grid.names or []
+        else:
+            if grid.names is None:
+                grid = without_joints(grid, self._header, reject)
+            grid = replace(with_paths(grid, self._columns, check=False), names=self._names)
+        # A label is a column like any other here: it is kept, and nobody looks at it.
+        frame, lines = checked_frame(grid, without_label=False, reject=reject)
+        kept = kept_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
+        numbers = np.asarray(lines, dtype=np.int64)
+        return Table(frame, numbers, self.origin, "", self._schema, grid.unit, kept, self._own)
+
+    def _laid_out(self, part: Rows, reject: Reject) -> Grid:
+        form, like = self._source.form, self._first
+        return lay_out(part, form, self.origin, separator=self._separator, like=like, reject=reject)
+
+    def _text(self) -> Iterator[Rows]:
+        """Parts of exactly as many rows as are asked for, or of fewer that are long."""
+        text = 0
+
+        def counted(blocks: Iterator[str]) -> Iterator[str]:
+            nonlocal text
+            for block in blocks:
+                text += len(block)
+                yield block
+
+        held, form = Rows([], []), self._source.form
+        texts = counted(text_blocks(self._source.pieces(), self.origin))
+        blocks, self._separator = told_separator(texts, form, self._separator)
+        for more in read_rows(blocks, form, self.origin, self._separator):
+            held = Rows(held.rows + more.rows, held.lines + more.lines)
+            while len(held) >= self._rows or (text >= self._characters and len(held)):
+                yield Rows(held.rows[: self._rows], held.lines[: self._rows])
+                held, text = Rows(held.rows[self._rows :], held.lines[self._rows :]), 0
+        if len(held):
+            yield held
+
+    def _grids(self) -> Iterator[Grid]:
+        if self._source.compression is None:
+            yield from columnar_grids(self._source.file, self._source.form, self.origin, self._rows, self._characters)
+            return
+        with tempfile.TemporaryFile() as unpacked:  # both formats have to be read from their end
+            for piece in self._source.pieces():
+                try:
+                    unpacked.write(piece)
+                    unpacked.flush()
+                except OSError as error:
+                    raise ResourceError(
+                        "there is no room to unpack the file",
+                        where=f"{self.origin}, in {tempfile.gettempdir()}",
+                        cause=str(error),
+                        next="free some, or name another place: TMPDIR=PATH",
+                    ) from error
+            yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
+
+
+# ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def readable(name: str) -> bool:
+    """Whether a file of that name is read where a folder is given."""
+    suffixes = Path(name.lower()).suffixes
+    inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
+    return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
+
+
+def fingerprint(files: Sequence[str]) -> dict[str, Any]:
+    """By what an input is known again: names, sizes, times of the last change, first bytes.
+
+    Raises:
+        DataError: A file cannot be opened, or is not what its name says.
+    """
+    size, digest = 0, hashlib.sha256()
+    for path in files:
+        source = open_source(Path(path), path)
+        with source.file:
+            changed = os.fstat(source.file.fileno()).st_mtime_ns
+            digest.update(f"{Path(path).name}\0{source.size}\0{changed}\0".encode())
+            digest.update(hashlib.sha256(source.file.read(_HEAD)).digest())
+        size += source.size
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
+
+
+Fault = dict[str, Any]
+"""What is said of a row that cannot be used: its file and line, the problem, what was expected and found."""
+
+
+def fault_of(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> Fault:
+    """The error of one row as plain data; ``place`` says where in the row."""
+    return {"file": table.origin, unit: line, **place, "problem": error.problem, **error.details}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive rows of one file, not looked into yet, but for a file's first ones."""
+
+    stream: TableStream
+    part: Rows | Grid
+    ready: tuple[Table, list[Fault]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ready[0]) + len(self.ready[1]) if self.ready else len(self.part.lines)
+
+    def characters(self) -> int:
+        """How much text it holds."""
+        if isinstance(self.part, Grid):
+            return sum(len(cell) for column in self.part.columns for cell in column if isinstance(cell, str))
+        return sum(len(row) if isinstance(row, str) else sum(map(len, row)) for row in self.part.rows)
+
+    def read(self) -> tuple[Table, list[Fault]]:
+        """The rows that can be used, and what is said of the others."""
+        if self.ready:
+            return self.ready
+        unit = self.part.unit if isinstance(self.part, Grid) else "line"
+        faults: list[Fault] = []
+        table = self.stream.table(
+            self.part, lambda line, error: faults.append(fault_of(self.stream, unit, line, error))
+        )
+        return table, sorted(faults, key=lambda fault: int(fault[unit]))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of one or several files, at most `CHUNK`; parsed, but not looked into yet.
+
+    Attributes:
+        number: Its place among all chunks, from 0.
+        rows: How many rows it has, unusable ones included.
+        position: Stored bytes of all files read so far.
+        first: The first file's table: its columns, in their order and under their names, are the output's.
+    """
+
+    number: int
+    rows: int
+    position: int
+    first: Table
+    _pieces: list[Piece]
+
+    def pieces(self) -> list[tuple[Table, list[Fault]]]:
+        """By file: the rows that can be used, and what is said of the others."""
+        return [piece.read() for piece in self._pieces]
+
+    def read(self) -> tuple[list[Table], list[Fault]]:
+        """The rows that can be used, and what is said of the others."""
+        found = self.pieces()
+        return [table for table, _ in found], [fault for _, faults in found for fault in faults]
+
+
+def chunks(
+    files: Sequence[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    separator: str | None = None,
+    text: int | None = None,
+    form: str = ".tsv",
+) -> Iterator[Chunk]:
+    """All rows of the files, in order. Small files share a chunk.
+
+    Args:
+        files: From `input_files`.
+        columns: As for `read_table`.
+        separator: As for `read_table`.
+        text: About so many characters end a chunk, however few rows it has; `CHUNK_TEXT` by default.
+        form: The format of the output that is made of it.
+
+    Raises:
+        DataError: A file cannot be read further, or has other columns than the first one.
+    """
+    held: list[Piece] = []
+    begin: Table | None = None
+    rows = characters = number = before = 0
+    for path in files:
+        with TableStream(path, columns=columns, separator=separator, text=text, form=form) as stream:
+            first = True
+            for part in stream.parts():
+                piece = Piece(stream, part)
+                if first:
+                    piece, first = Piece(stream, part, piece.read()), False
+                    table = piece.read()[0]
+                    if begin is None:
+                        begin = replace(table, frame=table.frame.clear(), lines=table.lines[:0], kept=None)
+                    check_columns(table, begin.frame.columns)
+                more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
+                if (
+                    held
+                    and begin is not None
+                    and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT))
+                ):
+                    yield Chunk(number, rows, before + stream.position, begin, held)
+                    held, rows, characters, number = [], 0, 0, number + 1
+                held.append(piece)
+                rows, characters = rows + len(piece), characters + more
+        before += stream.size
+    if held and begin is not None:  # it is, where something is held
+        yield Chunk(number, rows, before, begin, held)
+
+
+def check_columns(table: Table, names: list[str]) -> None:
+    """Holds a file to the columns of the first one.
+
+    Raises:
+        DataError: They differ.
+    """
+    found = table.frame.columns
+    if set(found) != set(names):
+        raise DataError(
+            "a file has other columns than the first one",
+            where=table.origin,
+            expected=", ".join(names),
+            found=", ".join(found),
+            next="judge files of other columns by a command of their own",
+        )

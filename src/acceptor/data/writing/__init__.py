@@ -1,0 +1,1 @@
+"""Tables to files, whole or in parts."""

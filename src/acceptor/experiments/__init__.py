@@ -1,0 +1,1 @@
+"""Several trainings: seeds, folds, a search, and the processes that train them."""

@@ -1,0 +1,221 @@
+"""`cross_validate`: every part of the training split judged once, by a judge that did not learn from it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.config import TrainConfig
+from acceptor.data.load import load_data
+from acceptor.data.table import Data, Split
+from acceptor.data.writing.write import write_table
+from acceptor.errors import DataError, UsageError, nearest
+from acceptor.evaluation.evaluate import score
+from acceptor.evaluation.measures import measures
+from acceptor.evaluation.metrics import confusion_matrix
+from acceptor.experiments.run_set import Entry, RunSet, head_of, plan_of, train_all
+from acceptor.experiments.workers import Plan
+from acceptor.storage.files import MANIFEST
+
+FILE = "cv.json"
+VERDICTS = "predictions.parquet"
+FEW = 10  # examples: a fold with fewer has no score worth a number
+
+Rows = npt.NDArray[np.int64]
+
+
+class Folds(RunSet):
+    """A cross-validation.
+
+    Attributes:
+        folder: Where its runs lie, with ``cv.json`` and ``predictions.parquet``.
+        record: What ``cv.json`` holds: settings, data, one entry for each fold, the pooled scores.
+    """
+
+    def __repr__(self) -> str:
+        pooled = self.record["pooled"]
+        low, high = pooled["mcc_interval"] or (None, None)
+        mcc = "not defined" if low is None else f"{pooled['mcc']:.3f} [{low:.3f}, {high:.3f}]"
+        folds, rows = f"{self.count('finished')} by {self.record['by']}", self.record["data"]["train"]["rows"]
+        return (
+            f"Folds({self.folder} · {folds} · pooled MCC {mcc} · n {pooled['n']} of {rows} "
+            f"· majority {pooled['majority']:.3f})"
+        )
+
+
+def cross_validate(
+    data: Any,
+    *,
+    by: str | int,
+    out: str | Path,
+    encoder: str | None = None,
+    config: TrainConfig | None = None,
+    processes: int = 1,
+    overwrite: bool = False,
+) -> Folds:
+    """Trains once for every part of the training split, without it, judges it, and scores all verdicts together.
+
+    The part that is held out plays the test role: it selects nothing. Validation is cut from the rest, label shares
+    kept. Validation and test splits of the corpus' own stay out of use. The same call goes on after a stop, as
+    `train_seeds` does.
+
+    Args:
+        data: A `Data`, or anything that `load_data` takes.
+        by: A column: leave out the rows of one of its values at a time (``"source"``); or how many parts to make of
+            equal size and label shares, at random by ``config.seed``.
+        out: The folder to make: a run folder ``fold-NAME`` for each, ``cv.json`` and ``predictions.parquet``, the
+            verdicts on all rows, with a column ``fold``.
+        encoder: Short for ``config.encoder``.
+        config: All other settings. Where it does not say what follows a collapse, that is ``"restart"``.
+        processes: As of `train_seeds`.
+        overwrite: Replace the cross-validation that stands at ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else, or one of other settings or data; fewer than 2 parts; a split rule.
+        DataError: There is no such column; a part is too small, or what it leaves is; a label is too rare.
+        RunError: Another process is writing ``out``; or no training finished.
+        AcceptorError: Whatever `load_data` and `train` raise about all trainings alike.
+    """
+    config = config or TrainConfig()
+    if encoder is not None:
+        config = config.model_copy(update={"encoder": encoder})
+    if "on_collapse" not in config.model_fields_set:
+        config = config.model_copy(update={"on_collapse": "restart"})
+    if config.split not in (None, "stratified"):
+        raise UsageError(
+            f"split = {config.split} means nothing in a cross-validation",
+            cause="validation is cut from what each fold leaves of train, label shares kept",
+            next="leave --split out",
+        )
+    config = config.model_copy(update={"split": "stratified"})
+    out = Path(out).expanduser()
+    data = data if isinstance(data, Data) else load_data(data)
+    parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
+    plans = [_plan(data.train, name, value, rows, config) for name, (value, rows) in _named(parts).items()]
+    rows_of = {plan.name: rows for plan, rows in zip(plans, parts.values(), strict=True)}
+    record = train_all(
+        plans,
+        out,
+        FILE,
+        {**head_of(data, config), "by": by},
+        processes=processes,
+        overwrite=overwrite,
+        summary=lambda entries: _pooled(entries, out, data.train, rows_of),
+    )
+    return Folds(out, record)
+
+
+def _by_column(train: Split, column: str) -> dict[str, Rows]:
+    """The rows of each value of a column, in the order of first appearance."""
+    frame = train.table.frame
+    if column not in frame.columns:
+        match = nearest(column, frame.columns)
+        raise DataError(
+            f"the train split has no column {column!r}",
+            where=train.table.origin,
+            expected=", ".join(frame.columns),
+            next=f"did you mean {match!r}?" if match else None,
+        )
+    values = frame[column].cast(pl.String).fill_null("").to_numpy()
+    parts = {str(value): np.flatnonzero(values == value) for value in dict.fromkeys(values.tolist())}
+    single = [value for value, rows in parts.items() if len(rows) < 2]
+    if single or len(parts) < 2:
+        raise DataError(
+            f"column {column!r} cannot be cross-validated by",
+            where=train.table.origin,
+            expected="2 values at least, each with 2 examples at least",
+            found=f"{len(parts)} values"
+            + (f"; with one example: {', '.join(map(repr, single[:5]))}" if single else ""),
+            next="join such values, or make parts of equal size: --cv 5",
+        )
+    return parts
+
+
+def _by_number(train: Split, number: int, seed: int) -> dict[str, Rows]:
+    """Parts of equal size and label shares, drawn by the seed."""
+    from sklearn.model_selection import StratifiedKFold
+
+    if number < 2:
+        raise UsageError(f"{number} parts", expected="2 or more", next="--cv 5")
+    rarest = min(train.balance().items(), key=lambda item: item[1])
+    if rarest[1] < number:
+        raise DataError(
+            f"label {rarest[0]!r} is too rare for {number} parts",
+            where=train.table.origin,
+            expected=f"{number} examples of every label, one for each part",
+            found=f"{rarest[1]}",
+            next=f"make fewer: --cv {max(2, rarest[1])}",
+        )
+    folds = StratifiedKFold(number, shuffle=True, random_state=seed).split(np.zeros(len(train)), train.gold)
+    return {str(index): held_out for index, (_, held_out) in enumerate(folds, 1)}
+
+
+def _named(parts: dict[str, Rows]) -> dict[str, tuple[str, Rows]]:
+    """A name for a folder for each value, whatever is in it: no two alike, also where case does not count."""
+    named: dict[str, tuple[str, Rows]] = {}
+    for value, rows in parts.items():
+        plain = f"fold-{re.sub(r'[^A-Za-z0-9._]+', '_', value)[:40] or '_'}"
+        name, taken = plain, {name.lower() for name in named}
+        while name.lower() in taken:
+            name = f"{plain}-{len(named) + 1}"
+        named[name] = (value, rows)
+    return named
+
+
+def _plan(train: Split, name: str, value: str, held_out: Rows, config: TrainConfig) -> Plan:
+    rest = np.setdiff1d(np.arange(len(train)), held_out)
+    missing = [label for label, count in train.take(rest, "train").balance().items() if not count]
+    if missing:
+        raise DataError(
+            f"without fold {value!r} no example of label {missing[0]!r} is left to learn from",
+            where=train.table.origin,
+            next="make parts of equal label shares: --cv 5",
+        )
+    data = Data(train.take(rest, "train"), test=train.take(held_out, "test"))
+    return plan_of(name, data, config, {"fold": value, "n": len(held_out), "balance": data.splits[-1].balance()})
+
+
+def _pooled(entries: list[Entry], out: Path, train: Split, rows_of: dict[str, Rows]) -> dict[str, Any]:
+    """The verdicts of all finished folds as one table in ``out``, and their scores."""
+    for entry in entries:
+        test = (entry["scores"] or {}).get("test")
+        if test and entry["n"] < FEW:
+            test |= {"mcc": None, "mcc_interval": None}
+    ended = [entry for entry in entries if (out / entry["folder"] / MANIFEST).is_file()]
+    counts = {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")}
+    if not ended:
+        return {**counts, "pooled": None}
+    frames = [
+        pl.read_parquet(out / entry["folder"] / VERDICTS)
+        .filter(pl.col("split") == "test")
+        .with_columns(fold=pl.lit(entry["fold"]))
+        for entry in ended
+    ]
+    verdicts = pl.concat(frames, how="diagonal")
+    rows = np.concatenate([rows_of[entry["restarted_from"] or entry["folder"]] for entry in ended])
+    write_table(verdicts, out / VERDICTS)
+    return {**counts, "pooled": _scores(verdicts, train.take(rows, "test"))}
+
+
+def _scores(verdicts: pl.DataFrame, held_out: Split) -> dict[str, Any]:
+    """Scores of verdicts as their judges gave them: each may have a temperature and a threshold of its own."""
+    labels, gold = held_out.labels, held_out.gold
+    ids = {label: index for index, label in enumerate(labels)}
+    predicted = np.array([ids[label] for label in verdicts["verdict"]], dtype=np.int64)
+    probabilities = verdicts.select(f"p({label})" for label in labels).to_numpy()
+    found = measures(gold, predicted, probabilities)
+    return {
+        "split": "held out",
+        "origin": held_out.table.origin,
+        "sha256": held_out.table.sha256,
+        "labels": list(labels),
+        "selected_on_this_split": False,
+        "loss": found["log_loss"].value,
+        **score(confusion_matrix(gold, predicted, len(labels))).to_dict(),
+        "measures": {name: measure.to_dict() for name, measure in found.items()},
+    }

@@ -1,0 +1,177 @@
+"""`train_seeds`: the same training with several seeds, and all their scores, not the best one's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from acceptor.config import TrainConfig
+from acceptor.data.load import load_data
+from acceptor.data.table import Data
+from acceptor.errors import UsageError
+from acceptor.evaluation.metrics import METRICS
+from acceptor.evaluation.spread import Spread, spread
+from acceptor.experiments.run_set import Entry, RunSet, head_of, plan_of, read_set, train_all
+from acceptor.experiments.workers import Plan
+
+logger = logging.getLogger(__name__)
+
+FILE = "seeds.json"
+SPLITS = ("test", "validation")  # the first that there is leads
+
+Vary = Literal["init", "order", "both"]
+
+
+class Seeds(RunSet):
+    """Trainings that differ in their seed alone.
+
+    Attributes:
+        folder: Where they lie, with ``seeds.json``.
+        record: What ``seeds.json`` holds: settings, data, one entry for each training, the summary.
+    """
+
+    @property
+    def split(self) -> str:
+        """The split whose scores lead: test, or validation where there is no test split."""
+        return next((name for name in SPLITS if name in self.record["summary"]), SPLITS[-1])
+
+    @property
+    def metric(self) -> str:
+        """The score that leads."""
+        return str(self.record["config"]["metric"])
+
+    def spread(self, split: str | None = None, metric: str | None = None) -> Spread | None:
+        """Mean, standard deviation, extremes and so on of a score; None where no run has it."""
+        return spread(_values(self.entries, split or self.split, metric or self.metric))
+
+    def selected(self, split: str | None = None) -> bool:
+        """True where the split chose checkpoints, temperatures or thresholds: its scores are then too good."""
+        scores = [(entry["scores"] or {}).get(split or self.split) or {} for entry in self.entries]
+        return any(one.get("selected_on_this_split") for one in scores)
+
+    def __repr__(self) -> str:
+        score = self.spread() or "not defined"
+        metric = "MCC" if self.metric == "mcc" else self.metric
+        counts = f"collapsed {self.count('collapsed')} of {len(self.entries)}"
+        failed = f" · failed {self.count('failed')}" if self.count("failed") else ""
+        mark = " · selected on this split" if self.selected() else ""
+        return f"Seeds({self.folder} · {self.split} {metric} {score}{mark} · {counts}{failed})"
+
+
+def train_seeds(
+    data: Any,
+    *,
+    out: str | Path,
+    seeds: int | Sequence[int] = 10,
+    encoder: str | None = None,
+    config: TrainConfig | None = None,
+    processes: int = 1,
+    vary: Vary = "both",
+    overwrite: bool = False,
+) -> Seeds:
+    """Trains once for every seed and sums up: all values, not the best.
+
+    The same call goes on after a stop: finished runs are kept, one that was under way goes on from its checkpoint, and
+    more seeds can be added.
+
+    Args:
+        data: A `Data`, or anything that `load_data` takes.
+        out: The folder to make: a run folder ``seed-SEED`` for each, and ``seeds.json``.
+        seeds: How many, counted from ``config.seed``; or the seeds themselves.
+        encoder: Short for ``config.encoder``.
+        config: All other settings. Where it does not say what follows a collapse, that is ``"restart"``.
+        processes: How many train at once: each has a GPU of its own in turn, or its share of the cores.
+        vary: What a seed decides: ``"init"`` the head, dropout and a stratified split; ``"order"`` the order of the
+            examples alone; or ``"both"``.
+        overwrite: Replace the seeds that stand at ``out``.
+
+    Raises:
+        UsageError: ``out`` holds something else, or seeds of other settings or data; no seeds, or one given twice.
+        RunError: Another process is writing ``out``; or no training finished.
+        AcceptorError: Whatever `load_data` and `train` raise about all trainings alike.
+    """
+    config = config or TrainConfig()
+    if encoder is not None:
+        config = config.model_copy(update={"encoder": encoder})
+    if "on_collapse" not in config.model_fields_set:
+        config = config.model_copy(update={"on_collapse": "restart"})
+    out = Path(out).expanduser()
+    data = data if isinstance(data, Data) else load_data(data)
+    numbers = _numbers(seeds, config.seed)
+    if len(numbers) == 1:
+        logger.warning("one seed: how far scores lie apart (sd, interval) is not defined")
+    if not overwrite and (out / FILE).is_file():  # a training that has ended is not dropped from the count
+        ended = [entry["planned"] for entry in read_set(out, FILE)["runs"]]
+        numbers = list(dict.fromkeys([*numbers, *ended]))
+    plans = [_plan(data, config, number, vary) for number in numbers]
+    record = train_all(
+        plans,
+        out,
+        FILE,
+        {**head_of(data, config), "vary": vary},
+        processes=processes,
+        overwrite=overwrite,
+        summary=_summary,
+    )
+    return Seeds(out, record)
+
+
+def read_seeds(folder: str | Path) -> Seeds:
+    """The seeds in a folder, as far as they have come.
+
+    Raises:
+        RunError: There is no ``seeds.json``, or it cannot be read.
+    """
+    return Seeds(Path(folder), read_set(Path(folder), FILE))
+
+
+def _numbers(seeds: int | Sequence[int], first: int) -> list[int]:
+    numbers = list(range(first, first + seeds)) if isinstance(seeds, int) else list(seeds)
+    if not numbers:
+        raise UsageError("no seeds", expected="1 or more; a score needs 5", next="--seeds 10, or --seeds 1,5,9")
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
+        raise UsageError(
+            "a seed is given twice: " + ", ".join(map(str, twice)),
+            cause="it would give the same run again, and count it twice",
+            next="give every seed once",
+        )
+    if not all(0 <= number < 2**32 for number in numbers):
+        raise UsageError("a seed is out of range", expected="0 to 4294967295", found=", ".join(map(str, numbers)))
+    return numbers
+
+
+def _plan(data: Data, config: TrainConfig, number: int, vary: Vary) -> Plan:
+    changes: dict[str, dict[str, Any]] = {
+        "both": {"seed": number, "order_seed": None},
+        "init": {"seed": number, "order_seed": config.batch_seed},
+        "order": {"order_seed": number},
+    }
+    own = config.model_copy(update=changes[vary])
+    return plan_of(f"seed-{number}", data, own, {"planned": number})
+
+
+def _values(entries: Sequence[Entry], split: str, metric: str) -> list[float]:
+    scores = [entry["scores"][split].get(metric) for entry in entries if entry["scores"] and split in entry["scores"]]
+    return [value for value in scores if value is not None]
+
+
+def _summary(entries: list[Entry]) -> dict[str, Any]:
+    """What ``seeds.json`` says of all trainings together. A score that is not defined has no value, but is counted."""
+    splits = dict.fromkeys(split for entry in entries for split in entry["scores"] or ())
+    counts = {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")}
+    alike = [entry for entry in entries if any(scores["collapsed"] for scores in (entry["scores"] or {}).values())]
+    return {
+        "n_runs": len(entries),
+        **counts,
+        "one_verdict": sum(entry["status"] == "finished" for entry in alike),
+        "summary": {
+            split: {
+                metric: found.to_dict() if (found := spread(_values(entries, split, metric))) else None
+                for metric in METRICS
+            }
+            for split in splits
+        },
+    }

@@ -1,0 +1,1 @@
+"""A judge: loaded, its logits, its verdicts, and files of any size judged."""

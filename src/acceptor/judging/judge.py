@@ -1,0 +1,282 @@
+"""`Judge`: an encoder, its head, its tokenizer and its labels, from sentences to verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.data.auditing.duplicates import save_fingerprints
+from acceptor.data.frames import Frame, annotated, beside
+from acceptor.data.given import by_position, texts_given
+from acceptor.data.table import Table
+from acceptor.errors import DataError, UsageError
+from acceptor.judging.decision import MOST_PROBABLE, Decision
+from acceptor.judging.verdicts import Verdict, verdict_columns
+from acceptor.model.batches import Rows, judging_batches, pad
+from acceptor.model.encode import Encoded, encode
+from acceptor.model.legible import refuse_unread, warn_of_marks, warn_of_unknown
+from acceptor.model.onnx import OnnxModel
+from acceptor.model.scorer import Scorer
+from acceptor.model.tokenizer import take_as_text
+from acceptor.progress import meter
+from acceptor.runtime.device import Runtime
+
+JUDGE_FILE = "judge.json"
+CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
+TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
+SETTLED = 4.0  # a margin that many times the largest change seen is not close
+SENTENCES, PAIRS = "sentences", "pairs"
+
+_making = threading.Lock()  # what computes is made once, whichever threads ask for it
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A fine-tuned classifier with all that it needs to read text. Made by `train` and `load`.
+
+    Attributes:
+        model: The Transformers classifier, or an `OnnxModel`.
+        tokenizer: Its fast tokenizer: Transformers', or a `Tokenizer`.
+        labels: Label names; a label's position is its label id.
+        max_length: Longest input in tokens; longer ones are cut.
+        runtime: Where it computes.
+        encoder: Name, revision and hash of the encoder that it grew from.
+        lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
+        decision: How its logits become probabilities and verdicts: temperature and threshold.
+        trained_on: Fingerprints of the rows that it learnt from, uint64; None where they are not known.
+        selected_on: The sha256 of the data that chose its checkpoint or decision; None where none did.
+        inputs: What it learnt to judge, ``sentences`` or ``pairs``; None where that is not known.
+        written: How each label was written where it learnt it, if it has another name; None where it has not.
+    """
+
+    model: Any
+    tokenizer: Any
+    labels: tuple[str, ...]
+    max_length: int
+    runtime: Runtime
+    encoder: dict[str, Any]
+    lossless: bool = True
+    decision: Decision = MOST_PROBABLE
+    trained_on: npt.NDArray[np.uint64] | None = None
+    selected_on: str | None = None
+    inputs: str | None = None
+    written: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, copy, joblib and processes: all but what computes, which is made again when it is needed."""
+        return {name: value for name, value in vars(self).items() if name != "_scorers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        take_as_text(self.tokenizer.backend_tokenizer)  # which does not travel with a tokenizer
+
+    def __call__(self, sentences: Any, seconds: Any = None) -> list[Verdict]:
+        """One verdict for every sentence (or pair), in order.
+
+        Raises:
+            DataError: As `encode`.
+        """
+        encoded = self.encode(sentences, seconds)
+        return self.verdicts(self.logits_of(encoded), encoded.with_unknown)
+
+    def encode(
+        self,
+        sentences: Any,
+        seconds: Any = None,
+        *,
+        place: Callable[[int], str] = by_position,
+        refuse: bool = True,
+    ) -> Encoded:
+        """The ids of sentences (or pairs), as this judge reads them: see `texts_given` for what they may come in.
+
+        Args:
+            sentences: A list, an array, a Series of str; or a frame.
+            seconds: The second ones, where pairs do not come in a frame.
+            place: Says where an input stands, for errors.
+            refuse: False where the caller looks at `Encoded.unread` itself.
+
+        Raises:
+            DataError: Something else; something empty or not text; pairs where it learnt sentences, or the other way
+                round; text of which its vocabulary knows nothing.
+        """
+        sentences, seconds = texts_given(sentences, seconds, place)
+        self.check_inputs(pairs=seconds is not None)
+        encoded = encode(self.tokenizer, sentences, seconds, max_length=self.max_length)
+        if refuse:
+            refuse_unread(encoded, sentences, place)
+        return encoded
+
+    def check_inputs(self, *, pairs: bool) -> None:
+        """Refuses what it has not learnt to judge.
+
+        Raises:
+            DataError: Pairs where it learnt sentences, or the other way round.
+        """
+        given = PAIRS if pairs else SENTENCES
+        if self.inputs in (None, given):
+            return
+        advice = "name the columns: --columns sentence=NAME,second=NAME; in Python: judge(sentences, seconds)"
+        if pairs:
+            advice = "--columns other=NAME keeps a second text and does not judge it; or train a judge of pairs"
+        raise DataError(
+            f"this judge learnt to judge {'single sentences' if pairs else 'pairs of sentences'}",
+            expected="one text in each row" if pairs else "two texts in each row",
+            found="pairs of sentences" if pairs else "single sentences",
+            next=advice,
+        )
+
+    def logits(self, sentences: Any, seconds: Any = None) -> npt.NDArray[np.float32]:
+        """Raw scores: float32, shape (N, labels), in the order of the sentences."""
+        return self.logits_of(self.encode(sentences, seconds))
+
+    def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> npt.NDArray[np.float32]:
+        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done.
+
+        In bf16 a lossless judge settles close calls in fp32: inputs are judged again, closest call first, until the
+        margin between the two best labels is `SETTLED` times the largest change that the second look has made.
+        """
+        everything = np.arange(len(encoded))
+        lossless = self.lossless and self.runtime.precision != "fp32"
+        if lossless and len(encoded) <= CLOSE_CALLS:
+            return self._pass(encoded, everything, "fp32", on_batch)
+        scores = self._pass(encoded, everything, self.runtime.precision, on_batch)
+        if not lossless:
+            return scores
+        margins = self.decision.margins(scores)
+        closest_first = np.argsort(margins, kind="stable")
+        largest_change = 0.0
+        for start in range(0, len(closest_first), CLOSE_CALLS):
+            rows = closest_first[start : start + CLOSE_CALLS]
+            if start and margins[rows[0]] > SETTLED * largest_change:
+                break
+            settled = self._pass(encoded, rows, "fp32")
+            changes = settled - scores[rows]
+            largest_change = max(largest_change, float(np.ptp(changes, axis=1).max()))
+            scores[rows] = settled
+        return scores
+
+    @functools.cached_property
+    def _scorers(self) -> dict[str, Scorer]:
+        """What computes, by precision; made when it is first needed."""
+        return {}
+
+    def scorer(self, precision: str) -> Scorer:
+        """What scores padded batches in that precision."""
+        with _making:
+            if precision not in self._scorers:
+                self._scorers[precision] = self._new_scorer(precision)
+            return self._scorers[precision]
+
+    def _new_scorer(self, precision: str) -> Scorer:
+        if isinstance(self.model, OnnxModel):
+            return self.model.scorer(self.runtime.threads)
+        from acceptor.model.network import torch_scorer
+
+        return torch_scorer(self.model, precision=precision, device=self.runtime.device)
+
+    def _pass(
+        self, encoded: Encoded, rows: Rows, precision: str, on_batch: Callable[[Rows], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Raw scores of some inputs, float32, shape (len(rows), labels)."""
+        scorer = self.scorer(precision)
+        scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        lengths, cores = encoded.lengths[rows], scorer.cores()
+        # Few inputs are cut smaller, so that no core waits long for the last batch of another.
+        budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
+
+        def judge(at: Rows) -> None:
+            scores[at] = scorer.score(pad(encoded, rows[at], self.tokenizer.pad_token_id))
+            if on_batch:
+                on_batch(rows[at])
+
+        scorer.each(judge, judging_batches(lengths, budget))
+        return scores
+
+    def in_fp32(self) -> Judge:
+        """This judge with fp32 products, for differences of margins that are smaller than bf16's steps.
+
+        An exported judge computes as it was exported.
+        """
+        if isinstance(self.model, OnnxModel):
+            return self
+        return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
+
+    def verdicts(self, logits: npt.NDArray[np.float32], unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
+        """Verdicts from logits of shape (N, labels); ``unknown`` marks texts that are not wholly known, shape (N,)."""
+        ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)
+        marks = np.zeros(len(logits), dtype=np.bool_) if unknown is None else unknown
+        return [
+            Verdict(self.labels[label], float(row[label]), tuple(row.tolist()), tuple(scores.tolist()), bool(mark))
+            for label, row, scores, mark in zip(ids, probabilities, logits, marks, strict=True)
+        ]
+
+    def columns(self, logits: npt.NDArray[np.float32]) -> pl.DataFrame:
+        """`verdict_columns`, and in third place the margin: how far the verdict is from another one, in logits."""
+        columns = verdict_columns(logits, self.labels, self.decision)
+        return columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+
+    def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
+        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes: see docs/api.md.
+
+        Raises:
+            DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
+        """
+
+        def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
+            columns = self.columns(self.logits_of(self.encode(sentences, seconds, place=place)))
+            return columns if all_scores else columns[:, :3]
+
+        return annotated(frame, columns or {}, verdicts_on)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Labels, longest input, encoder, decision and machine."""
+        return {**self.about(), "machine": self.runtime.to_dict()}
+
+    def about(self) -> dict[str, Any]:
+        """What ``judge.json`` says."""
+        about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
+        about |= self.decision.to_dict() | {"selected_on": self.selected_on}
+        more = {"inputs": self.inputs, "written": None if self.written is None else list(self.written)}
+        return about | {name: value for name, value in more.items() if value is not None}
+
+    def save(self, folder: Path) -> None:
+        """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it.
+
+        Raises:
+            UsageError: It was exported: its file is all there is.
+        """
+        if isinstance(self.model, OnnxModel):
+            raise UsageError("an exported judge has no run folder", next=f"copy its file: {self.model.where}")
+        from acceptor.model.classifier import quiet_transformers
+
+        with quiet_transformers():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        (folder / JUDGE_FILE).write_text(json.dumps(self.about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        if self.trained_on is not None:
+            save_fingerprints(folder, self.trained_on)
+
+
+def annotate(judge: Judge, table: Table) -> pl.DataFrame:
+    """The table with the judge's verdicts beside every row: see `verdict_columns`."""
+    frame = table.frame
+    seconds = frame["second"].to_list() if "second" in frame.columns else None
+    warn_of_marks(judge.tokenizer, table)
+    encoded = judge.encode(frame["sentence"].to_list(), seconds, place=table.place)
+    warn_of_unknown(encoded, table)
+    with meter("judging", len(encoded), "sentences") as bar:
+        logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
+    return beside(frame, verdict_columns(logits, judge.labels, judge.decision))

@@ -1,0 +1,58 @@
+"""What a judge says, one by one and as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.judging.decision import Decision
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a judge makes of one sentence.
+
+    Attributes:
+        label: The label's name: the most probable one's, or what the judge's threshold says.
+        probability: Its probability, in [0, 1].
+        probabilities: All labels' probabilities, in label-id order; they sum to 1.
+        logits: The raw scores, in label-id order.
+        unknown: The judge's vocabulary does not know a part of the text.
+    """
+
+    label: str
+    probability: float
+    probabilities: tuple[float, ...]
+    logits: tuple[float, ...]
+    unknown: bool = False
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.label!r}, {self.probability:.2f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, for JSON."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": list(self.probabilities),
+            "logits": list(self.logits),
+            "unknown": self.unknown,
+        }
+
+
+def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], decision: Decision) -> pl.DataFrame:
+    """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
+    probabilities, verdicts = decision.probabilities(logits), decision.label_ids(logits)
+    columns: dict[str, Any] = {
+        "verdict": pl.Series([labels[index] for index in verdicts], dtype=pl.String),  # also without rows
+        "probability": probabilities[np.arange(len(logits)), verdicts],
+    }
+    for index, label in enumerate(labels):
+        columns[f"p({label})"] = probabilities[:, index]
+    for index, label in enumerate(labels):
+        columns[f"logit({label})"] = logits[:, index]
+    return pl.DataFrame(columns)

@@ -1,0 +1,160 @@
+"""Ids to padded tensors, in one place: which rows go together, in which order, and how they are laid out.
+
+Every batch carries its row numbers, so results can always be put back in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.model.encode import Encoded
+
+if TYPE_CHECKING:
+    import torch
+
+Rows = npt.NDArray[np.int64]
+
+BUCKET_BATCHES = 50  # batches per bucket: longer buckets pad less, shorter ones mix more
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B padded inputs of at most L tokens.
+
+    Attributes:
+        rows: int64, shape (B,): which inputs these are.
+        inputs: The tensors that the encoder takes by name: ``input_ids`` and ``attention_mask``, and
+            ``token_type_ids`` for pairs; int64, shape (B, L).
+    """
+
+    rows: Rows
+    inputs: dict[str, torch.Tensor]
+
+
+def pad(encoded: Encoded, rows: Rows, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+    """The given rows side by side, by the names that encoders take: int64, shape (B, L), L the longest row's length.
+
+    The mask comes from lengths, never from ids: a padding id may be 0, 1 or anything.
+    """
+    lengths = encoded.lengths[rows]  # (B,)
+    columns = np.arange(lengths.max())  # (L,)
+    real = columns < lengths[:, None]  # (B, L)
+    position = np.where(real, encoded.offsets[rows][:, None] + columns, 0)  # (B, L)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "input_ids": np.where(real, encoded.ids[position], pad_id),
+        "attention_mask": real,
+    }
+    if encoded.type_ids is not None:
+        arrays["token_type_ids"] = np.where(real, encoded.type_ids[position], 0)
+    return {name: array.astype(np.int64) for name, array in arrays.items()}
+
+
+def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> Batch:
+    """The given rows as one padded batch of tensors on ``device``: see `pad`."""
+    return Batch(rows, to_tensors(pad(encoded, rows, pad_id), device))
+
+
+def to_tensors(inputs: dict[str, npt.NDArray[np.int64]], device: str) -> dict[str, torch.Tensor]:
+    """The arrays of `pad` as tensors on ``device``."""
+    import torch
+
+    return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in inputs.items()}
+
+
+class Resident:
+    """All inputs of a training on its device, so that a batch is gathered there and only row numbers travel.
+
+    Args:
+        encoded: N inputs.
+        pad_id: The padding token's id.
+        limit: The longest length that a batch will have.
+        device: Where they lie.
+    """
+
+    def __init__(self, encoded: Encoded, pad_id: int, limit: int, device: str) -> None:
+        import torch
+
+        def moved(array: npt.NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        beyond = np.zeros(limit, np.int32)  # the last row, too, is read up to the batch's length
+        self.ids, self.pad_id = moved(np.concatenate([encoded.ids, beyond])), pad_id
+        self.type_ids = None
+        if encoded.type_ids is not None:
+            self.type_ids = moved(np.concatenate([encoded.type_ids, beyond.astype(np.int8)]))
+        self.starts, self.lengths = moved(encoded.offsets[:-1]), moved(encoded.lengths)
+        self.columns = torch.arange(limit, device=device)
+
+    def inputs(self, rows: torch.Tensor, length: int) -> dict[str, torch.Tensor]:
+        """What `collate` makes of the rows, int64, shape (B,) on the device, padded to a given length: (B, L)."""
+        columns = self.columns[:length]
+        real = columns < self.lengths[rows].unsqueeze(1)
+        position = self.starts[rows].unsqueeze(1) + columns
+        # masked_fill and not where: that would copy its number from the host, and wait.
+        tensors = {
+            "input_ids": self.ids[position].long().masked_fill(~real, self.pad_id),
+            "attention_mask": real.long(),
+        }
+        if self.type_ids is not None:
+            tensors["token_type_ids"] = self.type_ids[position].long().masked_fill(~real, 0)
+        return tensors
+
+
+def static_length(longest: int, limit: int) -> int:
+    """The length to which a batch is padded where shapes have to be few: 8 up to 64 tokens, then in wider steps."""
+    step = 8 if longest <= 64 else 32 if longest <= 256 else 64
+    return min(-(-longest // step) * step, limit)
+
+
+def epoch_batches(
+    lengths: npt.NDArray[np.int64], batch_size: int, *, seed: int, epoch: int, bucketed: bool
+) -> list[Rows]:
+    """All rows, each once, as batches in an order that depends on nothing but (seed, epoch).
+
+    ``bucketed`` shuffles the rows, sorts each run of `BUCKET_BATCHES` batches by length, cuts it into
+    batches and shuffles those: sentences of like length share a batch, and the order stays random.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    if bucketed:
+        size = batch_size * BUCKET_BATCHES
+        buckets = [order[start : start + size] for start in range(0, len(order), size)]
+        order = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in buckets])
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    if bucketed:
+        batches = [batches[index] for index in rng.permutation(len(batches))]
+    return batches
+
+
+def judging_batches(lengths: npt.NDArray[np.int64], token_budget: int) -> list[Rows]:
+    """All rows, each once, sorted by length and cut where a batch would pass ``token_budget`` padded tokens.
+
+    Small batches stay in a CPU's cache, which is why the budget is modest.
+    """
+    order = np.argsort(lengths, kind="stable")
+    batches: list[Rows] = []
+    start = 0
+    for end in range(1, len(order) + 1):
+        # Sorted: the next row is the longest so far, so it sets the batch's width.
+        if end == len(order) or (end + 1 - start) * lengths[order[end]] > token_budget:
+            batches.append(order[start:end])
+            start = end
+    return batches
+
+
+def padding_ratio(lengths: npt.NDArray[np.int64], batches: Sequence[Rows], *, static: int | None = None) -> float:
+    """Positions computed per real token, over all batches: 1.0 means no padding at all.
+
+    ``static`` is the longest length where batches have static shapes: all rows of the largest, and `static_length`.
+    """
+    longest = [int(lengths[rows].max()) for rows in batches]
+    if static is None:
+        positions = sum(len(rows) * length for rows, length in zip(batches, longest, strict=True))
+    else:
+        positions = max(map(len, batches)) * sum(static_length(length, static) for length in longest)
+    return positions / max(1, int(sum(lengths[rows].sum() for rows in batches)))

@@ -1,0 +1,230 @@
+"""Text to ids, in one place. Training, evaluation, prediction, export and serving all pass here.
+
+The result is ragged: no padding exists before `batches`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from acceptor.model.tokenizer import check_length, reading
+
+CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Token ids of N inputs, end to end.
+
+    Attributes:
+        ids: int32, shape (tokens,): all inputs' ids, special tokens included.
+        type_ids: int8, shape (tokens,): 0 in the first sentence, 1 in the second; None for single
+            sentences and for encoders that take no token types.
+        offsets: int64, shape (N + 1,): input i is ``ids[offsets[i]:offsets[i + 1]]``.
+        cut: int32, shape (N,): how many tokens truncation took from each input.
+        unknown: int64, shape (N,): how many of an input's tokens stand for what the vocabulary does not know; None
+            where nobody has counted.
+        text: int64, shape (N,): how many of its tokens stand for text, those included; None likewise.
+    """
+
+    ids: npt.NDArray[np.int32]
+    type_ids: npt.NDArray[np.int8] | None
+    offsets: npt.NDArray[np.int64]
+    cut: npt.NDArray[np.int32]
+    unknown: npt.NDArray[np.int64] | None = None
+    text: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens per input, shape (N,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def with_unknown(self) -> npt.NDArray[np.bool_]:
+        """True for inputs of which the vocabulary does not know a part, bool, shape (N,)."""
+        return np.zeros(len(self), dtype=np.bool_) if self.unknown is None else self.unknown > 0
+
+    @property
+    def unread(self) -> npt.NDArray[np.bool_]:
+        """True for inputs of which the vocabulary knows nothing, or nothing is left, bool, shape (N,)."""
+        if self.unknown is None or self.text is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        return self.text <= self.unknown
+
+    def unknown_share(self) -> float:
+        """The share of the tokens of text that stand for what the vocabulary does not know."""
+        if self.unknown is None or self.text is None:
+            return 0.0
+        return float(self.unknown.sum() / max(1, self.text.sum()))
+
+    def truncation(self) -> str:
+        """One line that says how many inputs were cut and by how much."""
+        rows = int((self.cut > 0).sum())
+        if rows == 0:
+            return f"no input was cut (longest {int(self.lengths.max(initial=0))} tokens)"
+        cut = self.cut[self.cut > 0]
+        share = f"{rows / len(self):.1%}"
+        return f"{rows} of {len(self)} inputs cut ({share}), by {cut.mean():.1f} tokens on average, {cut.max()} at most"
+
+
+def encode(
+    tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
+) -> Encoded:
+    """Ids of every sentence (or pair) with the tokenizer's own special tokens, cut at ``max_length``.
+
+    Pairs are cut from their longer side first. The tokenizer stays as it is: any thread may encode at any time.
+
+    Args:
+        tokenizer: From `load_tokenizer`.
+        sentences: N texts, unpadded, untouched.
+        seconds: The N second sentences of a pair task.
+        max_length: Longest input in tokens, special tokens included; `check_length` says how long it has to be.
+    """
+    how, pairs = reading(tokenizer), seconds is not None
+    with_types = pairs and "token_type_ids" in tokenizer.model_input_names
+    ids: list[npt.NDArray[np.int32]] = []
+    types: list[npt.NDArray[np.int8]] = []
+    lengths: list[int] = []
+    cut = np.zeros(len(sentences), dtype=np.int32)
+    for start in range(0, len(sentences), CHUNK):
+        texts: list[Any] = list(sentences[start : start + CHUNK])
+        if seconds is not None:
+            texts = list(zip(texts, seconds[start : start + CHUNK], strict=True))
+        for row, encoding in enumerate(how.backend.encode_batch_fast(texts), start):
+            own = np.array(encoding.ids, dtype=np.int32)
+            kept: Any = slice(None)
+            if len(own) > max_length:
+                kept = _kept(encoding, max_length)
+                cut[row] = len(own) - len(kept)
+            ids.append(own[kept])
+            lengths.append(len(ids[-1]))
+            if with_types:
+                types.append(np.array(encoding.type_ids, dtype=np.int8)[kept])
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
+    unknown = _count(flat == how.unknown, offsets)
+    text = np.diff(offsets) - how.added[pairs] - _count(flat == how.marker, offsets)
+    return Encoded(flat, np.concatenate(types) if types else None, offsets, cut, unknown, text)
+
+
+def _kept(encoding: Any, max_length: int) -> npt.NDArray[np.int64]:
+    """Which tokens stay of an input that is too long, int64: all that the tokenizer added, and the first of each text.
+
+    Of two texts the longer one gives first, and where both are too long each keeps half: "longest first", as the
+    tokenizers do it when told to cut. To tell them would change them under the hands of another thread.
+    """
+    sides = np.array([-1 if side is None else side for side in encoding.sequence_ids])
+    sides[np.array(encoding.special_tokens_mask, dtype=bool)] = -1
+    places = [np.flatnonzero(sides == side) for side in (0, 1)]
+    room = max(0, max_length - int((sides < 0).sum()))
+    short, long = sorted(map(len, places))
+    if short + long > room:
+        long = short if short > room else max(short, room - short)
+    if short + long > room:
+        short, long = room // 2, room - room // 2
+    first, second = (short, long) if len(places[0]) <= len(places[1]) else (long, short)
+    if not len(places[1]):
+        first = min(len(places[0]), room)
+    return np.sort(np.concatenate([np.flatnonzero(sides < 0), places[0][:first], places[1][:second]]))
+
+
+def _count(flags: Any, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many of each input's tokens are flagged, int64, shape (N,)."""
+    if np.ndim(flags) == 0:  # a comparison with None
+        return np.zeros(len(offsets) - 1, dtype=np.int64)
+    before = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)]).astype(np.int64)
+    return np.diff(before[offsets])
+
+
+def marked(tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None) -> npt.NDArray[np.int64]:
+    """The rows, int64, in which tokens such as ``[CLS]`` or ``</s>`` are typed: as text, they are no such tokens."""
+    marks = list(reading(tokenizer).marks)
+    found = [pl.Series(texts, dtype=pl.String).str.contains_any(marks) for texts in (sentences, seconds) if texts]
+    return np.flatnonzero(np.any([one.to_numpy() for one in found], axis=0)) if found else np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """One input's tokens and the words that they are parts of.
+
+    Attributes:
+        ids: int32, shape (L,): the ids that `encode` gives, special tokens included.
+        owners: int64, shape (L,): for each token the number of its word, -1 for special tokens.
+        words: The words as they stand in the sentence, in its order.
+    """
+
+    ids: npt.NDArray[np.int32]
+    owners: npt.NDArray[np.int64]
+    words: tuple[str, ...]
+
+
+def encode_words(tokenizer: Any, sentences: Sequence[str], *, max_length: int) -> list[Words]:
+    """The ids of `encode` with the words that they come from: what the tokenizer parts before it looks for pieces.
+
+    Words that are cut off at ``max_length`` are not among them.
+    """
+    encodings = reading(tokenizer).backend.encode_batch(list(sentences))
+    return [_words(sentence, one, max_length) for sentence, one in zip(sentences, encodings, strict=True)]
+
+
+def _words(sentence: str, encoding: Any, max_length: int) -> Words:
+    owners: list[int] = []
+    spans: list[tuple[int, int]] = []
+    number: dict[Any, int] = {}
+    kept = [*range(len(encoding))] if len(encoding) <= max_length else _kept(encoding, max_length).tolist()
+    added, words_of, places = encoding.special_tokens_mask, encoding.word_ids, encoding.offsets
+    for at in kept:
+        word, (start, end) = words_of[at], places[at]
+        if added[at]:
+            owners.append(-1)
+            continue
+        key = ("token", at) if word is None else word  # a tokenizer that parts nothing: every token for itself
+        if key not in number:
+            number[key] = len(spans)
+            spans.append((start, end))
+        owner = number[key]
+        spans[owner] = (min(start, spans[owner][0]), max(end, spans[owner][1]))
+        owners.append(owner)
+    words = tuple(sentence[start:end].strip() for start, end in spans)
+    return Words(np.array(encoding.ids, dtype=np.int32)[kept], np.array(owners, dtype=np.int64), words)
+
+
+def end_to_end(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
+    """The ids of single sentences as one ragged array; nothing was cut."""
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids], dtype=np.int64)]).astype(np.int64)
+    flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
+    return Encoded(flat, None, offsets, np.zeros(len(ids), dtype=np.int32))
+
+
+def token_report(
+    tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
+) -> dict[str, str]:
+    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation, what is unknown.
+
+    Args:
+        tokenizer: From `load_tokenizer`.
+        sentences: One text at least.
+        seconds: The second sentences of a pair task.
+        max_length: Longest input in tokens, special tokens included.
+    """
+    check_length(tokenizer, max_length, pairs=seconds is not None)
+    encoded = encode(tokenizer, sentences, seconds, max_length=max_length)
+    first = encoded.ids[: encoded.offsets[1]].tolist()
+    lengths = encoded.lengths
+    return {
+        "first": " ".join(str(token) for token in tokenizer.convert_ids_to_tokens(first)),
+        "ids": " ".join(str(index) for index in first),
+        "lengths": f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}, {lengths.sum():,} in all",
+        "truncation": encoded.truncation(),
+        "unknown": f"{encoded.unknown_share():.1%} of the tokens of text, in {encoded.with_unknown.sum()} of "
+        f"{len(encoded)} texts; {encoded.unread.sum()} of which nothing is known",
+    }

@@ -1,0 +1,111 @@
+"""What a folder is that is no run or no encoder, told from its files: a LoRA adapter, somebody else's classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from acceptor.errors import EncoderError, RunError
+from acceptor.storage.files import read_object
+
+ADAPTER, MODULES = "adapter_config.json", "modules.json"
+_NO_ENCODER = "this folder is not an encoder"
+
+
+def refuse_parts(folder: Path) -> None:
+    """Names a folder that holds a part of a model, or a model in a folder of its own.
+
+    Raises:
+        EncoderError: It is a LoRA adapter, or sentence-transformers' old layout.
+    """
+    whole = (folder / "config.json").is_file()
+    if (folder / ADAPTER).is_file() and not (whole and (folder / "model.safetensors").is_file()):
+        raise EncoderError(
+            "this folder is a LoRA adapter: changes to a model, without the model",
+            where=str(folder / ADAPTER),
+            expected="config.json, model.safetensors and the tokenizer's files",
+            found=f"changes to {_base_of(folder)}",
+            next="merge them where you made them: model.merge_and_unload().save_pretrained(FOLDER), the tokenizer too",
+        )
+    if whole:
+        return
+    inner = sorted(path.parent.name for path in folder.glob("*/config.json") if path.parent.name[:1].isdigit())
+    inner = inner or sorted(path.parent.name for path in folder.glob("*/config.json") if (folder / MODULES).is_file())
+    if inner:
+        raise EncoderError(
+            _NO_ENCODER,
+            where=str(folder),
+            expected="config.json beside the weights",
+            found=f"them in {inner[0]}: sentence-transformers' old layout",
+            next=f"give that folder: --encoder {folder / inner[0]}",
+        )
+
+
+def _base_of(folder: Path) -> str:
+    try:
+        return str(read_object(folder / ADAPTER).get("base_model_name_or_path"))[:80]
+    except (OSError, ValueError):
+        return "a model that it does not name"
+
+
+def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
+    """The label names in a ``config.json``, in label-id order; Transformers leaves out two without names.
+
+    Raises:
+        ValueError: They are not names of classes 0, 1, …
+    """
+    named = config.get("id2label")
+    if named is None:
+        return tuple(f"LABEL_{index}" for index in range(int(config.get("num_labels") or 2)))
+    if not isinstance(named, dict) or sorted(named) != sorted(map(str, range(len(named)))):
+        raise ValueError("id2label does not name the classes 0, 1, …")
+    labels = tuple(named[str(index)] for index in range(len(named)))
+    if not all(isinstance(label, str) and label.strip() for label in labels) or len(set(labels)) < len(labels):
+        raise ValueError("id2label holds what is no name, or a name twice")
+    return labels
+
+
+def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    """The labels that a folder's head was trained for: a run's stand in ``judge.json``.
+
+    Raises:
+        ValueError: They cannot be read.
+    """
+    if (folder / "judge.json").is_file():
+        return tuple(map(str, read_object(folder / "judge.json").get("labels") or ()))
+    return labels_of(config)
+
+
+def labels_of_classifier(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    """The labels of a Hugging Face classifier that no training of Acceptor made.
+
+    Raises:
+        RunError: It is an encoder without a head, or one with another task; or its labels are no two names.
+    """
+    classes = [str(name) for name in config.get("architectures") or []]
+    next_step = f"train one from it: acceptor train DATA --encoder {folder} --out RUN"
+    if not any(name.endswith("ForSequenceClassification") for name in classes):
+        task = next((name for name in classes if "For" in name and not name.endswith(("MaskedLM", "PreTraining"))), "")
+        raise RunError(
+            f"this folder is a model for another task, not a judge: {task}" if task else "this is an encoder, no judge",
+            where=str(folder),
+            expected="a run folder, or a Hugging Face classifier of sentences",
+            found=", ".join(classes)[:80] or "a config.json that names no class",
+            next=next_step,
+        )
+    try:
+        labels = labels_of(config)
+        kind = str(config.get("problem_type") or "")
+        if kind not in ("", "single_label_classification"):
+            raise ValueError(f"its answers are no classes of which one is right: {kind}")
+        if len(labels) < 2:
+            raise ValueError("it has one output: a measurement, not a class")
+    except ValueError as error:
+        raise RunError(
+            "this classifier cannot judge",
+            where=str(folder / "config.json"),
+            expected="two classes or more, each with a name",
+            cause=str(error),
+            next=next_step,
+        ) from error
+    return labels

@@ -1,0 +1,321 @@
+"""Tokenizers that nobody vouches for: read from a folder or from text, and what is known of one."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acceptor.errors import EncoderError, ResourceError, UsageError
+from acceptor.storage.files import check_folder, read_object, says_full, write_json
+
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+)
+MAX_VOCABULARY_BYTES = 64 << 20  # the largest of the known encoders has 17 MB
+
+_TOKENS = {f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask")}
+_TOKENS |= {"additional_special_tokens", "extra_special_tokens"}
+_SETTINGS = {
+    "config.json": {"model_type", "tokenizer_class"},
+    "tokenizer_config.json": _TOKENS
+    | {
+        "added_tokens_decoder",
+        "add_prefix_space",
+        "clean_up_tokenization_spaces",
+        "do_lower_case",
+        "errors",
+        "keep_accents",
+        "model_input_names",
+        "model_max_length",
+        "split_by_punct",
+        "strip_accents",
+        "tokenize_chinese_chars",
+        "tokenizer_class",
+        "trim_offsets",
+        "unk_id",
+    },
+    "special_tokens_map.json": _TOKENS,
+}
+"""What Transformers gets to see of each file of settings. It would take any key, among them paths to open."""
+_CLASSES = {
+    *("AlbertTokenizer", "BertTokenizer", "CamembertTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer"),
+    *("DistilBertTokenizer", "ElectraTokenizer", "ModernBertTokenizer", "MPNetTokenizer", "RobertaTokenizer"),
+    *("XLMRobertaTokenizer", "PreTrainedTokenizer", "TokenizersBackend"),
+}
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The fast tokenizer in ``folder``, offline and without running code from there.
+
+    Transformers reads a copy that holds the vocabulary and the settings it needs, not the folder. Chat templates are
+    never read.
+
+    Returns:
+        A ``transformers`` tokenizer; its ``backend_tokenizer`` does the work.
+
+    Raises:
+        EncoderError: The folder holds no tokenizer, one that must not be loaded, or one without a padding token.
+        ResourceError: No room for the copy.
+    """
+    expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
+    check_folder(folder)
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        raise EncoderError(
+            "the encoder has no tokenizer",
+            where=str(folder),
+            expected=expected,
+            found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
+            next="save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
+        )
+    with _told(str(folder), expected):
+        tokenizer = _read_tokenizer(folder)
+        take_as_text(tokenizer.backend_tokenizer)
+    if tokenizer.pad_token_id is None:
+        raise EncoderError(
+            "the tokenizer has no padding token",
+            where=str(folder),
+            expected="an encoder of the BERT family, with a padding token",
+            cause="generators such as GPT have none",
+        )
+    return tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """A tokenizer without Transformers, under the names by which `encode` knows Transformers' own.
+
+    Attributes:
+        backend_tokenizer: A ``tokenizers.Tokenizer``.
+        pad_token_id: The id that fills batches.
+        mask_token_id: The id that hides a token; None where there is none.
+        model_input_names: What the encoder takes: ``token_type_ids`` among them, or not.
+    """
+
+    backend_tokenizer: Any
+    pad_token_id: int
+    mask_token_id: int | None
+    model_input_names: tuple[str, ...]
+
+
+def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
+    """The tokenizer in the text of a ``tokenizer.json``.
+
+    Args:
+        text: Nobody vouches for it.
+        about: Holds the three other fields of `Tokenizer`.
+        where: What an error names.
+
+    Raises:
+        EncoderError: It cannot be read.
+    """
+    from tokenizers import Tokenizer as Backend
+
+    with _told(where, "a tokenizer and its padding id"):
+        if len(text) > MAX_VOCABULARY_BYTES:
+            raise ValueError(f"the tokenizer is longer than {MAX_VOCABULARY_BYTES} characters")
+        pad, mask, names = about["pad_token_id"], about["mask_token_id"], about["model_input_names"]
+        if type(pad) is not int or not (mask is None or type(mask) is int) or not isinstance(names, list):
+            raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
+        backend = Backend.from_str(text)
+        take_as_text(backend)
+        if backend.id_to_token(pad) is None or (mask is not None and backend.id_to_token(mask) is None):
+            raise ValueError("pad_token_id or mask_token_id is no token's")
+    return Tokenizer(backend, pad, mask, tuple(map(str, names)))
+
+
+def take_as_text(backend: Any) -> None:
+    """What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token."""
+    backend.encode_special_tokens = True
+    backend.no_padding()
+    backend.no_truncation()
+    backend.encode("a", "a")  # a damaged part shows when it is used
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How a tokenizer reads: what every input asks of it, found out once.
+
+    Attributes:
+        backend: The ``tokenizers.Tokenizer`` that takes everything as text and neither cuts nor pads. Nothing changes
+            it, so any number of threads may use it.
+        unknown: The id of what the vocabulary does not know; None where it knows every byte.
+        marker: The id of the mark of a word's beginning when it stands alone; None where there is none.
+        added: How many tokens the tokenizer adds to a sentence, and to a pair.
+        marks: The tokens it adds, as they would be typed, and BERT's.
+    """
+
+    backend: Any
+    unknown: int | None
+    marker: int | None
+    added: tuple[int, int]
+    marks: tuple[str, ...]
+
+    def least(self, *, pairs: bool) -> int:
+        """The length at which one token of each text is left."""
+        return self.added[pairs] + 1 + pairs
+
+
+_readings: weakref.WeakKeyDictionary[Any, Reading] = weakref.WeakKeyDictionary()
+_finding = threading.Lock()
+
+
+def reading(tokenizer: Any) -> Reading:
+    """How ``tokenizer`` reads; the same object from any thread."""
+    found = _readings.get(tokenizer)
+    if found is not None and _takes_text(found.backend):
+        return found
+    with _finding:  # for the first time, or since Transformers' own calls have switched truncation on
+        found = _readings[tokenizer] = _find_out(tokenizer.backend_tokenizer)
+    return found
+
+
+def check_length(tokenizer: Any, max_length: int, *, pairs: bool) -> None:
+    """Refuses a longest input that leaves nothing of a text.
+
+    Raises:
+        UsageError: The reason.
+    """
+    found = reading(tokenizer)
+    if max_length < found.least(pairs=pairs):
+        raise UsageError(
+            f"a longest input of {max_length} tokens leaves no text",
+            expected=f"max_length of {found.least(pairs=pairs)} at least",
+            found=f"{max_length}, of which the tokenizer's own tokens take {found.added[pairs]}",
+            next="--max-length 128, or as long as your sentences are",
+        )
+
+
+def _takes_text(backend: Any) -> bool:
+    return backend.encode_special_tokens and backend.truncation is None and backend.padding is None
+
+
+def _find_out(backend: Any) -> Reading:
+    if not _takes_text(backend):
+        from tokenizers import Tokenizer as Backend
+
+        backend = Backend.from_str(backend.to_str())
+        take_as_text(backend)
+    pair = backend.encode("a", "a")
+    marks = {
+        backend.id_to_token(index) for index, added in zip(pair.ids, pair.special_tokens_mask, strict=True) if added
+    }
+    return Reading(
+        backend,
+        _unknown(backend),
+        backend.token_to_id("\u2581"),
+        (backend.num_special_tokens_to_add(False), backend.num_special_tokens_to_add(True)),
+        tuple(sorted({*marks, "[CLS]", "[SEP]"})),
+    )
+
+
+def _unknown(backend: Any) -> int | None:
+    """The id for what is not in the vocabulary: the model names it, or a letter of Old Persian shows it."""
+    named = getattr(backend.model, "unk_token", None)
+    if named is not None:
+        return backend.token_to_id(named)  # type: ignore[no-any-return]
+    ids = backend.encode("\U000103a0", add_special_tokens=False).ids
+    token = backend.id_to_token(ids[-1]) if ids else ""
+    return ids[-1] if "unk" in token.casefold() else None
+
+
+@contextlib.contextmanager
+def _told(where: str, expected: str) -> Iterator[None]:
+    """Says what went wrong with a tokenizer."""
+    try:
+        yield
+    except EncoderError:
+        raise
+    except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        if says_full(error):
+            raise ResourceError(
+                "the disk of temporary files is full: no room for a copy of the tokenizer",
+                where=tempfile.gettempdir(),
+                cause=str(error),
+                next="free some room there, or name another folder in TMPDIR",
+            ) from error
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
+        raise EncoderError("the tokenizer cannot be read", where=where, expected=expected, cause=reason) from error
+
+
+def _read_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory(prefix="acceptor-") as scratch:
+        for name in (*VOCABULARIES, "merges.txt"):
+            if (folder / name).is_file():
+                (Path(scratch) / name).write_bytes(_bytes_of(folder / name))
+        for name, known in _SETTINGS.items():
+            if (folder / name).is_file():
+                settings = read_object(folder / name)
+                _refuse_settings(settings, folder / name)
+                write_json(Path(scratch) / name, {key: settings[key] for key in known if key in settings})
+        if (folder / "added_tokens.json").is_file():
+            added = read_object(folder / "added_tokens.json")
+            if not all(type(index) is int for index in added.values()):
+                raise ValueError("added_tokens.json holds something that is no id")
+            write_json(Path(scratch) / "added_tokens.json", added)
+        tokenizer = AutoTokenizer.from_pretrained(scratch, local_files_only=True, trust_remote_code=False)
+    tokenizer.name_or_path = str(folder)
+    tokenizer.init_kwargs["name_or_path"] = str(folder)
+    return tokenizer
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(MAX_VOCABULARY_BYTES + 1)
+    if len(data) > MAX_VOCABULARY_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_VOCABULARY_BYTES} bytes")
+    return data
+
+
+def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
+    """Refuses what names code, or a file to open. Old files name their special tokens' file; nothing opens that."""
+    named = [
+        key for key in ("auto_map", "fast_tokenizer_files", "init_inputs", "tokenizer_object") if settings.get(key)
+    ]
+    named += [
+        key
+        for key, value in settings.items()
+        if key.endswith("_file") and value is not None and key != "special_tokens_map_file"
+    ]
+    if not isinstance(settings.get("model_max_length", 0), int | float):
+        named.append("model_max_length")
+    if named:
+        raise EncoderError(
+            "this tokenizer wants to run its own code, or to read another file",
+            where=f"{path}: {named[0]}",
+            expected="no such key",
+            found=str(settings[named[0]])[:80],
+            next="if you trust it, remove the key",
+        )
+    kind, words = settings.get("tokenizer_class"), settings.get("word_tokenizer_type")
+    known = kind is None or str(kind).removesuffix("Fast") in _CLASSES
+    if known and words in (None, "basic"):
+        return
+    ready = (path.parent / "tokenizer.json").is_file() and words in (None, "basic")
+    raise EncoderError(
+        f"this encoder's tokenizer is not supported: {words if known else kind}"[:120],
+        where=f"{path}: {'word_tokenizer_type' if known else 'tokenizer_class'}",
+        expected=f"one of {', '.join(sorted(_CLASSES))}",
+        found=str(words if known else kind)[:80],
+        cause="a class that is not known; tokenizer.json may do without it"
+        if ready
+        else "it cuts words in Python, or by a program such as MeCab, and has no fast form that is read here",
+        next="if you trust it, remove the key"
+        if ready
+        else "take an encoder that has a tokenizer.json, such as a multilingual one: "
+        "--encoder FacebookAI/xlm-roberta-base",
+    )

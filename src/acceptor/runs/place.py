@@ -1,0 +1,225 @@
+"""Where a run goes: a path that is free, on a disk with room; checked before any work is done."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import itertools
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from acceptor.data.corpora import CORPORA
+from acceptor.data.table import Data
+from acceptor.environment import whole_number
+from acceptor.errors import ResourceError, UsageError
+from acceptor.storage.files import MANIFEST, SCRATCH, writable
+from acceptor.text import shell
+from acceptor.runs.checkpoint import FOLDER, has_checkpoint
+
+logger = logging.getLogger(__name__)
+
+SLACK_BYTES = 32 << 20  # everything in a run folder but weights
+
+
+def default_out(source: str, encoder: str, *, resume: bool) -> Path:
+    """The first free path among ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on.
+
+    To resume, it is the last path that is taken, if that training can go on.
+    """
+    name = _name(source, encoder)
+    last = free = Path("runs") / name
+    for number in itertools.count(2):
+        if not free.exists():
+            break
+        last, free = free, Path("runs") / f"{name}-{number}"
+    return last if (resume or restarted()) and has_checkpoint(last) else free
+
+
+def default_set(source: str, encoder: str, kind: str) -> Path:
+    """``runs/SOURCE-ENCODER-KIND``, for several trainings: the same command goes on in the same place."""
+    return Path("runs") / f"{_name(source, encoder)}-{kind}"
+
+
+def _name(source: str, encoder: str) -> str:
+    parts = [part for part in Path(source).absolute().parts if part not in ("raw", "tokenized")]
+    return f"{parts[-1].split('.')[0]}-{Path(encoder).name}"
+
+
+def restarted() -> bool:
+    """True where ``torchrun`` repeats the command after one of its processes failed."""
+    return whole_number("TORCHELASTIC_RESTART_COUNT", 0) > 0
+
+
+def is_run(path: Path) -> bool:
+    """True for the folder of a run, begun or finished, as opposed to a folder of data."""
+    return (path / FOLDER).is_dir() or (path / "run.json").is_file()
+
+
+def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuses an output path that is taken.
+
+    Raises:
+        UsageError: Something stands at ``out`` and may be neither replaced nor resumed.
+        ResourceError: We may not even look at ``out``.
+    """
+    if overwrite and resume:
+        raise UsageError("--overwrite and --resume exclude each other", next="give one of them")
+    with writable(out):
+        if not out.exists() and not out.is_symlink():
+            return
+        finished, begun = (out / MANIFEST).is_file(), has_checkpoint(out)
+        unsaved = not finished and not begun and _killed_in_its_first_save(out)
+    if unsaved and not resume:
+        return
+    if not finished and not begun and not unsaved:
+        raise UsageError(
+            f"{out} exists and is not a run",
+            expected="a path that is free",
+            cause="overwriting would delete files that Acceptor did not write",
+            next="choose another: --out PATH",
+        )
+    if finished and resume:
+        raise UsageError(f"{out} is finished", next=f"look at it: {out / 'README.md'}; or train anew: --overwrite")
+    if not overwrite and not resume:
+        ways = "replace it: --overwrite" if finished else "go on with it: --resume, or begin again: --overwrite"
+        raise UsageError(
+            f"{out} exists: " + ("a finished run" if finished else "a training that was stopped"),
+            expected="a path that is free",
+            next=f"choose another path: --out PATH\n{ways}",
+        )
+
+
+def _killed_in_its_first_save(out: Path) -> bool:
+    """True where nothing but the beginning of a checkpoint is in a folder, if anything: there is nothing to lose."""
+    within = set(out.iterdir()) if out.is_dir() else {out}
+    begun = (out / FOLDER).iterdir() if (out / FOLDER).is_dir() else iter(())
+    return within <= {out / FOLDER} and all(path.name.endswith(SCRATCH) for path in begun)
+
+
+# ── what is overwritten ──────────────────────────────────────────────────────────────────────────────────
+
+
+def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
+    """Refuses an output that holds what is read, since what stands there is removed when the new run is whole.
+
+    Args:
+        out: The folder to be.
+        inputs: Paths of encoders and data; what is no path on this machine is passed over.
+
+    Raises:
+        UsageError: One of them is the output or lies in it, as written or behind links.
+    """
+    if not os.path.lexists(out):
+        return
+    places = {os.path.abspath(out), os.path.realpath(out)}
+    for given in inputs:
+        if not os.path.lexists(given):
+            continue
+        found = {os.path.abspath(given), os.path.realpath(given)}
+        inside = any(Path(path).is_relative_to(place) for path in found for place in places)
+        if inside or any(os.path.samefile(parent, out) for parent in Path(os.path.realpath(given)).parents):
+            raise UsageError(
+                f"{given} is read, and lies in the output, which is replaced",
+                where=str(out),
+                expected="an output that holds neither the encoder nor the data",
+                next=f"write elsewhere: --out {shell(out.with_name(out.name + '-2'))}",
+            )
+
+
+def paths_of(data: Data) -> list[str]:
+    """Where data were read from: what was given, and every file that it stands for."""
+    source = data.source or {}
+    given = [source.get(name) for name in ("source", "validation", "test", "folder")]
+    return [*(name for name in given if name and name not in CORPORA), *(one.table.origin for one in data.splits)]
+
+
+def set_aside(out: Path) -> None:
+    """Makes room at ``out``: what stands there is kept beside it until the new run is whole: see `replacing`."""
+    if not os.path.lexists(out):
+        return
+    number = next(number for number in itertools.count(1) if not os.path.lexists(_replaced(out, number)))
+    with writable(out):
+        out.rename(_replaced(out, number))
+    logger.info("what stands at %s is kept as %s until the new run is whole", out, _replaced(out, number))
+
+
+def _put_back(out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    _all_replaced(out)[-1].rename(out)
+    logger.info("nothing new can be gone on with: what stood at %s stands there again", out)
+
+
+def drop_replaced(out: Path) -> None:
+    """Removes what was set aside: the new run is whole."""
+    for place in _all_replaced(out):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink()
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[None]:
+    """What is set aside within is removed when all goes well, and put back where nothing new can be gone on with.
+
+    Before, what a killed command left undone is done.
+    """
+    if (out / MANIFEST).is_file():
+        drop_replaced(out)
+    elif _all_replaced(out) and (not os.path.lexists(out) or _killed_in_its_first_save(out)):
+        _put_back(out)
+    before = _all_replaced(out)
+    try:
+        yield
+    except BaseException:
+        kept = _all_replaced(out)
+        if kept != before and not _goes_on(out):
+            _put_back(out)
+        elif kept:
+            logger.info("what stood at %s is kept as %s; it is removed when the new run is whole", out, kept[-1])
+        raise
+    drop_replaced(out)
+
+
+def _replaced(out: Path, number: int) -> Path:
+    return out.with_name(f".{out.name}.replaced-{number}")
+
+
+def _all_replaced(out: Path) -> list[Path]:
+    """What was set aside, the oldest first."""
+    found = out.parent.glob(f".{glob.escape(out.name)}.replaced-*")
+    numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
+    return sorted(numbered, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _goes_on(out: Path) -> bool:
+    """True where a run, or one of several, is finished or can be gone on with."""
+    places = [out, *out.glob("*/")]
+    return any((place / MANIFEST).is_file() or has_checkpoint(place) for place in places)
+
+
+def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False) -> None:
+    """Refuses to start where the run and its checkpoints would not fit on the disk.
+
+    Args:
+        out: The run folder to be.
+        weight_bytes: Size of the weights. A checkpoint holds them and two moments; three may exist at once.
+        keeps_best: It also holds the best epoch's weights.
+
+    Raises:
+        ResourceError: Too little room, with the bytes needed and free.
+    """
+    place = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    needed = (3 * (3 + keeps_best) + 1) * weight_bytes + SLACK_BYTES
+    if free < needed:
+        raise ResourceError(
+            "the disk has no room for this run and its checkpoints",
+            where=str(place),
+            expected=f"{needed / 1e6:,.0f} MB",
+            found=f"{free / 1e6:,.0f} MB free",
+            next="free some, or write to another disk: --out PATH",
+        )

@@ -1,0 +1,324 @@
+"""The machine: which device and arithmetic to use and why, seeds, processes, and a record of it all.
+
+torch is imported inside the functions: reading a config or printing help must not pay for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acceptor.config import Derived
+from acceptor.environment import whole_number
+from acceptor.errors import UsageError
+from acceptor.runtime.cache import cache_folder
+from acceptor.runtime.processes import Place
+from acceptor.runtime.threads import choose_threads, use_threads
+from acceptor.storage.files import write_json
+
+HEAP, HUGE_PAGE = 4 << 30, 2 << 20  # bytes of address space for the heap, and of a huge page
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA out of memory; CUDA error: out of memory; MPS backend out of memory
+    "can't allocate memory",  # DefaultCPUAllocator
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_SUPPORTED",  # what cuDNN says where its workspace does not fit
+)
+WORTH_IT = 1.5  # gain from which bf16 is taken by default on a CPU
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where this process computes.
+
+    Attributes:
+        device: A torch device name such as ``cuda:0`` or ``cpu``.
+        device_name: The product's name, for people.
+        memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
+        precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
+        rank: This process' number under ``torchrun``; 0 alone writes.
+        world: How many processes train together.
+        threads: CPU threads at work.
+        derived: The choices that were made here, with reasons.
+    """
+
+    device: str
+    device_name: str
+    memory_bytes: int
+    precision: str
+    rank: int = 0
+    world: int = 1
+    threads: int = 1
+    derived: tuple[Derived, ...] = ()
+
+    @property
+    def leads(self) -> bool:
+        """True in the process that writes and speaks; under ``torchrun`` the others only compute."""
+        return self.rank == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``run.json`` keeps of the machine."""
+        return {
+            "device": self.device,
+            "device_name": self.device_name,
+            "memory_bytes": self.memory_bytes,
+            "precision": self.precision,
+            "processes": self.world,
+            "threads": self.threads,
+            "platform": platform.platform(),
+        }
+
+
+def choose_runtime(device: str | None = None, precision: str | None = None, place: Place | None = None) -> Runtime:
+    """The given device and precision, or the best that this machine has, with the reason of each choice.
+
+    Args:
+        device: ``cpu``, ``cuda`` or ``mps``.
+        precision: ``fp32`` or ``bf16``.
+        place: This process' among those that train together; None for work that every process does for itself.
+
+    Raises:
+        UsageError: The device asked for is not there, or the precision is unknown.
+    """
+    import torch
+
+    device_choice = _choose_device(device)
+    kind = str(device_choice.value)
+    precision_choice = _choose_precision(kind, precision)
+    threads = use_threads()
+    if kind == "cuda":
+        index = _own_gpu(place, torch.cuda.device_count())
+        properties = torch.cuda.get_device_properties(index)
+        where, name, memory = f"cuda:{index}", properties.name, properties.total_memory
+    else:
+        where, name, memory = kind, processor_name(), _machine_memory()
+    return Runtime(
+        device=where,
+        device_name=name,
+        memory_bytes=memory,
+        precision=str(precision_choice.value),
+        rank=place.rank if place else 0,
+        world=place.world if place else 1,
+        threads=int(threads.value),
+        derived=(device_choice, precision_choice, threads),
+    )
+
+
+def _choose_device(device: str | None) -> Derived:
+    import torch
+
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device is None:
+        kind = next(name for name, there in present.items() if there)
+        missing = [name for name in present if not present[name]]
+        reason = f"no {' and no '.join(missing)} here" if kind == "cpu" else "the fastest device present"
+        return Derived("device", kind, reason)
+    if not present.get(device):
+        raise UsageError(
+            f"this machine has no {device} that torch {torch.__version__} can use",
+            expected="one of " + ", ".join(name for name, there in present.items() if there),
+            cause="no such device, its driver is missing, or torch was installed without support for it",
+            next="leave --device out, and the best device present is taken",
+        )
+    return Derived("device", device, "given")
+
+
+def _choose_precision(kind: str, precision: str | None) -> Derived:
+    """The arithmetic on a kind of device."""
+    import torch
+
+    if precision not in (None, "fp32", "bf16"):
+        raise UsageError(f"no precision is called {precision!r}", expected="fp32 or bf16")
+    if precision is not None:
+        return Derived("precision", precision, "given")
+    if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
+    if kind == "cpu":
+        gain = bf16_gain()
+        here = f"this CPU multiplies bf16 matrices at {gain:.1f} × the rate of fp32 ones"
+        return Derived("precision", "bf16" if gain >= WORTH_IT else "fp32", here)
+    return Derived("precision", "fp32", f"the safe arithmetic on {kind}")
+
+
+def _own_gpu(place: Place | None, count: int) -> int:
+    """The number of this process' GPU: that of its place on this machine."""
+    if place is None:  # what stands in the environment is then nobody's promise
+        with contextlib.suppress(UsageError):
+            return min(whole_number("LOCAL_RANK", 0), count - 1)
+        return 0
+    if place.local >= count:
+        raise UsageError(
+            f"there is no GPU for process {place.local} of this machine",
+            expected=f"{count} at most, the GPUs that torch sees",
+            found=f"LOCAL_RANK={place.local}",
+            next=f"torchrun --nproc-per-node {count} -m acceptor train …\nalone: unset RANK WORLD_SIZE LOCAL_RANK",
+        )
+    return place.local
+
+
+def runtime_without_torch(precision: str) -> Runtime:
+    """This machine's CPU, with the threads that `choose_threads` takes."""
+    threads = choose_threads()
+    return Runtime(
+        "cpu",
+        processor_name(),
+        _machine_memory(),
+        precision,
+        threads=int(threads.value),
+        derived=(threads,),
+    )
+
+
+def bf16_gain() -> float:
+    """How many times faster this CPU multiplies matrices in bf16 than in fp32; measured once and kept in the cache.
+
+    CPUs with AMX or AVX512-BF16 gain, others emulate bf16 and lose a hundredfold, so the probe is one small product.
+    """
+    import torch
+
+    known, machine = cache_folder() / "bf16-gain.json", f"{processor_name()}, torch {torch.__version__}"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads(known.read_text("utf-8"))[machine])
+    times = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
+        rounds = []
+        for _ in range(6):
+            started = time.perf_counter()
+            left @ right
+            rounds.append(time.perf_counter() - started)
+        times[dtype] = min(rounds)
+    gain = round(times[torch.float32] / times[torch.bfloat16], 2)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs milliseconds next time
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_json(known, {machine: gain})
+    return gain
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, NumPy's and torch's generators, on every device."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for the forms in which torch, CUDA and its libraries, and Python say that memory ran out."""
+    words = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(form in words for form in OUT_OF_MEMORY)
+    )
+
+
+def give_memory_back(device: str) -> None:
+    """Frees what nobody uses any more, on a GPU also what torch keeps for reuse."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep freed blocks for reuse, in huge pages; True where that worked (Linux with glibc).
+
+    A training step frees and takes the same hundreds of megabytes again. By default glibc hands large
+    blocks back to the kernel each time, and the page faults of taking them anew cost a good part of a
+    base-size step on a CPU; ``benchmarks/allocator.py`` measures how much. In pages of 2 MB instead of
+    4 KB, the processor finds them faster: 5 % of a step. ``ACCEPTOR_ALLOCATOR=0`` leaves it all alone.
+    """
+    if sys.platform != "linux" or os.environ.get("ACCEPTOR_ALLOCATOR") == "0":
+        return False
+    m_trim_threshold, m_mmap_max, madv_hugepage = -1, -4, 14  # malloc.h, mman.h
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        if not (libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, -1)):
+            return False
+    except (OSError, AttributeError):  # musl and others: their allocators have no such setting
+        return False
+    # A block that is taken and freed stays part of the heap; nobody has touched it, so it costs no memory yet.
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    libc.free.argtypes = [ctypes.c_void_p]
+    block = libc.malloc(HEAP)
+    if block:
+        first = -(-block // HUGE_PAGE) * HUGE_PAGE
+        libc.madvise(first, (block + HEAP - first) // HUGE_PAGE * HUGE_PAGE, madv_hugepage)
+        libc.free(block)
+    return True
+
+
+def versions() -> dict[str, str]:
+    """The versions that can change a result."""
+    names = (
+        "acceptor",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "numpy",
+        "polars",
+        "scikit-learn",
+        "onnxruntime",
+    )
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def source_commit() -> str | None:
+    """The commit of the checkout that Acceptor runs from, ``+`` where it was changed; None outside one."""
+    here = Path(__file__).resolve().parents[1]  # the package
+    if not (here.parent.parent / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def processor_name() -> str:
+    """The CPU's product name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _machine_memory() -> int:
+    if not hasattr(os, "sysconf"):
+        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
