@@ -38,7 +38,7 @@ def seconds(way: str, run: Path, file: Path, rows_of_a_part: int) -> tuple[float
         parts = out if options else out.parent / ".out.parquet.parts"
         code = f"from acceptor.data.reading import stream; stream.CHUNK = {rows_of_a_part}\n"
         code += f"from acceptor.judging import predict; predict.CHUNK = {rows_of_a_part}\n"
-            "from acceptor.cli.app import main; main()"
+        code += "from acceptor.cli.app import main; main()"
         command = [sys.executable, "-c", code, "predict", str(run), str(file), "-o", str(out), *options]
         began, first, last = time.perf_counter(), 0.0, 0.0
         end = out / "_manifest.json" if options else out

@@ -56,7 +56,8 @@ def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None, separat
     """Read minimal pairs, as strictly as `read_table`.
 
     Args:
-        source: What `read_table` takes, with the columns of `known.PAIR_NAMES`; a delimited file has a header. Or a list of (acceptable, unacceptable).
+        source: What `read_table` takes, with the columns of `known.PAIR_NAMES`; a delimited file has
+            a header. Or a list of (acceptable, unacceptable).
         columns: Which column has which role, where its name is another one.
         separator: As for `read_table`.
 
