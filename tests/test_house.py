@@ -86,14 +86,33 @@ def test_an_error_says_what_where_why_and_what_next():
     )
     assert str(error) == (
         "it broke\n  where:    a.tsv, line 3\n  expected: x\n  found:    y\n  cause:    z\n"
-        "  next:     do this\n            or that"
+        "  next:     do this\n            or that\n  code:     E-DATA"
     )
-    assert error.to_dict()["error"] == "DataError"
+    assert (error.to_dict()["error"], error.to_dict()["code"]) == ("DataError", "E-DATA")
+
+
+def test_every_code_of_an_error_is_in_the_table_and_fits_its_class():
+    """A code is a literal where the error is made, so that a search finds all places of a kind."""
+    from acceptor import errors
+    from acceptor.error_codes import CODES
+
+    assert list(CODES) == sorted(CODES)
+    classes = errors.AcceptorError.__subclasses__()
+    used = {cls.code for cls in classes if cls.__module__ == errors.__name__}
+    for path in SOURCES:
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for given in call.keywords if isinstance(call, ast.Call) else ():
+                if given.arg == "code" and isinstance(given.value, ast.Constant):
+                    used.add(given.value.value)
+                    name = call.func.id if isinstance(call.func, ast.Name) else ""
+                    cls = getattr(errors, name, None)
+                    assert cls is None or given.value.value.startswith(cls.code), (path, given.value.value)
+    assert used == set(CODES)
 
 
 def test_library_code_neither_prints_nor_exits():
     for path in SOURCES:
-        if path.name != "cli.py":
+        if path != REPOSITORY / "src" / "acceptor" / "cli" / "app.py":
             assert not re.search(r"\bsys\.exit\(|\bprint\(", path.read_text("utf-8").replace("console.print(", "")), (
                 path
             )

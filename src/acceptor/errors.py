@@ -8,7 +8,8 @@ AcceptorError                 anything that went wrong and is understood
 ├── ResourceError             the machine lacks room for what was asked
 └── TrainingError             training cannot go on
 
-Library code raises; only ``cli.py`` turns an error into text and an exit code.
+Each carries a code, which never changes its meaning, whatever becomes of the words: `error_codes.CODES`.
+Library code raises; only ``cli/app.py`` turns an error into text and an exit code.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ class AcceptorError(Exception):
         found: What was there instead.
         cause: The probable reason.
         next: The command or step that leads on.
+        code: One of `error_codes.CODES`; the one of the class where None.
     """
 
     exit_code = 1
+    code = "E"
 
     def __init__(
         self,
@@ -43,8 +46,10 @@ class AcceptorError(Exception):
         found: str | None = None,
         cause: str | None = None,
         next: str | None = None,
+        code: str | None = None,
     ) -> None:
         self.problem = problem
+        self.code = code or type(self).code
         self.details = {
             name: text
             for name, text in (
@@ -69,37 +74,49 @@ class AcceptorError(Exception):
             first, *rest = text.split("\n")
             lines.append(f"  {name + ':':<10}{first}")
             lines.extend(f"{'':12}{line}" for line in rest)
+        lines.append(f"  {'code:':<10}{self.code}")
         return plain_lines("\n".join(lines))
 
     def to_dict(self) -> dict[str, str]:
         """The error as plain text fields, for ``--json``."""
-        return {"error": type(self).__name__, "problem": self.problem, **self.details}
+        return {"error": type(self).__name__, "code": self.code, "problem": self.problem, **self.details}
 
 
 class UsageError(AcceptorError):
     """The request itself is wrong: an unknown name, a value out of range, an output that exists."""
 
+    code = "E-USAGE"
     exit_code = 2
 
 
 class DataError(AcceptorError):
     """A file, a row or a label is not what it must be."""
 
+    code = "E-DATA"
+
 
 class EncoderError(AcceptorError):
     """An encoder cannot be found, read or trusted."""
+
+    code = "E-ENCODER"
 
 
 class RunError(AcceptorError):
     """A run folder is missing, incomplete or not a run."""
 
+    code = "E-RUN"
+
 
 class ResourceError(AcceptorError):
     """The machine lacks room for what was asked."""
 
+    code = "E-RESOURCE"
+
 
 class TrainingError(AcceptorError):
     """Training cannot go on."""
+
+    code = "E-TRAINING"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -129,4 +146,5 @@ def check_installed(*modules: str) -> None:
                 f"this needs {module}, which is not installed",
                 cause="Acceptor was installed without what only some of its work needs",
                 next=f"pip install 'acceptor[{EXTRA_OF[module]}]'",
+                code="E-USAGE-EXTRA",
             )

@@ -126,7 +126,9 @@ def own_errors(ray: Any) -> Iterator[None]:
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, AcceptorError):
-            raise type(cause)(cause.problem, **cause.details) from None  # Ray has added words of its own
+            raise type(cause)(
+                cause.problem, **cause.details, code=cause.code
+            ) from None  # Ray has added words of its own
         raise RunError(
             "Ray could not go on",
             cause=str(error).strip().split("\n")[-1],

@@ -36,9 +36,9 @@ def both_kinds_of_error() -> Iterator[None]:
     except (InputError, ParameterError):
         raise
     except DataError as error:
-        raise InputError(error.problem, **error.details) from error
+        raise InputError(error.problem, **error.details, code=error.code) from error
     except UsageError as error:
-        raise ParameterError(error.problem, **error.details) from error
+        raise ParameterError(error.problem, **error.details, code=error.code) from error
 
 
 @contextlib.contextmanager
