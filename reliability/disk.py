@@ -20,7 +20,7 @@ from acceptor.runtime.device import choose_runtime
 from acceptor.storage.files import MANIFEST, check_manifest, file_sha256, write_json
 from acceptor.training import checkpoint
 from acceptor.training import train as runs
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 from reliability.outcome import Outcome
 from reliability.process import (
     ERRORS,
@@ -76,8 +76,8 @@ def hostile_states(work: Work) -> Outcome:
     settings = json.loads((latest / "state.json").read_text())["settings"]
     runtime = choose_runtime("cpu", "fp32")
     judge, encoded, _ = runs._prepare(work.data, find_encoder(work.config.encoder), work.config, runtime)
-    learner = Learner(judge.model, work.config, bf16=False, ids=encoded["train"].ids, pad_id=0)
-    checkpoints = checkpoint.Checkpoints(place, judge.model, learner, settings, writes=False)
+    optimizer = FlatAdamW(judge.model, work.config, bf16=False, ids=encoded["train"].ids, pad_id=0)
+    checkpoints = checkpoint.Checkpoints(place, judge.model, optimizer, settings, writes=False)
     whole = {path: path.read_bytes() for path in (*latest.iterdir(), *before.iterdir())}
     for name, spoil in SPOILS.items():
         for folders in ((latest,), (latest, before)):

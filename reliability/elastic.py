@@ -25,10 +25,10 @@ def fail(when):
     if where == f"{when}-{os.environ['RANK']}":
         pathlib.Path(__file__).with_suffix(".at").write_text(str(time.time()))
         raise RuntimeError("failed on purpose")
-def failing(judge, learner, *rest):
-    if learner.steps == 5:
+def failing(judge, optimizer, *rest):
+    if optimizer.steps == 5:
         fail("step")
-    return gradients(judge, learner, *rest)
+    return gradients(judge, optimizer, *rest)
 loop._gradients = failing
 fail("start")
 from acceptor.cli.app import main

@@ -154,9 +154,9 @@ def _witness(log: Path) -> None:
             os.write(descriptor, (" ".join(map(str, words)) + "\n").encode())
             os.close(descriptor)
 
-    def noted(judge: Any, learner: Any, train: Any, targets: Any, rows: Any) -> Any:
-        note("rows", learner.steps + 1, *rows)
-        return gradients(judge, learner, train, targets, rows)
+    def noted(judge: Any, optimizer: Any, train: Any, targets: Any, rows: Any) -> Any:
+        note("rows", optimizer.steps + 1, *rows)
+        return gradients(judge, optimizer, train, targets, rows)
 
     def saved(self: Any, progress: Any, *rest: Any) -> None:
         began = time.perf_counter()

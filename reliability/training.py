@@ -21,7 +21,7 @@ import acceptor
 from acceptor.errors import RunError, TrainingError
 from acceptor.storage.files import file_sha256
 from acceptor.training import checkpoint, loop
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 from reliability.outcome import Outcome
 from reliability.process import (
     EPOCHS,
@@ -311,12 +311,12 @@ def _die_at(operation: int) -> None:
 
 def _die_in_step(step: int, moment: str, operation: int) -> None:
     """Before the gradients of a step, behind its update, or at a file operation of its save (or behind the last)."""
-    gradients, update, save = loop._gradients, Learner.step, checkpoint.Checkpoints.save
+    gradients, update, save = loop._gradients, FlatAdamW.step, checkpoint.Checkpoints.save
 
-    def computing(judge: Any, learner: Any, *rest: Any) -> Any:
-        if moment == "before" and learner.steps + 1 == step:
+    def computing(judge: Any, optimizer: Any, *rest: Any) -> Any:
+        if moment == "before" and optimizer.steps + 1 == step:
             _die()
-        return gradients(judge, learner, *rest)
+        return gradients(judge, optimizer, *rest)
 
     def updating(self: Any, *rest: Any, **options: Any) -> bool:
         updated = update(self, *rest, **options)
@@ -331,7 +331,7 @@ def _die_in_step(step: int, moment: str, operation: int) -> None:
         if moment == "saving" and progress.step == step:
             _die()
 
-    loop._gradients, Learner.step, checkpoint.Checkpoints.save = computing, updating, saving
+    loop._gradients, FlatAdamW.step, checkpoint.Checkpoints.save = computing, updating, saving
 
 
 def _die_between(epoch: int, judged: bool) -> None:
@@ -349,9 +349,9 @@ def _die_between(epoch: int, judged: bool) -> None:
 def _die_between_parts(step: int) -> None:
     gradients, collate, now = loop._gradients, loop.collate, [0, 0]
 
-    def computing(judge: Any, learner: Any, *rest: Any) -> Any:
-        now[:] = [learner.steps + 1, 0]
-        return gradients(judge, learner, *rest)
+    def computing(judge: Any, optimizer: Any, *rest: Any) -> Any:
+        now[:] = [optimizer.steps + 1, 0]
+        return gradients(judge, optimizer, *rest)
 
     def collating(encoded: Any, rows: Any, *rest: Any) -> Any:
         now[1] += 1
@@ -365,10 +365,10 @@ def _die_between_parts(step: int) -> None:
 def _poison(step: int, value: float) -> None:
     gradients = loop._gradients
 
-    def poisoned(judge: Any, learner: Any, *rest: Any) -> Any:
-        loss = gradients(judge, learner, *rest)
-        if learner.steps + 1 == step:
-            learner.grad[step] = value
+    def poisoned(judge: Any, optimizer: Any, *rest: Any) -> Any:
+        loss = gradients(judge, optimizer, *rest)
+        if optimizer.steps + 1 == step:
+            optimizer.grad[step] = value
         return loss
 
     loop._gradients = poisoned
@@ -378,11 +378,11 @@ def _starve(step: int, error: BaseException | None) -> None:
     """From a step on, more than half a batch does not fit: it raises, or without an error it is known beforehand."""
     gradients, collate, now = loop._gradients, loop.collate, [0]
 
-    def watched(judge: Any, learner: Any, train: Any, targets: Any, rows: Any) -> Any:
-        now[0] = learner.steps + 1
+    def watched(judge: Any, optimizer: Any, train: Any, targets: Any, rows: Any) -> Any:
+        now[0] = optimizer.steps + 1
         if error is None and now[0] >= step:
-            learner.micro_batch = 4
-        return gradients(judge, learner, train, targets, rows)
+            optimizer.micro_batch = 4
+        return gradients(judge, optimizer, train, targets, rows)
 
     def starved(encoded: Any, rows: Any, *rest: Any) -> Any:
         if error is not None and now[0] >= step and len(rows) > 4:

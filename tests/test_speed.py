@@ -20,7 +20,7 @@ from acceptor.config import TrainConfig
 from acceptor.judging.decision import Decision
 from acceptor.model.batches import collate, epoch_batches
 from acceptor.model.classifier import new_classifier
-from acceptor.model.dropout import Noise
+from acceptor.model.dropout import DropoutMasks
 from acceptor.model.encode import encode
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.network import PARTS, judging_network
@@ -28,7 +28,7 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 from acceptor.native import matmul as products
 from acceptor.runtime import device as runtime
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import EpochEnd, fit
 from acceptor.training.schedule import learning_rate
 from conftest import COLA, needs_cola, needs_minilm, toy_rows
@@ -87,10 +87,10 @@ def test_two_epochs_equal_the_plain_loop(architecture, tmp_path):
     train = encode(judge.tokenizer, [sentence for sentence, _ in rows], max_length=64)
     gold = np.array([int(label) for _, label in rows])
     expected, losses = plain_training(judge.model, train, gold, pad_id)
-    learner = Learner(judge.model, CONFIG, bf16=False, ids=train.ids, pad_id=pad_id)
-    events = list(fit(judge, learner, train, gold, train, CONFIG))
+    optimizer = FlatAdamW(judge.model, CONFIG, bf16=False, ids=train.ids, pad_id=pad_id)
+    events = list(fit(judge, optimizer, train, gold, train, CONFIG))
     assert [event.loss for event in events if not isinstance(event, EpochEnd)] == pytest.approx(losses, abs=1e-4)
-    assert len(learner.rows.used) < judge.model.get_input_embeddings().num_embeddings
+    assert len(optimizer.rows.used) < judge.model.get_input_embeddings().num_embeddings
     for (name, mine), theirs in zip(judge.model.named_parameters(), expected.parameters(), strict=True):
         # A gradient that is zero but for rounding (a key's bias, say) moves AdamW by up to a step either way.
         tolerance = 2e-2 if mine.ndim < 2 else 1e-3
@@ -111,17 +111,17 @@ def test_gradients_equal_autograds(architecture, padded, tmp_path):
     assert bool((batch["attention_mask"] == 0).any()) == padded
     plain = copy.deepcopy(judge.model).train()
     plain(**batch).logits.square().sum().backward()
-    learner = Learner(judge.model, CONFIG, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
-    learner.network.train()
-    learner.start_step(0)
-    learner.network(**batch).logits.square().sum().backward()
+    optimizer = FlatAdamW(judge.model, CONFIG, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
+    optimizer.network.train()
+    optimizer.start_step(0)
+    optimizer.network(**batch).logits.square().sum().backward()
     table = plain.get_input_embeddings().weight
     for (name, theirs), own in zip(plain.named_parameters(), judge.model.parameters(), strict=True):
         row = theirs is table
-        place = learner.rows.weight if row else own  # a view of the flat weights: its gradient lies at the same place
-        start = (place.data_ptr() - learner.master.data_ptr()) // 4
-        mine = learner.grad[start : start + place.numel()].view_as(place)
-        expected = theirs.grad[learner.rows.used] if row else theirs.grad
+        place = optimizer.rows.weight if row else own  # a view of the flat weights: its gradient lies at the same place
+        start = (place.data_ptr() - optimizer.master.data_ptr()) // 4
+        mine = optimizer.grad[start : start + place.numel()].view_as(place)
+        expected = theirs.grad[optimizer.rows.used] if row else theirs.grad
         assert (mine - expected).abs().max() < 1e-5 + 1e-4 * expected.abs().max(), name
 
 
@@ -144,9 +144,9 @@ def test_gradients_with_dropout_equal_autograds(first_only, masked):
     bias = torch.randn(count, heads, length, length, dtype=torch.float64, requires_grad=True)
     real = torch.ones(count, 1, length, length, dtype=torch.bool)
     real[1, :, :, 3:] = not masked
-    noise = Noise()
-    noise.start(1, 2, 3)
-    layer = FastLayer(parts, noise, first_only=first_only, as_tuple=False).train()
+    dropout_masks = DropoutMasks()
+    dropout_masks.start(1, 2, 3)
+    layer = FastLayer(parts, dropout_masks, first_only=first_only, as_tuple=False).train()
     out = layer(x, real if masked else None, bias)
     pull = torch.randn_like(out)
     (out * pull).sum().backward()
@@ -154,16 +154,16 @@ def test_gradients_with_dropout_equal_autograds(first_only, masked):
 
     for leaf in (x, bias, *weights):
         leaf.grad = None
-    noise.start(1, 2, 3)
+    dropout_masks.start(1, 2, 3)
     queries = 1 if first_only else length
     q, k, v = modules["qkv"](x).view(count, length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
     scores = q[:, :, :queries] @ k.transpose(-1, -2) * (d // heads) ** -0.5 + bias[:, :, :queries]
     probs = scores.masked_fill(~real[:, :, :queries], -torch.inf).softmax(-1)
-    context = (probs * noise.keep(probs, 0.3) @ v).transpose(1, 2).reshape(-1, d)
+    context = (probs * dropout_masks.draw(probs, 0.3) @ v).transpose(1, 2).reshape(-1, d)
     residual = x[:, 0] if first_only else x.reshape(-1, d)
-    y = modules["norm1"](modules["out"](context) * noise.keep(context, 0.2) + residual)
+    y = modules["norm1"](modules["out"](context) * dropout_masks.draw(context, 0.2) + residual)
     inner = modules["down"](torch.nn.functional.gelu(modules["up"](y)))
-    expected = modules["norm2"](inner * noise.keep(y, 0.25) + y).view_as(out)
+    expected = modules["norm2"](inner * dropout_masks.draw(y, 0.25) + y).view_as(out)
     torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
     (expected * pull).sum().backward()
     for own, theirs in zip(mine, [x.grad, bias.grad, *(weight.grad for weight in weights)], strict=True):
@@ -174,14 +174,14 @@ def test_small_updates_are_not_lost_in_bf16(tmp_path):
     """At 2e-5 a weight of 1 moves by less than bf16 can show; a hundred such steps must still add up."""
     judge = untrained("bert", tmp_path)
     config = TrainConfig(learning_rate=2e-5, weight_decay=0.0)
-    learner = Learner(judge.model, config, bf16=True, ids=np.array([5], dtype=np.int32), pad_id=0)
+    optimizer = FlatAdamW(judge.model, config, bf16=True, ids=np.array([5], dtype=np.int32), pad_id=0)
     gain = judge.model.bert.embeddings.LayerNorm.weight
-    seen = learner.network.bert.embeddings.LayerNorm.weight
+    seen = optimizer.network.bert.embeddings.LayerNorm.weight
     assert seen.dtype == torch.bfloat16
     assert gain.dtype == torch.float32
     for _ in range(100):
-        learner.grad.fill_(1.0)
-        learner.step(2e-5, check=False)
+        optimizer.grad.fill_(1.0)
+        optimizer.step(2e-5, check=False)
     # A hundred roundings of fp32 near 1, of 3e-8 each, against a way of 2e-3.
     torch.testing.assert_close(gain, torch.full_like(gain, 1 - 100 * 2e-5), atol=5e-6, rtol=0)
     alone = torch.ones(1, dtype=torch.bfloat16)
@@ -229,7 +229,7 @@ def test_the_compiled_norm_and_masks_are_the_plain_ones(dtype, monkeypatch):
     compiled, plain = both_ways(monkeypatch, lambda: native.squares(grad))
     assert compiled.item() == pytest.approx(plain.item(), rel=1e-5)
     assert compiled.item() == pytest.approx(grad.double().square().sum().item(), rel=1e-5)
-    compiled, plain = both_ways(monkeypatch, lambda: native.keep(100_001, 0.1, (5, 2**32 - 1), dtype))
+    compiled, plain = both_ways(monkeypatch, lambda: native.dropout_mask(100_001, 0.1, (5, 2**32 - 1), dtype))
     assert torch.equal(compiled, plain)
     assert compiled.dtype == dtype
 
@@ -246,16 +246,16 @@ def test_a_broken_compiler_is_survived(monkeypatch, tmp_path):
 
 
 def test_dropout_keeps_means_and_follows_seed_step_and_process():
-    noise = Noise()
-    noise.start(7, 3, 0)
-    mask = noise.keep(torch.empty(1000, 999), 0.1)
+    dropout_masks = DropoutMasks()
+    dropout_masks.start(7, 3, 0)
+    mask = dropout_masks.draw(torch.empty(1000, 999), 0.1)
     assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.9], rel=1e-6)
     assert (mask == 0).float().mean().item() == pytest.approx(0.1, abs=0.0015)  # five standard errors
     assert mask.mean().item() == pytest.approx(1.0, abs=0.0017)
     again = {}
     for key in [(7, 3, 0), (7, 4, 0), (8, 3, 0), (7, 3, 1)]:
-        noise.start(*key)
-        again[key] = noise.keep(torch.empty(1000, 999), 0.1), torch.rand(5)
+        dropout_masks.start(*key)
+        again[key] = dropout_masks.draw(torch.empty(1000, 999), 0.1), torch.rand(5)
     assert torch.equal(again[7, 3, 0][0], mask)
     for key in [(7, 4, 0), (8, 3, 0), (7, 3, 1)]:
         assert not torch.equal(again[key][0], mask), key
@@ -266,16 +266,16 @@ def test_a_trained_network_drops(toy, toy_run):
     """In training mode two steps see different networks; in evaluation mode dropout is off."""
     model = copy.deepcopy(toy_run.judge.model)
     train = toy_run.judge.encode(toy.train.sentences[:4])
-    learner = Learner(model, CONFIG, bf16=False, ids=train.ids, pad_id=toy_run.judge.tokenizer.pad_token_id)
+    optimizer = FlatAdamW(model, CONFIG, bf16=False, ids=train.ids, pad_id=toy_run.judge.tokenizer.pad_token_id)
     batch = collate(train, np.arange(4), toy_run.judge.tokenizer.pad_token_id).inputs
     logits = {}
     for training in (True, False):
-        learner.network.train(training)
+        optimizer.network.train(training)
         for step in (0, 1):
-            learner.steps = step
-            learner.start_step(0)
+            optimizer.steps = step
+            optimizer.start_step(0)
             with torch.no_grad():
-                logits[training, step] = learner.network(**batch).logits
+                logits[training, step] = optimizer.network(**batch).logits
     assert not torch.equal(logits[True, 0], logits[True, 1])
     assert torch.equal(logits[False, 0], logits[False, 1])
 
@@ -395,13 +395,13 @@ def test_minilm_in_bf16_flips_no_label_of_cola(tmp_path):
 def test_gradients_of_other_processes_rows_are_cleared(tmp_path, monkeypatch):
     """What the others added to rows that this process did not look up must not be there in the next step."""
     judge = untrained("bert", tmp_path)
-    learner = Learner(judge.model, CONFIG, bf16=False, ids=np.arange(9, dtype=np.int32), pad_id=0)
+    optimizer = FlatAdamW(judge.model, CONFIG, bf16=False, ids=np.arange(9, dtype=np.int32), pad_id=0)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda grad: grad.add_(1))
-    learner.start_step(0)
-    learner.sum_over_processes()
-    assert (learner.network.get_input_embeddings().weight.grad == 1).all()
-    learner.start_step(0)
-    assert (learner.network.get_input_embeddings().weight.grad == 0).all()
+    optimizer.start_step(0)
+    optimizer.sum_over_processes()
+    assert (optimizer.network.get_input_embeddings().weight.grad == 1).all()
+    optimizer.start_step(0)
+    assert (optimizer.network.get_input_embeddings().weight.grad == 0).all()
 
 
 # ---------------------------------------------------------------------- our own products

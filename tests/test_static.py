@@ -26,9 +26,9 @@ from acceptor.model.tokenizer import load_tokenizer
 from acceptor.runs.checkpoint import Progress
 from acceptor.runtime.device import Runtime, choose_runtime
 from acceptor.training.checkpoint import Checkpoints
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import NotFiniteError, Skipped, Step, fit
-from acceptor.training.static import StaticSteps, choose_steps
+from acceptor.training.static import StaticSteps, choose_static_steps
 from conftest import toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
@@ -46,7 +46,7 @@ def encoders(tmp_path_factory):
 
 
 class Training:
-    """A tiny judge, its data and its learner, to be trained."""
+    """A tiny judge, its data and its optimizer, to be trained."""
 
     def __init__(self, folder, config=CONFIG, *, static, dropout=0.0, device="cpu", precision="fp32"):
         encoder = find_encoder(str(folder))
@@ -63,7 +63,7 @@ class Training:
         rows = toy_rows(ROWS)
         self.train = encode(self.judge.tokenizer, [sentence for sentence, _ in rows], max_length=64)
         self.gold = np.array([int(label) for _, label in rows])
-        self.learner = Learner(
+        self.optimizer = FlatAdamW(
             model,
             config,
             bf16=precision == "bf16",
@@ -73,7 +73,7 @@ class Training:
         )
 
     def events(self, **more):
-        return fit(self.judge, self.learner, self.train, self.gold, self.train, self.config, **more)
+        return fit(self.judge, self.optimizer, self.train, self.gold, self.train, self.config, **more)
 
     def losses(self):
         return [event.loss for event in self.events() if isinstance(event, Step)]
@@ -125,14 +125,14 @@ def runtime_of(device="cpu", world=1):
 
 def test_what_is_derived_is_said_with_its_reason():
     for device, compiled, static_shapes in (("cpu", None, False), ("cpu", True, True), ("cuda:0", None, True)):
-        found, (shapes, choice) = choose_steps(runtime_of(device), TrainConfig(compile=compiled))
+        found, (shapes, choice) = choose_static_steps(runtime_of(device), TrainConfig(compile=compiled))
         assert found == static_shapes
         assert shapes.value == ("static" if static_shapes else "ragged")
         assert choice.value == bool(compiled)
         assert (choice.reason == "given") == (compiled is not None)
-    assert not choose_steps(runtime_of("cuda:1", world=2), TrainConfig())[0]
+    assert not choose_static_steps(runtime_of("cuda:1", world=2), TrainConfig())[0]
     with pytest.raises(UsageError, match="several processes do not compile"):
-        choose_steps(runtime_of(world=2), TrainConfig(compile=True))
+        choose_static_steps(runtime_of(world=2), TrainConfig(compile=True))
 
 
 def test_losses_that_are_fetched_in_bulk_change_nothing(encoders):
@@ -148,7 +148,7 @@ def test_losses_that_are_fetched_in_bulk_change_nothing(encoders):
 def test_words_that_no_example_uses_decay_and_nothing_else(encoders):
     training = Training(encoders["bert"], static=True)
     table = training.judge.model.get_input_embeddings().weight
-    unused = np.setdiff1d(np.arange(len(table)), training.learner.rows.used.numpy())
+    unused = np.setdiff1d(np.arange(len(table)), training.optimizer.rows.used.numpy())
     before = table[unused].detach().double()
     rates = [event.learning_rate for event in training.events() if isinstance(event, Step)]
     factor = math.prod(1 - rate * CONFIG.weight_decay for rate in rates)
@@ -159,7 +159,7 @@ def test_words_that_no_example_uses_decay_and_nothing_else(encoders):
 def same_weights(one, other):
     """Bit for bit, moments included."""
     arrays = [
-        (training.learner.first, training.learner.second, *training.judge.model.parameters())
+        (training.optimizer.first, training.optimizer.second, *training.judge.model.parameters())
         for training in (one, other)
     ]
     return all(torch.equal(mine, theirs) for mine, theirs in zip(*arrays, strict=True))
@@ -169,10 +169,10 @@ def poisoned(training):
     """One word's embedding becomes NaN; returns the rows that hold that word."""
     ids, counts = np.unique(training.train.ids, return_counts=True)
     rare = int(ids[(counts < ROWS // 4)][-1])
-    place = int(training.learner.rows.place[rare])
+    place = int(training.optimizer.rows.place[rare])
     with torch.no_grad():
-        training.learner.rows.weight[place] = math.nan
-        training.learner.work.copy_(training.learner.master)
+        training.optimizer.rows.weight[place] = math.nan
+        training.optimizer.work.copy_(training.optimizer.master)
     offsets = training.train.offsets
     return {row for row in range(ROWS) if rare in training.train.ids[offsets[row] : offsets[row + 1]]}
 
@@ -189,19 +189,19 @@ def test_a_step_that_is_not_finite_leaves_the_weights_alone(encoders):
     assert {row for _, batch in skipped for row in batch} >= rows
     ours, expected = ([event.loss for event in events if isinstance(event, Step)] for events in (mine, theirs))
     assert ours == pytest.approx(expected, abs=1e-5)
-    assert fixed.learner.first.isfinite().all()
-    assert fixed.learner.master.isnan().sum() == fixed.judge.model.config.hidden_size  # the poisoned row alone
+    assert fixed.optimizer.first.isfinite().all()
+    assert fixed.optimizer.master.isnan().sum() == fixed.judge.model.config.hidden_size  # the poisoned row alone
 
 
 @pytest.mark.parametrize(("gradient", "loss"), [(math.inf, 1.0), (math.nan, 1.0), (1.0, math.nan), (1.0, 1.0)])
 def test_an_update_looks_at_loss_and_gradient(gradient, loss, encoders):
     """On the device alone: nothing moves, moments and their count included, and the loss says NaN."""
-    learner = Training(encoders["bert"], static=True).learner
-    learner.grad.fill_(1e-3)
-    learner.grad[5] = gradient
-    arrays = (learner.master, learner.first, learner.second)
+    optimizer = Training(encoders["bert"], static=True).optimizer
+    optimizer.grad.fill_(1e-3)
+    optimizer.grad[5] = gradient
+    arrays = (optimizer.master, optimizer.first, optimizer.second)
     before = [array.clone() for array in arrays]
-    told = learner.step_on_device(torch.tensor(loss), torch.tensor(1e-3), torch.tensor(1.0))
+    told = optimizer.step_on_device(torch.tensor(loss), torch.tensor(1e-3), torch.tensor(1.0))
     moved = [not torch.equal(array, old) for array, old in zip(arrays, before, strict=True)]
     fine = math.isfinite(gradient + loss)
     assert moved == [fine] * 3
@@ -234,10 +234,10 @@ DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 def test_where_memory_runs_out_the_batch_stays_and_its_parts_get_smaller(device, encoders, caplog):
     whole, parts = (Training(encoders["bert"], static=True, device=device) for _ in range(2))
     # On a GPU the network is called while graphs are recorded; on a CPU, where steps come before, they leave gradients.
-    parts.learner.network.register_forward_pre_hook(too_large(2, after=3), with_kwargs=True)
+    parts.optimizer.network.register_forward_pre_hook(too_large(2, after=3), with_kwargs=True)
     assert parts.losses() == pytest.approx(whole.losses(), abs=1e-5)
-    assert parts.learner.micro_batch == 2
-    assert not parts.learner.static
+    assert parts.optimizer.micro_batch == 2
+    assert not parts.optimizer.static
     assert "going on with 4 examples" in caplog.text
     assert "going on with 2 examples" in caplog.text
     for mine, theirs in zip(parts.judge.model.parameters(), whole.judge.model.parameters(), strict=True):
@@ -258,18 +258,18 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
         # On a GPU losses come at the end of an epoch: there the checkpoint lies behind step 6.
         if (
             isinstance(event, Step)
-            and event.step == stopped.learner.steps >= 6
+            and event.step == stopped.optimizer.steps >= 6
             and (device == "cuda" or event.step == 7)
         ):
             break
     progress = Progress(event.epoch - 1, event.step, 1.0, 1.0, 8)
     if event.step == 6:
-        stopped.learner.sync()
+        stopped.optimizer.sync()
         progress = Progress(1, 6, 1.0)
     about = {"encoder": {}, "data": {"train": {"rows": ROWS}}, "labels": [], "source": None, "directory": ""}
     settings = {"config": stopped.config.model_dump(), **about}
     saved = [
-        Checkpoints(tmp_path, each.judge.model, each.learner, settings, writes=True) for each in (stopped, resumed)
+        Checkpoints(tmp_path, each.judge.model, each.optimizer, settings, writes=True) for each in (stopped, resumed)
     ]
     if event.step == 6:  # the epoch's end was not waited for
         told = {"epoch": 1, "step": 6, "seconds": 1.0, "train_loss": 0.0}
@@ -311,7 +311,7 @@ def test_a_compiled_training_gives_the_same_losses(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")
 def test_a_machine_that_cannot_compile_says_so(encoders):
     training = Training(encoders["bert"], CONFIG.model_copy(update={"compile": True}), static=True)
-    steps = StaticSteps(training.judge, training.learner, training.train, torch.from_numpy(training.gold))
+    steps = StaticSteps(training.judge, training.optimizer, training.train, torch.from_numpy(training.gold))
     nowhere = {"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True}
     with inductor.patch(nowhere), pytest.raises(UsageError, match=r"cannot be compiled(.|\n)*C\+\+ compiler"):
         steps.step(np.arange(8), 1e-3)
@@ -356,9 +356,9 @@ def test_a_step_reads_nothing_back_and_copies_nothing_over(architecture, precisi
     """Transformers looks whether a mask hides anything (`.all()`), but not while a graph is recorded."""
     monkeypatch.setattr("transformers.utils.import_utils.is_cuda_stream_capturing", lambda: True)
     training = Training(encoders[architecture], static=True, dropout=0.1, device="meta", precision=precision)
-    training.learner.network.train()
+    training.optimizer.network.train()
     targets = torch.from_numpy(training.gold).to("meta")
-    steps = StaticSteps(training.judge, training.learner, training.train, targets)
+    steps = StaticSteps(training.judge, training.optimizer, training.train, targets)
     with Recorded() as recorded:
         steps._compute(16)
     assert recorded.seen > 400
@@ -377,8 +377,8 @@ def test_every_shape_is_recorded(encoders):
 def started(training):
     """Its steps, after the first."""
     targets = torch.from_numpy(training.gold).to(training.runtime.device)
-    steps = StaticSteps(training.judge, training.learner, training.train, targets)
-    training.learner.network.train()
+    steps = StaticSteps(training.judge, training.optimizer, training.train, targets)
+    training.optimizer.network.train()
     steps.step(np.arange(8), 1e-3)
     return steps
 
@@ -387,12 +387,12 @@ def started(training):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_recording_leaves_everything_alone(precision, encoders):
     training = Training(encoders["bert"], static=True, dropout=0.1, device="cuda", precision=precision)
-    learner = training.learner
-    arrays = (learner.master, learner.work, learner.first, learner.second)
+    optimizer = training.optimizer
+    arrays = (optimizer.master, optimizer.work, optimizer.first, optimizer.second)
     before = [array.clone() for array in arrays]
-    StaticSteps(training.judge, learner, training.train, torch.from_numpy(training.gold).to("cuda"))._capture()
+    StaticSteps(training.judge, optimizer, training.train, torch.from_numpy(training.gold).to("cuda"))._capture()
     assert all(torch.equal(array, old) for array, old in zip(arrays, before, strict=True))
-    assert learner.steps == 0
+    assert optimizer.steps == 0
 
 
 @needs_gpu
@@ -408,8 +408,8 @@ def test_replayed_steps_equal_launched_ones(dropout, encoders):
             steps.graphs = {}
         for rows in batches:
             steps.step(rows, 1e-3)
-    torch.testing.assert_close(replayed.learner.master, launched.learner.master, atol=1e-4, rtol=1e-4)
-    assert replayed.learner.steps == launched.learner.steps == 21
+    torch.testing.assert_close(replayed.optimizer.master, launched.optimizer.master, atol=1e-4, rtol=1e-4)
+    assert replayed.optimizer.steps == launched.optimizer.steps == 21
 
 
 @needs_gpu

@@ -23,7 +23,7 @@ from acceptor.errors import TrainingError, UsageError
 from acceptor.model.encode import encode
 from acceptor.runtime.device import choose_runtime
 from acceptor.training import checkpoint
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import fit
 from acceptor.training.schedule import learning_rate
 from conftest import needs_minilm, toy_rows
@@ -279,9 +279,9 @@ def test_a_loss_that_is_no_number_stops_the_run(toy, toy_config, tmp_path):
     with torch.no_grad():
         judge.model.classifier.weight[0, 0] = math.nan
     train = encode(judge.tokenizer, toy.train.sentences, max_length=32)
-    learner = Learner(judge.model, config, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
+    optimizer = FlatAdamW(judge.model, config, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
     with pytest.raises(TrainingError, match=r"gradient is not finite(.|\n)*epoch 1, step 1(.|\n)*learning rate"):
-        list(fit(judge, learner, train, toy.train.gold, train, config))
+        list(fit(judge, optimizer, train, toy.train.gold, train, config))
 
 
 @pytest.mark.real

@@ -117,9 +117,9 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     from acceptor.model.tokenizer import load_tokenizer
     from acceptor.runtime.contention import giving_way
     from acceptor.runtime.device import choose_runtime, keep_freed_memory
-    from acceptor.training.flat_adamw import Learner
+    from acceptor.training.flat_adamw import FlatAdamW
     from acceptor.training.loop import EpochEnd, Step, fit
-    from acceptor.training.static import choose_steps
+    from acceptor.training.static import choose_static_steps
 
     keep_freed_memory()
     found, runtime = find_encoder(encoder), choose_runtime(device)
@@ -130,22 +130,22 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     judge = Judge(model, tokenizer, ("no", "yes"), 128, runtime, found.to_dict())
     epochs = 2 + (warm + steps) * BATCH_SIZE // len(train)
     config = TrainConfig(encoder=encoder, batch_size=BATCH_SIZE, epochs=epochs)
-    static, _ = choose_steps(runtime, config)
+    static, _ = choose_static_steps(runtime, config)
     bf16 = runtime.precision == "bf16"
-    learner = Learner(model, config, bf16=bf16, ids=train.ids, pad_id=tokenizer.pad_token_id, static=static)
+    optimizer = FlatAdamW(model, config, bf16=bf16, ids=train.ids, pad_id=tokenizer.pad_token_id, static=static)
     few = encode(tokenizer, texts[:BATCH_SIZE], max_length=128)
     marks: Marks = []
     last = judging = 0.0
     with giving_way():
-        for event in fit(judge, learner, train, gold, few, config):
+        for event in fit(judge, optimizer, train, gold, few, config):
             if isinstance(event, EpochEnd):
                 judging += event.seconds - last
             elif isinstance(event, Step):
                 last = event.seconds
                 # On a GPU losses are fetched after many steps at once, and all these steps were done then.
-                if event.step == learner.steps >= warm:
+                if event.step == optimizer.steps >= warm:
                     marks.append((event.step, event.seconds - judging))
-                if marks and event.step >= marks[0][0] + steps and event.step == learner.steps:
+                if marks and event.step >= marks[0][0] + steps and event.step == optimizer.steps:
                     break
     return marks if device == "cpu" else [marks[0], marks[-1]]
 

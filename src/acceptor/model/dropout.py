@@ -15,7 +15,7 @@ import torch
 from acceptor import native
 
 
-class Noise:
+class DropoutMasks:
     """Dropout masks. Call `start` before every step."""
 
     def __init__(self) -> None:
@@ -26,8 +26,8 @@ class Noise:
         self._keys = np.random.SFC64([seed, step, rank])
         torch.manual_seed(int(self._keys.random_raw()) >> 1)
 
-    def keep(self, like: torch.Tensor, p: float) -> torch.Tensor:
+    def draw(self, like: torch.Tensor, p: float) -> torch.Tensor:
         """A mask like a tensor: 0 with probability ``p``, else 1/(1 - p), so that means stay."""
         both = int(self._keys.random_raw())
-        mask = native.keep(math.prod(like.shape), p, (both >> 32, both & 0xFFFFFFFF), like.dtype)
+        mask = native.dropout_mask(math.prod(like.shape), p, (both >> 32, both & 0xFFFFFFFF), like.dtype)
         return mask.view(like.shape)

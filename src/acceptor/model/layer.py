@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from acceptor.model.dropout import Noise
+from acceptor.model.dropout import DropoutMasks
 from acceptor.native import matmul as products
 
 aten = torch.ops.aten
@@ -107,7 +107,13 @@ class Parts:
 
 
 def forward(
-    parts: Parts, x: Tensor, bias: Tensor | None, mask: Tensor | None, noise: Noise | None, *, first_only: bool
+    parts: Parts,
+    x: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    dropout_masks: DropoutMasks | None,
+    *,
+    first_only: bool,
 ) -> tuple[Tensor, tuple[Any, ...]]:
     """The layer's output, shape (B, Q, d), and what `backward` needs.
 
@@ -116,19 +122,19 @@ def forward(
         x: Shape (B, L, d).
         bias: What is added to all scores before the softmax (MPNet's relative positions), broadcast to (B, H, L, L).
         mask: True or 0 where a key is real; False or a very negative number at padding; broadcast to (B, H, Q, L).
-        noise: Draws dropout; None for none.
+        dropout_masks: Draws dropout; None for none.
         first_only: Compute the first token alone (Q = 1); the rest of x still serves as keys and values.
     """
     B, L, d = x.shape
     H, Q = parts.heads, 1 if first_only else L
     flat = x.reshape(B * L, d)
     qkv = parts.qkv(flat).view(B, L, 3, H, d // H)
-    context, *attention = _attention(qkv, bias, mask, noise, parts.drop_attention, Q)
-    kept1 = _drop(context, parts.drop_out, noise)
+    context, *attention = _attention(qkv, bias, mask, dropout_masks, parts.drop_attention, Q)
+    kept1 = _drop(context, parts.drop_out, dropout_masks)
     sum1 = parts.out.added(context, x[:, 0].contiguous() if first_only else flat, kept1)
     y, *stats1 = parts.norm1(sum1)
     after, slope = parts.up.gelu(y)
-    kept2 = _drop(y, parts.drop_down, noise)
+    kept2 = _drop(y, parts.drop_down, dropout_masks)
     sum2 = parts.down.added(after, y, kept2)
     out, *stats2 = parts.norm2(sum2)
     saved = (flat, *attention, context, sum1, *stats1, kept1, y, slope, after, sum2, *stats2, kept2)
@@ -136,7 +142,7 @@ def forward(
 
 
 def _attention(
-    qkv: Tensor, bias: Tensor | None, mask: Tensor | None, noise: Noise | None, p: float, Q: int
+    qkv: Tensor, bias: Tensor | None, mask: Tensor | None, dropout_masks: DropoutMasks | None, p: float, Q: int
 ) -> tuple[Any, ...]:
     """The heads' contexts, shape (B * Q, d), and what `backward` needs: q, k, v, softmax and its dropout mask."""
     B, L, _, H, D = qkv.shape
@@ -149,7 +155,7 @@ def _attention(
         mask = mask[:, :, :Q]
         scores = scores.masked_fill_(~mask, -torch.inf) if mask.dtype == torch.bool else scores.add_(mask)
     probs = _softmax(scores).to(qkv.dtype)
-    kept = _drop(probs, p, noise)
+    kept = _drop(probs, p, dropout_masks)
     dropped = probs if kept is None else probs * kept
     context = torch.bmm(dropped.view(B * H, Q, L), v).view(B, H, Q, D).transpose(1, 2).reshape(B * Q, H * D)
     return context, q, k, v, probs, kept
@@ -209,31 +215,31 @@ class FastLayer(nn.Module):
 
     Args:
         parts: The weights.
-        noise: Draws dropout in training mode.
+        dropout_masks: Draws dropout in training mode.
         first_only: See `forward`.
         as_tuple: MPNet's layers return a tuple.
     """
 
-    def __init__(self, parts: Parts, noise: Noise, *, first_only: bool, as_tuple: bool) -> None:
+    def __init__(self, parts: Parts, dropout_masks: DropoutMasks, *, first_only: bool, as_tuple: bool) -> None:
         super().__init__()
-        self.parts, self.noise, self.first_only, self.as_tuple = parts, noise, first_only, as_tuple
+        self.parts, self.dropout_masks, self.first_only, self.as_tuple = parts, dropout_masks, first_only, as_tuple
 
     def forward(self, x: Tensor, mask: Tensor | None = None, bias: Tensor | None = None, **_: Any) -> Any:
         """The third argument is MPNet's position bias; the other encoders give None there."""
-        noise = self.noise if self.training else None
+        dropout_masks = self.dropout_masks if self.training else None
         if torch.is_grad_enabled():
-            out = _Layer.apply(x, bias, mask, self.parts, noise, self.first_only)  # type: ignore[no-untyped-call]
+            out = _Layer.apply(x, bias, mask, self.parts, dropout_masks, self.first_only)  # type: ignore[no-untyped-call]
         else:
-            out = forward(self.parts, x, bias, mask, noise, first_only=self.first_only)[0]
+            out = forward(self.parts, x, bias, mask, dropout_masks, first_only=self.first_only)[0]
         return (out,) if self.as_tuple else out
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, bias: Any, mask: Any, parts: Parts, noise: Noise | None, first_only: bool
+        ctx: Any, x: Tensor, bias: Any, mask: Any, parts: Parts, dropout_masks: DropoutMasks | None, first_only: bool
     ) -> Tensor:
-        out, saved = forward(parts, x, bias, mask, noise, first_only=first_only)
+        out, saved = forward(parts, x, bias, mask, dropout_masks, first_only=first_only)
         ctx.save_for_backward(*saved)
         ctx.parts, ctx.L, ctx.bias_shape = parts, x.shape[1], None if bias is None else bias.shape
         return out
@@ -254,9 +260,9 @@ def _softmax(scores: Tensor) -> Tensor:
     return scores.div_(scores.sum(-1, keepdim=True))
 
 
-def _drop(x: Tensor, p: float, noise: Noise | None) -> Tensor | None:
+def _drop(x: Tensor, p: float, dropout_masks: DropoutMasks | None) -> Tensor | None:
     """The mask of dropout on x; None for none."""
-    return noise.keep(x, p) if noise and p else None
+    return dropout_masks.draw(x, p) if dropout_masks and p else None
 
 
 def _as_one(tensors: list[Any]) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from acceptor.model.batches import to_tensors
-from acceptor.model.dropout import Noise
+from acceptor.model.dropout import DropoutMasks
 from acceptor.model.layer import Dense, FastLayer, Norm, Parts
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
@@ -77,7 +77,7 @@ def judging_network(model: Any, *, precision: str) -> Any:
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     network = working_copy(model, {old: _frozen(old.detach().to(dtype)) for old in model.parameters()})
     if next(model.parameters()).device.type == "cpu":
-        use_fast_layers(network, Noise())
+        use_fast_layers(network, DropoutMasks())
     return network.eval()
 
 
@@ -87,7 +87,7 @@ def has_whole_layers(model: Any, precision: str) -> bool:
     return on_cpu and _is_known(model.config) and has_layers(precision)
 
 
-def use_fast_layers(network: Any, noise: Noise) -> list[nn.Parameter]:
+def use_fast_layers(network: Any, dropout_masks: DropoutMasks) -> list[nn.Parameter]:
     """Puts fast layers into ``network`` where its architecture is known.
 
     Returns:
@@ -101,10 +101,10 @@ def use_fast_layers(network: Any, noise: Noise) -> list[nn.Parameter]:
         parts = PARTS[kind](layer)
         # All heads of these architectures read the first token alone.
         first_only = index == len(layers) - 1
-        layers[index] = FastLayer(parts, noise, first_only=first_only, as_tuple=kind == "mpnet")
+        layers[index] = FastLayer(parts, dropout_masks, first_only=first_only, as_tuple=kind == "mpnet")
         written += parts.trained
     for parent, name, module in _submodules(network, nn.Dropout):
-        setattr(parent, name, _Dropout(module.p, noise))
+        setattr(parent, name, _Dropout(module.p, dropout_masks))
     return written
 
 
@@ -140,14 +140,14 @@ class _WholeLayers(nn.Module):
 
 
 class _Dropout(nn.Module):
-    """`nn.Dropout` with masks from `Noise`."""
+    """`nn.Dropout` with masks from `DropoutMasks`."""
 
-    def __init__(self, p: float, noise: Noise) -> None:
+    def __init__(self, p: float, dropout_masks: DropoutMasks) -> None:
         super().__init__()
-        self.p, self.noise = p, noise
+        self.p, self.dropout_masks = p, dropout_masks
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.noise.keep(x, self.p) if self.training and self.p else x
+        return x * self.dropout_masks.draw(x, self.p) if self.training and self.p else x
 
 
 def _bert(layer: Any) -> Parts:

@@ -124,7 +124,7 @@ def adamw_step(
             work[at].copy_(master[at])
 
 
-def keep(count: int, p: float, keys: tuple[int, int], dtype: torch.dtype) -> Tensor:
+def dropout_mask(count: int, p: float, keys: tuple[int, int], dtype: torch.dtype) -> Tensor:
     """A dropout mask: shape (count,), 0 with probability ``p``, else 1/(1 - p); a pure function of its arguments."""
     mask = torch.empty(count, dtype=dtype)
     below = round(p * 2**32)

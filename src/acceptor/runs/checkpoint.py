@@ -171,6 +171,7 @@ def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
 
 
 def newest_first(run: Path) -> list[Path]:
+    """The checkpoints of a run, the newest first."""
     named = re.compile(r"epoch-\d{1,9}-step-\d{1,9}")
     found = (path for path in (run / FOLDER).glob("epoch-*-step-*") if named.fullmatch(path.name))
     return sorted(found, key=age, reverse=True)
@@ -183,6 +184,7 @@ def age(folder: Path) -> tuple[int, int]:
 
 
 def unfit(path: Path, expected: str, found: str) -> RunError:
+    """The error of a checkpoint's file that cannot be of this training."""
     return RunError(
         f"{path.name} is not of this training",
         where=str(path),

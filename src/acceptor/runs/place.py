@@ -15,9 +15,9 @@ from acceptor.data.corpora import CORPORA
 from acceptor.data.table import Data
 from acceptor.environment import whole_number
 from acceptor.errors import ResourceError, UsageError
+from acceptor.runs.checkpoint import FOLDER, has_checkpoint
 from acceptor.storage.files import MANIFEST, SCRATCH, writable
 from acceptor.text import shell
-from acceptor.runs.checkpoint import FOLDER, has_checkpoint
 
 logger = logging.getLogger(__name__)
 

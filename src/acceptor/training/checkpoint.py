@@ -33,7 +33,7 @@ from acceptor.runs.checkpoint import (
     unfit,
 )
 from acceptor.storage.files import new_folder, write_json
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 
 EVERY = 60.0  # seconds between checkpoints within an epoch, at least
 SHARE = 0.03  # of the time goes into them, at most
@@ -46,14 +46,14 @@ class Checkpoints:
     Args:
         run: The run folder.
         model: The classifier in training.
-        learner: Made from it.
+        optimizer: Made from it.
         settings: What the training is begun with: ``config``, ``encoder``, ``data`` and ``labels``, which must be the
             same when it goes on; ``source`` and ``directory``, from which the data can be read again.
         writes: False in the processes that only compute.
     """
 
-    def __init__(self, run: Path, model: Any, learner: Learner, settings: dict[str, Any], *, writes: bool) -> None:
-        self.run, self.model, self.learner, self.settings, self.writes = run, model, learner, settings, writes
+    def __init__(self, run: Path, model: Any, optimizer: FlatAdamW, settings: dict[str, Any], *, writes: bool) -> None:
+        self.run, self.model, self.optimizer, self.settings, self.writes = run, model, optimizer, settings, writes
         self.began = self.saved = time.perf_counter()
         self.spent = self.dearest = 0.0  # seconds in all saves, and in the one that took longest
 
@@ -77,7 +77,11 @@ class Checkpoints:
         if self.writes:
             tensors = {**self._tensors(), **{f"best.{name}": value for name, value in best.items()}}
             folder = self.run / FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
-            state = {"progress": vars(progress), "decay": self.learner.decay, "micro_batch": self.learner.micro_batch}
+            state = {
+                "progress": vars(progress),
+                "decay": self.optimizer.decay,
+                "micro_batch": self.optimizer.micro_batch,
+            }
             with new_folder(folder) as scratch:
                 whole = {name: value.contiguous().clone() for name, value in tensors.items()}
                 save_file(whole, scratch / "state.safetensors")
@@ -91,7 +95,7 @@ class Checkpoints:
         self.dearest = max(self.dearest, self.saved - began)
 
     def load(self, *, allow_change: bool) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
-        """Puts the newest whole checkpoint's state into model and learner.
+        """Puts the newest whole checkpoint's state into model and optimizer.
 
         Args:
             allow_change: Take settings of `FREE` that are not those that the training began with.
@@ -105,19 +109,19 @@ class Checkpoints:
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
         self.model.load_state_dict(_part(tensors, "model."))
-        self.learner.first.copy_(tensors["adamw.first"])
-        self.learner.second.copy_(tensors["adamw.second"])
+        self.optimizer.first.copy_(tensors["adamw.first"])
+        self.optimizer.second.copy_(tensors["adamw.second"])
         progress = Progress(**state["progress"])
-        self.learner.steps, self.learner.decay = progress.step, state["decay"]
-        self.learner.micro_batch = state["micro_batch"]
-        self.learner.reload(tensors["rows"])
+        self.optimizer.steps, self.optimizer.decay = progress.step, state["decay"]
+        self.optimizer.micro_batch = state["micro_batch"]
+        self.optimizer.reload(tensors["rows"])
         return progress, state["history"], _part(tensors, "best.")
 
     def _tensors(self) -> dict[str, Any]:
         """All that a step changes, by the names of ``state.safetensors``."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {"adamw.first": self.learner.first, "adamw.second": self.learner.second}
-        return {**tensors, "rows": self.learner.rows.weight.detach()}
+        tensors |= {"adamw.first": self.optimizer.first, "adamw.second": self.optimizer.second}
+        return {**tensors, "rows": self.optimizer.rows.weight.detach()}
 
     def _read(self, folder: Path, *, allow_change: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """A checkpoint's two files, which have to fit this training."""

@@ -84,7 +84,7 @@ class CollapseError(TrainingError):
         )
 
 
-def heed(
+def check_collapse(
     event: EpochEnd, history: Sequence[dict[str, Any]], train: Split, validation: Split, config: TrainConfig
 ) -> dict[str, Any] | None:
     """Looks at an epoch that has ended, and does what ``config.on_collapse`` says.
@@ -114,7 +114,7 @@ def heed(
 def collapse_at(
     event: EpochEnd, history: Sequence[dict[str, Any]], train: Split, validation: Split, seed: int
 ) -> Collapse | None:
-    """What the three signs say at an epoch's end; None where one of them is missing. Arguments as of `heed`."""
+    """What the three signs say at an epoch's end; None where one is missing. Arguments as of `check_collapse`."""
     verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
     ordered = np.sort(event.logits.astype(np.float64), axis=1)
     margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())

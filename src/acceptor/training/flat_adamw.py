@@ -1,4 +1,4 @@
-"""`Learner`: the network in training, its weights end to end in flat arrays, and their AdamW.
+"""`FlatAdamW`: the network in training, its weights end to end in flat arrays, and their AdamW.
 
 Everything that a step reads and writes lies in five arrays of one number per weight:
 
@@ -25,12 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from acceptor.config import TrainConfig
-from acceptor.model.dropout import Noise
+from acceptor.model.dropout import DropoutMasks
 from acceptor.model.network import use_fast_layers, working_copy
 from acceptor.native import adamw_step, squares
 
 
-class Learner:
+class FlatAdamW:
     """A working copy of a classifier, ready to be trained.
 
     The classifier's own parameters become views of ``master``: they are the trained weights at any time. Only its
@@ -56,7 +56,7 @@ class Learner:
         static: bool = False,
     ) -> None:
         self.config, self.static = config, static
-        self.noise = Noise()
+        self.dropout_masks = DropoutMasks()
         self.table = model.get_input_embeddings()
         self.rows = TrainedRows(self.table, np.union1d(ids, [pad_id]))
         old = [p for p in model.parameters() if p.requires_grad and p is not self.table.weight]
@@ -84,7 +84,7 @@ class Learner:
         self.network.set_input_embeddings(self._rows)
         self._rows.in_place = not static
         by_hand = self.master.device.type == "cpu" and not static
-        written = use_fast_layers(self.network, self.noise) if by_hand else []
+        written = use_fast_layers(self.network, self.dropout_masks) if by_hand else []
         elsewhere = {id(p) for p in (*written, self._rows.weight)}
         self._trained = [new[p] for p in old]
         self._grads = [grad.view_as(p) for p, grad in zip(old, arrays[2], strict=True)]
@@ -92,7 +92,7 @@ class Learner:
 
     def start_step(self, rank: int) -> None:
         """Before the forward pass: this step's own randomness, and zeros where autograd adds gradients up."""
-        self.noise.start(self.config.seed, self.steps, rank)
+        self.dropout_masks.start(self.config.seed, self.steps, rank)
         self._clear_gradients()
 
     @contextlib.contextmanager

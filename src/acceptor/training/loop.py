@@ -26,7 +26,7 @@ from acceptor.model.batches import Rows, collate, epoch_batches
 from acceptor.model.encode import Encoded
 from acceptor.runs.checkpoint import Progress
 from acceptor.runtime.device import give_memory_back, is_out_of_memory
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.schedule import learning_rate
 from acceptor.training.static import StaticSteps
 
@@ -94,7 +94,7 @@ class EpochEnd:
 
 def fit(
     judge: Judge,
-    learner: Learner,
+    optimizer: FlatAdamW,
     train: Encoded,
     gold: npt.NDArray[np.int64],
     validation: Encoded,
@@ -108,30 +108,30 @@ def fit(
 
     Args:
         judge: The judge whose model is trained, on its device.
-        learner: Made from that model.
+        optimizer: Made from that model.
         train: N encoded inputs.
         gold: Their label ids, int64, shape (N,).
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
-        done: How far the training has come; the learner must stand there.
+        done: How far the training has come; the optimizer must stand there.
 
     Raises:
         NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` does not say to go on.
     """
     import torch
 
-    runtime, network = judge.runtime, learner.network
+    runtime, network = judge.runtime, optimizer.network
     targets = torch.from_numpy(gold).to(runtime.device)
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
-    if learner.micro_batch < config.batch_size:  # memory ran out before a stop
-        learner.leave_static()
-    static = StaticSteps(judge, learner, train, targets) if learner.static else None
+    if optimizer.micro_batch < config.batch_size:  # memory ran out before a stop
+        optimizer.leave_static()
+    static = StaticSteps(judge, optimizer, train, targets) if optimizer.static else None
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
-        behind = learner.steps - (epoch - 1) * steps_per_epoch  # of this epoch, in a training that goes on
+        behind = optimizer.steps - (epoch - 1) * steps_per_epoch  # of this epoch, in a training that goes on
         total_loss, counted = (done.epoch_loss, done.epoch_examples) if behind else (0.0, 0)
         pending: list[tuple[int, float, Rows, Any]] = []
         batches = epoch_batches(
@@ -142,15 +142,15 @@ def fit(
             bucketed=config.order == "bucketed",
         )
         for number, rows in enumerate(batches[behind:], behind + 1):
-            rate = learning_rate(learner.steps, total_steps, config)
-            loss = _step(judge, learner, train, targets, rows, rate, static)
-            pending.append((learner.steps, rate, rows, loss))
+            rate = learning_rate(optimizer.steps, total_steps, config)
+            loss = _step(judge, optimizer, train, targets, rows, rate, static)
+            pending.append((optimizer.steps, rate, rows, loss))
             if number % fetch_every == 0 or number == len(batches):
                 losses = _fetch(pending, runtime.world)
                 seconds = time.perf_counter() - started  # behind the fetch: only then are the steps done
                 for (at, pace, batch, _), value in zip(pending, losses, strict=True):
                     if math.isfinite(value):
-                        learner.decay_the_rest(pace)
+                        optimizer.decay_the_rest(pace)
                         total_loss += value * len(batch)
                         counted += len(batch)
                         yield Step(epoch, at, value, pace, len(batch), seconds)
@@ -159,37 +159,43 @@ def fit(
                     else:
                         raise NotFiniteError(batch, epoch=epoch, step=at, rate=pace)
                 pending = []
-        learner.sync()
+        optimizer.sync()
         trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
         logits = trained.logits_of(validation)
-        yield EpochEnd(epoch, learner.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
+        yield EpochEnd(epoch, optimizer.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
 
 
 def _step(
-    judge: Judge, learner: Learner, train: Encoded, targets: Any, rows: Rows, rate: float, static: StaticSteps | None
+    judge: Judge,
+    optimizer: FlatAdamW,
+    train: Encoded,
+    targets: Any,
+    rows: Rows,
+    rate: float,
+    static: StaticSteps | None,
 ) -> Any:
     """One optimizer step. Returns this process' share of the batch's mean loss, NaN where the weights were left alone.
 
     Where memory runs out in static shapes, the same step and those after it are computed in parts.
     """
-    if static and learner.static:
+    if static and optimizer.static:
         try:
             return static.step(rows, rate)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error.__context__ or error) or len(rows) == 1:
                 raise
         static.graphs = {}
-        learner.leave_static()
-        _halve(judge, learner, len(rows))
-    loss = _gradients(judge, learner, train, targets, rows)
+        optimizer.leave_static()
+        _halve(judge, optimizer, len(rows))
+    loss = _gradients(judge, optimizer, train, targets, rows)
     if judge.runtime.world > 1:
-        learner.sum_over_processes()
-    check = judge.runtime.device == "cpu" or learner.config.on_nan == "skip"
-    return loss if learner.step(rate, check=check) else loss * math.nan
+        optimizer.sum_over_processes()
+    check = judge.runtime.device == "cpu" or optimizer.config.on_nan == "skip"
+    return loss if optimizer.step(rate, check=check) else loss * math.nan
 
 
-def _gradients(judge: Judge, learner: Learner, train: Encoded, targets: Any, rows: Rows) -> Any:
-    """Leaves this process' share of a batch's gradient in the learner and returns its share of the batch's mean loss.
+def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any, rows: Rows) -> Any:
+    """Leaves this process' share of a batch's gradient in the optimizer and returns its share of the batch's mean loss.
 
     Where memory runs out, the same batch is computed again in parts of half the size, and so are those after it: the
     gradients' sum is that of the whole batch.
@@ -201,33 +207,33 @@ def _gradients(judge: Judge, learner: Learner, train: Encoded, targets: Any, row
 
     def backward(part: Rows) -> Any:
         batch = collate(train, part, judge.tokenizer.pad_token_id, runtime.device)
-        logits = learner.network(**batch.inputs).logits
+        logits = optimizer.network(**batch.inputs).logits
         loss = cross_entropy(logits.float(), targets[part], reduction="sum") * (weight / len(rows))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     while True:
-        learner.start_step(runtime.rank)
+        optimizer.start_step(runtime.rank)
         try:
-            if len(mine) <= learner.micro_batch:
+            if len(mine) <= optimizer.micro_batch:
                 return backward(mine)
             total = 0.0
-            with learner.adding_up() as add:
-                for start in range(0, len(mine), learner.micro_batch):
-                    total = total + backward(mine[start : start + learner.micro_batch])
+            with optimizer.adding_up() as add:
+                for start in range(0, len(mine), optimizer.micro_batch):
+                    total = total + backward(mine[start : start + optimizer.micro_batch])
                     add()
             return total
         except (RuntimeError, MemoryError) as error:
-            largest = min(len(mine), learner.micro_batch)
+            largest = min(len(mine), optimizer.micro_batch)
             if not is_out_of_memory(error) or largest == 1:
                 raise
-        _halve(judge, learner, largest)
+        _halve(judge, optimizer, largest)
 
 
-def _halve(judge: Judge, learner: Learner, largest: int) -> None:
+def _halve(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
     """After ``largest`` examples at once did not fit the memory."""
-    learner.micro_batch = -(-largest // 2)
-    logger.warning("memory ran out: going on with %d examples at a time, the batch as before", learner.micro_batch)
+    optimizer.micro_batch = -(-largest // 2)
+    logger.warning("memory ran out: going on with %d examples at a time, the batch as before", optimizer.micro_batch)
     give_memory_back(judge.runtime.device)
 
 

@@ -25,12 +25,12 @@ from acceptor.judging.judge import Judge
 from acceptor.model.batches import Resident, Rows, static_length
 from acceptor.model.encode import Encoded
 from acceptor.runtime.device import Runtime, is_out_of_memory
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.flat_adamw import FlatAdamW
 
 logger = logging.getLogger(__name__)
 
 
-def choose_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, list[Derived]]:
+def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, list[Derived]]:
     """True for steps in static shapes; and that choice and `compile`'s, with their reasons.
 
     Raises:
@@ -63,14 +63,14 @@ class StaticSteps:
 
     Args:
         judge: The judge that is trained.
-        learner: Made from its model, with ``static``.
+        optimizer: Made from its model, with ``static``.
         train: N encoded inputs.
         targets: Their label ids, int64, shape (N,), on the device.
     """
 
-    def __init__(self, judge: Judge, learner: Learner, train: Encoded, targets: Tensor) -> None:
-        self.learner, self.targets, self.lengths = learner, targets, train.lengths
-        device, self.size = judge.runtime.device, learner.config.batch_size
+    def __init__(self, judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Tensor) -> None:
+        self.optimizer, self.targets, self.lengths = optimizer, targets, train.lengths
+        device, self.size = judge.runtime.device, optimizer.config.batch_size
         self.limit = static_length(int(train.lengths.max()), judge.max_length)
         self.data = Resident(train, judge.tokenizer.pad_token_id, self.limit, device)
         self.shapes = sorted({static_length(int(n), self.limit) for n in np.unique(train.lengths)}, reverse=True)
@@ -78,10 +78,10 @@ class StaticSteps:
         self.given = torch.zeros(2 * self.size + 2, dtype=torch.float64, device=device)
         self.loss = torch.zeros((), device=device)
         self.graphs: dict[int, Any] | None = None
-        self.network = learner.network
-        if learner.config.compile:
+        self.network = optimizer.network
+        if optimizer.config.compile:
             torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, len(self.shapes) + 8)
-            self.network = torch.compile(learner.network, dynamic=False)
+            self.network = torch.compile(optimizer.network, dynamic=False)
 
     def step(self, rows: Rows, rate: float) -> Tensor:
         """One optimizer step on at most ``batch_size`` rows, without waiting for a GPU.
@@ -92,20 +92,20 @@ class StaticSteps:
         Raises:
             UsageError: The network cannot be compiled on this machine.
         """
-        learner = self.learner
+        optimizer = self.optimizer
         if self.graphs is None:
             self._capture()
         length = static_length(int(self.lengths[rows].max()), self.limit)
         numbers, missing = rows.tolist(), self.size - len(rows)
         # The rows that fill up are real ones: of padding alone a softmax would make NaN, and NaN times 0 is NaN.
         weights = [1 / len(rows)] * len(rows) + [0.0] * missing
-        self._give(numbers + numbers[:1] * missing, weights, rate, learner.steps + 1)
-        learner.noise.start(learner.config.seed, learner.steps, 0)
+        self._give(numbers + numbers[:1] * missing, weights, rate, optimizer.steps + 1)
+        optimizer.dropout_masks.start(optimizer.config.seed, optimizer.steps, 0)
         if self.graphs:
             self.graphs[length].replay()
         else:
             self._compute(length)
-        learner.steps += 1
+        optimizer.steps += 1
         return self.loss.clone()
 
     def _give(self, rows: list[int], weights: list[float], rate: float, number: int) -> None:
@@ -121,7 +121,7 @@ class StaticSteps:
         try:
             logits = self.network(**self.data.inputs(rows, length)).logits
         except RuntimeError as error:
-            if not self.learner.config.compile or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            if not self.optimizer.config.compile or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
                 raise
             raise UsageError(
                 "the network cannot be compiled on this machine",
@@ -129,8 +129,8 @@ class StaticSteps:
                 next="leave --compile out",
             ) from error
         loss = cross_entropy(logits.float(), self.targets[rows], reduction="none") @ weights
-        self.learner.differentiate(loss)
-        self.loss.copy_(self.learner.step_on_device(loss.detach(), rate, number))
+        self.optimizer.differentiate(loss)
+        self.loss.copy_(self.optimizer.step_on_device(loss.detach(), rate, number))
 
     def _capture(self) -> None:
         """Records a CUDA graph for every shape, the largest first: the others then find room in its memory."""

@@ -41,14 +41,14 @@ from acceptor.runtime.processes import place_among_processes, process_group
 from acceptor.storage.files import new_folder, one_writer
 from acceptor.text import shell
 from acceptor.training.checkpoint import Checkpoints
-from acceptor.training.collapse import CollapseError, heed
-from acceptor.training.flat_adamw import Learner
+from acceptor.training.collapse import CollapseError, check_collapse
+from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.hearing import is_trial, tell_epoch
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.record import record_of, say, told, validation_of, write_run
 from acceptor.training.resume import begun_with, restarted_with
 from acceptor.training.signals import agreed, signals_held
-from acceptor.training.static import choose_steps
+from acceptor.training.static import choose_static_steps
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ def _prepare(
     train = encoded["train"]
     refuse_strangers(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
-    static, choices = choose_steps(runtime, config)
+    static, choices = choose_static_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
     batches = epoch_batches(
         train.lengths, config.batch_size, seed=config.batch_seed, epoch=1, bucketed=config.order == "bucketed"
@@ -260,9 +260,9 @@ def _fit(
     Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
     """
     runtime = judge.runtime
-    learner = _learner(judge, encoded["train"], config)
+    optimizer = _new_optimizer(judge, encoded["train"], config)
     settings = _begun_with(judge, data, config)
-    checkpoints = Checkpoints(out, judge.model, learner, settings, writes=runtime.leads)
+    checkpoints = Checkpoints(out, judge.model, optimizer, settings, writes=runtime.leads)
     done = Progress()
     history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
     best: dict[str, Any] = {}
@@ -276,11 +276,11 @@ def _fit(
         giving_way(),
         meter("training", steps, "steps", silent=not runtime.leads) as bar,
     ):
-        for event in fit(judge, learner, encoded["train"], data.train.gold, encoded["validation"], config, done):
+        for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
             line, words = told(event, data, config)
             history.append(line)
             if isinstance(event, EpochEnd):
-                line["collapse"] = heed(event, history, data.train, validation_of(data), config)
+                line["collapse"] = check_collapse(event, history, data.train, validation_of(data), config)
                 best = _best_weights(best, judge, history, config)
                 logger.log(logging.INFO if runtime.leads else logging.DEBUG, words)
                 if checkpoints.due(epoch_ends=True):
@@ -290,24 +290,24 @@ def _fit(
             bar.advance(1, words)
             if isinstance(event, Skipped):
                 logger.warning(words)
-            elif event.step == learner.steps:  # else its loss came late, and the weights are further on
+            elif event.step == optimizer.steps:  # else its loss came late, and the weights are further on
                 stopping = agreed(bool(stop), runtime.device, runtime.world)
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
                     logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, shell(out))
                     break
-    learner.release(judge.model)
+    optimizer.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
     judge.model.eval()
     return history
 
 
-def _learner(judge: Judge, train: Encoded, config: TrainConfig) -> Learner:
-    static, _ = choose_steps(judge.runtime, config)
+def _new_optimizer(judge: Judge, train: Encoded, config: TrainConfig) -> FlatAdamW:
+    static, _ = choose_static_steps(judge.runtime, config)
     bf16, pad_id = judge.runtime.precision == "bf16", judge.tokenizer.pad_token_id
-    return Learner(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
+    return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
 
 
 def _begun_with(judge: Judge, data: Data, config: TrainConfig) -> dict[str, Any]:
