@@ -25,7 +25,7 @@ import acceptor
 from acceptor.bench.compare import seconds_per_step
 from acceptor.bench.ways import QUIET, sentences
 from acceptor.runtime.device import choose_runtime, source_commit
-from acceptor.runtime.spinning import environment_as_found
+from acceptor.runtime.spinning import original_environment
 
 STEPS = {"acceptor": (20, 20), "trainer_best": (4, 6)}  # to warm up, and measured
 GROUPS = Path("/sys/fs/cgroup")
@@ -42,7 +42,7 @@ def seconds(command: list[str], environment: dict[str, str]) -> object:
 def measure(way: str, run: Path, file: Path, prefix: list[str]) -> float:
     """Seconds of a training step, or of the file."""
     ours = way in ("acceptor", "lossless")
-    environment = dict(os.environ) if ours else environment_as_found(os.environ)
+    environment = dict(os.environ) if ours else original_environment(os.environ)
     python = [*prefix, sys.executable, "-m"]
     if way in ("lossless", "pipeline"):
         return float(

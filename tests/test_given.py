@@ -30,8 +30,8 @@ from acceptor.evaluation.words import explain
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import Settings
 from acceptor.model import scorer
-from acceptor.model.encode import encode, encode_words, marked
-from acceptor.model.tokenizer import reading
+from acceptor.model.encode import encode, encode_words, rows_with_special_tokens
+from acceptor.model.tokenizer import tokenizer_info
 from conftest import toy_rows, write_judge
 from tiny import TEXTS, make_tokenizer
 
@@ -252,7 +252,7 @@ def test_what_others_switch_on_does_not_matter(toy_run):
 @pytest.mark.parametrize("pairs", [False, True])
 def test_texts_are_cut_as_the_tokenizers_cut_them(kind, pairs):
     tokenizer = make_tokenizer(kind)
-    reading(tokenizer)
+    tokenizer_info(tokenizer)
     rng = np.random.default_rng(0)
     words = " ".join(TEXTS[:6]).split()
     firsts, seconds = ([" ".join(rng.choice(words, rng.integers(1, 25))) for _ in range(60)] for _ in range(2))
@@ -412,16 +412,16 @@ STRANGE = "日本語 の 文"
 def test_unknown_tokens_are_counted(kind):
     tokenizer = make_tokenizer(kind)
     encoded = encode(tokenizer, ["the cats", "the 😀 cats", STRANGE, "😀"], max_length=64)
-    assert encoded.with_unknown.tolist() == [False, True, True, True]
-    assert encoded.unread.tolist() == [False, False, True, True]
+    assert encoded.has_unknown.tolist() == [False, True, True, True]
+    assert encoded.all_unknown.tolist() == [False, False, True, True]
     assert 0 < encoded.unknown_share() < 1
 
 
 @pytest.mark.parametrize("kind", ["bpe", "modern"])
 def test_a_tokenizer_of_bytes_knows_everything(kind):
     encoded = encode(make_tokenizer(kind), ["the cats", STRANGE, "😀"], max_length=64)
-    assert not encoded.with_unknown.any()
-    assert not encoded.unread.any()
+    assert not encoded.has_unknown.any()
+    assert not encoded.all_unknown.any()
 
 
 def test_verdicts_say_what_is_not_wholly_known(judge):
@@ -530,9 +530,9 @@ TYPED = "[CLS] the cats see. [SEP]"
 @pytest.mark.parametrize("text", [TYPED, "the cats [SEP] see", "[CLS] the cats", "the cats </s>"])
 def test_special_tokens_in_the_text_are_found(text):
     tokenizer = make_tokenizer("mpnet" if "</s>" in text else "wordpiece")
-    assert marked(tokenizer, ["the cats", text]).tolist() == [1]
-    assert marked(tokenizer, ["the cats", "see"], ["mat", text]).tolist() == [1]
-    assert marked(tokenizer, ["the cats"]).tolist() == []
+    assert rows_with_special_tokens(tokenizer, ["the cats", text]).tolist() == [1]
+    assert rows_with_special_tokens(tokenizer, ["the cats", "see"], ["mat", text]).tolist() == [1]
+    assert rows_with_special_tokens(tokenizer, ["the cats"]).tolist() == []
 
 
 def test_they_are_told_wherever_texts_are_read(run_cli, toy_run, toy_config, tmp_path, caplog):

@@ -96,7 +96,7 @@ def test_tiles_give_what_vectors_give(arithmetic, tmp_path, monkeypatch):
     exact = error(judge, arithmetic)
     with_vectors = logits(judging_network(judge.model, precision=arithmetic), judge)
     monkeypatch.setattr(layers, "library", lambda: (tiles, "emulated"))
-    tiles.layers_ready.restype = ctypes.c_int
+    tiles.layers_supported.restype = ctypes.c_int
     with_tiles = logits(judging_network(judge.model, precision=arithmetic), judge)
     spread = np.ptp(with_vectors)
     # bf16 sums in another order can round a factor of the next product the other way; int8's sums are exact.

@@ -207,7 +207,7 @@ def set_only(monkeypatch, variables):
 def test_left_over_variables_are_named_before_anything_waits(variables, monkeypatch):
     set_only(monkeypatch, variables)
     with pytest.raises(UsageError, match="unset") as caught:
-        processes.place_among_processes()
+        processes.process_rank()
     assert any(name in str(caught.value) for name in variables)
 
 
@@ -224,8 +224,8 @@ def test_left_over_variables_are_named_before_anything_waits(variables, monkeypa
 )
 def test_what_torchrun_sets_is_understood(variables, place, monkeypatch):
     set_only(monkeypatch, variables)
-    found = processes.place_among_processes()
-    assert (found.rank, found.world, found.local) == place
+    found = processes.process_rank()
+    assert (found.rank, found.world_size, found.local_rank) == place
 
 
 def test_train_refuses_them_and_judging_does_not_care(monkeypatch, toy_run, tmp_path, run_cli):
@@ -252,7 +252,7 @@ def test_waiting_for_processes_that_never_come_is_said_and_ends(monkeypatch, cap
         raise dist.DistNetworkError("timed out")
 
     monkeypatch.setattr(dist, "rendezvous", nobody)
-    here = Runtime("cpu", "", 0, "fp32", rank=1, world=2)
+    here = Runtime("cpu", "", 0, "fp32", rank=1, world_size=2)
     caplog.set_level(logging.WARNING)
     with pytest.raises(ResourceError, match="unset RANK"), processes.process_group(here):
         pytest.fail("nobody came")
@@ -356,10 +356,10 @@ def test_others_are_measured_as_their_users_have_them():
 
 
 def test_threads_give_way_while_they_wait_and_no_longer():
-    assert not waiting.gives_way(0.05, now=False)
-    assert waiting.gives_way(0.2, now=False)
-    assert waiting.gives_way(0.05, now=True)
-    assert not waiting.gives_way(0.01, now=True)
+    assert not waiting.should_shorten_spins(0.05, now=False)
+    assert waiting.should_shorten_spins(0.2, now=False)
+    assert waiting.should_shorten_spins(0.05, now=True)
+    assert not waiting.should_shorten_spins(0.01, now=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the scheduler's figures are Linux'")
@@ -376,23 +376,23 @@ def test_training_watches_and_stops_watching(monkeypatch):
     monkeypatch.setattr(waiting, "time_waited", lambda: float(next(seconds)))
     monkeypatch.setattr(waiting, "_stand_by", lambda ends: (made.set(), stand_by(ends)))
     before = threading.active_count()
-    with waiting.giving_way():
+    with waiting.shorter_spins_under_load():
         assert made.wait(60)
     assert threading.active_count() == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'")
 def test_the_time_waited_is_read_from_all_threads(tmp_path, monkeypatch):
-    assert waiting.time_waited() is not None
+    assert waiting.cpu_wait_seconds() is not None
     for name, text in (("1", "5 1000000000 3"), ("2", "5 500000000 3")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "schedstat").write_text(text)
     (tmp_path / "3").mkdir()  # it has just ended
     monkeypatch.setattr(waiting, "TASKS", tmp_path)
-    assert waiting.time_waited() == 1.5
+    assert waiting.cpu_wait_seconds() == 1.5
     monkeypatch.setattr(waiting, "TASKS", tmp_path / "missing")
-    assert waiting.time_waited() is None
-    with waiting.giving_way():
+    assert waiting.cpu_wait_seconds() is None
+    with waiting.shorter_spins_under_load():
         pass
 
 
@@ -497,7 +497,7 @@ def test_short_work_and_hushed_work_say_nothing(clock, capsys):
     with progress.meter("judging", 10, "sentences") as bar:
         clock[0] += 29
         bar.advance(10)
-    with progress.hushed(), progress.meter("judging", 10, "sentences") as bar:
+    with progress.without_progress(), progress.meter("judging", 10, "sentences") as bar:
         clock[0] += 100
         bar.advance(5)
     with progress.meter("judging", 10, "sentences", silent=True) as bar:

@@ -19,7 +19,7 @@ from acceptor.runtime.device import is_out_of_memory
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.training import checkpoint
-from acceptor.training.signals import signals_held
+from acceptor.training.signals import deferred_signals
 from conftest import REPOSITORY
 
 KILLS = {
@@ -165,7 +165,7 @@ def test_a_signal_that_is_ignored_stops_no_training():
     """Else it would end the loop but not the process, and a half-trained judge would be written as a finished one."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with signals_held() as seen:
+        with deferred_signals() as seen:
             signal.raise_signal(signal.SIGINT)
         assert seen == []
     finally:

@@ -22,11 +22,11 @@ from acceptor.model.batches import collate, epoch_batches
 from acceptor.model.classifier import new_classifier
 from acceptor.model.dropout import DropoutMasks
 from acceptor.model.encode import encode
-from acceptor.model.layer import Dense, FastLayer, Norm, Parts
-from acceptor.model.network import PARTS, judging_network
+from acceptor.model.layer import Dense, FastLayer, LayerWeights, Norm
+from acceptor.model.network import LAYER_WEIGHTS, judging_network
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
-from acceptor.native import matmul as products
+from acceptor.native import matmul
 from acceptor.runtime import device as runtime
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import EpochEnd, fit
@@ -98,7 +98,7 @@ def test_two_epochs_equal_the_plain_loop(architecture, tmp_path):
         assert (mine - theirs).abs().mean() < tolerance / 20, name
 
 
-@pytest.mark.parametrize("architecture", sorted(PARTS.keys() & ARCHITECTURES.keys()))
+@pytest.mark.parametrize("architecture", sorted(LAYER_WEIGHTS.keys() & ARCHITECTURES.keys()))
 @pytest.mark.parametrize("padded", [False, True])
 def test_gradients_equal_autograds(architecture, padded, tmp_path):
     judge = untrained(architecture, tmp_path)
@@ -119,7 +119,7 @@ def test_gradients_equal_autograds(architecture, padded, tmp_path):
     for (name, theirs), own in zip(plain.named_parameters(), judge.model.parameters(), strict=True):
         row = theirs is table
         place = optimizer.rows.weight if row else own  # a view of the flat weights: its gradient lies at the same place
-        start = (place.data_ptr() - optimizer.master.data_ptr()) // 4
+        start = (place.data_ptr() - optimizer.master_weights.data_ptr()) // 4
         mine = optimizer.grad[start : start + place.numel()].view_as(place)
         expected = theirs.grad[optimizer.rows.used] if row else theirs.grad
         assert (mine - expected).abs().max() < 1e-5 + 1e-4 * expected.abs().max(), name
@@ -139,7 +139,7 @@ def test_gradients_with_dropout_equal_autograds(first_only, masked):
         weight.grad = torch.zeros_like(weight)
     dense = {name: Dense(modules[name]) for name in sizes}
     norms = {name: Norm(modules[name]) for name in ("norm1", "norm2")}
-    parts = Parts(**dense, **norms, heads=heads, drop_attention=0.3, drop_out=0.2, drop_down=0.25)
+    parts = LayerWeights(**dense, **norms, heads=heads, drop_attention=0.3, drop_out=0.2, drop_down=0.25)
     x = torch.randn(count, length, d, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(count, heads, length, length, dtype=torch.float64, requires_grad=True)
     real = torch.ones(count, 1, length, length, dtype=torch.bool)
@@ -207,17 +207,27 @@ def both_ways(monkeypatch, function):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shrink", [None, torch.tensor(3.0)])
-def test_the_compiled_adamw_is_torchs(dtype, shrink, monkeypatch):
+@pytest.mark.parametrize("clip_scale", [None, torch.tensor(3.0)])
+def test_the_compiled_adamw_is_torchs(dtype, clip_scale, monkeypatch):
     def train():
         rng = torch.Generator().manual_seed(1)
         master = torch.randn(300_001, generator=rng)
-        work = master if dtype == torch.float32 else master.to(dtype)
-        first, second = torch.zeros_like(master), torch.zeros_like(master)
+        network = master if dtype == torch.float32 else master.to(dtype)
+        exp_avg, exp_avg_sq = torch.zeros_like(master), torch.zeros_like(master)
         for step in range(1, 6):
             grad = torch.randn(300_001, generator=rng).to(dtype)
-            native.adamw_step(master, work, grad, first, second, step=step, rate=1e-2, weight_decay=0.3, shrink=shrink)
-        return master, work.float(), first, second
+            native.adamw_step(
+                master,
+                network,
+                grad,
+                exp_avg,
+                exp_avg_sq,
+                step=step,
+                rate=1e-2,
+                weight_decay=0.3,
+                clip_scale=clip_scale,
+            )
+        return master, network.float(), exp_avg, exp_avg_sq
 
     for compiled, plain in zip(*both_ways(monkeypatch, train), strict=True):
         torch.testing.assert_close(compiled, plain, atol=1e-6, rtol=1e-5 if dtype == torch.float32 else 1e-2)
@@ -226,7 +236,7 @@ def test_the_compiled_adamw_is_torchs(dtype, shrink, monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_compiled_norm_and_masks_are_the_plain_ones(dtype, monkeypatch):
     grad = torch.randn(1_000_003).to(dtype)
-    compiled, plain = both_ways(monkeypatch, lambda: native.squares(grad))
+    compiled, plain = both_ways(monkeypatch, lambda: native.sum_of_squares(grad))
     assert compiled.item() == pytest.approx(plain.item(), rel=1e-5)
     assert compiled.item() == pytest.approx(grad.double().square().sum().item(), rel=1e-5)
     compiled, plain = both_ways(monkeypatch, lambda: native.dropout_mask(100_001, 0.1, (5, 2**32 - 1), dtype))
@@ -361,14 +371,14 @@ def test_a_judge_of_coin_flips_is_settled_in_full(tmp_path):
 
 def test_the_probe_is_cached_and_decides(monkeypatch, tmp_path):
     monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path))
-    assert runtime.bf16_gain() > 0
+    assert runtime.bf16_speedup() > 0
     (cached,) = tmp_path.iterdir()
     (machine,) = json.loads(cached.read_text())
     cached.write_text(json.dumps({machine: 7.5}))
-    assert runtime.bf16_gain() == 7.5
+    assert runtime.bf16_speedup() == 7.5
     assert runtime.choose_runtime("cpu").precision == "bf16"
     cached.write_text("{ broken")
-    assert runtime.bf16_gain() != 7.5
+    assert runtime.bf16_speedup() != 7.5
     assert list(json.loads(cached.read_text())) == [machine]
     cached.write_text(json.dumps({machine: 0.01}))
     assert runtime.choose_runtime("cpu").precision == "fp32"
@@ -422,23 +432,23 @@ def test_products_and_their_gradients_are_those_of_fp32(rows):
         torch.testing.assert_close(found.float(), expected, rtol=2 * BF16, atol=2 * BF16 * float(expected.std()))
 
     exact = x.float() @ weight.float().t() + bias.float()
-    close(products.output(x, weight, bias), exact)
-    close(products.output(x, weight, bias, kept=kept, added=added), exact * kept.float() + added.float())
+    close(matmul.linear(x, weight, bias), exact)
+    close(matmul.linear(x, weight, bias, dropout_mask=kept, residual=added), exact * kept.float() + added.float())
     small = (weight * 0.03).bfloat16()
     argument = (x.float() @ small.float().t() + bias.float()).requires_grad_()
-    curve, remembered = products.gelu_output(x, small, bias)
+    curve, remembered = matmul.linear_gelu(x, small, bias)
     torch.nn.functional.gelu(argument).backward(dy.float())
     close(curve, torch.nn.functional.gelu(argument.detach()))
     torch.testing.assert_close(
-        products.gelu_gradient(dy.clone(), remembered, small).float(), argument.grad, rtol=0.02, atol=0.05
+        matmul.gelu_backward(dy.clone(), remembered, small).float(), argument.grad, rtol=0.02, atol=0.05
     )
     gradient = torch.empty_like(weight)
-    close(products.gradients(dy, x, weight, gradient), dy.float() @ weight.float())
+    close(matmul.linear_backward(dy, x, weight, gradient), dy.float() @ weight.float())
     close(gradient, dy.float().t() @ x.float())
     wide = weight[:, :32].contiguous()  # the gradient of a narrow input has a kernel of its own
-    close(products.gradients(dy, x[:, :32].contiguous(), wide, torch.empty_like(wide)), dy.float() @ wide.float())
+    close(matmul.linear_backward(dy, x[:, :32].contiguous(), wide, torch.empty_like(wide)), dy.float() @ wide.float())
 
 
 def test_sizes_that_are_no_multiples_of_32_go_to_torch():
-    assert not products.has_own_products(torch.zeros(96, 1121, dtype=torch.bfloat16))
-    assert not products.has_own_products(torch.zeros(96, 1120))
+    assert not matmul.has_amx_matmul(torch.zeros(96, 1121, dtype=torch.bfloat16))
+    assert not matmul.has_amx_matmul(torch.zeros(96, 1120))

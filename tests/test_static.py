@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import acceptor
 from acceptor.config import TrainConfig
 from acceptor.errors import UsageError
-from acceptor.model.batches import Resident, collate, padding_ratio, static_length
+from acceptor.model.batches import DeviceInputs, collate, padding_ratio, static_length
 from acceptor.model.classifier import new_classifier
 from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder
@@ -99,7 +99,7 @@ def test_what_is_gathered_on_the_device_is_what_is_collated(architecture, encode
     tokenizer = load_tokenizer(encoders[architecture])
     firsts, seconds = zip(*toy_rows(ROWS), strict=True)
     encoded = encode(tokenizer, firsts, firsts[::-1] if seconds else None, max_length=30)
-    resident = Resident(encoded, tokenizer.pad_token_id, 30, "cpu")
+    resident = DeviceInputs(encoded, tokenizer.pad_token_id, 30, "cpu")
     for rows in (np.array([3, 1, 4]), np.array([ROWS - 1]), np.arange(ROWS)):
         expected = collate(encoded, rows, tokenizer.pad_token_id).inputs
         longest = int(encoded.lengths[rows].max())
@@ -119,8 +119,8 @@ def test_shapes_are_few_and_their_padding_is_told():
     assert padding_ratio(np.array([3, 5, 9]), rows, static=12) == (2 * 8 + 2 * 12) / 17
 
 
-def runtime_of(device="cpu", world=1):
-    return Runtime(device, "a machine", 0, "fp32", 0, world)
+def runtime_of(device="cpu", world_size=1):
+    return Runtime(device, "a machine", 0, "fp32", 0, world_size)
 
 
 def test_what_is_derived_is_said_with_its_reason():
@@ -130,9 +130,9 @@ def test_what_is_derived_is_said_with_its_reason():
         assert shapes.value == ("static" if static_shapes else "ragged")
         assert choice.value == bool(compiled)
         assert (choice.reason == "given") == (compiled is not None)
-    assert not choose_static_steps(runtime_of("cuda:1", world=2), TrainConfig())[0]
+    assert not choose_static_steps(runtime_of("cuda:1", world_size=2), TrainConfig())[0]
     with pytest.raises(UsageError, match="several processes do not compile"):
-        choose_static_steps(runtime_of(world=2), TrainConfig(compile=True))
+        choose_static_steps(runtime_of(world_size=2), TrainConfig(compile=True))
 
 
 def test_losses_that_are_fetched_in_bulk_change_nothing(encoders):
@@ -159,7 +159,7 @@ def test_words_that_no_example_uses_decay_and_nothing_else(encoders):
 def same_weights(one, other):
     """Bit for bit, moments included."""
     arrays = [
-        (training.optimizer.first, training.optimizer.second, *training.judge.model.parameters())
+        (training.optimizer.exp_avg, training.optimizer.exp_avg_sq, *training.judge.model.parameters())
         for training in (one, other)
     ]
     return all(torch.equal(mine, theirs) for mine, theirs in zip(*arrays, strict=True))
@@ -172,7 +172,7 @@ def poisoned(training):
     place = int(training.optimizer.rows.place[rare])
     with torch.no_grad():
         training.optimizer.rows.weight[place] = math.nan
-        training.optimizer.work.copy_(training.optimizer.master)
+        training.optimizer.network_weights.copy_(training.optimizer.master_weights)
     offsets = training.train.offsets
     return {row for row in range(ROWS) if rare in training.train.ids[offsets[row] : offsets[row + 1]]}
 
@@ -189,8 +189,10 @@ def test_a_step_that_is_not_finite_leaves_the_weights_alone(encoders):
     assert {row for _, batch in skipped for row in batch} >= rows
     ours, expected = ([event.loss for event in events if isinstance(event, Step)] for events in (mine, theirs))
     assert ours == pytest.approx(expected, abs=1e-5)
-    assert fixed.optimizer.first.isfinite().all()
-    assert fixed.optimizer.master.isnan().sum() == fixed.judge.model.config.hidden_size  # the poisoned row alone
+    assert fixed.optimizer.exp_avg.isfinite().all()
+    assert (
+        fixed.optimizer.master_weights.isnan().sum() == fixed.judge.model.config.hidden_size
+    )  # the poisoned row alone
 
 
 @pytest.mark.parametrize(("gradient", "loss"), [(math.inf, 1.0), (math.nan, 1.0), (1.0, math.nan), (1.0, 1.0)])
@@ -199,9 +201,9 @@ def test_an_update_looks_at_loss_and_gradient(gradient, loss, encoders):
     optimizer = Training(encoders["bert"], static=True).optimizer
     optimizer.grad.fill_(1e-3)
     optimizer.grad[5] = gradient
-    arrays = (optimizer.master, optimizer.first, optimizer.second)
+    arrays = (optimizer.master_weights, optimizer.exp_avg, optimizer.exp_avg_sq)
     before = [array.clone() for array in arrays]
-    told = optimizer.step_on_device(torch.tensor(loss), torch.tensor(1e-3), torch.tensor(1.0))
+    told = optimizer.step_without_sync(torch.tensor(loss), torch.tensor(1e-3), torch.tensor(1.0))
     moved = [not torch.equal(array, old) for array, old in zip(arrays, before, strict=True)]
     fine = math.isfinite(gradient + loss)
     assert moved == [fine] * 3
@@ -264,7 +266,7 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
             break
     progress = Progress(event.epoch - 1, event.step, 1.0, 1.0, 8)
     if event.step == 6:
-        stopped.optimizer.sync()
+        stopped.optimizer.sync_embeddings()
         progress = Progress(1, 6, 1.0)
     about = {"encoder": {}, "data": {"train": {"rows": ROWS}}, "labels": [], "source": None, "directory": ""}
     settings = {"config": stopped.config.model_dump(), **about}
@@ -388,7 +390,7 @@ def started(training):
 def test_recording_leaves_everything_alone(precision, encoders):
     training = Training(encoders["bert"], static=True, dropout=0.1, device="cuda", precision=precision)
     optimizer = training.optimizer
-    arrays = (optimizer.master, optimizer.work, optimizer.first, optimizer.second)
+    arrays = (optimizer.master_weights, optimizer.network_weights, optimizer.exp_avg, optimizer.exp_avg_sq)
     before = [array.clone() for array in arrays]
     StaticSteps(training.judge, optimizer, training.train, torch.from_numpy(training.gold).to("cuda"))._capture()
     assert all(torch.equal(array, old) for array, old in zip(arrays, before, strict=True))
@@ -408,7 +410,9 @@ def test_replayed_steps_equal_launched_ones(dropout, encoders):
             steps.graphs = {}
         for rows in batches:
             steps.step(rows, 1e-3)
-    torch.testing.assert_close(replayed.optimizer.master, launched.optimizer.master, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        replayed.optimizer.master_weights, launched.optimizer.master_weights, atol=1e-4, rtol=1e-4
+    )
     assert replayed.optimizer.steps == launched.optimizer.steps == 21
 
 

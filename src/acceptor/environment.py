@@ -38,7 +38,7 @@ def whole_number(name: str, default: int) -> int:
     return int(text)
 
 
-def forget_empty() -> None:
+def drop_empty_variables() -> None:
     """Takes variables that are empty out of this process' environment, where libraries would take them at their word.
 
     With ``XDG_CACHE_HOME=`` the hub's cache would be the working folder, with ``HF_ENDPOINT=`` there is no hub.

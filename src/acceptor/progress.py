@@ -22,17 +22,17 @@ console = Console(stderr=True)
 """Where progress, log lines and errors go; one console, so that they do not write over each other."""
 
 
-_hushed = ContextVar("hushed", default=False)
+_silent = ContextVar("hushed", default=False)
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
+def without_progress() -> Iterator[None]:
     """No bars in this block, for what trains inside something else."""
-    token = _hushed.set(True)
+    token = _silent.set(True)
     try:
         yield
     finally:
-        _hushed.reset(token)
+        _silent.reset(token)
 
 
 class Meter:
@@ -102,7 +102,7 @@ def meter(what: str, total: float | None, unit: str, *, silent: bool = False) ->
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    silent = silent or _hushed.get()
+    silent = silent or _silent.get()
     bar = not silent and console.is_terminal
     lines = None if silent or bar else _Lines(what, total, unit)
     with Progress(*columns, console=console, transient=True, disable=not bar) as progress:

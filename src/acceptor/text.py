@@ -45,7 +45,7 @@ def in_ascii(line: str) -> str:
     return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in line)
 
 
-def typed(text: str) -> str:
+def decode_argument(text: str) -> str:
     """An argument as it was typed: in the C locale Python hands on UTF-8 as halves of surrogate pairs."""
     try:
         return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8")

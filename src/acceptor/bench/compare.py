@@ -30,7 +30,7 @@ from acceptor.config import TrainConfig
 from acceptor.errors import AcceptorError, UsageError
 from acceptor.native.layers import has_layers
 from acceptor.progress import meter
-from acceptor.runtime.spinning import environment_as_found
+from acceptor.runtime.spinning import original_environment
 from acceptor.training.train import train as train_run
 
 FLIP_MARGIN = 1e-3  # logits nearer than that are a draw, and a draw has no label to flip
@@ -192,7 +192,7 @@ def _child(module: str, *arguments: str) -> Any:
     """The JSON that a process of its own prints on its last line."""
     command = [sys.executable, "-m", module, *arguments]
     ours = arguments[0] in ("acceptor", *OURS)
-    found = dict(os.environ) if ours else environment_as_found(os.environ)  # others' as their users would have them
+    found = dict(os.environ) if ours else original_environment(os.environ)  # others' as their users would have them
     done = subprocess.run(command, capture_output=True, text=True, env={**found, **QUIET})  # noqa: S603
     if done.returncode:
         raise AcceptorError(

@@ -9,9 +9,9 @@ from typing import Any
 
 from acceptor import native
 from acceptor.runtime.cache import cache_folder
-from acceptor.runtime.device import bf16_gain, choose_runtime, keep_freed_memory, versions
-from acceptor.runtime.spinning import spinning
-from acceptor.runtime.threads import cores_at_hand, cpu_quota
+from acceptor.runtime.device import bf16_speedup, choose_runtime, keep_freed_memory, versions
+from acceptor.runtime.spinning import describe_spinning
+from acceptor.runtime.threads import available_cores, cpu_quota
 
 
 def measure_machine(device: str = "cpu") -> dict[str, Any]:
@@ -29,10 +29,10 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
     product = _fastest(lambda: left @ right, 30)
     count = 50_000_000
     arrays = [torch.ones(count, device=runtime.device) for _ in range(4)]
-    master, grad, first, second = arrays
+    weights, grad, exp_avg, exp_avg_sq = arrays
     step = _fastest(
         lambda: native.adamw_step(
-            master, master, grad, first, second, step=1, rate=1e-9, weight_decay=0.0, shrink=None
+            weights, weights, grad, exp_avg, exp_avg_sq, step=1, rate=1e-9, weight_decay=0.0, clip_scale=None
         ),
         5,
     )
@@ -49,12 +49,12 @@ def doctor() -> list[tuple[str, str, str]]:
     runtime = choose_runtime()
     kernels, reason = native.library()
     rows = [(item.name, str(item.value), item.reason) for item in runtime.derived]
-    rows.append(("spin", *spinning()))
+    rows.append(("spin", *describe_spinning()))
     quota = cpu_quota()
     limit = "no limit" if quota is None else f"{quota:.1f} cores' time"
-    rows.append(("cgroup", limit, f"this process may run on {cores_at_hand()} of {os.cpu_count()} cores"))
+    rows.append(("cgroup", limit, f"this process may run on {available_cores()} of {os.cpu_count()} cores"))
     if runtime.device == "cpu":
-        rows.append(("bf16", f"{bf16_gain():.1f} × fp32's rate", "switch: --precision fp32 or bf16"))
+        rows.append(("bf16", f"{bf16_speedup():.1f} × fp32's rate", "switch: --precision fp32 or bf16"))
     rows.append(("kernels", "compiled" if kernels else "in torch", f"{reason}; switch: ACCEPTOR_NATIVE=0"))
     kept = "freed blocks are kept for the next step" if keep_freed_memory() else "the system's; no setting for it here"
     rows.append(("allocator", kept, "switch: ACCEPTOR_ALLOCATOR=0"))

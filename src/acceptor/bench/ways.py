@@ -115,7 +115,7 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     from acceptor.model.encode import encode
     from acceptor.model.pretrained import find_encoder
     from acceptor.model.tokenizer import load_tokenizer
-    from acceptor.runtime.contention import giving_way
+    from acceptor.runtime.contention import shorter_spins_under_load
     from acceptor.runtime.device import choose_runtime, keep_freed_memory
     from acceptor.training.flat_adamw import FlatAdamW
     from acceptor.training.loop import EpochEnd, Step, fit
@@ -136,7 +136,7 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     few = encode(tokenizer, texts[:BATCH_SIZE], max_length=128)
     marks: Marks = []
     last = judging = 0.0
-    with giving_way():
+    with shorter_spins_under_load():
         for event in fit(judge, optimizer, train, gold, few, config):
             if isinstance(event, EpochEnd):
                 judging += event.seconds - last

@@ -18,7 +18,7 @@ from acceptor.cli import judge as judging
 from acceptor.cli import train as training
 from acceptor.cli.output import say
 from acceptor.cli.streams import ReaderGone, set_up_streams
-from acceptor.environment import forget_empty
+from acceptor.environment import drop_empty_variables
 from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import plain_lines
 
@@ -72,7 +72,7 @@ def main() -> None:
     141, as a shell says of other tools, where whoever read the answers has left before all work was done.
     """
     set_up_streams()
-    forget_empty()
+    drop_empty_variables()
     from acceptor.progress import console
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

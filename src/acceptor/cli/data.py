@@ -37,14 +37,14 @@ def audit(
         content[split.name] = found.to_dict()
         text += [*render.audit_text(found), ""]
     if encoder:
+        from acceptor.model.coverage import warn_of_special_tokens
         from acceptor.model.encode import token_report
-        from acceptor.model.legible import warn_of_marks
         from acceptor.model.pretrained import find_encoder
         from acceptor.model.tokenizer import load_tokenizer
 
         tokenizer = load_tokenizer(find_encoder(encoder).folder)
         for split in examples.splits:
-            warn_of_marks(tokenizer, split.table)
+            warn_of_special_tokens(tokenizer, split.table)
             tokens = token_report(tokenizer, split.sentences, split.seconds, max_length=max_length)
             content[split.name]["tokens"] = tokens
             text += [f"{split.name} for {encoder}, at most {max_length} tokens"]

@@ -31,7 +31,7 @@ from acceptor.cli.options import (
 )
 from acceptor.cli.output import answer, say
 from acceptor.errors import UsageError, check_installed
-from acceptor.text import plain, shell, typed
+from acceptor.text import decode_argument, plain, shell
 
 logger = logging.getLogger(__name__)
 
@@ -279,7 +279,7 @@ def judge(
     from acceptor.judging.judge import annotate
     from acceptor.judging.load import load
 
-    sentences = [typed(sentence) for sentence in sentences or []]
+    sentences = [decode_argument(sentence) for sentence in sentences or []]
     if why is not None:
         _explain(run, sentences, why, device, precision, as_json)
         return

@@ -86,7 +86,7 @@ def train(
         run = runs.train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
         )
-    if run.judge.runtime.leads:
+    if run.judge.runtime.is_main_process:
         write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), render.run_text(run), as_json)
 

@@ -21,7 +21,7 @@ from acceptor.evaluation.measures import Measure, measures
 from acceptor.judging.decision import MOST_PROBABLE, Decision
 from acceptor.judging.judge import Judge
 from acceptor.judging.verdicts import verdict_columns
-from acceptor.model.legible import warn_of_marks
+from acceptor.model.coverage import warn_of_special_tokens
 from acceptor.progress import meter
 
 
@@ -246,7 +246,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
             expected=", ".join(judge.labels),
             found=", ".join(split.labels),
         )
-    warn_of_marks(judge.tokenizer, split.table)
+    warn_of_special_tokens(judge.tokenizer, split.table)
     encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))

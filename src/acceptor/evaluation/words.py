@@ -14,7 +14,7 @@ from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.verdicts import Verdict
-from acceptor.model.encode import Words, encode_words, end_to_end
+from acceptor.model.encode import Words, concatenate_ids, encode_words
 from acceptor.progress import meter
 
 METHODS = ("occlusion", "gradients")
@@ -149,7 +149,7 @@ def _filler(judge: Judge) -> int:
 
 def _margins(judge: Judge, ids: list[npt.NDArray[np.int32]], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """The margin of one label for each input, float64, shape (N,)."""
-    encoded = end_to_end(ids)
+    encoded = concatenate_ids(ids)
     with meter("weighing words", len(encoded), "inputs") as bar:
         logits = judge.in_fp32().logits_of(encoded, lambda rows: bar.advance(len(rows)))
     margins = np.stack([log_odds(logits, label) for label in range(len(judge.labels))])

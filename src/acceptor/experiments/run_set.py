@@ -22,7 +22,7 @@ from acceptor.experiments.workers import Outcome, Plan, outcomes
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.place import paths_of, refuse_within, replacing, set_aside
-from acceptor.runtime.processes import place_among_processes
+from acceptor.runtime.processes import process_rank
 from acceptor.storage.files import replace_json
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import MANIFEST, check_manifest
@@ -148,7 +148,7 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
 
 def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
     """``replaced``: the folder that is to be overwritten."""
-    if place_among_processes().world > 1:
+    if process_rank().world_size > 1:
         raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more")

@@ -41,7 +41,7 @@ from acceptor.experiments.workers import asked_for, environment_of
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.place import paths_of, refuse_within
-from acceptor.runtime.processes import place_among_processes
+from acceptor.runtime.processes import process_rank
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import MANIFEST
 from acceptor.storage.strict_json import read_json_object
@@ -166,7 +166,7 @@ def search_settings(
 
 def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, seeds: int, processes: int) -> None:
     load_optuna()
-    if place_among_processes().world > 1:
+    if process_rank().world_size > 1:
         raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
     if trials < 1 or processes < 1 or seeds < 0:
         raise UsageError(

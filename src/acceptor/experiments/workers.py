@@ -27,7 +27,7 @@ from acceptor.runtime.cache import cache_folder
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import MANIFEST
 from acceptor.training.collapse import CollapseError
-from acceptor.training.signals import signals_held
+from acceptor.training.signals import deferred_signals
 from acceptor.training.train import train
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Pla
 
 def _side_by_side(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
     running: dict[int, _Child] = {}  # by place: each has its share of the cores, or a GPU
-    with signals_held() as stop:
+    with deferred_signals() as stop:
         try:
             while (todo and not stop) or running:
                 for place in range(processes):

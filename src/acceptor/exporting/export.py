@@ -28,7 +28,7 @@ from acceptor.judging.load import load
 from acceptor.model.batches import pad
 from acceptor.model.encode import Encoded
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
-from acceptor.model.tokenizer import reading
+from acceptor.model.tokenizer import tokenizer_info
 from acceptor.runtime.device import versions
 from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, use_umask, write_json
 from acceptor.storage.lock import one_writer
@@ -103,7 +103,7 @@ def export(
         "mask_token_id": judge.tokenizer.mask_token_id,
         "model_input_names": list(judge.tokenizer.model_input_names),
     }
-    backend = reading(judge.tokenizer).backend
+    backend = tokenizer_info(judge.tokenizer).backend
     with _scratch(out) as scratch:
         network = _network(judge)
         if precision == "int8":

@@ -38,7 +38,7 @@ from acceptor.judging.judge import Judge
 from acceptor.judging.load import files_of, load
 from acceptor.judging.rows import Settings, condition_of, usable, with_verdicts
 from acceptor.judging.tally import Tally
-from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible
+from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows, flags_of
 from acceptor.progress import meter
 from acceptor.runtime.device import versions
 from acceptor.storage.lock import one_writer
@@ -344,7 +344,7 @@ class JudgeActor:
         texts, frame = pl.read_ipc_stream(chunk["texts"]), pl.read_ipc_stream(chunk["frame"])
         table = Table(texts, lines, chunk["origin"], "", "", chunk["unit"], frame)
         logits, judged, flags = logits_once(self.judge, texts)
-        table, logits = legible(table, flags, faults), logits[flags & UNREAD == 0]
+        table, logits = drop_unknown_rows(table, flags, faults), logits[flags & ALL_UNKNOWN == 0]
         frame = table.frame if table.kept is None else table.kept
         kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
@@ -357,7 +357,7 @@ class JudgeActor:
             said = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
             self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(said).encode())
         self.folder.write(name + self.task.suffix, content.getvalue())
-        unknown = int((flags == UNKNOWN).sum())
+        unknown = int((flags == SOME_UNKNOWN).sum())
         rejected = chunk["rows"] - len(frame)
         tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), rejected, judged, unknown=unknown)
         done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | tally.to_dict()

@@ -33,7 +33,7 @@ from acceptor.integrations.sklearn_input import (
 )
 from acceptor.judging.judge import JUDGE_FILE
 from acceptor.judging.load import load
-from acceptor.progress import hushed
+from acceptor.progress import without_progress
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import read_json_object
 from acceptor.text import plain_lines
@@ -289,7 +289,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _saying(self) -> Iterator[None]:
         """Silence but for warnings; or, where verbose, what training tells."""
         if not self.verbose:
-            with hushed():
+            with without_progress():
                 yield
             return
         package = logging.getLogger("acceptor")

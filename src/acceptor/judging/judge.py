@@ -23,11 +23,11 @@ from acceptor.errors import DataError, UsageError
 from acceptor.judging.decision import MOST_PROBABLE, Decision
 from acceptor.judging.verdicts import Verdict, verdict_columns
 from acceptor.model.batches import Rows, judging_batches, pad
+from acceptor.model.coverage import check_known, warn_of_special_tokens, warn_of_unknown
 from acceptor.model.encode import Encoded, encode
-from acceptor.model.legible import refuse_unread, warn_of_marks, warn_of_unknown
 from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
-from acceptor.model.tokenizer import take_as_text
+from acceptor.model.tokenizer import encode_as_text
 from acceptor.progress import meter
 from acceptor.runtime.device import Runtime
 
@@ -81,7 +81,7 @@ class Judge:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        take_as_text(self.tokenizer.backend_tokenizer)  # which does not travel with a tokenizer
+        encode_as_text(self.tokenizer.backend_tokenizer)  # which does not travel with a tokenizer
 
     def __call__(self, sentences: Any, seconds: Any = None) -> list[Verdict]:
         """One verdict for every sentence (or pair), in order.
@@ -90,7 +90,7 @@ class Judge:
             DataError: As `encode`.
         """
         encoded = self.encode(sentences, seconds)
-        return self.verdicts(self.logits_of(encoded), encoded.with_unknown)
+        return self.verdicts(self.logits_of(encoded), encoded.has_unknown)
 
     def encode(
         self,
@@ -106,7 +106,7 @@ class Judge:
             sentences: A list, an array, a Series of str; or a frame.
             seconds: The second ones, where pairs do not come in a frame.
             place: Says where an input stands, for errors.
-            refuse: False where the caller looks at `Encoded.unread` itself.
+            refuse: False where the caller looks at `Encoded.all_unknown` itself.
 
         Raises:
             DataError: Something else; something empty or not text; pairs where it learnt sentences, or the other way
@@ -116,7 +116,7 @@ class Judge:
         self.check_inputs(pairs=seconds is not None)
         encoded = encode(self.tokenizer, sentences, seconds, max_length=self.max_length)
         if refuse:
-            refuse_unread(encoded, sentences, place)
+            check_known(encoded, sentences, place)
         return encoded
 
     def check_inputs(self, *, pairs: bool) -> None:
@@ -202,7 +202,7 @@ class Judge:
             if on_batch:
                 on_batch(rows[at])
 
-        scorer.each(judge, judging_batches(lengths, budget))
+        scorer.run(judge, judging_batches(lengths, budget))
         return scores
 
     def in_fp32(self) -> Judge:
@@ -274,7 +274,7 @@ def annotate(judge: Judge, table: Table) -> pl.DataFrame:
     """The table with the judge's verdicts beside every row: see `verdict_columns`."""
     frame = table.frame
     seconds = frame["second"].to_list() if "second" in frame.columns else None
-    warn_of_marks(judge.tokenizer, table)
+    warn_of_special_tokens(judge.tokenizer, table)
     encoded = judge.encode(frame["sentence"].to_list(), seconds, place=table.place)
     warn_of_unknown(encoded, table)
     with meter("judging", len(encoded), "sentences") as bar:

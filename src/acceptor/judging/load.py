@@ -12,7 +12,7 @@ from acceptor.data.auditing.duplicates import HASHES_FILE, load_fingerprints
 from acceptor.errors import RunError, UsageError, check_installed
 from acceptor.judging.decision import MOST_PROBABLE, read_decision
 from acceptor.judging.judge import JUDGE_FILE, PAIRS, SENTENCES, Judge
-from acceptor.model.folder_kinds import labels_of_classifier, refuse_parts
+from acceptor.model.model_folder import labels_of_classifier, refuse_incomplete_model
 from acceptor.model.onnx import read_onnx
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
@@ -109,7 +109,7 @@ def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, .
 def _no_run(folder: Path, run: str | Path) -> RunError:
     found = "no such folder" if not folder.is_dir() else "a folder without it"
     if folder.is_dir():
-        refuse_parts(folder)
+        refuse_incomplete_model(folder)
     return RunError(
         f"{run} is not a run",
         expected=f"a folder that holds {JUDGE_FILE}",

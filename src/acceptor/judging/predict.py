@@ -39,8 +39,8 @@ from acceptor.judging.judge import Judge
 from acceptor.judging.load import files_of, load
 from acceptor.judging.rows import Settings, condition_of, usable, warn_of_breaks, with_verdicts
 from acceptor.judging.tally import Tally
+from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows, flags_of, warn_of_special_tokens
 from acceptor.model.encode import Encoded
-from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible, warn_of_marks
 from acceptor.progress import meter
 from acceptor.runtime.device import versions
 from acceptor.storage.lock import one_writer
@@ -282,7 +282,7 @@ class _Judging:
                 self.judge.check_inputs(pairs="second" in tables[0].frame.columns)
                 warn_of_breaks(tables, self.suffix)
             tables = [usable(table, self.suffix, rejected) for table in tables]
-            self.marked = self.marked or any(warn_of_marks(self.judge.tokenizer, table) for table in tables)
+            self.marked = self.marked or any(warn_of_special_tokens(self.judge.tokenizer, table) for table in tables)
             yield self._prepared(chunk, found, tables, rejected, block)
 
     def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[Fault], Tally]:
@@ -322,13 +322,13 @@ class _Judging:
         block.flags += flags.tobytes()
         hashed = np.column_stack([np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, KEY), flags])
         known = np.frombuffer(bytes(block.flags), dtype=np.uint8)[slots]
-        if (known & UNREAD).any():
+        if (known & ALL_UNKNOWN).any():
             at = np.cumsum([0, *map(len, tables)])
-            tables = [legible(table, known[at[i] : at[i + 1]], rejected) for i, table in enumerate(tables)]
-            slots = slots[known & UNREAD == 0]
+            tables = [drop_unknown_rows(table, known[at[i] : at[i + 1]], rejected) for i, table in enumerate(tables)]
+            slots = slots[known & ALL_UNKNOWN == 0]
         names = chunk.first.frame.columns
         names = columns_of_sentences(names) if self.settings.split else names
         kept = [table.frame if table.kept is None else table.kept for table in tables]
         frame = renamed(joined([one.select(names) for one in kept]), chunk.first.own)
-        found += Tally(unknown=int((known == UNKNOWN).sum()))
+        found += Tally(unknown=int((known == SOME_UNKNOWN).sum()))
         return _Work(chunk, found, frame, rejected, block, slots, hashed, start, encoded)

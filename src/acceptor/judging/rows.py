@@ -20,7 +20,7 @@ from acceptor.data.writing.write import break_error, rows_with_breaks
 from acceptor.errors import DataError
 from acceptor.judging.judge import Judge
 from acceptor.judging.where import condition
-from acceptor.model.legible import without
+from acceptor.model.coverage import drop_rows
 
 LONGEST_SENTENCE = 1_000_000  # bytes; what is longer is no sentence, and takes seconds to tokenise
 
@@ -103,4 +103,4 @@ def usable(table: Table, suffix: str, rejected: list[Fault]) -> Table:
     if suffix == ".tsv":
         for row in rows_with_breaks(table.frame):
             faults.setdefault(row, break_error(table.place(row), Path("OUT")))
-    return without(table, faults, rejected)
+    return drop_rows(table, faults, rejected)

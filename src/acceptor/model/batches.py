@@ -66,7 +66,7 @@ def to_tensors(inputs: dict[str, npt.NDArray[np.int64]], device: str) -> dict[st
     return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in inputs.items()}
 
 
-class Resident:
+class DeviceInputs:
     """All inputs of a training on its device, so that a batch is gathered there and only row numbers travel.
 
     Args:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError, UsageError
-from acceptor.model.folder_kinds import head_labels
+from acceptor.model.model_folder import head_labels
 from acceptor.model.pretrained import Encoder
-from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, weights_file, weights_in
+from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, weight_count, weights_file
 
 HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier", "head")
 
@@ -158,7 +158,7 @@ def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **opti
 
     config = model_config(folder, labels)
     path = weights_file(folder)
-    at_hand = weights_in(path)
+    at_hand = weight_count(path)
     try:
         build = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
         with quiet_transformers():

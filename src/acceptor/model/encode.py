@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.model.tokenizer import check_length, reading
+from acceptor.model.tokenizer import check_length, tokenizer_info
 
 CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
 
@@ -49,12 +49,12 @@ class Encoded:
         return np.diff(self.offsets)
 
     @property
-    def with_unknown(self) -> npt.NDArray[np.bool_]:
+    def has_unknown(self) -> npt.NDArray[np.bool_]:
         """True for inputs of which the vocabulary does not know a part, bool, shape (N,)."""
         return np.zeros(len(self), dtype=np.bool_) if self.unknown is None else self.unknown > 0
 
     @property
-    def unread(self) -> npt.NDArray[np.bool_]:
+    def all_unknown(self) -> npt.NDArray[np.bool_]:
         """True for inputs of which the vocabulary knows nothing, or nothing is left, bool, shape (N,)."""
         if self.unknown is None or self.text is None:
             return np.zeros(len(self), dtype=np.bool_)
@@ -89,7 +89,7 @@ def encode(
         seconds: The N second sentences of a pair task.
         max_length: Longest input in tokens, special tokens included; `check_length` says how long it has to be.
     """
-    how, pairs = reading(tokenizer), seconds is not None
+    how, pairs = tokenizer_info(tokenizer), seconds is not None
     with_types = pairs and "token_type_ids" in tokenizer.model_input_names
     ids: list[npt.NDArray[np.int32]] = []
     types: list[npt.NDArray[np.int8]] = []
@@ -112,7 +112,7 @@ def encode(
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
     unknown = _count(flat == how.unknown, offsets)
-    text = np.diff(offsets) - how.added[pairs] - _count(flat == how.marker, offsets)
+    text = np.diff(offsets) - how.added[pairs] - _count(flat == how.word_start, offsets)
     return Encoded(flat, np.concatenate(types) if types else None, offsets, cut, unknown, text)
 
 
@@ -145,10 +145,14 @@ def _count(flags: Any, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.diff(before[offsets])
 
 
-def marked(tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None) -> npt.NDArray[np.int64]:
+def rows_with_special_tokens(
+    tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None
+) -> npt.NDArray[np.int64]:
     """The rows, int64, in which tokens such as ``[CLS]`` or ``</s>`` are typed: as text, they are no such tokens."""
-    marks = list(reading(tokenizer).marks)
-    found = [pl.Series(texts, dtype=pl.String).str.contains_any(marks) for texts in (sentences, seconds) if texts]
+    special_tokens = list(tokenizer_info(tokenizer).special_tokens)
+    found = [
+        pl.Series(texts, dtype=pl.String).str.contains_any(special_tokens) for texts in (sentences, seconds) if texts
+    ]
     return np.flatnonzero(np.any([one.to_numpy() for one in found], axis=0)) if found else np.zeros(0, dtype=np.int64)
 
 
@@ -172,7 +176,7 @@ def encode_words(tokenizer: Any, sentences: Sequence[str], *, max_length: int) -
 
     Words that are cut off at ``max_length`` are not among them.
     """
-    encodings = reading(tokenizer).backend.encode_batch(list(sentences))
+    encodings = tokenizer_info(tokenizer).backend.encode_batch(list(sentences))
     return [_words(sentence, one, max_length) for sentence, one in zip(sentences, encodings, strict=True)]
 
 
@@ -198,7 +202,7 @@ def _words(sentence: str, encoding: Any, max_length: int) -> Words:
     return Words(np.array(encoding.ids, dtype=np.int32)[kept], np.array(owners, dtype=np.int64), words)
 
 
-def end_to_end(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
+def concatenate_ids(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
     """The ids of single sentences as one ragged array; nothing was cut."""
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids], dtype=np.int64)]).astype(np.int64)
     flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
@@ -225,6 +229,6 @@ def token_report(
         "ids": " ".join(str(index) for index in first),
         "lengths": f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}, {lengths.sum():,} in all",
         "truncation": encoded.truncation(),
-        "unknown": f"{encoded.unknown_share():.1%} of the tokens of text, in {encoded.with_unknown.sum()} of "
-        f"{len(encoded)} texts; {encoded.unread.sum()} of which nothing is known",
+        "unknown": f"{encoded.unknown_share():.1%} of the tokens of text, in {encoded.has_unknown.sum()} of "
+        f"{len(encoded)} texts; {encoded.all_unknown.sum()} of which nothing is known",
     }

@@ -18,7 +18,7 @@ from torch import nn
 
 from acceptor.model.batches import to_tensors
 from acceptor.model.dropout import DropoutMasks
-from acceptor.model.layer import Dense, FastLayer, Norm, Parts
+from acceptor.model.layer import Dense, FastLayer, LayerWeights, Norm
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
 
@@ -71,8 +71,8 @@ def judging_network(model: Any, *, precision: str) -> Any:
     if has_whole_layers(model, precision):
         network = working_copy(model, {old: _frozen(old.detach()) for old in model.parameters()})
         home = _home(network)
-        parts = [PARTS[network.config.model_type](layer) for layer in home.layer]
-        home.layer = nn.ModuleList([_WholeLayers(Layers(parts, precision), network.config.model_type == "mpnet")])
+        weights = [LAYER_WEIGHTS[network.config.model_type](layer) for layer in home.layer]
+        home.layer = nn.ModuleList([_WholeLayers(Layers(weights, precision), network.config.model_type == "mpnet")])
         return network.eval()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     network = working_copy(model, {old: _frozen(old.detach().to(dtype)) for old in model.parameters()})
@@ -98,11 +98,11 @@ def use_fast_layers(network: Any, dropout_masks: DropoutMasks) -> list[nn.Parame
     kind, layers = network.config.model_type, _home(network).layer
     written: list[nn.Parameter] = []
     for index, layer in enumerate(layers):
-        parts = PARTS[kind](layer)
+        weights = LAYER_WEIGHTS[kind](layer)
         # All heads of these architectures read the first token alone.
         first_only = index == len(layers) - 1
-        layers[index] = FastLayer(parts, dropout_masks, first_only=first_only, as_tuple=kind == "mpnet")
-        written += parts.trained
+        layers[index] = FastLayer(weights, dropout_masks, first_only=first_only, as_tuple=kind == "mpnet")
+        written += weights.trained
     for parent, name, module in _submodules(network, nn.Dropout):
         setattr(parent, name, _Dropout(module.p, dropout_masks))
     return written
@@ -112,7 +112,7 @@ def _is_known(config: Any) -> bool:
     """True where the layers are those of `acceptor.model.layer`."""
     activation = getattr(config, "hidden_act", getattr(config, "activation", None))
     special = getattr(config, "is_decoder", False) or getattr(config, "chunk_size_feed_forward", 0)
-    return config.model_type in PARTS and activation == "gelu" and not special
+    return config.model_type in LAYER_WEIGHTS and activation == "gelu" and not special
 
 
 def _home(network: Any) -> Any:
@@ -150,9 +150,9 @@ class _Dropout(nn.Module):
         return x * self.dropout_masks.draw(x, self.p) if self.training and self.p else x
 
 
-def _bert(layer: Any) -> Parts:
+def _bert(layer: Any) -> LayerWeights:
     attention, heads = layer.attention.self, layer.attention.self.num_attention_heads
-    return Parts(
+    return LayerWeights(
         qkv=Dense(attention.query, attention.key, attention.value),
         out=Dense(layer.attention.output.dense),
         norm1=Norm(layer.attention.output.LayerNorm),
@@ -166,9 +166,9 @@ def _bert(layer: Any) -> Parts:
     )
 
 
-def _mpnet(layer: Any) -> Parts:
+def _mpnet(layer: Any) -> LayerWeights:
     attention = layer.attention.attn
-    return Parts(
+    return LayerWeights(
         qkv=Dense(attention.q, attention.k, attention.v),
         out=Dense(attention.o),
         norm1=Norm(layer.attention.LayerNorm),
@@ -182,9 +182,9 @@ def _mpnet(layer: Any) -> Parts:
     )
 
 
-def _distilbert(layer: Any) -> Parts:
+def _distilbert(layer: Any) -> LayerWeights:
     attention = layer.attention
-    return Parts(
+    return LayerWeights(
         qkv=Dense(attention.q_lin, attention.k_lin, attention.v_lin),
         out=Dense(attention.out_lin),
         norm1=Norm(layer.sa_layer_norm),
@@ -198,7 +198,7 @@ def _distilbert(layer: Any) -> Parts:
     )
 
 
-PARTS: dict[str, Callable[[Any], Parts]] = {
+LAYER_WEIGHTS: dict[str, Callable[[Any], LayerWeights]] = {
     "bert": _bert,
     "roberta": _bert,
     "xlm-roberta": _bert,

@@ -15,7 +15,7 @@ from typing import Any
 
 from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
-from acceptor.model.folder_kinds import ADAPTER, refuse_parts
+from acceptor.model.model_folder import ADAPTER, refuse_incomplete_model
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES
 from acceptor.runtime.cache import cache_folder
@@ -128,7 +128,7 @@ def _refuse_shadow(name: str, folder: Path) -> None:
     Raises:
         EncoderError: It is such a folder.
     """
-    refuse_parts(folder)
+    refuse_incomplete_model(folder)
     if (folder / "config.json").is_file() or not _HUB_NAME.fullmatch(name):
         return
     raise EncoderError(

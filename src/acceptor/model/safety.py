@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError
-from acceptor.model.folder_kinds import refuse_parts
+from acceptor.model.model_folder import refuse_incomplete_model
 from acceptor.storage.links import check_links
 from acceptor.storage.strict_json import parse_json_object, read_json_object
 
@@ -76,7 +76,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     check_links(folder)
-    refuse_parts(folder)
+    refuse_incomplete_model(folder)
     if not path.is_file():
         raise EncoderError(
             "this folder is not an encoder",
@@ -183,7 +183,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     """
     from safetensors.torch import load_file
 
-    weights_in(path)
+    weight_count(path)
     try:
         tensors = load_file(path)
         odd = [name for name, value in tensors.items() if value.is_floating_point() and not _finite(value)]
@@ -208,7 +208,7 @@ def _bare(tensors: dict[str, Any]) -> dict[str, Any]:
     return tensors
 
 
-def weights_in(path: Path) -> int:
+def weight_count(path: Path) -> int:
     """The number of weights that a safetensors file declares; its header is read, no tensor is.
 
     Raises:

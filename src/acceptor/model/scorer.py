@@ -17,7 +17,7 @@ Inputs = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]
 
 
-def _nothing() -> None:
+def _no_init() -> None:
     pass
 
 
@@ -33,16 +33,16 @@ class Scorer:
 
     score: Callable[[Inputs], Logits]
     cores: Callable[[], int]
-    alone: Callable[[], None] = _nothing
+    init_thread: Callable[[], None] = _no_init
 
-    def each(self, work: Callable[[Rows], None], batches: Sequence[Rows]) -> None:
+    def run(self, work: Callable[[Rows], None], batches: Sequence[Rows]) -> None:
         """Does ``work``, which calls `score`, for every batch; the batches are sorted by length."""
         cores = self.cores()
         if min(cores, len(batches)) < 2:
             for rows in batches:
                 work(rows)
             return
-        workers = _workers(cores, self.alone)
+        workers = _workers(cores, self.init_thread)
         # The longest first, so that none is left for the end.
         futures = [workers.submit(work, rows) for rows in reversed(batches)]
         try:
@@ -55,22 +55,22 @@ class Scorer:
 
 
 _pools: dict[tuple[int, Callable[[], None]], ThreadPoolExecutor] = {}
-_starting = threading.Lock()
+_lock = threading.Lock()
 
 
-def _workers(cores: int, alone: Callable[[], None]) -> ThreadPoolExecutor:
+def _workers(cores: int, init_thread: Callable[[], None]) -> ThreadPoolExecutor:
     """The threads that score, for all judges in this process and whoever calls them: so many compute at once."""
-    with _starting:
-        if (cores, alone) not in _pools:
-            _pools[cores, alone] = ThreadPoolExecutor(cores, "acceptor-scores", initializer=alone)
-        return _pools[cores, alone]
+    with _lock:
+        if (cores, init_thread) not in _pools:
+            _pools[cores, init_thread] = ThreadPoolExecutor(cores, "acceptor-scores", initializer=init_thread)
+        return _pools[cores, init_thread]
 
 
-def _forget() -> None:
+def _reset_after_fork() -> None:
     """In a forked child there are no such threads."""
-    global _starting
+    global _lock
     _pools.clear()
-    _starting = threading.Lock()
+    _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)

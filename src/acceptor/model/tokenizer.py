@@ -80,9 +80,9 @@ def load_tokenizer(folder: Path) -> Any:
             found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
             next="save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
         )
-    with _told(str(folder), expected):
+    with _wrap_errors(str(folder), expected):
         tokenizer = _read_tokenizer(folder)
-        take_as_text(tokenizer.backend_tokenizer)
+        encode_as_text(tokenizer.backend_tokenizer)
     if tokenizer.pad_token_id is None:
         raise EncoderError(
             "the tokenizer has no padding token",
@@ -123,20 +123,20 @@ def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
     """
     from tokenizers import Tokenizer as Backend
 
-    with _told(where, "a tokenizer and its padding id"):
+    with _wrap_errors(where, "a tokenizer and its padding id"):
         if len(text) > MAX_VOCABULARY_BYTES:
             raise ValueError(f"the tokenizer is longer than {MAX_VOCABULARY_BYTES} characters")
         pad, mask, names = about["pad_token_id"], about["mask_token_id"], about["model_input_names"]
         if type(pad) is not int or not (mask is None or type(mask) is int) or not isinstance(names, list):
             raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
         backend = Backend.from_str(text)
-        take_as_text(backend)
+        encode_as_text(backend)
         if backend.id_to_token(pad) is None or (mask is not None and backend.id_to_token(mask) is None):
             raise ValueError("pad_token_id or mask_token_id is no token's")
     return Tokenizer(backend, pad, mask, tuple(map(str, names)))
 
 
-def take_as_text(backend: Any) -> None:
+def encode_as_text(backend: Any) -> None:
     """What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token."""
     backend.encode_special_tokens = True
     backend.no_padding()
@@ -145,7 +145,7 @@ def take_as_text(backend: Any) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class TokenizerInfo:
     """How a tokenizer reads: what every input asks of it, found out once.
 
     Attributes:
@@ -159,26 +159,26 @@ class Reading:
 
     backend: Any
     unknown: int | None
-    marker: int | None
+    word_start: int | None
     added: tuple[int, int]
-    marks: tuple[str, ...]
+    special_tokens: tuple[str, ...]
 
-    def least(self, *, pairs: bool) -> int:
+    def min_length(self, *, pairs: bool) -> int:
         """The length at which one token of each text is left."""
         return self.added[pairs] + 1 + pairs
 
 
-_readings: weakref.WeakKeyDictionary[Any, Reading] = weakref.WeakKeyDictionary()
-_finding = threading.Lock()
+_infos: weakref.WeakKeyDictionary[Any, TokenizerInfo] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
-def reading(tokenizer: Any) -> Reading:
+def tokenizer_info(tokenizer: Any) -> TokenizerInfo:
     """How ``tokenizer`` reads; the same object from any thread."""
-    found = _readings.get(tokenizer)
-    if found is not None and _takes_text(found.backend):
+    found = _infos.get(tokenizer)
+    if found is not None and _encodes_as_text(found.backend):
         return found
-    with _finding:  # for the first time, or since Transformers' own calls have switched truncation on
-        found = _readings[tokenizer] = _find_out(tokenizer.backend_tokenizer)
+    with _lock:  # for the first time, or since Transformers' own calls have switched truncation on
+        found = _infos[tokenizer] = _inspect(tokenizer.backend_tokenizer)
     return found
 
 
@@ -188,36 +188,36 @@ def check_length(tokenizer: Any, max_length: int, *, pairs: bool) -> None:
     Raises:
         UsageError: The reason.
     """
-    found = reading(tokenizer)
-    if max_length < found.least(pairs=pairs):
+    found = tokenizer_info(tokenizer)
+    if max_length < found.min_length(pairs=pairs):
         raise UsageError(
             f"a longest input of {max_length} tokens leaves no text",
-            expected=f"max_length of {found.least(pairs=pairs)} at least",
+            expected=f"max_length of {found.min_length(pairs=pairs)} at least",
             found=f"{max_length}, of which the tokenizer's own tokens take {found.added[pairs]}",
             next="--max-length 128, or as long as your sentences are",
         )
 
 
-def _takes_text(backend: Any) -> bool:
+def _encodes_as_text(backend: Any) -> bool:
     return backend.encode_special_tokens and backend.truncation is None and backend.padding is None
 
 
-def _find_out(backend: Any) -> Reading:
-    if not _takes_text(backend):
+def _inspect(backend: Any) -> TokenizerInfo:
+    if not _encodes_as_text(backend):
         from tokenizers import Tokenizer as Backend
 
         backend = Backend.from_str(backend.to_str())
-        take_as_text(backend)
+        encode_as_text(backend)
     pair = backend.encode("a", "a")
-    marks = {
+    special_tokens = {
         backend.id_to_token(index) for index, added in zip(pair.ids, pair.special_tokens_mask, strict=True) if added
     }
-    return Reading(
+    return TokenizerInfo(
         backend,
         _unknown(backend),
         backend.token_to_id("\u2581"),
         (backend.num_special_tokens_to_add(False), backend.num_special_tokens_to_add(True)),
-        tuple(sorted({*marks, "[CLS]", "[SEP]"})),
+        tuple(sorted({*special_tokens, "[CLS]", "[SEP]"})),
     )
 
 
@@ -232,7 +232,7 @@ def _unknown(backend: Any) -> int | None:
 
 
 @contextlib.contextmanager
-def _told(where: str, expected: str) -> Iterator[None]:
+def _wrap_errors(where: str, expected: str) -> Iterator[None]:
     """Says what went wrong with a tokenizer."""
     try:
         yield

@@ -1,7 +1,7 @@
-"""Passes over memory that torch has no single operation for: in C where the machine has a compiler, else in torch.
+"""Kernels for what torch does in several passes over memory: in C on machines with a compiler, else in torch.
 
-Each function here does the same either way (a test compares them); the C is `kernels.c` beside this file. It is
-compiled once per machine and source into the cache folder (`build.py`). ``ACCEPTOR_NATIVE=0`` leaves it alone.
+Both forms of each function compute the same; a test compares them. The C is `kernels.c` beside this file. It is
+compiled once per machine and source into the cache folder (`build.py`). ``ACCEPTOR_NATIVE=0`` turns it off.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from torch.optim.adamw import adamw
 
 from acceptor.native.build import compiled
 
-SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "products.c", "layers.c")]
+SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "matmul.c", "layers.c")]
 HEADERS = [Path(__file__).with_name("vector.h")]
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-shared", "-fPIC")
-SLICE = 1 << 18  # numbers per pass in torch: what is read and written again stays in a CPU's cache
+SLICE = 1 << 18  # numbers per pass in torch, so that they stay in a CPU's cache between operations
 
 _i64, _u32, _u16 = ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint16
 _f32, _f64, _at = ctypes.c_float, ctypes.c_double, ctypes.c_void_p
 SIGNATURES: dict[str, tuple[list[Any], Any]] = {
-    **{f"squares_{kind}": ([_i64, _at], _f64) for kind in ("fp32", "bf16")},
+    **{f"sum_of_squares_{kind}": ([_i64, _at], _f64) for kind in ("fp32", "bf16")},
     **{f"adamw_{kind}": ([_i64, _at, _at, _at, _at, _at, *[_f32] * 7], None) for kind in ("fp32", "bf16")},
-    "keep_fp32": ([_i64, _at, _u32, _u32, _u32, _f32], None),
-    "keep_bf16": ([_i64, _at, _u32, _u32, _u32, _u16], None),
-    "products_ready": ([], ctypes.c_int),
-    "layers_ready": ([], ctypes.c_int),
+    "dropout_mask_fp32": ([_i64, _at, _u32, _u32, _u32, _f32], None),
+    "dropout_mask_bf16": ([_i64, _at, _u32, _u32, _u32, _u16], None),
+    "matmul_supported": ([], ctypes.c_int),
+    "layers_supported": ([], ctypes.c_int),
     "layers_forward": ([ctypes.c_int, _i64, _at, _i64, _i64, _i64, _at, _at, _at, _i64, _at], ctypes.c_int),
-    "product": ([ctypes.c_int, _i64, _i64, _i64, *[_at] * 4], ctypes.c_int),
+    "matmul": ([ctypes.c_int, _i64, _i64, _i64, *[_at] * 4], ctypes.c_int),
 }
 
 
 @functools.cache
 def library() -> tuple[Any, str]:
-    """The compiled kernels, or None, and the reason in words."""
+    """The compiled kernels, or None; and the reason, for people."""
     loaded, reason = compiled(SOURCES, HEADERS, FLAGS, "kernels")
     if loaded is None:
         return None, reason
@@ -53,9 +53,9 @@ def library() -> tuple[Any, str]:
     return loaded, reason
 
 
-def squares(grad: Tensor) -> Tensor:
+def sum_of_squares(grad: Tensor) -> Tensor:
     """The sum of squares of a flat fp32 or bf16 array, fp64, without waiting for a GPU."""
-    kernel = _kernel("squares", grad)
+    kernel = _kernel("sum_of_squares", grad)
     if kernel:
         return torch.tensor(kernel(len(grad), grad.data_ptr()), dtype=torch.float64)
     parts = (part.float() for part in torch.split(grad, _slice(grad)))
@@ -63,16 +63,16 @@ def squares(grad: Tensor) -> Tensor:
 
 
 def adamw_step(
-    master: Tensor,
-    work: Tensor,
+    master_weights: Tensor,
+    network_weights: Tensor,
     grad: Tensor,
-    first: Tensor,
-    second: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
     *,
     step: int | Tensor,
     rate: float | Tensor,
     weight_decay: float,
-    shrink: Tensor | None,
+    clip_scale: Tensor | None,
     skip: Tensor | None = None,
 ) -> None:
     """One step of AdamW on flat arrays of N weights, in place (betas .9 and .999, eps 1e-8).
@@ -80,37 +80,38 @@ def adamw_step(
     Loshchilov & Hutter 2019, algorithm 2: decoupled decay, bias correction.
 
     Args:
-        master: fp32 weights.
-        work: What the network computes with: their bf16 copies, refreshed here, or ``master`` itself.
-        grad: In the type of ``work``.
-        first: The mean of gradients, fp32.
-        second: The mean of their squares, fp32.
-        step: The number of this step, from 1; a scalar tensor where nothing may be read back from the device.
+        master_weights: The weights, fp32.
+        network_weights: The weights that the network computes with: bf16 copies, which are updated here, or
+            ``master_weights`` itself.
+        grad: The gradients, in the type of ``network_weights``.
+        exp_avg: The running mean of gradients, fp32.
+        exp_avg_sq: The running mean of squared gradients, fp32.
+        step: The number of this step, from 1; a scalar tensor on the device for steps in a CUDA graph.
         rate: The learning rate; likewise.
-        weight_decay: What a weight loses of itself, times the rate.
-        shrink: Gradients are divided by it; a scalar tensor.
-        skip: A scalar tensor, fp32: where it is 1, weights and means are left alone, which the device decides.
+        weight_decay: AdamW's coefficient.
+        clip_scale: Gradients are divided by it; a scalar tensor.
+        skip: A scalar tensor, fp32: 1 leaves weights and running means unchanged.
     """
     beta1, beta2, eps = 0.9, 0.999, 1e-8
     kernel = _kernel("adamw", grad)
     if kernel and not isinstance(step, Tensor):
-        arrays = (array.data_ptr() for array in (master, work, grad, first, second))
-        scale = 1.0 if shrink is None else 1 / float(shrink)
+        arrays = (array.data_ptr() for array in (master_weights, network_weights, grad, exp_avg, exp_avg_sq))
+        scale = 1.0 if clip_scale is None else 1 / float(clip_scale)
         pace, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
-        kernel(len(master), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, pace, root)
+        kernel(len(master_weights), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, pace, root)
         return
-    number = step if isinstance(step, Tensor) else torch.tensor(float(step), device=master.device)
-    for start in range(0, len(master), _slice(master)):
-        at = slice(start, start + _slice(master))
+    number = step if isinstance(step, Tensor) else torch.tensor(float(step), device=master_weights.device)
+    for start in range(0, len(master_weights), _slice(master_weights)):
+        at = slice(start, start + _slice(master_weights))
         adamw(
-            [master[at]],
+            [master_weights[at]],
             [grad[at].float()],
-            [first[at]],
-            [second[at]],
+            [exp_avg[at]],
+            [exp_avg_sq[at]],
             [],
             [number - 1],
             fused=True,
-            grad_scale=None if shrink is None else shrink.float(),
+            grad_scale=None if clip_scale is None else clip_scale.float(),
             found_inf=skip,
             amsgrad=False,
             beta1=beta1,
@@ -120,8 +121,8 @@ def adamw_step(
             eps=eps,
             maximize=False,
         )
-        if work.dtype != master.dtype:
-            work[at].copy_(master[at])
+        if network_weights.dtype != master_weights.dtype:
+            network_weights[at].copy_(master_weights[at])
 
 
 def dropout_mask(count: int, p: float, keys: tuple[int, int], dtype: torch.dtype) -> Tensor:
@@ -129,7 +130,7 @@ def dropout_mask(count: int, p: float, keys: tuple[int, int], dtype: torch.dtype
     mask = torch.empty(count, dtype=dtype)
     below = round(p * 2**32)
     kept = torch.tensor(2**32 / (2**32 - below), dtype=dtype)
-    kernel = _kernel("keep", mask)
+    kernel = _kernel("dropout_mask", mask)
     if kernel:
         value = float(kept) if dtype == torch.float32 else int(kept.view(torch.int16))
         kernel(count, mask.data_ptr(), *keys, below, value)

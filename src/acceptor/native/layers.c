@@ -39,7 +39,7 @@ typedef struct {
 
 typedef struct {
     Dense qkv, out, up, down;
-    const float *gain1, *shift1, *gain2, *shift2;
+    const float *weight1, *bias1, *weight2, *bias2;
     double eps1, eps2;
 } Layer;
 
@@ -132,12 +132,12 @@ typedef struct {
     Kernel *kernel;
 } Arithmetic;
 
-int products_ready(void); /* products.c: 1 where Linux grants the matrix unit */
+int matmul_supported(void); /* matmul.c: 1 where Linux grants the matrix unit */
 
 static Arithmetic arithmetic(int kind) {
 #ifdef __AMX_TILE__
-    if (kind == BF16 && products_ready()) return (Arithmetic){kind, TALL, tiles_bf16};
-    if (kind == INT8 && products_ready()) return (Arithmetic){kind, TALL, tiles_int8};
+    if (kind == BF16 && matmul_supported()) return (Arithmetic){kind, TALL, tiles_bf16};
+    if (kind == INT8 && matmul_supported()) return (Arithmetic){kind, TALL, tiles_int8};
 #endif
 #ifdef __AVX512BF16__
     if (kind == BF16) return (Arithmetic){kind, SHORT, rows_bf16};
@@ -156,7 +156,7 @@ static void finish(int kind, int what, const Dense *w, Factor a, const void *sum
                    float *to) {
     for (int64_t v = 0; v < 4 && j + 16 * v < w->out; v++) {
         __mmask16 some = lanes(w->out - j - 16 * v);
-        __m512 bias = _mm512_maskz_loadu_ps(some, w->bias + j + 16 * v), scale = bias, slope;
+        __m512 bias = _mm512_maskz_loadu_ps(some, w->bias + j + 16 * v), scale = bias, derivative;
         __m512i total = _mm512_setzero_si512();
         if (kind == INT8) {
             scale = _mm512_maskz_loadu_ps(some, w->scale + j + 16 * v);
@@ -174,7 +174,7 @@ static void finish(int kind, int what, const Dense *w, Factor a, const void *sum
                 value = _mm512_add_ps(_mm512_load_ps(from), bias);
             }
             if (what == ADD) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(some, place));
-            if (what == CURVE) value = gelu(value, &slope);
+            if (what == CURVE) value = gelu(value, &derivative);
             _mm512_mask_storeu_ps(place, some, value);
         }
     }
@@ -228,7 +228,7 @@ static void set_row(int kind, Factor a, int64_t r, const float *x, int64_t count
 
 /* ── the rest of a layer ────────────────────────────────────────────────────────────────────────────────────── */
 
-static void normalise(float *x, int64_t count, const float *gain, const float *shift, float eps) {
+static void layer_norm(float *x, int64_t count, const float *weight, const float *bias, float eps) {
     __m512 sum = _mm512_setzero_ps(), squares = sum;
     for (int64_t i = 0; i < count; i += 16)
         sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes(count - i), x + i));
@@ -242,7 +242,7 @@ static void normalise(float *x, int64_t count, const float *gain, const float *s
     for (int64_t i = 0; i < count; i += 16) {
         __mmask16 some = lanes(count - i);
         __m512 off = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + i), mean), per);
-        __m512 y = _mm512_fmadd_ps(off, _mm512_maskz_loadu_ps(some, gain + i), _mm512_maskz_loadu_ps(some, shift + i));
+        __m512 y = _mm512_fmadd_ps(off, _mm512_maskz_loadu_ps(some, weight + i), _mm512_maskz_loadu_ps(some, bias + i));
         _mm512_mask_storeu_ps(x + i, some, y);
     }
 }
@@ -306,14 +306,14 @@ static void mix(Arithmetic with, const Layer *layer, float *x, const float *cont
     for (int64_t r = 0; r < rows; r++) set_row(with.kind, at.narrow, r, context + r * d, d);
     product(with, ADD, &layer->out, at.narrow, rows, x);
     for (int64_t r = 0; r < rows; r++) {
-        normalise(x + r * d, d, layer->gain1, layer->shift1, layer->eps1);
+        layer_norm(x + r * d, d, layer->weight1, layer->bias1, layer->eps1);
         set_row(with.kind, at.narrow, r, x + r * d, d);
     }
     int64_t inner = layer->up.out;
     product(with, CURVE, &layer->up, at.narrow, rows, at.curved);
     for (int64_t r = 0; r < rows; r++) set_row(with.kind, at.wide, r, at.curved + r * inner, inner);
     product(with, ADD, &layer->down, at.wide, rows, x);
-    for (int64_t r = 0; r < rows; r++) normalise(x + r * d, d, layer->gain2, layer->shift2, layer->eps2);
+    for (int64_t r = 0; r < rows; r++) layer_norm(x + r * d, d, layer->weight2, layer->bias2, layer->eps2);
 }
 
 static void *room_for(int64_t bytes, int *failed) {
@@ -335,7 +335,7 @@ static void free_factor(Factor a) {
 }
 
 /* The kinds of arithmetic that this processor is good at: bit 0 fp32, 1 bf16, 2 int8. */
-int layers_ready(void) { return 1 | (arithmetic(BF16).kernel ? 2 : 0) | (arithmetic(INT8).kernel ? 4 : 0); }
+int layers_supported(void) { return 1 | (arithmetic(BF16).kernel ? 2 : 0) | (arithmetic(INT8).kernel ? 4 : 0); }
 
 /* The first token of every sentence after all layers, into y (sentences, d).
 
@@ -392,7 +392,7 @@ int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int6
 
 #else /* without AVX-512: torch's layers judge */
 
-int layers_ready(void) { return 0; }
+int layers_supported(void) { return 0; }
 int layers_forward(void) { return 1; }
 
 #endif

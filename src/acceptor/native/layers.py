@@ -37,7 +37,7 @@ class _Dense(ctypes.Structure):
 class _Layer(ctypes.Structure):
     _fields_ = [
         *((name, _Dense) for name in ("qkv", "out", "up", "down")),
-        *((name, ctypes.c_void_p) for name in ("gain1", "shift1", "gain2", "shift2")),
+        *((name, ctypes.c_void_p) for name in ("weight1", "bias1", "weight2", "bias2")),
         *((name, ctypes.c_double) for name in ("eps1", "eps2")),
     ]
 
@@ -45,21 +45,25 @@ class _Layer(ctypes.Structure):
 def has_layers(arithmetic: str) -> bool:
     """True where this processor is good at whole layers in ``arithmetic``."""
     loaded, _ = library()
-    return loaded is not None and bool(loaded.layers_ready() >> ARITHMETIC.index(arithmetic) & 1)
+    return loaded is not None and bool(loaded.layers_supported() >> ARITHMETIC.index(arithmetic) & 1)
 
 
 class Layers:
     """Layers packed for the kernel.
 
     Args:
-        parts: Each layer's weights, fp32, as `acceptor.model.layer.Parts` names them.
+        parts: Each layer's weights, fp32, as `acceptor.model.layer.LayerWeights` names them.
         arithmetic: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``.
     """
 
-    def __init__(self, parts: Sequence[Any], arithmetic: str) -> None:
-        self.kind, self.heads, self.size = ARITHMETIC.index(arithmetic), parts[0].heads, parts[0].out.weight.shape[0]
+    def __init__(self, weights: Sequence[Any], arithmetic: str) -> None:
+        self.kind, self.heads, self.size = (
+            ARITHMETIC.index(arithmetic),
+            weights[0].heads,
+            weights[0].out.weight.shape[0],
+        )
         self._kept: list[Tensor] = []  # what the addresses below point to
-        self._layers = (_Layer * len(parts))(*(self._layer(part) for part in parts))
+        self._layers = (_Layer * len(weights))(*(self._layer(part) for part in weights))
 
     def __call__(self, x: Tensor, lengths: Tensor, bias: Tensor | None) -> Tensor:
         """The first token of each sentence after all layers: fp32, shape (sentences, d).
@@ -90,13 +94,13 @@ class Layers:
             raise MemoryError("no memory for a batch's layers")
         return y
 
-    def _layer(self, parts: Any) -> _Layer:
-        norms = (parts.norm1.gain, parts.norm1.shift, parts.norm2.gain, parts.norm2.shift)
+    def _layer(self, weights: Any) -> _Layer:
+        norms = (weights.norm1.weight, weights.norm1.bias, weights.norm2.weight, weights.norm2.bias)
         return _Layer(
-            *(self._dense(dense) for dense in (parts.qkv, parts.out, parts.up, parts.down)),
+            *(self._dense(dense) for dense in (weights.qkv, weights.out, weights.up, weights.down)),
             *(self._at(weight.detach().float()) for weight in norms),
-            parts.norm1.eps,
-            parts.norm2.eps,
+            weights.norm1.eps,
+            weights.norm2.eps,
         )
 
     def _dense(self, dense: Any) -> _Dense:

@@ -24,9 +24,9 @@ static inline __m512 exponential(__m512 x) {
     return _mm512_scalef_ps(polynomial(rest, TAYLOR, 7), whole);
 }
 
-/* x P(x) for the normal distribution P (Hendrycks & Gimpel 2016, the exact form), and its slope P(x) + x p(x). P by
-   Abramowitz & Stegun 7.1.26, error below 1e-7. */
-static inline __m512 gelu(__m512 x, __m512 *slope) {
+/* x P(x) for the normal distribution P (Hendrycks & Gimpel 2016, the exact form), and its derivative P(x) + x p(x).
+   P by Abramowitz & Stegun 7.1.26, error below 1e-7. */
+static inline __m512 gelu(__m512 x, __m512 *derivative) {
     static const float TAIL[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f, 0};
     __m512 one = _mm512_set1_ps(1), size = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.707106781f));
     __m512 bell = exponential(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(size, size)));
@@ -35,6 +35,6 @@ static inline __m512 gelu(__m512 x, __m512 *slope) {
     __m512 tail = _mm512_mul_ps(_mm512_mul_ps(polynomial(t, TAIL, 6), bell), _mm512_set1_ps(.5f));
     __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
     __m512 share = _mm512_mask_blend_ps(below, _mm512_sub_ps(one, tail), tail);
-    *slope = _mm512_fmadd_ps(_mm512_mul_ps(x, _mm512_set1_ps(0.398942280f)), bell, share);
+    *derivative = _mm512_fmadd_ps(_mm512_mul_ps(x, _mm512_set1_ps(0.398942280f)), bell, share);
     return _mm512_mul_ps(x, share);
 }

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from acceptor.runtime.spinning import is_ours
+from acceptor.runtime.spinning import controls_spinning
 
 LOOK_EVERY = 0.5  # seconds
 BUSY, IDLE = 0.10, 0.03  # of the time that all threads together wait for a core
@@ -25,11 +25,11 @@ TASKS, MAPS = Path("/proc/self/task"), Path("/proc/self/maps")
 
 
 @contextlib.contextmanager
-def giving_way() -> Iterator[None]:
+def shorter_spins_under_load() -> Iterator[None]:
     """Looks every half second, in this block, whether others need the cores. Does nothing where the user decided."""
     import torch
 
-    if not is_ours() or sys.platform != "linux" or torch.get_num_threads() == 1 or time_waited() is None:
+    if not controls_spinning() or sys.platform != "linux" or torch.get_num_threads() == 1 or cpu_wait_seconds() is None:
         yield
         return
     ends = threading.Event()
@@ -42,7 +42,7 @@ def giving_way() -> Iterator[None]:
         watch.join()
 
 
-def time_waited() -> float | None:
+def cpu_wait_seconds() -> float | None:
     """Seconds that all threads of this process together have been ready to run, without a core; None: not known."""
     total = 0
     try:
@@ -54,18 +54,18 @@ def time_waited() -> float | None:
     return total / 1e9
 
 
-def gives_way(share: float, now: bool) -> bool:
+def should_shorten_spins(share: float, now: bool) -> bool:
     """Whether spins are to be short, where threads waited for this share of the time and spins are short ``now``."""
     return share > (IDLE if now else BUSY)
 
 
 def _watch(ends: threading.Event) -> None:
     idle_team = _IdleTeam()
-    waited, when = time_waited() or 0.0, time.monotonic()
+    waited, when = cpu_wait_seconds() or 0.0, time.monotonic()
     while not ends.wait(LOOK_EVERY):
         before, began = waited, when
-        waited, when = time_waited() or 0.0, time.monotonic()
-        short = gives_way((waited - before) / (when - began), idle_team.there)
+        waited, when = cpu_wait_seconds() or 0.0, time.monotonic()
+        short = should_shorten_spins((waited - before) / (when - began), idle_team.there)
         if short != idle_team.there:
             idle_team.end() if idle_team.there else idle_team.make()
     idle_team.end()

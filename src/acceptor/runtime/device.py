@@ -26,7 +26,7 @@ from acceptor.config import Derived
 from acceptor.environment import whole_number
 from acceptor.errors import UsageError
 from acceptor.runtime.cache import cache_folder
-from acceptor.runtime.processes import Place
+from acceptor.runtime.processes import ProcessRank
 from acceptor.runtime.threads import choose_threads, use_threads
 from acceptor.storage.files import write_json
 
@@ -51,7 +51,7 @@ class Runtime:
         memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
         precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
         rank: This process' number under ``torchrun``; 0 alone writes.
-        world: How many processes train together.
+        world_size: How many processes train together.
         threads: CPU threads at work.
         derived: The choices that were made here, with reasons.
     """
@@ -61,13 +61,13 @@ class Runtime:
     memory_bytes: int
     precision: str
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     threads: int = 1
     derived: tuple[Derived, ...] = ()
 
     @property
-    def leads(self) -> bool:
-        """True in the process that writes and speaks; under ``torchrun`` the others only compute."""
+    def is_main_process(self) -> bool:
+        """True in the process that writes files and logs; under ``torchrun`` the others only compute."""
         return self.rank == 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,13 +77,15 @@ class Runtime:
             "device_name": self.device_name,
             "memory_bytes": self.memory_bytes,
             "precision": self.precision,
-            "processes": self.world,
+            "processes": self.world_size,
             "threads": self.threads,
             "platform": platform.platform(),
         }
 
 
-def choose_runtime(device: str | None = None, precision: str | None = None, place: Place | None = None) -> Runtime:
+def choose_runtime(
+    device: str | None = None, precision: str | None = None, place: ProcessRank | None = None
+) -> Runtime:
     """The given device and precision, or the best that this machine has, with the reason of each choice.
 
     Args:
@@ -101,7 +103,7 @@ def choose_runtime(device: str | None = None, precision: str | None = None, plac
     precision_choice = _choose_precision(kind, precision)
     threads = use_threads()
     if kind == "cuda":
-        index = _own_gpu(place, torch.cuda.device_count())
+        index = _gpu_index(place, torch.cuda.device_count())
         properties = torch.cuda.get_device_properties(index)
         where, name, memory = f"cuda:{index}", properties.name, properties.total_memory
     else:
@@ -112,7 +114,7 @@ def choose_runtime(device: str | None = None, precision: str | None = None, plac
         memory_bytes=memory,
         precision=str(precision_choice.value),
         rank=place.rank if place else 0,
-        world=place.world if place else 1,
+        world_size=place.world_size if place else 1,
         threads=int(threads.value),
         derived=(device_choice, precision_choice, threads),
     )
@@ -152,26 +154,26 @@ def _choose_precision(kind: str, precision: str | None) -> Derived:
     if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
     if kind == "cpu":
-        gain = bf16_gain()
+        gain = bf16_speedup()
         here = f"this CPU multiplies bf16 matrices at {gain:.1f} × the rate of fp32 ones"
         return Derived("precision", "bf16" if gain >= WORTH_IT else "fp32", here)
     return Derived("precision", "fp32", f"the safe arithmetic on {kind}")
 
 
-def _own_gpu(place: Place | None, count: int) -> int:
+def _gpu_index(place: ProcessRank | None, count: int) -> int:
     """The number of this process' GPU: that of its place on this machine."""
     if place is None:  # what stands in the environment is then nobody's promise
         with contextlib.suppress(UsageError):
             return min(whole_number("LOCAL_RANK", 0), count - 1)
         return 0
-    if place.local >= count:
+    if place.local_rank >= count:
         raise UsageError(
-            f"there is no GPU for process {place.local} of this machine",
+            f"there is no GPU for process {place.local_rank} of this machine",
             expected=f"{count} at most, the GPUs that torch sees",
-            found=f"LOCAL_RANK={place.local}",
+            found=f"LOCAL_RANK={place.local_rank}",
             next=f"torchrun --nproc-per-node {count} -m acceptor train …\nalone: unset RANK WORLD_SIZE LOCAL_RANK",
         )
-    return place.local
+    return place.local_rank
 
 
 def runtime_without_torch(precision: str) -> Runtime:
@@ -187,7 +189,7 @@ def runtime_without_torch(precision: str) -> Runtime:
     )
 
 
-def bf16_gain() -> float:
+def bf16_speedup() -> float:
     """How many times faster this CPU multiplies matrices in bf16 than in fp32; measured once and kept in the cache.
 
     CPUs with AMX or AVX512-BF16 gain, others emulate bf16 and lose a hundredfold, so the probe is one small product.
@@ -230,7 +232,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def give_memory_back(device: str) -> None:
+def free_memory(device: str) -> None:
     """Frees what nobody uses any more, on a GPU also what torch keeps for reuse."""
     import gc
 

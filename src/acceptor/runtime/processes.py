@@ -26,26 +26,26 @@ NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
-class Place:
-    """One process among those that train together.
+class ProcessRank:
+    """One of the processes that train together.
 
     Attributes:
-        rank: Its number; 0 alone writes.
-        world: How many there are.
-        local: Its number on this machine, which is that of its GPU.
+        rank: Its number; only process 0 writes.
+        world_size: How many there are.
+        local_rank: Its number on this machine, which is also its GPU's number.
     """
 
     rank: int = 0
-    world: int = 1
-    local: int = 0
+    world_size: int = 1
+    local_rank: int = 0
 
     @property
-    def leads(self) -> bool:
-        """True in the process that writes and speaks."""
+    def is_main_process(self) -> bool:
+        """True in the process that writes files and logs."""
         return self.rank == 0
 
 
-def place_among_processes() -> Place:
+def process_rank() -> ProcessRank:
     """What the variables of `torchrun` say; alone where none is set.
 
     Schedulers and earlier commands leave such variables behind, so a set that cannot be `torchrun`'s is refused
@@ -54,17 +54,17 @@ def place_among_processes() -> Place:
     Raises:
         UsageError: A variable says no number, or they do not fit together, or some are missing.
     """
-    place = Place(whole_number("RANK", 0), whole_number("WORLD_SIZE", 1), whole_number("LOCAL_RANK", 0))
+    place = ProcessRank(whole_number("RANK", 0), whole_number("WORLD_SIZE", 1), whole_number("LOCAL_RANK", 0))
     if variable("RANK") and not variable("WORLD_SIZE") and place.rank:
         raise _left_over(f"RANK={place.rank} without WORLD_SIZE")
-    if place.world < 1:
+    if place.world_size < 1:
         raise _left_over("WORLD_SIZE=0")
-    if place.rank >= place.world:
-        raise _left_over(f"RANK={place.rank} of WORLD_SIZE={place.world}: ranks count from 0")
-    if place.world > 1:
+    if place.rank >= place.world_size:
+        raise _left_over(f"RANK={place.rank} of WORLD_SIZE={place.world_size}: ranks count from 0")
+    if place.world_size > 1:
         missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not variable(name)]
         if missing:
-            raise _left_over(f"WORLD_SIZE={place.world} without {', '.join(missing)}")
+            raise _left_over(f"WORLD_SIZE={place.world_size} without {', '.join(missing)}")
         if not 0 < whole_number("MASTER_PORT", 0) < 1 << 16:
             raise _left_over(f"MASTER_PORT={variable('MASTER_PORT')}")
     return place
@@ -88,7 +88,7 @@ def process_group(runtime: Runtime) -> Iterator[None]:
     Raises:
         ResourceError: The others did not come within `PATIENCE`.
     """
-    if runtime.world == 1:
+    if runtime.world_size == 1:
         yield
         return
     import torch
@@ -100,7 +100,7 @@ def process_group(runtime: Runtime) -> Iterator[None]:
     handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with _waiting(runtime):
-            store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+            store, rank, world_size = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
             if variable("GROUP_WORLD_SIZE") == "1":
                 # torchrun (2.13) keeps one store for all restarts on a machine, without telling them apart: a process
                 # that looks up its peer's address before the peer has written it finds the dead one's, and waits in
@@ -108,7 +108,7 @@ def process_group(runtime: Runtime) -> Iterator[None]:
                 attempt = whole_number("TORCHELASTIC_RESTART_COUNT", 0)
                 store = dist.PrefixStore(f"restart-{attempt}", store)  # type: ignore[attr-defined]
             backend = "nccl" if runtime.device.startswith("cuda") else "gloo"
-            dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
     finally:
         signal.signal(signal.SIGTERM, handler)
     try:
@@ -121,7 +121,7 @@ def process_group(runtime: Runtime) -> Iterator[None]:
 def _waiting(runtime: Runtime) -> Iterator[None]:
     """Says what is being waited for where that takes seconds; the failure to meet becomes one of ours."""
     where = f"{variable('MASTER_ADDR')}:{variable('MASTER_PORT')}"
-    among = f"process {runtime.rank} of {runtime.world} (RANK, WORLD_SIZE)"
+    among = f"process {runtime.rank} of {runtime.world_size} (RANK, WORLD_SIZE)"
     words = f"{among} waits for the others at {where}, {PATIENCE.seconds} s at most; alone? unset {' '.join(NAMES)}"
     said = threading.Timer(SAY_AFTER, logger.warning, args=("%s", words))
     said.daemon = True

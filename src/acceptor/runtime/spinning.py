@@ -32,22 +32,22 @@ def bound_spinning() -> None:
     if all(_found[name] == bound for name, bound in BOUNDS.items()):  # set by a process of ours that started this one
         _found.update(dict.fromkeys(BOUNDS))
     _late = "torch" in sys.modules
-    if is_ours():
+    if controls_spinning():
         os.environ.update(BOUNDS)
 
 
-def is_ours() -> bool:
+def controls_spinning() -> bool:
     """True where nobody but us decides how long threads spin."""
     return os.environ.get("ACCEPTOR_SPIN") != "0" and not any(_found.values())
 
 
-def environment_as_found(environment: Mapping[str, str]) -> dict[str, str]:
+def original_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Without what was set here: for a process that is measured as its user would have it."""
     kept = {name: text for name, text in environment.items() if name not in SWITCHES}
     return {**kept, **{name: text for name, text in _found.items() if text is not None}, "ACCEPTOR_SPIN": "0"}
 
 
-def spinning() -> tuple[str, str]:
+def describe_spinning() -> tuple[str, str]:
     """What holds in this process, and why."""
     given = [f"{name}={text}" for name, text in _found.items() if text]
     if given:

@@ -14,7 +14,7 @@ from acceptor.environment import variable
 GROUPS, MOUNTS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
-def cores_at_hand() -> int:
+def available_cores() -> int:
     """Cores that the system lets this process run on (its affinity, on Linux)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -69,7 +69,7 @@ def choose_threads() -> Derived:
     first = (given or "").split(",")[0].strip()  # OpenMP takes a list, one number for each level
     if first.isdecimal() and int(first):
         return Derived("threads", int(first), "as OMP_NUM_THREADS says")
-    cores, quota = cores_at_hand(), cpu_quota()
+    cores, quota = available_cores(), cpu_quota()
     limit = cores if quota is None else max(1, math.floor(quota + 0.5))  # with 1.5 cores, 2 threads are faster by 15 %
     if limit >= cores:
         return Derived("threads", cores, "the cores that this process may use; another number: OMP_NUM_THREADS")
@@ -84,7 +84,7 @@ def use_threads() -> Derived:
     chosen, now = choose_threads(), torch.get_num_threads()
     if now == chosen.value:
         return chosen
-    if variable("OMP_NUM_THREADS") is None and now == cores_at_hand():
+    if variable("OMP_NUM_THREADS") is None and now == available_cores():
         torch.set_num_threads(int(chosen.value))
         return chosen
     return Derived("threads", now, "as torch was told")

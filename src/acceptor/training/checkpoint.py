@@ -109,8 +109,8 @@ class Checkpoints:
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
         self.model.load_state_dict(_part(tensors, "model."))
-        self.optimizer.first.copy_(tensors["adamw.first"])
-        self.optimizer.second.copy_(tensors["adamw.second"])
+        self.optimizer.exp_avg.copy_(tensors["adamw.first"])
+        self.optimizer.exp_avg_sq.copy_(tensors["adamw.second"])
         progress = Progress(**state["progress"])
         self.optimizer.steps, self.optimizer.decay = progress.step, state["decay"]
         self.optimizer.micro_batch = state["micro_batch"]
@@ -120,7 +120,7 @@ class Checkpoints:
     def _tensors(self) -> dict[str, Any]:
         """All that a step changes, by the names of ``state.safetensors``."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {"adamw.first": self.optimizer.first, "adamw.second": self.optimizer.second}
+        tensors |= {"adamw.first": self.optimizer.exp_avg, "adamw.second": self.optimizer.exp_avg_sq}
         return {**tensors, "rows": self.optimizer.rows.weight.detach()}
 
     def _read(self, folder: Path, *, allow_change: bool) -> tuple[dict[str, Any], dict[str, Any]]:

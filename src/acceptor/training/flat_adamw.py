@@ -1,15 +1,15 @@
-"""`FlatAdamW`: the network in training, its weights end to end in flat arrays, and their AdamW.
+"""`FlatAdamW`: AdamW on a network whose weights lie end to end in flat arrays.
 
-Everything that a step reads and writes lies in five arrays of one number per weight:
+A step reads and writes five arrays of one number per weight:
 
-    work     what the network computes with: bf16, or fp32 and then the same array as master
-    grad     the gradients, in the type of work
-    master   the weights, fp32: an update of 1e-9 is not lost to bf16's eight bits
-    first    AdamW's mean of gradients, fp32
-    second   AdamW's mean of their squares, fp32
+    network_weights   what the network computes with: bf16, or fp32 and then the same array as master_weights
+    grad              the gradients, in the type of network_weights
+    master_weights    the weights, fp32, so that an update of 1e-9 is not lost to bf16's eight bits
+    exp_avg           AdamW's running mean of gradients, fp32
+    exp_avg_sq        AdamW's running mean of squared gradients, fp32
 
-Flat, because the optimizer is bound by memory traffic alone: it passes over them once, whatever the shapes of the
-weights. Processes that train together add up one array.
+They are flat because the optimizer is bound by memory traffic: it passes over them once, whatever the shapes of the
+weights. Processes that train together reduce one array.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from torch import Tensor, nn
 from acceptor.config import TrainConfig
 from acceptor.model.dropout import DropoutMasks
 from acceptor.model.network import use_fast_layers, working_copy
-from acceptor.native import adamw_step, squares
+from acceptor.native import adamw_step, sum_of_squares
 
 
 class FlatAdamW:
-    """A working copy of a classifier, ready to be trained.
+    """A working copy of a classifier, in training.
 
-    The classifier's own parameters become views of ``master``: they are the trained weights at any time. Only its
-    word embeddings need `sync`, because the network trains no more than the rows that the data uses.
+    The classifier's own parameters become views of ``master_weights``, so they are the trained weights at any time.
+    Only its word embeddings need `sync_embeddings`, because just the rows that the data uses are trained.
 
     Args:
         model: The Transformers classifier, fp32, on its device.
         config: The settings of AdamW.
         bf16: Compute in bf16.
-        static: Begin with steps in static shapes, which `StaticSteps` takes; see there.
+        static: Begin with steps in static shapes (`StaticSteps`).
         ids: All token ids of the training data.
         pad_id: The padding token's id.
     """
@@ -62,42 +62,42 @@ class FlatAdamW:
         old = [p for p in model.parameters() if p.requires_grad and p is not self.table.weight]
         # Matrices first: they decay, biases and norms do not.
         old = [p for p in (self.rows.weight, *old) if p.ndim >= 2] + [p for p in old if p.ndim < 2]
-        self.master = torch.cat([p.detach().flatten() for p in old])
-        self.work = self.master.bfloat16() if bf16 else self.master
-        self.grad = torch.zeros_like(self.work)
-        self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
+        self.master_weights = torch.cat([p.detach().flatten() for p in old])
+        self.network_weights = self.master_weights.bfloat16() if bf16 else self.master_weights
+        self.grad = torch.zeros_like(self.network_weights)
+        self.exp_avg, self.exp_avg_sq = torch.zeros_like(self.master_weights), torch.zeros_like(self.master_weights)
         self.steps, self.decay = 0, 1.0
-        self.micro_batch = config.batch_size  # examples that fit the memory at once: halved where it runs out
+        self.micro_batch = config.batch_size  # examples per forward pass; halved when memory runs out
 
         decaying = sum(p.numel() for p in old if p.ndim >= 2)
         self._matrices, self._vectors = slice(0, decaying), slice(decaying, None)
 
         new: dict[Any, nn.Parameter] = {self.table.weight: nn.Parameter(torch.empty(0))}
         sizes = [p.numel() for p in old]
-        arrays = [torch.split(array, sizes) for array in (self.master, self.work, self.grad)]
-        for p, master, work, grad in zip(old, *arrays, strict=True):
-            p.data = master.view_as(p)
-            new[p] = nn.Parameter(work.view_as(p))
+        arrays = [torch.split(array, sizes) for array in (self.master_weights, self.network_weights, self.grad)]
+        for p, master_weights, network_weights, grad in zip(old, *arrays, strict=True):
+            p.data = master_weights.view_as(p)
+            new[p] = nn.Parameter(network_weights.view_as(p))
             new[p].grad = grad.view_as(p)
         self.network = working_copy(model, new)
         self._rows = self.rows.with_weight(new[self.rows.weight])
         self.network.set_input_embeddings(self._rows)
         self._rows.in_place = not static
-        by_hand = self.master.device.type == "cpu" and not static
-        written = use_fast_layers(self.network, self.dropout_masks) if by_hand else []
-        elsewhere = {id(p) for p in (*written, self._rows.weight)}
+        fast = self.master_weights.device.type == "cpu" and not static
+        written_in_place = use_fast_layers(self.network, self.dropout_masks) if fast else []
+        not_accumulated = {id(p) for p in (*written_in_place, self._rows.weight)}
         self._trained = [new[p] for p in old]
         self._grads = [grad.view_as(p) for p, grad in zip(old, arrays[2], strict=True)]
-        self._added = [p.grad for p in new.values() if p.grad is not None and id(p) not in elsewhere]
+        self._accumulated = [p.grad for p in new.values() if p.grad is not None and id(p) not in not_accumulated]
 
     def start_step(self, rank: int) -> None:
-        """Before the forward pass: this step's own randomness, and zeros where autograd adds gradients up."""
+        """To be called before the forward pass: seeds this step's dropout and clears accumulated gradients."""
         self.dropout_masks.start(self.config.seed, self.steps, rank)
         self._clear_gradients()
 
     @contextlib.contextmanager
-    def adding_up(self) -> Iterator[Callable[[], None]]:
-        """For a batch in parts: call what this yields after each backward pass; in the end ``grad`` is their sum."""
+    def accumulate_gradients(self) -> Iterator[Callable[[], None]]:
+        """For a batch in parts: call the yielded function after each backward pass; at the end ``grad`` is the sum."""
         total, touched = torch.zeros_like(self.grad, dtype=torch.float32), []
 
         def add() -> None:
@@ -110,19 +110,19 @@ class FlatAdamW:
         self._rows.touched = touched
 
     def _clear_gradients(self) -> None:
-        torch._foreach_zero_(self._added)
+        torch._foreach_zero_(self._accumulated)
         self._rows.clear_gradient()
 
-    def differentiate(self, loss: Tensor) -> None:
-        """Makes ``grad`` the gradient of a loss, in a few kernels; adding up would take one for every weight matrix."""
+    def backward(self, loss: Tensor) -> None:
+        """Writes the gradient of a loss to ``grad`` in a few kernels; accumulating takes one per weight matrix."""
         grads = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self._grads, grads)
 
-    def step_on_device(self, loss: Tensor, rate: Tensor, number: Tensor) -> Tensor:
-        """`step` without a look at any number: what is not finite leaves the weights alone, decided on the device.
+    def step_without_sync(self, loss: Tensor, rate: Tensor, number: Tensor) -> Tensor:
+        """`step` without a wait for the device: if loss or gradient is not finite, the device leaves the weights alone.
 
         Args:
-            loss: The batch's mean loss; it is looked at as well.
+            loss: The batch's mean loss, which has to be finite, too.
             rate: The learning rate, fp32.
             number: The number of this step, from 1, fp32.
 
@@ -131,19 +131,19 @@ class FlatAdamW:
         """
         norm = torch.linalg.vector_norm(self.grad, dtype=torch.float32)
         bad = ~(norm.isfinite() & loss.isfinite())
-        shrink = (norm / self.config.max_grad_norm).clamp(min=1) if self.config.max_grad_norm else None
-        self._adamw(number, rate, shrink, skip=bad.float())
+        clip_scale = (norm / self.config.max_grad_norm).clamp(min=1) if self.config.max_grad_norm else None
+        self._adamw(number, rate, clip_scale, skip=bad.float())
         return loss.masked_fill(bad, math.nan)
 
-    def leave_static(self) -> None:
-        """From here on batches have shapes of their own, and `step` is what follows them."""
+    def end_static_shapes(self) -> None:
+        """From here on, batches have shapes of their own, and `step` updates the weights."""
         self.static, self._rows.in_place = False, True
         self.grad.zero_()
 
     def sum_over_processes(self) -> None:
         """Makes ``grad`` the sum of all processes' gradients."""
         torch.distributed.all_reduce(self.grad)
-        self._rows.touched.append(slice(None))  # the others' rows as well: they are to be cleared before the next step
+        self._rows.touched.append(slice(None))  # other processes' rows have to be cleared, too
 
     def step(self, rate: float, *, check: bool) -> bool:
         """One step of AdamW (Loshchilov & Hutter 2019; decoupled decay, bias correction, eps 1e-8) at a learning rate.
@@ -152,39 +152,46 @@ class FlatAdamW:
 
         Args:
             rate: The learning rate.
-            check: Look at the norm before (on a GPU that is a wait): where it is not finite, leave the weights alone.
+            check: Leave the weights alone if the norm is not finite. On a GPU this waits for the device.
 
         Returns:
-            False where they were left alone.
+            False if the weights were left alone.
         """
-        shrink = None
+        clip_scale = None
         self.steps += 1
         if self.config.max_grad_norm or check:
-            norm = squares(self.grad).sqrt()
+            norm = sum_of_squares(self.grad).sqrt()
             if check and not math.isfinite(float(norm)):
                 return False
             if self.config.max_grad_norm:
-                shrink = (norm / self.config.max_grad_norm).clamp(min=1)
-        self._adamw(self.steps, rate, shrink)
+                clip_scale = (norm / self.config.max_grad_norm).clamp(min=1)
+        self._adamw(self.steps, rate, clip_scale)
         return True
 
     def _adamw(
-        self, number: int | Tensor, rate: float | Tensor, shrink: Tensor | None, skip: Tensor | None = None
+        self, number: int | Tensor, rate: float | Tensor, clip_scale: Tensor | None, skip: Tensor | None = None
     ) -> None:
         """`adamw_step` on all weights: matrices decay, the others do not."""
         for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
-            arrays = (array[part] for array in (self.master, self.work, self.grad, self.first, self.second))
-            adamw_step(*arrays, step=number, rate=rate, weight_decay=weight_decay, shrink=shrink, skip=skip)
+            arrays = (self.master_weights, self.network_weights, self.grad, self.exp_avg, self.exp_avg_sq)
+            adamw_step(
+                *(array[part] for array in arrays),
+                step=number,
+                rate=rate,
+                weight_decay=weight_decay,
+                clip_scale=clip_scale,
+                skip=skip,
+            )
 
-    def decay_the_rest(self, rate: float) -> None:
-        """After a step that was taken: rows of the vocabulary that are not trained decay as well, once `sync` comes."""
+    def decay_untrained_rows(self, rate: float) -> None:
+        """Counts the weight decay of a step for the untrained rows of the vocabulary; `sync_embeddings` applies it."""
         self.decay *= 1 - rate * self.config.weight_decay
 
-    def sync(self) -> None:
-        """Brings the classifier's word embeddings up to date; its other parameters always are.
+    def sync_embeddings(self) -> None:
+        """Updates the classifier's word embeddings; its other parameters are always current.
 
         Rows that no training example uses have no gradient: AdamW's update of them is its weight decay, whose
-        factors since the last call (`decay_the_rest`) are applied here at once.
+        factors since the last call (`decay_untrained_rows`) are applied here at once.
         """
         with torch.no_grad():
             self.table.weight.mul_(self.decay)
@@ -192,19 +199,19 @@ class FlatAdamW:
         self.decay = 1.0
 
     def reload(self, rows: Tensor) -> None:
-        """Takes the classifier's weights, which were changed from outside, and ``rows`` as the current ones."""
+        """Takes over the classifier's weights after they were loaded, and ``rows`` as the trained rows."""
         with torch.no_grad():
             self.rows.weight.copy_(rows)
-            self.work.copy_(self.master)
+            self.network_weights.copy_(self.master_weights)
 
     def release(self, model: Any) -> None:
-        """Gives the classifier's parameters storage of their own, so that the flat arrays can go."""
+        """Gives the classifier's parameters storage of their own, so that the flat arrays can be freed."""
         for p in model.parameters():
             p.data = p.data.clone()
 
 
 class TrainedRows(nn.Module):
-    """The rows of an embedding table that the data uses: the only ones that training can change but by decay.
+    """The rows of an embedding table that the data uses. Training changes all others by weight decay only.
 
     CoLA uses 5,585 of MiniLM's 30,522 word pieces. Leaving the others out saves their gradient's zeros and their
     share of every optimizer step, 42 % of MiniLM's, and changes no result.
@@ -237,13 +244,13 @@ class TrainedRows(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of ``ids``: shape (B, L) to (B, L, d)."""
         places = self.place[ids]
-        if not self.in_place:  # torch's own: on a GPU a table of zeros is nothing, and its sums have a fixed order
+        if not self.in_place:  # torch's own: cheap on a GPU, and its sums have a fixed order
             return nn.functional.embedding(places, self.weight, self.padding_idx)
         self.touched.append(places)
         return _Lookup.apply(self.weight, places, self.padding_idx)  # type: ignore
 
     def clear_gradient(self) -> None:
-        """Zeros in the rows that were looked up since the last call; the others have them already."""
+        """Zeros the gradient of the rows that were looked up since the last call; all others are zero already."""
         for places in self.touched:
             self.weight.grad[places] = 0  # type: ignore[index]
         self.touched.clear()

@@ -25,7 +25,7 @@ from acceptor.judging.judge import Judge
 from acceptor.model.batches import Rows, collate, epoch_batches
 from acceptor.model.encode import Encoded
 from acceptor.runs.checkpoint import Progress
-from acceptor.runtime.device import give_memory_back, is_out_of_memory
+from acceptor.runtime.device import free_memory, is_out_of_memory
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.schedule import learning_rate
 from acceptor.training.static import StaticSteps
@@ -126,7 +126,7 @@ def fit(
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
     if optimizer.micro_batch < config.batch_size:  # memory ran out before a stop
-        optimizer.leave_static()
+        optimizer.end_static_shapes()
     static = StaticSteps(judge, optimizer, train, targets) if optimizer.static else None
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
@@ -146,11 +146,11 @@ def fit(
             loss = _step(judge, optimizer, train, targets, rows, rate, static)
             pending.append((optimizer.steps, rate, rows, loss))
             if number % fetch_every == 0 or number == len(batches):
-                losses = _fetch(pending, runtime.world)
+                losses = _fetch(pending, runtime.world_size)
                 seconds = time.perf_counter() - started  # behind the fetch: only then are the steps done
                 for (at, pace, batch, _), value in zip(pending, losses, strict=True):
                     if math.isfinite(value):
-                        optimizer.decay_the_rest(pace)
+                        optimizer.decay_untrained_rows(pace)
                         total_loss += value * len(batch)
                         counted += len(batch)
                         yield Step(epoch, at, value, pace, len(batch), seconds)
@@ -159,7 +159,7 @@ def fit(
                     else:
                         raise NotFiniteError(batch, epoch=epoch, step=at, rate=pace)
                 pending = []
-        optimizer.sync()
+        optimizer.sync_embeddings()
         trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
         logits = trained.logits_of(validation)
         yield EpochEnd(epoch, optimizer.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
@@ -185,10 +185,10 @@ def _step(
             if not is_out_of_memory(error.__context__ or error) or len(rows) == 1:
                 raise
         static.graphs = {}
-        optimizer.leave_static()
+        optimizer.end_static_shapes()
         _halve(judge, optimizer, len(rows))
     loss = _gradients(judge, optimizer, train, targets, rows)
-    if judge.runtime.world > 1:
+    if judge.runtime.world_size > 1:
         optimizer.sum_over_processes()
     check = judge.runtime.device == "cpu" or optimizer.config.on_nan == "skip"
     return loss if optimizer.step(rate, check=check) else loss * math.nan
@@ -203,7 +203,7 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any,
     from torch.nn.functional import cross_entropy
 
     runtime = judge.runtime
-    mine, weight = _share(rows, runtime.rank, runtime.world)
+    mine, weight = _share(rows, runtime.rank, runtime.world_size)
 
     def backward(part: Rows) -> Any:
         batch = collate(train, part, judge.tokenizer.pad_token_id, runtime.device)
@@ -218,7 +218,7 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any,
             if len(mine) <= optimizer.micro_batch:
                 return backward(mine)
             total = 0.0
-            with optimizer.adding_up() as add:
+            with optimizer.accumulate_gradients() as add:
                 for start in range(0, len(mine), optimizer.micro_batch):
                     total = total + backward(mine[start : start + optimizer.micro_batch])
                     add()
@@ -234,23 +234,23 @@ def _halve(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
     """After ``largest`` examples at once did not fit the memory."""
     optimizer.micro_batch = -(-largest // 2)
     logger.warning("memory ran out: going on with %d examples at a time, the batch as before", optimizer.micro_batch)
-    give_memory_back(judge.runtime.device)
+    free_memory(judge.runtime.device)
 
 
-def _share(rows: Rows, rank: int, world: int) -> tuple[Rows, int]:
+def _share(rows: Rows, rank: int, world_size: int) -> tuple[Rows, int]:
     """This process' rows of a batch, and their weight.
 
     A batch with fewer rows than processes leaves some without any: they compute one row with weight 0.
     """
-    mine = rows[rank::world]
+    mine = rows[rank::world_size]
     return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
-def _fetch(pending: list[tuple[int, float, Rows, Any]], world: int) -> list[float]:
+def _fetch(pending: list[tuple[int, float, Rows, Any]], world_size: int) -> list[float]:
     """The batches' mean losses, brought from the device at once (and from all processes)."""
     import torch
 
     losses = torch.stack([loss for *_, loss in pending])
-    if world > 1:
+    if world_size > 1:
         torch.distributed.all_reduce(losses)
     return [float(value) for value in losses.tolist()]

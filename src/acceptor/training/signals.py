@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def signals_held() -> Iterator[list[int]]:
+def deferred_signals() -> Iterator[list[int]]:
     """Holds SIGINT and SIGTERM back: the list tells which have come.
 
     When the block has ended, the first of them is raised again for whoever handled it before: Python's own handler
@@ -32,9 +32,9 @@ def signals_held() -> Iterator[list[int]]:
         signal.raise_signal(signal.Signals(seen[0]))
 
 
-def agreed(stop: bool, device: str, world: int) -> bool:
+def any_process(stop: bool, device: str, world_size: int) -> bool:
     """True in all processes that train together where one of them is to stop: none waits for one that is gone."""
-    if world == 1:
+    if world_size == 1:
         return stop
     import torch
 

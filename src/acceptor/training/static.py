@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from acceptor.config import Derived, TrainConfig
 from acceptor.errors import UsageError
 from acceptor.judging.judge import Judge
-from acceptor.model.batches import Resident, Rows, static_length
+from acceptor.model.batches import DeviceInputs, Rows, static_length
 from acceptor.model.encode import Encoded
 from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.training.flat_adamw import FlatAdamW
@@ -36,11 +36,11 @@ def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, li
     Raises:
         UsageError: Compiling is asked for where several processes train together.
     """
-    if config.compile and runtime.world > 1:
+    if config.compile and runtime.world_size > 1:
         raise UsageError("several processes do not compile", next="leave --compile out, or train in one process")
     on_gpu = runtime.device.startswith("cuda")
-    static = runtime.world == 1 and (on_gpu or bool(config.compile))
-    if runtime.world > 1:
+    static = runtime.world_size == 1 and (on_gpu or bool(config.compile))
+    if runtime.world_size > 1:
         shapes = "several processes launch their steps one by one"
     elif on_gpu:
         shapes = "a CUDA graph for each of a few lengths: one launch a step"
@@ -72,7 +72,7 @@ class StaticSteps:
         self.optimizer, self.targets, self.lengths = optimizer, targets, train.lengths
         device, self.size = judge.runtime.device, optimizer.config.batch_size
         self.limit = static_length(int(train.lengths.max()), judge.max_length)
-        self.data = Resident(train, judge.tokenizer.pad_token_id, self.limit, device)
+        self.data = DeviceInputs(train, judge.tokenizer.pad_token_id, self.limit, device)
         self.shapes = sorted({static_length(int(n), self.limit) for n in np.unique(train.lengths)}, reverse=True)
         # What a step is given, in one copy: row numbers, their weights, the learning rate, the step's number.
         self.given = torch.zeros(2 * self.size + 2, dtype=torch.float64, device=device)
@@ -129,8 +129,8 @@ class StaticSteps:
                 next="leave --compile out",
             ) from error
         loss = cross_entropy(logits.float(), self.targets[rows], reduction="none") @ weights
-        self.optimizer.differentiate(loss)
-        self.loss.copy_(self.optimizer.step_on_device(loss.detach(), rate, number))
+        self.optimizer.backward(loss)
+        self.loss.copy_(self.optimizer.step_without_sync(loss.detach(), rate, number))
 
     def _capture(self) -> None:
         """Records a CUDA graph for every shape, the largest first: the others then find room in its memory."""

@@ -28,16 +28,16 @@ from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
+from acceptor.model.coverage import check_coverage, warn_of_unknown_texts
 from acceptor.model.encode import Encoded, encode
-from acceptor.model.legible import refuse_strangers, warn_of_texts
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.progress import meter
 from acceptor.runs.checkpoint import Progress, has_checkpoint
 from acceptor.runs.place import check_out, check_room, paths_of, refuse_within, replacing, restarted, set_aside
-from acceptor.runtime.contention import giving_way
+from acceptor.runtime.contention import shorter_spins_under_load
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
-from acceptor.runtime.processes import place_among_processes, process_group
+from acceptor.runtime.processes import process_group, process_rank
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.text import shell
@@ -48,7 +48,7 @@ from acceptor.training.hearing import is_trial, tell_epoch
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.record import record_of, say, told, validation_of, write_run
 from acceptor.training.resume import begun_with, restarted_with
-from acceptor.training.signals import agreed, signals_held
+from acceptor.training.signals import any_process, deferred_signals
 from acceptor.training.static import choose_static_steps
 
 logger = logging.getLogger(__name__)
@@ -124,10 +124,10 @@ def train(
     out = Path(out).expanduser()
     if restarted() and has_checkpoint(out):
         resume, overwrite = True, False
-    place = place_among_processes()
+    place = process_rank()
     with (
-        one_writer(out) if place.leads else contextlib.nullcontext(),
-        replacing(out) if place.leads else contextlib.nullcontext(),
+        one_writer(out) if place.is_main_process else contextlib.nullcontext(),
+        replacing(out) if place.is_main_process else contextlib.nullcontext(),
     ):
         check_out(out, overwrite=overwrite, resume=resume)
         if resume and config.on_collapse == "restart":
@@ -135,7 +135,7 @@ def train(
         try:
             return _train(data, out, config, None, overwrite=overwrite, resume=resume, allow_change=allow_change)
         except CollapseError as error:
-            if config.on_collapse != "restart" or place.world > 1:
+            if config.on_collapse != "restart" or place.world_size > 1:
                 raise
             config = safer(config)
             logger.warning("%s", f"{error.problem}; beginning again with seed {config.seed} and safer settings")
@@ -180,7 +180,7 @@ def _train(
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data)
     config, lowered = with_batch(config, data)
-    runtime = choose_runtime(config.device, config.precision, place_among_processes())
+    runtime = choose_runtime(config.device, config.precision, process_rank())
     keep_freed_memory()
     found = find_encoder(config.encoder)
     refuse_within(out, [found.folder, *paths_of(data)])
@@ -188,7 +188,7 @@ def _train(
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
     check_room(out, weight_bytes, keeps_best=config.select == "best")
     derived = [*lowered, *derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
-    if runtime.leads:
+    if runtime.is_main_process:
         say(data, judge, derived)
         if overwrite:
             set_aside(out)
@@ -199,7 +199,7 @@ def _train(
     judge, reports, fitted = _reports(judge, data, encoded, config)
     record = record_of(judge, data, config, [*derived, *fitted], seconds, history)
     run = Run(out, judge, reports, history, record)
-    if runtime.leads:
+    if runtime.is_main_process:
         with new_folder(out) as folder:
             write_run(folder, judge, data, reports, history, record, name=out.name)
     return run
@@ -217,9 +217,9 @@ def _prepare(
     check_length(tokenizer, limit, pairs=pairs)
     encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
     for split in data.splits:
-        warn_of_texts(tokenizer, encoded[split.name], split)
+        warn_of_unknown_texts(tokenizer, encoded[split.name], split)
     train = encoded["train"]
-    refuse_strangers(train, encoder.name, data.train)
+    check_coverage(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
     static, choices = choose_static_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
@@ -263,7 +263,7 @@ def _fit(
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config)
     settings = _begun_with(judge, data, config)
-    checkpoints = Checkpoints(out, judge.model, optimizer, settings, writes=runtime.leads)
+    checkpoints = Checkpoints(out, judge.model, optimizer, settings, writes=runtime.is_main_process)
     done = Progress()
     history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
     best: dict[str, Any] = {}
@@ -273,9 +273,9 @@ def _fit(
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
     with (
         rows_named(data.train.table),
-        signals_held() as stop,
-        giving_way(),
-        meter("training", steps, "steps", silent=not runtime.leads) as bar,
+        deferred_signals() as stop,
+        shorter_spins_under_load(),
+        meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
     ):
         for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
             line, words = told(event, data, config)
@@ -283,7 +283,7 @@ def _fit(
             if isinstance(event, EpochEnd):
                 line["collapse"] = check_collapse(event, history, data.train, validation_of(data), config)
                 best = _best_weights(best, judge, history, config)
-                logger.log(logging.INFO if runtime.leads else logging.DEBUG, words)
+                logger.log(logging.INFO if runtime.is_main_process else logging.DEBUG, words)
                 if checkpoints.due(epoch_ends=True):
                     checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
                 tell_epoch(history)
@@ -292,7 +292,7 @@ def _fit(
             if isinstance(event, Skipped):
                 logger.warning(words)
             elif event.step == optimizer.steps:  # else its loss came late, and the weights are further on
-                stopping = agreed(bool(stop), runtime.device, runtime.world)
+                stopping = any_process(bool(stop), runtime.device, runtime.world_size)
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
@@ -340,7 +340,7 @@ def _reports(
         decision, fitted = calibrate(logits["validation"], validation_of(data).gold, config.metric)
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
-            logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
+            logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-12s%s: %s", *item)
     selects = config.select == "best" or judge.decision != MOST_PROBABLE or is_trial()
     chosen = {"validation": selects, "test": False}
     if chosen["validation"]:

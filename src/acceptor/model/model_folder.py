@@ -12,7 +12,7 @@ ADAPTER, MODULES = "adapter_config.json", "modules.json"
 _NO_ENCODER = "this folder is not an encoder"
 
 
-def refuse_parts(folder: Path) -> None:
+def refuse_incomplete_model(folder: Path) -> None:
     """Names a folder that holds a part of a model, or a model in a folder of its own.
 
     Raises:

@@ -34,8 +34,8 @@ static const struct {
 static __thread bf16 panel[DEPTH * SIDE] __attribute__((aligned(64)));
 static __thread float sums[BLOCKS][4][256] __attribute__((aligned(64)));
 
-/* Linux gives the unit's registers to a process that asks. */
-int products_ready(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+/* A process has to ask Linux for the unit's registers. */
+int matmul_supported(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
 static inline __m512i four_rows(const uint32_t *from, int64_t stride) { /* 4 numbers each of rows 0, 4, 8 and 12 */
     __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
@@ -149,27 +149,27 @@ static inline void multiply(Rows a, const bf16 *b, int64_t depth, int add, float
 
 static inline __m512i narrow(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
 
-/* What becomes of the products: C = (A B + bias) * kept + added, each only where it is not 0; or C = gelu(A B + bias) if
-   `curved`, and its slope there to `slope` where that is not 0. */
+/* What is done with the products: C = (A B + bias) * dropout_mask + residual, each only if it is not 0; or
+   C = gelu(A B + bias) if `apply_gelu`, and the derivative of gelu to `derivative` if that is not 0. */
 typedef struct {
-    const bf16 *bias, *kept, *added;
-    int64_t curved;
-    bf16 *slope;
-} Finish;
+    const bf16 *bias, *dropout_mask, *residual;
+    int64_t apply_gelu;
+    bf16 *derivative;
+} Epilogue;
 
 /* `rows` rows of the sums, finished, to C; past the caches where nobody will read them soon. */
-static inline void store(float sums[4][256], Finish f, bf16 *c, int64_t columns, int64_t rows, int past) {
+static inline void store(float sums[4][256], Epilogue f, bf16 *c, int64_t columns, int64_t rows, int past) {
     __m512 zero = _mm512_setzero_ps(), bias[2] = {f.bias ? widen(f.bias) : zero, f.bias ? widen(f.bias + 16) : zero};
     for (int64_t i = 0; i < rows; i++) {
-        __m512 half[2], slope[2] = {zero, zero};
+        __m512 half[2], derivative[2] = {zero, zero};
         for (int side = 0; side < 2; side++) {
             int64_t at = i * columns + 16 * side;
             half[side] = _mm512_add_ps(_mm512_load_ps(sums[i / 16 * 2 + side] + i % 16 * 16), bias[side]);
-            if (f.kept) half[side] = _mm512_mul_ps(half[side], widen(f.kept + at));
-            if (f.added) half[side] = _mm512_add_ps(half[side], widen(f.added + at));
-            if (f.curved) half[side] = gelu(half[side], &slope[side]);
+            if (f.dropout_mask) half[side] = _mm512_mul_ps(half[side], widen(f.dropout_mask + at));
+            if (f.residual) half[side] = _mm512_add_ps(half[side], widen(f.residual + at));
+            if (f.apply_gelu) half[side] = gelu(half[side], &derivative[side]);
         }
-        if (f.slope) _mm512_storeu_si512(f.slope + i * columns, narrow(slope[0], slope[1]));
+        if (f.derivative) _mm512_storeu_si512(f.derivative + i * columns, narrow(derivative[0], derivative[1]));
         if (past)
             _mm512_stream_si512((void *)(c + i * columns), narrow(half[0], half[1]));
         else
@@ -184,8 +184,8 @@ enum { OUTPUT, INPUT_GRADIENT, WEIGHT_GRADIENT };
 
 /* C, of shape (rows, columns), from products over a depth. `columns` must be a multiple of 32, and so must `depth` but
    for WEIGHT_GRADIENT and `rows` there. Returns 1 where memory ran out. */
-int product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a, const bf16 *b, bf16 *c,
-             const Finish *finish) {
+int matmul(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a, const bf16 *b, bf16 *c,
+             const Epilogue *epilogue) {
     int64_t padded = (depth + SIDE - 1) / SIDE * SIDE, blocks = (rows + SIDE - 1) / SIDE;
     int64_t most = A_BYTES / (2 * SIDE * padded) + 1, parts = (blocks + least(most, BLOCKS) - 1) / least(most, BLOCKS);
     int64_t chunk = (blocks + parts - 1) / parts; /* blocks of A that stay in the L2 cache while B passes */
@@ -232,10 +232,10 @@ int product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *
                         multiply(block, panel, deep, r > 0, sums[i - from], &next);
                         if (!done) continue;
                         int64_t place = SIDE * (i * columns + j);
-                        Finish here = {finish->bias ? finish->bias + SIDE * j : 0,
-                                       finish->kept ? finish->kept + place : 0,
-                                       finish->added ? finish->added + place : 0, finish->curved,
-                                       finish->slope ? finish->slope + place : 0};
+                        Epilogue here = {epilogue->bias ? epilogue->bias + SIDE * j : 0,
+                                       epilogue->dropout_mask ? epilogue->dropout_mask + place : 0,
+                                       epilogue->residual ? epilogue->residual + place : 0, epilogue->apply_gelu,
+                                       epilogue->derivative ? epilogue->derivative + place : 0};
                         store(sums[i - from], here, c + place, columns, least(left, SIDE), past);
                     }
                 }
@@ -250,7 +250,7 @@ int product(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *
 
 #else /* no such unit, or a compiler that does not know it */
 
-int products_ready(void) { return 0; }
-int product(void) { return 1; }
+int matmul_supported(void) { return 0; }
+int matmul(void) { return 1; }
 
 #endif

@@ -14,23 +14,26 @@ from acceptor.data.documents import PLACE
 from acceptor.data.reading.stream import Fault, fault_of
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError
-from acceptor.model.encode import Encoded, marked
-from acceptor.model.tokenizer import reading
+from acceptor.model.encode import Encoded, rows_with_special_tokens
+from acceptor.model.tokenizer import tokenizer_info
 
 SHOWN = 5  # lines that a warning names
 TOO_MUCH = 0.5  # share of train that an encoder may not know
-UNKNOWN, UNREAD = 1, 2  # flags of a text: of which the encoder does not know a part; of which it knows nothing
+SOME_UNKNOWN, ALL_UNKNOWN = (
+    1,
+    2,
+)  # flags of a text: of which the encoder does not know a part; of which it knows nothing
 
 logger = logging.getLogger(__name__)
 
 
 def flags_of(encoded: Encoded) -> npt.NDArray[np.uint8]:
-    """`UNKNOWN` and `UNREAD` of each input, uint8, shape (N,)."""
-    return (encoded.with_unknown * UNKNOWN | encoded.unread * UNREAD).astype(np.uint8)
+    """`SOME_UNKNOWN` and `ALL_UNKNOWN` of each input, uint8, shape (N,)."""
+    return (encoded.has_unknown * SOME_UNKNOWN | encoded.all_unknown * ALL_UNKNOWN).astype(np.uint8)
 
 
-def unread_error(where: str, text: str) -> DataError:
-    """Why an input that is `Encoded.unread` cannot be judged."""
+def unknown_text_error(where: str, text: str) -> DataError:
+    """Why an input that is `Encoded.all_unknown` cannot be judged."""
     return DataError(
         "the encoder's vocabulary knows nothing of a text",
         where=where,
@@ -41,34 +44,34 @@ def unread_error(where: str, text: str) -> DataError:
     )
 
 
-def refuse_unread(encoded: Encoded, sentences: Sequence[str], place: Callable[[int], str]) -> None:
+def check_known(encoded: Encoded, sentences: Sequence[str], place: Callable[[int], str]) -> None:
     """Refuses inputs of which the vocabulary knows nothing.
 
     Raises:
         DataError: The first of them.
     """
-    unread = np.flatnonzero(encoded.unread)
-    if len(unread):
-        error = unread_error(place(int(unread[0])), sentences[unread[0]])
-        if len(unread) > 1:
-            error.add("found", f"{error.details['found']}; {len(unread) - 1} more are like it")
+    all_unknown = np.flatnonzero(encoded.all_unknown)
+    if len(all_unknown):
+        error = unknown_text_error(place(int(all_unknown[0])), sentences[all_unknown[0]])
+        if len(all_unknown) > 1:
+            error.add("found", f"{error.details['found']}; {len(all_unknown) - 1} more are like it")
         raise error
 
 
-def warn_of_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:
+def warn_of_unknown_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:
     """Tells of rows that an encoder cannot read, and of special tokens in them."""
-    unread = np.flatnonzero(encoded.unread)
-    if len(unread):
+    all_unknown = np.flatnonzero(encoded.all_unknown)
+    if len(all_unknown):
         logger.warning(
             "%s: the encoder's vocabulary knows nothing of %d of %d texts: %s",
-            split.name, len(unread), len(split), _lines(split.table, unread),
+            split.name, len(all_unknown), len(split), _lines(split.table, all_unknown),
         )  # fmt: skip
-    warn_of_marks(tokenizer, split.table)
+    warn_of_special_tokens(tokenizer, split.table)
 
 
 def warn_of_unknown(encoded: Encoded, table: Table) -> None:
     """Tells of rows of which the encoder does not know a part."""
-    rows = np.flatnonzero(encoded.with_unknown)
+    rows = np.flatnonzero(encoded.has_unknown)
     if len(rows):
         logger.warning(
             "the encoder's vocabulary does not know all of %d of %d texts: %s",
@@ -76,33 +79,33 @@ def warn_of_unknown(encoded: Encoded, table: Table) -> None:
         )  # fmt: skip
 
 
-def warn_of_marks(tokenizer: Any, table: Table) -> bool:
+def warn_of_special_tokens(tokenizer: Any, table: Table) -> bool:
     """Tells of ``[CLS]``, ``</s>`` and the like in the texts; True where there are any."""
     texts = [table.frame[name].to_list() for name in ("sentence", "second") if name in table.frame.columns]
-    rows = marked(tokenizer, *texts)
+    rows = rows_with_special_tokens(tokenizer, *texts)
     if len(rows):
         logger.warning(
             "special tokens such as %s are typed into %d of %d texts: %s; the tokenizer adds its own, and reads these "
             "as text: leave them out",
-            " ".join(reading(tokenizer).marks[:2]), len(rows), len(table), _lines(table, rows),
+            " ".join(tokenizer_info(tokenizer).special_tokens[:2]), len(rows), len(table), _lines(table, rows),
         )  # fmt: skip
     return bool(len(rows))
 
 
-def refuse_strangers(train: Encoded, encoder: str, split: Split) -> None:
+def check_coverage(train: Encoded, encoder: str, split: Split) -> None:
     """Refuses to train where the encoder does not know the script.
 
     Raises:
         DataError: It knows nothing of most texts, or does not know most of their tokens.
     """
-    unread, unknown = float(train.unread.mean()), train.unknown_share()
-    if max(unread, unknown) <= TOO_MUCH:
+    all_unknown, unknown = float(train.all_unknown.mean()), train.unknown_share()
+    if max(all_unknown, unknown) <= TOO_MUCH:
         return
     raise DataError(
         f"the vocabulary of {encoder} does not cover this text",
-        where=_lines(split.table, np.flatnonzero(train.with_unknown)),
+        where=_lines(split.table, np.flatnonzero(train.has_unknown)),
         expected=f"an encoder that knows {1 - TOO_MUCH:.0%} of the tokens at least",
-        found=f"{unknown:.0%} of the tokens are unknown to it; of {unread:.0%} of the texts it knows nothing",
+        found=f"{unknown:.0%} of the tokens are unknown to it; of {all_unknown:.0%} of the texts it knows nothing",
         cause="an encoder of another language or script",
         next="take one of the language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
     )
@@ -114,13 +117,13 @@ def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
     return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
 
 
-def legible(table: Table, flags: npt.NDArray[np.uint8], rejected: list[Fault]) -> Table:
+def drop_unknown_rows(table: Table, flags: npt.NDArray[np.uint8], rejected: list[Fault]) -> Table:
     """The rows of which the encoder knows something; the others are told to ``rejected``."""
-    unread, texts = np.flatnonzero(flags & UNREAD).tolist(), table.frame["sentence"]
-    return without(table, {row: unread_error(table.place(row), texts[row]) for row in unread}, rejected)
+    all_unknown, texts = np.flatnonzero(flags & ALL_UNKNOWN).tolist(), table.frame["sentence"]
+    return drop_rows(table, {row: unknown_text_error(table.place(row), texts[row]) for row in all_unknown}, rejected)
 
 
-def without(table: Table, faults: Mapping[int, DataError], rejected: list[Fault]) -> Table:
+def drop_rows(table: Table, faults: Mapping[int, DataError], rejected: list[Fault]) -> Table:
     """The table without faulty rows, which are told to ``rejected``."""
     if not faults:
         return table
