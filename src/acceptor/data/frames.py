@@ -8,9 +8,9 @@ from typing import Any, NoReturn, TypeVar
 
 import polars as pl
 
-from acceptor.data.reading.checked import checked_frame
 from acceptor.data.reading.columns import name_columns
-from acceptor.data.reading.read import grid_of_object
+from acceptor.data.reading.objects import grid_of_object
+from acceptor.data.reading.string_columns import checked_frame
 from acceptor.errors import DataError
 
 Frame = TypeVar("Frame")
@@ -35,7 +35,7 @@ def annotated(
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
-        they take is renamed: see `beside`.
+        they take is renamed: see `side_by_side`.
 
     Raises:
         DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
@@ -55,17 +55,17 @@ def annotated(
     return whole
 
 
-def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
+def side_by_side(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
     """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``.
 
     Raises:
         DataError: There is a column of that new name, too.
     """
     taken = [name for other in more for name in other.columns]
-    return pl.concat([frame.rename(moved(frame.columns, taken)), *more], how="horizontal")
+    return pl.concat([frame.rename(renames_of_taken(frame.columns, taken)), *more], how="horizontal")
 
 
-def moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
+def renames_of_taken(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
     """New names, ``input.NAME``, for the columns whose name is taken.
 
     Raises:
@@ -154,8 +154,8 @@ def _is_suspicious(texts: pl.Series) -> bool:
 
 def _with(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
     if not pandas:
-        return beside(frame, added)
-    whole = frame.rename(columns=moved(frame.columns, added.columns))
+        return side_by_side(frame, added)
+    whole = frame.rename(columns=renames_of_taken(frame.columns, added.columns))
     for name, column in added.to_pandas().items():
         whole[name] = column.array  # by position: an index may hold a label twice
     return whole

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from acceptor.data.reading.grid import listed
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError, UsageError, nearest
+from acceptor.text import listed
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,13 @@ import polars as pl
 
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables
+from acceptor.data.corpus_folder import folder_tables
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
-from acceptor.data.reading.folders import folder_tables
-from acceptor.data.reading.grid import listed
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError, nearest
-from acceptor.text import shell
+from acceptor.text import listed, shell
 
 logger = logging.getLogger(__name__)
 

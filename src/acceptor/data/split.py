@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from acceptor.config import Derived, TrainConfig
 from acceptor.data.auditing.inspection import split_column
-from acceptor.data.reading.grid import listed
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
+from acceptor.text import listed
 
 SplitRule = Literal["given", "stratified", "notebook", "column"]
 

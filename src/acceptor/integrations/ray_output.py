@@ -12,10 +12,10 @@ import re
 import time
 from typing import Any
 
-from acceptor.data.reading.filesystems import OutputFolder
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.judging.tally import Tally
 from acceptor.storage.files import parse_object
+from acceptor.storage.filesystems import OutputFolder
 
 PLAN, DONE, MANIFEST, REJECTED = "_plan.json", "_done", "_manifest.json", "_rejected"
 NOTE_EVERY = 20.0  # seconds between two notes of what is done: that much is judged again after a kill

@@ -24,10 +24,11 @@ from acceptor.data.labels import (
     without_label,
     written_counts,
 )
-from acceptor.data.reading.grid import listed
-from acceptor.data.reading.known import SPLIT_NAMES, counts_up, key, looks_like_labels
+from acceptor.data.reading.cell_kinds import counts_up, looks_like_labels
+from acceptor.data.reading.column_names import SPLIT_NAMES, key
 from acceptor.data.table import Table
 from acceptor.errors import DataError, nearest
+from acceptor.text import listed
 
 MAX_LABELS = 1000
 RARE = 20  # a label this many times rarer than one it resembles is taken for a typing error

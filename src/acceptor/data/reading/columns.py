@@ -9,21 +9,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from acceptor.data.reading.grid import Grid, Reject, listed, refuse, short
-from acceptor.data.reading.headers import has_header, lift_header, like_a_name, without_joints
-from acceptor.data.reading.known import (
+from acceptor.data.reading.cell_kinds import counts_up, is_text, like_a_name, looks_like_labels
+from acceptor.data.reading.column_names import (
     COMPANIONS,
     GENERIC_LABEL_NAMES,
     KNOWN_NAMES,
     MORE_LABEL_NAMES,
     PAIR_NAMES,
     PAIRS,
-    counts_up,
-    is_text,
     key,
-    looks_like_labels,
 )
+from acceptor.data.reading.grid import Grid, Reject, refuse
+from acceptor.data.reading.headers import has_header, lift_header, without_repeated_headers
 from acceptor.errors import DataError, nearest
+from acceptor.text import listed, short
 
 Roles = dict[str, int]  # role to the column's place
 
@@ -62,10 +61,10 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
         named = not all(str(value).isdecimal() for value in columns.values())  # a name can only stand in a header
         if named or has_header(grid, _given_roles(grid, columns)):
             kind, header = f"{grid.form} with a header", tuple(column[0] for column in grid.columns)
-            grid = without_joints(lift_header(grid), header, reject)
+            grid = without_repeated_headers(lift_header(grid), header, reject)
         else:
             kind = f"{grid.form} without a header"
-            grid = without_joints(grid, (), reject)
+            grid = without_repeated_headers(grid, (), reject)
     if grid.names is None:
         roles = _given_roles(grid, columns) if columns else _guessed_roles(grid)
         kind += ", as CoLA's" if "mark" in roles and not columns else ""
@@ -290,7 +289,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
         raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
     if grid.names is None:
         header = tuple(column[0] for column in grid.columns)
-        grid = without_joints(lift_header(grid), header, refuse)
+        grid = without_repeated_headers(lift_header(grid), header, refuse)
     names = list(grid.names or [])
     _refuse_repeated(names, grid.origin)
     roles = _given_roles(grid, columns)

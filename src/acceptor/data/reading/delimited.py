@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from acceptor.data.reading.cell_kinds import looks_like_labels
+from acceptor.data.reading.column_names import KNOWN_NAMES, key
 from acceptor.data.reading.decode import LONGEST_LINE
-from acceptor.data.reading.grid import Grid, Reject, Rows, short
-from acceptor.data.reading.known import KNOWN_NAMES, key, looks_like_labels
+from acceptor.data.reading.grid import Grid, Reject, Rows
 from acceptor.errors import DataError
+from acceptor.text import short
 
 SEPARATORS = {"\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
 """What may separate cells, and how it is written behind ``--separator``."""

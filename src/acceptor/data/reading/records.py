@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from acceptor.data.reading.grid import Grid, Reject, Rows, listed, short
+from acceptor.data.reading.grid import Grid, Reject, Rows
 from acceptor.errors import DataError
+from acceptor.text import listed, short
 
 
 def grid_of_records(

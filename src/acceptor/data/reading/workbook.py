@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import shlex
 
-from acceptor.data.reading.grid import Grid, listed
+from acceptor.data.reading.grid import Grid
 from acceptor.errors import DataError
+from acceptor.text import listed
 
 
 def workbook_grid(data: bytes, origin: str) -> Grid:

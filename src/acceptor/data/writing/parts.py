@@ -20,8 +20,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from acceptor.data.reading.kept import write_json_rows
-from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_rows
+from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.storage.files import (
     MANIFEST,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from acceptor.data.reading.kept import common_schema, fitted
+from acceptor.data.reading.column_types import common_schema, fitted
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 from acceptor.storage.files import use_umask
@@ -141,6 +142,15 @@ def write_rows(
         frame.write_parquet(target)
     else:  # uncompressed, to be mapped into memory; strings as readers of all ages know them
         frame.write_ipc(target, compat_level=pl.CompatLevel.oldest())
+
+
+def write_json_rows(frame: pl.DataFrame, target: Path | BinaryIO) -> None:
+    """Writes a frame of which every cell is JSON already, one object a line."""
+    begins = [
+        f"{',' if index else '{'}{json.dumps(name, ensure_ascii=False)}:" for index, name in enumerate(frame.columns)
+    ]
+    parts = [part for begin, name in zip(begins, frame.columns, strict=True) for part in (pl.lit(begin), pl.col(name))]
+    frame.select(pl.concat_str([*parts, pl.lit("}")])).write_csv(target, include_header=False, quote_style="never")
 
 
 @contextlib.contextmanager

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.corpora import COLA_FILES
-from acceptor.data.reading.grid import listed
+from acceptor.data.reading.input_files import readable
 from acceptor.data.reading.read import read_table
-from acceptor.data.reading.stream import readable
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 from acceptor.storage.files import read_object
+from acceptor.text import listed
 
 ROLE_NAMES = {
     "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from acceptor.data.reading.grid import Grid, Reject, refuse, short
+from acceptor.data.reading.grid import Grid, Reject, refuse
 from acceptor.errors import DataError
+from acceptor.text import short
 
 _Fault = Callable[[int, DataError], None]  # hears of a row (0-based) and what is wrong with it
 

@@ -23,7 +23,7 @@ def by_position(row: int) -> str:
     return f"position {row}"
 
 
-def texts_given(
+def as_texts(
     sentences: Any, seconds: Any = None, place: Callable[[int], str] = by_position
 ) -> tuple[list[str], list[str] | None]:
     """The sentences, and the second ones of pairs, as plain lists.
