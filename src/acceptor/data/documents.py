@@ -49,12 +49,15 @@ def check_splitter(language: str) -> str:
             where="--split-sentences",
             expected=", ".join(LANGUAGES),
             next=(f"did you mean {near}? " if near else "") + "en knows the sentence marks of all scripts",
+            code="E-USAGE-OPTION",
         )
     try:
         return version("sentencex")
     except PackageNotFoundError:
         raise UsageError(
-            "documents are cut by sentencex, which is not installed", next="pip install 'acceptor[split]'"
+            "documents are cut by sentencex, which is not installed",
+            next="pip install 'acceptor[split]'",
+            code="E-USAGE-EXTRA",
         ) from None
 
 
@@ -80,7 +83,11 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
         position = 0
         for piece in segment(window):
             if not window.startswith(piece, position):
-                raise DataError("the splitter changed the text: a fault in sentencex", found=repr(piece[:40]))
+                raise DataError(
+                    "the splitter changed the text: a fault in sentencex",
+                    found=repr(piece[:40]),
+                    code="E-DATA-SPLITTER",
+                )
             if position + len(piece) > sure:
                 break
             if inner := piece.strip():
@@ -88,7 +95,11 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
                 yield begin, begin + len(inner)
             position += len(piece)
         if sure == len(window) and position < sure:
-            raise DataError("the splitter left out text: a fault in sentencex", found=repr(window[position:][:40]))
+            raise DataError(
+                "the splitter left out text: a fault in sentencex",
+                found=repr(window[position:][:40]),
+                code="E-DATA-SPLITTER",
+            )
         start += position
         size = _WINDOW if position else 2 * size
 
@@ -132,6 +143,7 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form
             "pairs are not cut into sentences",
             where=table.origin,
             next="give the second text another name: --columns other=NAME",
+            code="E-USAGE-PAIRS",
         )
     rows: list[int] = []
     starts: list[int] = []

@@ -79,6 +79,7 @@ def renames_of_taken(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, st
             f"two columns would be called {repeated!r}",
             cause="an output of Acceptor that is an input of it again",
             next="leave out or rename one of them first",
+            code="E-DATA-COLUMN",
         )
     return renamed
 
@@ -92,6 +93,7 @@ def _is_pandas(frame: Any) -> bool:
             expected="a pandas or polars DataFrame",
             found=".".join(kind),
             next="collect it first: frame.collect()" if kind == ("polars", "LazyFrame") else None,
+            code="E-DATA-TYPE",
         )
     if type(frame.columns).__name__ in ("MultiIndex", "CategoricalIndex"):
         raise DataError(
@@ -99,6 +101,7 @@ def _is_pandas(frame: Any) -> bool:
             expected="one string for each column",
             found=f"a {type(frame.columns).__name__}",
             next="join their levels: frame.columns = frame.columns.map('.'.join)",
+            code="E-DATA-COLUMN",
         )
     return kind[0] == "pandas"
 
@@ -140,6 +143,7 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
                 expected="strings",
                 found=f"{type(cell).__name__}: {cell!r}"[:60],
                 next="name the column that holds the sentences: columns={'sentence': NAME}",
+                code="E-DATA-TEXT",
             )
             refuse(row, error)
     return checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]

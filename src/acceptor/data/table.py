@@ -115,6 +115,7 @@ class Split:
                 expected="a label column",
                 found=", ".join(self.table.frame.columns),
                 next="name it with --columns label=NAME, or use `acceptor predict`, which needs no labels",
+                code="E-DATA-UNLABELLED",
             )
         return self.label_ids
 

@@ -35,6 +35,7 @@ def file_system(address: str) -> tuple[Any, str]:
             f"{address} cannot be used",
             expected="a path, or s3://BUCKET/PATH, gs://BUCKET/PATH, hdfs://HOST:PORT/PATH, file:///PATH",
             cause=str(error),
+            code="E-USAGE-ADDRESS",
         ) from error
     return system, path
 
@@ -49,7 +50,7 @@ def open_input(address: str, origin: str) -> BinaryIO:
     try:
         return io.BufferedReader(system.open_input_file(path), _BUFFER)
     except OSError as error:
-        raise DataError("the file cannot be read", where=origin, cause=str(error)) from error
+        raise DataError("the file cannot be read", where=origin, cause=str(error), code="E-DATA-UNREADABLE") from error
 
 
 class OutputFolder:
@@ -102,6 +103,7 @@ class OutputFolder:
                 where=f"{self.address}/{name}",
                 cause=str(error),
                 next="mend that, and give the same command again: what was judged is kept",
+                code="E-RESOURCE-WRITE",
             ) from error
 
     def read(self, name: str) -> bytes:
@@ -121,7 +123,9 @@ class OutputFolder:
         try:
             within = self._system.get_file_info(fs.FileSelector(where, allow_not_found=True))
         except OSError as error:
-            raise ResourceError("the output cannot be listed", where=self.address, cause=str(error)) from error
+            raise ResourceError(
+                "the output cannot be listed", where=self.address, cause=str(error), code="E-RESOURCE-WRITE"
+            ) from error
         return {one.base_name: one.size for one in within if one.type == fs.FileType.File}
 
     def remove(self, names: Iterable[str]) -> None:

@@ -44,6 +44,7 @@ def fitted_strictly(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], wher
                 expected=str(kind),
                 found=str(frame.schema[name]),
                 next="write JSON lines, which hold values of all types, or judge these files by a command of their own",
+                code="E-DATA-TYPE",
             )
     return fitted(frame, schema)
 

@@ -54,7 +54,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
         DataError: The columns cannot be told apart.
     """
     if not grid.lines:
-        raise DataError("there are no rows", where=grid.origin, expected="at least one row")
+        raise DataError("there are no rows", where=grid.origin, expected="at least one row", code="E-DATA-EMPTY")
     grid = with_paths(grid, columns)
     kind, header = grid.form, ()
     if grid.names is None:
@@ -126,6 +126,7 @@ def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) ->
                     if keys
                     else "objects within objects",
                     found=f"{step!r}",
+                    code="E-DATA-COLUMN",
                 )
             found = [cell.get(step) if isinstance(cell, Mapping) else None for cell in found]
         names.append(path)
@@ -146,6 +147,7 @@ def _refuse_repeated(names: list[str], origin: str) -> None:
             found=listed(names, 20),
             next="keep one under another name: --columns "
             + shlex.quote(f"other_{repeated}={len(names) - names[::-1].index(repeated)}"),
+            code="E-DATA-COLUMN",
         )
 
 
@@ -169,7 +171,12 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
         else:
             raise _unknown(f"there is no column {value!r}", grid, value)
         if index in roles.values():
-            raise DataError(f"column {value!r} was given two roles", where=grid.origin, found=f"{role}={value}")
+            raise DataError(
+                f"column {value!r} was given two roles",
+                where=grid.origin,
+                found=f"{role}={value}",
+                code="E-DATA-COLUMN",
+            )
         roles[role] = index
     return roles
 
@@ -225,6 +232,7 @@ def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
         found=listed(texts),
         next=f"a pair: --columns {shlex.quote(f'sentence={sentence},second={other}')}\n"
         f"single sentences, the others passed over: --columns {shlex.quote(','.join(single))}",
+        code="E-DATA-COLUMN",
     )
 
 
@@ -246,6 +254,7 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
             where=grid.origin,
             found=", ".join(shown),
             next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
+            code="E-DATA-COLUMN",
         )
     if found:
         roles["label"] = found[0]
@@ -275,6 +284,7 @@ def _guessed_roles(grid: Grid) -> Roles:
                 found=short(grid.columns[1][odd[0]]),
                 cause="a header without any known name" if odd[0] == 0 else None,
                 next="mend the line, or name the columns: --columns sentence=4,label=2",
+                code="E-DATA-COLUMN",
             )
     raise _unknown("the columns cannot be told apart: none has a known name", grid, "")
 
@@ -286,7 +296,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
         DataError: A side has no column; or there are no rows.
     """
     if not grid.lines:
-        raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
+        raise DataError("there are no rows", where=grid.origin, expected="at least one pair", code="E-DATA-EMPTY")
     if grid.names is None:
         header = tuple(column[0] for column in grid.columns)
         grid = without_repeated_headers(lift_header(grid), header, refuse)
@@ -306,6 +316,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
                 found=listed([short(name) for name in names]),
                 cause="not a suite of minimal pairs, or columns with other names, or no header",
                 next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
+                code="E-DATA-COLUMN",
             )
     for role, index in roles.items():
         names[index] = role
@@ -325,6 +336,7 @@ def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
         found=f"first row: {first}" + (" | …" if grid.columns[12:] else ""),
         next=(f"did you mean {near!r}? " if near and near != "sentence" else "")
         + f"name the columns: --columns {shlex.quote(_advice(grid))}",
+        code="E-DATA-COLUMN",
     )
 
 

@@ -83,7 +83,9 @@ def lift_header(grid: Grid) -> Grid:
         DataError: There are none.
     """
     if len(grid.lines) == 1:
-        raise DataError("there are no rows after the header", where=grid.origin, expected="at least one row")
+        raise DataError(
+            "there are no rows after the header", where=grid.origin, expected="at least one row", code="E-DATA-EMPTY"
+        )
     names = [column[0] or f"column{number}" for number, column in enumerate(grid.columns, 1)]
     return replace(grid, names=names, columns=[column[1:] for column in grid.columns], lines=grid.lines[1:])
 
@@ -118,6 +120,7 @@ def without_repeated_headers(grid: Grid, header: Sequence[str], reject: Reject) 
             cause="files were joined into one",
             next=("remove the line" if header else "remove the mark")
             + (f": sed -i.bak '{command}' {path}" if plain else ""),
+            code="E-DATA-ROW",
         )
         reject(line, error)
     drop = set(joints)

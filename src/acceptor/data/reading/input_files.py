@@ -98,7 +98,7 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
     """
     if STDIN in sources:
         if len(sources) > 1:
-            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources))
+            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources), code="E-USAGE-INPUT")
         return [STDIN]
     files: list[str] = []
     for source in sources:
@@ -107,6 +107,7 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
                 f"{source} can be read only once",
                 cause="a pipe or a device; a judging that is stopped could not go on",
                 next="give it on standard input: … | acceptor predict RUN - -o OUT",
+                code="E-USAGE-INPUT",
             )
         found = _found(source)
         if found != [source]:
@@ -114,7 +115,12 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
         else:
             refuse_inputs(outputs, found)
         if not found:
-            raise DataError("no file is there", where=source, expected=f"files that end in {' '.join(FORMATS)}")
+            raise DataError(
+                "no file is there",
+                where=source,
+                expected=f"files that end in {' '.join(FORMATS)}",
+                code="E-DATA-MISSING",
+            )
         files += found
     return files
 
@@ -161,6 +167,7 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
                     where=str(output),
                     expected="an output that is none of the inputs",
                     next=f"write to another file: {shell(place.with_name('new-' + place.name))}",
+                    code="E-USAGE-OUTPUT",
                 )
 
 

@@ -35,6 +35,7 @@ def grid_of_object(source: Any) -> Grid:
         expected="a path, a pandas or polars DataFrame, a datasets.Dataset, a list of str, tuple or dict",
         found=f"{kind[0]}.{kind[1]}",
         next="choose one split, such as dataset['train']" if kind[1] == "DatasetDict" else None,
+        code="E-DATA-TYPE",
     )
 
 
@@ -62,6 +63,7 @@ def _grid_of_list(rows: Sequence[Any]) -> Grid:
                 where=f"list, row {row + 1}",
                 expected="all sentences, all (sentence, label), all (sentence, second, label), or all dicts",
                 found=short(repr(rows[row])),
+                code="E-DATA-TYPE",
             )
     if rows and shapes[0] == ("dict",):
         return grid_of_records(rows, _numbers(rows), "list", "row", "list")

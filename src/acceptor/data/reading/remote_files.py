@@ -43,7 +43,12 @@ def found_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
     files: list[InputFile] = []
     for source in sources:
         if source == STDIN:
-            raise UsageError("other machines do not see this one's standard input", expected="files", found=source)
+            raise UsageError(
+                "other machines do not see this one's standard input",
+                expected="files",
+                found=source,
+                code="E-USAGE-INPUT",
+            )
         if "://" in source:
             files += _listed(source)
         else:
@@ -65,7 +70,9 @@ def _listed(address: str, origin: str | None = None) -> list[InputFile]:
             return [InputFile(address, origin or base, info.size, info.mtime_ns or 0)]
         within = system.get_file_info(fs.FileSelector(path)) if info.type == fs.FileType.Directory else []
     except OSError as error:
-        raise DataError("the files cannot be listed", where=address, cause=str(error)) from error
+        raise DataError(
+            "the files cannot be listed", where=address, cause=str(error), code="E-DATA-UNREADABLE"
+        ) from error
     folder = folder if pattern else base
     found = [
         InputFile(
@@ -76,5 +83,5 @@ def _listed(address: str, origin: str | None = None) -> list[InputFile]:
         and (fnmatch.fnmatchcase(one.base_name, pattern) if pattern else readable(one.base_name))
     ]
     if not found:
-        raise DataError("no file is there", where=origin or address)
+        raise DataError("no file is there", where=origin or address, code="E-DATA-MISSING")
     return found

@@ -164,6 +164,7 @@ class TableStream:
                         where=f"{self.origin}, in {tempfile.gettempdir()}",
                         cause=str(error),
                         next="free some, or name another place: TMPDIR=PATH",
+                        code="E-RESOURCE-DISK",
                     ) from error
             yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
 
@@ -299,4 +300,5 @@ def check_columns(table: Table, names: list[str]) -> None:
             expected=", ".join(names),
             found=", ".join(found),
             next="judge files of other columns by a command of their own",
+            code="E-DATA-COLUMN",
         )

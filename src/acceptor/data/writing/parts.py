@@ -80,6 +80,7 @@ class Parts:
                 expected="the same command on the same files",
                 found="other " + ", ".join(differing),
                 next="give the command as it was, write elsewhere, or begin again: --overwrite",
+                code="E-USAGE-CHANGED",
             )
         if found:
             self.remove()
@@ -219,7 +220,9 @@ class Parts:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise RunError(f"{name} cannot be read", where=str(self.folder), cause=str(error)) from error
+            raise RunError(
+                f"{name} cannot be read", where=str(self.folder), cause=str(error), code="E-RUN-FILE"
+            ) from error
 
     def _write_object(self, name: str, content: dict[str, Any]) -> None:
         """As `write_json`, but whole or not at all."""
@@ -245,6 +248,7 @@ class Parts:
             where=str(self.folder),
             cause=str(error).split("\n")[0],
             next="free some room (parts and output exist at once while they are joined); give the same command again",
+            code="E-RESOURCE-DISK",
         )
 
 

@@ -37,6 +37,7 @@ def form_of(path: Path) -> tuple[str, str]:
         raise UsageError(
             f"cannot tell the format of {path}",
             expected=f"a name that ends in {', '.join(FORMATS)}; for text also {' or '.join(COMPRESSIONS)} behind it",
+            code="E-USAGE-OUTPUT",
         )
     return form, compression
 
@@ -50,7 +51,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     form_of(path)
     check_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
-        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {shell(path.parent)}")
+        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {shell(path.parent)}", code="E-USAGE-OUTPUT")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -60,7 +61,12 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         UsageError: It is, and may not be replaced.
     """
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists", expected="a path that is free", next="choose another, or --overwrite")
+        raise UsageError(
+            f"{path} exists",
+            expected="a path that is free",
+            next="choose another, or --overwrite",
+            code="E-USAGE-OUTPUT",
+        )
 
 
 FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
@@ -224,4 +230,5 @@ def break_error(where: str, path: Path) -> DataError:
         "a cell holds a tab or a line break, which TSV cannot",
         where=where,
         next=f"write another format: -o {shell(Path(name).with_suffix('.jsonl'))}",
+        code="E-DATA-TSV",
     )
