@@ -918,7 +918,7 @@ def test_datasets():
     plain = datasets.Dataset.from_dict({"sentence": ["a", "b"], "label": [-1, -1]})
     assert read_table(plain).frame.columns == ["sentence"]
     assert read_table(dataset([1, -1])).frame["label"].to_list() == ["good", ""]
-    with raises(DataError, "E-DATA-TYPE", found="datasets.dataset_dict.DatasetDict"[:9], next="dataset['train']"):
+    with raises(DataError, "E-DATA-TYPE", found="datasets.DatasetDict", next="dataset['train']"):
         read_table(datasets.DatasetDict({"train": dataset([1])}))
 
 
