@@ -281,7 +281,7 @@ def _listed(name: str) -> Any:
 
 def _vouched(changes: dict[str, Any]) -> Any:
     def change(place: Place) -> None:
-        from acceptor.storage.files import file_sha256
+        from acceptor.storage.manifest import file_sha256
 
         merged("judge.json", **changes)(place)
         manifest = json.loads((place.folder / "manifest.json").read_text("utf-8"))

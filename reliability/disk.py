@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.model.pretrained import find_encoder
 from acceptor.runtime.device import choose_runtime
-from acceptor.storage.files import MANIFEST, check_manifest, file_sha256, write_json
+from acceptor.storage.files import write_json
+from acceptor.storage.manifest import MANIFEST, check_manifest, file_sha256
 from acceptor.training import checkpoint
 from acceptor.training import train as runs
 from acceptor.training.flat_adamw import FlatAdamW

@@ -24,7 +24,7 @@ from typing import Any
 
 from acceptor.errors import RunError
 from acceptor.storage import files
-from acceptor.storage.files import MANIFEST, check_manifest
+from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.training import checkpoint
 from acceptor.training import train as runs
 from reliability.outcome import Outcome

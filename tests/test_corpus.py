@@ -455,7 +455,7 @@ def test_no_room_for_the_plan_is_understood(toy_run, tmp_path, monkeypatch):
 
 
 def test_the_whole_waits_for_no_shard(small, toy_run, tmp_path):
-    from acceptor.storage.files import one_writer
+    from acceptor.storage.lock import one_writer
 
     source, out = tsv(tmp_path / "in.tsv", lines_of(3)), tmp_path / "out.tsv"
     with one_writer(out.with_name("out.tsv.2-of-3")), pytest.raises(RunError, match="another process is writing"):

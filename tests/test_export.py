@@ -30,7 +30,7 @@ from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 from acceptor.runtime.device import choose_runtime
-from acceptor.storage.files import file_sha256
+from acceptor.storage.manifest import file_sha256
 from conftest import toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import shutil
@@ -21,7 +22,8 @@ from acceptor.native import build
 from acceptor.runtime import cache, processes, spinning, threads
 from acceptor.runtime import contention as waiting
 from acceptor.runtime.device import Runtime
-from acceptor.storage import files
+from acceptor.storage import files, lock
+from acceptor.storage.manifest import check_manifest, file_sha256
 from conftest import REPOSITORY, toy_rows
 
 SOURCE = str(REPOSITORY / "src")
@@ -103,7 +105,7 @@ def test_kernels_are_kept_under_the_hash_of_all_that_made_them(small, tmp_path, 
     load, folder = small
     assert load()[0].answer() == 42
     (first,) = folder.glob("*.so")
-    assert first.stem.endswith(files.file_sha256(first))
+    assert first.stem.endswith(file_sha256(first))
     assert load()[0].answer() == 42
     assert list(folder.glob("*.so")) == [first]
     monkeypatch.setattr(build, "_version", lambda compiler: "another")
@@ -406,43 +408,32 @@ def test_doctor_says_all_of_it(run_cli, monkeypatch):
 
 @pytest.fixture
 def fresh_warnings():
-    files._warn_once.cache_clear()
+    files.warn_once.cache_clear()
     yield
-    files._warn_once.cache_clear()
+    files.warn_once.cache_clear()
 
 
-@pytest.mark.parametrize("number", files.NO_LOCKS)
+@pytest.mark.parametrize("number", lock.NO_LOCKS)
 def test_without_locks_work_goes_on_with_one_warning(number, tmp_path, monkeypatch, caplog, fresh_warnings):
     def refuse(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            with files.one_writer(tmp_path / "out"), study.locked(tmp_path) as known:
+            with lock.one_writer(tmp_path / "out"), study.locked(tmp_path) as known:
                 assert not known
     assert caplog.text.count("no locks") == 1
     with pytest.raises(UsageError, match="--processes 1"):
         study.check_shareable(tmp_path)
 
 
-def test_without_fcntl_work_goes_on(tmp_path, monkeypatch, fresh_warnings):
-    monkeypatch.setattr(files, "fcntl", None)
-    with files.one_writer(tmp_path / "out"):
-        pass
-    done = python(
-        "import sys; sys.modules['fcntl'] = sys.modules['pwd'] = sys.modules['resource'] = None\n"
-        "import acceptor.cli.app"
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_another_error_of_a_lock_is_an_error(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
-    with pytest.raises(OSError, match="broken"), files.one_writer(tmp_path / "out"):
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="broken"), lock.one_writer(tmp_path / "out"):
         pass
 
 
@@ -468,7 +459,7 @@ def test_a_folder_that_cannot_be_flushed_costs_a_warning(number, tmp_path, monke
         for name in ("a", "b"):
             with files.new_folder(tmp_path / name) as folder:
                 (folder / "x").write_text("x")
-    files.check_manifest(tmp_path / "b")
+    check_manifest(tmp_path / "b")
     assert caplog.text.count("flush") == 1
 
 
@@ -478,7 +469,7 @@ def test_a_disk_that_fails_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match="broken"):
-        files.flush(tmp_path)
+        files.fsync(tmp_path)
 
 
 # ── log files ────────────────────────────────────────────────────────────────────────────────────────────

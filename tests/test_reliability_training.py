@@ -16,7 +16,8 @@ import pytest
 from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.place import SLACK_BYTES, check_out, check_room
 from acceptor.runtime.device import is_out_of_memory
-from acceptor.storage.files import new_folder, one_writer
+from acceptor.storage.files import new_folder
+from acceptor.storage.lock import one_writer
 from acceptor.training import checkpoint
 from acceptor.training.signals import signals_held
 from conftest import REPOSITORY
@@ -153,7 +154,7 @@ def test_a_lock_names_its_holder_and_clears_what_a_killed_one_left(tmp_path):
     other.mkdir()
     with one_writer(place):
         assert not left.exists()
-        code = f"import pathlib, acceptor.storage.files as f\nwith f.one_writer(pathlib.Path({str(place)!r})): pass"
+        code = f"import pathlib, acceptor.storage.lock as f\nwith f.one_writer(pathlib.Path({str(place)!r})): pass"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "another process is writing" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr

@@ -24,7 +24,7 @@ from acceptor.report.figures import SERIES, as_svg, loss_figure
 from acceptor.report.html import TEMPLATE, write_report
 from acceptor.report.svg import inline
 from acceptor.report.view import tinted
-from acceptor.storage.files import check_manifest, file_sha256
+from acceptor.storage.manifest import check_manifest, file_sha256
 from acceptor.text import plain
 from browser import CHROMIUM, chromium
 from conftest import REPOSITORY, toy_rows

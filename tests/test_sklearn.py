@@ -57,7 +57,7 @@ def _quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("acceptor.training.record.loss_figure", lambda *_: None)
         patch.setattr("acceptor.training.record.save_figure", lambda *_: None)
-        patch.setattr("acceptor.storage.files.flush", lambda _: None)
+        patch.setattr("acceptor.storage.files.fsync", lambda _: None)
         yield
 
 

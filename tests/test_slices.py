@@ -15,7 +15,7 @@ from acceptor.data.auditing.duplicates import HASHES_FILE, fingerprints
 from acceptor.data.load import load_split
 from acceptor.evaluation.evaluate import report_of
 from acceptor.evaluation.slices import slices, usual_slices
-from acceptor.storage.files import MANIFEST, file_sha256
+from acceptor.storage.manifest import MANIFEST, file_sha256
 from conftest import COLA, needs_cola, toy_rows
 
 LABELS = ("unacceptable", "acceptable")

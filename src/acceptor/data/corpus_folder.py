@@ -17,7 +17,7 @@ from acceptor.data.reading.input_files import readable
 from acceptor.data.reading.read import read_table
 from acceptor.data.table import Table
 from acceptor.errors import DataError
-from acceptor.storage.files import read_object
+from acceptor.storage.strict_json import read_json_object
 from acceptor.text import listed
 
 ROLE_NAMES = {
@@ -111,7 +111,7 @@ def _saved_files(folder: Path) -> dict[str, list[Path]]:
 
 def _arrow_files(folder: Path) -> list[Path]:
     try:
-        state = read_object(folder / "state.json")
+        state = read_json_object(folder / "state.json")
         names = [str(entry["filename"]) for entry in state["_data_files"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -15,7 +15,8 @@ from acceptor.data.load import load_split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.judging.load import load
-from acceptor.storage.files import check_manifest, read_object
+from acceptor.storage.manifest import check_manifest
+from acceptor.storage.strict_json import read_json_object
 
 SPLITS = ("test", "validation")  # the first that all systems judged is compared on
 SEEDS_FILE = "seeds.json"
@@ -110,7 +111,7 @@ def seeds_record(folder: Path) -> dict[str, Any] | None:
     if not (folder / SEEDS_FILE).is_file():
         return None
     try:
-        content = read_object(folder / SEEDS_FILE, limit=REPORT_BYTES)
+        content = read_json_object(folder / SEEDS_FILE, limit=REPORT_BYTES)
         if not isinstance(content["config"]["metric"], str):
             raise ValueError("its metric has no name")
         for entry in content["runs"]:
@@ -159,7 +160,7 @@ def _splits(place: Any) -> set[str]:
 
 def _report(place: Path) -> dict[str, Any]:
     try:
-        return read_object(place / "report.json", limit=REPORT_BYTES)
+        return read_json_object(place / "report.json", limit=REPORT_BYTES)
     except (OSError, ValueError) as error:
         raise RunError(
             f"{place} is not a finished run",

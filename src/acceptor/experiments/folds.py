@@ -20,7 +20,7 @@ from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.experiments.run_set import Entry, RunSet, head_of, plan_of, train_all
 from acceptor.experiments.workers import Plan
-from acceptor.storage.files import MANIFEST
+from acceptor.storage.manifest import MANIFEST
 
 FILE = "cv.json"
 VERDICTS = "predictions.parquet"

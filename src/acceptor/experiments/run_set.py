@@ -23,7 +23,10 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.place import paths_of, refuse_within, replacing, set_aside
 from acceptor.runtime.processes import place_among_processes
-from acceptor.storage.files import MANIFEST, check_manifest, one_writer, read_object, replace_json
+from acceptor.storage.files import replace_json
+from acceptor.storage.lock import one_writer
+from acceptor.storage.manifest import MANIFEST, check_manifest
+from acceptor.storage.strict_json import read_json_object
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +184,7 @@ def read_set(out: Path, file: str) -> dict[str, Any]:
         RunError: It is not there, or cannot be read.
     """
     try:
-        content = read_object(out / file, limit=MAX_BYTES)
+        content = read_json_object(out / file, limit=MAX_BYTES)
         if not isinstance(content["runs"], list) or not all(
             {"folder", "status"} <= set(one) for one in content["runs"]
         ):
@@ -233,7 +236,7 @@ def _is_finished(folder: Path, plan: Plan, head: Mapping[str, Any]) -> bool:
     if not (folder / MANIFEST).is_file():
         return False
     check_manifest(folder, among=("run.json", "report.json"), needed=("run.json", "report.json"))
-    record = read_object(folder / "run.json")
+    record = read_json_object(folder / "run.json")
     before, data = {**record, "labels": head["labels"]}, _split(plan)
     config, _ = with_batch(plan.config, data)
     try:
@@ -249,9 +252,9 @@ def _entry(plan: Plan, outcome: Outcome, out: Path) -> Entry:
     seeds = {"seed": plan.config.seed, "order_seed": plan.config.batch_seed, "restarted_from": plan.restarted_from}
     entry: Entry = {**plan.about, **seeds, "folder": plan.name, "status": outcome.status, "scores": None}
     if outcome.status == "finished":
-        if read_object(out / plan.name / "run.json")["collapsed"]:  # and went on, as it was told to
+        if read_json_object(out / plan.name / "run.json")["collapsed"]:  # and went on, as it was told to
             entry["status"] = "collapsed"
-        reports = read_object(out / plan.name / "report.json")
+        reports = read_json_object(out / plan.name / "report.json")
         entry["scores"] = {
             name: {key: value for key, value in report.items() if key not in NOT_OURS}
             for name, report in reports.items()

@@ -42,7 +42,9 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.place import paths_of, refuse_within
 from acceptor.runtime.processes import place_among_processes
-from acceptor.storage.files import MANIFEST, one_writer, read_object
+from acceptor.storage.lock import one_writer
+from acceptor.storage.manifest import MANIFEST
+from acceptor.storage.strict_json import read_json_object
 from acceptor.training.hearing import heard_by
 from acceptor.training.train import train
 
@@ -236,7 +238,7 @@ def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> N
         if not (place / MANIFEST).is_file():  # else it was finished, and the study not told
             with heard_by(_Watch(trial, own)):
                 train(data, out=place, config=own, resume=has_checkpoint(place))
-        scores = read_object(place / "report.json")["validation"]
+        scores = read_json_object(place / "report.json")["validation"]
         trial.set_user_attr("scores", {name: scores[name] for name in scores if name not in NOT_OURS})
         value = math.nan if scores[own.metric] is None else scores[own.metric]
     except _PrunedError:

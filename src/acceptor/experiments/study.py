@@ -20,7 +20,8 @@ import numpy as np
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
-from acceptor.storage.files import one_writer, take_lock, write_json
+from acceptor.storage.files import write_json
+from acceptor.storage.lock import one_writer, take_lock
 
 logger = logging.getLogger(__name__)
 

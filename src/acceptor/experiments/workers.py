@@ -24,7 +24,8 @@ from acceptor.data.table import Data
 from acceptor.errors import DataError, EncoderError, ResourceError, RunError, TrainingError, UsageError
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runtime.cache import cache_folder
-from acceptor.storage.files import MANIFEST, one_writer
+from acceptor.storage.lock import one_writer
+from acceptor.storage.manifest import MANIFEST
 from acceptor.training.collapse import CollapseError
 from acceptor.training.signals import signals_held
 from acceptor.training.train import train

@@ -30,7 +30,9 @@ from acceptor.model.encode import Encoded
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.model.tokenizer import reading
 from acceptor.runtime.device import versions
-from acceptor.storage.files import SCRATCH, file_sha256, flush, one_writer, says_full, use_umask, writable, write_json
+from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, use_umask, write_json
+from acceptor.storage.lock import one_writer
+from acceptor.storage.manifest import file_sha256
 
 PRECISIONS = ("fp32", "int8")
 CLOSE = 1e-4  # what a logit may change in fp32
@@ -114,11 +116,11 @@ def export(
         write_json(_manifest(scratch), found.to_dict())
         use_umask(scratch.parent)
         for path in (scratch, _manifest(scratch)):
-            flush(path)
+            fsync(path)
         _manifest(out).unlink(missing_ok=True)  # killed here, or below, it leaves none rather than one of another file
         scratch.replace(out)
         _manifest(scratch).replace(_manifest(out))
-        flush(out.parent)
+        fsync(out.parent)
     return found
 
 
@@ -155,7 +157,7 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwr
 
 
 def _check_place(out: Path, overwrite: bool) -> None:
-    with writable(out):
+    with explain_write_errors(out):
         for path in (out, _manifest(out)):
             check_free(path, overwrite=overwrite)
             if path.is_dir():
@@ -308,12 +310,12 @@ def _scratch(out: Path) -> Iterator[Path]:
         RunError: Another process is writing it.
     """
     with one_writer(out):
-        with writable(out):
+        with explain_write_errors(out):
             folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=SCRATCH))
         try:
             yield folder / out.name
         except OSError as error:
-            if says_full(error):
+            if is_disk_full(error):
                 raise ResourceError(f"the disk is full: no room for {out.name}", where=str(out.parent)) from error
             raise
         finally:

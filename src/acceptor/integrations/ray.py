@@ -42,8 +42,9 @@ from acceptor.judging.tally import Tally
 from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible
 from acceptor.progress import meter
 from acceptor.runtime.device import versions
-from acceptor.storage.files import MANIFEST, one_writer
 from acceptor.storage.filesystems import OutputFolder, address_of, open_input
+from acceptor.storage.lock import one_writer
+from acceptor.storage.manifest import MANIFEST
 
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker

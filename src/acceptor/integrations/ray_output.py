@@ -14,8 +14,8 @@ from typing import Any
 
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.judging.tally import Tally
-from acceptor.storage.files import parse_object
 from acceptor.storage.filesystems import OutputFolder
+from acceptor.storage.strict_json import parse_json_object
 
 PLAN, DONE, MANIFEST, REJECTED = "_plan.json", "_done", "_manifest.json", "_rejected"
 NOTE_EVERY = 20.0  # seconds between two notes of what is done: that much is judged again after a kill
@@ -60,7 +60,7 @@ class Output:
             UsageError: Something is there, and may not be replaced.
         """
         sizes = self.folder.sizes()
-        found = parse_object(self.folder.read(PLAN), limit=_MOST) if PLAN in sizes else None
+        found = parse_json_object(self.folder.read(PLAN), limit=_MOST) if PLAN in sizes else None
         if MANIFEST not in sizes and found == plan:
             self._take_up(sizes)
             return
@@ -122,7 +122,7 @@ class Output:
         parts = [self.done[place] for place in sorted(self.done)]
         counts = {name: sum(int(part[name]) for part in parts) for name in Tally().to_dict()}
         content = {
-            **parse_object(self.folder.read(PLAN), limit=_MOST),
+            **parse_json_object(self.folder.read(PLAN), limit=_MOST),
             "counts": counts,
             "computing": sorted({part["computing"] for part in parts}),
             "parts": {part["name"]: {key: part[key] for key in _OF_A_PART} for part in parts},
@@ -137,7 +137,7 @@ class Output:
         for name in sorted(self.folder.sizes(DONE)):
             if name.startswith("."):
                 continue
-            for done in parse_object(self.folder.read(f"{DONE}/{name}"), limit=_MOST)["done"]:
+            for done in parse_json_object(self.folder.read(f"{DONE}/{name}"), limit=_MOST)["done"]:
                 if sizes.get(done["name"]) == done["bytes"]:
                     self.done[done["file"], done["chunk"]] = done
             self._notes = int(name.removesuffix(".json")) + 1

@@ -34,7 +34,8 @@ from acceptor.integrations.sklearn_input import (
 from acceptor.judging.judge import JUDGE_FILE
 from acceptor.judging.load import load
 from acceptor.progress import hushed
-from acceptor.storage.files import MANIFEST, check_manifest, read_object
+from acceptor.storage.manifest import MANIFEST, check_manifest
+from acceptor.storage.strict_json import read_json_object
 from acceptor.text import plain_lines
 from acceptor.training.train import train
 
@@ -245,7 +246,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
         if (folder / MANIFEST).read_bytes() != self._manifest:
             raise RunError("another run stands where this classifier's was", where=str(folder), next="fit again")
-        names = [*read_object(folder / MANIFEST)["files"], MANIFEST]
+        names = [*read_json_object(folder / MANIFEST)["files"], MANIFEST]
         return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
 
     def _take(self, folder: Path) -> None:

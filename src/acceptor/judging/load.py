@@ -17,7 +17,9 @@ from acceptor.model.onnx import read_onnx
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
-from acceptor.storage.files import MANIFEST, check_folder, check_manifest, file_sha256, read_object
+from acceptor.storage.links import check_links
+from acceptor.storage.manifest import MANIFEST, check_manifest, file_sha256
+from acceptor.storage.strict_json import read_json_object
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     check_installed("torch", "transformers")
     from acceptor.model.classifier import check_tokens, load_classifier, longest_input
 
-    check_folder(folder)
+    check_links(folder)
     papers, needed = _papers(folder, run)
     if needed:
         check_manifest(folder, among=(*needed, "tokenizer", HASHES_FILE), needed=needed)
@@ -80,7 +82,7 @@ def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, .
     Somebody else's classifier, which has no papers, has its labels in ``config.json``; its longest input is 0: unknown.
     """
     try:
-        return _checked(read_object(folder / JUDGE_FILE)), (JUDGE_FILE, "config.json", "model.safetensors")
+        return _checked(read_json_object(folder / JUDGE_FILE)), (JUDGE_FILE, "config.json", "model.safetensors")
     except (FileNotFoundError, NotADirectoryError):
         if not (folder / "config.json").is_file() or any((folder / name).exists() for name in (MANIFEST, "run.json")):
             raise _no_run(folder, run) from None
@@ -147,7 +149,7 @@ def files_of(run: Path) -> dict[str, str]:
     if not (run / MANIFEST).exists():  # somebody else's classifier
         paths = [run / name for name in (*names[1:3], *VOCABULARIES, "tokenizer_config.json")]
         return {path.name: file_sha256(path) for path in paths if path.is_file()}
-    files = read_object(run / MANIFEST)["files"]
+    files = read_json_object(run / MANIFEST)["files"]
     return {name: sha256 for name, sha256 in files.items() if name.startswith(names)}
 
 

@@ -44,7 +44,7 @@ from acceptor.model.encode import Encoded
 from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible, warn_of_marks
 from acceptor.progress import meter
 from acceptor.runtime.device import versions
-from acceptor.storage.files import one_writer
+from acceptor.storage.lock import one_writer
 
 BLOCK = 16  # chunks within which a sentence is judged once
 STDOUT = "-"

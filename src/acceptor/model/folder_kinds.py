@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError, RunError
-from acceptor.storage.files import read_object
+from acceptor.storage.strict_json import read_json_object
 
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
 _NO_ENCODER = "this folder is not an encoder"
@@ -43,7 +43,7 @@ def refuse_parts(folder: Path) -> None:
 
 def _base_of(folder: Path) -> str:
     try:
-        return str(read_object(folder / ADAPTER).get("base_model_name_or_path"))[:80]
+        return str(read_json_object(folder / ADAPTER).get("base_model_name_or_path"))[:80]
     except (OSError, ValueError):
         return "a model that it does not name"
 
@@ -72,7 +72,7 @@ def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
         ValueError: They cannot be read.
     """
     if (folder / "judge.json").is_file():
-        return tuple(map(str, read_object(folder / "judge.json").get("labels") or ()))
+        return tuple(map(str, read_json_object(folder / "judge.json").get("labels") or ()))
     return labels_of(config)
 
 

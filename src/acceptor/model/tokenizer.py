@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError, ResourceError, UsageError
-from acceptor.storage.files import check_folder, read_object, says_full, write_json
+from acceptor.storage.files import is_disk_full, write_json
+from acceptor.storage.links import check_links
+from acceptor.storage.strict_json import read_json_object
 
 VOCABULARIES = (
     "tokenizer.json",
@@ -69,7 +71,7 @@ def load_tokenizer(folder: Path) -> Any:
         ResourceError: No room for the copy.
     """
     expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
-    check_folder(folder)
+    check_links(folder)
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise EncoderError(
             "the encoder has no tokenizer",
@@ -239,7 +241,7 @@ def _told(where: str, expected: str) -> Iterator[None]:
     except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        if says_full(error):
+        if is_disk_full(error):
             raise ResourceError(
                 "the disk of temporary files is full: no room for a copy of the tokenizer",
                 where=tempfile.gettempdir(),
@@ -259,11 +261,11 @@ def _read_tokenizer(folder: Path) -> Any:
                 (Path(scratch) / name).write_bytes(_bytes_of(folder / name))
         for name, known in _SETTINGS.items():
             if (folder / name).is_file():
-                settings = read_object(folder / name)
+                settings = read_json_object(folder / name)
                 _refuse_settings(settings, folder / name)
                 write_json(Path(scratch) / name, {key: settings[key] for key in known if key in settings})
         if (folder / "added_tokens.json").is_file():
-            added = read_object(folder / "added_tokens.json")
+            added = read_json_object(folder / "added_tokens.json")
             if not all(type(index) is int for index in added.values()):
                 raise ValueError("added_tokens.json holds something that is no id")
             write_json(Path(scratch) / "added_tokens.json", added)

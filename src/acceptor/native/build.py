@@ -25,7 +25,7 @@ from typing import Any
 from acceptor.environment import variable
 from acceptor.runtime.cache import cache_folder, why_not_trusted
 from acceptor.runtime.device import processor_name
-from acceptor.storage.files import file_sha256
+from acceptor.storage.manifest import file_sha256
 
 logger = logging.getLogger(__name__)
 

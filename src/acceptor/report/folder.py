@@ -15,7 +15,8 @@ import polars as pl
 
 from acceptor.errors import RunError
 from acceptor.judging.decision import Decision, read_decision
-from acceptor.storage.files import MANIFEST, check_manifest, read_object
+from acceptor.storage.manifest import MANIFEST, check_manifest
+from acceptor.storage.strict_json import read_json_object
 
 RECORDS = ("report.json", "run.json", "history.jsonl", "predictions.parquet")
 MAX_RECORD_BYTES = 64 << 20  # history and slices grow with the run; what is larger is no record of ours
@@ -127,8 +128,8 @@ def read_run(folder: Path, name: str | None = None) -> RunFolder:
         )
     check_manifest(folder, among=RECORDS, needed=RECORDS)
     try:
-        record = read_object(folder / "run.json", limit=MAX_RECORD_BYTES)
-        reports = read_object(folder / "report.json", limit=MAX_RECORD_BYTES)
+        record = read_json_object(folder / "run.json", limit=MAX_RECORD_BYTES)
+        reports = read_json_object(folder / "report.json", limit=MAX_RECORD_BYTES)
         lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
         history = [json.loads(line) for line in lines]
         frame = pl.read_parquet(folder / "predictions.parquet")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from acceptor.report.seeds_view import middle_run, seeds_view
 from acceptor.report.view import Studio, Words, card, file_name, run_view
 from acceptor.report.why import weigh
 from acceptor.runtime.device import versions
-from acceptor.storage.files import use_umask, writable
+from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.text import plain
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -58,7 +56,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
         raise UsageError("the report is a page", expected="a name that ends in .html", found=str(out))
     found, seeds = _read([Path(run).expanduser() for run in runs])
     words = [weigh(run, why) for run in found]
-    with writable(out):
+    with explain_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
@@ -227,12 +225,5 @@ def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str
 
 def _replace(out: Path, text: str) -> None:
     """Lets the page appear whole."""
-    handle, scratch = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        use_umask(Path(scratch))
-        os.replace(scratch, out)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    with new_file(out) as scratch:
+        scratch.write_text(text, "utf-8", newline="\n")

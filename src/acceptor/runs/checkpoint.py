@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acceptor.errors import RunError, UsageError
-from acceptor.storage.files import check_manifest, read_object
+from acceptor.storage.manifest import check_manifest
+from acceptor.storage.strict_json import read_json_object
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -133,7 +134,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     """A checkpoint's ``state.json``, in which everything is of the right type and nothing contradicts the rest."""
     path = folder / "state.json"
     try:
-        state = read_object(path, limit=MAX_STATE_BYTES)
+        state = read_json_object(path, limit=MAX_STATE_BYTES)
         _State.model_validate(state)
         epoch, step = state["progress"]["epoch"], state["progress"]["step"]
         if age(folder) != (step, epoch):

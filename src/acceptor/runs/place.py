@@ -16,7 +16,8 @@ from acceptor.data.table import Data
 from acceptor.environment import whole_number
 from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.checkpoint import FOLDER, has_checkpoint
-from acceptor.storage.files import MANIFEST, SCRATCH, writable
+from acceptor.storage.files import SCRATCH, explain_write_errors
+from acceptor.storage.manifest import MANIFEST
 from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
     """
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other", next="give one of them")
-    with writable(out):
+    with explain_write_errors(out):
         if not out.exists() and not out.is_symlink():
             return
         finished, begun = (out / MANIFEST).is_file(), has_checkpoint(out)
@@ -141,7 +142,7 @@ def set_aside(out: Path) -> None:
     if not os.path.lexists(out):
         return
     number = next(number for number in itertools.count(1) if not os.path.lexists(_replaced(out, number)))
-    with writable(out):
+    with explain_write_errors(out):
         out.rename(_replaced(out, number))
     logger.info("what stands at %s is kept as %s until the new run is whole", out, _replaced(out, number))
 

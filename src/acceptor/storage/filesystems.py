@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from acceptor.errors import DataError, ResourceError, UsageError
-from acceptor.storage.files import flush
+from acceptor.storage.files import fsync
 
 _BUFFER = 4 << 20  # bytes asked for at once: an object store answers each request in tens of milliseconds
 
@@ -95,7 +95,7 @@ class OutputFolder:
             with self._system.open_output_stream(scratch) as stream:
                 stream.write(content)
             if self.local:
-                flush(Path(scratch))
+                fsync(Path(scratch))
                 self._system.move(scratch, place)
         except OSError as error:
             raise ResourceError(

@@ -38,7 +38,8 @@ from acceptor.runs.place import check_out, check_room, paths_of, refuse_within, 
 from acceptor.runtime.contention import giving_way
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import place_among_processes, process_group
-from acceptor.storage.files import new_folder, one_writer
+from acceptor.storage.files import new_folder
+from acceptor.storage.lock import one_writer
 from acceptor.text import shell
 from acceptor.training.checkpoint import Checkpoints
 from acceptor.training.collapse import CollapseError, check_collapse

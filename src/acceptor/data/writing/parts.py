@@ -22,16 +22,9 @@ from safetensors.numpy import load_file, save_file
 
 from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
-from acceptor.storage.files import (
-    MANIFEST,
-    SCRATCH,
-    check_manifest,
-    flush,
-    new_folder,
-    read_object,
-    says_full,
-    write_json,
-)
+from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, write_json
+from acceptor.storage.manifest import MANIFEST, check_manifest
+from acceptor.storage.strict_json import read_json_object
 from acceptor.text import shell
 
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
@@ -154,8 +147,8 @@ class Parts:
                         counts[name] = counts.get(name, 0) + count
                     _append(self._place(part) / "rejected", stream)
             self._join_rows(whole, number)
-            flush(whole)
-            flush(faults)
+            fsync(whole)
+            fsync(faults)
             # The number of the file says, after a kill, whether what stands at `out` is already the new one.
             self._write_object(_JOINED, {"inode": whole.stat().st_ino, **counts})
         if faults.stat().st_size:
@@ -163,7 +156,7 @@ class Parts:
         else:
             self.rejected.unlink(missing_ok=True)
         whole.replace(self.out)
-        flush(self.out.parent)
+        fsync(self.out.parent)
         self.remove()
         return counts
 
@@ -216,7 +209,7 @@ class Parts:
 
     def _object(self, name: str) -> dict[str, Any] | None:
         try:
-            return read_object(self.folder / name)
+            return read_json_object(self.folder / name)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -228,16 +221,16 @@ class Parts:
         """As `write_json`, but whole or not at all."""
         with _scratch_file(self.folder) as scratch:
             write_json(scratch, content)
-            flush(scratch)
+            fsync(scratch)
             scratch.replace(self.folder / name)
-        flush(self.folder)
+        fsync(self.folder)
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if says_full(error):
+            if is_disk_full(error):
                 (self.folder / "whole").unlink(missing_ok=True)
                 raise self._full(error) from error
             raise

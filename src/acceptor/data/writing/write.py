@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +15,7 @@ import polars as pl
 from acceptor.data.reading.column_types import common_schema, fitted
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
-from acceptor.storage.files import use_umask
+from acceptor.storage.files import new_file
 from acceptor.text import shell
 
 TEXT = (".tsv", ".csv", ".jsonl")
@@ -89,16 +87,8 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         cells = frame.row(rows[0], named=True).items()
         column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n]", cell))
         raise break_error(f"column {column}, row {rows[0] + 1}", path)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(handle)
-    try:
-        with packed(Path(scratch), compression) as stream:
-            write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
-        use_umask(Path(scratch))
-        os.replace(scratch, path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    with new_file(path) as scratch, packed(scratch, compression) as stream:
+        write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,46 @@
+"""Which files a model folder may consist of: its own, and those of the hub's cache that a snapshot links to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from acceptor.errors import EncoderError
+
+
+def check_links(folder: Path) -> None:
+    """Refuses a folder that holds anything but files, folders and links that stay inside.
+
+    A snapshot in the hub's cache consists of links to the blobs beside it, or to those that all of the cache shares.
+    A hard link looks like any other file; package managers make them, so they are not refused.
+
+    Raises:
+        EncoderError: A link leads elsewhere, or a name stands for a pipe or a device.
+    """
+    inside = allowed_roots(folder)
+    for entry in [*folder.glob("*"), *folder.glob("*/*.jinja")]:
+        target = Path(os.path.realpath(entry))  # `resolve` gives up on a link to itself
+        if not any(target.is_relative_to(place) for place in inside):
+            raise EncoderError(
+                "a link leads out of the folder",
+                where=str(entry),
+                expected=f"files in {inside[0]}",
+                cause="opening it would read a file that does not belong to the model",
+                next="if you trust it, put the file itself there",
+                code="E-ENCODER-UNSAFE",
+            )
+        if not target.is_file() and not target.is_dir():
+            raise EncoderError(
+                "neither a file nor a folder",
+                where=str(entry),
+                cause="a pipe, a device or a dead link",
+                code="E-ENCODER-UNSAFE",
+            )
+
+
+def allowed_roots(folder: Path) -> list[Path]:
+    """Where the files of a folder may lie: in the folder; for a snapshot of the hub's cache in its blobs, too."""
+    home = folder.resolve()
+    if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
+        return [home.parent.parent, home.parent.parent.parent / "blobs"]
+    return [home]

@@ -1,0 +1,44 @@
+"""JSON files read strictly: one object, no key twice, no NaN, no more bytes than a limit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+MAX_OBJECT_BYTES = 1 << 20
+
+
+def read_json_object(path: Path, *, limit: int = MAX_OBJECT_BYTES) -> dict[str, Any]:
+    """The JSON object in a file that is not trusted.
+
+    Raises:
+        ValueError: It is longer than ``limit`` bytes, or not one JSON object, or has a key twice (parsers differ in
+            which one they take), or holds a number that JSON lacks.
+    """
+    with path.open("rb") as stream:
+        return parse_json_object(stream.read(limit + 1), limit=limit)
+
+
+def parse_json_object(data: bytes, *, limit: int) -> dict[str, Any]:
+    """Parses ``data`` as strictly as `read_json_object`."""
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    try:
+        content = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    return content
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key appears twice")
+    return content
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
