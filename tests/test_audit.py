@@ -12,7 +12,7 @@ import pytest
 
 import acceptor
 from acceptor.data.auditing.duplicates import fingerprints, normalised, normalised_units, units
-from acceptor.data.auditing.near import NEAR, near_rows, signatures, similarity
+from acceptor.data.auditing.near_duplicates import NEAR, near_rows, signatures, similarity
 from conftest import COLA, needs_cola
 
 FILES = {"train": "in_domain_train.tsv", "validation": "in_domain_dev.tsv", "test": "out_of_domain_dev.tsv"}

@@ -22,7 +22,7 @@ import zstandard
 
 import acceptor
 from acceptor.data.reading import decode, stream, unpack
-from acceptor.data.reading.inputs import input_files
+from acceptor.data.reading.input_files import input_files
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.stream import TableStream, chunks
 from acceptor.data.writing.parts import Parts

@@ -32,7 +32,7 @@ from acceptor.judging.rows import Settings
 from acceptor.model import scorer
 from acceptor.model.encode import encode, encode_words, rows_with_special_tokens
 from acceptor.model.tokenizer import tokenizer_info
-from conftest import toy_rows, write_judge
+from conftest import raises, toy_rows, write_judge
 from tiny import TEXTS, make_tokenizer
 
 SENTENCES = [sentence for sentence, _ in toy_rows(6, 3)]
@@ -103,51 +103,53 @@ def test_the_columns_of_a_frame_are_known_as_in_a_file(pair_judge):
     frame = pl.DataFrame({"sentence2": ["the girl."] * 6, "sentence1": SENTENCES})
     expected = pair_judge.logits(SENTENCES, ["the girl."] * 6)
     np.testing.assert_allclose(pair_judge.logits(frame), expected, atol=1e-5)
-    with pytest.raises(DataError, match="seconds beside it"):
+    with raises(DataError, "E-DATA-PAIRS", expected="column"):
         pair_judge(frame, ["the girl."] * 6)
 
 
 HALF = "the cat \ud83d sleeps"
 REFUSED = {
-    "a string": ("the cats sleep.", "(?s)single string.*list"),
-    "bytes": (b"the cats", "decode"),
-    "a set": ({"the cats", "see"}, "(?s)set.*sorted"),
-    "a frozenset": (frozenset({"the cats"}), "sorted"),
-    "a dict": ({"a": "the cats"}, r"(?s)dict.*values\(\)"),
-    "a view of a dict": ({"a": "the cats"}.values(), r"list\("),
-    "a generator": ((text for text in SENTENCES), r"(?s)generator.*list\("),
-    "an iterator": (iter(SENTENCES), r"list\("),
-    "None": (None, "NoneType"),
-    "a file": (io.StringIO("the cats"), r"read\(\)"),
-    "a number": (3, "int: 3"),
-    "a matrix": (np.array([["the cats", "see"]]), "(?s)shape.*one dimension"),
-    "an array without dimensions": (np.array("the cats"), "shape"),
-    "numbers": ([1, 2], "(?s)position 0.*int: 1"),
-    "an array of numbers": (np.arange(3), "(?s)position 0.*int: 0"),
-    "a Series of numbers": (pd.Series([1.5, 2]), "position 0"),
-    "a missing value": (pd.Series(["the cats", None]), "position 1"),
-    "NaN": (["the cats", float("nan")], "(?s)position 1.*nan"),
-    "a null": (pa.array(["the cats", None]), "position 1"),
-    "bytes in a list": (["the cats", b"see"], "(?s)position 1.*bytes"),
-    "tuples": ([("the cats", "see")], "(?s)position 0.*two lists"),
-    "dicts": ([{"text": "the cats"}], "(?s)position 0.*frame"),
-    "half a character": (["the cats", HALF], "(?s)half a character.*position 1"),
-    "a blank": (["the cats", " \n"], "position 1"),
-    "a range": (range(3), "position 0"),
-    "a frame without sentences": (pl.DataFrame({"a": ["the cats"], "b": ["x"], "c": ["y"]}), "no column is known"),
-    "a frame of numbers": (pd.DataFrame({"text": [1, 2]}), "(?s)not text.*row 1"),
-    "a lazy frame": (pl.LazyFrame({"text": SENTENCES}), "collect"),
+    "a string": ("the cats sleep.", "TYPE", {"problem": "string", "next": "judge(["}),
+    "bytes": (b"the cats", "TYPE", {"next": "decode"}),
+    "a set": ({"the cats", "see"}, "TYPE", {"found": "set", "next": "sorted"}),
+    "a frozenset": (frozenset({"the cats"}), "TYPE", {"next": "sorted"}),
+    "a dict": ({"a": "the cats"}, "TYPE", {"found": "dict", "next": "values()"}),
+    "a view of a dict": ({"a": "the cats"}.values(), "TYPE", {"next": "list("}),
+    "a generator": ((text for text in SENTENCES), "TYPE", {"found": "generator", "next": "list("}),
+    "an iterator": (iter(SENTENCES), "TYPE", {"next": "list("}),
+    "None": (None, "TYPE", {"found": "NoneType"}),
+    "a file": (io.StringIO("the cats"), "TYPE", {"next": "read()"}),
+    "a number": (3, "TYPE", {"found": "int: 3"}),
+    "a matrix": (np.array([["the cats", "see"]]), "TYPE", {"found": "shape", "next": "one dimension"}),
+    "an array without dimensions": (np.array("the cats"), "TYPE", {"found": "shape"}),
+    "numbers": ([1, 2], "TEXT", {"where": "position 0", "found": "int: 1"}),
+    "an array of numbers": (np.arange(3), "TEXT", {"where": "position 0", "found": "int: 0"}),
+    "a Series of numbers": (pd.Series([1.5, 2]), "TEXT", {"where": "position 0"}),
+    "a missing value": (pd.Series(["the cats", None]), "TEXT", {"where": "position 1"}),
+    "NaN": (["the cats", float("nan")], "TEXT", {"where": "position 1", "found": "nan"}),
+    "a null": (pa.array(["the cats", None]), "TEXT", {"where": "position 1"}),
+    "bytes in a list": (["the cats", b"see"], "TEXT", {"where": "position 1", "found": "bytes"}),
+    "tuples": ([("the cats", "see")], "TEXT", {"where": "position 0", "next": "two lists"}),
+    "dicts": ([{"text": "the cats"}], "TEXT", {"where": "position 0", "next": "frame"}),
+    "half a character": (["the cats", HALF], "TEXT", {"where": "position 1", "cause": "surrogate pair"}),
+    "a blank": (["the cats", " \n"], "TEXT", {"where": "position 1"}),
+    "a range": (range(3), "TEXT", {"where": "position 0"}),
+    "a frame without sentences": (
+        pl.DataFrame({"a": ["the cats"], "b": ["x"], "c": ["y"]}), "COLUMN", {"expected": "a, b, c"}
+    ),
+    "a frame of numbers": (pd.DataFrame({"text": [1, 2]}), "TEXT", {"where": "row 1"}),
+    "a lazy frame": (pl.LazyFrame({"text": SENTENCES}), "TYPE", {"next": "collect"}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("way", ["call", "logits", "encode", "explain"])
 def test_anything_else_is_named_and_refused(judge, name, way):
-    given, message = REFUSED[name]
+    given, kind, fields = REFUSED[name]
     if name in ("a generator", "an iterator"):
         given = iter(SENTENCES) if name == "an iterator" else (text for text in SENTENCES)
     ask = {"call": judge, "logits": judge.logits, "encode": judge.encode}.get(way, lambda given: explain(judge, given))
-    with pytest.raises(DataError, match=message):
+    with raises(DataError, f"E-DATA-{kind}", **fields):
         ask(given)
 
 
@@ -161,7 +163,7 @@ def test_seconds_are_looked_at_likewise(pair_judge, bad):
     "column", [[1, 2], [1.5, float("nan")], [True, False], ["the cats", 7], pd.to_datetime(["2020-01-01"] * 2)]
 )
 def test_annotate_refuses_a_column_that_is_not_text(judge, column):
-    with pytest.raises(DataError, match=r"(?s)sentence is not text.*row"):
+    with raises(DataError, "E-DATA-TEXT", where="row"):
         judge.annotate(pd.DataFrame({"sentence": column}))
 
 

@@ -22,7 +22,7 @@ from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.judge import verdict_columns
 from acceptor.report.figures import save_png
 from acceptor.report.run_figures import Dot, dots_figure
-from conftest import REPOSITORY
+from conftest import REPOSITORY, raises
 
 SENTENCE = "The committee that the chairman had appointed met in the garden behind the house."
 
@@ -121,7 +121,7 @@ def test_bytes_that_are_not_utf8_are_told_with_their_line(text, toy_run, monkeyp
 
     data = b"the cats sleep.\n\n" + text.encode("windows-1252") + b"\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    with pytest.raises(DataError, match=r"(?s)not UTF-8.*standard input, line 3.*(Latin-1|Windows-1252).*iconv -f"):
+    with raises(DataError, "E-DATA-ENCODING", where="standard input, line 3", cause="saved as ", next="iconv -f"):
         judging.judge(toy_run.folder)
     assert len(capsys.readouterr().out.splitlines()) == 1  # those before are answered
 

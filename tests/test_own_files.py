@@ -13,8 +13,9 @@ import pytest
 from acceptor.errors import DataError, UsageError
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import Settings
+from conftest import raises
 
-REFUSED = r"(?s)is read, and would be overwritten.*next:"
+REFUSED = {"code": "E-USAGE-OUTPUT", "next": "new-"}
 
 
 def jsonl(path, n=3):
@@ -52,7 +53,7 @@ def test_an_input_is_never_overwritten(way, toy_run, tmp_path, monkeypatch):
         source = source.rename(tmp_path / "d" / "o.jsonl.rejected.jsonl")
         sources = ["d"]
     before = source.read_bytes()
-    with pytest.raises(UsageError, match=REFUSED):
+    with raises(UsageError, **REFUSED):
         predict(toy_run.folder, sources, out, Settings(where="probability > 2"), overwrite=True)
     assert source.read_bytes() == before
 
@@ -60,14 +61,14 @@ def test_an_input_is_never_overwritten(way, toy_run, tmp_path, monkeypatch):
 def test_files_of_the_run_are_not_overwritten(toy_run, tmp_path, run_cli):
     run = shutil.copytree(toy_run.folder, tmp_path / "run")
     source = jsonl(tmp_path / "in.jsonl")
-    with pytest.raises(UsageError, match=REFUSED):
+    with raises(UsageError, **REFUSED):
         predict(run, [str(source)], run / "history.jsonl", Settings(), overwrite=True)
     (tmp_path / "gold.tsv").write_text("sentence\tlabel\n" + "the cats .\t1\nthe girl\t0\n" * 4)
     for taken in (run / "predictions.parquet", tmp_path / "gold.tsv"):
         before = taken.read_bytes()
         words = ("evaluate", run, tmp_path / "gold.tsv", "--predictions", taken, "--overwrite")
         code, _, stderr = run_cli(*words)
-        assert (code, "would be overwritten" in stderr) == (2, True), stderr
+        assert (code, "E-USAGE-OUTPUT" in stderr) == (2, True), stderr
         assert taken.read_bytes() == before
 
 
@@ -76,7 +77,7 @@ def test_an_export_and_a_report_do_not_overwrite_what_they_read(toy_run, tmp_pat
     for command, name in (("export", "judge.onnx"), ("report", "page.html")):
         (tmp_path / name).symlink_to(run / "model.safetensors")
         code, _, stderr = run_cli(command, run, "-o", tmp_path / name, *(["--overwrite"] * (command == "export")))
-        assert (code, "would be overwritten" in stderr) == (2, True), stderr
+        assert (code, "E-USAGE-OUTPUT" in stderr) == (2, True), stderr
 
 
 @pytest.mark.parametrize("sources", ["d", "d/*.jsonl"])
@@ -97,7 +98,7 @@ def test_an_earlier_output_is_not_read(sources, toy_run, tmp_path, monkeypatch, 
 
 def test_a_pattern_of_nothing_but_the_output_reads_nothing(toy_run, tmp_path):
     predict(toy_run.folder, [str(jsonl(tmp_path / "a.jsonl"))], tmp_path / "v.jsonl", Settings())
-    with pytest.raises(DataError, match="no file is there"):
+    with raises(DataError, "E-DATA-MISSING", where="v*.jsonl"):
         predict(toy_run.folder, [str(tmp_path / "v*.jsonl")], tmp_path / "v.jsonl", Settings(), overwrite=True)
 
 
@@ -105,13 +106,13 @@ def test_streams_that_are_redirected_to_an_input(toy_run, tmp_path, monkeypatch)
     source = jsonl(tmp_path / "s.jsonl")
     with source.open("a") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        with pytest.raises(UsageError, match=REFUSED):
+        with raises(UsageError, **REFUSED):
             predict(toy_run.folder, [str(source)], __import__("pathlib").Path("-"), Settings())
     tsv = tmp_path / "s.tsv"
     tsv.write_text("a\nb\n")
     with tsv.open() as stream:
         monkeypatch.setattr(sys, "stdin", stream)
-        with pytest.raises(UsageError, match=REFUSED):
+        with raises(UsageError, **REFUSED):
             predict(toy_run.folder, ["-"], tsv, Settings(), overwrite=True)
     assert len(tsv.read_text()) == 4
 

@@ -24,14 +24,15 @@ import pytest
 import zstandard
 
 import acceptor
-from acceptor.data.reading.filesystems import OutputFolder, address_of, found_files
 from acceptor.data.reading.read import read_table
+from acceptor.data.reading.remote_files import found_files
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.integrations.ray import Task, logits_once, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as corpus
 from acceptor.judging.judge import Judge
 from acceptor.judging.rows import Settings
+from acceptor.storage.filesystems import OutputFolder, address_of
 from conftest import REPOSITORY, toy_rows
 
 CODE = "from acceptor.data.reading import stream; stream.CHUNK = 16\nfrom acceptor.cli.app import main; main()"

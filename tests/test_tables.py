@@ -25,7 +25,7 @@ from acceptor.data.reading.read import read_table
 from acceptor.data.reading.stream import TableStream
 from acceptor.data.split import with_validation
 from acceptor.errors import DataError, UsageError
-from conftest import COLA, REPOSITORY, needs_cola, toy_rows
+from conftest import COLA, REPOSITORY, needs_cola, raises, toy_rows
 
 CASES = REPOSITORY.parent / "shared" / "cases"
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the cases lie beside the repository only where it is lent")
@@ -519,7 +519,7 @@ def test_further_compressions_are_read_and_their_damage_told(write, name):
         with pytest.raises(DataError):
             read_table(write(name, broken))
     if "zip" in name:
-        with pytest.raises(DataError, match="2 files"):
+        with raises(DataError, "E-DATA-FORMAT", problem="2 files", found="y.tsv"):
             read_table(write(name, zipped(content, "y.tsv")))
 
 
@@ -527,7 +527,7 @@ def test_a_workbook_is_read_where_a_library_is_at_hand(write, monkeypatch):
     pytest.importorskip("fastexcel")
     path = write("x.xlsx", workbook([["text", "label"], ["He ran.", 1], ["Ran he.", 0]]))
     assert acceptor.load_data(path).train.gold.tolist() == [1, 0]
-    with pytest.raises(DataError, match="damaged"):
+    with raises(DataError, "E-DATA-DAMAGED", where="y.xlsx"):
         read_table(write("y.xlsx", path.read_bytes()[:200]))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DataError) as caught:
@@ -636,7 +636,7 @@ def test_a_folder_as_hubs_have_it(write, tmp_path, inside):
     assert "train-*.parquet" in data.train.table.origin
     assert with_validation(data, None, share=0.1, seed=1)[0].test is None  # training goes on without it
     (tmp_path / inside / "train-00000-of-00002.parquet").unlink()
-    with pytest.raises(DataError, match="shard is missing"):
+    with raises(DataError, "E-DATA-MISSING", expected="2 files", found="00000"):
         acceptor.load_data(tmp_path)
 
 
@@ -669,9 +669,14 @@ def test_a_dataset_and_its_files_read_alike(tmp_path):
 
 def test_hostile_state_of_a_saved_dataset_is_refused(write, tmp_path):
     write("dataset_info.json", "{}")
-    for state in ({"_data_files": [{"filename": "../x.arrow"}]}, {"_data_files": []}, {}, {"_data_files": 3}):
+    for state, code in (
+        ({"_data_files": [{"filename": "../x.arrow"}]}, "E-DATA-UNSAFE"),
+        ({"_data_files": []}, "E-DATA-UNSAFE"),
+        ({}, "E-DATA-DAMAGED"),
+        ({"_data_files": 3}, "E-DATA-DAMAGED"),
+    ):
         write("state.json", json.dumps(state))
-        with pytest.raises(DataError, match="saved dataset"):
+        with raises(DataError, code, where="state.json"):
             acceptor.load_data(tmp_path)
 
 
@@ -711,7 +716,7 @@ def test_a_column_of_splits_is_used_or_said(name, values):
 
 
 def test_a_column_of_splits_must_be_there_to_be_used(toy):
-    with pytest.raises(DataError, match="no column of splits"):
+    with raises(DataError, "E-DATA-SPLIT", expected="a column called split"):
         with_validation(toy, "column", share=0.1, seed=1)
     frame = pl.DataFrame([(*row, "a") for row in toy_rows(30)], schema=["sentence", "label", "set"], orient="row")
     assert split_column(acceptor.load_data(frame).train.table) is None
@@ -749,7 +754,7 @@ def test_rows_left_out_are_said(caplog):
     "labels", [["0.00", "4.75", "2.5", "3"], ["0,5", "1,5", "0,5", "1,5"], [0.1, 0.2, 0.1, 1.0], ["1.5", "-2"]]
 )
 def test_measurements_are_refused_unless_declared(labels):
-    with pytest.raises(DataError, match="measurement"):
+    with raises(DataError, "E-DATA-LABELS", problem="measurement", next="--labels A,B"):
         acceptor.load_data(rows(*labels))
     names = [f"class {n}" for n in range(len({str(label) for label in labels}))]
     assert acceptor.load_data(rows(*labels), labels=names).labels == tuple(names)
@@ -768,7 +773,7 @@ def test_measurements_are_refused_unless_declared(labels):
     ],
 )
 def test_several_labels_a_row_are_refused(labels):
-    with pytest.raises(DataError, match="several labels"):
+    with raises(DataError, "E-DATA-LABELS", cause="multi-label"):
         acceptor.load_data(rows(*labels, *labels))
 
 
@@ -885,11 +890,11 @@ def test_a_judge_knows_how_its_labels_were_written(toy_config, tmp_path):
 
 def test_declared_names_that_fit_nothing_are_refused():
     for names in (["a", "b"], ["a", "b", "c", "d"]):
-        with pytest.raises(DataError, match="unknown label"):
+        with raises(DataError, "E-DATA-LABELS", where="row ", expected="one of 'a', 'b'"):
             acceptor.load_data(rows("x", "y", "z"), labels=names)
-    with pytest.raises(UsageError):
+    with raises(UsageError, "E-USAGE-LABELS", found="a, a"):
         acceptor.load_data(rows("0", "1"), labels=["a", "a"])
-    with pytest.raises(UsageError, match="not the judge's"):
+    with raises(UsageError, "E-USAGE-LABELS", expected="nice, toxic", found="nice, rude"):
         load_split(rows("0", "1"), ("nice", "toxic"), labels=["nice", "rude"])
 
 
@@ -913,7 +918,7 @@ def test_class_lists_in_errors_are_cut():
 
 
 def test_texts_and_ids_are_no_classes():
-    with pytest.raises(DataError, match="40 different labels"):
+    with raises(DataError, "E-DATA-LABELS", problem="40", expected="1000"):
         acceptor.load_data(rows(*(f"opinion number {n}" for n in range(40))))
 
 
@@ -968,7 +973,7 @@ def test_cases_that_are_read():
     assert "passed over: index" in pairs.table.schema
     train = acceptor.load_data(CASES / "float_labels_train.csv", test=CASES / "float_labels_test.csv")
     assert train.test.balance() == {"unacceptable": 14, "acceptable": 26}
-    with pytest.raises(DataError, match="--split column"):
+    with raises(DataError, "E-DATA-SPLIT", next="--split column"):
         with_validation(acceptor.load_data(CASES / "split_column.tsv"), None, share=0.1, seed=1)
 
 
@@ -986,7 +991,7 @@ def test_numbers_keep_their_meaning_in_a_file_that_has_not_all_of_them():
             load_split(rows(*found), names, labels=list(names))
     turned = load_split(rows("1", "2", "3"), names, written=written, labels=["pos", "neu", "neg"])
     assert turned.gold.tolist() == [2, 1, 0]  # another order is the caller's word
-    with pytest.raises(DataError, match="3 names for 2 labels"):
+    with raises(DataError, "E-DATA-LABELS", found=("a, b, c", "1, 2")):
         acceptor.load_data(rows("1", "2"), labels=["a", "b", "c"])
 
 
@@ -1020,7 +1025,7 @@ def test_a_column_of_splits_with_other_values_too():
     values = ["train", "train", "test", "unsup"] * 25
     rows_ = [(*row, value) for row, value in zip(toy_rows(100), values, strict=True)]
     data = acceptor.load_data(pl.DataFrame(rows_, schema=["sentence", "label", "split"], orient="row"))
-    with pytest.raises(DataError, match="--split column"):
+    with raises(DataError, "E-DATA-SPLIT", next="--split column"):
         with_validation(data, None, share=0.1, seed=1)
     cut, _ = with_validation(data, "column", share=0.1, seed=1)
     assert (len(cut.train) + len(cut.validation), len(cut.test)) == (50, 25)
@@ -1040,7 +1045,7 @@ def test_a_generic_name_beside_another_label_is_asked_for(write):
     path = write(
         "x.csv", "Tweet,Target,Stance\n" + "".join(f"{text},Climate,{n % 2}\n" for n, text in enumerate(PLAIN))
     )
-    with pytest.raises(DataError, match="more than one column may hold the labels"):
+    with raises(DataError, "E-DATA-COLUMN", next="--columns"):
         read_table(path)
 
 
@@ -1054,17 +1059,32 @@ def test_an_encoding_of_another_script_is_not_called_latin(write, encoding):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "code", "fields"),
     [
-        ("x.tsv", '"text"\t"label"\n"He ran."\t"1"\n"Ran he."\t"0"\n', "--separator tab"),
-        ("x.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 123\n", "git lfs pull"),
-        ("x.csv", "<!DOCTYPE html>\n<html><body>404</body></html>\n", "web page"),
-        ("x.txt", '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n', r"FILE\.jsonl"),
-        ("x.json", '{"0": {"text": "a"}, "1": {"text": "b"}}', "orient"),
+        (
+            "x.tsv",
+            '"text"\t"label"\n"He ran."\t"1"\n"Ran he."\t"0"\n',
+            "E-DATA-QUOTES",
+            {"next": "--separator tab"},
+        ),
+        (
+            "x.csv",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 123\n",
+            "E-DATA-FORMAT",
+            {"next": "git lfs pull"},
+        ),
+        ("x.csv", "<!DOCTYPE html>\n<html><body>404</body></html>\n", "E-DATA-FORMAT", {"problem": "web page"}),
+        (
+            "x.txt",
+            '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n',
+            "E-DATA-FORMAT",
+            {"next": "FILE.jsonl"},
+        ),
+        ("x.json", '{"0": {"text": "a"}, "1": {"text": "b"}}', "E-DATA-FORMAT", {"next": "orient"}),
     ],
 )
-def test_files_that_are_something_else_are_named(write, name, content, words):
-    with pytest.raises(DataError, match=words):
+def test_files_that_are_something_else_are_named(write, name, content, code, fields):
+    with raises(DataError, code, **fields):
         read_table(write(name, content))
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -57,3 +58,13 @@ def markdown(value: Any) -> str:
     """The value as words in Markdown or HTML: what could be markup there becomes an entity."""
     special = r"[^\w .,:;/()+=%-]|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup
     return re.sub(special, lambda found: f"&#{ord(found[0])};", plain(value))
+
+
+def short(cell: str) -> str:
+    """A cell as it looks in a message: control characters escaped, long text cut."""
+    return repr(cell if len(cell) <= 40 else cell[:40] + "…")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many there are where that is not all of them."""
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

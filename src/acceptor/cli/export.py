@@ -28,7 +28,7 @@ def export(
     """Write a run as one ONNX file that judges without torch; refused where its answers are not the run's."""
     from acceptor.cli import render
     from acceptor.data.load import load_split
-    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.exporting.export import export
     from acceptor.judging.load import load
 

@@ -69,7 +69,7 @@ def evaluate(
     """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
     from acceptor.cli import render
     from acceptor.data.load import load_split
-    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.data.writing.write import check_output, write_table
     from acceptor.evaluation.evaluate import evaluate
     from acceptor.judging.load import load

@@ -39,7 +39,7 @@ def pairs(
 ) -> None:
     """Minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
     from acceptor.cli import render
-    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.data.writing.write import check_output, write_table
     from acceptor.evaluation.pairs import pairs
     from acceptor.judging.load import load

@@ -23,7 +23,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained page about a run, or several side by side; runs are only read."""
-    from acceptor.data.reading.inputs import files_in, refuse_inputs
+    from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.report.html import write_report
 
     out = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))

@@ -61,7 +61,9 @@ def read_annotations(path: str | Path, split: Split) -> Annotations:
     place = Path(path).expanduser()
     files = sorted(place.glob("*.tsv")) if place.is_dir() else [place]
     if not files:
-        raise DataError("no annotations in this folder", where=str(place), expected="files that end in .tsv")
+        raise DataError(
+            "no annotations in this folder", where=str(place), expected="files that end in .tsv", code="E-DATA-MISSING"
+        )
     features: dict[str, dict[str, npt.NDArray[np.bool_]]] = {}
     texts: set[int] = set()
     labels: set[int] = set()
@@ -88,6 +90,7 @@ def _features(table: Table) -> dict[str, npt.NDArray[np.bool_]]:
             where=table.origin,
             expected="columns of 0 and 1 beside the sentence",
             found=", ".join(table.frame.columns),
+            code="E-DATA-ANNOTATIONS",
         )
     return found
 
@@ -118,6 +121,7 @@ def _differing(table: Table, split: Split, start: int, row: int) -> DataError:
         found=f"{ours} (row {row + 1} of {len(split)})",
         cause="a file that was sorted, cut or put together otherwise",
         next="judge the annotated file; of CoLA in_domain_dev.tsv, out_of_domain_dev.tsv, or both in this order",
+        code="E-DATA-ANNOTATIONS",
     )
 
 

@@ -64,6 +64,7 @@ def _cola(folder: Path) -> dict[str, Table]:
             where=str(folder),
             expected=", ".join(name for name, _ in COLA_FILES.values()) + ", there or in raw/",
             next="give the folder that holds them: --data FOLDER",
+            code="E-DATA-MISSING",
         )
     tables = {role: read_table(home / name) for role, (name, _) in COLA_FILES.items()}
     for role, (_, sha256) in COLA_FILES.items():
@@ -75,6 +76,7 @@ def _cola(folder: Path) -> dict[str, Table]:
                 found=f"sha256 {tables[role].sha256}",
                 cause="another version (1.0, tokenised, a textbook's copy) or a changed file",
                 next=f"train on the files as they are, under their own name: acceptor train {shell(home)}",
+                code="E-DATA-CHECKSUM",
             )
     return tables
 
@@ -98,6 +100,7 @@ def _download_cola(folder: Path) -> None:
             cause=f"{type(error).__name__}: {error}",
             next="fetch that file by any other way, unpack it, and give its folder: --data FOLDER\n"
             "or begin without a download: acceptor train starter",
+            code="E-DATA-DOWNLOAD",
         ) from error
     for name, sha256 in COLA_FILES.values():
         found = hashlib.sha256(files[name]).hexdigest()
@@ -107,6 +110,7 @@ def _download_cola(folder: Path) -> None:
                 where=f"{COLA_URL}: {name}",
                 expected=f"sha256 {sha256}",
                 found=f"sha256 {found}",
+                code="E-DATA-CHECKSUM",
             )
     folder.mkdir(parents=True, exist_ok=True)
     # Train is written last: its presence says that the folder is complete.

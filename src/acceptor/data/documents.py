@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.frames import moved
-from acceptor.data.reading.kept import as_json_text
+from acceptor.data.frames import renames_of_taken
+from acceptor.data.reading.original import as_json_text
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError, nearest
 
@@ -49,12 +49,15 @@ def check_splitter(language: str) -> str:
             where="--split-sentences",
             expected=", ".join(LANGUAGES),
             next=(f"did you mean {near}? " if near else "") + "en knows the sentence marks of all scripts",
+            code="E-USAGE-OPTION",
         )
     try:
         return version("sentencex")
     except PackageNotFoundError:
         raise UsageError(
-            "documents are cut by sentencex, which is not installed", next="pip install 'acceptor[split]'"
+            "documents are cut by sentencex, which is not installed",
+            next="pip install 'acceptor[split]'",
+            code="E-USAGE-EXTRA",
         ) from None
 
 
@@ -80,7 +83,11 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
         position = 0
         for piece in segment(window):
             if not window.startswith(piece, position):
-                raise DataError("the splitter changed the text: a fault in sentencex", found=repr(piece[:40]))
+                raise DataError(
+                    "the splitter changed the text: a fault in sentencex",
+                    found=repr(piece[:40]),
+                    code="E-DATA-SPLITTER",
+                )
             if position + len(piece) > sure:
                 break
             if inner := piece.strip():
@@ -88,7 +95,11 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
                 yield begin, begin + len(inner)
             position += len(piece)
         if sure == len(window) and position < sure:
-            raise DataError("the splitter left out text: a fault in sentencex", found=repr(window[position:][:40]))
+            raise DataError(
+                "the splitter left out text: a fault in sentencex",
+                found=repr(window[position:][:40]),
+                code="E-DATA-SPLITTER",
+            )
         start += position
         size = _WINDOW if position else 2 * size
 
@@ -110,7 +121,7 @@ def sentence_tables(
 
     Raises:
         UsageError: They are pairs.
-        DataError: A column would get a name that another one has: see `moved`.
+        DataError: A column would get a name that another one has: see `renames_of_taken`.
     """
     tables = []
     for table, faults in pieces:
@@ -122,7 +133,7 @@ def sentence_tables(
 
 def columns_of_sentences(columns: Sequence[str]) -> list[str]:
     """What becomes of the columns of documents: see `sentence_tables`."""
-    names = moved(columns, PLACE)
+    names = renames_of_taken(columns, PLACE)
     return [*(names.get(name, name) for name in columns), *PLACE]
 
 
@@ -132,6 +143,7 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form
             "pairs are not cut into sentences",
             where=table.origin,
             next="give the second text another name: --columns other=NAME",
+            code="E-USAGE-PAIRS",
         )
     rows: list[int] = []
     starts: list[int] = []
@@ -152,18 +164,18 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form
     added = pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()])
     cut = pl.DataFrame([pl.Series("sentence", sentences, dtype=pl.String)])
     frame = _beside_places(table.frame, index, cut, added)
-    kept = table.kept
-    if kept is not None and form == ".jsonl":
-        kept = _beside_places(kept, index, as_json_text(cut), as_json_text(added))
-    elif kept is not None:
-        kept = _beside_places(kept, index, cut, added)
-    return replace(table, frame=frame, lines=table.lines[index], kept=kept)
+    original = table.original
+    if original is not None and form == ".jsonl":
+        original = _beside_places(original, index, as_json_text(cut), as_json_text(added))
+    elif original is not None:
+        original = _beside_places(original, index, cut, added)
+    return replace(table, frame=frame, lines=table.lines[index], original=original)
 
 
 def _beside_places(
     frame: pl.DataFrame, rows: npt.NDArray[np.int64], cut: pl.DataFrame, places: pl.DataFrame
 ) -> pl.DataFrame:
     """The documents' columns, a row for each sentence, which stands in place of the document."""
-    names = moved(frame.columns, places.columns)
+    names = renames_of_taken(frame.columns, places.columns)
     columns = [cut["sentence"] if one.name == "sentence" else one.gather(rows) for one in frame]
     return pl.DataFrame([*(one.alias(names.get(one.name, one.name)) for one in columns), *places])

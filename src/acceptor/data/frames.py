@@ -8,9 +8,9 @@ from typing import Any, NoReturn, TypeVar
 
 import polars as pl
 
-from acceptor.data.reading.checked import checked_frame
 from acceptor.data.reading.columns import name_columns
-from acceptor.data.reading.read import grid_of_object
+from acceptor.data.reading.objects import grid_of_object
+from acceptor.data.reading.string_columns import checked_frame
 from acceptor.errors import DataError
 
 Frame = TypeVar("Frame")
@@ -35,7 +35,7 @@ def annotated(
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
-        they take is renamed: see `beside`.
+        they take is renamed: see `side_by_side`.
 
     Raises:
         DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
@@ -55,17 +55,17 @@ def annotated(
     return whole
 
 
-def beside(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
+def side_by_side(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
     """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``.
 
     Raises:
         DataError: There is a column of that new name, too.
     """
     taken = [name for other in more for name in other.columns]
-    return pl.concat([frame.rename(moved(frame.columns, taken)), *more], how="horizontal")
+    return pl.concat([frame.rename(renames_of_taken(frame.columns, taken)), *more], how="horizontal")
 
 
-def moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
+def renames_of_taken(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
     """New names, ``input.NAME``, for the columns whose name is taken.
 
     Raises:
@@ -79,6 +79,7 @@ def moved(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, str]:
             f"two columns would be called {repeated!r}",
             cause="an output of Acceptor that is an input of it again",
             next="leave out or rename one of them first",
+            code="E-DATA-COLUMN",
         )
     return renamed
 
@@ -92,6 +93,7 @@ def _is_pandas(frame: Any) -> bool:
             expected="a pandas or polars DataFrame",
             found=".".join(kind),
             next="collect it first: frame.collect()" if kind == ("polars", "LazyFrame") else None,
+            code="E-DATA-TYPE",
         )
     if type(frame.columns).__name__ in ("MultiIndex", "CategoricalIndex"):
         raise DataError(
@@ -99,6 +101,7 @@ def _is_pandas(frame: Any) -> bool:
             expected="one string for each column",
             found=f"a {type(frame.columns).__name__}",
             next="join their levels: frame.columns = frame.columns.map('.'.join)",
+            code="E-DATA-COLUMN",
         )
     return kind[0] == "pandas"
 
@@ -140,6 +143,7 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
                 expected="strings",
                 found=f"{type(cell).__name__}: {cell!r}"[:60],
                 next="name the column that holds the sentences: columns={'sentence': NAME}",
+                code="E-DATA-TEXT",
             )
             refuse(row, error)
     return checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]
@@ -154,8 +158,8 @@ def _is_suspicious(texts: pl.Series) -> bool:
 
 def _with(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
     if not pandas:
-        return beside(frame, added)
-    whole = frame.rename(columns=moved(frame.columns, added.columns))
+        return side_by_side(frame, added)
+    whole = frame.rename(columns=renames_of_taken(frame.columns, added.columns))
     for name, column in added.to_pandas().items():
         whole[name] = column.array  # by position: an index may hold a label twice
     return whole

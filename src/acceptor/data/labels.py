@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from acceptor.data.reading.grid import listed
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError, UsageError, nearest
+from acceptor.text import listed
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,9 @@ def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
     names = tuple(name.strip() for name in rules.declared or ())
     own = tuple(map(label_key, names))
     if len(set(own)) < len(own):
-        raise UsageError("a label is declared twice", found=listed(names), expected="each label once")
+        raise UsageError(
+            "a label is declared twice", found=listed(names), expected="each label once", code="E-USAGE-LABELS"
+        )
     if keys <= set(own):
         return Classes(own, ACCEPTABILITY if own in KNOWN_SPELLINGS else names)
     by_fold = {folded(name): name for name in own}
@@ -172,6 +174,7 @@ def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
             expected="a name for each label, in the order of the labels",
             found=f"the names {listed(names)}; the labels {listed(numbers)}",
             next="declare as many as there are, or the labels as they are written",
+            code="E-DATA-LABELS",
         )
     raise unknown_label(table, min(keys - set(own)), own)
 
@@ -202,12 +205,14 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
             expected="two labels such as unacceptable and acceptable",
             found=listed(labels),
             next="name it: --good LABEL",
+            code="E-USAGE-LABELS",
         )
     if named not in labels:
         match = nearest(named, labels)
         raise UsageError(
             f"the judge has no label {named!r}" + (f"; did you mean {match!r}?" if match else ""),
             expected="one of " + listed(labels),
+            code="E-USAGE-LABELS",
         )
     return list(labels).index(named)
 
@@ -273,6 +278,7 @@ def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataErr
         + "leave them out: --drop-unlabelled\n"
         + ("" if numbers else "or, where these are classes, declare all labels: --labels A,B,…\n")
         + "to judge them: acceptor predict",
+        code="E-DATA-UNLABELLED",
     )
 
 
@@ -294,4 +300,5 @@ def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
         next="take them for the same: --normalise-labels"
         if alike
         else "correct the file, or declare all labels in the order of their ids: --labels A,B,…",
+        code="E-DATA-LABELS",
     )

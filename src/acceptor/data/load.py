@@ -11,14 +11,13 @@ import polars as pl
 
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables
+from acceptor.data.corpus_folder import folder_tables
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
-from acceptor.data.reading.folders import folder_tables
-from acceptor.data.reading.grid import listed
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError, nearest
-from acceptor.text import shell
+from acceptor.text import listed, shell
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +90,22 @@ def check_arguments(columns: Any, separator: Any, labels: Any) -> None:
             "labels cannot be read",
             expected='a list of names in the order of their ids: ["no", "yes"]',
             found=repr(labels)[:80],
+            code="E-USAGE-OPTION",
         )
     if columns is not None and not isinstance(columns, Mapping):
         raise UsageError(
-            "columns cannot be read", expected='role to column: {"sentence": "text"}', found=repr(columns)[:80]
+            "columns cannot be read",
+            expected='role to column: {"sentence": "text"}',
+            found=repr(columns)[:80],
+            code="E-USAGE-OPTION",
         )
     if separator is not None and not (isinstance(separator, str) and len(separator) == 1):
-        raise UsageError("separator cannot be read", expected="one character, such as ';'", found=repr(separator)[:80])
+        raise UsageError(
+            "separator cannot be read",
+            expected="one character, such as ';'",
+            found=repr(separator)[:80],
+            code="E-USAGE-OPTION",
+        )
 
 
 def inspect_data(
@@ -175,7 +183,9 @@ def load_split(
     if _is_corpus(source):
         tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
         if "test" not in tables:
-            raise DataError("this corpus has no test split", where=str(source), next="name a file instead")
+            raise DataError(
+                "this corpus has no test split", where=str(source), next="name a file instead", code="E-DATA-SPLIT"
+            )
         table = tables["test"]
     else:
         table = read_table(source, columns=columns, separator=separator)
@@ -206,6 +216,7 @@ def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Clas
             expected=listed(judged),
             found=listed(declared.names),
             next="declare the judge's labels, in the order of what is written in the file",
+            code="E-USAGE-LABELS",
         )
     written = dict(zip(declared.names, declared.written, strict=True))
     return Classes(tuple(written[label] for label in judged), judged)
@@ -221,6 +232,7 @@ def _rows_of_test(table: Table) -> Table:
             expected="a column called split, with train and test for values",
             found=table.schema,
             next="leave --split out, or name a file of test rows",
+            code="E-DATA-SPLIT",
         )
     wanted = [value for value, role in roles.items() if role == "test"]
     return table.take(table.frame[name].is_in(wanted).arg_true().to_numpy())
@@ -236,6 +248,7 @@ def _column_of_splits(table: Table, advice: str = "train on the rows of train al
         where=table.origin,
         found=", ".join(f"{value} ({role})" for value, role in sorted(roles.items())),
         next=advice,
+        code="E-DATA-SPLIT",
     )
     return [Remark("a column of splits", "warning", [], error)]
 
@@ -267,7 +280,9 @@ def _all_tables(
     """All tables of a corpus by role, its own or those that were given."""
     tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
     if columns and isinstance(source, str) and source in CORPORA and validation is None and test is None:
-        raise UsageError(f"the columns of the corpus {source!r} are known", next="leave --columns out")
+        raise UsageError(
+            f"the columns of the corpus {source!r} are known", next="leave --columns out", code="E-USAGE-CONFLICT"
+        )
     if validation is not None:
         tables["validation"] = read_table(validation, columns=columns, separator=separator)
     if test is not None:
@@ -280,7 +295,9 @@ def _tables(
 ) -> dict[str, Table]:
     if isinstance(source, str) and source in CORPORA:
         if folder and source == "starter":
-            raise UsageError("the corpus 'starter' takes no folder of files: it is made on the spot")
+            raise UsageError(
+                "the corpus 'starter' takes no folder of files: it is made on the spot", code="E-USAGE-CONFLICT"
+            )
         if Path(source).exists():
             logger.warning("the corpus %r is taken, not ./%s; for that one: ./%s", source, source, source)
         return corpus_tables(source, folder)
@@ -289,6 +306,7 @@ def _tables(
             "a folder of files goes with the corpus `cola` only",
             found=str(source),
             next=f"train on the folder itself: acceptor train {shell(folder)}",
+            code="E-USAGE-CONFLICT",
         )
     if isinstance(source, str | Path) and str(source) != STDIN:
         path = Path(source).expanduser()
@@ -299,6 +317,7 @@ def _tables(
                 f"no corpus or file is called {str(source)!r}; did you mean {nearest(str(source), CORPORA)!r}?",
                 expected="a corpus (" + ", ".join(CORPORA) + "), a file or a folder",
                 next="acceptor corpora",
+                code="E-DATA-MISSING",
             )
     return {"train": read_table(source, columns=columns, separator=separator)}
 
@@ -311,4 +330,5 @@ def _refuse_mixed_tasks(splits: list[Split]) -> None:
             where=", ".join(split.table.origin for split in splits),
             found=f"pairs in {', '.join(pairs)}",
             next="name the columns that all share: --columns sentence=NAME",
+            code="E-DATA-PAIRS",
         )

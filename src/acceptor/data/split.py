@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from acceptor.config import Derived, TrainConfig
 from acceptor.data.auditing.inspection import split_column
-from acceptor.data.reading.grid import listed
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
+from acceptor.text import listed
 
 SplitRule = Literal["given", "stratified", "notebook", "column"]
 
@@ -52,6 +52,7 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
             found=", ".join(f"{value} ({role})" for value, role in sorted(roles.items())),
             next="train on the rows of train alone: --split column\n"
             "train on all of them: --split stratified, or --split given with --validation FILE",
+            code="E-DATA-SPLIT",
         )
     if rule in (None, "given") and data.validation is not None:
         return data, f"the corpus' own, {data.validation.table.origin}"
@@ -61,6 +62,7 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
             where=data.train.table.origin,
             expected="a validation file beside it",
             next="--validation FILE, or --split stratified to cut one from train",
+            code="E-DATA-SPLIT",
         )
     rows = notebook_rows(len(data.train)) if rule == "notebook" else stratified_rows(data.train, share, seed)
     train_rows, validation_rows = rows
@@ -84,6 +86,7 @@ def by_column(data: Data) -> tuple[Data, str]:
             where=data.train.table.origin,
             expected="a column called split, with train, validation (or dev) and test for values",
             found=data.train.table.schema,
+            code="E-DATA-SPLIT",
         )
     name, roles = column
     named = data.train.table.frame[name].replace_strict(list(roles), list(roles.values()), default="other").to_numpy()
@@ -108,6 +111,7 @@ def check_trainable(data: Data) -> None:
                 where=split.table.origin,
                 expected="2 examples at least; a score needs hundreds",
                 next="give a larger file, or let it be cut from train: --split stratified",
+                code="E-DATA-SPLIT",
             )
         split.gold  # noqa: B018 - raises where a split has no labels
 
@@ -158,4 +162,5 @@ def _too_few(split: Split, share: float, error: ValueError) -> DataError:
         cause=str(error),
         next=(f"cut more: --validation-share {least:.2f}\nor " if works else "add examples, or ")
         + "give a validation file: --validation FILE",
+        code="E-DATA-SPLIT",
     )

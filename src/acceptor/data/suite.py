@@ -54,7 +54,9 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
     """
     if isinstance(source, str) and source == "starter":
         if columns:
-            raise UsageError("the columns of the corpus 'starter' are known", next="leave --columns out")
+            raise UsageError(
+                "the columns of the corpus 'starter' are known", next="leave --columns out", code="E-USAGE-CONFLICT"
+            )
         tables = [_starter()]
     elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
         tables = [read_pairs(path, columns=columns, separator=separator) for path in _files(Path(source).expanduser())]
@@ -74,6 +76,7 @@ def _files(folder: Path) -> list[Path]:
             where=str(folder),
             expected=f"files ending in {' '.join(FORMATS)}, each also with {', '.join(READ_COMPRESSIONS)}",
             found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
+            code="E-DATA-MISSING",
         )
     return files
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.reading.grid import listed
 from acceptor.errors import DataError
+from acceptor.text import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,9 @@ class Table:
         sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
         schema: One line that says how the columns were recognised.
         unit: What `lines` counts: ``line`` of a text file, or ``row``.
-        kept: The same columns and rows as an output's format holds them, where they are read for one: see `data.kept`.
-        own: What the columns with a role are called in the source, by role, where that is another name.
+        original: The same columns and rows as an output's format holds them, where they are read for one: see
+            `data.reading.original`.
+        source_names: What the columns with a role are called in the source, by role, where that is another name.
     """
 
     frame: pl.DataFrame
@@ -37,8 +38,8 @@ class Table:
     sha256: str
     schema: str
     unit: str = "line"
-    kept: pl.DataFrame | None = None
-    own: Mapping[str, str] = field(default_factory=dict)
+    original: pl.DataFrame | None = None
+    source_names: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.frame.height
@@ -50,8 +51,8 @@ class Table:
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
         """The given rows (0-based), in the given order."""
         index = np.asarray(rows, dtype=np.int64)
-        kept = None if self.kept is None else self.kept[index]
-        return replace(self, frame=self.frame[index], lines=self.lines[index], kept=kept)
+        original = None if self.original is None else self.original[index]
+        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original)
 
     def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
         """The numbers of the first of some rows (0-based), and how many rows there are."""
@@ -114,6 +115,7 @@ class Split:
                 expected="a label column",
                 found=", ".join(self.table.frame.columns),
                 next="name it with --columns label=NAME, or use `acceptor predict`, which needs no labels",
+                code="E-DATA-UNLABELLED",
             )
         return self.label_ids
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.auditing.duplicates import fingerprints
-from acceptor.data.frames import beside
+from acceptor.data.frames import side_by_side
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
@@ -196,7 +196,9 @@ class Report:
             "line": self.split.table.lines,
             "gold": [labels[index] for index in self.split.gold],
         }
-        return beside(self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels, self.decision))
+        return side_by_side(
+            self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels, self.decision)
+        )
 
     def worst(self, k: int) -> pl.DataFrame:
         """The ``k`` errors of which the judge was surest, the surest first: line, texts, gold, verdict, probability."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.data.given import texts_given
+from acceptor.data.python_inputs import as_texts
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
 from acceptor.judging.judge import PAIRS, Judge
@@ -91,7 +91,7 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
         UsageError: There is no such method; or Captum is not installed; or gradients of an exported judge.
     """
     check_method(method)
-    sentences, seconds = texts_given(sentences)
+    sentences, seconds = as_texts(sentences)
     if seconds is not None or judge.inputs == PAIRS:
         raise DataError("words are weighed in single sentences", found="pairs", expected="a judge of single sentences")
     if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):

@@ -26,11 +26,12 @@ import polars as pl
 import pyarrow as pa
 
 from acceptor.data.auditing.duplicates import HASHES_FILE
-from acceptor.data.reading.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
-from acceptor.data.reading.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
+from acceptor.data.reading.column_types import fitted_strictly
+from acceptor.data.reading.original import COLUMNAR, with_source_names
+from acceptor.data.reading.remote_files import InputFile, found_files
 from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.table import Table
-from acceptor.data.writing.write import FORMATS, write_rows
+from acceptor.data.writing.write import FORMATS, write_json_rows, write_rows
 from acceptor.errors import UsageError
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
@@ -41,6 +42,7 @@ from acceptor.judging.tally import Tally
 from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows, flags_of
 from acceptor.progress import meter
 from acceptor.runtime.device import versions
+from acceptor.storage.filesystems import OutputFolder, address_of, open_input
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import MANIFEST
 
@@ -65,7 +67,7 @@ class Task:
         rows: The most that a chunk may have.
         device: As for `load`.
         precision: As for `load`.
-        own: What the first file calls the columns with a role: see `Table.own`.
+        own: What the first file calls the columns with a role: see `Table.source_names`.
         kinds: The types of all columns, where the parts' format has any: those of the first file.
     """
 
@@ -183,9 +185,9 @@ def _columns(
         logger.info("%s: %s", file.origin, table.schema)
         judge.check_inputs(pairs="second" in table.frame.columns)
     kinds: dict[str, Any] = {}
-    if suffix in COLUMNAR and table.kept is not None:
-        kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.kept.schema.items()}
-    return table.frame.columns, dict(table.own), kinds
+    if suffix in COLUMNAR and table.original is not None:
+        kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.original.schema.items()}
+    return table.frame.columns, dict(table.source_names), kinds
 
 
 def _papers(run: Path) -> Papers:
@@ -288,11 +290,11 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
                 rows = len(table) + len(faults)
                 good = usable(table, task.suffix, faults)
                 texts = good.frame.select(name for name in ("sentence", "second") if name in good.frame.columns)
-                kept = (good.frame if good.kept is None else good.kept).select(task.names)
+                kept = (good.frame if good.original is None else good.original).select(task.names)
                 kept = fitted_strictly(kept, task.kinds, file["origin"]) if task.kinds else kept
                 held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
                 held["stored"], before = stream.position - before, stream.position
-                frames = {"texts": texts, "frame": renamed(kept, task.own)}
+                frames = {"texts": texts, "frame": with_source_names(kept, task.own)}
                 held |= {name: frame.write_ipc_stream(None).getvalue() for name, frame in frames.items()}
                 held |= {"faults": json.dumps(faults), "origin": good.origin, "unit": good.unit}
                 held |= {"lines": good.lines.tolist()}
@@ -345,7 +347,7 @@ class JudgeActor:
         table = Table(texts, lines, chunk["origin"], "", "", chunk["unit"], frame)
         logits, judged, flags = logits_once(self.judge, texts)
         table, logits = drop_unknown_rows(table, flags, faults), logits[flags & ALL_UNKNOWN == 0]
-        frame = table.frame if table.kept is None else table.kept
+        frame = table.frame if table.original is None else table.original
         kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
         if self.task.suffix == ".jsonl":

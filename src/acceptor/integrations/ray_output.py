@@ -12,9 +12,9 @@ import re
 import time
 from typing import Any
 
-from acceptor.data.reading.filesystems import OutputFolder
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.judging.tally import Tally
+from acceptor.storage.filesystems import OutputFolder
 from acceptor.storage.strict_json import parse_json_object
 
 PLAN, DONE, MANIFEST, REJECTED = "_plan.json", "_done", "_manifest.json", "_rejected"

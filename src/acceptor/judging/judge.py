@@ -16,8 +16,8 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.auditing.duplicates import save_fingerprints
-from acceptor.data.frames import Frame, annotated, beside
-from acceptor.data.given import by_position, texts_given
+from acceptor.data.frames import Frame, annotated, side_by_side
+from acceptor.data.python_inputs import as_texts, by_position
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
 from acceptor.judging.decision import MOST_PROBABLE, Decision
@@ -100,7 +100,7 @@ class Judge:
         place: Callable[[int], str] = by_position,
         refuse: bool = True,
     ) -> Encoded:
-        """The ids of sentences (or pairs), as this judge reads them: see `texts_given` for what they may come in.
+        """The ids of sentences (or pairs), as this judge reads them: see `as_texts` for what they may come in.
 
         Args:
             sentences: A list, an array, a Series of str; or a frame.
@@ -112,7 +112,7 @@ class Judge:
             DataError: Something else; something empty or not text; pairs where it learnt sentences, or the other way
                 round; text of which its vocabulary knows nothing.
         """
-        sentences, seconds = texts_given(sentences, seconds, place)
+        sentences, seconds = as_texts(sentences, seconds, place)
         self.check_inputs(pairs=seconds is not None)
         encoded = encode(self.tokenizer, sentences, seconds, max_length=self.max_length)
         if refuse:
@@ -279,4 +279,4 @@ def annotate(judge: Judge, table: Table) -> pl.DataFrame:
     warn_of_unknown(encoded, table)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return beside(frame, verdict_columns(logits, judge.labels, judge.decision))
+    return side_by_side(frame, verdict_columns(logits, judge.labels, judge.decision))

@@ -26,13 +26,14 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.documents import check_splitter, columns_of_sentences, sentence_tables
-from acceptor.data.reading.inputs import inputs_of
-from acceptor.data.reading.kept import joined, renamed, write_json_rows
-from acceptor.data.reading.stream import CHUNK, Chunk, Fault, TableStream, chunks, fingerprint
+from acceptor.data.reading.column_types import joined
+from acceptor.data.reading.input_files import fingerprint, inputs_of
+from acceptor.data.reading.original import with_source_names
+from acceptor.data.reading.stream import CHUNK, Chunk, RejectedRow, TableStream, chunks
 from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Table
 from acceptor.data.writing.parts import Parts
-from acceptor.data.writing.write import check_free, check_output, form_of
+from acceptor.data.writing.write import check_free, check_output, form_of, write_json_rows
 from acceptor.errors import UsageError
 from acceptor.judging.dedup import KEY, Block
 from acceptor.judging.judge import Judge
@@ -175,7 +176,7 @@ class _Work:
     chunk: Chunk
     found: Tally
     frame: pl.DataFrame
-    rejected: list[Fault]
+    rejected: list[RejectedRow]
     block: Block
     slots: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint8]
@@ -189,7 +190,7 @@ class _Result:
 
     number: int
     frame: pl.DataFrame
-    rejected: list[Fault]
+    rejected: list[RejectedRow]
     keys: npt.NDArray[np.uint8]
     logits: npt.NDArray[np.float32]
     tally: Tally
@@ -285,7 +286,7 @@ class _Judging:
             self.marked = self.marked or any(warn_of_special_tokens(self.judge.tokenizer, table) for table in tables)
             yield self._prepared(chunk, found, tables, rejected, block)
 
-    def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[Fault], Tally]:
+    def _read(self, chunk: Chunk, before: int) -> tuple[list[Table], list[RejectedRow], Tally]:
         """The rows of a chunk before which so many others come; where these are documents, their sentences."""
         if self.settings.split is None:
             return *chunk.read(), Tally(chunk.rows)
@@ -294,7 +295,9 @@ class _Judging:
         tables = sentence_tables(pieces, before, self.settings.split, self.suffix)
         return tables, rejected, Tally(sum(map(len, tables)), documents=chunk.rows, unread=len(rejected))
 
-    def _prepared(self, chunk: Chunk, found: Tally, tables: list[Table], rejected: list[Fault], block: Block) -> _Work:
+    def _prepared(
+        self, chunk: Chunk, found: Tally, tables: list[Table], rejected: list[RejectedRow], block: Block
+    ) -> _Work:
         """Finds out what is new in the chunk, tokenises that, and leaves out what the encoder cannot read."""
         roles = [name for name in ("sentence", "second") if name in tables[0].frame.columns]
         texts = pl.concat([table.frame.select(roles) for table in tables])
@@ -328,7 +331,7 @@ class _Judging:
             slots = slots[known & ALL_UNKNOWN == 0]
         names = chunk.first.frame.columns
         names = columns_of_sentences(names) if self.settings.split else names
-        kept = [table.frame if table.kept is None else table.kept for table in tables]
-        frame = renamed(joined([one.select(names) for one in kept]), chunk.first.own)
+        kept = [table.frame if table.original is None else table.original for table in tables]
+        frame = with_source_names(joined([one.select(names) for one in kept]), chunk.first.source_names)
         found += Tally(unknown=int((known == SOME_UNKNOWN).sum()))
         return _Work(chunk, found, frame, rejected, block, slots, hashed, start, encoded)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.documents import DOCUMENTS_TEXT
-from acceptor.data.frames import beside
-from acceptor.data.reading.kept import as_json_text
-from acceptor.data.reading.stream import CHUNK_TEXT, Fault
+from acceptor.data.frames import side_by_side
+from acceptor.data.reading.original import as_json_text
+from acceptor.data.reading.stream import CHUNK_TEXT, RejectedRow
 from acceptor.data.table import Table
 from acceptor.data.writing.write import break_error, rows_with_breaks
 from acceptor.errors import DataError
@@ -75,7 +75,7 @@ def with_verdicts(
     verdicts = judge.columns(logits)
     shown = verdicts if settings.all_scores else verdicts.select("verdict", "probability", "margin")
     shown = as_json_text(shown) if form == ".jsonl" else shown
-    annotated = beside(frame, shown)
+    annotated = side_by_side(frame, shown)
     return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
 
 
@@ -92,7 +92,7 @@ def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
         )
 
 
-def usable(table: Table, suffix: str, rejected: list[Fault]) -> Table:
+def usable(table: Table, suffix: str, rejected: list[RejectedRow]) -> Table:
     """The rows that can be judged and written; the others are told to ``rejected``."""
     faults: dict[int, DataError] = {}
     for name in table.frame.columns:

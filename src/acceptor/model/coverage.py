@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.documents import PLACE
-from acceptor.data.reading.stream import Fault, fault_of
+from acceptor.data.reading.stream import RejectedRow, rejected_row
 from acceptor.data.table import Split, Table
 from acceptor.errors import DataError
 from acceptor.model.encode import Encoded, rows_with_special_tokens
@@ -117,18 +117,18 @@ def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
     return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
 
 
-def drop_unknown_rows(table: Table, flags: npt.NDArray[np.uint8], rejected: list[Fault]) -> Table:
+def drop_unknown_rows(table: Table, flags: npt.NDArray[np.uint8], rejected: list[RejectedRow]) -> Table:
     """The rows of which the encoder knows something; the others are told to ``rejected``."""
     all_unknown, texts = np.flatnonzero(flags & ALL_UNKNOWN).tolist(), table.frame["sentence"]
     return drop_rows(table, {row: unknown_text_error(table.place(row), texts[row]) for row in all_unknown}, rejected)
 
 
-def drop_rows(table: Table, faults: Mapping[int, DataError], rejected: list[Fault]) -> Table:
+def drop_rows(table: Table, faults: Mapping[int, DataError], rejected: list[RejectedRow]) -> Table:
     """The table without faulty rows, which are told to ``rejected``."""
     if not faults:
         return table
     for row, error in faults.items():
         place = {name: table.frame[name][row] for name in PLACE if table.frame.schema.get(name) == pl.Int64}
-        rejected.append(fault_of(table, table.unit, int(table.lines[row]), error, **place))
+        rejected.append(rejected_row(table, table.unit, int(table.lines[row]), error, **place))
     kept = np.setdiff1d(np.arange(len(table)), list(faults))
     return table.take(kept)

@@ -86,6 +86,7 @@ def load_fingerprints(folder: Path) -> npt.NDArray[np.uint64] | None:
             where=str(path),
             expected="one list of 64-bit numbers, `sentences`",
             cause=f"{type(error).__name__}: {error}",
+            code="E-RUN-FILE",
         ) from error
     return np.asarray(hashes)
 

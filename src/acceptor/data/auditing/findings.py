@@ -13,7 +13,7 @@ import polars as pl
 
 from acceptor.data.auditing.duplicates import NORMALISATION, first_rows, normalised_units, rows_in, units
 from acceptor.data.auditing.inspection import Remark
-from acceptor.data.auditing.near import NEAR, SHINGLE, Signatures, near_rows, signatures
+from acceptor.data.auditing.near_duplicates import NEAR, SHINGLE, Signatures, near_rows, signatures
 from acceptor.data.labels import ACCEPTABILITY
 from acceptor.data.table import Data, Split
 

@@ -24,10 +24,11 @@ from acceptor.data.labels import (
     without_label,
     written_counts,
 )
-from acceptor.data.reading.grid import listed
-from acceptor.data.reading.known import SPLIT_NAMES, counts_up, key, looks_like_labels
+from acceptor.data.reading.cell_kinds import counts_up, looks_like_labels
+from acceptor.data.reading.column_names import SPLIT_NAMES, key
 from acceptor.data.table import Table
 from acceptor.errors import DataError, nearest
+from acceptor.text import listed
 
 MAX_LABELS = 1000
 RARE = 20  # a label this many times rarer than one it resembles is taken for a typing error
@@ -98,6 +99,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             cause="a score such as STS-B's, for regression; a judge decides between classes",
             next="make classes of it (good from 3 on, say)\n"
             "or, where each number is a class, name them in the order of the numbers: --labels A,B,…",
+            code="E-DATA-LABELS",
         )
         yield _remark("a measurement", table, fractions, error)
         return
@@ -112,6 +114,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             cause="multi-label data: a judge decides between labels that exclude each other",
             next="make a column for each label, with 0 and 1, and train a judge on each: --columns label=NAME\n"
             "or, where each such text is one class: --labels A,B,…",
+            code="E-DATA-LABELS",
         )
         yield _remark("several labels in a row", table, several, error)
         return
@@ -123,6 +126,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             found=listed([repr(label) for label in labelled], 4),
             cause="the label column is probably another one: this one holds texts, ids or measurements",
             next="name it: --columns label=NAME",
+            code="E-DATA-LABELS",
         )
         yield _remark("not classes", table, set(), error)
         return
@@ -164,6 +168,7 @@ def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
         cause="capitals, blanks around the label, or two Unicode forms of one letter",
         next="take them for the same: --normalise-labels\n"
         f"or, where they are different classes: --labels {shlex.quote(','.join(names[:20]))}{',…' * (len(names) > 20)}",
+        code="E-DATA-LABELS",
     )
     yield _remark("one label, several spellings", table, rarer, error)
 
@@ -194,6 +199,7 @@ def _order(table: Table, keys: dict[str, int]) -> list[Remark]:
             expected=f"{low!r} and {high!r} alone, or all labels declared",
             found=", ".join(f"{label!r} {count} ×" for label, count in sorted(keys.items())),
             next=f"declare them in the order of their ids: --labels {shlex.quote(','.join(order))}",
+            code="E-DATA-LABELS",
         )
         return [_remark("labels without an order", table, others, error)]
     return []
@@ -217,6 +223,7 @@ def _one_label(table: Table, label: str) -> DataError:
         found=f"{len(table)} examples, all {label!r}",
         cause="a filtered file, or a wrong label column",
         next="look at it: acceptor audit FILE; name the column: --columns label=NAME",
+        code="E-DATA-LABELS",
     )
 
 
@@ -251,6 +258,7 @@ def no_labels(table: Table) -> DataError:
         found=table.schema,
         cause=cause,
         next=advice,
+        code="E-DATA-UNLABELLED",
     )
 
 
@@ -288,6 +296,7 @@ def inspect_texts(table: Table) -> Iterator[Remark]:
             where=f"{table.origin}, {table.listed_lines(rows)}",
             cause="files were joined, of which the later ones began with one",
             next="remove it: sed -i.bak 's/\\xEF\\xBB\\xBF//' FILE",
+            code="E-DATA-ENCODING",
         )
         yield Remark("byte order marks", "warning", rows, error)
     cells = table.frame["sentence"][:1000].to_list()
@@ -299,5 +308,6 @@ def inspect_texts(table: Table) -> Iterator[Remark]:
         where=table.place(0),
         found=listed([repr(cell) for cell in cells], 5),
         next="name the column of sentences: --columns sentence=NAME",
+        code="E-DATA-COLUMN",
     )
     yield Remark("sentences are numbers", "warning", [], error)

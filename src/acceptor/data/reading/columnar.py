@@ -45,9 +45,10 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
             where=origin,
             cause=str(error),
             next="fetch the file again",
+            code="E-DATA-DAMAGED",
         ) from error
     if not done:
-        raise DataError("there are no rows", where=origin, expected="at least one row")
+        raise DataError("there are no rows", where=origin, expected="at least one row", code="E-DATA-EMPTY")
 
 
 def class_names(schema: Any) -> dict[int, list[str]]:

@@ -9,21 +9,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from acceptor.data.reading.grid import Grid, Reject, listed, refuse, short
-from acceptor.data.reading.headers import has_header, lift_header, like_a_name, without_joints
-from acceptor.data.reading.known import (
+from acceptor.data.reading.cell_kinds import counts_up, is_text, like_a_name, looks_like_labels
+from acceptor.data.reading.column_names import (
     COMPANIONS,
     GENERIC_LABEL_NAMES,
     KNOWN_NAMES,
     MORE_LABEL_NAMES,
     PAIR_NAMES,
     PAIRS,
-    counts_up,
-    is_text,
     key,
-    looks_like_labels,
 )
+from acceptor.data.reading.grid import Grid, Reject, refuse
+from acceptor.data.reading.headers import has_header, lift_header, without_repeated_headers
 from acceptor.errors import DataError, nearest
+from acceptor.text import listed, short
 
 Roles = dict[str, int]  # role to the column's place
 
@@ -55,17 +54,17 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
         DataError: The columns cannot be told apart.
     """
     if not grid.lines:
-        raise DataError("there are no rows", where=grid.origin, expected="at least one row")
+        raise DataError("there are no rows", where=grid.origin, expected="at least one row", code="E-DATA-EMPTY")
     grid = with_paths(grid, columns)
     kind, header = grid.form, ()
     if grid.names is None:
         named = not all(str(value).isdecimal() for value in columns.values())  # a name can only stand in a header
         if named or has_header(grid, _given_roles(grid, columns)):
             kind, header = f"{grid.form} with a header", tuple(column[0] for column in grid.columns)
-            grid = without_joints(lift_header(grid), header, reject)
+            grid = without_repeated_headers(lift_header(grid), header, reject)
         else:
             kind = f"{grid.form} without a header"
-            grid = without_joints(grid, (), reject)
+            grid = without_repeated_headers(grid, (), reject)
     if grid.names is None:
         roles = _given_roles(grid, columns) if columns else _guessed_roles(grid)
         kind += ", as CoLA's" if "mark" in roles and not columns else ""
@@ -127,6 +126,7 @@ def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) ->
                     if keys
                     else "objects within objects",
                     found=f"{step!r}",
+                    code="E-DATA-COLUMN",
                 )
             found = [cell.get(step) if isinstance(cell, Mapping) else None for cell in found]
         names.append(path)
@@ -147,6 +147,7 @@ def _refuse_repeated(names: list[str], origin: str) -> None:
             found=listed(names, 20),
             next="keep one under another name: --columns "
             + shlex.quote(f"other_{repeated}={len(names) - names[::-1].index(repeated)}"),
+            code="E-DATA-COLUMN",
         )
 
 
@@ -170,7 +171,12 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
         else:
             raise _unknown(f"there is no column {value!r}", grid, value)
         if index in roles.values():
-            raise DataError(f"column {value!r} was given two roles", where=grid.origin, found=f"{role}={value}")
+            raise DataError(
+                f"column {value!r} was given two roles",
+                where=grid.origin,
+                found=f"{role}={value}",
+                code="E-DATA-COLUMN",
+            )
         roles[role] = index
     return roles
 
@@ -226,6 +232,7 @@ def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
         found=listed(texts),
         next=f"a pair: --columns {shlex.quote(f'sentence={sentence},second={other}')}\n"
         f"single sentences, the others passed over: --columns {shlex.quote(','.join(single))}",
+        code="E-DATA-COLUMN",
     )
 
 
@@ -247,6 +254,7 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
             where=grid.origin,
             found=", ".join(shown),
             next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
+            code="E-DATA-COLUMN",
         )
     if found:
         roles["label"] = found[0]
@@ -276,6 +284,7 @@ def _guessed_roles(grid: Grid) -> Roles:
                 found=short(grid.columns[1][odd[0]]),
                 cause="a header without any known name" if odd[0] == 0 else None,
                 next="mend the line, or name the columns: --columns sentence=4,label=2",
+                code="E-DATA-COLUMN",
             )
     raise _unknown("the columns cannot be told apart: none has a known name", grid, "")
 
@@ -287,10 +296,10 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
         DataError: A side has no column; or there are no rows.
     """
     if not grid.lines:
-        raise DataError("there are no rows", where=grid.origin, expected="at least one pair")
+        raise DataError("there are no rows", where=grid.origin, expected="at least one pair", code="E-DATA-EMPTY")
     if grid.names is None:
         header = tuple(column[0] for column in grid.columns)
-        grid = without_joints(lift_header(grid), header, refuse)
+        grid = without_repeated_headers(lift_header(grid), header, refuse)
     names = list(grid.names or [])
     _refuse_repeated(names, grid.origin)
     roles = _given_roles(grid, columns)
@@ -307,6 +316,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
                 found=listed([short(name) for name in names]),
                 cause="not a suite of minimal pairs, or columns with other names, or no header",
                 next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
+                code="E-DATA-COLUMN",
             )
     for role, index in roles.items():
         names[index] = role
@@ -326,6 +336,7 @@ def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
         found=f"first row: {first}" + (" | …" if grid.columns[12:] else ""),
         next=(f"did you mean {near!r}? " if near and near != "sentence" else "")
         + f"name the columns: --columns {shlex.quote(_advice(grid))}",
+        code="E-DATA-COLUMN",
     )
 
 

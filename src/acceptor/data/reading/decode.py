@@ -74,6 +74,7 @@ def _check_line(length: int, lines: int, origin: str) -> None:
             f"a line is longer than {LONGEST_LINE >> 20} MiB",
             where=f"{origin}, line {lines + 1}",
             cause="not a text file of rows, or its line breaks are lost",
+            code="E-DATA-FORMAT",
         )
 
 
@@ -94,6 +95,7 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
             where=f"{origin}, line 1, byte offset 0",
             found=f"the UTF-16 byte order mark {data[:2].hex(' ')}",
             next=_iconv("UTF-16", origin),
+            code="E-DATA-ENCODING",
         )
     if before.offset == 0:
         _refuse_stand_in(data[:512], origin)
@@ -105,6 +107,7 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
             expected="text in UTF-8",
             cause="UTF-16 without a byte order mark" if data.count(0) > len(data) // 4 else "not a text file",
             next=_iconv("UTF-16LE", origin) if data.count(0) > len(data) // 4 else None,
+            code="E-DATA-ENCODING",
         )
     try:
         text = data.decode("utf-8")
@@ -116,13 +119,16 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
 def _refuse_stand_in(head: bytes, origin: str) -> None:
     """What lies in the place of a file that was not fetched."""
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
-        raise DataError("this is a Git LFS pointer, not the file", where=origin, next="git lfs pull")
+        raise DataError(
+            "this is a Git LFS pointer, not the file", where=origin, next="git lfs pull", code="E-DATA-FORMAT"
+        )
     if re.match(rb"\s*<(!doctype html|html)\b", head, re.IGNORECASE):
         raise DataError(
             "this is a web page, not a file of rows",
             where=origin,
             cause="a download that failed",
             next="fetch the file again",
+            code="E-DATA-FORMAT",
         )
 
 
@@ -151,6 +157,7 @@ def _bad_byte(data: bytes, error: UnicodeDecodeError, before: _Before, origin: s
         found=f"the byte 0x{data[error.start]:02x}",
         cause=cause,
         next=advice,
+        code="E-DATA-ENCODING",
     )
 
 

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from acceptor.data.reading.cell_kinds import looks_like_labels
+from acceptor.data.reading.column_names import KNOWN_NAMES, key
 from acceptor.data.reading.decode import LONGEST_LINE
-from acceptor.data.reading.grid import Grid, Reject, Rows, short
-from acceptor.data.reading.known import KNOWN_NAMES, key, looks_like_labels
+from acceptor.data.reading.grid import Grid, Reject, Rows
 from acceptor.errors import DataError
+from acceptor.text import short
 
 SEPARATORS = {"\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
 """What may separate cells, and how it is written behind ``--separator``."""
@@ -118,6 +120,7 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
             where=f"{origin}, {place(quote)}",
             found=short(text[position : text.index("\n", quote)]),
             next='quote the whole cell and double the quotes in it ("say ""yes"""), or use .tsv or .jsonl',
+            code="E-DATA-QUOTES",
         )
     close = re.compile(r'"(?:[^"]++|"")*+"').match(text, position)
     if close is None:
@@ -126,6 +129,7 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
             where=f"{origin}, {place(position)}",
             found=short(text[position : text.index("\n", position)]),
             next="close the quote, or use .tsv or .jsonl, where a quote is just a character",
+            code="E-DATA-QUOTES",
         )
     raise DataError(
         "text follows a closing quote",
@@ -136,6 +140,7 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
         next=f"--separator {SEPARATORS[text[close.end()]]}, if that is what separates cells"
         if text[close.end()] in SEPARATORS
         else "double each quote that belongs to the text",
+        code="E-DATA-QUOTES",
     )
 
 
@@ -174,7 +179,12 @@ def _form(dialect: Dialect) -> str:
 def _odd_row(rows: Rows, index: int, width: int, dialect: Dialect, origin: str) -> DataError:
     row = rows.rows[index]
     if row == [""]:
-        return DataError("a line is blank", where=f"{origin}, line {rows.lines[index]}", expected=f"{width} columns")
+        return DataError(
+            "a line is blank",
+            where=f"{origin}, line {rows.lines[index]}",
+            expected=f"{width} columns",
+            code="E-DATA-ROW",
+        )
     other = _other_separator(rows, dialect)
     name = "a tab" if dialect.separator == "\t" else "a comma" if dialect.separator == "," else repr(dialect.separator)
     return DataError(
@@ -186,6 +196,7 @@ def _odd_row(rows: Rows, index: int, width: int, dialect: Dialect, origin: str) 
         if other is None
         else f"the cells are separated by {SEPARATORS[other]}",
         next=None if other is None else f"--separator {SEPARATORS[other]}",
+        code="E-DATA-ROW",
     )
 
 
@@ -212,6 +223,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
             found=short(some[0][0]),
             cause="written as CSV, with tabs between cells",
             next=f"mv {shlex.quote(origin)} FILE.csv, and --separator tab",
+            code="E-DATA-QUOTES",
         )
     if Counter(map(len, some)).most_common(1)[0][0] != 1:
         return
@@ -221,6 +233,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
             where=f"{origin}, line {rows.lines[0]}",
             found=short(some[0][0]),
             next=f"name it after what it holds: mv {shlex.quote(origin)} FILE.jsonl",
+            code="E-DATA-FORMAT",
         )
     other = _other_separator(rows, dialect)
     if other is None:
@@ -233,6 +246,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
         cause="a spreadsheet or another program wrote this separator",
         next=f"--separator {SEPARATORS[other]}; or, where each line is one sentence: "
         f"--separator {SEPARATORS[dialect.separator] if dialect.separator in SEPARATORS else repr(dialect.separator)}",
+        code="E-DATA-SEPARATOR",
     )
 
 
@@ -298,4 +312,5 @@ def check_line_breaks(rows: Rows, origin: str) -> None:
         found=short(text),
         cause="saved with the line ends of old Macs",
         next=f"tr '\\r' '\\n' < {shlex.quote(origin)} > with-line-feeds{Path(origin).suffix}",
+        code="E-DATA-FORMAT",
     )

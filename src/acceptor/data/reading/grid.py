@@ -58,13 +58,3 @@ class Grid:
     def place(self, row: int) -> str:
         """Where ``row`` (0-based) stands, in words."""
         return f"{self.origin}, {self.unit} {self.lines[row]}"
-
-
-def short(cell: str) -> str:
-    """A cell as it looks in a message: control characters escaped, long text cut."""
-    return repr(cell if len(cell) <= 40 else cell[:40] + "…")
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """The first names, and how many there are where that is not all of them."""
-    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

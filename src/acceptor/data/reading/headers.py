@@ -7,9 +7,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from acceptor.data.reading.grid import Grid, Reject, listed, short
-from acceptor.data.reading.known import COMPANIONS, KNOWN_NAMES, is_text, key, looks_like_label, looks_like_labels
+from acceptor.data.reading.cell_kinds import is_text, like_a_name, looks_like_label, looks_like_labels
+from acceptor.data.reading.column_names import COMPANIONS, KNOWN_NAMES, key
+from acceptor.data.reading.grid import Grid, Reject
 from acceptor.errors import DataError
+from acceptor.text import listed, short
 
 
 def has_header(grid: Grid, roles: Mapping[str, int]) -> bool:
@@ -74,14 +76,6 @@ def _header_by_look(columns: Sequence[list[str]], given: int | None) -> bool:
     return False
 
 
-def like_a_name(cells: Sequence[str], words: int = 3) -> bool:
-    """Whether the first cell could be a column's name: so many words at most, no sentence; and others are longer."""
-    first, *rest = cells[:100]
-    few = len(first.split()) <= words and not first.rstrip().endswith((".", "?", "!", "。", "？", "！"))
-    longer = sum(len(cell.split()) > len(first.split()) or len(cell) > 3 * len(first) for cell in rest)
-    return few and bool(first.strip()) and 5 * longer >= 4 * len(rest)
-
-
 def lift_header(grid: Grid) -> Grid:
     """The rows behind the header, whose cells are their names.
 
@@ -89,12 +83,14 @@ def lift_header(grid: Grid) -> Grid:
         DataError: There are none.
     """
     if len(grid.lines) == 1:
-        raise DataError("there are no rows after the header", where=grid.origin, expected="at least one row")
+        raise DataError(
+            "there are no rows after the header", where=grid.origin, expected="at least one row", code="E-DATA-EMPTY"
+        )
     names = [column[0] or f"column{number}" for number, column in enumerate(grid.columns, 1)]
     return replace(grid, names=names, columns=[column[1:] for column in grid.columns], lines=grid.lines[1:])
 
 
-def without_joints(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
+def without_repeated_headers(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
     """Without the rows that show that files were joined.
 
     They repeat the header, with or without a byte order mark. Where there is no header, they begin with such a mark.
@@ -124,6 +120,7 @@ def without_joints(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
             cause="files were joined into one",
             next=("remove the line" if header else "remove the mark")
             + (f": sed -i.bak '{command}' {path}" if plain else ""),
+            code="E-DATA-ROW",
         )
         reject(line, error)
     drop = set(joints)

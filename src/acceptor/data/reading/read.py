@@ -8,21 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from acceptor.data.reading.checked import checked_frame
-from acceptor.data.reading.columnar import named_classes
 from acceptor.data.reading.columns import name_columns, name_pair_columns
-from acceptor.data.reading.formats import read_file
-from acceptor.data.reading.grid import Grid, short
-from acceptor.data.reading.records import grid_of_records
+from acceptor.data.reading.grid import Grid
+from acceptor.data.reading.objects import grid_of_object
+from acceptor.data.reading.parse import read_file
+from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.table import Table
-from acceptor.errors import DataError
 
 
 def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
@@ -83,79 +81,6 @@ def _grid_of(source: Any, separator: str | None) -> tuple[Grid, str]:
         origin = os.fsdecode(source)
         return read_file(Path(origin).expanduser(), origin, separator)
     return grid_of_object(source), ""
-
-
-# ── objects in memory ────────────────────────────────────────────────────────────────────────────────────
-
-
-def grid_of_object(source: Any) -> Grid:
-    """Lay out an object as columns, known by its class's name: no library is imported to look at it."""
-    kind = (type(source).__module__.partition(".")[0], type(source).__name__)
-    if kind == ("pandas", "DataFrame"):
-        series = [source.iloc[:, index] for index in range(source.shape[1])]
-        columns = [
-            [None if missing else value for value, missing in zip(one.tolist(), one.isna(), strict=True)]
-            for one in series
-        ]
-        return Grid("DataFrame (pandas)", "row", list(map(str, source.columns)), columns, _numbers(source), "pandas")
-    if kind == ("polars", "DataFrame"):
-        columns = [one.to_list() for one in source.iter_columns()]
-        return Grid("DataFrame (polars)", "row", source.columns, columns, _numbers(source), "polars")
-    if kind == ("datasets", "Dataset"):
-        columns = [_dataset_column(source, name) for name in source.column_names]
-        return Grid("Dataset", "row", source.column_names, columns, _numbers(source), "datasets")
-    if isinstance(source, Sequence) and not isinstance(source, bytes | bytearray):
-        return _grid_of_list(source)
-    raise DataError(
-        "this cannot be read as rows",
-        expected="a path, a pandas or polars DataFrame, a datasets.Dataset, a list of str, tuple or dict",
-        found=f"{kind[0]}.{kind[1]}",
-        next="choose one split, such as dataset['train']" if kind[1] == "DatasetDict" else None,
-    )
-
-
-def _numbers(rows: Any) -> range:
-    return range(1, len(rows) + 1)
-
-
-def _dataset_column(dataset: Any, name: str) -> list[Any]:
-    """A column with class names for class numbers. All -1 is how a test split says that labels are hidden."""
-    values = dataset.with_format(None)[:][name]
-    if all(value == -1 for value in values):
-        return [None] * len(values)
-    feature = dataset.features[name]
-    if type(feature).__name__ != "ClassLabel":
-        return list(values)
-    return named_classes(list(values), feature.names)
-
-
-def _grid_of_list(rows: Sequence[Any]) -> Grid:
-    shapes = [_shape(row) for row in rows]
-    for row, shape in enumerate(shapes):
-        if shape is None or shape != shapes[0]:
-            raise DataError(
-                "the list holds an item that does not fit",
-                where=f"list, row {row + 1}",
-                expected="all sentences, all (sentence, label), all (sentence, second, label), or all dicts",
-                found=short(repr(rows[row])),
-            )
-    if rows and shapes[0] == ("dict",):
-        return grid_of_records(rows, _numbers(rows), "list", "row", "list")
-    names = list(shapes[0] or ()) if rows else ["sentence"]
-    cells = [[row] for row in rows] if names == ["sentence"] else rows
-    columns = [[row[index] for row in cells] for index in range(len(names))]
-    return Grid("list", "row", names, columns, _numbers(rows), "list")
-
-
-def _shape(row: Any) -> tuple[str, ...] | None:
-    """The column names that one item of a list stands for; None where it cannot be a row."""
-    if isinstance(row, str):
-        return ("sentence",)
-    if isinstance(row, Mapping):
-        return ("dict",)
-    if isinstance(row, tuple | list):
-        return {2: ("sentence", "label"), 3: ("sentence", "second", "label")}.get(len(row))
-    return None
 
 
 def _fingerprint(frame: pl.DataFrame) -> str:

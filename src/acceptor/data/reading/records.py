@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from acceptor.data.reading.grid import Grid, Reject, Rows, listed, short
+from acceptor.data.reading.grid import Grid, Reject, Rows
 from acceptor.errors import DataError
+from acceptor.text import listed, short
 
 
 def grid_of_records(
@@ -66,10 +67,13 @@ def json_rows(text: str, origin: str) -> Rows:
     except (ValueError, RecursionError, IndexError) as error:
         cause = "the array breaks off" if isinstance(error, IndexError) else str(error)
         raise DataError(
-            "the file is not one JSON array of objects", where=f"{origin}, line {line}", cause=cause
+            "the file is not one JSON array of objects",
+            where=f"{origin}, line {line}",
+            cause=cause,
+            code="E-DATA-FORMAT",
         ) from None
     if not found:
-        raise DataError("the array is empty", where=origin, expected="at least one row")
+        raise DataError("the array is empty", where=origin, expected="at least one row", code="E-DATA-EMPTY")
     return Rows(found, lines)
 
 
@@ -99,6 +103,7 @@ def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
         next=f"jq -c '.{lists[0]}[]' FILE.json > FILE.jsonl"
         if lists
         else 'write rows: frame.to_json("FILE.jsonl", orient="records", lines=True)',
+        code="E-DATA-FORMAT",
     )
 
 
@@ -144,6 +149,7 @@ def _new_key(record: Mapping[str, Any], like: Grid, where: str) -> DataError:
         where=where,
         expected=f"no key but {', '.join(known)}",
         found=", ".join(short(key) for key in record if key not in known),
+        code="E-DATA-ROW",
     )
 
 
@@ -170,6 +176,7 @@ def _json_object(line: str, where: str) -> dict[str, Any]:
         found=short(line),
         cause=cause,
         next=advice,
+        code="E-DATA-ROW",
     )
 
 

@@ -6,8 +6,6 @@ there is a header, which column holds what. Every later row is held to it.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +15,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from acceptor.data.reading.checked import checked_frame
 from acceptor.data.reading.columnar import columnar_grids
 from acceptor.data.reading.columns import name_columns, with_paths
 from acceptor.data.reading.decode import text_blocks
-from acceptor.data.reading.formats import lay_out, read_rows, told_separator
 from acceptor.data.reading.grid import Grid, Reject, Rows, refuse
-from acceptor.data.reading.headers import without_joints
-from acceptor.data.reading.kept import kept_columns, own_names
-from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS, STDIN, Source, open_source
+from acceptor.data.reading.headers import without_repeated_headers
+from acceptor.data.reading.original import original_columns, source_names
+from acceptor.data.reading.parse import declared_separator, lay_out, read_rows
+from acceptor.data.reading.string_columns import checked_frame
+from acceptor.data.reading.unpack import STDIN, Source, open_source
 from acceptor.data.table import Table
 from acceptor.errors import DataError, ResourceError
 
@@ -65,7 +63,7 @@ class TableStream:
             rows: The most that a part may have; `CHUNK` by default.
             text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
             file: Its stored bytes, where they lie elsewhere than at ``path``.
-            form: The format of the output that tables are made for: see `Table.kept`.
+            form: The format of the output that tables are made for: see `Table.original`.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -113,18 +111,18 @@ class TableStream:
         if self._first is None:
             self._first = replace(grid, columns=[[] for _ in grid.columns], lines=[], arrow=None)
             named = name_columns(grid, self._columns, reject)
-            self._own = own_names(with_paths(grid, self._columns).names, named)
+            self._source_names = source_names(with_paths(grid, self._columns).names, named)
             grid, self._schema, self._header = named.grid, named.schema, named.header
             self._names = grid.names or []
         else:
             if grid.names is None:
-                grid = without_joints(grid, self._header, reject)
+                grid = without_repeated_headers(grid, self._header, reject)
             grid = replace(with_paths(grid, self._columns, check=False), names=self._names)
         # A label is a column like any other here: it is kept, and nobody looks at it.
         frame, lines = checked_frame(grid, without_label=False, reject=reject)
-        kept = kept_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
+        original = original_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
         numbers = np.asarray(lines, dtype=np.int64)
-        return Table(frame, numbers, self.origin, "", self._schema, grid.unit, kept, self._own)
+        return Table(frame, numbers, self.origin, "", self._schema, grid.unit, original, self._source_names)
 
     def _laid_out(self, part: Rows, reject: Reject) -> Grid:
         form, like = self._source.form, self._first
@@ -142,7 +140,7 @@ class TableStream:
 
         held, form = Rows([], []), self._source.form
         texts = counted(text_blocks(self._source.pieces(), self.origin))
-        blocks, self._separator = told_separator(texts, form, self._separator)
+        blocks, self._separator = declared_separator(texts, form, self._separator)
         for more in read_rows(blocks, form, self.origin, self._separator):
             held = Rows(held.rows + more.rows, held.lines + more.lines)
             while len(held) >= self._rows or (text >= self._characters and len(held)):
@@ -166,6 +164,7 @@ class TableStream:
                         where=f"{self.origin}, in {tempfile.gettempdir()}",
                         cause=str(error),
                         next="free some, or name another place: TMPDIR=PATH",
+                        code="E-RESOURCE-DISK",
                     ) from error
             yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
 
@@ -173,35 +172,11 @@ class TableStream:
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def readable(name: str) -> bool:
-    """Whether a file of that name is read where a folder is given."""
-    suffixes = Path(name.lower()).suffixes
-    inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
-    return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
-
-
-def fingerprint(files: Sequence[str]) -> dict[str, Any]:
-    """By what an input is known again: names, sizes, times of the last change, first bytes.
-
-    Raises:
-        DataError: A file cannot be opened, or is not what its name says.
-    """
-    size, digest = 0, hashlib.sha256()
-    for path in files:
-        source = open_source(Path(path), path)
-        with source.file:
-            changed = os.fstat(source.file.fileno()).st_mtime_ns
-            digest.update(f"{Path(path).name}\0{source.size}\0{changed}\0".encode())
-            digest.update(hashlib.sha256(source.file.read(_HEAD)).digest())
-        size += source.size
-    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
-
-
-Fault = dict[str, Any]
+RejectedRow = dict[str, Any]
 """What is said of a row that cannot be used: its file and line, the problem, what was expected and found."""
 
 
-def fault_of(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> Fault:
+def rejected_row(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> RejectedRow:
     """The error of one row as plain data; ``place`` says where in the row."""
     return {"file": table.origin, unit: line, **place, "problem": error.problem, **error.details}
 
@@ -212,7 +187,7 @@ class Piece:
 
     stream: TableStream
     part: Rows | Grid
-    ready: tuple[Table, list[Fault]] | None = None
+    ready: tuple[Table, list[RejectedRow]] | None = None
 
     def __len__(self) -> int:
         return len(self.ready[0]) + len(self.ready[1]) if self.ready else len(self.part.lines)
@@ -223,14 +198,14 @@ class Piece:
             return sum(len(cell) for column in self.part.columns for cell in column if isinstance(cell, str))
         return sum(len(row) if isinstance(row, str) else sum(map(len, row)) for row in self.part.rows)
 
-    def read(self) -> tuple[Table, list[Fault]]:
+    def read(self) -> tuple[Table, list[RejectedRow]]:
         """The rows that can be used, and what is said of the others."""
         if self.ready:
             return self.ready
         unit = self.part.unit if isinstance(self.part, Grid) else "line"
-        faults: list[Fault] = []
+        faults: list[RejectedRow] = []
         table = self.stream.table(
-            self.part, lambda line, error: faults.append(fault_of(self.stream, unit, line, error))
+            self.part, lambda line, error: faults.append(rejected_row(self.stream, unit, line, error))
         )
         return table, sorted(faults, key=lambda fault: int(fault[unit]))
 
@@ -252,11 +227,11 @@ class Chunk:
     first: Table
     _pieces: list[Piece]
 
-    def pieces(self) -> list[tuple[Table, list[Fault]]]:
+    def pieces(self) -> list[tuple[Table, list[RejectedRow]]]:
         """By file: the rows that can be used, and what is said of the others."""
         return [piece.read() for piece in self._pieces]
 
-    def read(self) -> tuple[list[Table], list[Fault]]:
+    def read(self) -> tuple[list[Table], list[RejectedRow]]:
         """The rows that can be used, and what is said of the others."""
         found = self.pieces()
         return [table for table, _ in found], [fault for _, faults in found for fault in faults]
@@ -294,7 +269,7 @@ def chunks(
                     piece, first = Piece(stream, part, piece.read()), False
                     table = piece.read()[0]
                     if begin is None:
-                        begin = replace(table, frame=table.frame.clear(), lines=table.lines[:0], kept=None)
+                        begin = replace(table, frame=table.frame.clear(), lines=table.lines[:0], original=None)
                     check_columns(table, begin.frame.columns)
                 more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
                 if (
@@ -325,4 +300,5 @@ def check_columns(table: Table, names: list[str]) -> None:
             expected=", ".join(names),
             found=", ".join(found),
             next="judge files of other columns by a command of their own",
+            code="E-DATA-COLUMN",
         )

@@ -162,15 +162,18 @@ def _opened(path: Path, origin: str) -> BinaryIO:
             where=origin,
             cause=None if path.parent.is_dir() else f"the folder {path.parent} does not exist",
             next=f"did you mean {path.parent / near}?" if near else None,
+            code="E-DATA-MISSING",
         ) from None
     except IsADirectoryError:
-        raise DataError("this is a folder, not a file", where=origin, expected="one file of rows") from None
+        raise DataError(
+            "this is a folder, not a file", where=origin, expected="one file of rows", code="E-DATA-FORMAT"
+        ) from None
     except (OSError, ValueError) as error:  # no permission, a NUL in the name
         raise _unreadable(origin, error) from error
 
 
 def _unreadable(origin: str, error: Exception) -> DataError:
-    return DataError("the file cannot be read", where=origin, cause=str(error))
+    return DataError("the file cannot be read", where=origin, cause=str(error), code="E-DATA-UNREADABLE")
 
 
 def _stored_bytes(file: BinaryIO, origin: str) -> bytes:
@@ -203,6 +206,7 @@ def _format_of(path: Path, origin: str, file: BinaryIO) -> tuple[str, str | None
             expected=f"a name ending in {' '.join(FORMATS)}, each also with {', '.join(READ_COMPRESSIONS)}",
             found="".join(path.suffixes) or "no extension",
             next="rename the file after what it holds",
+            code="E-DATA-FORMAT",
         )
     return FORMATS[inner[-1]], compression
 
@@ -225,7 +229,11 @@ def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
         members = [info for info in zipfile.ZipFile(file).infolist() if not info.is_dir()]
     except zipfile.BadZipFile as error:
         raise DataError(
-            "the zip file is damaged or cut short", where=origin, cause=str(error), next="fetch the file again"
+            "the zip file is damaged or cut short",
+            where=origin,
+            cause=str(error),
+            next="fetch the file again",
+            code="E-DATA-DAMAGED",
         ) from error
     file.seek(0)
     members = [info for info in members if not info.filename.startswith("__MACOSX/")]
@@ -237,6 +245,7 @@ def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
             expected="one file of rows",
             found=", ".join(names[:8]) + (", …" if names[8:] else "") or "nothing",
             next=f"unpack it: unzip {shlex.quote(origin)}",
+            code="E-DATA-FORMAT",
         )
     return members[0]
 
@@ -273,6 +282,7 @@ def _check_magic(head: bytes, tail: bytes, promised: str, origin: str) -> None:
         next="name it .xlsx or .zip after what it is, or export it to .tsv, .csv or .jsonl"
         if found == "zip"
         else "rename it after what it holds",
+        code="E-DATA-FORMAT",
     )
 
 
@@ -294,6 +304,7 @@ def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Ite
                     found=f"more than {limit:,} bytes",
                     cause="a decompression bomb",
                     next="if you trust it, unpack it yourself and give the plain file",
+                    code="E-DATA-UNSAFE",
                 )
             if len(output) >= PIECE:
                 yield bytes(output)
@@ -305,13 +316,18 @@ def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Ite
             found=f"its {size:,} bytes end in mid-stream, after {unpacked:,} unpacked bytes",
             cause="an interrupted download or copy",
             next="fetch the file again",
+            code="E-DATA-DAMAGED",
         ) from None
     except (
         *(OSError, RuntimeError, NotImplementedError),  # RuntimeError: an encrypted zip
         *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError),
     ) as error:
         raise DataError(
-            f"the {compression} file is damaged", where=origin, cause=str(error), next="fetch the file again"
+            f"the {compression} file is damaged",
+            where=origin,
+            cause=str(error),
+            next="fetch the file again",
+            code="E-DATA-DAMAGED",
         ) from error
     if output:
         yield bytes(output)
@@ -348,4 +364,4 @@ def _unzstd(stored: BinaryIO) -> Iterator[bytes]:
 
 def empty_file(origin: str, found: str) -> DataError:
     """The error of a file without rows; ``found`` says what there is instead."""
-    return DataError("the file is empty", where=origin, expected="at least one row", found=found)
+    return DataError("the file is empty", where=origin, expected="at least one row", found=found, code="E-DATA-EMPTY")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import shlex
 
-from acceptor.data.reading.grid import Grid, listed
+from acceptor.data.reading.grid import Grid
 from acceptor.errors import DataError
+from acceptor.text import listed
 
 
 def workbook_grid(data: bytes, origin: str) -> Grid:
@@ -21,6 +22,7 @@ def workbook_grid(data: bytes, origin: str) -> Grid:
             "an Excel workbook is read with fastexcel, which is not installed",
             where=origin,
             next=f"pip install 'acceptor[excel]'\nor save it as CSV: {command}",
+            code="E-DATA-EXTRA",
         )
     import fastexcel
 
@@ -35,6 +37,7 @@ def workbook_grid(data: bytes, origin: str) -> Grid:
                 expected="one",
                 found=listed(list(sheets)) or "only empty ones",
                 next="save the one sheet as CSV",
+                code="E-DATA-FORMAT",
             )
         (sheet,) = sheets.values()
         columns = [[cell or "" for cell in column.to_list()] for column in sheet.to_polars().iter_columns()]
@@ -44,6 +47,7 @@ def workbook_grid(data: bytes, origin: str) -> Grid:
             where=origin,
             cause=str(error).split("\n")[0],
             next=f"save it again, or as CSV: {command}",
+            code="E-DATA-DAMAGED",
         ) from error
     kept = [row for row, cells in enumerate(zip(*columns, strict=True)) if any(cells)]
     columns = [[column[row] for row in kept] for column in columns]

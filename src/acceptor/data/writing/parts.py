@@ -20,8 +20,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from acceptor.data.reading.kept import write_json_rows
-from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_rows
+from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest
@@ -74,6 +73,7 @@ class Parts:
                 expected="the same command on the same files",
                 found="other " + ", ".join(differing),
                 next="give the command as it was, write elsewhere, or begin again: --overwrite",
+                code="E-USAGE-CHANGED",
             )
         if found:
             self.remove()
@@ -213,7 +213,9 @@ class Parts:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise RunError(f"{name} cannot be read", where=str(self.folder), cause=str(error)) from error
+            raise RunError(
+                f"{name} cannot be read", where=str(self.folder), cause=str(error), code="E-RUN-FILE"
+            ) from error
 
     def _write_object(self, name: str, content: dict[str, Any]) -> None:
         """As `write_json`, but whole or not at all."""
@@ -239,6 +241,7 @@ class Parts:
             where=str(self.folder),
             cause=str(error).split("\n")[0],
             next="free some room (parts and output exist at once while they are joined); give the same command again",
+            code="E-RESOURCE-DISK",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from acceptor.data.reading.kept import common_schema, fitted
+from acceptor.data.reading.column_types import common_schema, fitted
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
 from acceptor.storage.files import new_file
@@ -34,6 +35,7 @@ def form_of(path: Path) -> tuple[str, str]:
         raise UsageError(
             f"cannot tell the format of {path}",
             expected=f"a name that ends in {', '.join(FORMATS)}; for text also {' or '.join(COMPRESSIONS)} behind it",
+            code="E-USAGE-OUTPUT",
         )
     return form, compression
 
@@ -47,7 +49,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     form_of(path)
     check_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
-        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {shell(path.parent)}")
+        raise UsageError(f"no folder {path.parent}", next=f"mkdir -p {shell(path.parent)}", code="E-USAGE-OUTPUT")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -57,7 +59,12 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         UsageError: It is, and may not be replaced.
     """
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists", expected="a path that is free", next="choose another, or --overwrite")
+        raise UsageError(
+            f"{path} exists",
+            expected="a path that is free",
+            next="choose another, or --overwrite",
+            code="E-USAGE-OUTPUT",
+        )
 
 
 FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
@@ -133,6 +140,15 @@ def write_rows(
         frame.write_ipc(target, compat_level=pl.CompatLevel.oldest())
 
 
+def write_json_rows(frame: pl.DataFrame, target: Path | BinaryIO) -> None:
+    """Writes a frame of which every cell is JSON already, one object a line."""
+    begins = [
+        f"{',' if index else '{'}{json.dumps(name, ensure_ascii=False)}:" for index, name in enumerate(frame.columns)
+    ]
+    parts = [part for begin, name in zip(begins, frame.columns, strict=True) for part in (pl.lit(begin), pl.col(name))]
+    frame.select(pl.concat_str([*parts, pl.lit("}")])).write_csv(target, include_header=False, quote_style="never")
+
+
 @contextlib.contextmanager
 def columnar_writer(whole: Path, form: str, parts: Sequence[Path]) -> Iterator[Callable[[Path], None]]:
     """Writes Parquet or Arrow files, one after the other, as one that has types for all of them.
@@ -204,4 +220,5 @@ def break_error(where: str, path: Path) -> DataError:
         "a cell holds a tab or a line break, which TSV cannot",
         where=where,
         next=f"write another format: -o {shell(Path(name).with_suffix('.jsonl'))}",
+        code="E-DATA-TSV",
     )

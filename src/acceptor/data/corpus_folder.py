@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.corpora import COLA_FILES
-from acceptor.data.reading.grid import listed
+from acceptor.data.reading.input_files import readable
 from acceptor.data.reading.read import read_table
-from acceptor.data.reading.stream import readable
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 from acceptor.storage.strict_json import read_json_object
+from acceptor.text import listed
 
 ROLE_NAMES = {
     "train": ("train", "training", COLA_FILES["train"][0].removesuffix(".tsv")),
@@ -52,6 +52,7 @@ def folder_tables(folder: Path, columns: Mapping[str, str] | None, separator: st
             expected="train.tsv (.csv, .jsonl, .parquet, …), train-00000-of-00001.parquet or in_domain_train.tsv",
             found=listed(names) or "an empty folder",
             next="name the file itself: acceptor train FILE",
+            code="E-DATA-MISSING",
         )
     return {role: _joined(paths, columns, separator) for role, paths in files.items()}
 
@@ -71,6 +72,7 @@ def _files_by_role(folder: Path) -> dict[str, list[Path]]:
                 where=str(folder),
                 found=" and ".join(path.name for path, *_ in list(files.values())[:2]),
                 next="name the files: acceptor train TRAIN_FILE --validation FILE --test FILE",
+                code="E-DATA-SPLIT",
             )
     chosen = {role: next(iter(files.values())) for role, files in found.items()}
     for paths in chosen.values():
@@ -90,6 +92,7 @@ def _check_shards(paths: list[Path]) -> None:
             expected=f"{of} files",
             found=f"{len(numbers)}, without number {listed([f'{number:05}' for number in missing])}",
             cause="an interrupted download",
+            code="E-DATA-MISSING",
         )
 
 
@@ -115,16 +118,21 @@ def _arrow_files(folder: Path) -> list[Path]:
             "the saved dataset cannot be read",
             where=str(folder / "state.json"),
             cause=f"{type(error).__name__}: {error}",
+            code="E-DATA-DAMAGED",
         ) from error
     if any(Path(name).name != name for name in names) or not names:
         raise DataError(
-            "the saved dataset names files outside of its folder", where=str(folder / "state.json"), found=listed(names)
+            "the saved dataset names files outside of its folder",
+            where=str(folder / "state.json"),
+            found=listed(names),
+            code="E-DATA-UNSAFE",
         )
     if state.get("_indices_data_files"):
         raise DataError(
             "the saved dataset is a selection of other rows",
             where=str(folder),
             next="write the rows themselves: dataset.flatten_indices().save_to_disk(FOLDER)",
+            code="E-DATA-FORMAT",
         )
     return [folder / name for name in names]
 
@@ -142,6 +150,7 @@ def _joined(paths: list[Path], columns: Mapping[str, str] | None, separator: str
                 where=table.origin,
                 expected=listed(first.frame.columns, 20),
                 found=listed(table.frame.columns, 20),
+                code="E-DATA-COLUMN",
             )
     frame = pl.concat([table.frame for table in tables])
     digest = hashlib.sha256(json.dumps([table.sha256 for table in tables]).encode()).hexdigest()

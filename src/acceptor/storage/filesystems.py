@@ -2,93 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import io
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
-from acceptor.data.reading.inputs import input_files
-from acceptor.data.reading.stream import readable
-from acceptor.data.reading.unpack import STDIN
 from acceptor.errors import DataError, ResourceError, UsageError
 from acceptor.storage.files import fsync
 
 _BUFFER = 4 << 20  # bytes asked for at once: an object store answers each request in tens of milliseconds
 
 
-@dataclass(frozen=True)
-class InputFile:
-    """One file of an input.
-
-    Attributes:
-        address: Where it lies, also for other machines.
-        origin: Its name in messages.
-        size: Bytes as stored.
-        changed: When it was last changed, nanoseconds since 1970; 0 where that is not known.
-    """
-
-    address: str
-    origin: str
-    size: int
-    changed: int
-
-
 def address_of(place: str | Path) -> str:
     """A path of this machine as an address; an address as it is."""
     return str(place) if "://" in str(place) else Path(place).expanduser().absolute().as_uri()
-
-
-def found_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> list[InputFile]:
-    """The files that addresses, paths, folders and patterns stand for, in order; those of one folder sorted.
-
-    In an address a pattern is a ``*`` in its last part. ``outputs`` are as for `input_files`, for paths alone.
-
-    Raises:
-        DataError: A file is missing, or a folder or a pattern holds none.
-        UsageError: Standard input was asked for, or an address cannot be used.
-    """
-    files: list[InputFile] = []
-    for source in sources:
-        if source == STDIN:
-            raise UsageError("other machines do not see this one's standard input", expected="files", found=source)
-        if "://" in source:
-            files += _listed(source)
-        else:
-            files += [file for path in input_files([source], outputs) for file in _listed(address_of(path), path)]
-    return files
-
-
-def _listed(address: str, origin: str | None = None) -> list[InputFile]:
-    from pyarrow import fs
-
-    base, mark, query = address.partition("?")
-    base = base.rstrip("/")
-    folder, _, name = base.rpartition("/")
-    pattern = name if "*" in name else None
-    system, path = file_system(folder + mark + query if pattern else address)
-    try:
-        info = system.get_file_info(path)
-        if info.type == fs.FileType.File:
-            return [InputFile(address, origin or base, info.size, info.mtime_ns or 0)]
-        within = system.get_file_info(fs.FileSelector(path)) if info.type == fs.FileType.Directory else []
-    except OSError as error:
-        raise DataError("the files cannot be listed", where=address, cause=str(error)) from error
-    folder = folder if pattern else base
-    found = [
-        InputFile(
-            f"{folder}/{quote(one.base_name)}{mark}{query}", f"{folder}/{one.base_name}", one.size, one.mtime_ns or 0
-        )
-        for one in sorted(within, key=lambda one: one.base_name)
-        if one.type == fs.FileType.File
-        and (fnmatch.fnmatchcase(one.base_name, pattern) if pattern else readable(one.base_name))
-    ]
-    if not found:
-        raise DataError("no file is there", where=origin or address)
-    return found
 
 
 def file_system(address: str) -> tuple[Any, str]:
@@ -107,6 +35,7 @@ def file_system(address: str) -> tuple[Any, str]:
             f"{address} cannot be used",
             expected="a path, or s3://BUCKET/PATH, gs://BUCKET/PATH, hdfs://HOST:PORT/PATH, file:///PATH",
             cause=str(error),
+            code="E-USAGE-ADDRESS",
         ) from error
     return system, path
 
@@ -121,7 +50,7 @@ def open_input(address: str, origin: str) -> BinaryIO:
     try:
         return io.BufferedReader(system.open_input_file(path), _BUFFER)
     except OSError as error:
-        raise DataError("the file cannot be read", where=origin, cause=str(error)) from error
+        raise DataError("the file cannot be read", where=origin, cause=str(error), code="E-DATA-UNREADABLE") from error
 
 
 class OutputFolder:
@@ -174,6 +103,7 @@ class OutputFolder:
                 where=f"{self.address}/{name}",
                 cause=str(error),
                 next="mend that, and give the same command again: what was judged is kept",
+                code="E-RESOURCE-WRITE",
             ) from error
 
     def read(self, name: str) -> bytes:
@@ -193,7 +123,9 @@ class OutputFolder:
         try:
             within = self._system.get_file_info(fs.FileSelector(where, allow_not_found=True))
         except OSError as error:
-            raise ResourceError("the output cannot be listed", where=self.address, cause=str(error)) from error
+            raise ResourceError(
+                "the output cannot be listed", where=self.address, cause=str(error), code="E-RESOURCE-WRITE"
+            ) from error
         return {one.base_name: one.size for one in within if one.type == fs.FileType.File}
 
     def remove(self, names: Iterable[str]) -> None:

@@ -56,7 +56,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
     text = "".join(text_blocks([data], origin))
     if form == "tsv" and separator is None and is_stream(path, named):  # no name promises anything
         separator = likely_separator(text)
-    blocks, separator = told_separator([text], form, separator)
+    blocks, separator = declared_separator([text], form, separator)
     rows = Rows([], [])
     for part in read_rows(blocks, form, origin, separator):
         rows.rows.extend(part.rows)
@@ -67,7 +67,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
 _TOLD = re.compile("sep=(.)\r?\n")
 
 
-def told_separator(blocks: Iterable[str], form: str, separator: str | None) -> tuple[Iterator[str], str | None]:
+def declared_separator(blocks: Iterable[str], form: str, separator: str | None) -> tuple[Iterator[str], str | None]:
     """The same text, and the separator that its first line may tell: ``sep=;``, as spreadsheets write and read it."""
     following = iter(blocks)
     first = next(following, "")
@@ -78,7 +78,7 @@ def told_separator(blocks: Iterable[str], form: str, separator: str | None) -> t
 def read_rows(blocks: Iterable[str], form: str, origin: str, separator: str | None = None) -> Iterator[Rows]:
     """The rows of a text file (tsv, csv, jsonl or json) from its text in blocks of whole lines.
 
-    A first line that tells the separator is no row: see `told_separator`.
+    A first line that tells the separator is no row: see `declared_separator`.
 
     Raises:
         DataError: A quote in a CSV is out of place, so that it is not known where the next row begins.

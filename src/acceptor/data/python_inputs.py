@@ -23,7 +23,7 @@ def by_position(row: int) -> str:
     return f"position {row}"
 
 
-def texts_given(
+def as_texts(
     sentences: Any, seconds: Any = None, place: Callable[[int], str] = by_position
 ) -> tuple[list[str], list[str] | None]:
     """The sentences, and the second ones of pairs, as plain lists.
@@ -40,7 +40,11 @@ def texts_given(
     """
     if _kind(sentences) in _FRAMES:
         if seconds is not None:
-            raise DataError("a frame was given, and seconds beside it", expected="the second sentences as its column")
+            raise DataError(
+                "a frame was given, and seconds beside it",
+                expected="the second sentences as its column",
+                code="E-DATA-PAIRS",
+            )
         frame = text_columns(_as_known(sentences), {})
         return frame["sentence"].to_list(), frame["second"].to_list() if "second" in frame.columns else None
     first = _checked(_listed(sentences), place)
@@ -49,7 +53,10 @@ def texts_given(
     second = _checked(_listed(seconds), place)
     if len(first) != len(second):
         raise DataError(
-            "sentences and seconds differ in number", expected=f"{len(first)} seconds", found=f"{len(second)}"
+            "sentences and seconds differ in number",
+            expected=f"{len(first)} seconds",
+            found=f"{len(second)}",
+            code="E-DATA-PAIRS",
         )
     return first, second
 
@@ -75,7 +82,7 @@ def _listed(given: Any) -> list[Any]:
         return list(given)
     shape = f" of shape {given.shape}" if hasattr(given, "shape") else ""
     found = f"{package}.{name}{shape}" if package != "builtins" else f"{name}: {given!r}"[:60]
-    raise DataError(_problem(given), expected=TAKEN, found=found, next=_advice(given))
+    raise DataError(_problem(given), expected=TAKEN, found=found, next=_advice(given), code="E-DATA-TYPE")
 
 
 def _problem(given: Any) -> str:
@@ -133,6 +140,7 @@ def _no_sentence(text: Any, where: str) -> DataError:
             expected="text that can be written as UTF-8",
             found=ascii(text)[:60],
             cause="a text cut between two halves of a surrogate pair, in JSON or JavaScript for instance",
+            code="E-DATA-TEXT",
         )
     advice = None
     if isinstance(text, tuple | list) and len(text) == 2:
@@ -145,4 +153,5 @@ def _no_sentence(text: Any, where: str) -> DataError:
         expected="text that is not blank",
         found=f"{type(text).__name__}: {found}" if not isinstance(text, str) else found,
         next=advice,
+        code="E-DATA-TEXT",
     )

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from acceptor.data.reading.grid import Grid, Reject, refuse, short
+from acceptor.data.reading.grid import Grid, Reject, refuse
 from acceptor.errors import DataError
+from acceptor.text import short
 
 _Fault = Callable[[int, DataError], None]  # hears of a row (0-based) and what is wrong with it
 
@@ -66,6 +67,7 @@ def _find_labels(texts: list[str], grid: Grid, fault: _Fault) -> None:
                 expected="nothing: the column counts as absent",
                 found=short(text),
                 next="name the column otherwise: --columns given_label=label",
+                code="E-DATA-ROW",
             )
             fault(row, error)
 
@@ -82,6 +84,7 @@ def _texts(name: str, cells: list[Any], grid: Grid, fault: _Fault, needed: bool)
                     where=grid.place(row),
                     expected="a string, a number, or true or false",
                     found=f"{type(cell).__name__}: {short(str(cell))}",
+                    code="E-DATA-TEXT",
                 )
                 fault(row, error)
     return [cell if type(cell) is str else text_of(cell) for cell in cells]
@@ -112,6 +115,7 @@ def _find_unusable(name: str, texts: list[str], grid: Grid, fault: _Fault) -> No
                 expected=f"a {name} in every row",
                 found="nothing, or a missing value" if not text else short(text),
                 next="remove the row, or fill it in" if blank else "remove the character",
+                code="E-DATA-TEXT",
             )
             fault(row, error)
 
@@ -138,4 +142,5 @@ def _half_pair(text: str, place: str, name: str) -> DataError:
         found=ascii("".join(_HALF_PAIR.findall(text)[:1])),
         cause="an escape such as \\ud83d without its other half",
         next="cut texts between characters, not between UTF-16 code units",
+        code="E-DATA-TEXT",
     )

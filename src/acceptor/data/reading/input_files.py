@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import logging
 import os
@@ -13,15 +14,41 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.data.reading.grid import Grid
-from acceptor.data.reading.stream import TableStream, readable
-from acceptor.data.reading.unpack import FORMATS, STDIN, is_stream
+from acceptor.data.reading.stream import TableStream
+from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS, STDIN, is_stream, open_source
 from acceptor.errors import DataError, UsageError
 from acceptor.text import shell
 
 OURS = ({"verdict", "probability", "margin"}, {"file", "problem"})
 """Columns by which an earlier output, or its file of rejected rows, is known."""
 
+_HEAD = 1 << 20  # bytes of a file by which it is known again
+
 logger = logging.getLogger(__name__)
+
+
+def readable(name: str) -> bool:
+    """Whether a file of that name is read where a folder is given."""
+    suffixes = Path(name.lower()).suffixes
+    inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
+    return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
+
+
+def fingerprint(files: Sequence[str]) -> dict[str, Any]:
+    """By what an input is known again: names, sizes, times of the last change, first bytes.
+
+    Raises:
+        DataError: A file cannot be opened, or is not what its name says.
+    """
+    size, digest = 0, hashlib.sha256()
+    for path in files:
+        source = open_source(Path(path), path)
+        with source.file:
+            changed = os.fstat(source.file.fileno()).st_mtime_ns
+            digest.update(f"{Path(path).name}\0{source.size}\0{changed}\0".encode())
+            digest.update(hashlib.sha256(source.file.read(_HEAD)).digest())
+        size += source.size
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
 
 
 def inputs_of(sources: Sequence[str], outputs: Sequence[Path], run: Path) -> list[str]:
@@ -71,7 +98,7 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
     """
     if STDIN in sources:
         if len(sources) > 1:
-            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources))
+            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources), code="E-USAGE-INPUT")
         return [STDIN]
     files: list[str] = []
     for source in sources:
@@ -80,6 +107,7 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
                 f"{source} can be read only once",
                 cause="a pipe or a device; a judging that is stopped could not go on",
                 next="give it on standard input: … | acceptor predict RUN - -o OUT",
+                code="E-USAGE-INPUT",
             )
         found = _found(source)
         if found != [source]:
@@ -87,7 +115,12 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
         else:
             refuse_inputs(outputs, found)
         if not found:
-            raise DataError("no file is there", where=source, expected=f"files that end in {' '.join(FORMATS)}")
+            raise DataError(
+                "no file is there",
+                where=source,
+                expected=f"files that end in {' '.join(FORMATS)}",
+                code="E-DATA-MISSING",
+            )
         files += found
     return files
 
@@ -134,6 +167,7 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
                     where=str(output),
                     expected="an output that is none of the inputs",
                     next=f"write to another file: {shell(place.with_name('new-' + place.name))}",
+                    code="E-USAGE-OUTPUT",
                 )
 
 
