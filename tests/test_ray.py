@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from acceptor.judging import predict as corpus
 from acceptor.judging.judge import Judge
 from acceptor.judging.rows import Settings
 from acceptor.storage.filesystems import OutputFolder, address_of
-from conftest import REPOSITORY, toy_rows
+from conftest import REPOSITORY, toy_rows, wait_for
 
 CODE = "from acceptor.data.reading import stream; stream.CHUNK = 16\nfrom acceptor.cli.app import main; main()"
 
@@ -62,19 +61,18 @@ def parts(out):
     return sorted(out.glob("part-*"))
 
 
-def wait_for(sign, process):
-    deadline = time.monotonic() + 120
-    while not (found := sign()):
+def wait_while_alive(condition, process):
+    def met():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return found
+        return condition()
+
+    return wait_for(met)
 
 
 def start(arguments, out, count):
     """A command in a process of its own, once it has written some parts; and all processes below it."""
     begun = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: len(parts(out)) >= count, begun)
+    wait_while_alive(lambda: len(parts(out)) >= count, begun)
     return begun, Below(psutil.Process(begun.pid))
 
 

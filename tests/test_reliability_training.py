@@ -15,7 +15,8 @@ import pytest
 
 from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.place import SLACK_BYTES, check_out, check_room
-from acceptor.runtime.device import is_out_of_memory
+from acceptor.runtime.device import Runtime, is_out_of_memory
+from acceptor.runtime.processes import process_group
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.training import checkpoint
@@ -85,38 +86,23 @@ def test_a_training_that_was_killed_in_its_first_save_is_begun_again(tmp_path):
         check_out(out, overwrite=False, resume=False)
 
 
-JOIN = """
-import datetime, sys, time, torch
-from acceptor.runtime import processes
-from acceptor.runtime import device as runtime
-processes.PATIENCE = datetime.timedelta(seconds=30)
-time.sleep(float(sys.argv[1]))
-here = runtime.Runtime("cpu", "", 0, "fp32", rank=int(sys.argv[2]), world=2)
-with processes.process_group(here):
-    torch.distributed.all_reduce(torch.ones(1))
-"""
+def test_restarted_processes_do_not_look_for_those_that_are_gone(monkeypatch):
+    """torchrun keeps one store for all its attempts: processes of one attempt must find only each other in it."""
+    import torch.distributed as dist
 
-
-def test_restarted_processes_do_not_look_for_those_that_are_gone():
-    """One store for all attempts, as torchrun has it; in later ones one process is seconds ahead, then the other."""
-    from torch.distributed import TCPStore
-
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    fixed = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1"}
-    for attempt, ahead in ((0, 0), (1, 4), (2, 4)):
-        own = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(attempt)}
-        both = [
-            subprocess.Popen(
-                [sys.executable, "-c", JOIN, str(ahead * late), str(rank)],
-                env=os.environ | fixed | own | {"RANK": str(rank)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for late, rank in enumerate((attempt % 2, 1 - attempt % 2))
-        ]
-        for process in both:
-            _, words = process.communicate(timeout=100)
-            assert process.returncode == 0, f"attempt {attempt}: {words[-1000:]}"
+    store = dist.HashStore()
+    seen = []
+    monkeypatch.setattr(dist, "rendezvous", lambda *_, **__: iter([(store, 0, 2)]))
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, store, **__: seen.append(store))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "1")
+    for attempt in range(3):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(attempt))
+        for rank in range(2):
+            with process_group(Runtime("cpu", "", 0, "fp32", rank=rank, world=2)):
+                found = seen[-1].get("address").decode() if seen[-1].check(["address"]) else None
+                assert found == (f"of attempt {attempt}" if rank else None)
+                seen[-1].set("address", f"of attempt {attempt}")
 
 
 def test_the_best_epochs_weights_need_room_as_well(tmp_path, monkeypatch):

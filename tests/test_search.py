@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from acceptor.errors import UsageError
 from acceptor.experiments import search as searching
 from acceptor.experiments.search import SPACE, search_settings
 from acceptor.experiments.study import in_states, load_optuna, locked, open_study
-from conftest import REPOSITORY, toy_rows
+from conftest import REPOSITORY, toy_rows, wait_for
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
 
@@ -201,9 +200,7 @@ def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
     def hold():  # until both wait: else the one that starts first might do it all
         with locked(out):
             held.set()
-            until = time.monotonic() + 60
-            while len(processes_at(out / ".study.lock")) < 2 and time.monotonic() < until:
-                time.sleep(0.1)
+            wait_for(lambda: len(processes_at(out / ".study.lock")) >= 2)
 
     def both_at_once(*arguments):
         thread = threading.Thread(target=hold)

@@ -11,16 +11,45 @@ from typing import Annotated
 import typer
 
 from acceptor import __version__
-from acceptor.cli import compare as comparing
-from acceptor.cli import data, machine, pairs, report, search, seeds
-from acceptor.cli import export as exporting
-from acceptor.cli import judge as judging
-from acceptor.cli import train as training
+from acceptor.cli.audit import audit
+from acceptor.cli.bench import bench
+from acceptor.cli.compare import compare
+from acceptor.cli.corpora import corpora
+from acceptor.cli.doctor import doctor
+from acceptor.cli.encoders import encoders
+from acceptor.cli.evaluate import evaluate
+from acceptor.cli.export import export
+from acceptor.cli.judge import judge
 from acceptor.cli.output import say
+from acceptor.cli.pairs import pairs
+from acceptor.cli.predict import predict
+from acceptor.cli.report import report
+from acceptor.cli.search import search
+from acceptor.cli.seeds import seeds
 from acceptor.cli.streams import ReaderGone, set_up_streams
+from acceptor.cli.train import train
 from acceptor.environment import drop_empty_variables
 from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import plain_lines
+
+COMMANDS = (
+    train,
+    seeds,
+    search,
+    evaluate,
+    predict,
+    judge,
+    compare,
+    pairs,
+    report,
+    export,
+    audit,
+    corpora,
+    encoders,
+    bench,
+    doctor,
+)
+"""In the order of the help; each stands in the file of its name."""
 
 app = typer.Typer(
     name="acceptor",
@@ -32,23 +61,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    training.train,
-    seeds.seeds,
-    search.search,
-    judging.evaluate,
-    judging.predict,
-    judging.judge,
-    comparing.compare,
-    pairs.pairs,
-    report.report,
-    exporting.export,
-    data.audit,
-    data.corpora,
-    machine.encoders,
-    machine.bench,
-    machine.doctor,
-):
+for command in COMMANDS:
     app.command()(command)
 
 

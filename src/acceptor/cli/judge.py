@@ -1,266 +1,29 @@
-"""`acceptor evaluate`, `predict` and `judge`."""
+"""`acceptor judge`."""
 
 from __future__ import annotations
 
 import io
 import itertools
-import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acceptor.cli.options import (
-    OUTPUTS,
     AsJson,
-    Columns,
     Device,
     JudgePath,
-    OfColumn,
-    Overwrite,
     Precision,
-    Separator,
     Why,
-    columns_of,
-    is_column,
-    separator_of,
-    shard_of,
-    takes_reading,
 )
 from acceptor.cli.output import answer, say
-from acceptor.errors import UsageError, check_installed
+from acceptor.errors import UsageError
 from acceptor.text import decode_argument, plain, shell
 
-logger = logging.getLogger(__name__)
-
 if TYPE_CHECKING:
-    from acceptor.evaluation.evaluate import Report
     from acceptor.judging.judge import Judge
-    from acceptor.judging.tally import Tally
-
-
-@takes_reading
-def evaluate(
-    run: JudgePath,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
-    reading: Any = None,
-    of_column: OfColumn = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated"),
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="a file or folder of features of the same rows, such as CoLA's phenomena")
-    ] = None,
-    per_batch: Annotated[
-        int | None, typer.Option(min=2, help="also score every N examples, as the chapter does")
-    ] = None,
-    figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
-    predictions: Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})")] = None,
-    errors: Annotated[int | None, typer.Option(min=1, help="show the N errors of which the judge was surest")] = None,
-    why: Why = None,
-    device: Device = None,
-    precision: Precision = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
-    from acceptor.cli import render
-    from acceptor.data.load import load_split
-    from acceptor.data.reading.input_files import files_in, refuse_inputs
-    from acceptor.data.writing.write import check_output, write_table
-    from acceptor.evaluation.evaluate import evaluate
-    from acceptor.judging.load import load
-
-    if predictions:
-        check_output(predictions, overwrite=overwrite)
-    if figures:
-        check_installed("matplotlib")
-    _check_why(why, shown=errors is not None)
-    judge = load(run, device=device, precision=precision)
-    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column), written=judge.written)
-    if predictions:
-        refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
-    report = evaluate(judge, split)
-    content, text = report.to_dict(), [*render.report_text(report)]
-    _slice(report, by or [], annotations, content, text)
-    if per_batch:
-        _per_batch(report, per_batch, figures, f"{run.name} on {Path(split.table.origin).name}", content, text)
-    if errors:
-        content["errors"], lines = _errors(judge, report, errors, why)
-        text += ["", *lines]
-    if predictions:
-        write_table(report.predictions(), predictions)
-        text.append(f"\nverdicts: {predictions}")
-    answer(content, text, as_json)
-
-
-def _slice(report: Report, by: list[str], annotations: Path | None, content: dict[str, Any], text: list[Any]) -> None:
-    """Adds the slices that were asked for to what is answered."""
-    from acceptor.cli import render
-    from acceptor.data.annotations import read_annotations
-    from acceptor.evaluation.slices import slices
-
-    parts = {name: slices(report, name) for name in by}
-    told: list[Any] = []
-    if annotations:
-        joined = read_annotations(annotations, report.split)
-        content["annotations"] = joined.to_dict(report.split)
-        told += render.annotations_text(content["annotations"])
-        parts |= {name: slices(report, features) for name, features in joined.features.items()}
-    if parts:
-        content["slices"] = {name: [part.to_dict() for part in found] for name, found in parts.items()}
-    text += told
-    for name, found in parts.items():
-        text += ["", render.slices_table(name, found)]
-
-
-def _per_batch(
-    report: Report, size: int, figures: Path | None, title: str, content: dict[str, Any], text: list[Any]
-) -> None:
-    """Adds the scores of every run of ``size`` examples, and their figure where it is asked for."""
-    from acceptor.cli import render
-
-    batches = report.per_batch(size)
-    content["per_batch"] = [scores.to_dict() for scores in batches]
-    text += ["", render.scores_table(f"batch of {size}", {str(i): s for i, s in enumerate(batches, 1)})]
-    if figures:
-        from acceptor.report.figures import per_batch_figure, save_figure
-
-        save_figure(per_batch_figure(batches, report.scores, size, title), figures, "per_batch")
-        text.append(f"\nfigure: {figures / 'per_batch.svg'}")
-
-
-def _check_why(why: str | None, *, shown: bool) -> None:
-    if why is None:
-        return
-    from acceptor.evaluation.words import check_method
-
-    if not shown:
-        raise UsageError("--why weighs the words of errors, and none are shown", next="add --errors 20")
-    check_method(why)
-
-
-def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list[dict[str, Any]], list[Any]]:
-    """The worst errors as data and as text, with the weights of their words."""
-    from acceptor.cli import render
-
-    worst = report.worst(k)
-    rows = worst.to_dicts()
-    if why is None or not rows:
-        return rows, [*render.errors_text(worst)]
-    if "second" in worst.columns:
-        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
-    from acceptor.evaluation.words import explain
-
-    explained = explain(judge, worst["sentence"].to_list(), method=why)
-    for row, one in zip(rows, explained, strict=True):
-        row |= {"words": one.words, "weights": one.weights, "method": why, "completeness_error": one.error}
-    return rows, [*render.errors_text(worst, explained)]
-
-
-def predict(
-    run: JudgePath,
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
-    ],
-    out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
-    columns: Columns = None,
-    separator: Separator = None,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
-    where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split-sentences", metavar="LANGUAGE", help="texts are documents in en, de, …: judge their sentences"
-        ),
-    ] = None,
-    shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(metavar="CLUSTER", help="judge on Ray into a folder of parts: local, auto or HOST:PORT"),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray's judging processes [one a GPU, else a CPU]")] = None,
-    device: Device = None,
-    precision: Precision = None,
-    spreadsheet_safe: Annotated[
-        bool, typer.Option("--spreadsheet-safe", help="a .csv in which no text is taken for a formula, not exact")
-    ] = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
-    if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
-        raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=out or "no file")
-    _check_ray(ray, workers, shard, split, out)
-    if out is None:
-        if where or split or shard or ray or all_scores or files[1:] or files == ["-"]:
-            raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
-        _predict_on_terminal(run, files[0], columns, separator, device, precision, as_json)
-        return
-    from acceptor.judging.predict import predict as predict_files
-    from acceptor.judging.rows import Settings
-
-    settings = Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
-    how: dict[str, Any] = {"device": device, "precision": precision, "overwrite": overwrite}
-    tally: Tally | None
-    if ray:
-        from acceptor.integrations import ray as on_ray
-
-        tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
-    else:
-        tally = predict_files(run, files, Path(out), settings, shard=shard_of(shard), **how)
-    _tell_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
-
-
-def _tell_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
-    """What became of all rows; None where other shards are not done yet. Exit code 1 where none could be judged."""
-    if tally is None:
-        answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
-    elif out == "-":
-        typer.echo(str(tally), err=True)
-        if tally.rejected and not tally.written + tally.left_out:
-            raise typer.Exit(1)
-    else:
-        content = {**tally.to_dict(), "out": out}
-        tally.nothing_left(rejected)
-        answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
-
-
-def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: str | None, out: str | None) -> None:
-    if workers and not ray:
-        raise UsageError("--workers are Ray's", next="add --ray local; without Ray the threads are OMP_NUM_THREADS")
-    if ray and shard:
-        raise UsageError("--ray shares the work itself", found=f"--shard {shard}", next="leave one of them out")
-    if ray and split:
-        raise UsageError(
-            "Ray's workers take rows as sentences", found=f"--split-sentences {split}", next="cut them without --ray"
-        )
-    if ray and out == "-":
-        raise UsageError("Ray's workers do not write to this terminal", expected="-o FOLDER.jsonl", found="-o -")
-
-
-def _predict_on_terminal(
-    run: Path,
-    file: str,
-    columns: str | None,
-    separator: str | None,
-    device: str | None,
-    precision: str | None,
-    as_json: bool,
-) -> None:
-    from acceptor.cli import render
-    from acceptor.data.reading.read import read_table
-    from acceptor.judging.judge import annotate
-    from acceptor.judging.load import load
-
-    judge = load(run, device=device, precision=precision)
-    table = read_table(file, columns=columns_of(columns), separator=separator_of(separator))
-    logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
-    frame = annotate(judge, table)
-    answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, judge.labels)], as_json)
 
 
 def judge(

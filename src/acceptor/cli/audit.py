@@ -1,4 +1,4 @@
-"""`acceptor audit` and `corpora`: looking at data."""
+"""`acceptor audit`."""
 
 from __future__ import annotations
 
@@ -51,11 +51,3 @@ def audit(
             text += [f"  {name:<11}{value}" for name, value in tokens.items()] + [""]
     content["findings"] = [problem.to_dict() for problem in problems]
     answer(content, text, as_json)
-
-
-def corpora(as_json: AsJson = False) -> None:
-    """The corpora that have a name."""
-    from acceptor.cli import render
-    from acceptor.data.corpora import CORPORA
-
-    answer(CORPORA, [render.table(("corpus", "what"), CORPORA.items(), wide="what")], as_json)

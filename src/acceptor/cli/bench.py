@@ -1,0 +1,31 @@
+"""`acceptor bench`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from acceptor.cli.options import AsJson
+from acceptor.cli.output import answer
+from acceptor.errors import UsageError
+
+
+def bench(
+    encoder: Annotated[list[str] | None, typer.Option(help="encoders to train; the first also judges [minilm]")] = None,
+    data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter")] = "starter",
+    only: Annotated[str | None, typer.Option(help="train or judge [both]")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="how often each way is measured")] = 3,
+    rows: Annotated[int, typer.Option(min=1000, help="sentences in the file that is judged")] = 20_000,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for training")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Speed, measured: against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""
+    from acceptor.bench.compare import bench
+    from acceptor.cli import render
+
+    if only not in (None, "train", "judge"):
+        raise UsageError(f"--only {only} is neither half", expected="train or judge")
+    parts = ("train", "judge") if only is None else (only,)
+    result = bench(encoder or ["minilm"], data=data, rounds=rounds, parts=parts, rows=rows, device=device)
+    answer(result, render.bench_text(result), as_json)

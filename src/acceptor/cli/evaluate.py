@@ -1,0 +1,147 @@
+"""`acceptor evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acceptor.cli.options import (
+    OUTPUTS,
+    AsJson,
+    Device,
+    JudgePath,
+    OfColumn,
+    Overwrite,
+    Precision,
+    Why,
+    is_column,
+    takes_reading,
+)
+from acceptor.cli.output import answer
+from acceptor.errors import UsageError, check_installed
+
+if TYPE_CHECKING:
+    from acceptor.evaluation.evaluate import Report
+    from acceptor.judging.judge import Judge
+
+
+@takes_reading
+def evaluate(
+    run: JudgePath,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
+    reading: Any = None,
+    of_column: OfColumn = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated"),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="a file or folder of features of the same rows, such as CoLA's phenomena")
+    ] = None,
+    per_batch: Annotated[
+        int | None, typer.Option(min=2, help="also score every N examples, as the chapter does")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
+    predictions: Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})")] = None,
+    errors: Annotated[int | None, typer.Option(min=1, help="show the N errors of which the judge was surest")] = None,
+    why: Why = None,
+    device: Device = None,
+    precision: Precision = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
+    from acceptor.cli import render
+    from acceptor.data.load import load_split
+    from acceptor.data.reading.input_files import files_in, refuse_inputs
+    from acceptor.data.writing.write import check_output, write_table
+    from acceptor.evaluation.evaluate import evaluate
+    from acceptor.judging.load import load
+
+    if predictions:
+        check_output(predictions, overwrite=overwrite)
+    if figures:
+        check_installed("matplotlib")
+    _check_why(why, shown=errors is not None)
+    judge = load(run, device=device, precision=precision)
+    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column), written=judge.written)
+    if predictions:
+        refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
+    report = evaluate(judge, split)
+    content, text = report.to_dict(), [*render.report_text(report)]
+    _slice(report, by or [], annotations, content, text)
+    if per_batch:
+        _per_batch(report, per_batch, figures, f"{run.name} on {Path(split.table.origin).name}", content, text)
+    if errors:
+        content["errors"], lines = _errors(judge, report, errors, why)
+        text += ["", *lines]
+    if predictions:
+        write_table(report.predictions(), predictions)
+        text.append(f"\nverdicts: {predictions}")
+    answer(content, text, as_json)
+
+
+def _slice(report: Report, by: list[str], annotations: Path | None, content: dict[str, Any], text: list[Any]) -> None:
+    """Adds the slices that were asked for to what is answered."""
+    from acceptor.cli import render
+    from acceptor.data.annotations import read_annotations
+    from acceptor.evaluation.slices import slices
+
+    parts = {name: slices(report, name) for name in by}
+    told: list[Any] = []
+    if annotations:
+        joined = read_annotations(annotations, report.split)
+        content["annotations"] = joined.to_dict(report.split)
+        told += render.annotations_text(content["annotations"])
+        parts |= {name: slices(report, features) for name, features in joined.features.items()}
+    if parts:
+        content["slices"] = {name: [part.to_dict() for part in found] for name, found in parts.items()}
+    text += told
+    for name, found in parts.items():
+        text += ["", render.slices_table(name, found)]
+
+
+def _per_batch(
+    report: Report, size: int, figures: Path | None, title: str, content: dict[str, Any], text: list[Any]
+) -> None:
+    """Adds the scores of every run of ``size`` examples, and their figure where it is asked for."""
+    from acceptor.cli import render
+
+    batches = report.per_batch(size)
+    content["per_batch"] = [scores.to_dict() for scores in batches]
+    text += ["", render.scores_table(f"batch of {size}", {str(i): s for i, s in enumerate(batches, 1)})]
+    if figures:
+        from acceptor.report.figures import per_batch_figure, save_figure
+
+        save_figure(per_batch_figure(batches, report.scores, size, title), figures, "per_batch")
+        text.append(f"\nfigure: {figures / 'per_batch.svg'}")
+
+
+def _check_why(why: str | None, *, shown: bool) -> None:
+    if why is None:
+        return
+    from acceptor.evaluation.words import check_method
+
+    if not shown:
+        raise UsageError("--why weighs the words of errors, and none are shown", next="add --errors 20")
+    check_method(why)
+
+
+def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The worst errors as data and as text, with the weights of their words."""
+    from acceptor.cli import render
+
+    worst = report.worst(k)
+    rows = worst.to_dicts()
+    if why is None or not rows:
+        return rows, [*render.errors_text(worst)]
+    if "second" in worst.columns:
+        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
+    from acceptor.evaluation.words import explain
+
+    explained = explain(judge, worst["sentence"].to_list(), method=why)
+    for row, one in zip(rows, explained, strict=True):
+        row |= {"words": one.words, "weights": one.weights, "method": why, "completeness_error": one.error}
+    return rows, [*render.errors_text(worst, explained)]

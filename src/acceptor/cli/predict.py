@@ -1,0 +1,132 @@
+"""`acceptor predict`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acceptor.cli.options import (
+    OUTPUTS,
+    AsJson,
+    Columns,
+    Device,
+    JudgePath,
+    Overwrite,
+    Precision,
+    Separator,
+    columns_of,
+    separator_of,
+    shard_of,
+)
+from acceptor.cli.output import answer
+from acceptor.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from acceptor.judging.tally import Tally
+
+
+def predict(
+    run: JudgePath,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
+    ],
+    out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
+    columns: Columns = None,
+    separator: Separator = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
+    where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split-sentences", metavar="LANGUAGE", help="texts are documents in en, de, …: judge their sentences"
+        ),
+    ] = None,
+    shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="CLUSTER", help="judge on Ray into a folder of parts: local, auto or HOST:PORT"),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray's judging processes [one a GPU, else a CPU]")] = None,
+    device: Device = None,
+    precision: Precision = None,
+    spreadsheet_safe: Annotated[
+        bool, typer.Option("--spreadsheet-safe", help="a .csv in which no text is taken for a formula, not exact")
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
+    if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
+        raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=out or "no file")
+    _check_ray(ray, workers, shard, split, out)
+    if out is None:
+        if where or split or shard or ray or all_scores or files[1:] or files == ["-"]:
+            raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
+        _predict_on_terminal(run, files[0], columns, separator, device, precision, as_json)
+        return
+    from acceptor.judging.predict import predict as predict_files
+    from acceptor.judging.rows import Settings
+
+    settings = Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
+    how: dict[str, Any] = {"device": device, "precision": precision, "overwrite": overwrite}
+    tally: Tally | None
+    if ray:
+        from acceptor.integrations import ray as on_ray
+
+        tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
+    else:
+        tally = predict_files(run, files, Path(out), settings, shard=shard_of(shard), **how)
+    _tell_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
+
+
+def _tell_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
+    """What became of all rows; None where other shards are not done yet. Exit code 1 where none could be judged."""
+    if tally is None:
+        answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
+    elif out == "-":
+        typer.echo(str(tally), err=True)
+        if tally.rejected and not tally.written + tally.left_out:
+            raise typer.Exit(1)
+    else:
+        content = {**tally.to_dict(), "out": out}
+        tally.nothing_left(rejected)
+        answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
+
+
+def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: str | None, out: str | None) -> None:
+    if workers and not ray:
+        raise UsageError("--workers are Ray's", next="add --ray local; without Ray the threads are OMP_NUM_THREADS")
+    if ray and shard:
+        raise UsageError("--ray shares the work itself", found=f"--shard {shard}", next="leave one of them out")
+    if ray and split:
+        raise UsageError(
+            "Ray's workers take rows as sentences", found=f"--split-sentences {split}", next="cut them without --ray"
+        )
+    if ray and out == "-":
+        raise UsageError("Ray's workers do not write to this terminal", expected="-o FOLDER.jsonl", found="-o -")
+
+
+def _predict_on_terminal(
+    run: Path,
+    file: str,
+    columns: str | None,
+    separator: str | None,
+    device: str | None,
+    precision: str | None,
+    as_json: bool,
+) -> None:
+    from acceptor.cli import render
+    from acceptor.data.reading.read import read_table
+    from acceptor.judging.judge import annotate
+    from acceptor.judging.load import load
+
+    judge = load(run, device=device, precision=precision)
+    table = read_table(file, columns=columns_of(columns), separator=separator_of(separator))
+    logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
+    frame = annotate(judge, table)
+    answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, judge.labels)], as_json)
