@@ -25,7 +25,6 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from acceptor.data.auditing.duplicates import HASHES_FILE
 from acceptor.data.reading.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
 from acceptor.data.reading.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
 from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
@@ -40,8 +39,9 @@ from acceptor.judging.rows import Settings, condition_of, usable, with_verdicts
 from acceptor.judging.tally import Tally
 from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible
 from acceptor.progress import meter
+from acceptor.runs.folder import READ_WITH_JUDGE
 from acceptor.runtime.device import versions
-from acceptor.storage.files import MANIFEST, one_writer
+from acceptor.storage.files import one_writer
 
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
@@ -191,7 +191,7 @@ def _papers(run: Path) -> Papers:
     run = run.expanduser()
     if run.is_file():
         return {run.name: np.fromfile(run, dtype=np.uint8)}
-    names = [MANIFEST, *files_of(run), HASHES_FILE]  # the manifest may name the last one, and `load` looks for it then
+    names = [*files_of(run), *READ_WITH_JUDGE]
     return {name: np.fromfile(run / name, dtype=np.uint8) for name in names if (run / name).exists()}
 
 
