@@ -9,6 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+Json = dict[str, Any]
+"""An object of JSON: what ``to_dict`` gives, what ``--json`` prints and what files hold before they are checked."""
+
 
 def plain(value: Any) -> str:
     """The value as text with everything unprintable spelled out: a backspace becomes its code, x08."""

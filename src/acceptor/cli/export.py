@@ -31,9 +31,10 @@ def export(
     from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.exporting.export import export
     from acceptor.judging.load import load
+    from acceptor.runs.export_file import export_file_of
 
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
-    refuse_inputs([out, out.with_name(out.name + ".json")], [*files_in(run), *([split.table.origin] if split else [])])
+    refuse_inputs([out, export_file_of(out)], [*files_in(run), *([split.table.origin] if split else [])])
     found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
     answer(found.to_dict(), render.export_text(found, pairs=judge.inputs == "pairs"), as_json)

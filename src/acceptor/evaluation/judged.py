@@ -15,13 +15,10 @@ from acceptor.data.load import load_split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.judging.load import load
-from acceptor.storage.manifest import check_manifest
-from acceptor.storage.strict_json import read_json_object
-
-SPLITS = ("test", "validation")  # the first that all systems judged is compared on
-SEEDS_FILE = "seeds.json"
-RECORDS = ("report.json", "predictions.parquet")
-REPORT_BYTES = 64 << 20
+from acceptor.runs.folder import check_scores
+from acceptor.runs.predictions import read_predictions
+from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_report_file
+from acceptor.runs.set_file import finished_seeds
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,41 +93,10 @@ def _folders(system: Any) -> list[Any]:
             "neither a report nor a run", expected="a Report, a Run, or a folder", found=type(system).__name__
         )
     place = Path(place).expanduser()
-    record = seeds_record(place)
-    if record is None:
+    seeds = finished_seeds(place)
+    if seeds is None:
         return [place]
-    return [place / run["folder"] for run in record["runs"] if run["status"] == "finished"]
-
-
-def seeds_record(folder: Path) -> dict[str, Any] | None:
-    """What ``seeds.json`` says of trainings that differ in their seed alone; None where the folder has none.
-
-    Raises:
-        RunError: It cannot be read, names a folder elsewhere, or none of its trainings finished.
-    """
-    if not (folder / SEEDS_FILE).is_file():
-        return None
-    try:
-        content = read_json_object(folder / SEEDS_FILE, limit=REPORT_BYTES)
-        if not isinstance(content["config"]["metric"], str):
-            raise ValueError("its metric has no name")
-        for entry in content["runs"]:
-            if not {"seed", "status", "folder", "scores"} <= set(entry) or not _is_within(folder, entry["folder"]):
-                raise ValueError(f"not the entry of a training: {entry}"[:200])
-        if not any(entry["status"] == "finished" and entry["scores"] for entry in content["runs"]):
-            raise ValueError("no training has finished")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{SEEDS_FILE} cannot be read",
-            where=str(folder),
-            cause=f"{type(error).__name__}: {error}",
-            next="go on with the same `acceptor seeds` command, or name the run folders one by one",
-        ) from error
-    return content
-
-
-def _is_within(folder: Path, name: str) -> bool:
-    return (folder / name).resolve().is_relative_to(folder.resolve())
+    return [place / run.folder for run in seeds.runs if run.status == "finished"]
 
 
 def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
@@ -155,37 +121,41 @@ def _evaluated(place: Any, data: str) -> Report:
 
 
 def _splits(place: Any) -> set[str]:
-    return {place.split.name} if isinstance(place, Report) else set(_report(place))
+    return {place.split.name} if isinstance(place, Report) else set(_report(place).splits)
 
 
-def _report(place: Path) -> dict[str, Any]:
-    try:
-        return read_json_object(place / "report.json", limit=REPORT_BYTES)
-    except (OSError, ValueError) as error:
+def _report(place: Path) -> ReportFile:
+    if not (place / REPORT_FILE).is_file():
         raise RunError(
             f"{place} is not a finished run",
-            expected="a run folder with report.json, or a folder of seeds",
-            cause=str(error),
+            expected=f"a run folder with {REPORT_FILE}, or a folder of seeds",
+            found="no such folder" if not place.is_dir() else "a folder without it",
             next="list your runs: ls -d runs/*",
-        ) from error
+            code="E-RUN-MISSING",
+        )
+    return read_report_file(place)
 
 
 def _read(place: Any, split: str) -> Judged:
     """What a run folder keeps of one split."""
     if isinstance(place, Report):
         return _of_reports(place.split.name, [place])
-    about = _report(place)
-    check_manifest(place, among=RECORDS, needed=RECORDS)
+    about = _report(place).splits.get(split)
+    check_scores(place)
+    if about is None:
+        raise _unreadable(place, split, "it was not judged")
+    labels, frame = tuple(about.labels), read_predictions(place, split)
+    ids = {label: index for index, label in enumerate(labels)}
     try:
-        labels, selected = tuple(about[split]["labels"]), bool(about[split]["selected_on_this_split"])
-        frame = pl.read_parquet(place / "predictions.parquet").filter(pl.col("split") == split)
-        ids = {label: index for index, label in enumerate(labels)}
         gold, predicted = (np.array([ids[label] for label in frame[name]]) for name in ("gold", "verdict"))
-    except (KeyError, TypeError, OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(
-            f"the verdicts on {split} cannot be read", where=str(place), cause=f"{type(error).__name__}: {error}"
-        ) from error
-    return Judged(place.name, labels, _texts(frame), gold, predicted[None, :], _sources(frame), selected)
+    except KeyError as error:
+        raise _unreadable(place, split, f"label {error} is not in {REPORT_FILE}") from error
+    texts, sources = _texts(frame), _sources(frame)
+    return Judged(place.name, labels, texts, gold, predicted[None, :], sources, about.selected_on_this_split)
+
+
+def _unreadable(place: Path, split: str, found: str) -> RunError:
+    return RunError(f"the verdicts on {split} cannot be read", where=str(place), found=found, code="E-RUN-FILE")
 
 
 def _of_reports(name: str, reports: Sequence[Report]) -> Judged:

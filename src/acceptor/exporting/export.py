@@ -28,11 +28,11 @@ from acceptor.judging.load import load
 from acceptor.model.batches import pad
 from acceptor.model.encode import Encoded
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
-from acceptor.model.tokenizer import tokenizer_info
+from acceptor.model.tokenizer import reading
+from acceptor.runs.export_file import export_file_of, write_export_file
+from acceptor.runs.judge_file import ExportedJudgeFile
 from acceptor.runtime.device import versions
-from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, use_umask, write_json
-from acceptor.storage.lock import one_writer
-from acceptor.storage.manifest import file_sha256
+from acceptor.storage.files import SCRATCH, file_sha256, flush, one_writer, says_full, use_umask, writable
 
 PRECISIONS = ("fp32", "int8")
 CLOSE = 1e-4  # what a logit may change in fp32
@@ -97,35 +97,36 @@ def export(
     """
     out = Path(out).expanduser()
     _check(judge, out, precision, verify, overwrite)
-    about = judge.about() | {
-        "precision": precision,
-        "pad_token_id": judge.tokenizer.pad_token_id,
-        "mask_token_id": judge.tokenizer.mask_token_id,
-        "model_input_names": list(judge.tokenizer.model_input_names),
-    }
-    backend = tokenizer_info(judge.tokenizer).backend
+    file = ExportedJudgeFile.new(
+        judge.about()
+        | {
+            "precision": precision,
+            "pad_token_id": judge.tokenizer.pad_token_id,
+            "mask_token_id": judge.tokenizer.mask_token_id,
+            "model_input_names": list(judge.tokenizer.model_input_names),
+        }
+    )
+    backend = reading(judge.tokenizer).backend
     with _scratch(out) as scratch:
         network = _network(judge)
         if precision == "int8":
             from acceptor.exporting.quantize import quantised
 
             network = quantised(network)
-        scratch.write_bytes(seal(network, about, backend.to_str(), judge.trained_on))
+        scratch.write_bytes(seal(network, file, backend.to_str(), judge.trained_on))
         found = _compared(judge, load(scratch), out, verify)
         _refuse(found)
-        write_json(_manifest(scratch), found.to_dict())
+        write_export_file(scratch, found.to_dict())
         use_umask(scratch.parent)
-        for path in (scratch, _manifest(scratch)):
-            fsync(path)
-        _manifest(out).unlink(missing_ok=True)  # killed here, or below, it leaves none rather than one of another file
+        for path in (scratch, export_file_of(scratch)):
+            flush(path)
+        export_file_of(out).unlink(
+            missing_ok=True
+        )  # killed here, or below, it leaves none rather than one of another file
         scratch.replace(out)
-        _manifest(scratch).replace(_manifest(out))
-        fsync(out.parent)
+        export_file_of(scratch).replace(export_file_of(out))
+        flush(out.parent)
     return found
-
-
-def _manifest(file: Path) -> Path:
-    return file.with_name(file.name + ".json")
 
 
 def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwrite: bool) -> None:
@@ -157,8 +158,8 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwr
 
 
 def _check_place(out: Path, overwrite: bool) -> None:
-    with explain_write_errors(out):
-        for path in (out, _manifest(out)):
+    with writable(out):
+        for path in (out, export_file_of(out)):
             check_free(path, overwrite=overwrite)
             if path.is_dir():
                 raise UsageError(f"{path} is a folder", expected="a file, or a path that is free")

@@ -31,11 +31,9 @@ from acceptor.integrations.sklearn_input import (
     read_labels,
     said_of,
 )
-from acceptor.judging.judge import JUDGE_FILE
 from acceptor.judging.load import load
-from acceptor.progress import without_progress
-from acceptor.storage.manifest import MANIFEST, check_manifest
-from acceptor.storage.strict_json import read_json_object
+from acceptor.progress import hushed
+from acceptor.runs.folder import MANIFEST, check_judge, manifest_bytes, read_manifest
 from acceptor.text import plain_lines
 from acceptor.training.train import train
 
@@ -243,16 +241,21 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             RunError: The folder is no longer the run that was fitted.
         """
         folder: Path = self.run_folder_
-        check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
-        if (folder / MANIFEST).read_bytes() != self._manifest:
-            raise RunError("another run stands where this classifier's was", where=str(folder), next="fit again")
-        names = [*read_json_object(folder / MANIFEST)["files"], MANIFEST]
+        check_judge(folder)
+        if manifest_bytes(folder) != self._manifest:
+            raise RunError(
+                "another run stands where this classifier's was",
+                where=str(folder),
+                next="fit again",
+                code="E-RUN-FILE",
+            )
+        names = [*read_manifest(folder).files, MANIFEST]
         return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
 
     def _take(self, folder: Path) -> None:
         """Loads the judge of a finished run, after a training as after a journey in a pickle."""
         precision = "fp32" if self.precision == "fp32" else None  # None settles in fp32 what bf16 might turn
-        self.run_folder_, self._manifest = folder, (folder / MANIFEST).read_bytes()
+        self.run_folder_, self._manifest = folder, manifest_bytes(folder)
         try:
             self.judge_ = load(folder, device=self.device, precision=precision)
         except UsageError:  # fitted on a device that this machine has not

@@ -57,20 +57,6 @@ MOST_PROBABLE = Decision()
 """What a judge decides by where nothing was fitted."""
 
 
-def read_decision(about: dict[str, Any], labels: int) -> Decision:
-    """The decision in a ``judge.json`` that nobody vouches for; one without either number decides as it always did.
-
-    Raises:
-        ValueError: A number is out of its range, or a threshold stands beside more than two labels.
-    """
-    temperature, threshold = about.get("temperature", 1.0), about.get("threshold")
-    if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
-        raise ValueError("temperature is not a number above 0")
-    if threshold is not None and (type(threshold) is not float or not 0 < threshold < 1 or labels != 2):
-        raise ValueError("threshold is not a probability between 0 and 1 for two labels")
-    return Decision(float(temperature), threshold)
-
-
 def softmax(logits: npt.NDArray[Any], temperature: float = 1.0) -> npt.NDArray[np.float64]:
     """Probabilities along the last axis, shape kept. Subtracting the row's maximum keeps exp from overflowing."""
     shifted = (logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)) / temperature

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.auditing.duplicates import save_fingerprints
-from acceptor.data.frames import Frame, annotated, side_by_side
-from acceptor.data.python_inputs import as_texts, by_position
+from acceptor.data.frames import Frame, annotated, beside
+from acceptor.data.given import by_position, texts_given
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
 from acceptor.judging.decision import MOST_PROBABLE, Decision
@@ -29,9 +27,11 @@ from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
 from acceptor.model.tokenizer import encode_as_text
 from acceptor.progress import meter
+from acceptor.runs.fingerprints import write_fingerprints
+from acceptor.runs.judge_file import JudgeFile, write_judge_file
 from acceptor.runtime.device import Runtime
+from acceptor.text import Json
 
-JUDGE_FILE = "judge.json"
 CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
 TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
 SETTLED = 4.0  # a margin that many times the largest change seen is not close
@@ -245,7 +245,7 @@ class Judge:
         """Labels, longest input, encoder, decision and machine."""
         return {**self.about(), "machine": self.runtime.to_dict()}
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Json:
         """What ``judge.json`` says."""
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
         about |= self.decision.to_dict() | {"selected_on": self.selected_on}
@@ -265,9 +265,9 @@ class Judge:
         with quiet_transformers():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        (folder / JUDGE_FILE).write_text(json.dumps(self.about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_judge_file(folder, JudgeFile.new(self.about()))
         if self.trained_on is not None:
-            save_fingerprints(folder, self.trained_on)
+            write_fingerprints(folder, self.trained_on)
 
 
 def annotate(judge: Judge, table: Table) -> pl.DataFrame:

@@ -8,18 +8,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-from acceptor.data.auditing.duplicates import HASHES_FILE, load_fingerprints
+import numpy as np
+import numpy.typing as npt
+
 from acceptor.errors import RunError, UsageError, check_installed
-from acceptor.judging.decision import MOST_PROBABLE, read_decision
-from acceptor.judging.judge import JUDGE_FILE, PAIRS, SENTENCES, Judge
-from acceptor.model.model_folder import labels_of_classifier, refuse_incomplete_model
+from acceptor.judging.decision import Decision
+from acceptor.judging.judge import PAIRS, Judge
+from acceptor.model.folder_kinds import labels_of_classifier, refuse_parts
 from acceptor.model.onnx import read_onnx
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
+from acceptor.runs.fingerprints import read_fingerprints
+from acceptor.runs.folder import JUDGE_PARTS, check_judge, has_run_parts, is_finished, read_manifest
+from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, read_judge_file
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
-from acceptor.storage.links import check_links
-from acceptor.storage.manifest import MANIFEST, check_manifest, file_sha256
-from acceptor.storage.strict_json import read_json_object
+from acceptor.storage.files import check_folder, file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -52,58 +55,80 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     check_installed("torch", "transformers")
     from acceptor.model.classifier import check_tokens, load_classifier, longest_input
 
-    check_links(folder)
-    papers, needed = _papers(folder, run)
-    if needed:
-        check_manifest(folder, among=(*needed, "tokenizer", HASHES_FILE), needed=needed)
+    check_folder(folder)
+    file = read_judge_file(folder) if os.path.lexists(folder / JUDGE_FILE) else None
+    if file:
+        check_judge(folder)
+    labels = tuple(file.labels) if file else _labels_of_classifier(folder, run)
     runtime = choose_runtime(device, {"lossless": None, "int8": "fp32"}.get(precision or "", precision))
     keep_freed_memory()
-    model, tokenizer = load_classifier(folder, papers["labels"]).to(runtime.device), load_tokenizer(folder)
+    model, tokenizer = load_classifier(folder, labels).to(runtime.device), load_tokenizer(folder)
     check_tokens(tokenizer, model)
     longest = longest_input(model.config, tokenizer)
-    papers["max_length"] = papers["max_length"] or longest
-    if papers["max_length"] > longest:
+    file = file or _judge_file_of_classifier(folder, labels, longest)
+    if file.max_length > longest:
         raise RunError(
             f"{JUDGE_FILE} allows longer inputs than the encoder has positions for",
             where=str(folder / JUDGE_FILE),
             expected=f"max_length of at most {longest}",
-            found=str(papers["max_length"]),
+            found=str(file.max_length),
+            code="E-RUN-FILE",
         )
-    check_length(tokenizer, papers["max_length"], pairs=papers["inputs"] == PAIRS)
+    check_length(tokenizer, file.max_length, pairs=file.inputs == PAIRS)
     if precision == "int8":
         runtime = _in_int8(runtime, model)
-    lossless, trained_on = precision not in ("bf16", "int8"), load_fingerprints(folder)
-    return Judge(model, tokenizer, runtime=runtime, lossless=lossless, trained_on=trained_on, **papers)
+    lossless = precision not in ("bf16", "int8")
+    return _judge(file, model, tokenizer, runtime, lossless=lossless, trained_on=read_fingerprints(folder))
 
 
-def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What is known of the judge in a folder, and which of its files have to be those that were written.
+def _judge(
+    file: JudgeFile,
+    model: Any,
+    tokenizer: Any,
+    runtime: Runtime,
+    *,
+    lossless: bool,
+    trained_on: npt.NDArray[np.uint64] | None,
+) -> Judge:
+    return Judge(
+        model,
+        tokenizer,
+        tuple(file.labels),
+        file.max_length,
+        runtime,
+        file.encoder.to_dict(),
+        lossless,
+        Decision(file.temperature, file.threshold),
+        trained_on,
+        file.selected_on,
+        file.inputs,
+        None if file.written is None else tuple(file.written),
+    )
 
-    Somebody else's classifier, which has no papers, has its labels in ``config.json``; its longest input is 0: unknown.
-    """
-    try:
-        return _checked(read_json_object(folder / JUDGE_FILE)), (JUDGE_FILE, "config.json", "model.safetensors")
-    except (FileNotFoundError, NotADirectoryError):
-        if not (folder / "config.json").is_file() or any((folder / name).exists() for name in (MANIFEST, "run.json")):
-            raise _no_run(folder, run) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
-    config = read_config(folder)
-    labels = labels_of_classifier(folder, config)
+
+def _labels_of_classifier(folder: Path, run: str | Path) -> tuple[str, ...]:
+    """The labels of a Hugging Face classifier that Acceptor did not train, from its ``config.json``."""
+    if not (folder / "config.json").is_file() or has_run_parts(folder):
+        raise _no_run(folder, run)
+    labels = labels_of_classifier(folder, read_config(folder))
     logger.warning(
         "%s is a Hugging Face classifier and no run: its labels are %s, as its config.json says; it has no threshold, "
         "and whether it learnt single sentences or pairs is not known",
         run,
         ", ".join(labels[:8]) + (", …" if len(labels) > 8 else ""),
     )
+    return labels
+
+
+def _judge_file_of_classifier(folder: Path, labels: tuple[str, ...], longest: int) -> JudgeFile:
+    """What ``judge.json`` would hold if Acceptor had trained the classifier."""
     encoder = {
         "name": folder.name,
         "revision": None,
         "sha256": file_sha256(weights_file(folder)),
-        "architecture": config["model_type"],
+        "architecture": read_config(folder)["model_type"],
     }
-    known = {"labels": labels, "max_length": 0, "encoder": encoder, "decision": MOST_PROBABLE}
-    return known | {"selected_on": None, "inputs": None}, ()
+    return JudgeFile.new({"labels": list(labels), "max_length": longest, "encoder": encoder})
 
 
 def _no_run(folder: Path, run: str | Path) -> RunError:
@@ -120,21 +145,17 @@ def _no_run(folder: Path, run: str | Path) -> RunError:
 
 
 def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:
-    file = read_onnx(path)
-    try:
-        papers = _checked(file.about)
-        made_in = {"fp32": "fp32", "int8": "int8"}[file.about["precision"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError("what the file says of its judge cannot be read", where=str(path), cause=str(error)) from error
-    if device not in (None, "cpu") or precision not in (None, made_in):
+    found = read_onnx(path)
+    file = found.judge
+    if device not in (None, "cpu") or precision not in (None, file.precision):
         raise UsageError(
-            f"{path.name} computes in {made_in} on a CPU",
+            f"{path.name} computes in {file.precision} on a CPU",
             found=f"device {device or 'not given'}, precision {precision or 'not given'}",
             next="leave --device and --precision out, or judge with the run that it was made from",
         )
-    check_length(file.tokenizer, papers["max_length"], pairs=papers["inputs"] == PAIRS)
-    runtime = runtime_without_torch(made_in)
-    return Judge(file.model, file.tokenizer, runtime=runtime, lossless=False, trained_on=file.trained_on, **papers)
+    check_length(found.tokenizer, file.max_length, pairs=file.inputs == PAIRS)
+    runtime = runtime_without_torch(file.precision)
+    return _judge(file, found.model, found.tokenizer, runtime, lossless=False, trained_on=found.trained_on)
 
 
 def files_of(run: Path) -> dict[str, str]:
@@ -145,12 +166,10 @@ def files_of(run: Path) -> dict[str, str]:
     """
     if run.suffix == ".onnx":
         return {"judge.onnx": file_sha256(run)}  # whatever it is called
-    names = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
-    if not (run / MANIFEST).exists():  # somebody else's classifier
-        paths = [run / name for name in (*names[1:3], *VOCABULARIES, "tokenizer_config.json")]
+    if not is_finished(run):  # somebody else's classifier
+        paths = [run / name for name in (*JUDGE_PARTS[1:3], *VOCABULARIES, "tokenizer_config.json")]
         return {path.name: file_sha256(path) for path in paths if path.is_file()}
-    files = read_json_object(run / MANIFEST)["files"]
-    return {name: sha256 for name, sha256 in files.items() if name.startswith(names)}
+    return {name: sha256 for name, sha256 in read_manifest(run).files.items() if name.startswith(JUDGE_PARTS)}
 
 
 def _in_int8(runtime: Runtime, model: Any) -> Runtime:
@@ -164,35 +183,3 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
             next="leave --precision out; `acceptor doctor` says what this machine is good at",
         )
     return dataclasses.replace(runtime, precision="int8")
-
-
-def _checked(about: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `Judge` that stand in a ``judge.json`` that nobody vouches for."""
-    labels, max_length, encoder = about["labels"], about["max_length"], about["encoder"]
-    if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
-        raise ValueError("labels are not two names or more")
-    if len(set(labels)) < len(labels):
-        raise ValueError("a label appears twice")
-    if type(max_length) is not int or max_length < 1:
-        raise ValueError("max_length is not a number of tokens")
-    if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
-        raise ValueError("encoder has no name")
-    selected_on, inputs = about.get("selected_on"), about.get("inputs")
-    if selected_on is not None and not isinstance(selected_on, str):
-        raise ValueError("selected_on is not a sha256")
-    if inputs not in (None, SENTENCES, PAIRS):
-        raise ValueError(f"inputs is neither {SENTENCES} nor {PAIRS}")
-    written = about.get("written")
-    if written is not None and not (
-        isinstance(written, list) and len(written) == len(labels) and all(isinstance(one, str) for one in written)
-    ):
-        raise ValueError("written is not a word for each label")
-    return {
-        "labels": tuple(labels),
-        "max_length": max_length,
-        "encoder": encoder,
-        "decision": read_decision(about, len(labels)),
-        "selected_on": selected_on,
-        "inputs": inputs,
-        "written": None if written is None else tuple(written),
-    }

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import EncoderError, RunError
-from acceptor.storage.strict_json import read_json_object
+from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
+from acceptor.storage.files import read_object
 
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
 _NO_ENCODER = "this folder is not an encoder"
@@ -71,8 +72,8 @@ def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     Raises:
         ValueError: They cannot be read.
     """
-    if (folder / "judge.json").is_file():
-        return tuple(map(str, read_json_object(folder / "judge.json").get("labels") or ()))
+    if (folder / JUDGE_FILE).is_file():
+        return tuple(read_judge_file(folder).labels)
     return labels_of(config)
 
 

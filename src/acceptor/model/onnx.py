@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from acceptor.errors import RunError, check_installed
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.model.tokenizer import Tokenizer, parse_tokenizer
-from acceptor.storage.strict_json import MAX_OBJECT_BYTES, parse_json_object
+from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text, parse_exported_judge, unusable_export
 
 ABOUT, TOKENIZER, TRAINED_ON, SHA256 = (f"acceptor.{name}" for name in ("judge", "tokenizer", "trained_on", "sha256"))
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -106,22 +105,22 @@ class OnnxFile:
     Attributes:
         model: The network.
         tokenizer: How it reads.
-        about: What ``judge.json`` says, and the precision.
+        judge: What ``judge.json`` says, and the precision.
         trained_on: Fingerprints of train, uint64; None where they are not known.
     """
 
     model: OnnxModel
     tokenizer: Tokenizer
-    about: dict[str, Any]
+    judge: ExportedJudgeFile
     trained_on: npt.NDArray[np.uint64] | None
 
 
-def seal(network: bytes, about: dict[str, Any], tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
+def seal(network: bytes, judge: ExportedJudgeFile, tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
     """A judge's ONNX file: the network's bytes, the metadata, the sha256 of both.
 
     Messages in protocol buffers are joined by writing one after the other.
     """
-    texts = {ABOUT: json.dumps(about, ensure_ascii=False, allow_nan=False), TOKENIZER: tokenizer}
+    texts = {ABOUT: exported_judge_text(judge), TOKENIZER: tokenizer}
     if trained_on is not None:
         texts[TRAINED_ON] = base64.b64encode(trained_on.astype("<u8").tobytes()).decode()
     content = network + _metadata(texts)
@@ -139,12 +138,12 @@ def read_onnx(path: Path) -> OnnxFile:
     check_installed("onnx", "onnxruntime")
     data = _bytes_of(path)
     texts = _checked(data, path)
-    about = _about_of(texts[ABOUT], path)
-    tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), about, str(path))
+    judge = parse_exported_judge(texts[ABOUT], path)
+    tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), judge.to_dict(), str(path))
     trained_on = _fingerprints_of(texts[TRAINED_ON], path) if TRAINED_ON in texts else None
     del data  # hundreds of megabytes, which ONNX Runtime reads once more by itself
-    model = _session(path, texts[SHA256], labels=len(about["labels"]))
-    return OnnxFile(model, tokenizer, about, trained_on)
+    model = _session(path, texts[SHA256], labels=len(judge.labels))
+    return OnnxFile(model, tokenizer, judge, trained_on)
 
 
 def _metadata(texts: dict[str, str]) -> bytes:
@@ -179,12 +178,12 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
     try:
         proto = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise _damaged(path, f"it is no ONNX model: {error}") from error
+        raise unusable_export(path, f"it is no ONNX model: {error}") from error
     texts = {entry.key: entry.value for entry in proto.metadata_props}
     if len(texts) < len(proto.metadata_props):
-        raise _damaged(path, "its metadata say something twice")
+        raise unusable_export(path, "its metadata say something twice")
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):  # bytes where they are not UTF-8
-        raise _damaged(path, "its metadata are not text")
+        raise unusable_export(path, "its metadata are not text")
     if ABOUT not in texts or SHA256 not in texts:
         raise RunError(
             "no judge is in this ONNX file",
@@ -196,7 +195,7 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
         )
     body = len(data) - len(_metadata({SHA256: texts[SHA256]}))
     if hashlib.sha256(data[:body]).hexdigest() != texts[SHA256]:
-        raise _damaged(path, "its bytes are not those that were written")
+        raise unusable_export(path, "its bytes are not those that were written")
     strange = next(_strange(proto), None)
     if strange:
         raise RunError(
@@ -231,21 +230,11 @@ def _strange(proto: Any) -> Iterator[str]:
             yield f"tensor {tensor.name[:60]!r} lies in another file"
 
 
-def _about_of(text: str, path: Path) -> dict[str, Any]:
-    try:
-        about = parse_json_object(text.encode(), limit=MAX_OBJECT_BYTES)
-        if not isinstance(about.get("labels"), list):
-            raise ValueError("it has no labels")
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-    return about
-
-
 def _fingerprints_of(text: str, path: Path) -> npt.NDArray[np.uint64]:
     try:
         return np.frombuffer(base64.b64decode(text, validate=True), dtype="<u8").astype(np.uint64)
     except ValueError as error:
-        raise _damaged(path, f"the fingerprints of train: {error}") from error
+        raise unusable_export(path, f"the fingerprints of train: {error}") from error
 
 
 def _opened(network: str | bytes) -> Any:
@@ -266,21 +255,11 @@ def _session(path: Path, sha256: str, *, labels: int) -> OnnxModel:
         names = tuple(given.name for given in session.get_inputs())
         outputs = [given.name for given in session.get_outputs()]
     except Exception as error:  # ONNX Runtime's own, one class for each of its codes; names that are not UTF-8
-        raise _damaged(path, str(error).split("\n")[0][:300]) from error
+        raise unusable_export(path, str(error).split("\n")[0][:300]) from error
     if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS) or LOGITS not in outputs:
-        raise _damaged(path, f"it takes {', '.join(names)}")
+        raise unusable_export(path, f"it takes {', '.join(names)}")
     model = OnnxModel(session, names, str(path.absolute()), sha256)
     found = model.score({"input_ids": np.zeros((2, 3), np.int64), "attention_mask": np.ones((2, 3), np.int64)})
     if found.shape != (2, labels) or found.dtype != np.float32:
-        raise _damaged(path, f"it gives {found.dtype} of shape {found.shape} for 2 inputs and {labels} labels")
+        raise unusable_export(path, f"it gives {found.dtype} of shape {found.shape} for 2 inputs and {labels} labels")
     return model
-
-
-def _damaged(path: Path, cause: str) -> RunError:
-    return RunError(
-        "the ONNX file cannot be used",
-        where=str(path),
-        expected=EXPECTED,
-        cause=cause,
-        next="copy it again, or export it again: acceptor export RUN -o FILE",
-    )

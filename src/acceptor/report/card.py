@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from acceptor.data.table import Data
 from acceptor.evaluation.evaluate import Report
+from acceptor.runs.run_file import RunFile
 from acceptor.text import as_json, markdown
 
 
-def model_card(name: str, data: Data, reports: Mapping[str, Report], record: Mapping[str, Any]) -> str:
+def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFile) -> str:
     """The card's Markdown.
 
     Args:
         name: The run folder's name.
         data: What it was trained on.
         reports: One report per split that was judged.
-        record: What goes into ``run.json``.
+        run: What goes into ``run.json``.
     """
-    encoder = record["encoder"]
-    revision = f", revision {markdown(encoder['revision'])}" if encoder["revision"] else ""
+    encoder = run.encoder
+    revision = f", revision {markdown(encoder.revision)}" if encoder.revision else ""
     rows = "\n".join(_row(report) for report in reports.values())
     examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
     leaks = "\n".join(_leaks(report) for report in reports.values())
-    settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in record["config"].items())
+    settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in run.config.items())
     return f"""---
 library_name: transformers
 pipeline_tag: text-classification
@@ -33,8 +33,8 @@ tags: [acceptor, text-classification]
 
 # {markdown(name)}
 
-A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder {markdown(encoder["name"])}{revision}
-(weights sha256 `{encoder["sha256"][:12]}…`), fine-tuned by Acceptor.
+A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder {markdown(encoder.name)}{revision}
+(weights sha256 `{(encoder.sha256 or "")[:12]}…`), fine-tuned by Acceptor.
 
 ## Scores
 

@@ -1,25 +1,28 @@
-"""A finished run as its folder tells it: what a report is made from. Nothing is trained or judged here."""
+"""A finished run as its folder holds it: what a report is made from. Nothing is trained or judged here."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from acceptor.errors import RunError
-from acceptor.judging.decision import Decision, read_decision
-from acceptor.storage.manifest import MANIFEST, check_manifest
-from acceptor.storage.strict_json import read_json_object
+from acceptor.judging.decision import Decision
+from acceptor.runs.folder import check_records
+from acceptor.runs.history import Line, lines_of, read_history
+from acceptor.runs.predictions import read_predictions
+from acceptor.runs.record import Record
+from acceptor.runs.report_file import SplitReport, read_report_file
+from acceptor.runs.run_file import RunFile, read_run_file
 
-RECORDS = ("report.json", "run.json", "history.jsonl", "predictions.parquet")
-MAX_RECORD_BYTES = 64 << 20  # history and slices grow with the run; what is larger is no record of ours
+L = TypeVar("L", bound=Record)
+
 KNOWN = ("sentence", "second", "split", "line", "gold", "verdict", "probability", "label", "mark")
 MOST_GROUPS = 60
 
@@ -38,7 +41,7 @@ class JudgedSplit:
     """
 
     name: str
-    scores: dict[str, Any]
+    scores: SplitReport
     labels: tuple[str, ...]
     frame: pl.DataFrame
     gold: npt.NDArray[np.int64]
@@ -47,7 +50,7 @@ class JudgedSplit:
     @property
     def decision(self) -> Decision:
         """How logits became verdicts: temperature and threshold."""
-        return read_decision(self.scores, len(self.labels))
+        return Decision(self.scores.temperature, self.scores.threshold)
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -67,7 +70,7 @@ class JudgedSplit:
     @property
     def selected(self) -> bool:
         """True where this split chose the checkpoint."""
-        return bool(self.scores.get("selected_on_this_split"))
+        return self.scores.selected_on_this_split
 
     @property
     def groups(self) -> str | None:
@@ -93,19 +96,24 @@ class RunFolder:
 
     folder: Path
     name: str
-    record: dict[str, Any]
-    history: list[dict[str, Any]]
+    record: RunFile
+    history: list[Line]
     splits: dict[str, JudgedSplit]
-    audit: Mapping[str, Any]
+    audit: Mapping[str, object]
 
     @property
     def metric(self) -> str:
         """The score that leads: ``mcc``, ``accuracy`` or ``f1``."""
-        return str(self.record["config"].get("metric", "mcc"))
+        return self.record.metric
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        """The lines of the history that tell of a ``step`` or of an ``epoch``."""
-        return [line for line in self.history if line["event"] == kind]
+    @property
+    def selects_best(self) -> bool:
+        """True where the scores on validation chose the epoch whose weights were kept."""
+        return self.record.config.get("select") == "best"
+
+    def lines(self, kind: type[L]) -> list[L]:
+        """The lines of the history of one kind: `StepLine` or `EpochLine`."""
+        return lines_of(self.history, kind)
 
 
 def read_run(folder: Path, name: str | None = None) -> RunFolder:
@@ -118,50 +126,46 @@ def read_run(folder: Path, name: str | None = None) -> RunFolder:
     Raises:
         RunError: It is not a finished run, or its records are not what was written, or cannot be read.
     """
-    if not (folder / MANIFEST).is_file():
-        raise RunError(
-            f"{folder} is not a finished run",
-            expected=f"a folder with {MANIFEST}",
-            found="no such folder" if not folder.is_dir() else "a folder without it",
-            cause="a wrong path, or a training that did not finish",
-            next="list your runs: ls -d runs/*",
-        )
-    check_manifest(folder, among=RECORDS, needed=RECORDS)
-    try:
-        record = read_json_object(folder / "run.json", limit=MAX_RECORD_BYTES)
-        reports = read_json_object(folder / "report.json", limit=MAX_RECORD_BYTES)
-        lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
-        history = [json.loads(line) for line in lines]
-        frame = pl.read_parquet(folder / "predictions.parquet")
-        ordered = sorted(reports, key=lambda split: split != "test")
-        splits = {split: _judged(split, reports[split], frame) for split in ordered if split in set(frame["split"])}
-        if not splits or not isinstance(record["config"], dict) or any("event" not in line for line in history):
-            raise ValueError("no split, no settings, or an event without a name")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        raise RunError(
-            f"the records of {folder} cannot be read",
-            cause=f"{type(error).__name__}: {error}",
-            next="train it again: acceptor train DATA --out RUN",
-        ) from error
-    return RunFolder(folder, name or folder.resolve().name, record, history, splits, reports.get("audit") or {})
+    check_records(folder)
+    record, history = read_run_file(folder), read_history(folder)
+    reports, frame = read_report_file(folder), read_predictions(folder)
+    judged = set(frame["split"])
+    splits = {split: _judged(folder, report, frame) for split, report in reports.splits.items() if split in judged}
+    if not splits:
+        raise _contradicting(folder, "no split has both scores and verdicts")
+    return RunFolder(folder, name or folder.resolve().name, record, history, splits, reports.audit or {})
 
 
-def number(value: Any) -> float:
-    """A score as a float; NaN where it is not defined or is not a number."""
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if good and math.isfinite(value) else math.nan
+def number(value: float | None) -> float:
+    """A score as a float; NaN where it is not defined."""
+    return math.nan if value is None else float(value)
 
 
-def _judged(name: str, scores: dict[str, Any], frame: pl.DataFrame) -> JudgedSplit:
-    labels = tuple(scores["labels"])
+def _judged(folder: Path, report: SplitReport, frame: pl.DataFrame) -> JudgedSplit:
+    name, labels = report.split, tuple(report.labels)
     rows = frame.filter(pl.col("split") == name)
     rows = rows.select([column for column in rows if column.null_count() < len(column) or column.name in KNOWN])
-    logits = rows.select([f"logit({label})" for label in labels]).to_numpy().astype(np.float32)
-    if len(rows) != scores["n"]:
-        raise ValueError(f"{len(rows)} verdicts of {name}, but its scores are of {scores['n']}")
+    if len(rows) != report.n:
+        raise _contradicting(folder, f"{len(rows)} verdicts of {name}, but its scores are of {report.n}")
+    try:
+        logits = rows.select([f"logit({label})" for label in labels]).to_numpy().astype(np.float32)
+        gold = _ids(rows["gold"], labels)
+        _ids(rows["verdict"], labels)
+    except (KeyError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
+        raise _contradicting(folder, f"the verdicts of {name}: {type(error).__name__}: {error}") from error
     if not np.isfinite(logits).all():
-        raise ValueError(f"a logit of {name} is not a number")
-    return JudgedSplit(name, scores, labels, rows, _ids(rows["gold"], labels), logits)
+        raise _contradicting(folder, f"a logit of {name} is not a number")
+    return JudgedSplit(name, report, labels, rows, gold, logits)
+
+
+def _contradicting(folder: Path, found: str) -> RunError:
+    return RunError(
+        f"the files of {folder} contradict each other",
+        where=str(folder),
+        found=found,
+        next="train it again: acceptor train DATA --out RUN",
+        code="E-RUN-FILE",
+    )
 
 
 def _ids(names: pl.Series, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:

@@ -15,12 +15,12 @@ import jinja2
 from markupsafe import Markup
 
 from acceptor.errors import RunError, UsageError
-from acceptor.evaluation.judged import seeds_record
 from acceptor.report.folder import RunFolder, read_run
 from acceptor.report.run_figures import Dot, losses_figure, metric_figure
 from acceptor.report.seeds_view import middle_run, seeds_view
 from acceptor.report.view import Studio, Words, card, file_name, run_view
 from acceptor.report.why import weigh
+from acceptor.runs.set_file import SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.text import plain
@@ -62,10 +62,11 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
         except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
-                "a run's records do not say what a report shows",
+                "the files of a run lack what a report shows",
                 where=", ".join(map(str, runs)),
                 cause=f"{type(error).__name__}: {error}",
                 next="train it again: acceptor train DATA --out RUN",
+                code="E-RUN-FILE",
             ) from error
         _replace(out, page)
     return out
@@ -73,7 +74,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
 
 class _Seeds(NamedTuple):
     folder: Path
-    record: dict[str, Any]
+    record: SeedsFile
     runs: list[RunFolder]
 
 
@@ -81,14 +82,14 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
     """The runs to show in full, and the seeds that some of them stand for."""
     runs, seeds = [], []
     for folder, name in zip(folders, _names(folders), strict=True):
-        record = seeds_record(folder)
+        record = finished_seeds(folder)
         if record is None:
             runs.append(read_run(folder, name))
             continue
-        done = [entry for entry in record["runs"] if entry["status"] == "finished"]
+        done = [entry for entry in record.runs if entry.status == "finished"]
         middle, among = middle_run(record)
-        seeds.append(_Seeds(folder, record, [read_run(folder / e["folder"], f"seed {e['seed']}") for e in done]))
-        runs.append(read_run(folder / middle["folder"], f"{name}, seed {middle['seed']} (median of {among})"))
+        seeds.append(_Seeds(folder, record, [read_run(folder / one.folder, f"seed {one.seed}") for one in done]))
+        runs.append(read_run(folder / middle.folder, f"{name}, seed {middle.seed} (median of {among})"))
     return runs, seeds
 
 
@@ -130,7 +131,7 @@ def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Wo
     )
 
 
-def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, Any]]]:
+def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, object]]]:
     """A headline for every run, by split."""
     names = dict.fromkeys(name for run in runs for name in run.splits)
     return {
@@ -207,7 +208,7 @@ def _start(dots: Iterable[Dot]) -> float:
     return max(-1.0, math.floor(10 * min([0.0, *lows])) / 10)
 
 
-def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+def _flat(record: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
     """A record's keys and values in words; what lies within is named by its keys, outermost first."""
     for key, value in record.items():
         name = f"{above} {key}".strip().replace("_", " ")

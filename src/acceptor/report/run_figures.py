@@ -11,6 +11,7 @@ import numpy as np
 from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, SERIES, SMALL, drawing, new_figure
 from acceptor.report.folder import RunFolder, number
 from acceptor.report.split_figures import short
+from acceptor.runs.history import EpochLine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +43,9 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
     figure, axes = new_figure(title or f"{name} by epoch")
     every: list[float] = []
     for index, run in enumerate(runs):
-        epochs = run.events("epoch")
-        at = np.array([line["epoch"] for line in epochs])
-        values = np.array([number(line.get(metric)) for line in epochs])
+        epochs = run.lines(EpochLine)
+        at = np.array([line.epoch for line in epochs])
+        values = np.array([number(line.score(metric)) for line in epochs])
         every += values.tolist()
         style = _line(index, run, len(SERIES) + 1 if alike else len(runs))
         axes.plot(at, values, marker="o", markersize=4, **style)
@@ -54,7 +55,7 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
         label = "not defined" if len(runs) == 1 and len(missing) else None
         at_foot: Any = {"transform": axes.get_xaxis_transform(), "color": style["color"], "label": label}
         axes.plot(missing, np.full(len(missing), 0.04), "x", **at_foot)  # no value, so at no value of the axis
-    last = max((line["epoch"] for run in runs for line in run.events("epoch")), default=1)
+    last = max((line.epoch for run in runs for line in run.lines(EpochLine)), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     if np.isnan(every).all():
         axes.set_ylim(0, 0.8)
@@ -68,9 +69,9 @@ def losses_figure(runs: Sequence[RunFolder]) -> Figure:
     """Validation loss of several runs after every epoch."""
     figure, axes = new_figure("Validation loss by epoch")
     for index, run in enumerate(runs):
-        epochs = run.events("epoch")
-        losses = [number(line["validation_loss"]) for line in epochs]
-        axes.plot([line["epoch"] for line in epochs], losses, marker="o", markersize=4, **_line(index, run, len(runs)))
+        epochs = run.lines(EpochLine)
+        losses = [line.validation_loss for line in epochs]
+        axes.plot([line.epoch for line in epochs], losses, marker="o", markersize=4, **_line(index, run, len(runs)))
     axes.set_ylabel("cross-entropy loss (nats)")
     _by_epoch(axes, len(runs))
     return figure
@@ -155,7 +156,7 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
     return figure
 
 
-def _line(index: int, run: RunFolder, of: int) -> dict[str, Any]:
+def _line(index: int, run: RunFolder, of: int) -> dict[str, object]:
     """Colour, dashes and label of one of several lines; too many to tell apart are all alike."""
     if of == 1:
         return {"color": ORANGE, "label": "validation"}
@@ -172,9 +173,9 @@ def _by_epoch(axes: Any, lines: int) -> None:
         axes.legend(loc="upper left", ncols=2)
 
 
-def _intervals(axes: Any, at: Any, epochs: list[dict[str, Any]], metric: str) -> None:
+def _intervals(axes: Any, at: Any, epochs: Sequence[EpochLine], metric: str) -> None:
     for epoch, line in zip(at, epochs, strict=True):
-        interval = line.get(f"{metric}_interval")
+        interval = getattr(line, f"{metric}_interval", None)
         if interval:
             axes.plot([epoch, epoch], interval, color=ORANGE, linewidth=1, alpha=0.6)
 

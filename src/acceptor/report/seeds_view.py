@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from acceptor.report.folder import RunFolder, number
 from acceptor.report.run_figures import NAMES, best_figure, metric_figure, strip_figure
 from acceptor.report.view import Studio, scored
+from acceptor.runs.report_file import SPLITS
+from acceptor.runs.set_file import Entry, SeedEntry, SeedsFile
 
-SPLITS = ("test", "validation")
 
-
-def middle_run(record: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def middle_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
     """The finished training whose score on the validation split is the median (the lower one of two), and of how many.
 
     The test split chooses nothing, not even what is shown. A score that is not defined has no rank.
     """
-    metric = record["config"]["metric"]
-    done: list[dict[str, Any]] = [e for e in record["runs"] if e["status"] == "finished" and e["scores"]]
-    ranked = [entry for entry in done if not math.isnan(_score(entry, "validation", metric))]
-    ranked.sort(key=lambda entry: _score(entry, "validation", metric))
+    done = [entry for entry in seeds.runs if entry.status == "finished" and entry.scores]
+    scores = {entry.folder: entry.score("validation", seeds.metric) for entry in done}
+    ranked = [entry for entry in done if scores[entry.folder] is not None]
+    ranked.sort(key=lambda entry: number(scores[entry.folder]))
     among = ranked or done
     return among[(len(among) - 1) // 2], len(among)
 
 
-def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], studio: Studio) -> dict[str, Any]:
+def seeds_view(folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], studio: Studio) -> dict[str, object]:
     """All that the section of several seeds shows.
 
     Args:
         folder: Where they lie.
-        record: ``seeds.json``.
+        seeds: ``seeds.json``.
         runs: The finished trainings.
         studio: Draws the figures.
     """
-    metric = record["config"]["metric"]
+    metric = seeds.metric
     name = NAMES.get(metric, metric)
-    entries = record["runs"]
-    splits = [split for split in SPLITS if any(split in (entry["scores"] or {}) for entry in entries)]
-    strips = [(split, [_score(entry, split, metric) for entry in entries]) for split in splits]
-    summary = {split: (record.get("summary", {}).get(split) or {}).get(metric) for split in splits}
+    splits = [split for split in SPLITS if any(split in (entry.scores or {}) for entry in seeds.runs)]
+    strips = [(split, [number(entry.score(split, metric)) for entry in seeds.runs]) for split in splits]
+    summary = {split: seeds.summary.get(split, {}).get(metric) for split in splits}
     pictures = [
         studio.picture(
             strip_figure(strips, f"{name} of every seed", name),
@@ -51,7 +48,7 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
         studio.picture(metric_figure(runs, title=f"{name} by epoch, every seed", alike=True), "seeds-metric",
                        "On the validation split, after every pass over the training sentences."),
     ]  # fmt: skip
-    best = {split: found["expected_maximum"] for split, found in summary.items() if found}
+    best = {split: found.expected_maximum for split, found in summary.items() if found}
     if any(len(values) > 1 for values in best.values()):
         pictures.append(
             studio.picture(
@@ -63,25 +60,28 @@ def seeds_view(folder: Path, record: dict[str, Any], runs: Sequence[RunFolder], 
     return {
         "name": folder.resolve().name,
         "metric": name,
-        "n": len(entries),
-        "counts": {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")},
-        "one_verdict": record.get("one_verdict", 0),
-        "vary": record.get("vary"),
-        "encoder": record["encoder"]["name"],
+        "n": len(seeds.runs),
+        "counts": {"collapsed": seeds.collapsed, "failed": seeds.failed},
+        "one_verdict": seeds.one_verdict,
+        "vary": seeds.vary,
+        "encoder": seeds.encoder.name,
         "summary": summary,
         "splits": splits,
-        "selected": [split for split in splits if any(_chose(entry, split) for entry in entries)],
+        "selected": [split for split in splits if any(_selected(entry, split) for entry in seeds.runs)],
         "rows": [
-            {**entry, "dots": [scored((entry["scores"] or {}).get(split, {}), metric) for split in splits]}
-            for entry in entries
+            {
+                "seed": entry.seed,
+                "restarted_from": entry.restarted_from,
+                "status": entry.status,
+                "problem": (entry.error or {}).get("problem"),
+                "dots": [scored((entry.scores or {}).get(split), metric) for split in splits],
+            }
+            for entry in seeds.runs
         ],
         "pictures": pictures,
     }
 
 
-def _chose(entry: dict[str, Any], split: str) -> bool:
-    return bool(((entry["scores"] or {}).get(split) or {}).get("selected_on_this_split"))
-
-
-def _score(entry: dict[str, Any], split: str, metric: str) -> float:
-    return number(((entry["scores"] or {}).get(split) or {}).get(metric))
+def _selected(entry: Entry, split: str) -> bool:
+    scores = (entry.scores or {}).get(split)
+    return scores is not None and scores.selected_on_this_split

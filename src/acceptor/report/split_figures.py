@@ -27,7 +27,7 @@ def confusion_figure(split: JudgedSplit) -> Figure:
     """Counts by gold label and verdict; a cell is the darker, the more of its gold label fell there."""
     from matplotlib.patches import Rectangle
 
-    counts = np.array(split.scores["confusion"])
+    counts = np.array(split.scores.confusion)
     labels = [short(label) for label in split.labels]
     side = len(labels)
     width, height = (max(least, min(9, per * side + 1.3)) for least, per in zip(SMALL, (0.62, 0.5), strict=True))
@@ -56,7 +56,7 @@ def confusion_figure(split: JudgedSplit) -> Figure:
 @drawing()
 def mistakes_figure(split: JudgedSplit) -> Figure:
     """The most frequent mistakes as bars, where a matrix of all labels would show nothing."""
-    found = mistakes(split.scores["confusion"])[:MISTAKES]
+    found = mistakes(split.scores.confusion)[:MISTAKES]
     figure, axes = new_figure(
         f"The most frequent mistakes, {split.name}", (SMALL[0] * 1.5, 0.9 + 0.22 * max(3, len(found)))
     )

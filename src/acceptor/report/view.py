@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -24,6 +24,9 @@ from acceptor.report.split_figures import (
     roc_figure,
 )
 from acceptor.report.svg import inline
+from acceptor.runs.history import EpochLine, StepLine
+from acceptor.runs.record import Record
+from acceptor.runs.report_file import ScoresRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,15 +80,15 @@ class Studio:
 Words = Mapping[tuple[str, int], Sequence[tuple[str, float]]]  # of a sentence, by split and line, with their weights
 
 
-def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
+def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, object]:
     """All that one run's section shows."""
     splits = list(run.splits.values())
     return {
         "name": run.name,
         "folder": str(run.folder),
-        "encoder": run.record["encoder"],
+        "encoder": run.record.encoder.to_dict(),
         "metric": NAMES.get(run.metric, run.metric),
-        "chosen": run.record["config"].get("select") == "best",
+        "chosen": run.selects_best,
         "cards": [card(run, split) for split in splits],
         "training": list(_training(run, studio)),
         "epochs": list(_epochs(run)),
@@ -96,30 +99,30 @@ def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, Any]:
         "sentences": sentences(run, words),
         "audit": run.audit,
         "record": run.record,
-        "skipped": run.record.get("skipped_steps", 0),
+        "skipped": run.record.skipped_steps,
     }
 
 
-def card(run: RunFolder, split: JudgedSplit) -> dict[str, Any]:
+def card(run: RunFolder, split: JudgedSplit) -> dict[str, object]:
     """The headline of one split."""
     scores, decision = split.scores, split.decision
-    chosen = ["checkpoint"] * (run.record["config"].get("select") == "best")
+    chosen = ["checkpoint"] * run.selects_best
     chosen += ["temperature"] * (decision.temperature != 1) + ["threshold"] * (decision.threshold is not None)
     mcc = scored(scores, "mcc")
     return {
         "name": split.name,
-        "n": scores["n"],
+        "n": scores.n,
         "selected": _and(chosen or ["checkpoint"]) if split.selected else "",
         "temperature": decision.temperature,
         "threshold": decision.threshold,
         "second": split.labels[min(1, len(split.labels) - 1)],
         "mcc": mcc,
         "accuracy": scored(scores, "accuracy"),
-        "f1": number(scores.get("f1")),
-        "loss": number(scores.get("loss")),
-        "majority": number(scores["majority"]),
+        "f1": number(scores.f1),
+        "loss": scores.loss,
+        "majority": number(scores.majority),
         "frequent": split.labels[int(np.bincount(split.gold, minlength=len(split.labels)).argmax())],
-        "collapsed": bool(scores.get("collapsed")),
+        "collapsed": scores.collapsed,
         "verdict": split.frame["verdict"][0],
         "one_label": len(np.unique(split.gold)) == 1,
     }
@@ -129,29 +132,28 @@ def _and(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
-def measures(split: JudgedSplit) -> list[dict[str, Any]]:
+def measures(split: JudgedSplit) -> list[dict[str, object]]:
     """All scores of a split, where ``report.json`` has them."""
-    rows = []
-    for key, measure in (split.scores.get("measures") or {}).items():
+    rows: list[dict[str, object]] = []
+    for key, measure in split.scores.measures.items():
         name, meaning = MEASURES.get(key, (key.replace("_", " "), ""))
-        value = Dot(name, number(measure["value"]), number(measure["low"]), number(measure["high"]))
-        base = number(measure.get("majority", measure.get("baseline")))
-        drawn = key not in LOWER_IS_BETTER
+        value = Dot(name, number(measure.value), number(measure.low), number(measure.high))
+        base, drawn = number(measure.majority), key not in LOWER_IS_BETTER
         rows.append(
             {"name": name, "split": split.name, "meaning": meaning, "dot": value, "majority": base, "drawn": drawn}
         )
     return rows
 
 
-def scored(scores: Mapping[str, Any], key: str, name: str = "") -> Dot:
-    """A score of ``report.json`` with its interval."""
-    low, high = scores.get(f"{key}_interval") or (None, None)
-    return Dot(name, number(scores.get(key)), number(low), number(high), scores.get("n"))
+def scored(scores: Record | None, key: str, name: str = "") -> Dot:
+    """A score of ``report.json`` with its interval; not defined where there are no scores."""
+    low, high = getattr(scores, f"{key}_interval", None) or (None, None)
+    return Dot(name, number(getattr(scores, key, None)), number(low), number(high), getattr(scores, "n", None))
 
 
 def _training(run: RunFolder, studio: Studio) -> Iterator[Picture]:
-    losses = [line["loss"] for line in run.events("step")]
-    epochs = [(line["step"], line["validation_loss"]) for line in run.events("epoch")]
+    losses = [line.loss for line in run.lines(StepLine)]
+    epochs = [(line.step, line.validation_loss) for line in run.lines(EpochLine)]
     if losses:
         figure = loss_figure(losses, epochs, "Loss by step", size=SMALL)
         yield studio.picture(
@@ -169,10 +171,10 @@ def _training(run: RunFolder, studio: Studio) -> Iterator[Picture]:
         )
 
 
-def _epochs(run: RunFolder) -> Iterator[dict[str, Any]]:
-    for line in run.events("epoch"):
-        losses = {name: number(line.get(name)) for name in ("train_loss", "validation_loss")}
-        yield {"epoch": line["epoch"], "metric": number(line.get(run.metric)), **losses}
+def _epochs(run: RunFolder) -> Iterator[dict[str, float]]:
+    for line in run.lines(EpochLine):
+        losses = {"train_loss": line.train_loss, "validation_loss": line.validation_loss}
+        yield {"epoch": line.epoch, "metric": number(line.score(run.metric)), **losses}
 
 
 def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[Picture]:
@@ -226,12 +228,12 @@ def _positive(split: JudgedSplit) -> str:
     return "sentences of each label" + f" (the first {len(SERIES)})" * (len(split.labels) > len(SERIES))
 
 
-def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
+def _leaked(split: JudgedSplit) -> Iterator[dict[str, object]]:
     """The scores of all rows and of those that do not stand in the training split, where they were looked for."""
-    leaks, rest = split.scores.get("leaked"), split.scores.get("without_leaked")
+    leaks, rest = split.scores.leaked, split.scores.without_leaked
     if leaks is None:
         return
-    parts: list[tuple[str, Mapping[str, Any]]] = [("all sentences", split.scores)]
+    parts: list[tuple[str, ScoresRecord]] = [("all sentences", split.scores)]
     if rest:
         parts.append((f"without the {leaks} that stand in train", rest))
     else:
@@ -240,38 +242,53 @@ def _leaked(split: JudgedSplit) -> Iterator[dict[str, Any]]:
         yield {"split": split.name, "dot": scored(part, "mcc", what), "accuracy": scored(part, "accuracy")}
 
 
-def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, Any]]:
+def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, object]]:
     for split in splits:
-        whole = number(split.scores.get("mcc"))
-        for column, rows in (split.scores.get("slices") or {}).items():
+        whole = number(split.scores.mcc)
+        for column, rows in split.scores.slices.items():
+            dots, recalls = [scored(row, "mcc", row.value) for row in rows], [scored(row, "recall") for row in rows]
             parts = [
                 {
-                    "dot": scored(row, "mcc", str(row["value"])),
+                    "dot": dot,
                     "accuracy": scored(row, "accuracy"),
-                    "recall": scored(row, "recall"),
-                    "majority": number(row.get("majority")),
-                    "label": row.get("label"),
-                    "note": row.get("note") or "not defined",
+                    "recall": recall,
+                    "majority": number(row.majority),
+                    "label": row.label,
+                    "note": row.note or "not defined",
                 }
-                for row in rows
+                for row, dot, recall in zip(rows, dots, recalls, strict=True)
             ]
-            dots = [part["dot"] for part in parts]
             if studio.folder and any(not math.isnan(dot.value) for dot in dots):
                 figure = dots_figure(dots, f"MCC by {column}, {split.name}", "MCC, 95 % interval (sentences)", whole)
                 studio.picture(figure, f"{split.name}-by-{file_name(column)}", "")
             named = {"split": split.name, "column": column, "rows": parts}
             if all(math.isnan(dot.value) for dot in dots):  # by label, say: every part has one gold label
-                yield {**named, "score": "recall", "drawn": [part["recall"] for part in parts], "whole": math.nan}
+                yield {**named, "score": "recall", "drawn": recalls, "whole": math.nan}
             else:
                 yield {**named, "score": "MCC", "drawn": dots, "whole": whole}
 
 
-def sentences(run: RunFolder, words: Words) -> dict[str, Any]:
+class Sentence(NamedTuple):
+    """A row of the table of sentences."""
+
+    split: str
+    line: int
+    sentence: str
+    second: str | None
+    group: str | None
+    gold: int
+    verdict: int
+    right: bool
+    confidence: float
+    words: list[tuple[str, str, float]]
+
+
+def sentences(run: RunFolder, words: Words) -> dict[str, object]:
     """The rows of the table of sentences: the wrong verdicts first, the surest on top."""
     rows = [row for split in run.splits.values() for row in _sentences(split, words)]
-    rows.sort(key=lambda row: (row["right"], -row["confidence"]))
-    wrong = sum(not row["right"] for row in rows)
-    groups = sorted({row["group"] for row in rows if row["group"] is not None})
+    rows.sort(key=lambda row: (row.right, -row.confidence))
+    wrong = sum(not row.right for row in rows)
+    groups = sorted({row.group for row in rows if row.group is not None})
     column = next((split.groups for split in run.splits.values() if split.groups), None)
     return {
         "rows": rows[:MOST_ROWS],
@@ -281,29 +298,29 @@ def sentences(run: RunFolder, words: Words) -> dict[str, Any]:
         "column": column,
         "labels": next(iter(run.splits.values())).labels,
         "splits": list(run.splits),
-        "weighed": any(row["words"] for row in rows),
+        "weighed": any(row.words for row in rows),
     }
 
 
-def _sentences(split: JudgedSplit, words: Words) -> Iterator[dict[str, Any]]:
+def _sentences(split: JudgedSplit, words: Words) -> Iterator[Sentence]:
     frame, predicted = split.frame, split.predicted
     confidence = split.confidence
     groups = frame[split.groups].to_list() if split.groups else [None] * len(frame)
     seconds = frame["second"].to_list() if "second" in frame.columns else [None] * len(frame)
     for index, sentence in enumerate(frame["sentence"].to_list()):
         line = frame["line"][index]
-        yield {
-            "split": split.name,
-            "line": line,
-            "sentence": sentence,
-            "second": seconds[index],
-            "group": groups[index],
-            "gold": int(split.gold[index]),
-            "verdict": int(predicted[index]),
-            "right": bool(predicted[index] == split.gold[index]),
-            "confidence": float(confidence[index]),
-            "words": tinted(sentence, words.get((split.name, line), [])),
-        }
+        yield Sentence(
+            split=split.name,
+            line=line,
+            sentence=sentence,
+            second=seconds[index],
+            group=groups[index],
+            gold=int(split.gold[index]),
+            verdict=int(predicted[index]),
+            right=bool(predicted[index] == split.gold[index]),
+            confidence=float(confidence[index]),
+            words=tinted(sentence, words.get((split.name, line), [])),
+        )
 
 
 def tinted(sentence: str, weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:

@@ -4,151 +4,136 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from acceptor.errors import RunError, UsageError
-from acceptor.storage.manifest import check_manifest
-from acceptor.storage.strict_json import read_json_object
+from acceptor.runs.history import EpochLine, Line, RestartLine, SkipLine, StepLine
+from acceptor.runs.record import Count, FileRecord, Record, damaged, read_record, write_record
+from acceptor.runs.run_file import Setup
+from acceptor.storage.files import check_manifest
+from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FOLDER = "checkpoints"
+STATE_FILE = "state.json"
+TENSORS_FILE = "state.safetensors"
 MAX_STATE_BYTES = 1 << 29  # of state.json: the history of three million steps
 FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "on_collapse"} | {
     "device",
     "precision",
     "compile",
 }
-"""Settings that may change on the way if asked for: the others decide the examples' order or what comes out."""
-Count = Annotated[int, Field(ge=0)]
+"""Settings that may change when a training resumes, if asked for: the others decide the examples' order or the result.
+"""
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Record):
     """How far a training has come: finished epochs, optimizer steps, seconds in the loop.
 
     ``epoch_loss`` is the sum of the losses of the epoch that is under way, over its ``epoch_examples`` so far.
     """
 
-    epoch: int = 0
-    step: int = 0
+    model_config = ConfigDict(extra="forbid")
+
+    epoch: Count = 0
+    step: Count = 0
     seconds: float = 0.0
     epoch_loss: float = 0.0
-    epoch_examples: int = 0
+    epoch_examples: Count = 0
 
 
-def newest(run: Path) -> tuple[Path, dict[str, Any]]:
-    """The newest whole checkpoint of a run and its ``state.json``; damaged ones are named in a warning and passed over.
+class SourceRecord(Record):
+    """What `load_data` was called with, so that the data can be read again. Paths are as they were given."""
 
-    Raises:
-        RunError: There is no checkpoint, or none is whole.
-    """
-    return newest_whole(run, read_state)
-
-
-def has_checkpoint(run: Path) -> bool:
-    """True where the run folder holds a training that can go on."""
-    return bool(newest_first(run))
-
-
-class _Checked(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
-
-
-class _Progress(_Checked, extra="forbid"):
-    epoch: Count
-    step: Count
-    seconds: float
-    epoch_loss: float
-    epoch_examples: Count
-
-
-class _Step(_Checked):
-    event: Literal["step"]
-    epoch: Count
-    step: Count
-    loss: float
-    learning_rate: float
-    examples: Count
-    seconds: float
-
-
-class _Skip(_Checked):
-    event: Literal["skip"]
-    epoch: Count
-    step: Count
-
-
-class _Restart(_Checked):
-    event: Literal["restart"]
-    seed: Count
-
-
-class _Epoch(_Checked):
-    event: Literal["epoch"]
-    epoch: Count
-    step: Count
-    seconds: float
-    train_loss: float
-    validation_loss: float
-    mcc: float | None
-    accuracy: float | None
-    f1: float | None
-
-
-class _Source(_Checked):
     source: str
     validation: str | None
     test: str | None
     folder: str | None
     columns: dict[str, str] | None
     labels: list[str] | None
+    separator: str | None = None
+    normalise_labels: bool = True
+    drop_unlabelled: bool = False
 
 
-class _Settings(_Checked):
-    config: dict[str, Any]
-    encoder: dict[str, Any]
-    data: dict[str, dict[str, Any]]
+class TrainingSetup(Setup):
+    """What a training was started with: all that must be the same when it resumes, and where its data lie.
+
+    ``source`` is None where the data were objects in Python; ``directory`` is where paths start.
+    """
+
     labels: list[str]
-    source: _Source | None
+    source: SourceRecord | None
     directory: str
 
+    def deciding(self) -> Json:
+        """All that must be the same in a training that resumes, by name."""
+        return {**super().deciding(), "labels": self.labels}
 
-class _State(_Checked):
-    """What ``state.json`` must hold, as far as anything relies on it."""
 
-    progress: _Progress
+class StateFile(FileRecord):
+    """What ``state.json`` holds, beside the tensors of ``state.safetensors``."""
+
+    progress: Progress
     decay: float
     micro_batch: Annotated[int, Field(ge=1)]
-    settings: _Settings
-    history: list[Annotated[_Step | _Skip | _Restart | _Epoch, Field(discriminator="event")]]
+    settings: TrainingSetup
+    history: list[Line]
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """A checkpoint's ``state.json``, in which everything is of the right type and nothing contradicts the rest."""
-    path = folder / "state.json"
-    try:
-        state = read_json_object(path, limit=MAX_STATE_BYTES)
-        _State.model_validate(state)
-        epoch, step = state["progress"]["epoch"], state["progress"]["step"]
-        if age(folder) != (step, epoch):
-            raise ValueError(f"it is about epoch {epoch}, step {step}")
-        for last, name, *events in ((step, "step", "step", "skip"), (epoch, "epoch", "epoch")):
-            told = sorted(line[name] for line in state["history"] if line["event"] in events)
-            if told != list(range(1, last + 1)):
-                raise ValueError(f"its history does not tell of every {name} once")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise unfit(path, "what a training writes", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except (OSError, ValueError) as error:
-        raise unfit(path, "what a training writes", str(error)) from error
+def newest(run: Path) -> StateFile:
+    """The state of the newest whole checkpoint of a run; damaged ones are named in a warning and passed over.
+
+    Raises:
+        RunError: There is no checkpoint, or none is whole.
+    """
+    return newest_whole(run, read_state)[1]
+
+
+def has_checkpoint(run: Path) -> bool:
+    """True where the run folder holds a training that can be resumed."""
+    return bool(newest_first(run))
+
+
+def checkpoint_folder(run: Path, progress: Progress) -> Path:
+    """Where the checkpoint of this progress lies."""
+    return run / FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
+
+
+def read_state(folder: Path) -> StateFile:
+    """A checkpoint's ``state.json``, in which everything is of the right type and nothing contradicts the rest.
+
+    Raises:
+        RunError: As `acceptor.runs.record.read_record`; or the history does not fit the progress, or the progress does
+            not fit the folder's name.
+    """
+    path = folder / STATE_FILE
+    state = read_record(path, StateFile, limit=MAX_STATE_BYTES)
+    epoch, step = state.progress.epoch, state.progress.step
+    if age(folder) != (step, epoch):
+        raise damaged(path, f"progress: epoch {epoch}, step {step}, in the folder {folder.name}")
+    steps = sorted(line.step for line in state.history if isinstance(line, StepLine | SkipLine))
+    epochs = sorted(line.epoch for line in state.history if isinstance(line, EpochLine))
+    for last, name, found in ((step, "step", steps), (epoch, "epoch", epochs)):
+        if found != list(range(1, last + 1)):
+            raise damaged(path, f"history: not one line for every {name}")
     return state
+
+
+def write_state(folder: Path, state: StateFile) -> None:
+    """Writes a checkpoint's ``state.json``."""
+    write_record(folder / STATE_FILE, state)
+
+
+def was_restarted(state: StateFile) -> bool:
+    """True where the training had collapsed and started again with safer settings."""
+    return any(isinstance(line, RestartLine) for line in state.history)
 
 
 def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
@@ -156,7 +141,7 @@ def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
     damage: RunError | None = None
     for folder in newest_first(run):
         try:
-            check_manifest(folder, needed=("state.json", "state.safetensors"))
+            check_manifest(folder, needed=(STATE_FILE, TENSORS_FILE))
             return folder, read(folder)
         except RunError as error:
             logger.warning("passing over a damaged checkpoint: %s", error)
@@ -167,7 +152,8 @@ def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
         f"nothing to resume in {run}",
         expected=f"a checkpoint in {run / FOLDER}",
         cause="the training was killed in its first minute, or is finished",
-        next="begin it again without --resume",
+        next="start it again without --resume",
+        code="E-RUN-CHECKPOINT",
     )
 
 
@@ -192,44 +178,34 @@ def unfit(path: Path, expected: str, found: str) -> RunError:
         expected=expected,
         found=found,
         cause="it was changed by hand, or by another version",
-        next="begin again: --overwrite",
+        next="start again: --overwrite",
+        code="E-RUN-CHECKPOINT",
     )
 
 
-def refuse_changes(before: dict[str, Any], now: dict[str, Any], *, allow_change: bool = False) -> None:
-    """Data and encoder must be the same; settings too, but for those that may change if it is allowed.
+def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, allow_change: bool = False) -> None:
+    """Data and encoder must be the same; settings too, but for those of `FREE` if that is allowed.
 
     Args:
-        before: ``config``, ``encoder``, ``data`` and ``labels`` of the training that was begun.
-        now: The same of the one that is to go on with it.
+        before: What decided about the training, by name: `Setup.deciding`, and more.
+        now: The same of the one that is to resume it.
         allow_change: Take settings of `FREE` that differ.
 
     Raises:
         UsageError: Something differs, with both values.
     """
-    old, new = _compared(before), _compared(now)
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if allow_change:
         for name in FREE.intersection(changed):
-            logger.info("%s changes from %s to %s on the way", name, old.get(name), new.get(name))
+            logger.info("%s changes from %s to %s from here on", name, before.get(name), now.get(name))
         changed = [name for name in changed if name not in FREE]
     if changed:
         allowed = FREE.issuperset(changed)
         raise UsageError(
-            "this is not the training that was begun: " + ", ".join(changed) + " changed",
-            expected="\n".join(f"{name} = {old.get(name)}" for name in changed),
-            found="\n".join(f"{name} = {new.get(name)}" for name in changed),
-            next="repeat the first command with --resume, or begin again with --overwrite"
+            "this is not the training that was started: " + ", ".join(changed) + " changed",
+            expected="\n".join(f"{name} = {before.get(name)}" for name in changed),
+            found="\n".join(f"{name} = {now.get(name)}" for name in changed),
+            next="repeat the first command with --resume, or start again with --overwrite"
             + ("; or take the new value from here on: --allow-change" if allowed else ""),
+            code="E-USAGE-CHANGED",
         )
-
-
-def _compared(settings: dict[str, Any]) -> dict[str, Any]:
-    """What decides about a training. Where data and encoder lie does not: their fingerprints tell what they are."""
-    data = {
-        name: {key: value for key, value in split.items() if key != "origin"}
-        for name, split in settings["data"].items()
-    }
-    encoder = {key: value for key, value in settings["encoder"].items() if key != "name"}
-    # Checkpoints of before there was a choice have no `keep_head`.
-    return {"keep_head": False, **settings["config"], "encoder": encoder, "data": data, "labels": settings["labels"]}

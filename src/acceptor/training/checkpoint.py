@@ -5,7 +5,7 @@ A checkpoint is a folder of safetensors and JSON, no pickle:
     checkpoints/epoch-3-step-750/     three epochs and 750 steps are done
       state.safetensors   weights, the best epoch's weights where they are kept, both moments of AdamW, the trained
                           rows of the vocabulary
-      state.json          epoch, step, seconds, loss and decay so far, what the training was begun with, history
+      state.json          epoch, step, seconds, loss and decay so far, what the training was started with, history
       manifest.json       sha256 of the two, written last
 
 No random generator is saved: every step's randomness follows from the seed and its number. The two newest checkpoints
@@ -17,23 +17,35 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acceptor.errors import EncoderError
 from acceptor.model.safety import read_weights
 from acceptor.runs.checkpoint import (
-    FOLDER,
+    STATE_FILE,
+    TENSORS_FILE,
     Progress,
+    StateFile,
+    TrainingSetup,
     age,
+    checkpoint_folder,
     newest_first,
     newest_whole,
     read_state,
     refuse_changes,
     unfit,
+    write_state,
 )
-from acceptor.storage.files import new_folder, write_json
+from acceptor.runs.history import Line
+from acceptor.storage.files import new_folder
 from acceptor.training.flat_adamw import FlatAdamW
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Tensors = dict[str, Tensor]
 
 EVERY = 60.0  # seconds between checkpoints within an epoch, at least
 SHARE = 0.03  # of the time goes into them, at most
@@ -47,12 +59,11 @@ class Checkpoints:
         run: The run folder.
         model: The classifier in training.
         optimizer: Made from it.
-        settings: What the training is begun with: ``config``, ``encoder``, ``data`` and ``labels``, which must be the
-            same when it goes on; ``source`` and ``directory``, from which the data can be read again.
+        settings: What the training is started with. All but where the data lie must be the same when it resumes.
         writes: False in the processes that only compute.
     """
 
-    def __init__(self, run: Path, model: Any, optimizer: FlatAdamW, settings: dict[str, Any], *, writes: bool) -> None:
+    def __init__(self, run: Path, model: Any, optimizer: FlatAdamW, settings: TrainingSetup, *, writes: bool) -> None:
         self.run, self.model, self.optimizer, self.settings, self.writes = run, model, optimizer, settings, writes
         self.began = self.saved = time.perf_counter()
         self.spent = self.dearest = 0.0  # seconds in all saves, and in the one that took longest
@@ -63,7 +74,7 @@ class Checkpoints:
         affordable = self.spent + self.dearest <= SHARE * (now - self.began)
         return affordable and (epoch_ends or now - self.saved > EVERY)
 
-    def save(self, progress: Progress, best: dict[str, Any], history: list[dict[str, Any]]) -> None:
+    def save(self, progress: Progress, best: Tensors, history: Sequence[Line]) -> None:
         """Writes a checkpoint and, once it is whole, removes all but the one before it.
 
         Args:
@@ -76,16 +87,20 @@ class Checkpoints:
         began = time.perf_counter()
         if self.writes:
             tensors = {**self._tensors(), **{f"best.{name}": value for name, value in best.items()}}
-            folder = self.run / FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
-            state = {
-                "progress": vars(progress),
-                "decay": self.optimizer.decay,
-                "micro_batch": self.optimizer.micro_batch,
-            }
+            folder = checkpoint_folder(self.run, progress)
+            state = StateFile.new(
+                {
+                    "progress": progress,
+                    "decay": self.optimizer.decay,
+                    "micro_batch": self.optimizer.micro_batch,
+                    "settings": self.settings,
+                    "history": list(history),
+                }
+            )
             with new_folder(folder) as scratch:
                 whole = {name: value.contiguous().clone() for name, value in tensors.items()}
-                save_file(whole, scratch / "state.safetensors")
-                write_json(scratch / "state.json", {**state, "settings": self.settings, "history": history})
+                save_file(whole, scratch / TENSORS_FILE)
+                write_state(scratch, state)
             kept = [path for path in newest_first(self.run) if age(path) <= age(folder)][:KEPT]
             for path in folder.parent.iterdir():  # older ones, those passed over, and what a killed process began
                 if path not in kept:
@@ -94,46 +109,45 @@ class Checkpoints:
         self.spent += self.saved - began
         self.dearest = max(self.dearest, self.saved - began)
 
-    def load(self, *, allow_change: bool) -> tuple[Progress, list[dict[str, Any]], dict[str, Any]]:
+    def load(self, *, allow_change: bool) -> tuple[Progress, list[Line], Tensors]:
         """Puts the newest whole checkpoint's state into model and optimizer.
 
         Args:
-            allow_change: Take settings of `FREE` that are not those that the training began with.
+            allow_change: Take settings of `FREE` that are not those that the training was started with.
 
         Returns:
             How far the training had come, its history, and the best epoch's weights where they are kept.
 
         Raises:
             RunError: There is no checkpoint, or none is whole and of this training.
-            UsageError: Data or settings are not those that the training began with.
+            UsageError: Data or settings are not those that the training was started with.
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
         self.model.load_state_dict(_part(tensors, "model."))
-        self.optimizer.exp_avg.copy_(tensors["adamw.first"])
-        self.optimizer.exp_avg_sq.copy_(tensors["adamw.second"])
-        progress = Progress(**state["progress"])
-        self.optimizer.steps, self.optimizer.decay = progress.step, state["decay"]
-        self.optimizer.micro_batch = state["micro_batch"]
+        self.optimizer.first.copy_(tensors["adamw.first"])
+        self.optimizer.second.copy_(tensors["adamw.second"])
+        self.optimizer.steps, self.optimizer.decay = state.progress.step, state.decay
+        self.optimizer.micro_batch = state.micro_batch
         self.optimizer.reload(tensors["rows"])
-        return progress, state["history"], _part(tensors, "best.")
+        return state.progress, state.history, _part(tensors, "best.")
 
-    def _tensors(self) -> dict[str, Any]:
+    def _tensors(self) -> Tensors:
         """All that a step changes, by the names of ``state.safetensors``."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {"adamw.first": self.optimizer.exp_avg, "adamw.second": self.optimizer.exp_avg_sq}
         return {**tensors, "rows": self.optimizer.rows.weight.detach()}
 
-    def _read(self, folder: Path, *, allow_change: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _read(self, folder: Path, *, allow_change: bool) -> tuple[StateFile, Tensors]:
         """A checkpoint's two files, which have to fit this training."""
         state = read_state(folder)
-        refuse_changes(state["settings"], self.settings, allow_change=allow_change)
-        config, epoch, step = self.settings["config"], state["progress"]["epoch"], state["progress"]["step"]
-        steps = math.ceil(self.settings["data"]["train"]["rows"] / config["batch_size"])  # of an epoch
-        if not steps * epoch <= step <= min(steps * (epoch + 1), steps * config["epochs"]):
-            raise unfit(folder / "state.json", f"{config['epochs']} epochs of {steps} steps", folder.name)
-        if state["micro_batch"] > config["batch_size"]:
-            raise unfit(folder / "state.json", f"at most {config['batch_size']} examples at a time", "more")
-        path = folder / "state.safetensors"
+        refuse_changes(state.settings.deciding(), self.settings.deciding(), allow_change=allow_change)
+        config, epoch, step = self.optimizer.config, state.progress.epoch, state.progress.step
+        steps = math.ceil(self.settings.data["train"].rows / config.batch_size)  # of an epoch
+        if not steps * epoch <= step <= min(steps * (epoch + 1), steps * config.epochs):
+            raise unfit(folder / STATE_FILE, f"{config.epochs} epochs of {steps} steps", folder.name)
+        if state.micro_batch > config.batch_size:
+            raise unfit(folder / STATE_FILE, f"at most {config.batch_size} examples at a time", "more")
+        path = folder / TENSORS_FILE
         try:
             tensors = read_weights(path)
         except EncoderError as error:
@@ -142,11 +156,11 @@ class Checkpoints:
         if any(name.startswith("best.") for name in tensors):
             expected |= {f"best.{name}": value for name, value in self.model.state_dict().items()}
         kinds, found = ({name: (v.dtype, tuple(v.shape)) for name, v in each.items()} for each in (expected, tensors))
-        odd = sorted(name for name in kinds.keys() | found.keys() if kinds.get(name) != found.get(name))
-        if odd:
-            raise unfit(path, f"{odd[0]}: {kinds.get(odd[0])}", f"{found.get(odd[0])}")
+        wrong = sorted(name for name in kinds.keys() | found.keys() if kinds.get(name) != found.get(name))
+        if wrong:
+            raise unfit(path, f"{wrong[0]}: {kinds.get(wrong[0])}", f"{found.get(wrong[0])}")
         return state, tensors
 
 
-def _part(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
+def _part(tensors: Tensors, prefix: str) -> Tensors:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -19,8 +19,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,40 +27,12 @@ from acceptor.config import TrainConfig, safer
 from acceptor.data.table import Split
 from acceptor.errors import TrainingError
 from acceptor.evaluation.metrics import log_loss
+from acceptor.runs.history import Collapse, Line, StepLine, lines_of
 from acceptor.training.loop import EpochEnd
 
 logger = logging.getLogger(__name__)
 
 ALIKE = 3e-3  # nats: collapsed, minilm has 2e-6 to 6e-4; after a healthy first epoch .02 (starter, 2e-5) and more
-
-
-@dataclass(frozen=True)
-class Collapse:
-    """What was seen of a collapse.
-
-    Attributes:
-        seed: Of the training.
-        epoch: The epoch, counted from 1, at whose end it was seen.
-        step: The optimizer steps by then.
-        label: The only verdict.
-        share: Share of the majority verdict among the validation verdicts, in [0, 1].
-        loss: Mean training loss of the epoch's second half, in nats.
-        entropy: Entropy of the labels in train, in nats: the loss of answering by their shares.
-        margin_sd: Standard deviation of the margins over validation, in nats.
-    """
-
-    seed: int
-    epoch: int
-    step: int
-    label: str
-    share: float
-    loss: float
-    entropy: float
-    margin_sd: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, for JSON."""
-        return asdict(self)
 
 
 class CollapseError(TrainingError):
@@ -80,14 +50,15 @@ class CollapseError(TrainingError):
             cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
             "or an encoder that was never pre-trained",
             next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
-            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; by itself: --on-collapse restart",
+            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; or let it restart: --on-collapse restart",
+            code="E-TRAINING-COLLAPSE",
         )
 
 
 def check_collapse(
-    event: EpochEnd, history: Sequence[dict[str, Any]], train: Split, validation: Split, config: TrainConfig
-) -> dict[str, Any] | None:
-    """Looks at an epoch that has ended, and does what ``config.on_collapse`` says.
+    event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: TrainConfig
+) -> Collapse | None:
+    """Looks for a collapse at the end of an epoch, and does what ``config.on_collapse`` says.
 
     Args:
         event: The epoch's end.
@@ -97,38 +68,47 @@ def check_collapse(
         config: The settings.
 
     Returns:
-        The collapse for the history, or None.
+        The collapse, or None.
 
     Raises:
-        CollapseError: There is one, and the training is not to go on.
+        CollapseError: There is one, and ``config.on_collapse`` is not ``"go-on"``.
     """
     found = collapse_at(event, history, train, validation, config.seed)
     if found is None:
         return None
     if config.on_collapse != "go-on":
         raise CollapseError(found, config)
-    logger.warning("%s", CollapseError(found, config).problem + "; going on, as --on-collapse says")
-    return found.to_dict()
+    logger.warning("%s; training continues: --on-collapse go-on", CollapseError(found, config).problem)
+    return found
 
 
 def collapse_at(
-    event: EpochEnd, history: Sequence[dict[str, Any]], train: Split, validation: Split, seed: int
+    event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, seed: int
 ) -> Collapse | None:
-    """What the three signs say at an epoch's end; None where one is missing. Arguments as of `check_collapse`."""
+    """The collapse at an epoch's end, if all three signs are there; else None. Arguments as of `check_collapse`."""
     verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
     ordered = np.sort(event.logits.astype(np.float64), axis=1)
     margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())
-    steps = [line for line in history if line["event"] == "step" and line["epoch"] == event.epoch]
+    steps = [line for line in lines_of(history, StepLine) if line.epoch == event.epoch]
     late = steps[len(steps) // 2 :]
-    examples = max(1, sum(line["examples"] for line in late))
-    loss = sum(line["loss"] * line["examples"] for line in late) / examples
+    examples = max(1, sum(line.examples for line in late))
+    loss = sum(line.loss * line.examples for line in late) / examples
     entropy, deviation = label_entropy(train.gold)
     learns = loss < entropy - 2 * deviation / math.sqrt(examples)
     learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
     if verdicts.max() < len(event.logits) or learns or margin_sd >= ALIKE:
         return None
     label = train.labels[int(verdicts.argmax())]
-    return Collapse(seed, event.epoch, event.step, label, 1.0, loss, entropy, margin_sd)
+    return Collapse(
+        seed=seed,
+        epoch=event.epoch,
+        step=event.step,
+        label=label,
+        share=1.0,
+        loss=loss,
+        entropy=entropy,
+        margin_sd=margin_sd,
+    )
 
 
 def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:

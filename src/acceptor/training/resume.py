@@ -1,4 +1,4 @@
-"""What a training that was stopped was begun with, read from its checkpoint."""
+"""How a stopped training resumes: its data and settings, read from its checkpoint."""
 
 from __future__ import annotations
 
@@ -12,47 +12,46 @@ from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.model.pretrained import EMBEDDED
-from acceptor.runs.checkpoint import newest
+from acceptor.runs.checkpoint import newest, was_restarted
 
 
-def begun_with(run: Path, changes: Mapping[str, Any]) -> tuple[Data, TrainConfig]:
-    """The data, read again from where they were, and the settings, but for those in ``changes``.
+def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, TrainConfig]:
+    """The data that a training was started with, read again from where they were, and its settings with ``changes``.
 
     Raises:
         UsageError: The data were objects in Python, which no checkpoint holds; or a setting is out of range.
         RunError: There is no checkpoint, or none is whole.
         DataError: The data are not there any more, or cannot be read.
     """
-    settings = newest(run)[1]["settings"]
-    source, there = settings["source"], Path(settings["directory"])
+    settings = newest(run).settings
+    source, start = settings.source, Path(settings.directory)
     if source is None:
         raise UsageError(
             f"the data of {run} were objects in Python, of which its checkpoint holds a fingerprint only",
-            next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as in the beginning",
+            next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as at the start",
+            code="E-USAGE-CHANGED",
         )
-    paths = {name: source[name] for name in ("source", "validation", "test", "folder")}
-    found: dict[str, Any] = {
-        name: path if path is None or path in CORPORA else _found(path, there) for name, path in paths.items()
-    }
-    config = TrainConfig(**{**settings["config"], **changes})
+    values: dict[str, Any] = {**settings.config, **changes}
+    config = TrainConfig(**values)
     if config.encoder not in EMBEDDED:
-        config = config.model_copy(update={"encoder": _found(config.encoder, there)})
-    names = ("columns", "labels", "separator", "normalise_labels", "drop_unlabelled")  # a run of 0.1 has the first two
-    reading: dict[str, Any] = {name: source[name] for name in names if name in source}
-    return load_data(**found, **reading), config
+        config = config.model_copy(update={"encoder": _found(config.encoder, start)})
+    reading: dict[str, Any] = source.to_dict()  # a run of 0.1 lacks some arguments
+    for name in ("source", "validation", "test", "folder"):
+        path = reading[name]
+        reading[name] = path if path is None or path in CORPORA else _found(path, start)
+    return load_data(**reading), config
 
 
-def restarted_with(run: Path, config: TrainConfig) -> TrainConfig:
-    """The settings with which a training goes on: safer ones where it had collapsed and was begun again.
+def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
+    """The settings with which a training resumes: safer ones if it had collapsed and was restarted.
 
     Raises:
         RunError: There is no checkpoint, or none is whole.
     """
-    events = [line["event"] for line in newest(run)[1]["history"]]
-    return safer(config) if "restart" in events else config
+    return safer(config) if was_restarted(newest(run)) else config
 
 
-def _found(path: str, there: Path) -> str:
+def _found(path: str, start: Path) -> str:
     """A path as it was given, or where that leads from the folder in which it was given."""
     here = Path(path).expanduser()
-    return path if here.exists() or not (there / here).exists() else str(there / here)
+    return path if here.exists() or not (start / here).exists() else str(start / here)

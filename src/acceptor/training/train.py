@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
-import math
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.config import Derived, TrainConfig, safer
-from acceptor.data.auditing.duplicates import fingerprints, load_fingerprints
+from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.load import load_data
 from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data, Split
@@ -32,23 +31,19 @@ from acceptor.model.coverage import check_coverage, warn_of_unknown_texts
 from acceptor.model.encode import Encoded, encode
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.model.tokenizer import check_length, load_tokenizer
-from acceptor.progress import meter
-from acceptor.runs.checkpoint import Progress, has_checkpoint
+from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.runs.fingerprints import read_fingerprints
+from acceptor.runs.history import Collapse, Line, as_dicts
 from acceptor.runs.place import check_out, check_room, paths_of, refuse_within, replacing, restarted, set_aside
-from acceptor.runtime.contention import shorter_spins_under_load
+from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
-from acceptor.runtime.processes import process_group, process_rank
-from acceptor.storage.files import new_folder
-from acceptor.storage.lock import one_writer
-from acceptor.text import shell
-from acceptor.training.checkpoint import Checkpoints
-from acceptor.training.collapse import CollapseError, check_collapse
-from acceptor.training.flat_adamw import FlatAdamW
-from acceptor.training.hearing import is_trial, tell_epoch
-from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
-from acceptor.training.record import record_of, say, told, validation_of, write_run
-from acceptor.training.resume import begun_with, restarted_with
-from acceptor.training.signals import any_process, deferred_signals
+from acceptor.runtime.processes import place_among_processes, process_group
+from acceptor.storage.files import new_folder, one_writer
+from acceptor.text import Json
+from acceptor.training.collapse import CollapseError
+from acceptor.training.record import log_setup, run_file_of, validation_of, write_run
+from acceptor.training.resume import config_after_restart, data_and_config
+from acceptor.training.session import Logits, OnEpoch, Request, run_loop
 from acceptor.training.static import choose_static_steps
 
 logger = logging.getLogger(__name__)
@@ -62,15 +57,25 @@ class Run:
         folder: Where it was written.
         judge: The judge that came out.
         reports: One report per judged split, by name: `validation`, and `test` where there is one.
-        history: One dict per step and per epoch, as in ``history.jsonl``.
-        record: What ``run.json`` holds: config, derived values, data, versions, machine, timing.
+        lines: The lines of ``history.jsonl``.
+        file: What ``run.json`` holds: config, derived values, data, versions, machine, timing.
     """
 
     folder: Path
     judge: Judge
     reports: dict[str, Report]
-    history: list[dict[str, Any]]
-    record: dict[str, Any]
+    lines: list[Line]
+    file: RunFile
+
+    @functools.cached_property
+    def history(self) -> list[Json]:
+        """One dict per step and per epoch, as in ``history.jsonl``."""
+        return as_dicts(self.lines)
+
+    @functools.cached_property
+    def record(self) -> Json:
+        """What ``run.json`` holds, as a dict."""
+        return self.file.to_dict()
 
     @property
     def report(self) -> Report:
@@ -80,7 +85,7 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({self.folder} · {self.report})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Reports and record, for JSON."""
         reports = {name: report.to_dict() for name, report in self.reports.items()}
         return {"folder": str(self.folder), "reports": reports, **self.record}
@@ -95,6 +100,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     allow_change: bool = False,
+    on_epoch: OnEpoch | None = None,
 ) -> Run:
     """Fine-tunes an encoder on ``data`` and writes the run folder ``out``.
 
@@ -109,6 +115,9 @@ def train(
         overwrite: Replace a run that stands at ``out``.
         resume: Go on from the newest whole checkpoint in ``out``, with the same data and settings.
         allow_change: Where it goes on, take a learning rate and the like that differ from the first ones.
+        on_epoch: Called after every epoch with the lines of ``history.jsonl`` so far, one dict each; under ``torchrun``
+            in every process. An exception that it raises ends the training, after a checkpoint is written, and comes
+            out of this call.
 
     Raises:
         UsageError: ``out`` is taken, a setting does not fit the machine, or has changed since.
@@ -116,37 +125,56 @@ def train(
         EncoderError: The encoder cannot be found or read.
         RunError: There is nothing to resume, or it is damaged, or another process is writing ``out``.
         ResourceError: The disk has no room for the run, or ``out`` cannot be written.
-        TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.guard`).
+        TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.collapse`).
     """
     config = config or TrainConfig()
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
-    out = Path(out).expanduser()
+    place = Path(out).expanduser()
+    request = Request(place, config, overwrite, resume, allow_change, on_epoch)
+    return _train_in_place(data, request)
+
+
+def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch) -> Run:
+    """Trains one trial of a search, or resumes it: `train`, with reports that say that validation selects.
+
+    A search keeps the trial with the best scores on validation, so these scores are too good.
+
+    Raises:
+        AcceptorError: As `train`.
+    """
+    request = Request(out, config, resume=has_checkpoint(out), on_epoch=on_epoch, compared=True)
+    return _train_in_place(data, request)
+
+
+def _train_in_place(data: Any, request: Request) -> Run:
+    """Trains while nobody else may write the run folder, and once more after a collapse if the settings say so."""
+    out, place = request.out, place_among_processes()
     if restarted() and has_checkpoint(out):
-        resume, overwrite = True, False
-    place = process_rank()
+        request = dataclasses.replace(request, resume=True, overwrite=False)
     with (
         one_writer(out) if place.is_main_process else contextlib.nullcontext(),
         replacing(out) if place.is_main_process else contextlib.nullcontext(),
     ):
-        check_out(out, overwrite=overwrite, resume=resume)
-        if resume and config.on_collapse == "restart":
-            config = restarted_with(out, config)
+        check_out(out, overwrite=request.overwrite, resume=request.resume)
+        restarts = request.config.on_collapse == "restart"
+        if request.resume and restarts:
+            request = dataclasses.replace(request, config=config_after_restart(out, request.config))
+            restarts = request.config.on_collapse == "restart"
         try:
-            return _train(data, out, config, None, overwrite=overwrite, resume=resume, allow_change=allow_change)
+            return _train(data, request)
         except CollapseError as error:
-            if config.on_collapse != "restart" or place.world_size > 1:
+            if not restarts or place.world > 1:
                 raise
-            config = safer(config)
-            logger.warning("%s", f"{error.problem}; beginning again with seed {config.seed} and safer settings")
+            config = safer(request.config)
+            logger.warning("%s", f"{error.problem}; starting again with seed {config.seed} and safer settings")
             shutil.rmtree(out, ignore_errors=True)  # it held checkpoints alone
-            return _train(
-                data, out, config, error.collapse.to_dict(), overwrite=False, resume=False, allow_change=False
-            )
+            again = dataclasses.replace(request, config=config, overwrite=False, resume=False, allow_change=False)
+            return _train(data, again, error.collapse)
 
 
 def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_change: bool = False) -> Run:
-    """Goes on with a training that was stopped, with the data and settings that it was begun with.
+    """Resumes a training that was stopped, with the data and settings that it was started with.
 
     Args:
         run: Its run folder.
@@ -160,53 +188,47 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
     """
     folder = Path(run).expanduser()
     check_out(folder, overwrite=False, resume=True)
-    data, config = begun_with(folder, changes or {})
+    data, config = data_and_config(folder, changes or {})
     return train(data, out=folder, config=config, resume=True, allow_change=allow_change)
 
 
-def _train(
-    data: Any,
-    out: Path,
-    config: TrainConfig,
-    earlier: dict[str, Any] | None,
-    *,
-    overwrite: bool,
-    resume: bool,
-    allow_change: bool,
-) -> Run:
-    """``earlier``: the collapse after which this training begins again."""
-    started = time.perf_counter()
+def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
+    """``earlier``: the collapse after which this training starts again."""
+    started, out, config = time.perf_counter(), request.out, request.config
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data)
     config, lowered = with_batch(config, data)
-    runtime = choose_runtime(config.device, config.precision, process_rank())
+    request = dataclasses.replace(request, config=config)
+    runtime = choose_runtime(config.device, config.precision, place_among_processes())
     keep_freed_memory()
     found = find_encoder(config.encoder)
     refuse_within(out, [found.folder, *paths_of(data)])
-    judge, encoded, derived = _prepare(data, found, config, runtime)
+    static, choices = choose_static_steps(runtime, config)
+    judge, encoded, derived = _prepare(data, found, config, runtime, static=static)
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
     check_room(out, weight_bytes, keeps_best=config.select == "best")
-    derived = [*lowered, *derived, *runtime.derived, Derived("split", config.split or "derived", split_reason)]
-    if runtime.is_main_process:
-        say(data, judge, derived)
-        if overwrite:
+    split = Derived("split", config.split or "derived", split_reason)
+    derived = [*lowered, *derived, *choices, *runtime.derived, split]
+    if runtime.leads:
+        log_setup(data, judge, derived)
+        if request.overwrite:
             set_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
-        history = _fit(judge, data, encoded, config, out, earlier, resume=resume, allow_change=allow_change)
+        history, logits = run_loop(judge, data, encoded, request, earlier, static=static)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
-    judge, reports, fitted = _reports(judge, data, encoded, config)
-    record = record_of(judge, data, config, [*derived, *fitted], seconds, history)
-    run = Run(out, judge, reports, history, record)
-    if runtime.is_main_process:
+    judge, reports, fitted = _reports(judge, data, encoded, request, logits)
+    file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
+    run = Run(out, judge, reports, history, file)
+    if runtime.leads:
         with new_folder(out) as folder:
-            write_run(folder, judge, data, reports, history, record, name=out.name)
+            write_run(folder, judge, data, reports, history, file, name=out.name)
     return run
 
 
 def _prepare(
-    data: Data, encoder: Encoder, config: TrainConfig, runtime: Runtime
+    data: Data, encoder: Encoder, config: TrainConfig, runtime: Runtime, *, static: bool
 ) -> tuple[Judge, dict[str, Encoded], list[Derived]]:
     """The untrained judge, every split's ids, and what was derived on the way."""
     tokenizer = load_tokenizer(encoder.folder)
@@ -221,7 +243,6 @@ def _prepare(
     train = encoded["train"]
     check_coverage(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
-    static, choices = choose_static_steps(runtime, config)
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
     batches = epoch_batches(
         train.lengths, config.batch_size, seed=config.batch_seed, epoch=1, bucketed=config.order == "bucketed"
@@ -233,123 +254,43 @@ def _prepare(
     about = encoder.to_dict()
     judge = Judge(model, tokenizer, data.labels, limit, runtime, about, trained_on=trained_on, inputs=inputs)
     judge = dataclasses.replace(judge, written=data.train.written)
-    return judge, encoded, [length, padding, *known, *choices]
+    return judge, encoded, [length, padding, *known]
 
 
 def trained_on_by(encoder: Encoder, train: Split) -> tuple[npt.NDArray[np.uint64], list[Derived]]:
     """Fingerprints of all that the judge will have learnt from: train, and what its encoder was trained on before."""
-    own, before = fingerprints(train), load_fingerprints(encoder.folder)
+    own, before = fingerprints(train), read_fingerprints(encoder.folder)
     if before is None:
         return own, []
     reason = f"rows that {encoder.name} learnt from; in reports they count as rows that stand in train"
     return np.union1d(own, before), [Derived("learnt before", len(before), reason)]
 
 
-def _fit(
-    judge: Judge,
-    data: Data,
-    encoded: dict[str, Encoded],
-    config: TrainConfig,
-    out: Path,
-    earlier: dict[str, Any] | None,
-    *,
-    resume: bool,
-    allow_change: bool,
-) -> list[dict[str, Any]]:
-    """Runs the loop and leaves the weights that `config.select` asks for in the judge.
-
-    Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
-    """
-    runtime = judge.runtime
-    optimizer = _new_optimizer(judge, encoded["train"], config)
-    settings = _begun_with(judge, data, config)
-    checkpoints = Checkpoints(out, judge.model, optimizer, settings, writes=runtime.is_main_process)
-    done = Progress()
-    history: list[dict[str, Any]] = [{"event": "restart", **earlier}] if earlier else []
-    best: dict[str, Any] = {}
-    if resume:
-        done, history, best = checkpoints.load(allow_change=allow_change)
-        logger.info("going on after epoch %d, step %d", done.epoch, done.step)
-    steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
-    with (
-        rows_named(data.train.table),
-        deferred_signals() as stop,
-        shorter_spins_under_load(),
-        meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
-    ):
-        for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
-            line, words = told(event, data, config)
-            history.append(line)
-            if isinstance(event, EpochEnd):
-                line["collapse"] = check_collapse(event, history, data.train, validation_of(data), config)
-                best = _best_weights(best, judge, history, config)
-                logger.log(logging.INFO if runtime.is_main_process else logging.DEBUG, words)
-                if checkpoints.due(epoch_ends=True):
-                    checkpoints.save(Progress(event.epoch, event.step, event.seconds), best, history)
-                tell_epoch(history)
-                continue
-            bar.advance(1, words)
-            if isinstance(event, Skipped):
-                logger.warning(words)
-            elif event.step == optimizer.steps:  # else its loss came late, and the weights are further on
-                stopping = any_process(bool(stop), runtime.device, runtime.world_size)
-                if stopping or checkpoints.due():
-                    checkpoints.save(_progress(event, history), best, history)
-                if stopping:
-                    logger.info("stopped at step %d; this goes on: acceptor train %s --resume", event.step, shell(out))
-                    break
-    optimizer.release(judge.model)
-    if best:
-        judge.model.load_state_dict(best)
-    judge.model.eval()
-    return history
-
-
-def _new_optimizer(judge: Judge, train: Encoded, config: TrainConfig) -> FlatAdamW:
-    static, _ = choose_static_steps(judge.runtime, config)
-    bf16, pad_id = judge.runtime.precision == "bf16", judge.tokenizer.pad_token_id
-    return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
-
-
-def _begun_with(judge: Judge, data: Data, config: TrainConfig) -> dict[str, Any]:
-    """What a checkpoint says of its training, for those who go on with it."""
-    return {
-        "config": config.model_dump(),
-        "encoder": judge.encoder,
-        "data": data.to_dict(),
-        "labels": list(data.labels),
-        "source": data.source,
-        "directory": os.getcwd(),
-    }
-
-
-def _progress(event: Step, history: list[dict[str, Any]]) -> Progress:
-    """Where the training stands behind a step, with the loss of its epoch so far."""
-    lines = [line for line in history if line["event"] == "step" and line["epoch"] == event.epoch]
-    loss = sum(line["loss"] * line["examples"] for line in lines)
-    return Progress(event.epoch - 1, event.step, event.seconds, loss, sum(line["examples"] for line in lines))
-
-
 def _reports(
-    judge: Judge, data: Data, encoded: dict[str, Encoded], config: TrainConfig
+    judge: Judge, data: Data, encoded: dict[str, Encoded], request: Request, known: Logits | None
 ) -> tuple[Judge, dict[str, Report], list[Derived]]:
-    """The finished judge, with its decision; its reports on validation and, where there is one, on test."""
-    logits = {split.name: judge.logits_of(encoded[split.name]) for split in data.splits if split.name != "train"}
+    """The finished judge, with its decision; its reports on validation and, where there is one, on test.
+
+    ``known``: the judge's logits on validation, if the loop has computed them.
+    """
+    config, validation = request.config, validation_of(data)
+    logits = {"validation": judge.logits_of(encoded["validation"]) if known is None else known}
+    if data.test is not None:
+        logits["test"] = judge.logits_of(encoded["test"])
     fitted: list[Derived] = []
     if config.calibrate:
-        decision, fitted = calibrate(logits["validation"], validation_of(data).gold, config.metric)
+        decision, fitted = calibrate(logits["validation"], validation.gold, config.metric)
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
-            logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-12s%s: %s", *item)
-    selects = config.select == "best" or judge.decision != MOST_PROBABLE or is_trial()
-    chosen = {"validation": selects, "test": False}
-    if chosen["validation"]:
-        judge = dataclasses.replace(judge, selected_on=validation_of(data).table.sha256)
+            logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
+    selects = config.select == "best" or judge.decision != MOST_PROBABLE or request.compared
+    if selects:
+        judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
     reports = {
         split.name: report_of(
             split,
             logits[split.name],
-            selected=chosen[split.name],
+            selected=selects and split is validation,
             decision=judge.decision,
             trained_on=judge.trained_on,
         )
@@ -357,14 +298,3 @@ def _reports(
         if split.name in logits
     }
     return judge, reports, fitted
-
-
-def _best_weights(
-    best: dict[str, Any], judge: Judge, history: list[dict[str, Any]], config: TrainConfig
-) -> dict[str, Any]:
-    """The best epoch's weights so far where they are asked for; an epoch whose metric is not defined is the worst."""
-    epochs = [line[config.metric] for line in history if line["event"] == "epoch"]
-    values = [-math.inf if value is None else value for value in epochs]
-    if config.select == "last" or (values[-1] <= max(values[:-1], default=-math.inf) and best):
-        return best
-    return {name: weight.clone() for name, weight in judge.model.state_dict().items()}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from acceptor.cli.render.tables import number, table
+from acceptor.runs.history import EpochLine, lines_of
 from acceptor.text import shell
 
 if TYPE_CHECKING:
@@ -23,29 +24,29 @@ if TYPE_CHECKING:
 
 def run_text(run: Run) -> Iterator[Any]:
     """A finished training: epochs, scores, where it lies, what to do next."""
-    epochs = [event for event in run.history if event["event"] == "epoch"]
+    epochs = lines_of(run.lines, EpochLine)
     header = ("epoch", "train loss", "validation loss", "accuracy", "MCC")
     yield table(
         header,
         [
             (
-                event["epoch"],
-                event["train_loss"],
-                event["validation_loss"],
-                event["accuracy"],
-                event["mcc"] if event["mcc"] is not None else "not defined",
+                line.epoch,
+                line.train_loss,
+                line.validation_loss,
+                line.accuracy,
+                line.mcc if line.mcc is not None else "not defined",
             )
-            for event in epochs
+            for line in epochs
         ],
     )
     yield ""
     yield from (repr(report) for report in run.reports.values())
-    if collapse := run.record["restarted_after"]:
-        yield f"begun again with safer settings: seed {collapse['seed']} collapsed in epoch {collapse['epoch']}"
-    if run.record["collapsed"]:
+    if collapse := run.file.restarted_after:
+        yield f"restarted with safer settings: seed {collapse.seed} collapsed in epoch {collapse.epoch}"
+    if run.file.collapsed:
         yield "collapsed: all verdicts are alike, and the loss is no better than the labels' shares give"
-    seconds = run.record["seconds"]["train"]
-    sentences = len(epochs) * run.record["data"]["train"]["rows"]
+    seconds = run.file.seconds["train"]
+    sentences = len(epochs) * run.file.data["train"].rows
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
     yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
     pairs = run.report.split.seconds is not None

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.table import Split
-from acceptor.errors import RunError
 
-HASHES_FILE = "train_hashes.safetensors"
-MAX_HASHES_BYTES = 1 << 30  # 134 million rows
 BETWEEN = "\0"  # stands between the two texts of a pair; no text that was read holds it
 
 NORMALISATION = (
@@ -53,42 +49,6 @@ def fingerprints(split: Split) -> npt.NDArray[np.uint64]:
     """A 64-bit hash (BLAKE2b) of each row's normalised text, uint64, shape (N,); the same on every machine."""
     hashes = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in normalised_units(split))
     return np.frombuffer(b"".join(hashes), dtype="<u8").astype(np.uint64)
-
-
-def save_fingerprints(folder: Path, hashes: npt.NDArray[np.uint64]) -> None:
-    """Writes fingerprints of train, sorted and each once, into a run folder: so leaks can be told later."""
-    from safetensors.numpy import save_file
-
-    save_file({"sentences": np.unique(hashes)}, folder / HASHES_FILE)
-
-
-def load_fingerprints(folder: Path) -> npt.NDArray[np.uint64] | None:
-    """The fingerprints of train in a run folder; None where it keeps none.
-
-    Raises:
-        RunError: The file is not what `save_fingerprints` writes.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    path = folder / HASHES_FILE
-    if not path.exists():
-        return None
-    try:
-        if path.stat().st_size > MAX_HASHES_BYTES:
-            raise ValueError(f"more than {MAX_HASHES_BYTES >> 20} MB")
-        hashes = load_file(path)["sentences"]
-        if hashes.dtype != np.uint64 or hashes.ndim != 1:
-            raise ValueError(f"{hashes.dtype} of {hashes.ndim} dimensions")
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise RunError(
-            f"{HASHES_FILE} cannot be read",
-            where=str(path),
-            expected="one list of 64-bit numbers, `sentences`",
-            cause=f"{type(error).__name__}: {error}",
-            code="E-RUN-FILE",
-        ) from error
-    return np.asarray(hashes)
 
 
 def first_rows(keys: pl.Series) -> npt.NDArray[np.int64]:

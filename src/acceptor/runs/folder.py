@@ -1,0 +1,89 @@
+"""A run folder as a whole: whether it is finished, and whether its files are those that were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acceptor.errors import RunError
+from acceptor.runs.fingerprints import FINGERPRINTS_FILE
+from acceptor.runs.history import HISTORY_FILE
+from acceptor.runs.judge_file import JUDGE_FILE
+from acceptor.runs.predictions import PREDICTIONS_FILE
+from acceptor.runs.record import RUN_FILE, FileRecord, read_record
+from acceptor.runs.report_file import REPORT_FILE
+from acceptor.storage.files import MANIFEST as MANIFEST
+from acceptor.storage.files import check_manifest
+
+JUDGE_PARTS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
+"""How the names of the files begin that decide about verdicts."""
+READ_WITH_JUDGE = (MANIFEST, FINGERPRINTS_FILE)
+"""What `load` reads beside them."""
+
+
+class ManifestFile(FileRecord):
+    """What ``manifest.json`` holds: the sha256 of each file, by its path in the folder."""
+
+    files: dict[str, str]
+
+
+def is_finished(folder: Path) -> bool:
+    """True where a run is whole: its manifest is written last."""
+    return (folder / MANIFEST).is_file()
+
+
+def has_run_parts(folder: Path) -> bool:
+    """True where a folder that is no whole run holds parts of one."""
+    return is_finished(folder) or (folder / RUN_FILE).exists()
+
+
+def read_manifest(folder: Path) -> ManifestFile:
+    """The files of a finished run.
+
+    Raises:
+        RunError: As `acceptor.runs.record.read_record`.
+    """
+    return read_record(folder / MANIFEST, ManifestFile)
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """The manifest as it is: two runs with the same bytes are the same run."""
+    return (folder / MANIFEST).read_bytes()
+
+
+def check_judge(folder: Path) -> None:
+    """Compares the files that decide about verdicts with the manifest.
+
+    Raises:
+        RunError: One is missing or is not what was written.
+    """
+    needed = JUDGE_PARTS[:3]
+    check_manifest(folder, among=(*JUDGE_PARTS, FINGERPRINTS_FILE), needed=needed)
+
+
+def check_scores(folder: Path) -> None:
+    """Compares the files that say how a run scored with the manifest.
+
+    Raises:
+        RunError: One is missing or is not what was written.
+    """
+    names = (REPORT_FILE, PREDICTIONS_FILE)
+    check_manifest(folder, among=names, needed=names)
+
+
+def check_records(folder: Path) -> None:
+    """Compares the files that say how a run was trained and how it scored with the manifest.
+
+    Raises:
+        RunError: The run is not finished; or one is missing or is not what was written.
+    """
+    if not is_finished(folder):
+        raise RunError(
+            f"{folder} is not a finished run",
+            expected=f"a folder with {MANIFEST}",
+            found="no such folder" if not folder.is_dir() else "a folder without it",
+            cause="a wrong path, or a training that did not finish",
+            next="list your runs: ls -d runs/*",
+            code="E-RUN-MISSING",
+        )
+    names = (REPORT_FILE, RUN_FILE, HISTORY_FILE, PREDICTIONS_FILE)
+    check_manifest(folder, among=names, needed=names)

@@ -1,0 +1,140 @@
+"""``history.jsonl``: one line for each step and each epoch of a training. Checkpoints hold the same lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from acceptor.runs.record import MAX_RECORD_BYTES, Count, Record, damaged, first_problem
+from acceptor.storage.files import MAX_OBJECT_BYTES, parse_object
+from acceptor.text import Json
+
+HISTORY_FILE = "history.jsonl"
+
+
+class StepLine(Record):
+    """An optimizer step: its batch's mean loss in nats, its number of examples, the seconds since training began."""
+
+    event: Literal["step"]
+    epoch: Count
+    step: Count
+    loss: float
+    learning_rate: float
+    examples: Count
+    seconds: float
+
+
+class SkipLine(Record):
+    """A step whose gradient was not finite. The weights stayed as they were; ``lines`` or ``rows`` are its examples."""
+
+    event: Literal["skip"]
+    epoch: Count
+    step: Count
+    lines: list[int] | None = None
+    rows: list[int] | None = None
+
+
+class Collapse(Record):
+    """What was seen when a training collapsed.
+
+    Attributes:
+        seed: Of the training.
+        epoch: The epoch, counted from 1, at whose end it was seen.
+        step: The optimizer steps by then.
+        label: The only verdict.
+        share: Share of the majority verdict among the validation verdicts, in [0, 1].
+        loss: Mean training loss of the epoch's second half, in nats.
+        entropy: Entropy of the labels in train, in nats: the loss of answering by their shares.
+        margin_sd: Standard deviation of the margins over validation, in nats.
+    """
+
+    seed: Count
+    epoch: Count
+    step: Count
+    label: str
+    share: float
+    loss: float
+    entropy: float
+    margin_sd: float
+
+
+class RestartLine(Collapse):
+    """The collapse after which this training started again with safer settings. It is the first line."""
+
+    event: Literal["restart"]
+
+
+class EpochLine(Record):
+    """The end of an epoch, with the scores on the validation split."""
+
+    event: Literal["epoch"]
+    epoch: Count
+    step: Count
+    seconds: float
+    train_loss: float
+    validation_loss: float
+    n: Count | None = None
+    mcc: float | None
+    mcc_interval: list[float] | None = None
+    accuracy: float | None
+    accuracy_interval: list[float] | None = None
+    f1: float | None
+    balanced_accuracy: float | None = None
+    majority: float | None = None
+    collapsed: bool | None = None
+    collapse: Collapse | None = None
+
+    def score(self, metric: str) -> float | None:
+        """The score ``mcc``, ``accuracy`` or ``f1``; None where it is not defined."""
+        return {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}[metric]
+
+
+Line = Annotated[StepLine | SkipLine | RestartLine | EpochLine, Field(discriminator="event")]
+_LINE: TypeAdapter[StepLine | SkipLine | RestartLine | EpochLine] = TypeAdapter(Line)
+L = TypeVar("L", bound=Record)
+
+
+def lines_of(history: Iterable[Record], kind: type[L]) -> list[L]:
+    """The lines of one kind, such as `EpochLine`."""
+    return [line for line in history if isinstance(line, kind)]
+
+
+def as_dicts(history: Iterable[Record]) -> list[Json]:
+    """The lines as they stand in the file."""
+    return [line.to_dict() for line in history]
+
+
+def read_history(folder: Path) -> list[Line]:
+    """A run's ``history.jsonl``.
+
+    Raises:
+        RunError: It is missing or too large; a line is not one JSON object of a known kind, with the number of the
+            line and the field.
+    """
+    path = folder / HISTORY_FILE
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_RECORD_BYTES + 1)
+        if len(data) > MAX_RECORD_BYTES:
+            raise ValueError(f"larger than {MAX_RECORD_BYTES} bytes")
+    except (OSError, ValueError) as error:
+        raise damaged(path, f"{(isinstance(error, OSError) and error.strerror) or error}") from error
+    lines: list[Line] = []
+    for number, text in enumerate(data.splitlines(), 1):
+        try:
+            lines.append(_LINE.validate_python(parse_object(text, limit=MAX_OBJECT_BYTES)))
+        except ValidationError as error:
+            raise damaged(path, f"line {number}: {first_problem(error)}") from None
+        except ValueError as error:
+            raise damaged(path, f"line {number}: {error}") from error
+    return lines
+
+
+def write_history(folder: Path, history: Sequence[Record]) -> None:
+    """Writes a run's ``history.jsonl``."""
+    lines = (json.dumps(line.to_dict(), allow_nan=False) + "\n" for line in history)
+    (folder / HISTORY_FILE).write_text("".join(lines), "utf-8")

@@ -1,0 +1,105 @@
+"""``judge.json``: what a judge is beside its network and tokenizer. An exported judge holds the same in its ONNX file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from acceptor.errors import RunError
+from acceptor.runs.record import FileRecord, Record, parse_record, read_record, write_record
+from acceptor.storage.files import MAX_OBJECT_BYTES, parse_object
+
+JUDGE_FILE = "judge.json"
+
+Temperature = Annotated[float, Field(gt=0)]
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+"""How logits become verdicts: see `acceptor.judging.decision.Decision`."""
+
+
+class EncoderRecord(Record):
+    """The encoder that a judge grew from."""
+
+    name: str
+    revision: str | None = None
+    sha256: str | None = None
+    architecture: str | None = None
+    files: dict[str, str] | None = None
+
+
+class JudgeFile(FileRecord):
+    """What ``judge.json`` holds. Fields have the meaning of `Judge`'s."""
+
+    labels: Annotated[list[str], Field(min_length=2)]
+    max_length: Annotated[int, Field(ge=1)]
+    encoder: EncoderRecord
+    temperature: Temperature = 1.0
+    threshold: Threshold | None = None
+    selected_on: str | None = None
+    inputs: Literal["sentences", "pairs"] | None = None
+    written: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels: a label appears twice")
+        if self.written is not None and len(self.written) != len(self.labels):
+            raise ValueError("written: not one word for each label")
+        if self.threshold is not None and len(self.labels) != 2:
+            raise ValueError("threshold: only a judge of two labels has one")
+        return self
+
+
+class ExportedJudgeFile(JudgeFile):
+    """What the metadata of an exported judge's ONNX file hold: ``judge.json``, and how its tokenizer pads."""
+
+    precision: Literal["fp32", "int8"]
+    pad_token_id: int
+    mask_token_id: int | None
+    model_input_names: list[str]
+
+
+def read_judge_file(folder: Path) -> JudgeFile:
+    """A run's ``judge.json``.
+
+    Raises:
+        RunError: As `read_record`.
+    """
+    return read_record(folder / JUDGE_FILE, JudgeFile)
+
+
+def write_judge_file(folder: Path, judge: JudgeFile) -> None:
+    """Writes a run's ``judge.json``."""
+    write_record(folder / JUDGE_FILE, judge)
+
+
+def exported_judge_text(judge: ExportedJudgeFile) -> str:
+    """The JSON that an ONNX file holds of its judge."""
+    return json.dumps(judge.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+def parse_exported_judge(text: str, path: Path) -> ExportedJudgeFile:
+    """What the ONNX file at ``path`` says of its judge.
+
+    Raises:
+        RunError: As `read_record`.
+    """
+    try:
+        content = parse_object(text.encode(), limit=MAX_OBJECT_BYTES)
+    except ValueError as error:
+        raise unusable_export(path, str(error)) from error
+    return parse_record(content, ExportedJudgeFile, path)
+
+
+def unusable_export(path: Path, cause: str) -> RunError:
+    """The error of an exported judge that is damaged."""
+    return RunError(
+        "the ONNX file cannot be used",
+        where=str(path),
+        expected="a file that `acceptor export` wrote",
+        cause=cause,
+        next="copy it again, or export it again: acceptor export RUN -o FILE",
+        code="E-RUN-FILE",
+    )

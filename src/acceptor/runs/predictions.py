@@ -1,0 +1,42 @@
+"""``predictions.parquet``: a run's verdicts, one row for each example that it was scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from acceptor.runs.record import damaged
+
+PREDICTIONS_FILE = "predictions.parquet"
+COLUMNS = {"sentence": pl.String, "split": pl.String, "line": pl.Int64, "gold": pl.String, "verdict": pl.String}
+"""The columns that every file has; beside them all columns of the data, probabilities and logits."""
+
+
+def read_predictions(folder: Path, split: str | None = None) -> pl.DataFrame:
+    """A run's verdicts.
+
+    Args:
+        folder: The run folder.
+        split: ``validation`` or ``test`` for the rows of that split alone.
+
+    Raises:
+        RunError: The file is missing or is not Parquet, or one of `COLUMNS` is missing or has
+            another type.
+    """
+    path = folder / PREDICTIONS_FILE
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise damaged(path, str(error).split("\n")[0][:300]) from error
+    for name, kind in COLUMNS.items():
+        if frame.schema.get(name) != kind:
+            found = frame.schema.get(name, "no such column")
+            raise damaged(path, f"{name}: must be a column of type {kind}, not {found}")
+    return frame if split is None else frame.filter(pl.col("split") == split)
+
+
+def write_predictions(folder: Path, frames: Sequence[pl.DataFrame]) -> None:
+    """Writes the verdicts on all splits as one table; columns that one of them lacks are empty there."""
+    pl.concat(frames, how="diagonal").write_parquet(folder / PREDICTIONS_FILE)

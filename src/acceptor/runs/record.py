@@ -1,0 +1,139 @@
+"""What all files of runs share: strict models, the format number, errors that name the file and the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from acceptor.errors import RunError
+from acceptor.storage.files import MAX_OBJECT_BYTES, read_object, write_json
+from acceptor.text import Json
+
+FORMAT = 1
+"""The format of the files that this version writes. A file without a number has format 1, that of Acceptor 0.1.
+
+It goes up when an earlier version could no longer read what is written; a reader keeps reading all formats before it.
+"""
+MAX_RECORD_BYTES = 64 << 20  # of a file that grows with the run: history, slices, thousands of trainings
+RUN_FILE = "run.json"
+
+Count = Annotated[int, Field(ge=0)]
+Settings = dict[str, JsonValue]
+"""Settings by name, as `TrainConfig` has them: an earlier version may lack some."""
+
+
+class Record(BaseModel):
+    """One JSON object. Types are strict; fields that this version does not know are kept."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="allow")
+
+    def to_dict(self) -> Json:
+        """The object as it stands in the file: fields that the file lacks are not there."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class FileRecord(Record):
+    """A whole file."""
+
+    format: Annotated[int, Field(ge=1)] = FORMAT
+
+    @classmethod
+    def new(cls, content: Mapping[str, Any]) -> Self:
+        """The content of a file that is to be written, with the number of its format."""
+        return cls.model_validate({"format": FORMAT, **content})
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_record(path: Path, model: type[R], *, limit: int = MAX_OBJECT_BYTES) -> R:
+    """Reads a file that may be damaged, forged, or of a newer version.
+
+    Args:
+        path: The file.
+        model: What it must hold.
+        limit: Its largest size in bytes.
+
+    Raises:
+        RunError: It is missing or larger than the limit, is not one JSON object, has a key twice or a NaN; a field is
+            missing or has the wrong type, with the field's name; or its format is newer than `FORMAT`.
+    """
+    try:
+        content = read_object(path, limit=limit)
+    except (OSError, ValueError) as error:
+        raise damaged(path, f"{(isinstance(error, OSError) and error.strerror) or error}") from error
+    return parse_record(content, model, path)
+
+
+def parse_record(content: Json, model: type[R], path: Path) -> R:
+    """The content of ``path`` as a model. Raises as `read_record` does."""
+    check_format(content, path)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise damaged(path, first_problem(error)) from None
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes the object as indented JSON."""
+    write_json(path, record.to_dict())
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first field that is wrong, and what is wrong with it."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    given = first["input"]
+    found = f", not {str(given)[:60]!r}" if isinstance(given, str | int | float) else ""
+    return f"{field}: {first['msg']}{found}" if field else str(first["msg"])
+
+
+def damaged(path: Path, found: str) -> RunError:
+    """The error of a file that is missing or does not hold what it must."""
+    return RunError(
+        f"{path.name} cannot be read",
+        where=str(path),
+        expected="the file as Acceptor wrote it",
+        found=found,
+        cause="a damaged disk, a copy that broke off, or a change by hand",
+        next="copy the folder again, or train it again: acceptor train DATA --out RUN",
+        code="E-RUN-FILE",
+    )
+
+
+def check_format(content: Mapping[str, Any], path: Path) -> None:
+    """Refuses a file that a newer version wrote in a format that this one does not know.
+
+    Raises:
+        RunError: Its number is above `FORMAT`.
+    """
+    found = content.get("format", 1)
+    if type(found) is not int or found <= FORMAT:
+        return
+    version = _written_by(content, path)
+    raise RunError(
+        f"{path.name} was written by a newer version of Acceptor",
+        where=str(path),
+        expected=f"format {FORMAT} or older, which this version reads",
+        found=f"format {found}" + (f", written by Acceptor {version}" if version else ""),
+        next=f"pip install 'acceptor>={version}'" if version else "pip install --upgrade acceptor",
+        code="E-RUN-FORMAT",
+    )
+
+
+def _written_by(content: Mapping[str, Any], path: Path) -> str | None:
+    """The version of Acceptor that wrote a file: it says so itself, or the ``run.json`` beside it does."""
+    try:
+        beside: Json = read_object(path.with_name(RUN_FILE))
+    except (OSError, ValueError):
+        beside = {}
+    for about in (content, beside):
+        versions = about.get("versions")
+        version = versions.get("acceptor") if isinstance(versions, dict) else None
+        if isinstance(version, str) and re.fullmatch(r"\d[\w.+-]{0,30}", version):
+            return version
+    return None

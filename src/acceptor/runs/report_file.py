@@ -1,0 +1,131 @@
+"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same scores of each training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from acceptor.runs.judge_file import Temperature, Threshold
+from acceptor.runs.record import FORMAT, MAX_RECORD_BYTES, Count, FileRecord, Record, read_record
+from acceptor.storage.files import write_json
+from acceptor.text import Json
+
+REPORT_FILE = "report.json"
+SPLITS = ("test", "validation")
+"""The splits that a run is scored on. Where one of them leads, it is the first that there is."""
+OF_THE_DATA = {"split", "origin", "sha256", "labels"}  # what a report says of its split: the same for many trainings
+
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class ScoresRecord(Record):
+    """Scores of a set of verdicts; None where one is not defined. See `acceptor.Scores`."""
+
+    n: Count
+    mcc: float | None
+    mcc_interval: Interval | None = None
+    accuracy: float | None
+    accuracy_interval: Interval | None = None
+    f1: float | None
+    balanced_accuracy: float | None = None
+    majority: float | None
+    collapsed: bool = False
+    confusion: list[list[Count]] | None = None
+
+
+class MeasureRecord(Record):
+    """One of the nine scores, its bootstrap interval, and what always naming the most frequent label has."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    majority: float | None = None
+
+
+class SliceRecord(Record):
+    """Scores of a part of a split, such as the sentences of one source."""
+
+    value: str
+    n: Count
+    mcc: float | None = None
+    mcc_interval: Interval | None = None
+    accuracy: float | None = None
+    accuracy_interval: Interval | None = None
+    majority: float | None = None
+    recall: float | None = None
+    recall_interval: Interval | None = None
+    label: str | None = None
+    note: str | None = None
+
+
+class SplitScores(ScoresRecord):
+    """All scores of one training on one split."""
+
+    selected_on_this_split: bool
+    loss: float
+    temperature: Temperature = 1.0
+    threshold: Threshold | None = None
+    measures: dict[str, MeasureRecord] = {}
+    leaked: Count | None = None
+    without_leaked: ScoresRecord | None = None
+    slices: dict[str, list[SliceRecord]] = {}
+
+    def score(self, metric: str) -> float | None:
+        """The score ``mcc``, ``accuracy`` or ``f1``; None where it is not defined."""
+        return {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}[metric]
+
+
+class SplitReport(SplitScores):
+    """What ``report.json`` holds of one split."""
+
+    split: str
+    origin: str
+    sha256: str
+    labels: Annotated[list[str], Field(min_length=2)]
+    confusion: list[list[Count]]
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        sizes = [len(self.confusion), *map(len, self.confusion)]
+        if set(sizes) != {len(self.labels)}:
+            raise ValueError("confusion: not one row and one column for each label")
+        if self.threshold is not None and len(self.labels) != 2:
+            raise ValueError("threshold: only a judge of two labels has one")
+        return self
+
+    def scores(self) -> SplitScores:
+        """The scores without what they say of the split."""
+        return SplitScores.model_validate(self.model_dump(exclude=OF_THE_DATA, exclude_unset=True))
+
+
+class ReportFile(FileRecord):
+    """What ``report.json`` holds."""
+
+    validation: SplitReport | None = None
+    test: SplitReport | None = None
+    audit: dict[str, JsonValue] | None = None
+
+    @property
+    def splits(self) -> dict[str, SplitReport]:
+        """The splits that were judged, by name, in the order of `SPLITS`."""
+        found = {"test": self.test, "validation": self.validation}
+        return {name: report for name, report in found.items() if report is not None}
+
+
+def read_report_file(folder: Path) -> ReportFile:
+    """A run's ``report.json``.
+
+    Raises:
+        RunError: As `acceptor.runs.record.read_record`.
+    """
+    return read_record(folder / REPORT_FILE, ReportFile, limit=MAX_RECORD_BYTES)
+
+
+def write_report_file(folder: Path, reports: Mapping[str, Json]) -> None:
+    """Writes a run's ``report.json``: for each split what `Report.to_dict` gives, and its slices."""
+    content: dict[str, Any] = {"format": FORMAT, **reports}
+    ReportFile.model_validate(content)
+    write_json(folder / REPORT_FILE, content)

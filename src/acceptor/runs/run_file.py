@@ -1,0 +1,116 @@
+"""``run.json``: all that a training used. Checkpoints and sets of runs hold the same of what they were started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from acceptor.runs.history import RestartLine
+from acceptor.runs.judge_file import EncoderRecord
+from acceptor.runs.record import (
+    MAX_RECORD_BYTES,
+    RUN_FILE,
+    Count,
+    FileRecord,
+    Record,
+    Settings,
+    read_record,
+    write_record,
+)
+from acceptor.text import Json
+
+METRICS = ("mcc", "accuracy", "f1")
+
+
+class SplitRecord(Record):
+    """Where a split came from, and the hash of its file."""
+
+    name: str
+    origin: str
+    sha256: str
+    rows: Count
+    columns: str = Field(alias="schema")  # a method of pydantic's has that name
+    balance: dict[str, Count]
+
+
+class Setup(Record):
+    """What decides about a training: settings, encoder, data."""
+
+    config: Settings
+    encoder: EncoderRecord
+    data: dict[str, SplitRecord]
+
+    @model_validator(mode="after")
+    def _check_config(self) -> Self:
+        if self.metric not in METRICS:
+            raise ValueError(f"config.metric: not {', '.join(METRICS)}")
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The score that leads: ``mcc``, ``accuracy`` or ``f1``."""
+        return str(self.config.get("metric", "mcc"))
+
+    def deciding(self) -> Json:
+        """All that must be the same in a training that resumes, by name.
+
+        Where data and encoder lie does not count: their hashes tell what they are.
+        """
+        data = {name: _without(split, "origin") for name, split in self.data.items()}
+        encoder = _without(self.encoder, "name")
+        # Runs from before there was a choice have no `keep_head`.
+        return {"keep_head": False, **self.config, "encoder": encoder, "data": data}
+
+
+def _without(record: Record, name: str) -> Json:
+    return {key: value for key, value in record.to_dict().items() if key != name}
+
+
+class DerivedRecord(Record):
+    """A value that was not given but worked out, and why."""
+
+    name: str
+    value: JsonValue
+    reason: str
+
+
+class RunFile(FileRecord, Setup):
+    """What ``run.json`` holds."""
+
+    finished: str
+    derived: list[DerivedRecord]
+    machine: dict[str, JsonValue]
+    versions: dict[str, str]
+    commit: str | None
+    seconds: dict[str, float]
+    skipped_steps: Count = 0
+    collapsed: bool = False
+    restarted_after: RestartLine | None = None
+
+
+def setup_of(config: Mapping[str, Any], encoder: Mapping[str, Any], data: Mapping[str, Any]) -> Setup:
+    """What decides about a training that is to start.
+
+    Args:
+        config: What `TrainConfig.model_dump` gives.
+        encoder: What `Encoder.to_dict` gives.
+        data: What `Data.to_dict` gives.
+    """
+    return Setup.model_validate({"config": config, "encoder": encoder, "data": data})
+
+
+def read_run_file(folder: Path) -> RunFile:
+    """A run's ``run.json``.
+
+    Raises:
+        RunError: As `acceptor.runs.record.read_record`.
+    """
+    return read_record(folder / RUN_FILE, RunFile, limit=MAX_RECORD_BYTES)
+
+
+def write_run_file(folder: Path, run: RunFile) -> None:
+    """Writes a run's ``run.json``."""
+    write_record(folder / RUN_FILE, run)

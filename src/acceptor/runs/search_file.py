@@ -1,0 +1,75 @@
+"""``search.json``: all trials of a search and the best of them. What the search goes on from is Optuna's ``study.db``."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, Settings, read_record
+from acceptor.runs.report_file import SplitScores
+from acceptor.storage.files import replace_json
+
+SEARCH_FILE, STUDY_FILE = "search.json", "study.db"
+
+
+class SearchSetup(Record):
+    """What decides about a search: settings, the domains of those that are searched, the sha256 of each split."""
+
+    config: Settings
+    space: dict[str, list[JsonValue]]
+    data: dict[str, str]
+
+
+class Trial(Record):
+    """One trial. ``value`` is the metric on validation, ``epochs`` the metric after each epoch."""
+
+    number: Count
+    state: Literal["complete", "pruned"]
+    params: Settings
+    value: float | None
+    epochs: list[float | None]
+    scores: SplitScores | None
+    problem: str | None
+    seconds: float
+    process: int
+    folder: str
+
+
+class SearchFile(FileRecord, SearchSetup):
+    """What ``search.json`` holds."""
+
+    metric: Literal["mcc", "accuracy", "f1"]
+    split: str
+    selected_on_this_split: bool
+    optimistic: str
+    trials: list[Trial]
+    best: Trial | None
+
+
+def read_search_file(folder: Path) -> SearchFile:
+    """A search's ``search.json``.
+
+    Raises:
+        RunError: As `acceptor.runs.record.read_record`.
+    """
+    return read_record(folder / SEARCH_FILE, SearchFile, limit=MAX_RECORD_BYTES)
+
+
+def write_search_file(folder: Path, content: SearchFile) -> None:
+    """Replaces a search's ``search.json``: a reader finds the old one or the new one, whole."""
+    replace_json(folder / SEARCH_FILE, content.to_dict())
+
+
+def is_search(folder: Path) -> bool:
+    """True where a search stands."""
+    return (folder / STUDY_FILE).is_file()
+
+
+def open_study_file(folder: Path, *, has_locks: bool) -> sqlite3.Connection:
+    """The SQLite file of a search's study. SQLite's own locks would fail where the file system has none."""
+    own = "" if has_locks or os.name != "posix" else "?vfs=unix-none"
+    return sqlite3.connect((folder / STUDY_FILE).absolute().as_uri() + own, timeout=60, uri=True)

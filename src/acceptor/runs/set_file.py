@@ -1,0 +1,142 @@
+"""``seeds.json`` and ``cv.json``: what became of each training of a set, and what their scores say together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from acceptor.errors import RunError
+from acceptor.runs.history import Collapse
+from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, damaged, read_record
+from acceptor.runs.report_file import Interval, ScoresRecord, SplitScores
+from acceptor.runs.run_file import Setup
+from acceptor.storage.files import replace_json
+
+SEEDS_FILE, FOLDS_FILE = "seeds.json", "cv.json"
+
+Status = Literal["finished", "collapsed", "failed"]
+
+
+class Entry(Record):
+    """What became of one training. ``scores`` are by split; an ``error`` is that of a training that did not finish."""
+
+    seed: Count
+    order_seed: Count
+    restarted_from: str | None = None
+    folder: str
+    status: Status
+    scores: dict[str, SplitScores] | None
+    collapse: Collapse | None = None
+    error: dict[str, str] | None = None
+
+    def score(self, split: str, metric: str) -> float | None:
+        """A score of the training; None where it is not defined or the split was not judged."""
+        scores = (self.scores or {}).get(split)
+        return None if scores is None else scores.score(metric)
+
+
+class SeedEntry(Entry):
+    """One of several seeds. ``planned`` is the seed that was asked for: a restart has another one."""
+
+    planned: Count
+
+
+class FoldEntry(Entry):
+    """A training without one part of the data: the part, its number of rows, its labels."""
+
+    fold: str
+    n: Count
+    balance: dict[str, Count]
+
+
+class SpreadRecord(Record):
+    """How far one score of several trainings spreads: see `acceptor.evaluation.spread.Spread`."""
+
+    n: Count
+    values: list[float]
+    mean: float
+    sd: float | None
+    min: float
+    max: float
+    interval: Interval | None
+    expected_maximum: list[float]
+
+
+class PooledScores(ScoresRecord):
+    """The scores of the verdicts of all folds together."""
+
+    loss: float
+
+
+class SetFile(FileRecord, Setup):
+    """What the files of all sets of trainings hold."""
+
+    labels: Annotated[list[str], Field(min_length=2)]
+    collapsed: Count
+    failed: Count
+
+
+class SeedsFile(SetFile):
+    """What ``seeds.json`` holds."""
+
+    vary: Literal["init", "order", "both"]
+    runs: list[SeedEntry]
+    n_runs: Count
+    one_verdict: Count
+    summary: dict[str, dict[str, SpreadRecord | None]]
+
+
+class FoldsFile(SetFile):
+    """What ``cv.json`` holds."""
+
+    by: str | int
+    runs: list[FoldEntry]
+    pooled: PooledScores | None
+
+
+S = TypeVar("S", SeedsFile, FoldsFile)
+
+
+def name_of(model: type[SeedsFile] | type[FoldsFile]) -> str:
+    """The name of the file that holds such a record."""
+    return SEEDS_FILE if model is SeedsFile else FOLDS_FILE
+
+
+def read_set_file(folder: Path, model: type[S]) -> S:
+    """The file of a set of trainings.
+
+    Raises:
+        RunError: As `acceptor.runs.record.read_record`; or an entry names a folder outside of the set's.
+    """
+    path = folder / name_of(model)
+    found = read_record(path, model, limit=MAX_RECORD_BYTES)
+    for index, entry in enumerate(found.runs):
+        if not (folder / entry.folder).resolve().is_relative_to(folder.resolve()):
+            raise damaged(path, f"runs.{index}.folder: {entry.folder!r} is not in {folder}")
+    return found
+
+
+def write_set_file(folder: Path, content: SeedsFile | FoldsFile) -> None:
+    """Replaces the file of a set of trainings: a reader finds the old one or the new one, whole."""
+    replace_json(folder / name_of(type(content)), content.to_dict())
+
+
+def finished_seeds(folder: Path) -> SeedsFile | None:
+    """The ``seeds.json`` of a folder in which a training has finished; None where the folder has no such file.
+
+    Raises:
+        RunError: As `read_set_file`; or no training has finished.
+    """
+    if not (folder / SEEDS_FILE).is_file():
+        return None
+    found = read_set_file(folder, SeedsFile)
+    if not any(entry.status == "finished" and entry.scores for entry in found.runs):
+        raise RunError(
+            f"no training of {folder} has finished",
+            where=str(folder / SEEDS_FILE),
+            next="resume with the same `acceptor seeds` command, or name the run folders one by one",
+            code="E-RUN-MISSING",
+        )
+    return found

@@ -1,0 +1,196 @@
+"""The loop with all that goes on around it: history, log, checkpoints, signals, the best epoch's weights."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.config import TrainConfig
+from acceptor.data.table import Data
+from acceptor.judging.judge import Judge
+from acceptor.model.encode import Encoded
+from acceptor.progress import meter
+from acceptor.runs.checkpoint import Progress, TrainingSetup
+from acceptor.runs.history import Collapse, EpochLine, Line, RestartLine, StepLine, as_dicts, lines_of
+from acceptor.runtime.contention import giving_way
+from acceptor.runtime.processes import place_among_processes
+from acceptor.text import Json, shell
+from acceptor.training.checkpoint import Checkpoints
+from acceptor.training.collapse import check_collapse
+from acceptor.training.flat_adamw import FlatAdamW
+from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
+from acceptor.training.record import epoch_line, skip_line, step_line, validation_of
+from acceptor.training.signals import agreed, signals_held
+
+if TYPE_CHECKING:
+    from acceptor.training.checkpoint import Tensors
+
+logger = logging.getLogger(__name__)
+
+OnEpoch = Callable[[list[Json]], None]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `train` was asked for.
+
+    Attributes:
+        out: The run folder to be.
+        config: All settings.
+        overwrite: As for `train`.
+        resume: As for `train`.
+        allow_change: As for `train`.
+        on_epoch: As for `train`.
+        compared: True where the scores on validation decide which of several trainings is kept.
+    """
+
+    out: Path
+    config: TrainConfig
+    overwrite: bool = False
+    resume: bool = False
+    allow_change: bool = False
+    on_epoch: OnEpoch | None = None
+    compared: bool = False
+
+
+def run_loop(
+    judge: Judge,
+    data: Data,
+    encoded: dict[str, Encoded],
+    request: Request,
+    earlier: Collapse | None,
+    *,
+    static: bool,
+) -> tuple[list[Line], Logits | None]:
+    """Runs the loop and leaves the weights that ``config.select`` asks for in the judge.
+
+    Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
+
+    Args:
+        judge: The judge to train.
+        data: All splits.
+        encoded: Their ids, by the name of the split.
+        request: Settings, and how to start.
+        earlier: The collapse after which this training starts again.
+        static: Steps in static shapes: see `choose_static_steps`.
+
+    Returns:
+        The history; and the logits of validation under the weights that are kept, unless an earlier process computed
+        them.
+    """
+    config, runtime = request.config, judge.runtime
+    bf16, pad_id = runtime.precision == "bf16", judge.tokenizer.pad_token_id
+    optimizer = FlatAdamW(judge.model, config, bf16=bf16, ids=encoded["train"].ids, pad_id=pad_id, static=static)
+    checkpoints = Checkpoints(request.out, judge.model, optimizer, _setup(judge, data, config), writes=runtime.leads)
+    done, logits = Progress(), None
+    best: Tensors = {}
+    history: list[Line] = [RestartLine(event="restart", **earlier.to_dict())] if earlier else []
+    if request.resume:
+        done, history, best = checkpoints.load(allow_change=request.allow_change)
+        logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
+    steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
+    with (
+        rows_named(data.train.table),
+        signals_held() as stop,
+        giving_way(),
+        meter("training", steps, "steps", silent=not runtime.leads) as bar,
+    ):
+        for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
+            if isinstance(event, EpochEnd):
+                history.append(_epoch_line(event, history, data, config))
+                if config.select == "last" or not best or _is_best(history, config.metric):
+                    logits = event.logits
+                    best = {} if config.select == "last" else _weights(judge)
+                _save_epoch(event, history, best, checkpoints, request.on_epoch)
+                continue
+            line, words = step_line(event, config) if isinstance(event, Step) else skip_line(event, data)
+            history.append(line)
+            bar.advance(1, words)
+            if isinstance(event, Skipped):
+                logger.warning(words)
+            elif event.step == optimizer.steps:  # else its loss came late, and the weights are further on
+                stopping = agreed(bool(stop), runtime.device, runtime.world)
+                if stopping or checkpoints.due():
+                    checkpoints.save(_progress(event, history), best, history)
+                if stopping:
+                    command = f"acceptor train {shell(request.out)} --resume"
+                    logger.info("stopped at step %d; this resumes it: %s", event.step, command)
+                    break
+    optimizer.release(judge.model)
+    if best:
+        judge.model.load_state_dict(best)
+    judge.model.eval()
+    return history, logits
+
+
+def _setup(judge: Judge, data: Data, config: TrainConfig) -> TrainingSetup:
+    """What a checkpoint says of its training, for those who resume it."""
+    return TrainingSetup.model_validate(
+        {
+            "config": config.model_dump(),
+            "encoder": judge.encoder,
+            "data": data.to_dict(),
+            "labels": list(data.labels),
+            "source": data.source,
+            "directory": os.getcwd(),
+        }
+    )
+
+
+def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: TrainConfig) -> EpochLine:
+    """The epoch's line for the history, logged; a collapse is named there, or ends the training."""
+    line, words = epoch_line(event, data, config)
+    collapse = check_collapse(event, history, data.train, validation_of(data), config)
+    logger.log(logging.INFO if place_among_processes().leads else logging.DEBUG, words)
+    return line.model_copy(update={"collapse": collapse})
+
+
+def _save_epoch(
+    event: EpochEnd, history: list[Line], best: Tensors, checkpoints: Checkpoints, on_epoch: OnEpoch | None
+) -> None:
+    """Writes a checkpoint, if it is time, and calls ``on_epoch``. If that raises, the checkpoint is written anyway."""
+    progress = Progress(epoch=event.epoch, step=event.step, seconds=event.seconds, epoch_loss=0.0, epoch_examples=0)
+    due = checkpoints.due(epoch_ends=True)
+    if due:
+        checkpoints.save(progress, best, history)
+    if on_epoch is None:
+        return
+    try:
+        on_epoch(as_dicts(history))
+    except BaseException:
+        if not due:
+            checkpoints.save(progress, best, history)
+        raise
+
+
+def _progress(event: Step, history: Sequence[Line]) -> Progress:
+    """Where the training stands after a step, with the loss of its epoch so far."""
+    lines = [line for line in lines_of(history, StepLine) if line.epoch == event.epoch]
+    return Progress(
+        epoch=event.epoch - 1,
+        step=event.step,
+        seconds=event.seconds,
+        epoch_loss=sum(line.loss * line.examples for line in lines),
+        epoch_examples=sum(line.examples for line in lines),
+    )
+
+
+def _is_best(history: Sequence[Line], metric: str) -> bool:
+    """True where the last epoch has the best score so far; a score that is not defined is the worst."""
+    scores = [line.score(metric) for line in lines_of(history, EpochLine)]
+    values = [-math.inf if score is None else score for score in scores]
+    return values[-1] > max(values[:-1], default=-math.inf)
+
+
+def _weights(judge: Judge) -> Tensors:
+    """A copy of the judge's weights."""
+    return {name: weight.clone() for name, weight in judge.model.state_dict().items()}
