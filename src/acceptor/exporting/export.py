@@ -28,11 +28,13 @@ from acceptor.judging.load import load
 from acceptor.model.batches import pad
 from acceptor.model.encode import Encoded
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
-from acceptor.model.tokenizer import reading
+from acceptor.model.tokenizer import tokenizer_info
 from acceptor.runs.export_file import export_file_of, write_export_file
 from acceptor.runs.judge_file import ExportedJudgeFile
 from acceptor.runtime.device import versions
-from acceptor.storage.files import SCRATCH, file_sha256, flush, one_writer, says_full, use_umask, writable
+from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, use_umask
+from acceptor.storage.lock import one_writer
+from acceptor.storage.manifest import file_sha256
 
 PRECISIONS = ("fp32", "int8")
 CLOSE = 1e-4  # what a logit may change in fp32
@@ -106,7 +108,7 @@ def export(
             "model_input_names": list(judge.tokenizer.model_input_names),
         }
     )
-    backend = reading(judge.tokenizer).backend
+    backend = tokenizer_info(judge.tokenizer).backend
     with _scratch(out) as scratch:
         network = _network(judge)
         if precision == "int8":
@@ -119,13 +121,13 @@ def export(
         write_export_file(scratch, found.to_dict())
         use_umask(scratch.parent)
         for path in (scratch, export_file_of(scratch)):
-            flush(path)
+            fsync(path)
         export_file_of(out).unlink(
             missing_ok=True
         )  # killed here, or below, it leaves none rather than one of another file
         scratch.replace(out)
         export_file_of(scratch).replace(export_file_of(out))
-        flush(out.parent)
+        fsync(out.parent)
     return found
 
 
@@ -158,7 +160,7 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwr
 
 
 def _check_place(out: Path, overwrite: bool) -> None:
-    with writable(out):
+    with explain_write_errors(out):
         for path in (out, export_file_of(out)):
             check_free(path, overwrite=overwrite)
             if path.is_dir():

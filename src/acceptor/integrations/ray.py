@@ -25,8 +25,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from acceptor.data.reading.filesystems import InputFile, OutputFolder, address_of, found_files, open_input
-from acceptor.data.reading.kept import COLUMNAR, fitted_strictly, renamed, write_json_rows
+from acceptor.data.reading.column_types import fitted_strictly
+from acceptor.data.reading.original import COLUMNAR, with_source_names
+from acceptor.data.reading.remote_files import InputFile, found_files
 from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.table import Table
 from acceptor.data.writing.write import FORMATS, write_json_rows, write_rows
@@ -41,7 +42,8 @@ from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows
 from acceptor.progress import meter
 from acceptor.runs.folder import READ_WITH_JUDGE
 from acceptor.runtime.device import versions
-from acceptor.storage.files import one_writer
+from acceptor.storage.filesystems import OutputFolder, address_of, open_input
+from acceptor.storage.lock import one_writer
 
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker

@@ -32,7 +32,7 @@ from acceptor.integrations.sklearn_input import (
     said_of,
 )
 from acceptor.judging.load import load
-from acceptor.progress import hushed
+from acceptor.progress import without_progress
 from acceptor.runs.folder import MANIFEST, check_judge, manifest_bytes, read_manifest
 from acceptor.text import plain_lines
 from acceptor.training.train import train

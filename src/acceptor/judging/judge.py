@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.frames import Frame, annotated, beside
-from acceptor.data.given import by_position, texts_given
+from acceptor.data.frames import Frame, annotated, side_by_side
+from acceptor.data.python_inputs import as_texts, by_position
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
 from acceptor.judging.decision import MOST_PROBABLE, Decision

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from acceptor.errors import RunError, UsageError, check_installed
 from acceptor.judging.decision import Decision
 from acceptor.judging.judge import PAIRS, Judge
-from acceptor.model.folder_kinds import labels_of_classifier, refuse_parts
+from acceptor.model.model_folder import labels_of_classifier, refuse_incomplete_model
 from acceptor.model.onnx import read_onnx
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
@@ -22,7 +22,8 @@ from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.folder import JUDGE_PARTS, check_judge, has_run_parts, is_finished, read_manifest
 from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, read_judge_file
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
-from acceptor.storage.files import check_folder, file_sha256
+from acceptor.storage.links import check_links
+from acceptor.storage.manifest import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     check_installed("torch", "transformers")
     from acceptor.model.classifier import check_tokens, load_classifier, longest_input
 
-    check_folder(folder)
+    check_links(folder)
     file = read_judge_file(folder) if os.path.lexists(folder / JUDGE_FILE) else None
     if file:
         check_judge(folder)

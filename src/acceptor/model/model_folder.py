@@ -7,7 +7,7 @@ from typing import Any
 
 from acceptor.errors import EncoderError, RunError
 from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
-from acceptor.storage.files import read_object
+from acceptor.storage.strict_json import read_json_object
 
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
 _NO_ENCODER = "this folder is not an encoder"

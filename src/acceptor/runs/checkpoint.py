@@ -14,7 +14,7 @@ from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import EpochLine, Line, RestartLine, SkipLine, StepLine
 from acceptor.runs.record import Count, FileRecord, Record, damaged, read_record, write_record
 from acceptor.runs.run_file import Setup
-from acceptor.storage.files import check_manifest
+from acceptor.storage.manifest import check_manifest
 from acceptor.text import Json
 
 logger = logging.getLogger(__name__)

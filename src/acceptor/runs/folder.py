@@ -11,8 +11,8 @@ from acceptor.runs.judge_file import JUDGE_FILE
 from acceptor.runs.predictions import PREDICTIONS_FILE
 from acceptor.runs.record import RUN_FILE, FileRecord, read_record
 from acceptor.runs.report_file import REPORT_FILE
-from acceptor.storage.files import MANIFEST as MANIFEST
-from acceptor.storage.files import check_manifest
+from acceptor.storage.manifest import MANIFEST as MANIFEST
+from acceptor.storage.manifest import check_manifest
 
 JUDGE_PARTS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
 """How the names of the files begin that decide about verdicts."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from acceptor.runs.record import MAX_RECORD_BYTES, Count, Record, damaged, first_problem
-from acceptor.storage.files import MAX_OBJECT_BYTES, parse_object
+from acceptor.storage.strict_json import MAX_OBJECT_BYTES, parse_json_object
 from acceptor.text import Json
 
 HISTORY_FILE = "history.jsonl"
@@ -126,7 +126,7 @@ def read_history(folder: Path) -> list[Line]:
     lines: list[Line] = []
     for number, text in enumerate(data.splitlines(), 1):
         try:
-            lines.append(_LINE.validate_python(parse_object(text, limit=MAX_OBJECT_BYTES)))
+            lines.append(_LINE.validate_python(parse_json_object(text, limit=MAX_OBJECT_BYTES)))
         except ValidationError as error:
             raise damaged(path, f"line {number}: {first_problem(error)}") from None
         except ValueError as error:

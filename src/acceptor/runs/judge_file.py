@@ -1,4 +1,4 @@
-"""``judge.json``: what a judge is beside its network and tokenizer. An exported judge holds the same in its ONNX file."""
+"""``judge.json``: what a judge is beside its network and tokenizer. An ONNX file holds the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from acceptor.errors import RunError
 from acceptor.runs.record import FileRecord, Record, parse_record, read_record, write_record
-from acceptor.storage.files import MAX_OBJECT_BYTES, parse_object
+from acceptor.storage.strict_json import MAX_OBJECT_BYTES, parse_json_object
 
 JUDGE_FILE = "judge.json"
 
@@ -87,7 +87,7 @@ def parse_exported_judge(text: str, path: Path) -> ExportedJudgeFile:
         RunError: As `read_record`.
     """
     try:
-        content = parse_object(text.encode(), limit=MAX_OBJECT_BYTES)
+        content = parse_json_object(text.encode(), limit=MAX_OBJECT_BYTES)
     except ValueError as error:
         raise unusable_export(path, str(error)) from error
     return parse_record(content, ExportedJudgeFile, path)

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from acceptor.errors import RunError
-from acceptor.storage.files import MAX_OBJECT_BYTES, read_object, write_json
+from acceptor.storage.files import write_json
+from acceptor.storage.strict_json import MAX_OBJECT_BYTES, read_json_object
 from acceptor.text import Json
 
 FORMAT = 1
@@ -63,7 +64,7 @@ def read_record(path: Path, model: type[R], *, limit: int = MAX_OBJECT_BYTES) ->
             missing or has the wrong type, with the field's name; or its format is newer than `FORMAT`.
     """
     try:
-        content = read_object(path, limit=limit)
+        content = read_json_object(path, limit=limit)
     except (OSError, ValueError) as error:
         raise damaged(path, f"{(isinstance(error, OSError) and error.strerror) or error}") from error
     return parse_record(content, model, path)
@@ -128,7 +129,7 @@ def check_format(content: Mapping[str, Any], path: Path) -> None:
 def _written_by(content: Mapping[str, Any], path: Path) -> str | None:
     """The version of Acceptor that wrote a file: it says so itself, or the ``run.json`` beside it does."""
     try:
-        beside: Json = read_object(path.with_name(RUN_FILE))
+        beside: Json = read_json_object(path.with_name(RUN_FILE))
     except (OSError, ValueError):
         beside = {}
     for about in (content, beside):

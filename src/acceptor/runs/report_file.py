@@ -1,4 +1,4 @@
-"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same scores of each training."""
+"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same of each run."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ class SplitScores(ScoresRecord):
     loss: float
     temperature: Temperature = 1.0
     threshold: Threshold | None = None
-    measures: dict[str, MeasureRecord] = {}
+    measures: dict[str, MeasureRecord] = Field(default_factory=dict)
     leaked: Count | None = None
     without_leaked: ScoresRecord | None = None
-    slices: dict[str, list[SliceRecord]] = {}
+    slices: dict[str, list[SliceRecord]] = Field(default_factory=dict)
 
     def score(self, metric: str) -> float | None:
         """The score ``mcc``, ``accuracy`` or ``f1``; None where it is not defined."""

@@ -1,4 +1,4 @@
-"""``search.json``: all trials of a search and the best of them. What the search goes on from is Optuna's ``study.db``."""
+"""``search.json``: all trials of a search and the best of them. The search resumes from Optuna's ``study.db``."""
 
 from __future__ import annotations
 

@@ -124,8 +124,8 @@ class Checkpoints:
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
         self.model.load_state_dict(_part(tensors, "model."))
-        self.optimizer.first.copy_(tensors["adamw.first"])
-        self.optimizer.second.copy_(tensors["adamw.second"])
+        self.optimizer.exp_avg.copy_(tensors["adamw.first"])
+        self.optimizer.exp_avg_sq.copy_(tensors["adamw.second"])
         self.optimizer.steps, self.optimizer.decay = state.progress.step, state.decay
         self.optimizer.micro_batch = state.micro_batch
         self.optimizer.reload(tensors["rows"])

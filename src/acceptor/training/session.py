@@ -20,15 +20,15 @@ from acceptor.model.encode import Encoded
 from acceptor.progress import meter
 from acceptor.runs.checkpoint import Progress, TrainingSetup
 from acceptor.runs.history import Collapse, EpochLine, Line, RestartLine, StepLine, as_dicts, lines_of
-from acceptor.runtime.contention import giving_way
-from acceptor.runtime.processes import place_among_processes
+from acceptor.runtime.contention import shorter_spins_under_load
+from acceptor.runtime.processes import process_rank
 from acceptor.text import Json, shell
 from acceptor.training.checkpoint import Checkpoints
 from acceptor.training.collapse import check_collapse
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
 from acceptor.training.record import epoch_line, skip_line, step_line, validation_of
-from acceptor.training.signals import agreed, signals_held
+from acceptor.training.signals import any_process, deferred_signals
 
 if TYPE_CHECKING:
     from acceptor.training.checkpoint import Tensors
@@ -90,7 +90,9 @@ def run_loop(
     config, runtime = request.config, judge.runtime
     bf16, pad_id = runtime.precision == "bf16", judge.tokenizer.pad_token_id
     optimizer = FlatAdamW(judge.model, config, bf16=bf16, ids=encoded["train"].ids, pad_id=pad_id, static=static)
-    checkpoints = Checkpoints(request.out, judge.model, optimizer, _setup(judge, data, config), writes=runtime.leads)
+    checkpoints = Checkpoints(
+        request.out, judge.model, optimizer, _setup(judge, data, config), writes=runtime.is_main_process
+    )
     done, logits = Progress(), None
     best: Tensors = {}
     history: list[Line] = [RestartLine(event="restart", **earlier.to_dict())] if earlier else []
@@ -100,9 +102,9 @@ def run_loop(
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
     with (
         rows_named(data.train.table),
-        signals_held() as stop,
-        giving_way(),
-        meter("training", steps, "steps", silent=not runtime.leads) as bar,
+        deferred_signals() as stop,
+        shorter_spins_under_load(),
+        meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
     ):
         for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
             if isinstance(event, EpochEnd):
@@ -118,7 +120,7 @@ def run_loop(
             if isinstance(event, Skipped):
                 logger.warning(words)
             elif event.step == optimizer.steps:  # else its loss came late, and the weights are further on
-                stopping = agreed(bool(stop), runtime.device, runtime.world)
+                stopping = any_process(bool(stop), runtime.device, runtime.world_size)
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
@@ -150,7 +152,7 @@ def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: Tr
     """The epoch's line for the history, logged; a collapse is named there, or ends the training."""
     line, words = epoch_line(event, data, config)
     collapse = check_collapse(event, history, data.train, validation_of(data), config)
-    logger.log(logging.INFO if place_among_processes().leads else logging.DEBUG, words)
+    logger.log(logging.INFO if process_rank().is_main_process else logging.DEBUG, words)
     return line.model_copy(update={"collapse": collapse})
 
 

@@ -37,8 +37,9 @@ from acceptor.runs.history import Collapse, Line, as_dicts
 from acceptor.runs.place import check_out, check_room, paths_of, refuse_within, replacing, restarted, set_aside
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
-from acceptor.runtime.processes import place_among_processes, process_group
-from acceptor.storage.files import new_folder, one_writer
+from acceptor.runtime.processes import process_group, process_rank
+from acceptor.storage.files import new_folder
+from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.collapse import CollapseError
 from acceptor.training.record import log_setup, run_file_of, validation_of, write_run
@@ -149,7 +150,7 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
 
 def _train_in_place(data: Any, request: Request) -> Run:
     """Trains while nobody else may write the run folder, and once more after a collapse if the settings say so."""
-    out, place = request.out, place_among_processes()
+    out, place = request.out, process_rank()
     if restarted() and has_checkpoint(out):
         request = dataclasses.replace(request, resume=True, overwrite=False)
     with (
@@ -164,7 +165,7 @@ def _train_in_place(data: Any, request: Request) -> Run:
         try:
             return _train(data, request)
         except CollapseError as error:
-            if not restarts or place.world > 1:
+            if not restarts or place.world_size > 1:
                 raise
             config = safer(request.config)
             logger.warning("%s", f"{error.problem}; starting again with seed {config.seed} and safer settings")
@@ -200,7 +201,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
     check_trainable(data)
     config, lowered = with_batch(config, data)
     request = dataclasses.replace(request, config=config)
-    runtime = choose_runtime(config.device, config.precision, place_among_processes())
+    runtime = choose_runtime(config.device, config.precision, process_rank())
     keep_freed_memory()
     found = find_encoder(config.encoder)
     refuse_within(out, [found.folder, *paths_of(data)])
@@ -210,7 +211,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
     check_room(out, weight_bytes, keeps_best=config.select == "best")
     split = Derived("split", config.split or "derived", split_reason)
     derived = [*lowered, *derived, *choices, *runtime.derived, split]
-    if runtime.leads:
+    if runtime.is_main_process:
         log_setup(data, judge, derived)
         if request.overwrite:
             set_aside(out)
@@ -221,7 +222,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
     judge, reports, fitted = _reports(judge, data, encoded, request, logits)
     file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
     run = Run(out, judge, reports, history, file)
-    if runtime.leads:
+    if runtime.is_main_process:
         with new_folder(out) as folder:
             write_run(folder, judge, data, reports, history, file, name=out.name)
     return run
@@ -282,7 +283,7 @@ def _reports(
         decision, fitted = calibrate(logits["validation"], validation.gold, config.metric)
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
-            logger.log(logging.INFO if judge.runtime.leads else logging.DEBUG, "%-12s%s: %s", *item)
+            logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-12s%s: %s", *item)
     selects = config.select == "best" or judge.decision != MOST_PROBABLE or request.compared
     if selects:
         judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
