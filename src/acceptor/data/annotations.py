@@ -36,7 +36,7 @@ class Annotations:
     other_texts: list[int]
     other_labels: list[int]
 
-    def to_dict(self, split: Split) -> dict[str, Any]:
+    def to_dict(self, split: Split) -> dict[str, object]:
         """How they were joined; rows by the place where they stand in ``split``."""
         return {
             "features": {name: len(masks) for name, masks in self.features.items()},

@@ -14,6 +14,7 @@ from acceptor.data.reading.read import read_table
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 from acceptor.runtime.cache import cache_folder
+from acceptor.storage.files import new_file
 from acceptor.text import shell
 
 COLA_URL = "https://nyu-mll.github.io/CoLA/cola_public_1.1.zip"
@@ -115,4 +116,5 @@ def _download_cola(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Train is written last: its presence says that the folder is complete.
     for name in sorted(files, key=lambda name: name == COLA_FILES["train"][0]):
-        (folder / name).write_bytes(files[name])
+        with new_file(folder / name) as scratch:
+            scratch.write_bytes(files[name])

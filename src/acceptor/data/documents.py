@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ import polars as pl
 
 from acceptor.data.frames import renames_of_taken
 from acceptor.data.reading.original import as_json_text
+from acceptor.data.reading.stream import RejectedRow
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError, nearest
 
@@ -105,7 +105,7 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
 
 
 def sentence_tables(
-    pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before: int, language: str, form: str = ".tsv"
+    pieces: Sequence[tuple[Table, list[RejectedRow]]], before: int, language: str, form: str = ".tsv"
 ) -> list[Table]:
     """Tables of documents as tables of sentences.
 
@@ -160,8 +160,8 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form
         ends += [end for _, end in found]
         sentences += [text[start:end] for start, end in found]
     index = np.array(rows, dtype=np.int64)
-    places: dict[str, Any] = dict(zip(PLACE, (numbers[index], starts, ends), strict=True))
-    added = pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()])
+    places = numbers[index], np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+    added = pl.DataFrame([pl.Series(name, values) for name, values in zip(PLACE, places, strict=True)])
     cut = pl.DataFrame([pl.Series("sentence", sentences, dtype=pl.String)])
     frame = _beside_places(table.frame, index, cut, added)
     original = table.original

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +137,7 @@ class Split:
         labels = "labels " + listed(counts, 12) if counts else "no labels"
         return f"{self.table.origin}: {self.table.schema} · {len(self):,} rows · {labels}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What a run's record keeps of a split: origin, fingerprint, size, balance."""
         return {
             "name": self.name,
@@ -149,6 +149,20 @@ class Split:
         }
 
 
+class DataSource(TypedDict):
+    """The arguments of a call of `load_data` on names and paths."""
+
+    source: str | None
+    validation: str | None
+    test: str | None
+    folder: str | None
+    columns: dict[str, str] | None
+    separator: str | None
+    labels: list[str] | None
+    normalise_labels: bool
+    drop_unlabelled: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
     """A corpus by roles. What is missing is None; ``train`` makes a validation split where none is given.
@@ -157,18 +171,26 @@ class Data:
         train: The split to train on.
         validation: The split that decides.
         test: The split that decides nothing.
-        source: What `load_data` was called with, where names and paths were all of it: it can be read again.
+        source: The arguments of `load_data` that made it, where they were names and paths: it can be read again.
     """
 
     train: Split
     validation: Split | None = None
     test: Split | None = None
-    source: dict[str, Any] | None = None
+    source: DataSource | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Label names; a label's position is its label id."""
         return self.train.labels
+
+    @property
+    def given_paths(self) -> list[str]:
+        """The names and paths that `load_data` was given; none where there were other objects."""
+        if self.source is None:
+            return []
+        given = (self.source["source"], self.source["validation"], self.source["test"], self.source["folder"])
+        return [path for path in given if path]
 
     @property
     def splits(self) -> list[Split]:
@@ -179,6 +201,6 @@ class Data:
         sizes = " · ".join(f"{split.name} {len(split)}" for split in self.splits)
         return f"Data({sizes} · labels {listed(self.labels, 12)})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, dict[str, object]]:
         """All splits' records, by name."""
         return {split.name: split.to_dict() for split in self.splits}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from acceptor.errors import DataError, ResourceError, UsageError
-from acceptor.storage.files import fsync
+from acceptor.storage.files import new_file
 
 _BUFFER = 4 << 20  # bytes asked for at once: an object store answers each request in tens of milliseconds
 
@@ -86,17 +85,15 @@ class OutputFolder:
         Raises:
             ResourceError: It cannot be written.
         """
-        place = f"{self._path}/{name}"
-        folder, _, last = place.rpartition("/")
-        scratch = f"{folder}/.{last}.{uuid.uuid4().hex}" if self.local else place
         try:
             if self.local:
-                self._system.create_dir(folder)
-            with self._system.open_output_stream(scratch) as stream:
-                stream.write(content)
-            if self.local:
-                fsync(Path(scratch))
-                self._system.move(scratch, place)
+                path = self.path / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with new_file(path) as scratch:
+                    scratch.write_bytes(content)
+            else:
+                with self._system.open_output_stream(f"{self._path}/{name}") as stream:
+                    stream.write(content)
         except OSError as error:
             raise ResourceError(
                 "the output cannot be written",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,8 @@ EXAMPLES = 10
 LONGEST_SHOWN = 300  # characters of a text in an example
 
 Rows = npt.NDArray[np.int64]
+Example = dict[str, str | float | None]
+"""A row as an example: ``split``, ``place``, ``line``, ``label`` and the texts; ``similarity`` to the row beside it."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class Finding:
     of: int
     what: str
     advice: str
-    examples: list[list[dict[str, Any]]] = field(default_factory=list)
+    examples: list[list[Example]] = field(default_factory=list)
     severity: str = "note"
 
     def __repr__(self) -> str:
         return f"Finding({self.kind}, {self.split}: {self.count} of {self.of})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields."""
         return dict(vars(self))
 
@@ -265,7 +266,7 @@ def _one_label(split: Split) -> list[Finding]:
     rows = sources.filter(pl.col("kinds") == 1)["row"].to_list()
     what = "sources whose rows all have one label (the example is the first row)"
     found = _single("one-label sources", split, rows, what, "no MCC is defined there: look at the recall")
-    return [Finding(**{**found.to_dict(), "of": len(sources)})]
+    return [replace(found, of=len(sources))]
 
 
 def _single(kind: str, split: Split, rows: Sequence[int], what: str, advice: str) -> Finding:
@@ -273,7 +274,7 @@ def _single(kind: str, split: Split, rows: Sequence[int], what: str, advice: str
     return Finding(kind, split.name, len(rows), len(split), what, advice, examples)
 
 
-def _row(split: Split, row: int) -> dict[str, Any]:
+def _row(split: Split, row: int) -> Example:
     frame = split.table.frame
     texts = {name: frame[name][row] for name in ("source", "mark", "sentence", "second") if name in frame.columns}
     return {

@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from acceptor.data.reading.grid import Grid
 from acceptor.data.reading.stream import TableStream
@@ -34,7 +34,15 @@ def readable(name: str) -> bool:
     return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
 
 
-def fingerprint(files: Sequence[str]) -> dict[str, Any]:
+class Fingerprint(TypedDict, total=False):
+    """How many files an input has, how many bytes, and a hash of names, sizes, times and first bytes."""
+
+    files: int
+    bytes: int
+    sha256: str
+
+
+def fingerprint(files: Sequence[str]) -> Fingerprint:
     """By what an input is known again: names, sizes, times of the last change, first bytes.
 
     Raises:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -172,13 +172,20 @@ class TableStream:
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-RejectedRow = dict[str, Any]
-"""What is said of a row that cannot be used: its file and line, the problem, what was expected and found."""
+RejectedRow = dict[str, str | int]
+"""A row that cannot be used: ``file``, ``line`` or ``row``, ``code``, ``problem`` and the error's other fields."""
 
 
 def rejected_row(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> RejectedRow:
     """The error of one row as plain data; ``place`` says where in the row."""
-    return {"file": table.origin, unit: line, **place, "problem": error.problem, **error.details}
+    return {
+        "file": table.origin,
+        unit: line,
+        **place,
+        "code": error.code,
+        "problem": error.problem,
+        **error.details,
+    }
 
 
 @dataclass(frozen=True)
@@ -203,11 +210,11 @@ class Piece:
         if self.ready:
             return self.ready
         unit = self.part.unit if isinstance(self.part, Grid) else "line"
-        faults: list[RejectedRow] = []
+        rejected: list[RejectedRow] = []
         table = self.stream.table(
-            self.part, lambda line, error: faults.append(rejected_row(self.stream, unit, line, error))
+            self.part, lambda line, error: rejected.append(rejected_row(self.stream, unit, line, error))
         )
-        return table, sorted(faults, key=lambda fault: int(fault[unit]))
+        return table, sorted(rejected, key=lambda row: int(row[unit]))
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
+from acceptor.data.reading.stream import RejectedRow
 from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
-from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, write_json
+from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import read_json_object
 from acceptor.text import shell
@@ -51,7 +51,7 @@ class Parts:
         """All that is written: the output, what was rejected, the parts."""
         return [self.out, self.rejected, self.folder]
 
-    def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
+    def begin(self, plan: Mapping[str, object], *, overwrite: bool) -> None:
         """Takes up the parts that are there, or begins.
 
         Args:
@@ -79,7 +79,7 @@ class Parts:
             self.remove()
         with self._room():
             self.folder.mkdir(exist_ok=True)
-            self._write_object(_PLAN, plan)
+            replace_json(self.folder / _PLAN, plan)
 
     def has(self, number: int) -> bool:
         """Whether a part is there."""
@@ -89,7 +89,7 @@ class Parts:
         self,
         number: int,
         frame: pl.DataFrame,
-        rejected: list[dict[str, Any]],
+        rejected: list[RejectedRow],
         scores: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]],
         counts: dict[str, int],
     ) -> None:
@@ -119,13 +119,12 @@ class Parts:
     @property
     def end(self) -> int | None:
         """How many parts there will be, where the end of the input has been seen."""
-        found = self._object(_END)
-        return None if found is None else int(found["parts"])
+        return self._counts(_END).get("parts")
 
     @end.setter
     def end(self, parts: int) -> None:
         with self._room():
-            self._write_object(_END, {"parts": parts})
+            replace_json(self.folder / _END, {"parts": parts})
 
     def join(self, number: int) -> dict[str, int]:
         """Puts the first ``number`` parts together as the output, and removes them.
@@ -150,7 +149,7 @@ class Parts:
             fsync(whole)
             fsync(faults)
             # The number of the file says, after a kill, whether what stands at `out` is already the new one.
-            self._write_object(_JOINED, {"inode": whole.stat().st_ino, **counts})
+            replace_json(self.folder / _JOINED, {"inode": whole.stat().st_ino, **counts})
         if faults.stat().st_size:
             faults.replace(self.rejected)
         else:
@@ -162,11 +161,11 @@ class Parts:
 
     def joined(self) -> dict[str, int] | None:
         """The counts, where the output stands and only the parts were left: they are removed."""
-        found = self._object(_JOINED)
-        if found is None or not self.out.exists() or found.pop("inode") != self.out.stat().st_ino:
+        counts = self._counts(_JOINED)
+        if not counts or not self.out.exists() or counts.pop("inode") != self.out.stat().st_ino:
             return None
         self.remove()
-        return {name: int(count) for name, count in found.items()}
+        return counts
 
     def remove(self) -> None:
         """Removes all parts; under the name of a scratch folder first, so that a kill leaves no half of them."""
@@ -217,13 +216,9 @@ class Parts:
                 f"{name} cannot be read", where=str(self.folder), cause=str(error), code="E-RUN-FILE"
             ) from error
 
-    def _write_object(self, name: str, content: dict[str, Any]) -> None:
-        """As `write_json`, but whole or not at all."""
-        with _scratch_file(self.folder) as scratch:
-            write_json(scratch, content)
-            fsync(scratch)
-            scratch.replace(self.folder / name)
-        fsync(self.folder)
+    def _counts(self, name: str) -> dict[str, int]:
+        """The numbers in a file by their names; empty where the file does not exist."""
+        return {key: int(count) for key, count in (self._object(name) or {}).items()}
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
@@ -245,16 +240,6 @@ class Parts:
         )
 
 
-def _append(path: Path, stream: Any) -> None:
+def _append(path: Path, stream: IO[bytes]) -> None:
     with path.open("rb") as part:
         shutil.copyfileobj(part, stream)
-
-
-@contextlib.contextmanager
-def _scratch_file(folder: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
