@@ -1,4 +1,4 @@
-"""Named corpora: where they come from, and how their files are known to be the right ones."""
+"""Named corpora: where their files come from, and their sha256."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:
 
     Args:
         name: A name in `CORPORA`.
-        folder: Where the corpus' files lie; by default the cache, filled from the network if need be.
+        folder: Where the corpus' files lie; by default the cache, to which they are downloaded if need be.
 
     Raises:
-        DataError: Files missing, not the released ones, or not to be had.
+        DataError: Files are missing, are not the released ones, or cannot be downloaded.
     """
     return _starter() if name == "starter" else _cola(folder or _cola_cache())
 
@@ -107,7 +107,7 @@ def _download_cola(folder: Path) -> None:
         found = hashlib.sha256(files[name]).hexdigest()
         if found != sha256:
             raise DataError(
-                "the downloaded CoLA is not the release that is known",
+                "the downloaded CoLA is not version 1.1 as it was released",
                 where=f"{COLA_URL}: {name}",
                 expected=f"sha256 {sha256}",
                 found=f"sha256 {found}",

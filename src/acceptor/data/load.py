@@ -34,7 +34,7 @@ def load_data(
     normalise_labels: bool = False,
     drop_unlabelled: bool = False,
 ) -> Data:
-    """Reads a corpus, and says in the log how each of its files was read.
+    """Reads a corpus, and logs how each of its files was read.
 
     Args:
         source: A corpus' name (`cola`, `starter`), a file, a folder of files, a pandas or polars frame, a
@@ -44,14 +44,14 @@ def load_data(
         folder: Where the files of the corpus `cola` lie.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
             columns are known; there they are those of ``validation`` and ``test``.
-        separator: What separates the cells of delimited text, where it is not what a file's name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
         labels: All labels in the order of their ids: as written in the files, or as names for numbers in their order.
-        normalise_labels: Take labels that differ in case, blanks or Unicode form alone for the same.
+        normalise_labels: Treat labels that differ only in case, blanks or Unicode form as the same.
         drop_unlabelled: Leave out the rows that have no label (nothing, ``-``, ``?``, ``-1``).
 
     Raises:
         DataError: Something is missing or is not what it must be; the message names file and line.
-        UsageError: ``folder`` or ``columns`` were given where they mean nothing.
+        UsageError: ``folder`` or ``columns`` were given for a corpus that has its own.
     """
     reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
     tables = _tables(source, folder, reading)
@@ -107,7 +107,7 @@ def _rules_of(
 
 
 def _check_arguments(columns: Any, separator: Any, labels: Any) -> None:
-    """Refuses what cannot say how to read.
+    """Checks the types of the arguments.
 
     Raises:
         UsageError: ``columns`` is no mapping, ``separator`` no character, or ``labels`` no list of names.
@@ -147,7 +147,9 @@ def inspect_data(
     normalise_labels: bool = False,
     drop_unlabelled: bool = False,
 ) -> tuple[Data, list[tuple[str, Remark]]]:
-    """Reads a corpus to look at it: labels with faults are taken as they are written. Arguments as of `load_data`.
+    """Reads a corpus for an audit: if its labels have faults, every label as written is a class.
+
+    Takes the arguments of `load_data`.
 
     Returns:
         The data; and all remarks on its tables, each with the name of its split.
@@ -198,11 +200,11 @@ def load_split(
         folder: As for `load_data`.
         columns: As for `load_data`.
         separator: As for `load_data`.
-        labels: As for `load_data`; the judge's, in the order of what is written in the file.
+        labels: As for `load_data`; the judge's labels, in the order of the file's.
         normalise_labels: As for `load_data`.
         drop_unlabelled: As for `load_data`.
-        of_column: Take the rows that a column of splits calls test.
-        written: How the judge's labels were written where it learnt them, if they have other names.
+        of_column: Take the rows for which a column of splits says test.
+        written: How the judge's labels were written in its training data, if it has other names for them.
 
     Raises:
         DataError: As `load_data`; also for a corpus, or a column of splits, without a test split.
@@ -234,9 +236,9 @@ def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Clas
     judged = classes.names
     if rules.declared is None or "label" not in table.frame.columns:
         return classes
-    same = tuple(name.strip() for name in rules.declared) == judged  # another order is the caller's word
+    same = tuple(name.strip() for name in rules.declared) == judged  # another order is the caller's choice
     known = same and set(map(label_key, written_counts(table))) <= set(classes.written)
-    if known:  # the judge knows what its labels were, also where the file has not all of them
+    if known:  # the judge knows how its labels are written, even if the file lacks some of them
         return classes
     declared = classes_of(table, rules)
     if set(declared.names) != set(judged):
@@ -314,9 +316,7 @@ def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[st
     folder = None if folder is None else Path(folder).expanduser()
     if isinstance(source, str) and source in CORPORA:
         if folder and source == "starter":
-            raise UsageError(
-                "the corpus 'starter' takes no folder of files: it is made on the spot", code="E-USAGE-CONFLICT"
-            )
+            raise UsageError("the corpus 'starter' takes no folder of files: it is generated", code="E-USAGE-CONFLICT")
         if Path(source).exists():
             logger.warning("the corpus %r is taken, not ./%s; for that one: ./%s", source, source, source)
         return corpus_tables(source, folder)

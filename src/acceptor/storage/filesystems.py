@@ -61,7 +61,7 @@ class OutputFolder:
     """
 
     def __init__(self, place: str | Path) -> None:
-        """Names the folder; it need not be there yet.
+        """Names the folder; it need not exist yet.
 
         Raises:
             UsageError: The address cannot be used.
@@ -79,8 +79,8 @@ class OutputFolder:
     def write(self, name: str, content: bytes) -> None:
         """Makes or replaces a file.
 
-        On this machine and in object stores, whoever looks finds the old one or the new one, whole; HDFS shows a file
-        while it grows.
+        On this machine and in object stores a reader finds the old file or the new one, whole; on HDFS a file is
+        visible while it is written.
 
         Raises:
             ResourceError: It cannot be written.
@@ -99,7 +99,7 @@ class OutputFolder:
                 "the output cannot be written",
                 where=f"{self.address}/{name}",
                 cause=str(error),
-                next="mend that, and give the same command again: what was judged is kept",
+                next="correct that, and give the same command again: what was judged is kept",
                 code="E-RESOURCE-WRITE",
             ) from error
 

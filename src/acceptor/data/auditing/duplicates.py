@@ -1,4 +1,4 @@
-"""Which rows say the same: exactly, but for case and spacing, and in part (`near`). A pair is one unit of two texts."""
+"""Rows with the same text, exactly or after normalisation. The two texts of a pair are one unit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from acceptor.errors import RunError
 
 HASHES_FILE = "train_hashes.safetensors"
 MAX_HASHES_BYTES = 1 << 30  # 134 million rows
-BETWEEN = "\0"  # stands between the two texts of a pair; no text that was read holds it
+BETWEEN = "\0"  # separates the two texts of a pair; no text that was read holds it
 
 NORMALISATION = (
     "Unicode NFKC, lower case, typographic quotes made straight, control and invisible characters left out, "
@@ -56,7 +56,7 @@ def fingerprints(split: Split) -> npt.NDArray[np.uint64]:
 
 
 def save_fingerprints(folder: Path, hashes: npt.NDArray[np.uint64]) -> None:
-    """Writes fingerprints of train, sorted and each once, into a run folder: so leaks can be told later."""
+    """Writes fingerprints of train, sorted and each once, into a run folder, so that leaks can be found later."""
     from safetensors.numpy import save_file
 
     save_file({"sentences": np.unique(hashes)}, folder / HASHES_FILE)

@@ -1,4 +1,4 @@
-"""Whether delimited text has a header, and where other files' headers stand in its midst."""
+"""The header of delimited text, and its repetitions where files were joined."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _has_known_name(columns: Sequence[list[str]], roles: Mapping[str, int]) -> b
 
 
 def _without_repeats(grid: Grid) -> list[list[str]]:
-    """The columns without the later rows that equal the first one: where files were joined, each brings its header."""
+    """The columns without the later rows that equal the first one, which are the headers of joined files."""
     first = [column[0] for column in grid.columns]
     again = {
         row
@@ -100,7 +100,7 @@ def _differs(first: str, rest: Sequence[str], *, is_label: bool) -> bool:
 
 
 def lift_header(grid: Grid) -> Grid:
-    """The rows behind the header, whose cells are their names.
+    """The rows after the header, whose cells become the names of the columns.
 
     Raises:
         DataError: There are none.
@@ -114,14 +114,14 @@ def lift_header(grid: Grid) -> Grid:
 
 
 def without_repeated_headers(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
-    """Without the rows that show that files were joined.
+    """The grid without the rows at which files were joined.
 
-    They repeat the header, with or without a byte order mark. Where there is no header, they begin with such a mark.
+    They repeat the header, with or without a byte order mark; in a file without a header, they begin with such a mark.
 
     Args:
         grid: Rows of delimited text.
         header: The header's cells as written; empty where there is none.
-        reject: Hears of each such row.
+        reject: Called for each such row.
     """
     first = grid.columns[0]
     if header:

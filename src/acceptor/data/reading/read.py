@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from acceptor.data.reading.columns import name_columns, name_pair_columns, with_paths
+from acceptor.data.reading.columns import name_columns, name_pair_columns, source_names, with_paths
 from acceptor.data.reading.grid import Grid
 from acceptor.data.reading.objects import grid_of_object
-from acceptor.data.reading.original import source_names
 from acceptor.data.reading.parse import read_file
 from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.table import Table
@@ -53,7 +52,7 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separat
         columns: Which column has which role, where that cannot be told from the names: role (``sentence``,
             ``second``, ``label``, or the name to keep a column under) to the column's name or its number
             (``"1"`` is the first). A name comes before a number; ``a.b`` is ``b`` in the objects of column ``a``.
-        separator: What separates the cells of delimited text, where it is not what the file's name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
 
     Raises:
         DataError: The source cannot be read whole, its columns cannot be told apart, or a row lacks a

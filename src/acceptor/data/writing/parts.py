@@ -1,7 +1,7 @@
-"""An output that is written in parts beside its place, so that work of hours can stop and go on.
+"""Writes an output in parts, so that a job that was interrupted can resume.
 
-`.OUT.parts/` holds `plan.json` (what is done, with what, to what) and a folder a part, each with a manifest of its own:
-it is there whole or not at all. The parts are joined into the output at the end, and the folder vanishes.
+`.OUT.parts/`, beside the output, holds `plan.json` (input, run, settings, versions) and a folder for each part, which has
+a manifest: a part is whole or absent. At the end the parts are joined into the output, and the folder is removed.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Parts:
     """The parts of one output.
 
     Attributes:
-        out: The file to be.
+        out: The output file.
         folder: Where the parts lie.
-        rejected: The file of the rows that could not be used.
+        rejected: The file of the rejected rows.
     """
 
     def __init__(self, out: Path, *, spreadsheet_safe: bool = False) -> None:
@@ -48,19 +48,19 @@ class Parts:
 
     @property
     def places(self) -> list[Path]:
-        """All that is written: the output, what was rejected, the parts."""
+        """All that is written: the output, the rejected rows, the parts."""
         return [self.out, self.rejected, self.folder]
 
     def begin(self, plan: Mapping[str, object], *, overwrite: bool) -> None:
-        """Takes up the parts that are there, or begins.
+        """Starts the output, or resumes it if there are parts of the same plan.
 
         Args:
-            plan: All that decides about the output's bytes, as JSON. Its ``input`` is empty where that came through a
-                pipe: it cannot be known again, and such parts are thrown away.
-            overwrite: Parts of another plan are thrown away.
+            plan: All that the output's bytes depend on, as JSON. Its ``input`` is empty for a pipe, which cannot be
+                identified: such parts are removed.
+            overwrite: Removes parts of another plan.
 
         Raises:
-            UsageError: The parts that are there belong to another plan.
+            UsageError: There are parts of another plan.
         """
         found = self._object(_PLAN)
         if found == plan and plan["input"]:
@@ -72,7 +72,7 @@ class Parts:
                 where=str(self.folder),
                 expected="the same command on the same files",
                 found="other " + ", ".join(differing),
-                next="give the command as it was, write elsewhere, or begin again: --overwrite",
+                next="give the command as it was, write elsewhere, or start again: --overwrite",
                 code="E-USAGE-CHANGED",
             )
         if found:
@@ -82,7 +82,7 @@ class Parts:
             replace_json(self.folder / _PLAN, plan)
 
     def has(self, number: int) -> bool:
-        """Whether a part is there."""
+        """Whether a part exists."""
         return (self._place(number) / MANIFEST).is_file()
 
     def write(
@@ -118,7 +118,7 @@ class Parts:
 
     @property
     def end(self) -> int | None:
-        """How many parts there will be, where the end of the input has been seen."""
+        """How many parts there will be; None before the end of the input was read."""
         return self._counts(_END).get("parts")
 
     @end.setter
@@ -127,7 +127,7 @@ class Parts:
             replace_json(self.folder / _END, {"parts": parts})
 
     def join(self, number: int) -> dict[str, int]:
-        """Puts the first ``number`` parts together as the output, and removes them.
+        """Joins the first ``number`` parts into the output, and removes them.
 
         Returns:
             The sums of their counts.
@@ -137,9 +137,9 @@ class Parts:
             RunError: A part is damaged.
         """
         counts: dict[str, int] = {}
-        whole, faults = self.folder / "whole", self.folder / "rejected"
+        whole, rejected = self.folder / "whole", self.folder / "rejected"
         with self._room():
-            with faults.open("wb") as stream:
+            with rejected.open("wb") as stream:
                 for part in range(number):
                     self._check(part)
                     for name, count in json.loads((self._place(part) / "counts.json").read_bytes()).items():
@@ -147,11 +147,11 @@ class Parts:
                     _append(self._place(part) / "rejected", stream)
             self._join_rows(whole, number)
             fsync(whole)
-            fsync(faults)
-            # The number of the file says, after a kill, whether what stands at `out` is already the new one.
+            fsync(rejected)
+            # After a kill, the inode says whether the file at `out` is already the new one.
             replace_json(self.folder / _JOINED, {"inode": whole.stat().st_ino, **counts})
-        if faults.stat().st_size:
-            faults.replace(self.rejected)
+        if rejected.stat().st_size:
+            rejected.replace(self.rejected)
         else:
             self.rejected.unlink(missing_ok=True)
         whole.replace(self.out)
@@ -160,7 +160,7 @@ class Parts:
         return counts
 
     def joined(self) -> dict[str, int] | None:
-        """The counts, where the output stands and only the parts were left: they are removed."""
+        """The counts, if the output is complete and only its parts are left; they are removed."""
         counts = self._counts(_JOINED)
         if not counts or not self.out.exists() or counts.pop("inode") != self.out.stat().st_ino:
             return None
@@ -168,7 +168,7 @@ class Parts:
         return counts
 
     def remove(self) -> None:
-        """Removes all parts; under the name of a scratch folder first, so that a kill leaves no half of them."""
+        """Removes all parts; the folder is renamed first, so that a kill leaves no incomplete one."""
         scratch = Path(tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.", suffix=SCRATCH))
         self.folder.replace(scratch)
         shutil.rmtree(scratch)
@@ -190,7 +190,7 @@ class Parts:
             write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
 
     def _join_rows(self, whole: Path, number: int) -> None:
-        """Text is compressed here, all of it in one go: some readers stop at the end of a first frame."""
+        """Text is compressed here, as one frame: some readers stop at the end of the first one."""
         if self._form not in TEXT:
             self._join_columns(whole, number)
             return
