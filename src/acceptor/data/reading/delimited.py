@@ -145,7 +145,7 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
 
 
 def rectangle(rows: Rows, dialect: Dialect, origin: str, like: Grid | None, reject: Reject) -> Grid:
-    """Turn rows of one width into columns. The width is the most common one, so that the row with another one is reported.
+    """Turn rows of one width into columns. It is the most common width, so that rows of another one are reported.
 
     Args:
         rows: One at least.

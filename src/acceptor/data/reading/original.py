@@ -1,7 +1,7 @@
 """The columns of an input with their own names and types, for the output.
 
-For TSV and CSV every cell is text. For JSON lines every cell is JSON text already, so that a value of any type stays the
-same. For Parquet and Arrow columns have the types of the input; where its parts differ, see `column_types`.
+For TSV and CSV every cell is text. For JSON lines every cell is JSON text already, so that a value of any type stays
+the same. For Parquet and Arrow columns have the types of the input; where its parts differ, see `column_types`.
 """
 
 from __future__ import annotations

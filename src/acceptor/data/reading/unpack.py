@@ -287,7 +287,7 @@ def _check_magic(head: bytes, tail: bytes, promised: str, origin: str) -> None:
 
 
 def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Iterator[bytes]:
-    """Decompress all members or frames, piece by piece; a decompression bomb is refused before it fills memory or disk."""
+    """Decompress all members or frames, piece by piece; refuses a bomb before it fills memory or disk."""
     import zstandard
 
     limit = max(_FREE_OUTPUT, _MAX_RATIO * size)

@@ -1,7 +1,7 @@
 """Writes an output in parts, so that a job that was interrupted can resume.
 
-`.OUT.parts/`, beside the output, holds `plan.json` (input, run, settings, versions) and a folder for each part, which has
-a manifest: a part is whole or absent. At the end the parts are joined into the output, and the folder is removed.
+`.OUT.parts/`, beside the output, holds `plan.json` (input, run, settings, versions) and a folder for each part, which
+has a manifest: a part is whole or absent. At the end the parts are joined into the output, and the folder is removed.
 """
 
 from __future__ import annotations
