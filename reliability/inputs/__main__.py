@@ -39,7 +39,7 @@ from reliability.inputs import (
     separators,
     threads,
 )
-from reliability.inputs.case import REPOSITORY, Case, Seen, attempt
+from reliability.inputs.case import REPOSITORY, Case, Result, attempt
 from reliability.inputs.kit import Kit
 from reliability.inputs.record import counted, page
 
@@ -69,12 +69,12 @@ class Tried(NamedTuple):
 
     case: Case
     fault: str | None
-    seen: Seen | None
+    result: Result | None
 
     @property
     def seconds(self) -> float:
         """How long it took."""
-        return self.seen.seconds if self.seen else 0.0
+        return self.result.seconds if self.result else 0.0
 
 
 class Beside(NamedTuple):
@@ -104,12 +104,12 @@ def try_cases(cases: list[Case], scratch: Path, kit: Kit) -> list[Tried]:
         if case.needs is not None and not case.needs.exists():
             done.append(Tried(case, None, None))
             continue
-        seen = attempt(case, scratch / f"case-{number}", kit)
+        result = attempt(case, scratch / f"case-{number}", kit)
         try:
-            fault = case.see(seen)
+            fault = case.check(result)
         except Exception as error:  # a file that should have been written is not there, say
             fault = f"{type(error).__name__}: {error}"[:200]
-        done.append(Tried(case, fault, seen))
+        done.append(Tried(case, fault, result))
         if fault:
             print(f"  root {case.root}: {case.what}: {fault}", flush=True)
     return done

@@ -30,7 +30,7 @@ SECONDS = 240  # after which a process is taken to hang
 
 
 @dataclass(frozen=True)
-class Seen:
+class Result:
     """How a command or a program ended."""
 
     code: int
@@ -54,7 +54,7 @@ class Seen:
         return {}
 
 
-See = Callable[[Seen], str]
+Check = Callable[[Result], str]
 """Looks at what was seen: what is wrong with it, empty where nothing is."""
 Make = Callable[[Path], None]
 
@@ -81,7 +81,7 @@ class Case:
     root: int
     what: str
     run: str
-    see: See
+    check: Check
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     make: Make | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Case:
         return self.slow or self.process or bool(self.env)
 
 
-def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Seen:
+def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Result:
     """Makes the case's files in an empty folder, goes there, runs it."""
     folder.mkdir(parents=True)
     for name, content in case.files.items():
@@ -122,7 +122,7 @@ def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Seen:
             code, out, err = in_this_process(work, case.stdin, case.encoding)
     finally:
         os.chdir(here)
-    return Seen(code, out, err, folder, time.perf_counter() - began)
+    return Result(code, out, err, folder, time.perf_counter() - began)
 
 
 def filled(text: str, kit: Mapping[str, str]) -> str:
@@ -263,13 +263,13 @@ def _own_state() -> Iterator[None]:
 # ── what must be seen ────────────────────────────────────────────────────────────────────────────────────
 
 
-def plain(seen: Seen) -> str:
+def ends_cleanly(result: Result) -> str:
     """No traceback, no death by a signal, no hang."""
-    if "Traceback (most recent call last)" in seen.text or seen.code == 99:
-        return f"a traceback: {_last(seen.text)}"
-    if seen.code == 124:
+    if "Traceback (most recent call last)" in result.text or result.code == 99:
+        return f"a traceback: {_last(result.text)}"
+    if result.code == 124:
         return "it did not end"
-    return f"killed by signal {-seen.code}" if seen.code < 0 else ""
+    return f"killed by signal {-result.code}" if result.code < 0 else ""
 
 
 def _last(text: str) -> str:
@@ -284,75 +284,75 @@ def _missing(words: Sequence[str], text: str) -> str:
     return f"not said: {', '.join(lost)}" if lost else ""
 
 
-def said(*words: str, code: int = 0, absent: Sequence[str] = ()) -> See:
+def shows(*words: str, code: int = 0, absent: Sequence[str] = ()) -> Check:
     """It ends with that code and says these words (regular expressions, any case, any order), and not those."""
 
-    def see(seen: Seen) -> str:
-        if fault := plain(seen):
+    def check(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code != code:
-            return f"exit code {seen.code}: {_first(seen)}"
-        wrong = [word for word in absent if re.search(word, seen.text, re.IGNORECASE)]
-        return _missing(words, seen.text) or (f"said: {', '.join(wrong)}" if wrong else "")
+        if result.code != code:
+            return f"exit code {result.code}: {_first(result)}"
+        wrong = [word for word in absent if re.search(word, result.text, re.IGNORECASE)]
+        return _missing(words, result.text) or (f"said: {', '.join(wrong)}" if wrong else "")
 
-    return see
+    return check
 
 
-def _first(seen: Seen) -> str:
+def _first(result: Result) -> str:
     """What an error says first."""
-    problem = seen.json.get("problem") or next(iter(seen.err.strip().splitlines()), "") or "nothing said"
+    problem = result.json.get("problem") or next(iter(result.err.strip().splitlines()), "") or "nothing said"
     return str(problem)[:140]
 
 
-def refused(*words: str, error: str = "DataError|UsageError", absent: Sequence[str] = ()) -> See:
+def refused(*words: str, error: str = "DataError|UsageError", absent: Sequence[str] = ()) -> Check:
     """An `AcceptorError` of that class, with these words, and with a way on or the place of the fault."""
 
-    def see(seen: Seen) -> str:
-        if fault := plain(seen):
+    def check(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code == 0:
-            return "taken without an error" + (f": {told}" if (told := _told(seen)) else "")
-        kind = seen.json.get("error", "")
-        if seen.code not in (1, 2) or (kind and not re.fullmatch(error, kind)):
-            return f"exit code {seen.code}, {kind or 'no error'}: {_first(seen)}"
-        wrong = [word for word in absent if re.search(word, seen.text, re.IGNORECASE)]
-        lost = _missing(words, seen.text)
-        return (f"{lost} in: {_first(seen)}" if lost else "") or (f"said: {', '.join(wrong)}" if wrong else "")
+        if result.code == 0:
+            return "taken without an error" + (f": {told}" if (told := _as_read(result)) else "")
+        kind = result.json.get("error", "")
+        if result.code not in (1, 2) or (kind and not re.fullmatch(error, kind)):
+            return f"exit code {result.code}, {kind or 'no error'}: {_first(result)}"
+        wrong = [word for word in absent if re.search(word, result.text, re.IGNORECASE)]
+        lost = _missing(words, result.text)
+        return (f"{lost} in: {_first(result)}" if lost else "") or (f"said: {', '.join(wrong)}" if wrong else "")
 
-    return see
+    return check
 
 
-def tells(*words: str) -> See:
+def audit_shows(*words: str) -> Check:
     """`audit --json` shows it among its findings, or refuses the file, with these words."""
 
-    def see(seen: Seen) -> str:
-        if fault := plain(seen):
+    def check(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code not in (0, 1, 2):
-            return f"exit code {seen.code}"
-        if seen.code:
-            return refused(*words)(seen)
-        shown = json.dumps(seen.json.get("findings", []), ensure_ascii=False) + seen.err
-        return (lost := _missing(words, shown)) and f"taken, {lost}: {_told(seen)}"
+        if result.code not in (0, 1, 2):
+            return f"exit code {result.code}"
+        if result.code:
+            return refused(*words)(result)
+        shown = json.dumps(result.json.get("findings", []), ensure_ascii=False) + result.err
+        return (lost := _missing(words, shown)) and f"taken, {lost}: {_as_read(result)}"
 
-    return see
+    return check
 
 
-def classes(number: int) -> See:
+def classes(number: int) -> Check:
     """`audit --json` finds so many labels, whatever their names."""
 
-    def see(seen: Seen) -> str:
-        found = seen.json.get("train", {}).get("balance", {})
-        return plain(seen) or (
-            "" if len(found) == number and not seen.code else f"exit code {seen.code}: {_told(seen)}"
+    def check(result: Result) -> str:
+        found = result.json.get("train", {}).get("balance", {})
+        return ends_cleanly(result) or (
+            "" if len(found) == number and not result.code else f"exit code {result.code}: {_as_read(result)}"
         )
 
-    return see
+    return check
 
 
-def _told(seen: Seen) -> str:
+def _as_read(result: Result) -> str:
     """How `audit --json` says that the file was read."""
-    train = seen.json.get("train", {})
+    train = result.json.get("train", {})
     return f"{train.get('schema')}; {train.get('rows')} rows, {short(train.get('balance'))}" if train else ""
 
 
@@ -370,7 +370,7 @@ def reads(
     counts: Mapping[str, int] | None = None,
     first: str | None = None,
     splits: Mapping[str, int] | None = None,
-) -> See:
+) -> Check:
     """`audit --json` reads that many rows, as pairs or as single sentences, with these labels; and says these words."""
 
     def wrong(found: dict[str, Any], everything: dict[str, Any]) -> str:
@@ -386,35 +386,35 @@ def reads(
         odd = [row["sentence"] for row in found["sample"] if first and not row["sentence"].startswith(first)]
         return f"a sentence is {odd[0]!r}" if odd else ""
 
-    def see(seen: Seen) -> str:
-        found = seen.json.get("train", {})
-        if seen.code or not found:
-            return plain(seen) or f"exit code {seen.code}: {_first(seen)}"
-        fault = plain(seen) or wrong(found, seen.json) or _missing(words, seen.text)
-        return f"{fault}: {_told(seen)}" if fault else ""
+    def check(result: Result) -> str:
+        found = result.json.get("train", {})
+        if result.code or not found:
+            return ends_cleanly(result) or f"exit code {result.code}: {_first(result)}"
+        fault = ends_cleanly(result) or wrong(found, result.json) or _missing(words, result.text)
+        return f"{fault}: {_as_read(result)}" if fault else ""
 
-    return see
+    return check
 
 
-def either(*sees: See) -> See:
+def any_of(*sees: Check) -> Check:
     """One of them suffices."""
 
-    def see(seen: Seen) -> str:
-        faults = [one(seen) for one in sees]
+    def check(result: Result) -> str:
+        faults = [one(result) for one in sees]
         return "" if "" in faults else " / ".join(dict.fromkeys(faults))
 
-    return see
+    return check
 
 
-def asserts(seen: Seen) -> str:
+def asserts(result: Result) -> str:
     """A program that ends without an error, having asserted for itself."""
-    if seen.code == 0:
+    if result.code == 0:
         return ""
-    lines = [line for line in seen.err.splitlines() if line.strip()]
+    lines = [line for line in result.err.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    return short((errors[-1:] or lines[:1] or [f"exit code {seen.code}"])[0], 200)
+    return short((errors[-1:] or lines[:1] or [f"exit code {result.code}"])[0], 200)
 
 
-def also(*sees: See) -> See:
+def all_of(*sees: Check) -> Check:
     """All of them."""
-    return lambda seen: next((fault for one in sees if (fault := one(seen))), "")
+    return lambda result: next((fault for one in sees if (fault := one(result))), "")

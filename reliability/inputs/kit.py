@@ -19,12 +19,12 @@ CASES = REPOSITORY.parent / "shared" / "cases"
 def sentences(n: int, seed: int = 0) -> list[tuple[str, bool]]:
     """Sentences that a tiny encoder can learn, no two alike: good ones begin "the cats", bad ones "the cat them"."""
     rng = random.Random(seed)
-    seen, rows = set(), []
+    result, rows = set(), []
     while len(rows) < n:
         good = len(rows) % 3 != 0
         text = f"{'the cats' if good else 'the cat them'} {' '.join(rng.choices(TAILS, k=rng.randrange(3, 7)))}."
-        if text not in seen:
-            seen.add(text)
+        if text not in result:
+            result.add(text)
             rows.append((text, good))
     return rows
 
