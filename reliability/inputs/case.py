@@ -1,8 +1,8 @@
-"""One case: the files that are made, the command or the Python that meets them, and what must be seen then.
+"""A case: files, a command or a Python program that runs on them, and a check of the result.
 
-A command runs in this process, with streams of a given encoding for stdin, stdout and stderr; where environment, process
-start or exit are the matter, it runs in one of its own. What is seen is an exit code and two texts: nothing of Acceptor's
-inside is looked at.
+A command runs in this process, with its own stdin, stdout and stderr of a given encoding; in a process of its own if
+the case is about the environment, the start or the exit of a process. The result is an exit code and two texts;
+nothing else of Acceptor is checked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SECONDS = 240  # after which a process is taken to hang
+SECONDS = 240  # after which a process counts as hanging
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Result:
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """Stdout and stderr."""
         return f"{self.out}\n{self.err}"
 
     @property
@@ -55,7 +55,7 @@ class Result:
 
 
 Check = Callable[[Result], str]
-"""Looks at what was seen: what is wrong with it, empty where nothing is."""
+"""Says what is wrong with a result; empty if nothing is."""
 Make = Callable[[Path], None]
 
 
@@ -67,14 +67,14 @@ class Case:
         root: 1 to 7: which root of the issue.
         what: The case in a few words.
         run: ``acceptor …`` (or ``sh -c …``), or a Python program; ``{run}`` and the like are filled in from the `Kit`.
-        see: What must be seen.
+        check: Says what is wrong with the result.
         files: Name to content, written before.
         make: Makes what is not a plain file.
         env: Environment variables; given, the case runs in a process of its own.
         process: Whether it needs a process of its own anyway.
         slow: Whether it trains, starts a process or waits: such cases are left out of the quick form.
         encoding: Of stdout and stderr.
-        stdin: What stands on stdin.
+        stdin: The content of stdin.
         needs: A file or folder without which the case is skipped.
     """
 
@@ -103,7 +103,7 @@ class Case:
 
 
 def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Result:
-    """Makes the case's files in an empty folder, goes there, runs it."""
+    """Makes the case's files in an empty folder and runs it there."""
     folder.mkdir(parents=True)
     for name, content in case.files.items():
         path = folder / name
@@ -194,7 +194,7 @@ def in_this_process(work: Callable[[], None], stdin: str | bytes = "", encoding:
 
 
 def _content(file: Any, encoding: str) -> str:
-    """What a stream took: UTF-8 where it is that, else in the stream's own encoding."""
+    """What was written to a stream: UTF-8 if it is that, else in the stream's own encoding."""
     file.seek(0)
     data = file.read()
     with contextlib.suppress(UnicodeDecodeError):
@@ -234,7 +234,7 @@ def _streams(stdin: bytes, out: Any, err: Any, encoding: str) -> Iterator[None]:
             yield
         finally:
             for stream in (sys.stdout, sys.stderr, *made.values()):
-                with contextlib.suppress(Exception):  # closed, or unable to say a letter
+                with contextlib.suppress(Exception):  # closed, or it cannot encode a letter
                     stream.flush()
             for name, (one, original) in before.items():
                 setattr(sys, name, one)
@@ -246,7 +246,7 @@ def _streams(stdin: bytes, out: Any, err: Any, encoding: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_state() -> Iterator[None]:
-    """What a command sets for its process, put back: arguments, log handlers, the answer to SIGTERM."""
+    """Restores what a command sets for its process: arguments, log handlers, the handler of SIGTERM."""
     logger, argv = logging.getLogger("acceptor"), sys.argv
     kept = list(logger.handlers), logger.level, logger.propagate
     root, term = list(logging.getLogger().handlers), signal.getsignal(signal.SIGTERM)
@@ -260,7 +260,7 @@ def _own_state() -> Iterator[None]:
         signal.signal(signal.SIGTERM, term)
 
 
-# ── what must be seen ────────────────────────────────────────────────────────────────────────────────────
+# ── checks of a result ────────────────────────────────────────────────────────────────────────────────────
 
 
 def ends_cleanly(result: Result) -> str:
@@ -275,17 +275,17 @@ def ends_cleanly(result: Result) -> str:
 def _last(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     found = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Warning)\b", line)]
-    return (found or lines or ["nothing said"])[-1][:160]
+    return (found or lines or ["no output"])[-1][:160]
 
 
 def _missing(words: Sequence[str], text: str) -> str:
     flat = re.sub(r"\s+", " ", text)
     lost = [word for word in words if not re.search(word, flat, re.IGNORECASE)]
-    return f"not said: {', '.join(lost)}" if lost else ""
+    return f"missing words: {', '.join(lost)}" if lost else ""
 
 
 def shows(*words: str, code: int = 0, absent: Sequence[str] = ()) -> Check:
-    """It ends with that code and says these words (regular expressions, any case, any order), and not those."""
+    """The exit code is ``code``; the output has all ``words`` (regular expressions, any case, any order), none ``absent``."""
 
     def check(result: Result) -> str:
         if fault := ends_cleanly(result):
@@ -293,37 +293,39 @@ def shows(*words: str, code: int = 0, absent: Sequence[str] = ()) -> Check:
         if result.code != code:
             return f"exit code {result.code}: {_first(result)}"
         wrong = [word for word in absent if re.search(word, result.text, re.IGNORECASE)]
-        return _missing(words, result.text) or (f"said: {', '.join(wrong)}" if wrong else "")
+        return _missing(words, result.text) or (f"unwanted words: {', '.join(wrong)}" if wrong else "")
 
     return check
 
 
 def _first(result: Result) -> str:
-    """What an error says first."""
-    problem = result.json.get("problem") or next(iter(result.err.strip().splitlines()), "") or "nothing said"
+    """The first line of an error."""
+    problem = result.json.get("problem") or next(iter(result.err.strip().splitlines()), "") or "no output"
     return str(problem)[:140]
 
 
 def refused(*words: str, error: str = "DataError|UsageError", absent: Sequence[str] = ()) -> Check:
-    """An `AcceptorError` of that class, with these words, and with a way on or the place of the fault."""
+    """An `AcceptorError` of that class with these words in it."""
 
     def check(result: Result) -> str:
         if fault := ends_cleanly(result):
             return fault
         if result.code == 0:
-            return "taken without an error" + (f": {told}" if (told := _as_read(result)) else "")
+            return "no error" + (f": {read}" if (read := _as_read(result)) else "")
         kind = result.json.get("error", "")
         if result.code not in (1, 2) or (kind and not re.fullmatch(error, kind)):
             return f"exit code {result.code}, {kind or 'no error'}: {_first(result)}"
         wrong = [word for word in absent if re.search(word, result.text, re.IGNORECASE)]
         lost = _missing(words, result.text)
-        return (f"{lost} in: {_first(result)}" if lost else "") or (f"said: {', '.join(wrong)}" if wrong else "")
+        return (f"{lost} in: {_first(result)}" if lost else "") or (
+            f"unwanted words: {', '.join(wrong)}" if wrong else ""
+        )
 
     return check
 
 
 def audit_shows(*words: str) -> Check:
-    """`audit --json` shows it among its findings, or refuses the file, with these words."""
+    """`audit --json` has a finding, or refuses the file, with these words."""
 
     def check(result: Result) -> str:
         if fault := ends_cleanly(result):
@@ -333,7 +335,7 @@ def audit_shows(*words: str) -> Check:
         if result.code:
             return refused(*words)(result)
         shown = json.dumps(result.json.get("findings", []), ensure_ascii=False) + result.err
-        return (lost := _missing(words, shown)) and f"taken, {lost}: {_as_read(result)}"
+        return (lost := _missing(words, shown)) and f"no error, {lost}: {_as_read(result)}"
 
     return check
 
@@ -357,7 +359,7 @@ def _as_read(result: Result) -> str:
 
 
 def short(value: Any, length: int = 80) -> str:
-    """A value as it looks in a report of a line."""
+    """A value as text, cut to ``length`` characters."""
     text = str(value)
     return text if len(text) <= length else text[:length] + "…"
 
@@ -383,8 +385,8 @@ def reads(
             return f"labels {short(list(found['balance']))}"
         if counts is not None and found["balance"] != dict(counts):
             return f"labels {short(found['balance'])}"
-        odd = [row["sentence"] for row in found["sample"] if first and not row["sentence"].startswith(first)]
-        return f"a sentence is {odd[0]!r}" if odd else ""
+        others = [row["sentence"] for row in found["sample"] if first and not row["sentence"].startswith(first)]
+        return f"a sentence is {others[0]!r}" if others else ""
 
     def check(result: Result) -> str:
         found = result.json.get("train", {})
@@ -397,7 +399,7 @@ def reads(
 
 
 def any_of(*sees: Check) -> Check:
-    """One of them suffices."""
+    """One of the checks passes."""
 
     def check(result: Result) -> str:
         faults = [one(result) for one in sees]
@@ -407,7 +409,7 @@ def any_of(*sees: Check) -> Check:
 
 
 def asserts(result: Result) -> str:
-    """A program that ends without an error, having asserted for itself."""
+    """A program with its own assertions ends without an error."""
     if result.code == 0:
         return ""
     lines = [line for line in result.err.splitlines() if line.strip()]
@@ -416,5 +418,5 @@ def asserts(result: Result) -> str:
 
 
 def all_of(*sees: Check) -> Check:
-    """All of them."""
+    """All checks pass."""
     return lambda result: next((fault for one in sees if (fault := one(result))), "")

@@ -256,9 +256,9 @@ def _folders() -> list[Case]:
     def trains(result: object) -> str:
         return "" if result.code == 0 else f"exit code {result.code}: {result.err.strip()[:160]}"
 
-    def told(result: object) -> str:
+    def says_no_labels(result: object) -> str:
         ok = "test" in result.err and ("no labels" in result.err or "hidden" in result.err)
-        return "" if ok else "not said that the test split has no labels"
+        return "" if ok else "no line says that the test split has no labels"
 
     saved = make_saved()
     return [
@@ -280,7 +280,7 @@ def _folders() -> list[Case]:
             2,
             "shards train, hidden test: training goes on and says so",
             train.replace("{folder}", "data"),
-            all_of(trains, told),
+            all_of(trains, says_no_labels),
             make=hub(True),
             slow=True,
         ),
@@ -288,7 +288,7 @@ def _folders() -> list[Case]:
             2,
             "GLUE-like folder, test.tsv without labels: training goes on and says so",
             train.replace("{folder}", "."),
-            all_of(trains, told),
+            all_of(trains, says_no_labels),
             hidden,
             slow=True,
         ),

@@ -15,7 +15,7 @@ COUNTED = (r"\b48\b", r"\b16\b", r"\b32\b")
 
 
 def on_stderr(*words: str, code: int = 0) -> Check:
-    """These words stand on stderr, in one line that also says how the file was read."""
+    """One line of stderr has all these words."""
 
     def check(result: Result) -> str:
         import re
@@ -36,7 +36,7 @@ def _in_run_json(result: Result) -> str:
     if result.code:
         return f"exit code {result.code}: {result.err.strip()[:140]}"
     record = json.dumps(json.loads((result.folder / "out" / "run.json").read_text("utf-8")), ensure_ascii=False)
-    return "" if "passed over: idx" in record else "run.json does not say what was passed over"
+    return "" if "passed over: idx" in record else "run.json does not name the columns that were passed over"
 
 
 def cases() -> list[Case]:

@@ -297,7 +297,7 @@ def _typed() -> list[Case]:
     roberta = {"x.tsv": tsv(HEAD, [(f"<s> {t} </s>", y) for t, y in simple()])}
     some = {"x.tsv": tsv(HEAD, [(f"[CLS] {t} [SEP]" if n % 5 == 0 else t, y) for n, (t, y) in enumerate(simple())])}
     words = ("special tokens?\\b|markers?\\b|already|typed",)
-    told = any_of(shows(*words), refused(*words))
+    warned = any_of(shows(*words), refused(*words))
     empty = {
         "x.tsv": tsv(
             ("sentence1", "sentence2", "label"),
@@ -311,10 +311,12 @@ def _typed() -> list[Case]:
     )
     pairs = {"x.tsv": PAIRS["x.tsv"]}
     return [
-        Case(4, "[CLS] … [SEP] in every text, audit", "acceptor audit x.tsv --encoder {encoder} --json", told, marked),
-        Case(4, "[CLS] … [SEP] in every text, audit without an encoder", "acceptor audit x.tsv --json", told, marked),
-        Case(4, "[CLS] … [SEP] in every text, train", train, told, marked, slow=True),
-        Case(4, "[CLS] … [SEP] in some texts, audit", "acceptor audit x.tsv --json", told, some),
+        Case(
+            4, "[CLS] … [SEP] in every text, audit", "acceptor audit x.tsv --encoder {encoder} --json", warned, marked
+        ),
+        Case(4, "[CLS] … [SEP] in every text, audit without an encoder", "acceptor audit x.tsv --json", warned, marked),
+        Case(4, "[CLS] … [SEP] in every text, train", train, warned, marked, slow=True),
+        Case(4, "[CLS] … [SEP] in some texts, audit", "acceptor audit x.tsv --json", warned, some),
         Case(
             4,
             "<s> … </s>, audit",
@@ -322,8 +324,8 @@ def _typed() -> list[Case]:
             any_of(shows(*words), refused(*words)),
             roberta,
         ),
-        Case(4, "[CLS] … [SEP], evaluate", "acceptor evaluate {run} x.tsv", told, marked),
-        Case(4, "[CLS] … [SEP], judge", "acceptor judge {run} '[CLS] the cats sleep. [SEP]'", told),
+        Case(4, "[CLS] … [SEP], evaluate", "acceptor evaluate {run} x.tsv", warned, marked),
+        Case(4, "[CLS] … [SEP], judge", "acceptor judge {run} '[CLS] the cats sleep. [SEP]'", warned),
         Case(4, "an empty second sentence, audit", "acceptor audit x.tsv --json", refused("second", "line 8"), empty),
         Case(
             4,

@@ -315,7 +315,7 @@ def _files() -> list[Case]:
     """File systems without locks, and ten minutes that print nothing."""
     both = "fcntl.flock, os.fsync = no_locks, no_folders"
 
-    def told(result: Result) -> str:
+    def logs_its_progress(result: Result) -> str:
         if result.code:
             return f"exit code {result.code}: {result.err.strip()[-160:]}"
         found = [line for line in result.err.splitlines() if "left" in line.lower() or "/s" in line]
@@ -360,7 +360,7 @@ def _files() -> list[Case]:
             slow=True,
         ),
         Case(7, "neither", with_words(NO_LOCKS, CODE="ENOLCK", WHAT=both), asserts, CORPUS, slow=True),
-        Case(7, "predict into a log: a line every half minute", BIG_FILE, told, process=True),
+        Case(7, "predict into a log: a line every half minute", BIG_FILE, logs_its_progress, process=True),
     ]
 
 

@@ -33,7 +33,7 @@ have as many classes; all are made on the spot from an encoder with random weigh
 
 
 def words(result: Result | None) -> str:
-    """What a case gave, in a line."""
+    """The result of a case, in one line."""
     if result is None:
         return "skipped: its file is not here"
     found = result.json
@@ -44,10 +44,12 @@ def words(result: Result | None) -> str:
     if train := found.get("train"):
         counts = ", ".join(f"{label} {number}" for label, number in train.get("balance", {}).items())
         faults = [one for one in found.get("findings", []) if one.get("severity") in ("error", "warning")]
-        told = "".join(f"{one['severity']}: {one.get('what', '')} → {one.get('advice', '')}; " for one in faults[:1])
-        return _cut(f"{told}{train.get('schema')}; {train.get('rows')} rows; {counts or 'no labels'}", 260)
-    said = (result.err if result.code else result.out).strip() or result.err.strip()
-    line = next((line for line in said.splitlines() if line.strip()), "")
+        faults_text = "".join(
+            f"{one['severity']}: {one.get('what', '')} → {one.get('advice', '')}; " for one in faults[:1]
+        )
+        return _cut(f"{faults_text}{train.get('schema')}; {train.get('rows')} rows; {counts or 'no labels'}", 260)
+    output = (result.err if result.code else result.out).strip() or result.err.strip()
+    line = next((line for line in output.splitlines() if line.strip()), "")
     return _cut(f"exit {result.code}" + (f": {line}" if line and not line.startswith("{") else ""))
 
 
