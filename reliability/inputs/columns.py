@@ -68,7 +68,7 @@ def _second_texts() -> list[Case]:
             reads(N, "passed over: comment", counts=NUMBERS),
         ),
         _audit(
-            "text and sentence: which is meant is asked or said",
+            "text and sentence: which is meant is asked or reported",
             "x.csv",
             csv(("text", "sentence", "label"), [(t, SECOND, y) for t, y in texts()]),
             any_of(refused("sentence=", "text"), reads(N, "passed over", labels=BINARY)),
@@ -125,7 +125,7 @@ def _given() -> list[Case]:
             any_of(reads(N, labels=BINARY), refused("header|Satz")),
         ),
         _audit(
-            "a label column of words, one odd first word",
+            "a label column of words, one unusual first word",
             "x.tsv",
             tsv(("S", "gold standard"), simple(("ham", "spam"))),
             any_of(reads(N, labels=("ham", "spam")), refused("header|--columns")),
@@ -164,7 +164,7 @@ def _given() -> list[Case]:
             refused("Satzz", "Satz"),
             " --columns sentence=Satzz,label=Urteil",
         ),
-        Case(2, "sentence=1 and a frame with a column called 1: one meaning, said", numbered, asserts),
+        Case(2, "sentence=1 and a frame with a column called 1: one meaning, reported", numbered, asserts),
         _audit(
             "header words in capitals",
             "x.tsv",

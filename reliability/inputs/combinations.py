@@ -434,7 +434,7 @@ def _wrong_verdicts(it: Combination, truth: Truth, out: Path, text: str, judges:
         return "" if verdicts == right else "other verdicts"
     header = [column[0] for column in columns if column[1:] == truth.sentences]
     if header and verdicts[1:] == right and str(header[0]) in text and "header" in text:
-        return ""  # a first line that may be a header or a sentence, and is said to be one
+        return ""  # a first line that may be a header or a sentence, and is reported as one
     if (
         it.labels == "some missing"
         and "reject" in text

@@ -37,7 +37,7 @@ def cases() -> list[Case]:
         ),
         Case(
             7,
-            "a hub cache with part of a snapshot, offline: said what is missing",
+            "a hub cache with part of a snapshot, offline: what is missing is reported",
             PART_OF_A_SNAPSHOT,
             refused("offline|HF_HUB_OFFLINE|missing|incomplete|part|download", error=named),
             CORPUS,
@@ -93,7 +93,7 @@ def cases() -> list[Case]:
         ),
         Case(
             7,
-            "an empty folder that shadows a hub name is said",
+            "an empty folder that shadows a hub name is reported",
             "sh -c mkdir -p bert-base-uncased; $ACCEPTOR train x.tsv "
             + TRAIN.replace("{encoder}", "bert-base-uncased")
             + " --json",
@@ -103,14 +103,14 @@ def cases() -> list[Case]:
         ),
         Case(
             7,
-            "./starter beside the corpus starter is said",
+            "./starter beside the corpus starter is reported",
             "acceptor audit starter --json",
             shows("starter", "corpus", "\\./starter|folder|file"),
             {"starter/train.tsv": tsv(HEAD, simple())},
         ),
         Case(
             7,
-            "./cola beside the corpus cola is said",
+            "./cola beside the corpus cola is reported",
             "acceptor audit cola --json",
             any_of(refused("\\./cola"), shows("\\./cola|folder")),
             {"cola/train.tsv": tsv(HEAD, simple())},

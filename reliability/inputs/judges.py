@@ -353,7 +353,7 @@ def _typed() -> list[Case]:
         ),
         Case(
             4,
-            "--max-length 4 leaves sentences two tokens: said",
+            "--max-length 4 leaves sentences two tokens: reported",
             short.replace("{n}", "4"),
             any_of(refused("max.length"), shows("cut|truncat")),
             SINGLES,

@@ -40,12 +40,12 @@ def _audit(what: str, labels: object, check: Check, options: str = "", name: str
 
 def _both(what: str, rows: object, *words: str, name: str = "x.tsv") -> list[Case]:
     """Labels that audit tells of and that train refuses."""
-    audit = _audit(f"{what}: audit tells", rows, audit_shows(*words), name=name)
+    audit = _audit(f"{what}: audit reports", rows, audit_shows(*words), name=name)
     return [audit, Case(3, f"{what}: train refuses", f"acceptor train {name} {TRAIN}", refused(*words), audit.files)]
 
 
-def _with(odd: str, *at: int) -> list[tuple[str, str]]:
-    return [(t, odd if n in at else y) for n, (t, y) in enumerate(simple())]
+def _with(label: str, *at: int) -> list[tuple[str, str]]:
+    return [(t, label if n in at else y) for n, (t, y) in enumerate(simple())]
 
 
 def _missing() -> list[Case]:
@@ -187,7 +187,7 @@ def _several() -> list[Case]:
         *_both("rude|threat", bars, *words),
         *_both("a;b", [(t, y.replace("|", ";")) for t, y in bars], *words),
         *_both("a, b in a CSV's cell", [(t, y.replace("|", ", ")) for t, y in bars], *words, name="x.csv"),
-        _audit("a+b or a/b: told or refused", [(t, y.replace("|", "/")) for t, y in bars], any_of(shown, shows())),
+        _audit("a+b or a/b: reported or refused", [(t, y.replace("|", "/")) for t, y in bars], any_of(shown, shows())),
         Case(3, "lists in JSON", "acceptor audit x.jsonl --json", shown, {"x.jsonl": jsonl(lists)}),
         Case(3, "lists in JSON, train", f"acceptor train x.jsonl {TRAIN}", refused(*words), {"x.jsonl": jsonl(lists)}),
         Case(
@@ -326,13 +326,13 @@ def _spellings() -> list[Case]:
     wide = [(t, ("spam", "ｓｐａｍ", "ham")[n % 3]) for n, (t, _) in enumerate(texts())]
     hidden = [(t, ("spam", "sp\u200bam", "ham")[n % 3]) for n, (t, _) in enumerate(texts())]
     nbsp = [(t, ("not ok", "not\u00a0ok", "fine")[n % 3]) for n, (t, _) in enumerate(texts())]
-    told = audit_shows("--normalise-labels")
+    reported = audit_shows("--normalise-labels")
     wanted = refused("--normalise-labels")
 
     def audit(what: str, data: list[tuple[str, str]]) -> list[Case]:
         files = {"x.tsv": tsv(HEAD, data)}
         return [
-            Case(3, f"{what}: audit tells", "acceptor audit x.tsv --json", told, files),
+            Case(3, f"{what}: audit reports", "acceptor audit x.tsv --json", reported, files),
             Case(3, f"{what}: train stops before it starts", f"acceptor train x.tsv {TRAIN}", wanted, files),
             Case(
                 3,
@@ -351,16 +351,16 @@ def _spellings() -> list[Case]:
         *audit("a no-break space inside", nbsp),
         Case(
             3,
-            "a zero-width space inside: audit tells",
+            "a zero-width space inside: audit reports",
             "acceptor audit x.tsv --json",
-            any_of(told, audit_shows("zero-width")),
+            any_of(reported, audit_shows("zero-width")),
             {"x.tsv": tsv(HEAD, hidden)},
         ),
         Case(
             3,
             "one_label_spelled_five_ways.tsv, audit",
             "acceptor audit {cases}/one_label_spelled_five_ways.tsv --json",
-            told,
+            reported,
             needs=shared,
         ),
         Case(
@@ -397,7 +397,7 @@ def _two_labels(result: Result) -> str:
 
 
 def _declared() -> list[Case]:
-    told = any_of(refused("--labels", absent=["did you mean '1'"]), reads(N))
+    refused_or_read = any_of(refused("--labels", absent=["did you mean '1'"]), reads(N))
     three = ("good", "bad", "neutral")
     named = "--labels nice,toxic"
     ids = {"nice": 16, "toxic": 32}
@@ -410,7 +410,11 @@ def _declared() -> list[Case]:
         return "" if labels == ["nice", "toxic"] else f"labels {labels}"
 
     return [
-        _audit("-1/1: read in order, or --labels is named", ("-1", "1"), any_of(reads(N, labels=("-1", "1")), told)),
+        _audit(
+            "-1/1: read in order, or --labels is named",
+            ("-1", "1"),
+            any_of(reads(N, labels=("-1", "1")), refused_or_read),
+        ),
         _audit("-1/1 by --labels=-1,1", ("-1", "1"), reads(N, labels=("-1", "1")), " --labels=-1,1"),
         _audit("-1/1 named good and bad", ("-1", "1"), reads(N, counts={"bad": 16, "good": 32}), " --labels bad,good"),
         _audit(
@@ -467,7 +471,7 @@ def _declared() -> list[Case]:
             " --labels 'ham, spam'",
         ),
         _audit("--labels that lack a class", ("ham", "spam"), audit_shows("spam|eggs"), " --labels ham,eggs"),
-        Case(3, "--labels nice,toxic: what the judge is told", run, toxic, {"x.tsv": tsv(HEAD, simple())}, slow=True),
+        Case(3, "--labels nice,toxic: with the judge's labels", run, toxic, {"x.tsv": tsv(HEAD, simple())}, slow=True),
         Case(
             3,
             "--labels nice,toxic: then evaluate on 0/1",
@@ -489,7 +493,7 @@ def _many() -> list[Case]:
         return "" if result.text.count("intent ") <= 40 else f"{result.text.count('intent ')} classes in one error"
 
     words = tsv(HEAD, rows)
-    odd = {"x.tsv": words, "dev.tsv": tsv(HEAD, [("the cats sleep.", "intent 99"), ("the cats see.", "intent 01")])}
+    unknown = {"x.tsv": words, "dev.tsv": tsv(HEAD, [("the cats sleep.", "intent 99"), ("the cats see.", "intent 01")])}
     named = ",".join(f"intent {n:02}" for n in range(77))
     return [
         Case(
@@ -538,7 +542,7 @@ def _many() -> list[Case]:
                     else cut(result) or f"exit code {result.code}"
                 )
             ),
-            {"train.tsv": words, "dev.tsv": odd["dev.tsv"]},
+            {"train.tsv": words, "dev.tsv": unknown["dev.tsv"]},
         ),
         Case(
             3,
@@ -552,7 +556,7 @@ def _many() -> list[Case]:
             "a run of eight classes meets another: the list is cut",
             "acceptor evaluate {many} dev.tsv --json",
             all_of(refused("intent", "kind"), cut),
-            odd,
+            unknown,
             slow=True,
         ),
         Case(

@@ -232,7 +232,7 @@ def _caches() -> list[Case]:
         ),
         Case(
             7,
-            "a uid without a passwd entry, no HOME: a temporary cache, said",
+            "a uid without a passwd entry, no HOME: a temporary cache, reported",
             with_words(NOBODY),
             all_of(asserts, shows("cache")),
             process=True,
@@ -260,7 +260,7 @@ def _schedulers() -> list[Case]:
         return check
 
     def _last_line(result: Result) -> str:
-        return (result.err.strip().splitlines() or ["nothing said"])[-1][:120]
+        return (result.err.strip().splitlines() or ["no output"])[-1][:120]
 
     train = f"acceptor train x.tsv {TRAIN} --out out"
     works = shows("acceptable")
@@ -275,7 +275,7 @@ def _schedulers() -> list[Case]:
         ("WORLD_SIZE=two", {"RANK": "0", "WORLD_SIZE": "two"}, typed("WORLD_SIZE")),
         ("RANK=9 of WORLD_SIZE=8", {**left, "RANK": "9"}, typed("RANK")),
         ("LOCAL_RANK=", {"LOCAL_RANK": "", "RANK": "0", "WORLD_SIZE": "1"}, any_of(works, typed("LOCAL_RANK"))),
-        ("all of it left over, nobody else comes", left, typed("WORLD_SIZE|RANK")),
+        ("all of it left over, no other process starts", left, typed("WORLD_SIZE|RANK")),
         ("MASTER_PORT=x", {**left, "MASTER_PORT": "x"}, typed("MASTER_PORT")),
         ("SLURM_NTASKS=8", {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}, works),
     ):

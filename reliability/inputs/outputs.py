@@ -380,7 +380,7 @@ def _shown() -> list[Case]:
         ),
         Case(
             6,
-            "CSV with line breaks to .tsv: said before, with a format",
+            "CSV with line breaks to .tsv: refused before, with a format",
             "acceptor predict {run} x.csv -o y.tsv --json",
             any_of(
                 refused("line break", "jsonl|csv"),

@@ -216,7 +216,7 @@ def _split_column() -> list[Case]:
     ):
         found += [
             _audit(
-                f"{name} with {'/'.join(words)}: used, or said",
+                f"{name} with {'/'.join(words)}: used, or reported",
                 "x.tsv",
                 data(words, name),
                 audit_shows(name, "--split column"),
@@ -260,7 +260,7 @@ def _split_column() -> list[Case]:
         ),
         Case(
             2,
-            "a split column and --validation: which one is said",
+            "a split column and --validation: which one is reported",
             "acceptor train x.tsv --validation dev.tsv --encoder {encoder} --json",
             refused("Split|split"),
             given,

@@ -187,9 +187,9 @@ def _order(table: Table, keys: dict[str, int]) -> list[Remark]:
         others = keys.keys() - set(spelling)
         if not keys.keys() & set(spelling) or not others:
             continue
-        odd = min(others, key=lambda label: (keys[label], label))
-        if keys[odd] == 1 or RARE * keys[odd] <= sum(keys.values()):
-            return [_remark("an unknown label", table, {odd}, unknown_label(table, odd, spelling))]
+        rarest = min(others, key=lambda label: (keys[label], label))
+        if keys[rarest] == 1 or RARE * keys[rarest] <= sum(keys.values()):
+            return [_remark("an unknown label", table, {rarest}, unknown_label(table, rarest, spelling))]
         low, high = spelling
         order = [*([low] if low in keys else []), *sorted(others), *([high] if high in keys else [])]
         error = DataError(
