@@ -107,7 +107,7 @@ def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
     if STDIN in sources:
         if len(sources) > 1:
             raise UsageError(
-                "standard input (-) cannot be combined with files",
+                "standard input is read alone",
                 expected="- or files",
                 found=" ".join(sources),
                 code="E-USAGE-INPUT",
