@@ -50,7 +50,7 @@ def test_cola_has_19_duplicates_in_train_and_11_with_both_labels(found, raw):
 
 
 @needs_cola
-def test_6_and_12_rows_of_colas_dev_sets_stand_in_train(found, raw):
+def test_6_and_12_rows_of_colas_dev_sets_are_in_train(found, raw):
     train = {row[3] for row in raw["train"]}
     for role, count in (("validation", 6), ("test", 12)):
         finding = found["exact leaks", f"{role} in train"]
@@ -74,7 +74,7 @@ def test_cola_has_3_backspaces_and_1_label_against_its_mark(found, raw):
 
 
 @needs_cola
-def test_examples_name_the_lines_where_the_sentences_stand(found, raw):
+def test_examples_name_the_lines_of_the_sentences(found, raw):
     lines = {role: [row[3] for row in rows] for role, rows in raw.items()}
     shown = 0
     for finding in found.values():
@@ -224,7 +224,7 @@ def test_planted_faults_are_found_and_nothing_else():
         ("\ufffd", "replacement characters"),
     ],
 )
-def test_odd_characters_are_found_in_both_texts_of_a_pair(character, kind):
+def test_unusual_characters_are_found_in_both_texts_of_a_pair(character, kind):
     rows = [("Who came in?", "John did.", "1"), ("What is that?", f"A ha{character}t.", "0"), ("Why?", "Well.", "1")]
     data = acceptor.load_data(rows)
     assert {one.kind: one.examples[0][0]["row"] for one in acceptor.findings(data) if one.count} == {kind: 2}

@@ -38,7 +38,7 @@ def test_a_truncated_archive_ends_it_what_was_done_is_kept(small, run_cli, toy_r
     command = ("predict", toy_run.folder, tmp_path / "a.tsv", tmp_path / "b.tsv.gz", "-o", out, "--device", "cpu")
     code, stdout, err = run_cli(*command)
     assert (code, stdout, out.exists()) == (1, "", False)
-    assert "the gzip file is cut short" in err
+    assert "E-DATA-DAMAGED" in err
     assert "b.tsv.gz" in err
     assert len(parts_of(out)) >= 4
     (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(lines_of(50).encode(), mtime=0))
@@ -53,7 +53,7 @@ def test_a_column_that_is_missing_in_the_second_file(small, run_cli, toy_run, tm
     out = tmp_path / "out.tsv"
     code, _, err = run_cli("predict", toy_run.folder, tmp_path / "1.tsv", tmp_path / "2.csv", "-o", out, "--json")
     assert (code, out.exists()) == (1, False)
-    for words in ("other columns than the first one", f"where:    {tmp_path / '2.csv'}", "expected: id, sentence"):
+    for words in ("E-DATA-COLUMN", f"where:    {tmp_path / '2.csv'}", "expected: id, sentence"):
         assert words in err
 
 
@@ -80,8 +80,8 @@ def test_a_disk_without_room(small, run_cli, toy_run, tmp_path, monkeypatch, nam
                 limit(*limits)
         assert (code, stdout, (place / name).exists()) == (1, "", False)
         assert len(parts_of(place / name)) == (0 if most == 500 else 13)
-        assert f"the disk became full while {name} was written; the parts done are kept" in err
-        assert "free some room" in err
+        assert "E-RESOURCE-DISK" in err
+        assert f"where:    {place / name}".replace(name, f".{name}.parts") in err
     code, stdout, _ = run_cli(*command)
     assert (code, "200 rows in = 200 out + 0 rejected" in stdout) == (0, True)
     assert (place / name).read_bytes() == (tmp_path / name).read_bytes()
@@ -93,7 +93,8 @@ def test_an_output_that_exists_is_left_as_it_is(run_cli, toy_run, tmp_path):
         (tmp_path / taken).write_text("mine")
         code, _, err = run_cli("predict", toy_run.folder, tmp_path / "in.tsv", "-o", tmp_path / out)
         assert (code, (tmp_path / taken).read_text()) == (2, "mine")
-        assert f"{taken} exists" in err
+        assert "E-USAGE-OUTPUT" in err
+        assert taken in err
         assert "--overwrite" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tsv", "out.arrow.rejected.jsonl", "out.tsv.gz"]
 
@@ -101,12 +102,12 @@ def test_an_output_that_exists_is_left_as_it_is(run_cli, toy_run, tmp_path):
 def test_an_output_of_no_known_format_or_place(run_cli, toy_run, tmp_path):
     (tmp_path / "in.tsv").write_text(lines_of(3))
     for out, words in (
-        ("o.xlsx", "cannot tell the format"),
-        ("o.parquet.gz", "cannot tell"),
-        ("no/o.tsv", "no folder"),
+        ("o.xlsx", ".jsonl, .parquet"),
+        ("o.parquet.gz", ".jsonl, .parquet"),
+        ("no/o.tsv", "mkdir -p"),
     ):
         code, _, err = run_cli("predict", toy_run.folder, tmp_path / "in.tsv", "-o", tmp_path / out)
-        assert (code, words in err) == (2, True)
+        assert (code, words in err, "E-USAGE-OUTPUT" in err) == (2, True, True)
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".jsonl.gz", ".parquet"])
@@ -126,11 +127,9 @@ def test_empty_sentences_and_lines_of_a_megabyte(small, run_cli, toy_run, tmp_pa
     faults = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
     unit, header = ("row" if suffix == ".parquet" else "line"), suffix == ".tsv"
     assert [(fault["file"], fault[unit]) for fault in faults] == [(str(source), row + header) for row in (2, 3, 4)]
-    assert [fault["problem"] for fault in faults] == [
-        "a sentence is empty",
-        "a sentence is empty",
-        "a sentence is longer than 1,000,000 bytes",
-    ]
+    assert [fault["code"] for fault in faults[:2]] == ["E-DATA-TEXT"] * 2
+    assert faults[2]["code"].startswith("E-DATA")
+    assert "1,000,000 bytes" in faults[2]["problem"]
     code, stdout, err = run_cli("predict", toy_run.folder, source, "-o", "-")
     assert (code, len(stdout.splitlines()), "35 rows in = 32 out + 3 rejected" in err) == (0, 32, True)
     assert len({line for line in err.splitlines() if line.startswith("rejected: ")}) == 3

@@ -449,7 +449,7 @@ def test_no_room_for_the_plan_is_understood(toy_run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("acceptor.data.writing.parts.write_json", full)
+    monkeypatch.setattr("acceptor.data.writing.parts.replace_json", full)
     with pytest.raises(ResourceError, match=r"(?s)disk became full while out\.tsv.*kept"):
         predict(toy_run.folder, [tsv(tmp_path / "in.tsv", lines_of(3))], tmp_path / "out.tsv", Settings())
 

@@ -15,7 +15,7 @@ from reliability.inputs import combinations
 from reliability.inputs.__main__ import all_cases
 
 
-def test_what_people_bring_is_right_at_once_or_told_in_one_message():
+def test_every_input_is_right_at_once_or_refused_in_one_message():
     """Every case that takes no training and no process; 60 combinations; threads."""
     command = [sys.executable, "-m", "reliability.inputs", "--quick"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)

@@ -72,7 +72,7 @@ def test_columns_keep_names_and_types(small, toy_run, tmp_path, before, after):
     assert found.columns == expected.columns
 
 
-def test_rows_that_are_set_aside_take_their_values_with_them(small, toy_run, tmp_path):
+def test_rejected_rows_take_their_values_with_them(small, toy_run, tmp_path):
     frame = typed().with_columns(text=pl.when(pl.col("id") == 5).then(None).otherwise("text"))
     frame.write_parquet(tmp_path / "in.parquet")
     for suffix in (".parquet", ".jsonl"):

@@ -138,7 +138,7 @@ def test_rows_that_the_encoder_was_trained_on_count_as_leaked(toy_run, toy_confi
     assert np.isin(before, again.trained_on).all()
 
 
-def test_a_training_of_before_there_was_a_choice_goes_on():
+def test_a_training_from_before_there_was_a_choice_resumes():
     from acceptor.training.checkpoint import refuse_changes
 
     now = {"config": acceptor.TrainConfig().model_dump(), "encoder": {"name": "x"}, "data": {}, "labels": []}

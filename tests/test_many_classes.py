@@ -1,4 +1,4 @@
-"""Judges of many labels: the sentence and the verdict are always seen, and mistakes are told as a list."""
+"""Judges of many labels: the sentence and the verdict are always seen, and mistakes are listed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_blank_lines_in_a_pipe_are_passed_over(toy_run, run_cli):
 
 
 @pytest.mark.parametrize("text", ["na\xefve girl", "“quoted”"])
-def test_bytes_that_are_not_utf8_are_told_with_their_line(text, toy_run, monkeypatch, capsys):
+def test_bytes_that_are_not_utf8_are_reported_with_their_line(text, toy_run, monkeypatch, capsys):
     from acceptor.cli import judge as judging
     from acceptor.errors import DataError
 

@@ -171,7 +171,7 @@ ODD_SENTENCES = {
 
 @pytest.mark.parametrize("texts", ODD_SENTENCES.values(), ids=ODD_SENTENCES)
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
-def test_odd_sentences_come_through_unchanged(write, texts, suffix):
+def test_unusual_sentences_stay_unchanged(write, texts, suffix):
     table = read_table(write(f"odd{suffix}", encode(suffix, ["sentence", "n"], [[text, "1"] for text in texts])))
     assert sentences(table) == texts
     assert table.frame.dtypes == [pl.String, pl.String]

@@ -203,7 +203,7 @@ def test_the_partition_gives_every_word_to_one_part():
             assert abs(len(words_of_part) - share * len(whole)) <= 1, field.name
 
 
-def test_no_content_word_stands_in_two_entries_or_among_the_shared_words():
+def test_no_content_word_is_in_two_entries_or_among_the_shared_words():
     forms = Counter(chain.from_iterable(map(entry_forms, content_entries(ENGLISH))))
     assert [form for form, count in forms.items() if count > 1] == []
     assert not set(forms) & SHARED

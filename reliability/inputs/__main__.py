@@ -1,4 +1,4 @@
-"""What people bring, tried: n of n by root, each case with its command and what it gives now.
+"""Runs cases of real inputs: how many are right by root, each case with its command and its result.
 
 python -m reliability.inputs                       everything, about ten minutes
 python -m reliability.inputs --record              the same, then records/inputs.md
@@ -39,7 +39,7 @@ from reliability.inputs import (
     separators,
     threads,
 )
-from reliability.inputs.case import REPOSITORY, Case, Seen, attempt
+from reliability.inputs.case import REPOSITORY, Case, Result, attempt
 from reliability.inputs.kit import Kit
 from reliability.inputs.record import counted, page
 
@@ -59,26 +59,26 @@ TABLES = {
         *("snli", "paws", "jcola", "itacola", "rucola", "blimp"),
     ),
 }
-"""How the words of cases begin that are counted together beside the roots."""
+"""Groups of cases that are also counted together, by the first words of `Case.what`."""
 PARTS = (findings, containers, columns, separators, labels, judges, objects, outputs, machines, hub)
 COMBINATIONS, FEW = 2000, 60
 
 
 class Tried(NamedTuple):
-    """A case, what was wrong with it (empty: nothing; None: skipped), and what was seen."""
+    """A case, what is wrong with it (empty: nothing; None: skipped), and its result."""
 
     case: Case
     fault: str | None
-    seen: Seen | None
+    result: Result | None
 
     @property
     def seconds(self) -> float:
         """How long it took."""
-        return self.seen.seconds if self.seen else 0.0
+        return self.result.seconds if self.result else 0.0
 
 
-class Beside(NamedTuple):
-    """What is counted beside the roots: how it is asked for, how many are right, and what was found in words."""
+class OtherCount(NamedTuple):
+    """A count that is not of a root: its ``--only``, how many are right, and the result in words."""
 
     only: str
     what: str
@@ -88,7 +88,7 @@ class Beside(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What a reader types to see it."""
+        """The command that repeats it."""
         return f"python -m reliability.inputs --only {self.only}"
 
 
@@ -98,25 +98,25 @@ def all_cases() -> list[Case]:
 
 
 def try_cases(cases: list[Case], scratch: Path, kit: Kit) -> list[Tried]:
-    """Tries each in a folder of its own."""
+    """Runs each in a folder of its own."""
     done = []
     for number, case in enumerate(cases):
         if case.needs is not None and not case.needs.exists():
             done.append(Tried(case, None, None))
             continue
-        seen = attempt(case, scratch / f"case-{number}", kit)
+        result = attempt(case, scratch / f"case-{number}", kit)
         try:
-            fault = case.see(seen)
-        except Exception as error:  # a file that should have been written is not there, say
+            fault = case.check(result)
+        except Exception as error:  # for example, a file that should have been written is missing
             fault = f"{type(error).__name__}: {error}"[:200]
-        done.append(Tried(case, fault, seen))
+        done.append(Tried(case, fault, result))
         if fault:
             print(f"  root {case.root}: {case.what}: {fault}", flush=True)
     return done
 
 
-def try_combinations(number: int, scratch: Path, kit: Kit) -> Beside:
-    """Tries the first so many combinations, and prints what went wrong."""
+def try_combinations(number: int, scratch: Path, kit: Kit) -> OtherCount:
+    """Runs the first ``number`` combinations, and prints what went wrong."""
     began = time.perf_counter()
     found = combinations.tried(range(number), scratch, kit)
     for it, ended in found:
@@ -125,31 +125,31 @@ def try_combinations(number: int, scratch: Path, kit: Kit) -> Beside:
     counts = combinations.summary(found)
     print(f"{number:,} combinations: {counted(counts)}, in {time.perf_counter() - began:.0f} s", flush=True)
     what = f"{number:,} generated combinations"
-    return Beside("combinations", what, counts["right"] + counts["refused"], number, counted(counts))
+    return OtherCount("combinations", what, counts["right"] + counts["refused"], number, counted(counts))
 
 
-def try_threads(kind: str, calls: int, kit: Kit) -> Beside:
+def try_threads(kind: str, calls: int, kit: Kit) -> OtherCount:
     """Calls from several threads at once; right where torch's number of threads stays as it was."""
     ended, before, after = threads.tried(kit, calls, kind)
-    said = f"{counted(ended)}; torch's threads {before} before, {after} after"
+    summary = f"{counted(ended)}; torch's threads {before} before, {after} after"
     what = f"{threads.THREADS} threads × {calls:,} calls, {'an exported judge' if kind == 'onnx' else 'a run'}"
-    print(f"{what}: {said}", flush=True)
-    return Beside("threads", what, ended["right"] * (before == after), threads.THREADS * calls, said)
+    print(f"{what}: {summary}", flush=True)
+    return OtherCount("threads", what, ended["right"] * (before == after), threads.THREADS * calls, summary)
 
 
-def tables_of(done: list[Tried]) -> list[Beside]:
+def tables_of(done: list[Tried]) -> list[OtherCount]:
     """Cases that are counted together."""
     found = []
     for what, heads in TABLES.items():
         tried = [one for one in done if one.case.what.startswith(heads) and one.fault is not None]
         if tried:
             right = sum(not one.fault for one in tried)
-            found.append(Beside("2", what, right, len(tried), f"{right} of {len(tried)}"))
+            found.append(OtherCount("2", what, right, len(tried), f"{right} of {len(tried)}"))
     return found
 
 
 def options_of() -> argparse.Namespace:
-    """What was asked for."""
+    """The options of the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="roots by number, combinations, threads, with commas")
@@ -164,7 +164,7 @@ def options_of() -> argparse.Namespace:
 
 
 def chosen(options: argparse.Namespace) -> list[Case]:
-    """The cases that were asked for."""
+    """The cases that the options choose."""
     return [
         case
         for case in all_cases()
@@ -174,8 +174,8 @@ def chosen(options: argparse.Namespace) -> list[Case]:
     ]
 
 
-def try_all(options: argparse.Namespace, scratch: Path) -> tuple[list[Tried], list[Beside]]:
-    """Cases, combinations, threads: those that were asked for."""
+def try_all(options: argparse.Namespace, scratch: Path) -> tuple[list[Tried], list[OtherCount]]:
+    """Cases, combinations, threads: those that the options choose."""
     kit, began = Kit(scratch / "kit"), time.perf_counter()
     done = try_cases(chosen(options), scratch, kit)
     print(f"cases: {time.perf_counter() - began:.0f} s", file=sys.stderr)
@@ -194,7 +194,7 @@ def try_all(options: argparse.Namespace, scratch: Path) -> tuple[list[Tried], li
 
 
 def main() -> None:
-    """Tries, prints, writes the record."""
+    """Runs, prints, writes the record."""
     options = options_of()
     with tempfile.TemporaryDirectory() as folder:
         done, beside = try_all(options, Path(folder))
@@ -204,7 +204,7 @@ def main() -> None:
     for root, name in ROOTS.items():
         tried = [one for one in done if one.case.root == root and one.fault is not None]
         if tried:
-            rows.append(Beside(str(root), f"{root}. {name}", sum(not one.fault for one in tried), len(tried), ""))
+            rows.append(OtherCount(str(root), f"{root}. {name}", sum(not one.fault for one in tried), len(tried), ""))
     for row in rows:
         print(f"{row.right:>6,} of {row.tried:>6,}  {row.what}")
     if options.red:

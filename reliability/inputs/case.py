@@ -1,8 +1,8 @@
-"""One case: the files that are made, the command or the Python that meets them, and what must be seen then.
+"""A case: files, a command or a Python program that runs on them, and a check of the result.
 
-A command runs in this process, with streams of a given encoding for stdin, stdout and stderr; where environment, process
-start or exit are the matter, it runs in one of its own. What is seen is an exit code and two texts: nothing of Acceptor's
-inside is looked at.
+A command runs in this process, with its own stdin, stdout and stderr of a given encoding; in a process of its own if
+the case is about the environment, the start or the exit of a process. The result is an exit code and two texts;
+nothing else of Acceptor is checked.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SECONDS = 240  # after which a process is taken to hang
+SECONDS = 240  # after which a process counts as hanging
 
 
 @dataclass(frozen=True)
-class Seen:
+class Result:
     """How a command or a program ended."""
 
     code: int
@@ -41,7 +41,7 @@ class Seen:
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """Stdout and stderr."""
         return f"{self.out}\n{self.err}"
 
     @property
@@ -54,8 +54,8 @@ class Seen:
         return {}
 
 
-See = Callable[[Seen], str]
-"""Looks at what was seen: what is wrong with it, empty where nothing is."""
+Check = Callable[[Result], str]
+"""Says what is wrong with a result; empty if nothing is."""
 Make = Callable[[Path], None]
 
 
@@ -67,21 +67,21 @@ class Case:
         root: 1 to 7: which root of the issue.
         what: The case in a few words.
         run: ``acceptor …`` (or ``sh -c …``), or a Python program; ``{run}`` and the like are filled in from the `Kit`.
-        see: What must be seen.
+        check: Says what is wrong with the result.
         files: Name to content, written before.
         make: Makes what is not a plain file.
         env: Environment variables; given, the case runs in a process of its own.
         process: Whether it needs a process of its own anyway.
         slow: Whether it trains, starts a process or waits: such cases are left out of the quick form.
         encoding: Of stdout and stderr.
-        stdin: What stands on stdin.
+        stdin: The content of stdin.
         needs: A file or folder without which the case is skipped.
     """
 
     root: int
     what: str
     run: str
-    see: See
+    check: Check
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     make: Make | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -102,8 +102,8 @@ class Case:
         return self.slow or self.process or bool(self.env)
 
 
-def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Seen:
-    """Makes the case's files in an empty folder, goes there, runs it."""
+def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Result:
+    """Makes the case's files in an empty folder and runs it there."""
     folder.mkdir(parents=True)
     for name, content in case.files.items():
         path = folder / name
@@ -122,7 +122,7 @@ def attempt(case: Case, folder: Path, kit: Mapping[str, str]) -> Seen:
             code, out, err = in_this_process(work, case.stdin, case.encoding)
     finally:
         os.chdir(here)
-    return Seen(code, out, err, folder, time.perf_counter() - began)
+    return Result(code, out, err, folder, time.perf_counter() - began)
 
 
 def filled(text: str, kit: Mapping[str, str]) -> str:
@@ -194,7 +194,7 @@ def in_this_process(work: Callable[[], None], stdin: str | bytes = "", encoding:
 
 
 def _content(file: Any, encoding: str) -> str:
-    """What a stream took: UTF-8 where it is that, else in the stream's own encoding."""
+    """What was written to a stream: UTF-8 if it is that, else in the stream's own encoding."""
     file.seek(0)
     data = file.read()
     with contextlib.suppress(UnicodeDecodeError):
@@ -234,7 +234,7 @@ def _streams(stdin: bytes, out: Any, err: Any, encoding: str) -> Iterator[None]:
             yield
         finally:
             for stream in (sys.stdout, sys.stderr, *made.values()):
-                with contextlib.suppress(Exception):  # closed, or unable to say a letter
+                with contextlib.suppress(Exception):  # closed, or it cannot encode a letter
                     stream.flush()
             for name, (one, original) in before.items():
                 setattr(sys, name, one)
@@ -246,7 +246,7 @@ def _streams(stdin: bytes, out: Any, err: Any, encoding: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_state() -> Iterator[None]:
-    """What a command sets for its process, put back: arguments, log handlers, the answer to SIGTERM."""
+    """Restores what a command sets for its process: arguments, log handlers, the handler of SIGTERM."""
     logger, argv = logging.getLogger("acceptor"), sys.argv
     kept = list(logger.handlers), logger.level, logger.propagate
     root, term = list(logging.getLogger().handlers), signal.getsignal(signal.SIGTERM)
@@ -260,104 +260,106 @@ def _own_state() -> Iterator[None]:
         signal.signal(signal.SIGTERM, term)
 
 
-# ── what must be seen ────────────────────────────────────────────────────────────────────────────────────
+# ── checks of a result ────────────────────────────────────────────────────────────────────────────────────
 
 
-def plain(seen: Seen) -> str:
+def ends_cleanly(result: Result) -> str:
     """No traceback, no death by a signal, no hang."""
-    if "Traceback (most recent call last)" in seen.text or seen.code == 99:
-        return f"a traceback: {_last(seen.text)}"
-    if seen.code == 124:
+    if "Traceback (most recent call last)" in result.text or result.code == 99:
+        return f"a traceback: {_last(result.text)}"
+    if result.code == 124:
         return "it did not end"
-    return f"killed by signal {-seen.code}" if seen.code < 0 else ""
+    return f"killed by signal {-result.code}" if result.code < 0 else ""
 
 
 def _last(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     found = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Warning)\b", line)]
-    return (found or lines or ["nothing said"])[-1][:160]
+    return (found or lines or ["no output"])[-1][:160]
 
 
 def _missing(words: Sequence[str], text: str) -> str:
     flat = re.sub(r"\s+", " ", text)
     lost = [word for word in words if not re.search(word, flat, re.IGNORECASE)]
-    return f"not said: {', '.join(lost)}" if lost else ""
+    return f"missing words: {', '.join(lost)}" if lost else ""
 
 
-def said(*words: str, code: int = 0, absent: Sequence[str] = ()) -> See:
-    """It ends with that code and says these words (regular expressions, any case, any order), and not those."""
+def shows(*words: str, code: int = 0, absent: Sequence[str] = ()) -> Check:
+    """The exit code is ``code``; the output has all ``words`` (regular expressions, any case, any order), none ``absent``."""
 
-    def see(seen: Seen) -> str:
-        if fault := plain(seen):
+    def check(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code != code:
-            return f"exit code {seen.code}: {_first(seen)}"
-        wrong = [word for word in absent if re.search(word, seen.text, re.IGNORECASE)]
-        return _missing(words, seen.text) or (f"said: {', '.join(wrong)}" if wrong else "")
+        if result.code != code:
+            return f"exit code {result.code}: {_first(result)}"
+        wrong = [word for word in absent if re.search(word, result.text, re.IGNORECASE)]
+        return _missing(words, result.text) or (f"unwanted words: {', '.join(wrong)}" if wrong else "")
 
-    return see
+    return check
 
 
-def _first(seen: Seen) -> str:
-    """What an error says first."""
-    problem = seen.json.get("problem") or next(iter(seen.err.strip().splitlines()), "") or "nothing said"
+def _first(result: Result) -> str:
+    """The first line of an error."""
+    problem = result.json.get("problem") or next(iter(result.err.strip().splitlines()), "") or "no output"
     return str(problem)[:140]
 
 
-def refused(*words: str, error: str = "DataError|UsageError", absent: Sequence[str] = ()) -> See:
-    """An `AcceptorError` of that class, with these words, and with a way on or the place of the fault."""
+def refused(*words: str, error: str = "DataError|UsageError", absent: Sequence[str] = ()) -> Check:
+    """An `AcceptorError` of that class with these words in it."""
 
-    def see(seen: Seen) -> str:
-        if fault := plain(seen):
+    def check(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code == 0:
-            return "taken without an error" + (f": {told}" if (told := _told(seen)) else "")
-        kind = seen.json.get("error", "")
-        if seen.code not in (1, 2) or (kind and not re.fullmatch(error, kind)):
-            return f"exit code {seen.code}, {kind or 'no error'}: {_first(seen)}"
-        wrong = [word for word in absent if re.search(word, seen.text, re.IGNORECASE)]
-        lost = _missing(words, seen.text)
-        return (f"{lost} in: {_first(seen)}" if lost else "") or (f"said: {', '.join(wrong)}" if wrong else "")
-
-    return see
-
-
-def tells(*words: str) -> See:
-    """`audit --json` shows it among its findings, or refuses the file, with these words."""
-
-    def see(seen: Seen) -> str:
-        if fault := plain(seen):
-            return fault
-        if seen.code not in (0, 1, 2):
-            return f"exit code {seen.code}"
-        if seen.code:
-            return refused(*words)(seen)
-        shown = json.dumps(seen.json.get("findings", []), ensure_ascii=False) + seen.err
-        return (lost := _missing(words, shown)) and f"taken, {lost}: {_told(seen)}"
-
-    return see
-
-
-def classes(number: int) -> See:
-    """`audit --json` finds so many labels, whatever their names."""
-
-    def see(seen: Seen) -> str:
-        found = seen.json.get("train", {}).get("balance", {})
-        return plain(seen) or (
-            "" if len(found) == number and not seen.code else f"exit code {seen.code}: {_told(seen)}"
+        if result.code == 0:
+            return "no error" + (f": {read}" if (read := _as_read(result)) else "")
+        kind = result.json.get("error", "")
+        if result.code not in (1, 2) or (kind and not re.fullmatch(error, kind)):
+            return f"exit code {result.code}, {kind or 'no error'}: {_first(result)}"
+        wrong = [word for word in absent if re.search(word, result.text, re.IGNORECASE)]
+        lost = _missing(words, result.text)
+        return (f"{lost} in: {_first(result)}" if lost else "") or (
+            f"unwanted words: {', '.join(wrong)}" if wrong else ""
         )
 
-    return see
+    return check
 
 
-def _told(seen: Seen) -> str:
+def audit_shows(*words: str) -> Check:
+    """`audit --json` has a finding, or refuses the file, with these words."""
+
+    def check(result: Result) -> str:
+        if fault := ends_cleanly(result):
+            return fault
+        if result.code not in (0, 1, 2):
+            return f"exit code {result.code}"
+        if result.code:
+            return refused(*words)(result)
+        shown = json.dumps(result.json.get("findings", []), ensure_ascii=False) + result.err
+        return (lost := _missing(words, shown)) and f"no error, {lost}: {_as_read(result)}"
+
+    return check
+
+
+def classes(number: int) -> Check:
+    """`audit --json` finds so many labels, whatever their names."""
+
+    def check(result: Result) -> str:
+        found = result.json.get("train", {}).get("balance", {})
+        return ends_cleanly(result) or (
+            "" if len(found) == number and not result.code else f"exit code {result.code}: {_as_read(result)}"
+        )
+
+    return check
+
+
+def _as_read(result: Result) -> str:
     """How `audit --json` says that the file was read."""
-    train = seen.json.get("train", {})
+    train = result.json.get("train", {})
     return f"{train.get('schema')}; {train.get('rows')} rows, {short(train.get('balance'))}" if train else ""
 
 
 def short(value: Any, length: int = 80) -> str:
-    """A value as it looks in a report of a line."""
+    """A value as text, cut to ``length`` characters."""
     text = str(value)
     return text if len(text) <= length else text[:length] + "…"
 
@@ -370,7 +372,7 @@ def reads(
     counts: Mapping[str, int] | None = None,
     first: str | None = None,
     splits: Mapping[str, int] | None = None,
-) -> See:
+) -> Check:
     """`audit --json` reads that many rows, as pairs or as single sentences, with these labels; and says these words."""
 
     def wrong(found: dict[str, Any], everything: dict[str, Any]) -> str:
@@ -383,38 +385,38 @@ def reads(
             return f"labels {short(list(found['balance']))}"
         if counts is not None and found["balance"] != dict(counts):
             return f"labels {short(found['balance'])}"
-        odd = [row["sentence"] for row in found["sample"] if first and not row["sentence"].startswith(first)]
-        return f"a sentence is {odd[0]!r}" if odd else ""
+        others = [row["sentence"] for row in found["sample"] if first and not row["sentence"].startswith(first)]
+        return f"a sentence is {others[0]!r}" if others else ""
 
-    def see(seen: Seen) -> str:
-        found = seen.json.get("train", {})
-        if seen.code or not found:
-            return plain(seen) or f"exit code {seen.code}: {_first(seen)}"
-        fault = plain(seen) or wrong(found, seen.json) or _missing(words, seen.text)
-        return f"{fault}: {_told(seen)}" if fault else ""
+    def check(result: Result) -> str:
+        found = result.json.get("train", {})
+        if result.code or not found:
+            return ends_cleanly(result) or f"exit code {result.code}: {_first(result)}"
+        fault = ends_cleanly(result) or wrong(found, result.json) or _missing(words, result.text)
+        return f"{fault}: {_as_read(result)}" if fault else ""
 
-    return see
+    return check
 
 
-def either(*sees: See) -> See:
-    """One of them suffices."""
+def any_of(*sees: Check) -> Check:
+    """One of the checks passes."""
 
-    def see(seen: Seen) -> str:
-        faults = [one(seen) for one in sees]
+    def check(result: Result) -> str:
+        faults = [one(result) for one in sees]
         return "" if "" in faults else " / ".join(dict.fromkeys(faults))
 
-    return see
+    return check
 
 
-def asserts(seen: Seen) -> str:
-    """A program that ends without an error, having asserted for itself."""
-    if seen.code == 0:
+def asserts(result: Result) -> str:
+    """A program with its own assertions ends without an error."""
+    if result.code == 0:
         return ""
-    lines = [line for line in seen.err.splitlines() if line.strip()]
+    lines = [line for line in result.err.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    return short((errors[-1:] or lines[:1] or [f"exit code {seen.code}"])[0], 200)
+    return short((errors[-1:] or lines[:1] or [f"exit code {result.code}"])[0], 200)
 
 
-def also(*sees: See) -> See:
-    """All of them."""
-    return lambda seen: next((fault for one in sees if (fault := one(seen))), "")
+def all_of(*sees: Check) -> Check:
+    """All checks pass."""
+    return lambda result: next((fault for one in sees if (fault := one(result))), "")

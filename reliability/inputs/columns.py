@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliability.inputs.case import Case, See, Seen, also, asserts, either, reads, refused, said, tells
+from reliability.inputs.case import Case, Check, Result, all_of, any_of, asserts, audit_shows, reads, refused, shows
 from reliability.inputs.containers import BINARY, NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import SECOND, N, csv, simple, texts, tsv
@@ -17,8 +17,8 @@ def cases() -> list[Case]:
     return [*_second_texts(), *_given(), *_alone()]
 
 
-def _audit(what: str, path: str, content: str | bytes, see: See, options: str = "") -> Case:
-    return Case(2, what, f"acceptor audit {path}{options} --json", see, {path: content})
+def _audit(what: str, path: str, content: str | bytes, check: Check, options: str = "") -> Case:
+    return Case(2, what, f"acceptor audit {path}{options} --json", check, {path: content})
 
 
 def _second_texts() -> list[Case]:
@@ -40,10 +40,10 @@ def _second_texts() -> list[Case]:
     ):
         content = csv(("id", first, second, "label"), [(n, t, SECOND, y) for n, (t, y) in enumerate(texts())])
         names = refused("sentence=", "second=", first, second)
-        see = reads(N, "passed over: id", pairs=True, labels=BINARY)
-        found.append(_audit(f"{first} and {second} are a pair", "x.csv", content, either(see, names)))
+        check = reads(N, "passed over: id", pairs=True, labels=BINARY)
+        found.append(_audit(f"{first} and {second} are a pair", "x.csv", content, any_of(check, names)))
     free = csv(("id", "text", "answer"), [(n, t, ("no", "yes")[y]) for n, (t, y) in enumerate(texts())])
-    survey = either(
+    survey = any_of(
         reads(N, labels=BINARY),
         reads(N, "passed over[^;]*answer", labels=()),
         refused("answer", "sentence=", "label=answer|second=answer"),
@@ -56,7 +56,7 @@ def _second_texts() -> list[Case]:
             2,
             "text and answer, from the shared file",
             "acceptor audit {cases}/text_and_answer.csv --json",
-            either(
+            any_of(
                 reads(12, labels=BINARY), reads(12, "passed over[^;]*answer", labels=()), refused("answer", "sentence=")
             ),
             needs=CASES / "text_and_answer.csv",
@@ -68,10 +68,10 @@ def _second_texts() -> list[Case]:
             reads(N, "passed over: comment", counts=NUMBERS),
         ),
         _audit(
-            "text and sentence: which is meant is asked or said",
+            "text and sentence: which is meant is asked or reported",
             "x.csv",
             csv(("text", "sentence", "label"), [(t, SECOND, y) for t, y in texts()]),
-            either(refused("sentence=", "text"), reads(N, "passed over", labels=BINARY)),
+            any_of(refused("sentence=", "text"), reads(N, "passed over", labels=BINARY)),
         ),
         _audit(
             "a pair by --columns",
@@ -116,19 +116,19 @@ def _given() -> list[Case]:
             "unknown names without --columns: asked",
             "x.tsv",
             tsv(("Satz", "Urteil", "Notiz"), [(t, y, "x") for t, y in ROWS]),
-            either(reads(N, counts=NUMBERS), refused("--columns", "sentence=")),
+            any_of(reads(N, counts=NUMBERS), refused("--columns", "sentence=")),
         ),
         _audit(
             "unknown names, two columns: the header is not judged",
             "x.tsv",
             unknown,
-            either(reads(N, labels=BINARY), refused("header|Satz")),
+            any_of(reads(N, labels=BINARY), refused("header|Satz")),
         ),
         _audit(
-            "a label column of words, one odd first word",
+            "a label column of words, one unusual first word",
             "x.tsv",
             tsv(("S", "gold standard"), simple(("ham", "spam"))),
-            either(reads(N, labels=("ham", "spam")), refused("header|--columns")),
+            any_of(reads(N, labels=("ham", "spam")), refused("header|--columns")),
         ),
         _audit(
             "a name with a comma: quoted",
@@ -155,7 +155,7 @@ def _given() -> list[Case]:
             "', label' in a CSV's header",
             "x.csv",
             blanks,
-            either(reads(N, counts=NUMBERS, first="the cat"), refused("' label'")),
+            any_of(reads(N, counts=NUMBERS, first="the cat"), refused("' label'")),
         ),
         _audit(
             "a name that is not there",
@@ -164,7 +164,7 @@ def _given() -> list[Case]:
             refused("Satzz", "Satz"),
             " --columns sentence=Satzz,label=Urteil",
         ),
-        Case(2, "sentence=1 and a frame with a column called 1: one meaning, said", numbered, asserts),
+        Case(2, "sentence=1 and a frame with a column called 1: one meaning, reported", numbered, asserts),
         _audit(
             "header words in capitals",
             "x.tsv",
@@ -175,7 +175,7 @@ def _given() -> list[Case]:
             "header names with blanks around",
             "x.csv",
             csv((" Sentence ", " Label"), ROWS),
-            either(reads(N, counts=NUMBERS, first="the cat"), refused("' Label'|' Sentence '")),
+            any_of(reads(N, counts=NUMBERS, first="the cat"), refused("' Label'|' Sentence '")),
         ),
     ]
 
@@ -187,12 +187,12 @@ def _alone() -> list[Case]:
     predict = "acceptor predict {run} x.txt -o y.jsonl --json"
     asked = refused("header|first line", "Satz")
 
-    def judged(rows: int, first: str) -> See:
-        def see(seen: Seen) -> str:
-            text = (seen.folder / "y.jsonl").read_text("utf-8").splitlines() if seen.code == 0 else [""]
+    def judged(rows: int, first: str) -> Check:
+        def check(result: Result) -> str:
+            text = (result.folder / "y.jsonl").read_text("utf-8").splitlines() if result.code == 0 else [""]
             return "" if first in text[0] and len(text) == rows else f"{len(text)} rows, the first is {text[0][:60]}"
 
-        return also(said(count(rows)), see)
+        return all_of(shows(count(rows)), check)
 
     ids = [(n, t) for n, (t, _) in enumerate(ROWS)]
     first = ROWS[0][0]
@@ -203,24 +203,24 @@ def _alone() -> list[Case]:
             2,
             "`Satz` over sentences is not judged silently",
             predict,
-            either(judged(N, first), asked, also(judged(N + 1, "Satz"), said("Satz", "header"))),
+            any_of(judged(N, first), asked, all_of(judged(N + 1, "Satz"), shows("Satz", "header"))),
             {"x.txt": "Satz\n" + plain},
         ),
         Case(
             2,
             "`Phrase` over sentences is not judged silently",
             predict,
-            either(judged(N, first), refused("Phrase"), also(judged(N + 1, "Phrase"), said("Phrase", "header"))),
+            any_of(judged(N, first), refused("Phrase"), all_of(judged(N + 1, "Phrase"), shows("Phrase", "header"))),
             {"x.txt": "Phrase\n" + plain},
         ),
         Case(
             2,
             "a first sentence `Question` is not swallowed silently",
             predict,
-            either(
+            any_of(
                 judged(N + 1, "Question"),
                 refused("Question", "header"),
-                also(judged(N, first), said("Question", "header")),
+                all_of(judged(N, first), shows("Question", "header")),
             ),
             {"x.txt": "Question\n" + plain},
         ),
@@ -228,10 +228,10 @@ def _alone() -> list[Case]:
             2,
             "a first sentence `Text` is not swallowed silently",
             predict,
-            either(
+            any_of(
                 judged(N + 1, "Text"),
                 refused("Text", "header"),
-                also(judged(N, first), said("header", "Text|sentence")),
+                all_of(judged(N, first), shows("header", "Text|sentence")),
             ),
             {"x.txt": "Text\n" + plain},
         ),
@@ -239,19 +239,19 @@ def _alone() -> list[Case]:
             "numbers that count up are ids, not labels",
             "x.tsv",
             tsv(None, ids),
-            either(reads(N, "passed over", labels=()), tells("no labels|ids?\\b|count")),
+            any_of(reads(N, "passed over", labels=()), audit_shows("no labels|ids?\\b|count")),
         ),
         _audit(
             "numbers that count up from 1000",
             "x.tsv",
             tsv(None, [(1000 + n, t) for n, t in ids][:15]),
-            either(reads(15, "passed over", labels=()), tells("no labels|ids?\\b|count")),
+            any_of(reads(15, "passed over", labels=()), audit_shows("no labels|ids?\\b|count")),
         ),
         _audit(
             "ids in the second column",
             "x.tsv",
             tsv(None, [(t, n) for n, t in ids]),
-            either(reads(N, "passed over", labels=()), tells("no labels|ids?\\b|count")),
+            any_of(reads(N, "passed over", labels=()), audit_shows("no labels|ids?\\b|count")),
         ),
         Case(
             2,

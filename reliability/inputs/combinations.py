@@ -1,4 +1,4 @@
-"""Files from a seeded generator, which knows what stands in them, brought to audit, `load_data`, evaluate and predict.
+"""Files from a seeded generator, which knows their content, for audit, `load_data`, evaluate and predict.
 
 Three things may come of one: it is read and every sentence, pair and label is the generator's; it is refused with an
 `AcceptorError` that says where or what next; or something is wrong. A wrong result without an error is the worst, a
@@ -60,8 +60,8 @@ BAD = {
     "spellings": "normalise-labels",
     "hidden": "hidden|no labels",
 }
-"""Label kinds that audit must tell of, with such words, and that no training may take."""
-ODD = {
+"""Label kinds that audit must report, with these words, and that training must refuse."""
+UNUSUAL = {
     "plain": lambda text, n: text,
     "commas": lambda text, n: text.replace(".", ", it is."),
     "semicolons": lambda text, n: text.replace(".", "; it is."),
@@ -91,7 +91,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Combination:
-    """What one is put together from."""
+    """The parts of a combination."""
 
     number: int
     form: str
@@ -123,7 +123,7 @@ class Combination:
 
     @property
     def plain(self) -> bool:
-        """Whether nothing about it gives a reason to refuse it."""
+        """Whether there is no reason to refuse it."""
         right = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(self.form, "")
         free = () if self.scores or self.layout == "none" else ("ham/spam", "1/2/3", "entailment", "accents")
         named = self.layout not in ("unknown", "question") and (self.layout not in ("none", "alone") or self.judges)
@@ -147,7 +147,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class Truth:
-    """What stands in a file: its sentences, seconds where they are pairs, labels where there are any."""
+    """The content of a file: its sentences, the second ones of pairs, its labels if there are any."""
 
     sentences: list[str]
     seconds: list[str] | None
@@ -155,11 +155,11 @@ class Truth:
 
 
 def combination(number: int) -> Combination:
-    """The combination of that number. Most parts are ordinary, so that the odd one is not hidden by others."""
+    """The combination of that number. Most parts are ordinary, so that an unusual one is not hidden by others."""
     rng = random.Random(number)
 
-    def some(ordinary: str, *odd: str, share: float = 0.3) -> str:
-        return rng.choice(odd) if rng.random() < share else ordinary
+    def some(ordinary: str, *unusual: str, share: float = 0.3) -> str:
+        return rng.choice(unusual) if rng.random() < share else ordinary
 
     form = rng.choice((".tsv", ".csv", ".jsonl", ".parquet", ".tsv", ".csv", ".json", ".arrow", ".txt"))
     own = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(form, "")
@@ -172,7 +172,7 @@ def combination(number: int) -> Combination:
     layout = rng.choice(layouts)
     kinds = [*BINARY, *FREE, *BAD]
     labels = "0/1" if layout == "CoLA" else some(rng.choice(list(BINARY)), *kinds, share=0.6)
-    text = some("plain", *ODD, share=0.4)
+    text = some("plain", *UNUSUAL, share=0.4)
     encoding = (
         some("utf-8", "utf-8-sig", "latin-1", "utf-16", "cp1252", share=0.2)
         if form in (".tsv", ".csv", ".txt", ".jsonl", ".json")
@@ -191,8 +191,8 @@ def combination(number: int) -> Combination:
 def truth_of(it: Combination) -> Truth:
     """The rows of a combination."""
     rows = sentences(N, seed=it.number % 50)
-    odd = ODD[it.sentences]
-    texts = [odd(text, n) for n, (text, _) in enumerate(rows)]
+    change = UNUSUAL[it.sentences]
+    texts = [change(text, n) for n, (text, _) in enumerate(rows)]
     seconds = [f"the book is there {n % 5}." for n in range(N)] if it.pairs else None
     if it.layout == "alone":
         return Truth(texts, seconds, None)
@@ -239,7 +239,7 @@ def content_of(it: Combination, truth: Truth) -> bytes:
         text = tsv(head, rows, it.line_end) if plain else csv(head, rows, it.separator, it.line_end)
     try:
         return PACK[it.packing](text.encode(it.encoding))
-    except UnicodeEncodeError:  # nobody has such a file
+    except UnicodeEncodeError:  # such a file cannot exist
         return PACK[it.packing](text.encode())
 
 
@@ -329,20 +329,20 @@ def _outcome(it: Combination, truth: Truth, path: Path, judges: Judges) -> str:
         sys.argv = ["acceptor", *commands[it.command], *options]
         cli.main()
 
-    code, said, err = in_this_process(load if it.command == "load" else command, encoding=it.stdout)
+    code, out_text, err = in_this_process(load if it.command == "load" else command, encoding=it.stdout)
     try:
-        if code == 99 or "Traceback (most" in said + err or code not in (0, 1, 2):
+        if code == 99 or "Traceback (most" in out_text + err or code not in (0, 1, 2):
             return f"traceback: {_last(err)}"
         if code:
             return _refusal(it, err)
-        wrong = _wrong(it, truth, said, err, out, loaded.get("data"), judges)
+        wrong = _wrong(it, truth, out_text, err, out, loaded.get("data"), judges)
         return f"wrong: {wrong}" if wrong else "right"
     finally:
         out.unlink(missing_ok=True)
 
 
 def _last(err: str) -> str:
-    return next((line for line in reversed(err.splitlines()) if line.strip()), "nothing said")[:140]
+    return next((line for line in reversed(err.splitlines()) if line.strip()), "no output")[:140]
 
 
 def _refusal(it: Combination, err: str) -> str:
@@ -351,11 +351,11 @@ def _refusal(it: Combination, err: str) -> str:
     return f"needless: {err.strip().splitlines()[0][:120]}" if it.plain else "refused"
 
 
-# ── is what was read what stands there? ──────────────────────────────────────────────────────────────────
+# ── was the content read? ──────────────────────────────────────────────────────────────────
 
 
-def _wrong(it: Combination, truth: Truth, said: str, err: str, out: Path, data: Any, judges: Judges) -> str:
-    """What differs from the truth; empty where nothing does."""
+def _wrong(it: Combination, truth: Truth, out_text: str, err: str, out: Path, data: Any, judges: Judges) -> str:
+    """What differs from the truth; empty if nothing does."""
     if it.command == "train":
         return f"trained on labels that are {it.labels}" if truth.labels else "trained without labels"
     if it.command == "load":
@@ -363,12 +363,12 @@ def _wrong(it: Combination, truth: Truth, said: str, err: str, out: Path, data: 
     if it.judges and it.pairs:
         return "pairs met by a judge of single sentences"
     if it.command == "predict":
-        return _wrong_verdicts(it, truth, out, said + err, judges)
+        return _wrong_verdicts(it, truth, out, out_text + err, judges)
     if it.stdout == "closed":
         return ""
     if it.command.startswith("show"):
-        return "" if said.strip() else "nothing was printed"
-    found = json.loads(said.splitlines()[-1])
+        return "" if out_text.strip() else "nothing was printed"
+    found = json.loads(out_text.splitlines()[-1])
     return _wrong_audit(it, truth, found, err) if it.command == "audit" else _wrong_scores(it, truth, found, judges)
 
 
@@ -404,9 +404,9 @@ def _wrong_audit(it: Combination, truth: Truth, found: dict[str, Any], text: str
     if ("second" in train["columns"]) != it.pairs:
         return f"{'singles' if it.pairs else 'pairs'}; {train['schema']}"
     if it.labels in BAD and truth.labels is not None:
-        told = json.dumps(found["findings"], ensure_ascii=False) + text
+        reported = json.dumps(found["findings"], ensure_ascii=False) + text
         hidden = it.labels == "hidden" and not train["balance"]
-        return "" if hidden or re.search(BAD[it.labels], told) else f"labels that are {it.labels}, without a word"
+        return "" if hidden or re.search(BAD[it.labels], reported) else f"labels that are {it.labels}, without a word"
     if train["balance"] != dict(Counter(_classes(it, truth))):
         return f"labels {train['balance']}"
     texts, known = {row["sentence"] for row in train["sample"]}, {*truth.sentences, *(truth.seconds or [])}
@@ -434,7 +434,7 @@ def _wrong_verdicts(it: Combination, truth: Truth, out: Path, text: str, judges:
         return "" if verdicts == right else "other verdicts"
     header = [column[0] for column in columns if column[1:] == truth.sentences]
     if header and verdicts[1:] == right and str(header[0]) in text and "header" in text:
-        return ""  # a first line that may be a header or a sentence, and is said to be one
+        return ""  # a first line that may be a header or a sentence, and is reported as one
     if (
         it.labels == "some missing"
         and "reject" in text
@@ -446,7 +446,7 @@ def _wrong_verdicts(it: Combination, truth: Truth, out: Path, text: str, judges:
 
 
 def tried(numbers: Iterator[int] | range, scratch: Path, kit: Kit) -> list[tuple[Combination, str]]:
-    """How each combination ended."""
+    """The result of each combination."""
     scratch.mkdir(parents=True, exist_ok=True)
     judges = Judges(kit)
     found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reliability.inputs.case import Case, See, also, asserts, either, reads, refused, tells
+from reliability.inputs.case import Case, Check, all_of, any_of, asserts, audit_shows, reads, refused
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import (
     NLI,
@@ -38,32 +38,32 @@ def cases() -> list[Case]:
     return [*_glue(), *_superglue(), *_others(), *_containers(), *_columnar(), *_folders(), *_json(), *_packed()]
 
 
-def _audit(what: str, path: str, content: str | bytes, see: See, options: str = "") -> Case:
-    return Case(2, what, f"acceptor audit {path}{options} --json", see, {path: content})
+def _audit(what: str, path: str, content: str | bytes, check: Check, options: str = "") -> Case:
+    return Case(2, what, f"acceptor audit {path}{options} --json", check, {path: content})
 
 
 def _glue() -> list[Case]:
     files = glue()
 
-    def one(name: str, see: See) -> Case:
-        return _audit(f"GLUE {name}", name, files[name], see)
+    def one(name: str, check: Check) -> Case:
+        return _audit(f"GLUE {name}", name, files[name], check)
 
     over = "passed over"
     return [
         one("CoLA/train.tsv", reads(N, counts=NUMBERS, first="the cat")),
-        one("CoLA/test.tsv", either(reads(N, labels=()), refused("no labels"))),
+        one("CoLA/test.tsv", any_of(reads(N, labels=()), refused("no labels"))),
         one("SST-2/train.tsv", reads(N, counts=NUMBERS, first="the cat")),
         one("MRPC/train.tsv", reads(N, over, "#1 ID", "second ← #2 String", pairs=True, first="the cat")),
         one("QQP/train.tsv", reads(N, over, "qid1", "second ← question2", pairs=True, first="the cat")),
         one("MNLI/train.tsv", reads(N, over, "label1", "gold_label", pairs=True, labels=NLI, first="the cat")),
         one("MNLI/dev_matched.tsv", reads(N, over, "label5", "gold_label", pairs=True, labels=NLI)),
-        one("MNLI/test_matched.tsv", either(reads(N, pairs=True, labels=()), refused("no labels"))),
+        one("MNLI/test_matched.tsv", any_of(reads(N, pairs=True, labels=()), refused("no labels"))),
         one("QNLI/train.tsv", reads(N, f"{over}: index", "question", pairs=True, labels=ENTAIL)),
         one("RTE/train.tsv", reads(N, f"{over}: index", pairs=True, labels=ENTAIL, first="the cat")),
         one("WNLI/train.tsv", reads(N, over, pairs=True, first="the cat")),
         one(
             "STS-B/train.tsv",
-            either(tells("measure|number", "--labels"), reads(N, "passed over[^;]*score", pairs=True, labels=())),
+            any_of(audit_shows("measure|number", "--labels"), reads(N, "passed over[^;]*score", pairs=True, labels=())),
         ),
         Case(
             2,
@@ -92,20 +92,20 @@ def _glue() -> list[Case]:
 def _superglue() -> list[Case]:
     files = superglue()
 
-    def one(name: str, see: See) -> Case:
-        return _audit(f"SuperGLUE {name}", name, files[name], see)
+    def one(name: str, check: Check) -> Case:
+        return _audit(f"SuperGLUE {name}", name, files[name], check)
 
     over = "passed over: idx"
     return [
         one("BoolQ/train.jsonl", reads(N, over, pairs=True, counts=NUMBERS)),
         one("CB/train.jsonl", reads(N, over, pairs=True, labels=NLI, first="the cat")),
-        one("COPA/train.jsonl", tells("choice1", "--columns", "second=")),
+        one("COPA/train.jsonl", audit_shows("choice1", "--columns", "second=")),
         one("WiC/train.jsonl", reads(N, "passed over", "word", pairs=True, counts=NUMBERS, first="the cat")),
         one("RTE/train.jsonl", reads(N, over, pairs=True, labels=ENTAIL, first="the cat")),
-        one("RTE/test.jsonl", either(reads(N, pairs=True, labels=()), refused("no labels"))),
+        one("RTE/test.jsonl", any_of(reads(N, pairs=True, labels=()), refused("no labels"))),
         one(
             "WSC/train.jsonl",
-            either(reads(N, "target", counts=NUMBERS, first="the cat"), refused("target", "--columns", "label=label")),
+            any_of(reads(N, "target", counts=NUMBERS, first="the cat"), refused("target", "--columns", "label=label")),
         ),
     ]
 
@@ -113,22 +113,22 @@ def _superglue() -> list[Case]:
 def _others() -> list[Case]:
     files = others()
 
-    def one(name: str, see: See, options: str = "") -> Case:
-        return _audit(name.partition("/")[0] + " " + name.partition("/")[2], name, files[name], see, options)
+    def one(name: str, check: Check, options: str = "") -> Case:
+        return _audit(name.partition("/")[0] + " " + name.partition("/")[2], name, files[name], check, options)
 
     return [
         one("snli_1.0/snli_1.0_train.txt", reads(N, "passed over", "label1", pairs=True, labels=NLI, first="the cat")),
-        one("snli_1.0/snli_1.0_dev.txt", tells("'-'", r"\b9\b", r"\b22\b")),
+        one("snli_1.0/snli_1.0_dev.txt", audit_shows("'-'", r"\b9\b", r"\b22\b")),
         one("snli_1.0/snli_1.0_train.jsonl", reads(N, "annotator_labels", pairs=True, labels=NLI, first="the cat")),
         one("paws/train.tsv", reads(N, "passed over: id", pairs=True, first="the cat")),
         one("jcola/in_domain_train.jsonl", reads(N, counts=NUMBERS, first="the cat")),
-        one("itacola/ItaCoLA_dataset.tsv", tells("Split", "--split column")),
+        one("itacola/ItaCoLA_dataset.tsv", audit_shows("Split", "--split column")),
         one("rucola/in_domain_train.csv", reads(N, counts=NUMBERS, first="the cat")),
         Case(
             2,
             "blimp wh_island.jsonl",
             "acceptor pairs {run} wh_island.jsonl --json",
-            lambda seen: "" if seen.json.get("n") == 20 else seen.text[:200],
+            lambda result: "" if result.json.get("n") == 20 else result.text[:200],
             {"wh_island.jsonl": files["blimp/wh_island.jsonl"]},
         ),
     ]
@@ -137,12 +137,12 @@ def _others() -> list[Case]:
 def _containers() -> list[Case]:
     """The same rows in every container, read to the same labels."""
     rows = simple()
-    see = reads(N, counts=NUMBERS, first="the cat")
+    check = reads(N, counts=NUMBERS, first="the cat")
     objects = [{"sentence": text, "label": int(label)} for text, label in rows]
     head = ("sentence", "label")
 
     def one(path: str, content: str | bytes) -> Case:
-        return _audit(f"container: {path}", path, content, see)
+        return _audit(f"container: {path}", path, content, check)
 
     return [
         one("with-header.tsv", tsv(head, rows)),
@@ -154,21 +154,21 @@ def _containers() -> list[Case]:
             2,
             "container: table.arrow",
             "acceptor audit table.arrow --json",
-            see,
+            check,
             make=make("table.arrow", lambda: arrow(cola_table())),
         ),
         Case(
             2,
             "container: hub.parquet",
             "acceptor audit hub.parquet --json",
-            see,
+            check,
             make=make("hub.parquet", lambda: parquet(cola_table())),
         ),
         Case(
             2,
             "container: save_to_disk folder",
             "acceptor audit saved --json",
-            either(see, refused("data-00000-of-00001.arrow", "acceptor audit")),
+            any_of(check, refused("data-00000-of-00001.arrow", "acceptor audit")),
             make=lambda folder: saved_dataset(folder / "saved", cola_table()),
         ),
     ]
@@ -180,9 +180,9 @@ def _columnar() -> list[Case]:
     sentence, label = [t for t, _ in rows], [y for _, y in rows]
     named = NLI
 
-    def one(what: str, table: object, see: See, name: str = "x.parquet") -> Case:
+    def one(what: str, table: object, check: Check, name: str = "x.parquet") -> Case:
         pack = arrow if name.endswith(".arrow") else parquet
-        return Case(2, what, f"acceptor audit {name} --json", see, make=make(name, lambda: pack(table)))
+        return Case(2, what, f"acceptor audit {name} --json", check, make=make(name, lambda: pack(table)))
 
     three = hub_table({"premise": sentence, "hypothesis": [SECOND] * N, "label": [n % 3 for n in range(N)]}, named)
     both = with_words(DATASET_AND_FILE)
@@ -194,7 +194,7 @@ def _columnar() -> list[Case]:
         one(
             "hub Parquet: all labels -1 are hidden",
             cola_table(hidden=True),
-            either(reads(N, labels=()), tells("no labels|hidden")),
+            any_of(reads(N, labels=()), audit_shows("no labels|hidden")),
         ),
         Case(
             2,
@@ -207,7 +207,7 @@ def _columnar() -> list[Case]:
         one(
             "ClassLabel with some -1",
             hub_table({"text": sentence, "label": [-1, *label[1:]]}, ("ham", "spam")),
-            tells("-1|no label|without a label", r"\b1\b"),
+            audit_shows("-1|no label|without a label", r"\b1\b"),
         ),
         one(
             "float labels in Parquet",
@@ -222,7 +222,7 @@ def _columnar() -> list[Case]:
         one(
             "lists of labels in Parquet",
             hub_table({"sentence": sentence, "labels": [["rude"] * (1 + y) for y in label]}),
-            tells("several labels|more than one label|list"),
+            audit_shows("several labels|more than one label|list"),
         ),
     ]
 
@@ -253,12 +253,12 @@ def _folders() -> list[Case]:
     hidden = {**dev, "test.tsv": tsv(("index", "sentence"), [(n, t) for n, (t, _) in enumerate(texts(12, 3))])}
     train = "acceptor train {folder} --encoder {encoder} --epochs 1 --device cpu --batch-size 8 --on-collapse go-on --out out --json"
 
-    def trains(seen: object) -> str:
-        return "" if seen.code == 0 else f"exit code {seen.code}: {seen.err.strip()[:160]}"
+    def trains(result: object) -> str:
+        return "" if result.code == 0 else f"exit code {result.code}: {result.err.strip()[:160]}"
 
-    def told(seen: object) -> str:
-        ok = "test" in seen.err and ("no labels" in seen.err or "hidden" in seen.err)
-        return "" if ok else "not said that the test split has no labels"
+    def says_no_labels(result: object) -> str:
+        ok = "test" in result.err and ("no labels" in result.err or "hidden" in result.err)
+        return "" if ok else "no line says that the test split has no labels"
 
     saved = make_saved()
     return [
@@ -273,14 +273,14 @@ def _folders() -> list[Case]:
             2,
             "a hub repository's folder with data/ inside",
             "acceptor audit repo --json",
-            either(reads(48, splits=splits), refused("repo/data")),
+            any_of(reads(48, splits=splits), refused("repo/data")),
             make=hub(False, "repo/data"),
         ),
         Case(
             2,
             "shards train, hidden test: training goes on and says so",
             train.replace("{folder}", "data"),
-            also(trains, told),
+            all_of(trains, says_no_labels),
             make=hub(True),
             slow=True,
         ),
@@ -288,7 +288,7 @@ def _folders() -> list[Case]:
             2,
             "GLUE-like folder, test.tsv without labels: training goes on and says so",
             train.replace("{folder}", "."),
-            also(trains, told),
+            all_of(trains, says_no_labels),
             hidden,
             slow=True,
         ),
@@ -303,7 +303,7 @@ def _folders() -> list[Case]:
             2,
             "MNLI's folder: dev_matched and dev_mismatched",
             "acceptor audit . --json",
-            either(
+            any_of(
                 reads(48, splits={"validation": 48}, pairs=True),
                 refused("dev_matched", "dev_mismatched", "--validation"),
             ),
@@ -317,7 +317,7 @@ def _folders() -> list[Case]:
             2,
             "datasets.DatasetDict.save_to_disk",
             "acceptor audit saved --json",
-            either(reads(48, splits={"test": 12}), refused("saved/train|data-00000-of-00001.arrow")),
+            any_of(reads(48, splits={"test": 12}), refused("saved/train|data-00000-of-00001.arrow")),
             make=saved,
         ),
         Case(
@@ -338,16 +338,16 @@ def make_saved() -> object:
 def _json() -> list[Case]:
     objects = [{"sentence": text, "label": int(label)} for text, label in simple()]
     nested = [{"id": n, "data": {"text": t, "label": y}} for n, (t, y) in enumerate(texts())]
-    see = reads(N, counts=NUMBERS, first="the cat")
+    check = reads(N, counts=NUMBERS, first="the cat")
     return [
-        _audit(".json that holds lines", "x.json", jsonl(objects), see),
-        _audit(".json that holds an array of objects", "x.json", json.dumps(objects), see),
-        _audit(".json, an array over many lines", "x.json", json.dumps(objects, indent=2), see),
+        _audit(".json that holds lines", "x.json", jsonl(objects), check),
+        _audit(".json that holds an array of objects", "x.json", json.dumps(objects), check),
+        _audit(".json, an array over many lines", "x.json", json.dumps(objects, indent=2), check),
         _audit(
             ".jsonl that holds an array of objects",
             "x.jsonl",
             json.dumps(objects),
-            either(see, refused("array", r"\.json\b")),
+            any_of(check, refused("array", r"\.json\b")),
         ),
         _audit(
             ".json of columns (pandas' to_json)",
@@ -360,21 +360,21 @@ def _json() -> list[Case]:
             "nested JSON: the path is taken",
             "x.jsonl",
             jsonl(nested),
-            see,
+            check,
             " --columns sentence=data.text,label=data.label",
         ),
         _audit(
             "nested JSON two deep",
             "x.jsonl",
             jsonl([{"a": {"b": {"text": t}}, "label": y} for t, y in texts()]),
-            see,
+            check,
             " --columns sentence=a.b.text",
         ),
         _audit(
             "JSON keys that hold a dot",
             "x.jsonl",
             jsonl([{"data.text": t, "label": y} for t, y in texts()]),
-            see,
+            check,
             " --columns sentence=data.text",
         ),
     ]
@@ -388,7 +388,7 @@ def _packed() -> list[Case]:
     import zipfile
 
     plain = tsv(("sentence", "label"), simple())
-    see = reads(N, counts=NUMBERS, first="the cat")
+    check = reads(N, counts=NUMBERS, first="the cat")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("train.tsv", plain)
@@ -397,21 +397,21 @@ def _packed() -> list[Case]:
         file.writestr("[Content_Types].xml", "<Types/>")
         file.writestr("xl/workbook.xml", "<workbook/>")
     return [
-        _audit(".bz2", "x.tsv.bz2", bz2.compress(plain.encode()), see),
-        _audit(".xz", "x.tsv.xz", lzma.compress(plain.encode()), see),
-        _audit(".csv.xz", "x.csv.xz", lzma.compress(csv(("sentence", "label"), simple()).encode()), see),
+        _audit(".bz2", "x.tsv.bz2", bz2.compress(plain.encode()), check),
+        _audit(".xz", "x.tsv.xz", lzma.compress(plain.encode()), check),
+        _audit(".csv.xz", "x.csv.xz", lzma.compress(csv(("sentence", "label"), simple()).encode()), check),
         _audit(
             ".jsonl.bz2",
             "x.jsonl.bz2",
             bz2.compress(jsonl([{"text": t, "label": y} for t, y in texts()]).encode()),
-            see,
+            check,
         ),
         _audit("a cut .xz", "x.tsv.xz", lzma.compress(plain.encode())[:-9], refused("cut short|damaged")),
         _audit("a cut .bz2", "x.tsv.bz2", bz2.compress(plain.encode())[:-9], refused("cut short|damaged")),
         _audit("a bomb in .bz2", "x.tsv.bz2", bz2.compress(b"a\n" * (20 << 20)), refused("bomb")),
-        _audit(".gz", "x.tsv.gz", gzip.compress(plain.encode()), see),
+        _audit(".gz", "x.tsv.gz", gzip.compress(plain.encode()), check),
         _audit(
-            ".zip: read, or the command that unpacks it", "x.zip", archive.getvalue(), either(see, refused("unzip"))
+            ".zip: read, or the command that unpacks it", "x.zip", archive.getvalue(), any_of(check, refused("unzip"))
         ),
         _audit(
             ".xlsx: read, or the command that converts it",
@@ -419,16 +419,21 @@ def _packed() -> list[Case]:
             book.getvalue(),
             refused("csv", "next:|export|soffice|libreoffice|convert"),
         ),
-        Case(2, "- for audit", "acceptor audit - --json", see, stdin=plain, process=True),
-        Case(2, "/dev/stdin for audit", "acceptor audit /dev/stdin --json", see, stdin=plain, process=True),
+        Case(2, "- for audit", "acceptor audit - --json", check, stdin=plain, process=True),
+        Case(2, "/dev/stdin for audit", "acceptor audit /dev/stdin --json", check, stdin=plain, process=True),
         Case(
-            2, "/dev/fd/63 for audit", "sh -c $ACCEPTOR audit <(cat x.tsv) --json", see, {"x.tsv": plain}, process=True
+            2,
+            "/dev/fd/63 for audit",
+            "sh -c $ACCEPTOR audit <(cat x.tsv) --json",
+            check,
+            {"x.tsv": plain},
+            process=True,
         ),
         Case(
             2,
             "- for evaluate",
             "acceptor evaluate {run} - --json",
-            lambda seen: "" if seen.json.get("n") == N else seen.text[:160],
+            lambda result: "" if result.json.get("n") == N else result.text[:160],
             stdin=plain,
             process=True,
         ),
@@ -436,7 +441,7 @@ def _packed() -> list[Case]:
             2,
             "- for audit: CSV",
             "acceptor audit - --json",
-            see,
+            check,
             stdin=csv(("sentence", "label"), simple()),
             process=True,
         ),
@@ -444,7 +449,7 @@ def _packed() -> list[Case]:
             2,
             "/dev/stdin for evaluate",
             "acceptor evaluate {run} /dev/stdin --json",
-            lambda seen: "" if seen.json.get("n") == N else seen.text[:160],
+            lambda result: "" if result.json.get("n") == N else result.text[:160],
             stdin=plain,
             process=True,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from reliability.inputs.case import Case, See, Seen, plain
+from reliability.inputs.case import Case, Check, Result, ends_cleanly
 from reliability.inputs.layouts import csv, jsonl, simple, texts, tsv
 
 TRAIN = "--encoder {encoder} --epochs 1 --device cpu --max-length 32 --on-collapse go-on"
@@ -14,29 +14,29 @@ LINE = ("header", r"sentence ← text|sentence.{1,6}text|text.{1,6}sentence", "p
 COUNTED = (r"\b48\b", r"\b16\b", r"\b32\b")
 
 
-def on_stderr(*words: str, code: int = 0) -> See:
-    """These words stand on stderr, in one line that also says how the file was read."""
+def on_stderr(*words: str, code: int = 0) -> Check:
+    """One line of stderr has all these words."""
 
-    def see(seen: Seen) -> str:
+    def check(result: Result) -> str:
         import re
 
-        if fault := plain(seen):
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code != code:
-            return f"exit code {seen.code}: {seen.err.strip()[:140]}"
-        lines = seen.err.splitlines()
+        if result.code != code:
+            return f"exit code {result.code}: {result.err.strip()[:140]}"
+        lines = result.err.splitlines()
         if any(all(re.search(word, line, re.IGNORECASE) for word in words) for line in lines):
             return ""
         return f"no line on stderr with {', '.join(words)}"
 
-    return see
+    return check
 
 
-def _in_run_json(seen: Seen) -> str:
-    if seen.code:
-        return f"exit code {seen.code}: {seen.err.strip()[:140]}"
-    record = json.dumps(json.loads((seen.folder / "out" / "run.json").read_text("utf-8")), ensure_ascii=False)
-    return "" if "passed over: idx" in record else "run.json does not say what was passed over"
+def _in_run_json(result: Result) -> str:
+    if result.code:
+        return f"exit code {result.code}: {result.err.strip()[:140]}"
+    record = json.dumps(json.loads((result.folder / "out" / "run.json").read_text("utf-8")), ensure_ascii=False)
+    return "" if "passed over: idx" in record else "run.json does not name the columns that were passed over"
 
 
 def cases() -> list[Case]:
@@ -48,8 +48,8 @@ def cases() -> list[Case]:
     head = ("sentence", "label")
     train = f"acceptor train data.tsv {TRAIN} --out out"
 
-    def one(what: str, run: str, see: See, slow: bool = True, **made: object) -> Case:
-        return Case(1, what, run, see, **{"files": files, **made}, slow=slow)  # type: ignore[arg-type]
+    def one(what: str, run: str, check: Check, slow: bool = True, **made: object) -> Case:
+        return Case(1, what, run, check, **{"files": files, **made}, slow=slow)  # type: ignore[arg-type]
 
     evaluate = "acceptor evaluate {run} data"
     return [

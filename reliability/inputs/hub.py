@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from reliability.inputs.case import Case, asserts, either, refused, said
+from reliability.inputs.case import Case, any_of, asserts, refused, shows
 from reliability.inputs.layouts import simple, tsv
 from reliability.inputs.machines import CORPUS, HEAD, TRAIN
 from reliability.inputs.programs import (
@@ -20,7 +20,7 @@ from reliability.inputs.programs import (
 def cases() -> list[Case]:
     """All of them."""
     judge = "$ACCEPTOR judge {target} 'the cats sleep.' --json"
-    loads = said("acceptable")
+    loads = shows("acceptable")
     named = ".*"
     named_labels = ", id2label={0: 'ham', 1: 'spam'}, label2id={'ham': 0, 'spam': 1}"
     plain_hf = with_words(PLAIN_CLASSIFIER, NAMES=named_labels, ALLOWED="False")
@@ -37,7 +37,7 @@ def cases() -> list[Case]:
         ),
         Case(
             7,
-            "a hub cache with part of a snapshot, offline: said what is missing",
+            "a hub cache with part of a snapshot, offline: what is missing is reported",
             PART_OF_A_SNAPSHOT,
             refused("offline|HF_HUB_OFFLINE|missing|incomplete|part|download", error=named),
             CORPUS,
@@ -62,7 +62,7 @@ def cases() -> list[Case]:
             7,
             "sentence-transformers' old layout as encoder: read or named",
             OLD_SENTENCE_TRANSFORMERS + f"$ACCEPTOR train x.tsv {TRAIN.replace('{encoder}', 'st')} --json --out out",
-            either(said("acceptable"), refused("0_Transformer", error=named)),
+            any_of(shows("acceptable"), refused("0_Transformer", error=named)),
             CORPUS,
             process=True,
         ),
@@ -93,7 +93,7 @@ def cases() -> list[Case]:
         ),
         Case(
             7,
-            "an empty folder that shadows a hub name is said",
+            "an empty folder that shadows a hub name is reported",
             "sh -c mkdir -p bert-base-uncased; $ACCEPTOR train x.tsv "
             + TRAIN.replace("{encoder}", "bert-base-uncased")
             + " --json",
@@ -103,23 +103,23 @@ def cases() -> list[Case]:
         ),
         Case(
             7,
-            "./starter beside the corpus starter is said",
+            "./starter beside the corpus starter is reported",
             "acceptor audit starter --json",
-            said("starter", "corpus", "\\./starter|folder|file"),
+            shows("starter", "corpus", "\\./starter|folder|file"),
             {"starter/train.tsv": tsv(HEAD, simple())},
         ),
         Case(
             7,
-            "./cola beside the corpus cola is said",
+            "./cola beside the corpus cola is reported",
             "acceptor audit cola --json",
-            either(refused("\\./cola"), said("\\./cola|folder")),
+            any_of(refused("\\./cola"), shows("\\./cola|folder")),
             {"cola/train.tsv": tsv(HEAD, simple())},
         ),
         Case(
             7,
             "./starter by its path is the folder",
             "acceptor audit ./starter --json",
-            lambda seen: "" if seen.json.get("train", {}).get("rows") == 48 else seen.text[:160],
+            lambda result: "" if result.json.get("train", {}).get("rows") == 48 else result.text[:160],
             {"starter/train.tsv": tsv(HEAD, simple())},
         ),
     ]

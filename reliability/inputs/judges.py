@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from reliability.inputs.case import Case, See, Seen, also, asserts, either, plain, refused, said
+from reliability.inputs.case import Case, Check, Result, all_of, any_of, asserts, ends_cleanly, refused, shows
 from reliability.inputs.layouts import SECOND, N, jsonl, simple, texts, tsv
 from reliability.inputs.programs import ALL_UNKNOWN, HEADS, MECAB, PAPERS, RAISES, with_words
 
@@ -24,8 +24,8 @@ def cases() -> list[Case]:
     return [*_kinds(), *_heads(), *_unknown(), *_typed()]
 
 
-def _python(what: str, code: str, see: See | None = None, slow: bool = False) -> Case:
-    return Case(4, what, "import acceptor\n" + code, see or asserts, slow=slow)
+def _python(what: str, code: str, check: Check | None = None, slow: bool = False) -> Case:
+    return Case(4, what, "import acceptor\n" + code, check or asserts, slow=slow)
 
 
 def raises(code: str, *words: str, imports: str = "", error: str = "DataError|UsageError") -> str:
@@ -73,7 +73,7 @@ def _kinds() -> list[Case]:
             4,
             "pairs' first sentences, by --columns",
             "acceptor predict {run} x.tsv --columns sentence=sentence1,other=sentence2 -o y.jsonl --json",
-            said(f'"written": {N}'),
+            shows(f'"written": {N}'),
             PAIRS,
         ),
         Case(
@@ -132,7 +132,7 @@ def _kinds() -> list[Case]:
             4,
             "pairs to a judge of pairs stay right",
             "acceptor evaluate {pairs} x.tsv --json",
-            lambda seen: "" if seen.json.get("n") == N else seen.err[:160],
+            lambda result: "" if result.json.get("n") == N else result.err[:160],
             PAIRS,
         ),
         Case(
@@ -157,10 +157,10 @@ def _heads() -> list[Case]:
         "test.tsv": tsv(HEAD, [(t, y) for t, y in simple(n=200, seed=11)][:60]),
     }
 
-    def found(seen: Seen) -> str:
-        if seen.code:
-            return f"exit code {seen.code}: {seen.err.strip()[:160]}"
-        leaks = json.loads((seen.folder / "out" / "report.json").read_text("utf-8"))["test"]["leaked"]
+    def found(result: Result) -> str:
+        if result.code:
+            return f"exit code {result.code}: {result.err.strip()[:160]}"
+        leaks = json.loads((result.folder / "out" / "report.json").read_text("utf-8"))["test"]["leaked"]
         return "" if leaks >= 60 else f"{leaks} of 60 rows count as leaked"
 
     keep = f"{train} --keep-head"
@@ -170,11 +170,11 @@ def _heads() -> list[Case]:
             4,
             "a 0/1 run as encoder for ham/spam: a new head",
             train,
-            also(said(), _judges("ham", "spam")),
+            all_of(shows(), _judges("ham", "spam")),
             ham,
             slow=True,
         ),
-        Case(4, "--keep-head with equal labels", keep, said(), same, slow=True),
+        Case(4, "--keep-head with equal labels", keep, shows(), same, slow=True),
         Case(
             4,
             "--keep-head with other labels",
@@ -202,12 +202,12 @@ def _heads() -> list[Case]:
     ]
 
 
-def _judges(*labels: str) -> See:
-    def see(seen: Seen) -> str:
-        found = json.loads((seen.folder / "out" / "judge.json").read_text("utf-8"))["labels"]
+def _judges(*labels: str) -> Check:
+    def check(result: Result) -> str:
+        found = json.loads((result.folder / "out" / "judge.json").read_text("utf-8"))["labels"]
         return "" if found == list(labels) else f"labels {found}"
 
-    return see
+    return check
 
 
 def _unknown() -> list[Case]:
@@ -216,16 +216,16 @@ def _unknown() -> list[Case]:
     mixed = [("the cats sleep.", "1"), (EMOJI[0], "1"), ("the cat them see.", "0"), (CHINESE[0], "0")] * 6
     mixed = [(f"{t} book" if t.isascii() else t, y) for t, y in mixed]
 
-    def flagged(seen: Seen) -> str:
-        if seen.code:
-            return plain(seen) or ("" if re.search(unknown, seen.text) else f"exit code {seen.code}")
-        rows = [json.loads(line) for line in (seen.folder / "y.jsonl").read_text("utf-8").splitlines()]
+    def flagged(result: Result) -> str:
+        if result.code:
+            return ends_cleanly(result) or ("" if re.search(unknown, result.text) else f"exit code {result.code}")
+        rows = [json.loads(line) for line in (result.folder / "y.jsonl").read_text("utf-8").splitlines()]
         judged = [
             row for row in rows if not row["sentence"].isascii() and row.get("verdict") and not row.get("unknown")
         ]
         if judged:
             return f"judged: {judged[0]}"
-        return "" if re.search("unknown|vocabulary", seen.text, re.IGNORECASE) else "the tally does not say why"
+        return "" if re.search("unknown|vocabulary", result.text, re.IGNORECASE) else "the tally does not say why"
 
     one = {"x.txt": "\n".join(["the cats sleep.", *EMOJI, *CHINESE]) + "\n"}
     found = []
@@ -240,7 +240,7 @@ def _unknown() -> list[Case]:
                 4,
                 f"all unknown ({what}), judge: rejected",
                 f"acceptor judge {{run}} '{text}' --json",
-                either(refused(unknown), said("rejected|reject", unknown), said('"unknown": (true|1)')),
+                any_of(refused(unknown), shows("rejected|reject", unknown), shows('"unknown": (true|1)')),
             )
         )
     return [
@@ -257,35 +257,35 @@ def _unknown() -> list[Case]:
             4,
             "all unknown, predict on the terminal",
             "acceptor predict {run} x.txt",
-            either(refused(unknown), said(unknown)),
+            any_of(refused(unknown), shows(unknown)),
             one,
         ),
         Case(
             4,
             "the share of unknown tokens, audit --encoder",
             "acceptor audit x.tsv --encoder {encoder} --json",
-            said("unknown"),
+            shows("unknown"),
             {"x.tsv": tsv(HEAD, mixed)},
         ),
         Case(
             4,
             "unknown tokens are few: verdicts stay",
             "acceptor predict {run} x.txt -o y.jsonl --json",
-            said('"written": 2'),
+            shows('"written": 2'),
             {"x.txt": "the cats sleep 😀.\nthe cat them see.\n"},
         ),
         Case(
             4,
             "evaluate on another script",
             "acceptor evaluate {run} x.tsv --json",
-            either(refused(unknown), said(unknown)),
+            any_of(refused(unknown), shows(unknown)),
             {"x.tsv": tsv(HEAD, [(f"{CHINESE[n % 2]}{n}", str(n % 2)) for n in range(8)])},
         ),
         Case(
             4,
             "all unknown, exported judge",
             "acceptor judge {onnx} '😀 😀' --json",
-            either(refused(unknown), said(unknown)),
+            any_of(refused(unknown), shows(unknown)),
             slow=True,
         ),
     ]
@@ -297,7 +297,7 @@ def _typed() -> list[Case]:
     roberta = {"x.tsv": tsv(HEAD, [(f"<s> {t} </s>", y) for t, y in simple()])}
     some = {"x.tsv": tsv(HEAD, [(f"[CLS] {t} [SEP]" if n % 5 == 0 else t, y) for n, (t, y) in enumerate(simple())])}
     words = ("special tokens?\\b|markers?\\b|already|typed",)
-    told = either(said(*words), refused(*words))
+    warned = any_of(shows(*words), refused(*words))
     empty = {
         "x.tsv": tsv(
             ("sentence1", "sentence2", "label"),
@@ -311,19 +311,21 @@ def _typed() -> list[Case]:
     )
     pairs = {"x.tsv": PAIRS["x.tsv"]}
     return [
-        Case(4, "[CLS] … [SEP] in every text, audit", "acceptor audit x.tsv --encoder {encoder} --json", told, marked),
-        Case(4, "[CLS] … [SEP] in every text, audit without an encoder", "acceptor audit x.tsv --json", told, marked),
-        Case(4, "[CLS] … [SEP] in every text, train", train, told, marked, slow=True),
-        Case(4, "[CLS] … [SEP] in some texts, audit", "acceptor audit x.tsv --json", told, some),
+        Case(
+            4, "[CLS] … [SEP] in every text, audit", "acceptor audit x.tsv --encoder {encoder} --json", warned, marked
+        ),
+        Case(4, "[CLS] … [SEP] in every text, audit without an encoder", "acceptor audit x.tsv --json", warned, marked),
+        Case(4, "[CLS] … [SEP] in every text, train", train, warned, marked, slow=True),
+        Case(4, "[CLS] … [SEP] in some texts, audit", "acceptor audit x.tsv --json", warned, some),
         Case(
             4,
             "<s> … </s>, audit",
             "acceptor audit x.tsv --json",
-            either(said(*words), refused(*words)),
+            any_of(shows(*words), refused(*words)),
             roberta,
         ),
-        Case(4, "[CLS] … [SEP], evaluate", "acceptor evaluate {run} x.tsv", told, marked),
-        Case(4, "[CLS] … [SEP], judge", "acceptor judge {run} '[CLS] the cats sleep. [SEP]'", told),
+        Case(4, "[CLS] … [SEP], evaluate", "acceptor evaluate {run} x.tsv", warned, marked),
+        Case(4, "[CLS] … [SEP], judge", "acceptor judge {run} '[CLS] the cats sleep. [SEP]'", warned),
         Case(4, "an empty second sentence, audit", "acceptor audit x.tsv --json", refused("second", "line 8"), empty),
         Case(
             4,
@@ -351,9 +353,9 @@ def _typed() -> list[Case]:
         ),
         Case(
             4,
-            "--max-length 4 leaves sentences two tokens: said",
+            "--max-length 4 leaves sentences two tokens: reported",
             short.replace("{n}", "4"),
-            either(refused("max.length"), said("cut|truncat")),
+            any_of(refused("max.length"), shows("cut|truncat")),
             SINGLES,
             slow=True,
         ),
@@ -369,7 +371,7 @@ def _typed() -> list[Case]:
             4,
             "--max-length 3 leaves one token",
             short.replace("{n}", "3"),
-            either(refused("max.length"), said("cut|truncat")),
+            any_of(refused("max.length"), shows("cut|truncat")),
             SINGLES,
             slow=True,
         ),

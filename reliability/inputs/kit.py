@@ -1,4 +1,4 @@
-"""What cases share: a tiny encoder, and judges of it, each made when a case first asks for it."""
+"""A tiny encoder and judges of it for all cases; each is made when a case first needs it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ CASES = REPOSITORY.parent / "shared" / "cases"
 def sentences(n: int, seed: int = 0) -> list[tuple[str, bool]]:
     """Sentences that a tiny encoder can learn, no two alike: good ones begin "the cats", bad ones "the cat them"."""
     rng = random.Random(seed)
-    seen, rows = set(), []
+    result, rows = set(), []
     while len(rows) < n:
         good = len(rows) % 3 != 0
         text = f"{'the cats' if good else 'the cat them'} {' '.join(rng.choices(TAILS, k=rng.randrange(3, 7)))}."
-        if text not in seen:
-            seen.add(text)
+        if text not in result:
+            result.add(text)
             rows.append((text, good))
     return rows
 
 
 class Kit(Mapping[str, str]):
-    """Names in braces to paths, each made when it is asked for.
+    """Names in braces to paths, each made when it is first needed.
 
     ``encoder``; ``run`` (0/1 on single sentences), ``other`` (another seed), ``pairs``, ``words`` (ham, spam), ``many``
     (eight labels), ``thirty``; ``onnx`` (``run`` exported); ``cases`` (the shared files); ``python``.
@@ -103,7 +103,7 @@ class Kit(Mapping[str, str]):
 
 
 def own_cache(folder: Path) -> None:
-    """A cache of these cases' own, in which it stands that this machine's default arithmetic is fp32."""
+    """A cache for these cases, which says that this machine's default arithmetic is fp32."""
     import torch
 
     from acceptor.runtime.device import processor_name

@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 import unicodedata
 
-from reliability.inputs.case import Case, See, Seen, also, asserts, classes, either, reads, refused, said, tells
+from reliability.inputs.case import (
+    Case,
+    Check,
+    Result,
+    all_of,
+    any_of,
+    asserts,
+    audit_shows,
+    classes,
+    reads,
+    refused,
+    shows,
+)
 from reliability.inputs.containers import BINARY, NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import SECOND, N, csv, hub_table, jsonl, make, parquet, simple, texts, tsv
@@ -20,20 +32,20 @@ def cases() -> list[Case]:
     return [*_missing(), *_measured(), *_several(), *_numbers(), *_spellings(), *_declared(), *_many()]
 
 
-def _audit(what: str, labels: object, see: See, options: str = "", name: str = "x.tsv") -> Case:
+def _audit(what: str, labels: object, check: Check, options: str = "", name: str = "x.tsv") -> Case:
     rows = labels if isinstance(labels, list) else simple(labels)
     content = csv(HEAD, rows) if name.endswith(".csv") else tsv(HEAD, rows)
-    return Case(3, what, f"acceptor audit {name}{options} --json", see, {name: content})
+    return Case(3, what, f"acceptor audit {name}{options} --json", check, {name: content})
 
 
 def _both(what: str, rows: object, *words: str, name: str = "x.tsv") -> list[Case]:
     """Labels that audit tells of and that train refuses."""
-    audit = _audit(f"{what}: audit tells", rows, tells(*words), name=name)
+    audit = _audit(f"{what}: audit reports", rows, audit_shows(*words), name=name)
     return [audit, Case(3, f"{what}: train refuses", f"acceptor train {name} {TRAIN}", refused(*words), audit.files)]
 
 
-def _with(odd: str, *at: int) -> list[tuple[str, str]]:
-    return [(t, odd if n in at else y) for n, (t, y) in enumerate(simple())]
+def _with(label: str, *at: int) -> list[tuple[str, str]]:
+    return [(t, label if n in at else y) for n, (t, y) in enumerate(simple())]
 
 
 def _missing() -> list[Case]:
@@ -45,11 +57,17 @@ def _missing() -> list[Case]:
         found += _both(f"{mark!r} among words", words, r"\b9\b", r"\b22\b", "leave|remove|drop|fill|predict")
     objects = [{"sentence": t, "label": None if n == 7 else y} for n, (t, y) in enumerate(texts())]
     absent = [{"sentence": t, **({} if n == 7 else {"label": y})} for n, (t, y) in enumerate(texts())]
-    hidden = either(reads(N, labels=()), tells("no labels|hidden"))
+    hidden = any_of(reads(N, labels=()), audit_shows("no labels|hidden"))
     return [
         *found,
-        Case(3, "null in JSON", "acceptor audit x.jsonl --json", tells(r"\b8\b"), {"x.jsonl": jsonl(objects)}),
-        Case(3, "no label key in JSON", "acceptor audit x.jsonl --json", tells(r"\b8\b"), {"x.jsonl": jsonl(absent)}),
+        Case(3, "null in JSON", "acceptor audit x.jsonl --json", audit_shows(r"\b8\b"), {"x.jsonl": jsonl(objects)}),
+        Case(
+            3,
+            "no label key in JSON",
+            "acceptor audit x.jsonl --json",
+            audit_shows(r"\b8\b"),
+            {"x.jsonl": jsonl(absent)},
+        ),
         Case(
             3,
             "evaluate: '?' among the labels",
@@ -78,14 +96,14 @@ def _missing() -> list[Case]:
             3,
             "predict on hidden labels goes on",
             "acceptor predict {run} x.tsv -o y.jsonl --json",
-            said(f'"written": {N}'),
+            shows(f'"written": {N}'),
             {"x.tsv": tsv(HEAD, [(t, "-1") for t, _ in texts()])},
         ),
         Case(
             3,
             "predict where some labels are missing goes on",
             "acceptor predict {run} x.tsv -o y.jsonl --json",
-            said(f'"written": {N}'),
+            shows(f'"written": {N}'),
             {"x.tsv": tsv(HEAD, _with("?", 7, 20))},
         ),
         _audit(
@@ -112,17 +130,17 @@ def _measured() -> list[Case]:
             reads(N, labels=named.split(",")),
             f" --labels {named}",
         ),
-        _audit("a whole number for each row", percent, tells("measure|score|number|ids?\\b|every row", "label")),
+        _audit("a whole number for each row", percent, audit_shows("measure|score|number|ids?\\b|every row", "label")),
         _audit(
             "negative and positive measures",
             [(t, f"{n % 20 / 4 - 2.5:.2f}") for n, (t, _) in enumerate(texts())],
-            tells(*words),
+            audit_shows(*words),
         ),
         Case(
             3,
             "float scores in Parquet",
             "acceptor audit x.parquet --json",
-            tells(*words),
+            audit_shows(*words),
             make=make(
                 "x.parquet",
                 lambda: parquet(
@@ -140,7 +158,7 @@ def _measured() -> list[Case]:
             3,
             "measured_score.tsv",
             "acceptor audit {cases}/measured_score.tsv --json",
-            tells(*words),
+            audit_shows(*words),
             needs=CASES / "measured_score.tsv",
         ),
         _audit(
@@ -151,14 +169,14 @@ def _measured() -> list[Case]:
         _audit(
             "0.0, 0.5, 1.0: three classes or asked",
             [(t, ("0.0", "0.5", "1.0")[n % 3]) for n, (t, _) in enumerate(texts())],
-            either(reads(N), refused("--labels")),
+            any_of(reads(N), refused("--labels")),
         ),
     ]
 
 
 def _several() -> list[Case]:
     words = ("several labels|more than one label|multi-?label", "one label|split|choose|each|column|separate")
-    shown = tells(*words)
+    shown = audit_shows(*words)
     bars = [(t, ("rude", "rude|threat", "threat", "rude|threat|spam")[n % 4]) for n, (t, _) in enumerate(texts())]
     lists = [{"text": t, "labels": ["rude", "spam"][: 1 + y]} for t, y in texts()]
     written = [(t, str(["rude", "spam"][: 1 + y])) for t, y in texts()]
@@ -169,21 +187,21 @@ def _several() -> list[Case]:
         *_both("rude|threat", bars, *words),
         *_both("a;b", [(t, y.replace("|", ";")) for t, y in bars], *words),
         *_both("a, b in a CSV's cell", [(t, y.replace("|", ", ")) for t, y in bars], *words, name="x.csv"),
-        _audit("a+b or a/b: told or refused", [(t, y.replace("|", "/")) for t, y in bars], either(shown, said())),
+        _audit("a+b or a/b: reported or refused", [(t, y.replace("|", "/")) for t, y in bars], any_of(shown, shows())),
         Case(3, "lists in JSON", "acceptor audit x.jsonl --json", shown, {"x.jsonl": jsonl(lists)}),
         Case(3, "lists in JSON, train", f"acceptor train x.jsonl {TRAIN}", refused(*words), {"x.jsonl": jsonl(lists)}),
         Case(
             3,
             "lists of one in JSON",
             "acceptor audit x.jsonl --json",
-            either(shown, reads(N, labels=("rude", "spam"))),
+            any_of(shown, reads(N, labels=("rude", "spam"))),
             {"x.jsonl": jsonl([{"text": t, "label": [("rude", "spam")[y]]} for t, y in texts()])},
         ),
         Case(
             3,
             "objects in JSON",
             "acceptor audit x.jsonl --json",
-            either(shown, tells("labels\\.rude|object")),
+            any_of(shown, audit_shows("labels\\.rude|object")),
             {"x.jsonl": jsonl(objects)},
         ),
         *_both("lists written as Python", written, *words),
@@ -191,14 +209,14 @@ def _several() -> list[Case]:
             3,
             "one-hot columns",
             "acceptor audit x.csv --json",
-            either(shown, tells("rude", "label="), reads(N, "passed over[^;]*rude", labels=())),
+            any_of(shown, audit_shows("rude", "label="), reads(N, "passed over[^;]*rude", labels=())),
             {"x.csv": csv(("comment_text", "rude", "spam", "threat"), hot)},
         ),
         Case(
             3,
             "one-hot columns beside `text`, as Jigsaw has them",
             "acceptor audit x.csv --json",
-            either(shown, tells("rude", "label="), reads(N, "passed over[^;]*toxic", labels=())),
+            any_of(shown, audit_shows("rude", "label="), reads(N, "passed over[^;]*toxic", labels=())),
             {"x.csv": csv(("id", "text", "toxic", "obscene", "rude"), [(n, *row) for n, row in enumerate(hot)])},
         ),
         Case(
@@ -226,7 +244,7 @@ def _several() -> list[Case]:
         _audit(
             "a label with a comma that is one label",
             [(t, ("yes, sure", "no, never")[y]) for t, y in texts()],
-            either(reads(N, labels=("yes, sure", "no, never")), refused("--labels")),
+            any_of(reads(N, labels=("yes, sure", "no, never")), refused("--labels")),
         ),
     ]
 
@@ -249,12 +267,14 @@ def _numbers() -> list[Case]:
         Case(3, f"1.0/0.0: {what}", with_words(FLOATS, ROWS=rows, WAY=way), asserts) for what, way in ways.items()
     ]
     sklearn = Case(3, "1.0/0.0: scikit-learn", with_words(FLOATS_SKLEARN, ROWS=rows), asserts, slow=True)
-    both = either(lambda seen: "" if seen.json.get("n") == 40 else f"exit code {seen.code}: {seen.err.strip()[:100]}")
+    both = any_of(
+        lambda result: "" if result.json.get("n") == 40 else f"exit code {result.code}: {result.err.strip()[:100]}"
+    )
 
     return [
         _audit("1.0/0.0 in a CSV are 1/0", floats, reads(N, counts=NUMBERS), name="x.csv"),
         _audit("1.00/0.00", [(t, f"{y}.00") for t, y in texts()], reads(N, counts=NUMBERS)),
-        _audit("1. and 0.", [(t, f"{y}.") for t, y in texts()], either(reads(N, counts=NUMBERS), refused("label"))),
+        _audit("1. and 0.", [(t, f"{y}.") for t, y in texts()], any_of(reads(N, counts=NUMBERS), refused("label"))),
         _audit(
             "1.0 among 1: one label",
             [(t, "1.0" if n == 4 else str(y)) for n, (t, y) in enumerate(texts())],
@@ -285,14 +305,14 @@ def _numbers() -> list[Case]:
             3,
             "1.0/0.0: a run of 0/1 evaluates 1.0/0.0",
             "acceptor evaluate {run} {cases}/float_labels_train.csv --json",
-            lambda seen: "" if seen.json.get("n") == 90 else f"exit code {seen.code}: {seen.err.strip()[:100]}",
+            lambda result: "" if result.json.get("n") == 90 else f"exit code {result.code}: {result.err.strip()[:100]}",
             needs=CASES / "float_labels_train.csv",
         ),
         Case(
             3,
             "1.0/0.0: train on one, test on the other",
             "acceptor train {cases}/float_labels_train.csv --test {cases}/float_labels_test.csv " + TRAIN,
-            said("acceptable"),
+            shows("acceptable"),
             needs=CASES / "float_labels_train.csv",
             slow=True,
         ),
@@ -306,13 +326,13 @@ def _spellings() -> list[Case]:
     wide = [(t, ("spam", "ｓｐａｍ", "ham")[n % 3]) for n, (t, _) in enumerate(texts())]
     hidden = [(t, ("spam", "sp\u200bam", "ham")[n % 3]) for n, (t, _) in enumerate(texts())]
     nbsp = [(t, ("not ok", "not\u00a0ok", "fine")[n % 3]) for n, (t, _) in enumerate(texts())]
-    told = tells("--normalise-labels")
+    reported = audit_shows("--normalise-labels")
     wanted = refused("--normalise-labels")
 
     def audit(what: str, data: list[tuple[str, str]]) -> list[Case]:
         files = {"x.tsv": tsv(HEAD, data)}
         return [
-            Case(3, f"{what}: audit tells", "acceptor audit x.tsv --json", told, files),
+            Case(3, f"{what}: audit reports", "acceptor audit x.tsv --json", reported, files),
             Case(3, f"{what}: train stops before it starts", f"acceptor train x.tsv {TRAIN}", wanted, files),
             Case(
                 3,
@@ -331,16 +351,16 @@ def _spellings() -> list[Case]:
         *audit("a no-break space inside", nbsp),
         Case(
             3,
-            "a zero-width space inside: audit tells",
+            "a zero-width space inside: audit reports",
             "acceptor audit x.tsv --json",
-            either(told, tells("zero-width")),
+            any_of(reported, audit_shows("zero-width")),
             {"x.tsv": tsv(HEAD, hidden)},
         ),
         Case(
             3,
             "one_label_spelled_five_ways.tsv, audit",
             "acceptor audit {cases}/one_label_spelled_five_ways.tsv --json",
-            told,
+            reported,
             needs=shared,
         ),
         Case(
@@ -354,7 +374,7 @@ def _spellings() -> list[Case]:
             3,
             "one_label_spelled_five_ways.tsv, train --normalise-labels",
             "acceptor train {cases}/one_label_spelled_five_ways.tsv --normalise-labels " + TRAIN,
-            also(said(), _two_labels),
+            all_of(shows(), _two_labels),
             needs=shared,
             slow=True,
         ),
@@ -371,32 +391,36 @@ def _spellings() -> list[Case]:
     ]
 
 
-def _two_labels(seen: Seen) -> str:
-    labels = json.loads((seen.folder / "out" / "judge.json").read_text("utf-8"))["labels"]
+def _two_labels(result: Result) -> str:
+    labels = json.loads((result.folder / "out" / "judge.json").read_text("utf-8"))["labels"]
     return "" if len(labels) == 2 else f"labels {labels}"
 
 
 def _declared() -> list[Case]:
-    told = either(refused("--labels", absent=["did you mean '1'"]), reads(N))
+    refused_or_read = any_of(refused("--labels", absent=["did you mean '1'"]), reads(N))
     three = ("good", "bad", "neutral")
     named = "--labels nice,toxic"
     ids = {"nice": 16, "toxic": 32}
     run = "acceptor train x.tsv --labels nice,toxic " + TRAIN
 
-    def toxic(seen: Seen) -> str:
-        if seen.code:
-            return f"exit code {seen.code}: {seen.err.strip()[:140]}"
-        labels = json.loads((seen.folder / "out" / "judge.json").read_text("utf-8"))["labels"]
+    def toxic(result: Result) -> str:
+        if result.code:
+            return f"exit code {result.code}: {result.err.strip()[:140]}"
+        labels = json.loads((result.folder / "out" / "judge.json").read_text("utf-8"))["labels"]
         return "" if labels == ["nice", "toxic"] else f"labels {labels}"
 
     return [
-        _audit("-1/1: read in order, or --labels is named", ("-1", "1"), either(reads(N, labels=("-1", "1")), told)),
+        _audit(
+            "-1/1: read in order, or --labels is named",
+            ("-1", "1"),
+            any_of(reads(N, labels=("-1", "1")), refused_or_read),
+        ),
         _audit("-1/1 by --labels=-1,1", ("-1", "1"), reads(N, labels=("-1", "1")), " --labels=-1,1"),
         _audit("-1/1 named good and bad", ("-1", "1"), reads(N, counts={"bad": 16, "good": 32}), " --labels bad,good"),
         _audit(
             "-1/0/1: read, or --labels is named",
             ("-1", "0", "1"),
-            either(reads(N, labels=("-1", "0", "1")), refused("--labels", absent=["did you mean '1'"])),
+            any_of(reads(N, labels=("-1", "0", "1")), refused("--labels", absent=["did you mean '1'"])),
         ),
         _audit("-1/0/1 by --labels", ("-1", "0", "1"), reads(N, labels=("-1", "0", "1")), " --labels=-1,0,1"),
         _audit(
@@ -410,7 +434,7 @@ def _declared() -> list[Case]:
         _audit(
             "yes/no/maybe",
             ("yes", "no", "maybe"),
-            either(reads(N, labels=("yes", "no", "maybe")), refused("--labels", "maybe", absent=["did you mean"])),
+            any_of(reads(N, labels=("yes", "no", "maybe")), refused("--labels", "maybe", absent=["did you mean"])),
         ),
         _audit(
             "yes/no/maybe by --labels",
@@ -421,13 +445,13 @@ def _declared() -> list[Case]:
         _audit(
             "good/bad/neutral",
             three,
-            either(reads(N, labels=three), refused("--labels", "neutral", absent=["did you mean"])),
+            any_of(reads(N, labels=three), refused("--labels", "neutral", absent=["did you mean"])),
         ),
         _audit("good/bad/neutral by --labels", three, reads(N, labels=three), " --labels bad,neutral,good"),
         _audit(
             "true/false/unknown",
             ("true", "false", "unknown"),
-            either(reads(N), refused("--labels", "unknown", absent=["did you mean"])),
+            any_of(reads(N), refused("--labels", "unknown", absent=["did you mean"])),
         ),
         _audit("--labels nice,toxic on 0/1 names them", ("0", "1"), reads(N, counts=ids), f" {named}"),
         _audit("--labels nice,toxic on 1.0/0.0", ("0.0", "1.0"), reads(N, counts=ids), f" {named}"),
@@ -437,7 +461,7 @@ def _declared() -> list[Case]:
         _audit(
             "--labels of the wrong number on 0/1",
             ("0", "1"),
-            tells("labels?\\b", r"\b[23]\b|two|three|\bc\b"),
+            audit_shows("labels?\\b", r"\b[23]\b|two|three|\bc\b"),
             " --labels a,b,c",
         ),
         _audit(
@@ -446,13 +470,13 @@ def _declared() -> list[Case]:
             reads(N, labels=("ham", "spam")),
             " --labels 'ham, spam'",
         ),
-        _audit("--labels that lack a class", ("ham", "spam"), tells("spam|eggs"), " --labels ham,eggs"),
-        Case(3, "--labels nice,toxic: what the judge is told", run, toxic, {"x.tsv": tsv(HEAD, simple())}, slow=True),
+        _audit("--labels that lack a class", ("ham", "spam"), audit_shows("spam|eggs"), " --labels ham,eggs"),
+        Case(3, "--labels nice,toxic: with the judge's labels", run, toxic, {"x.tsv": tsv(HEAD, simple())}, slow=True),
         Case(
             3,
             "--labels nice,toxic: then evaluate on 0/1",
             f"sh -c $ACCEPTOR {run.removeprefix('acceptor ')} >/dev/null 2>&1; $ACCEPTOR evaluate out x.tsv --json",
-            lambda seen: "" if seen.json.get("n") == N else f"exit code {seen.code}: {seen.err.strip()[:100]}",
+            lambda result: "" if result.json.get("n") == N else f"exit code {result.code}: {result.err.strip()[:100]}",
             {"x.tsv": tsv(HEAD, simple())},
             process=True,
         ),
@@ -465,21 +489,26 @@ def _many() -> list[Case]:
     train = f"acceptor train x.tsv {TRAIN}"
     share = refused("--validation-share", "0?\\.\\d+|1/8|share")
 
-    def cut(seen: Seen) -> str:
-        return "" if seen.text.count("intent ") <= 40 else f"{seen.text.count('intent ')} classes in one error"
+    def cut(result: Result) -> str:
+        return "" if result.text.count("intent ") <= 40 else f"{result.text.count('intent ')} classes in one error"
 
     words = tsv(HEAD, rows)
-    odd = {"x.tsv": words, "dev.tsv": tsv(HEAD, [("the cats sleep.", "intent 99"), ("the cats see.", "intent 01")])}
+    unknown = {"x.tsv": words, "dev.tsv": tsv(HEAD, [("the cats sleep.", "intent 99"), ("the cats see.", "intent 01")])}
     named = ",".join(f"intent {n:02}" for n in range(77))
     return [
         Case(
-            3, "77 classes with 8 examples: the share that works", train, also(share, cut), {"x.tsv": words}, slow=True
+            3,
+            "77 classes with 8 examples: the share that works",
+            train,
+            all_of(share, cut),
+            {"x.tsv": words},
+            slow=True,
         ),
         Case(
             3,
             "labels_77.tsv, train",
             "acceptor train {cases}/labels_77.tsv " + TRAIN,
-            also(share, cut),
+            all_of(share, cut),
             needs=CASES / "labels_77.tsv",
             slow=True,
         ),
@@ -487,7 +516,7 @@ def _many() -> list[Case]:
             3,
             "labels_77.tsv, train with such a share",
             "acceptor train {cases}/labels_77.tsv --validation-share 0.125 " + TRAIN,
-            said(),
+            shows(),
             needs=CASES / "labels_77.tsv",
             slow=True,
         ),
@@ -495,10 +524,10 @@ def _many() -> list[Case]:
             3,
             "labels_77.tsv, audit",
             "acceptor audit {cases}/labels_77.tsv --json",
-            lambda seen: (
+            lambda result: (
                 ""
-                if len(seen.json.get("train", {}).get("balance", {})) == 77
-                else f"exit code {seen.code}: {seen.err.strip()[:140]}"
+                if len(result.json.get("train", {}).get("balance", {})) == 77
+                else f"exit code {result.code}: {result.err.strip()[:140]}"
             ),
             needs=CASES / "labels_77.tsv",
         ),
@@ -506,35 +535,35 @@ def _many() -> list[Case]:
             3,
             "an unknown label among 77: the list is cut",
             f"acceptor train . {TRAIN}",
-            either(
-                lambda seen: (
+            any_of(
+                lambda result: (
                     ""
-                    if seen.code == 1 and "intent 99" in seen.text and not cut(seen)
-                    else cut(seen) or f"exit code {seen.code}"
+                    if result.code == 1 and "intent 99" in result.text and not cut(result)
+                    else cut(result) or f"exit code {result.code}"
                 )
             ),
-            {"train.tsv": words, "dev.tsv": odd["dev.tsv"]},
+            {"train.tsv": words, "dev.tsv": unknown["dev.tsv"]},
         ),
         Case(
             3,
             "--labels that lack one of 77: the list is cut",
             f"{train} --labels '{named.replace('intent 05', 'intent x')}'",
-            also(refused("intent 05"), cut),
+            all_of(refused("intent 05"), cut),
             {"x.tsv": words},
         ),
         Case(
             3,
             "a run of eight classes meets another: the list is cut",
             "acceptor evaluate {many} dev.tsv --json",
-            also(refused("intent", "kind"), cut),
-            odd,
+            all_of(refused("intent", "kind"), cut),
+            unknown,
             slow=True,
         ),
         Case(
             3,
             "1,001 classes: the list is cut",
             train,
-            also(refused("label"), lambda seen: "" if seen.text.count("class ") < 40 else "not cut"),
+            all_of(refused("label"), lambda result: "" if result.text.count("class ") < 40 else "not cut"),
             {"x.tsv": tsv(HEAD, [(f"{t} {n}", f"class {n % 1001}") for n, (t, _) in enumerate(texts(1010))])},
         ),
     ]

@@ -1,4 +1,4 @@
-"""Corpora in the exact form in which they are handed out: columns, separators, label words; the sentences are made up.
+"""Corpora in the exact form in which they are distributed: columns, separators, label words; the sentences are made up.
 
 GLUE: https://gluebenchmark.com, SuperGLUE: https://super.gluebenchmark.com, SNLI and MultiNLI: their papers' archives,
 PAWS, JCoLA, ItaCoLA, RuCoLA, BLiMP: their repositories; Parquet and folders as `datasets` writes them.
@@ -31,8 +31,8 @@ def csv(names: Sequence[str] | None, rows: Sequence[Sequence[Any]], separator: s
 
     def cell(value: Any) -> str:
         text = str(value)
-        odd = any(mark in text for mark in (separator, '"', "\n", "\r"))
-        return '"' + text.replace('"', '""') + '"' if odd else text
+        special = any(mark in text for mark in (separator, '"', "\n", "\r"))
+        return '"' + text.replace('"', '""') + '"' if special else text
 
     return "".join(separator.join(map(cell, row)) + end for row in [*([names] if names else []), *rows])
 

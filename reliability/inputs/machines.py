@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliability.inputs.case import Case, See, Seen, also, asserts, either, plain, refused, said
+from reliability.inputs.case import Case, Check, Result, all_of, any_of, asserts, ends_cleanly, refused, shows
 from reliability.inputs.layouts import jsonl, simple, tsv
 from reliability.inputs.programs import BIG_FILE, NO_HOME, NO_LOCKS, NOBODY, PLANTED, with_words
 
@@ -49,39 +49,39 @@ def _streams() -> list[Case]:
                 7,
                 f"{name}, stdout is ASCII",
                 run,
-                said(),
+                shows(),
                 files,
                 encoding="ascii",
                 slow=name in ("train", "seeds", "report", "compare", "doctor"),
             )
         )
         if name in ("train", "evaluate", "doctor", "predict", "judge"):
-            typed = either(said(), refused()) if name == "judge" else said()  # its sentence is not ASCII either
+            typed = any_of(shows(), refused()) if name == "judge" else shows()  # its sentence is not ASCII either
             found.append(Case(7, f"{name}, LC_ALL=C", run, typed, files, env=POSIX))
             found.append(
                 Case(
                     7,
                     f"{name}, stdout is Latin-1",
                     run,
-                    said(),
+                    shows(),
                     files,
                     encoding="latin-1",
                     slow=name in ("train", "doctor"),
                 )
             )
             found.append(
-                Case(7, f"{name}, stdout is closed", f"sh -c $ACCEPTOR {command} >&-", said(), files, process=True)
+                Case(7, f"{name}, stdout is closed", f"sh -c $ACCEPTOR {command} >&-", shows(), files, process=True)
             )
         if name in ("train", "evaluate"):
             found.append(
-                Case(7, f"{name}, stderr is closed", f"sh -c $ACCEPTOR {command} 2>&-", said(), files, process=True)
+                Case(7, f"{name}, stderr is closed", f"sh -c $ACCEPTOR {command} 2>&-", shows(), files, process=True)
             )
             found.append(
                 Case(
                     7,
                     f"{name}, all streams are closed",
                     f"sh -c $ACCEPTOR {command} <&- >&- 2>&-; echo ended with $?",
-                    said("ended with 0"),
+                    shows("ended with 0"),
                     files,
                     process=True,
                 )
@@ -92,7 +92,7 @@ def _streams() -> list[Case]:
             7,
             "evaluate --json, stdout is ASCII: still JSON",
             "acceptor evaluate {run} x.tsv --json",
-            lambda seen: "" if seen.json.get("n") == 120 else f"no JSON: {seen.text[:120]}",
+            lambda result: "" if result.json.get("n") == 120 else f"no JSON: {result.text[:120]}",
             CORPUS,
             encoding="ascii",
         ),
@@ -100,16 +100,16 @@ def _streams() -> list[Case]:
             7,
             "evaluate --json, PYTHONIOENCODING=ascii",
             "acceptor evaluate {run} x.tsv --json",
-            lambda seen: "" if seen.json.get("n") == 120 else f"no JSON: {seen.text[:120]}",
+            lambda result: "" if result.json.get("n") == 120 else f"no JSON: {result.text[:120]}",
             CORPUS,
             env=ASCII,
         ),
-        Case(7, "evaluate, PYTHONIOENCODING=latin-1", "acceptor evaluate {run} x.tsv", said(), CORPUS, env=LATIN),
+        Case(7, "evaluate, PYTHONIOENCODING=latin-1", "acceptor evaluate {run} x.tsv", shows(), CORPUS, env=LATIN),
         Case(
             7,
             "evaluate | head -1",
             "sh -c $ACCEPTOR evaluate {run} x.tsv | head -1 >/dev/null; echo ended",
-            said("ended"),
+            shows("ended"),
             CORPUS,
             process=True,
         ),
@@ -117,7 +117,7 @@ def _streams() -> list[Case]:
             7,
             "predict -o - | head -1",
             "sh -c $ACCEPTOR predict {run} x.tsv -o - | head -1 >/dev/null; echo ended",
-            said("ended"),
+            shows("ended"),
             CORPUS,
             process=True,
         ),
@@ -125,7 +125,7 @@ def _streams() -> list[Case]:
             7,
             "evaluate > /dev/full",
             "sh -c $ACCEPTOR evaluate {run} x.tsv >/dev/full; echo ended with $?",
-            also(said("ended with 1")),
+            all_of(shows("ended with 1")),
             CORPUS,
             process=True,
         ),
@@ -227,21 +227,21 @@ def _caches() -> list[Case]:
             7,
             "HOME that cannot be written",
             "acceptor judge {run} 'the cats sleep.'",
-            said("acceptable"),
+            shows("acceptable"),
             env={"HOME": "/proc/none", "ACCEPTOR_CACHE": "(unset)", "XDG_CACHE_HOME": "(unset)"},
         ),
         Case(
             7,
-            "a uid without a passwd entry, no HOME: a temporary cache, said",
+            "a uid without a passwd entry, no HOME: a temporary cache, reported",
             with_words(NOBODY),
-            also(asserts, said("cache")),
+            all_of(asserts, shows("cache")),
             process=True,
         ),
         Case(
             7,
             "ACCEPTOR_CACHE that is a file",
             "acceptor judge {run} 'the cats sleep.'",
-            either(said("acceptable"), refused("cache", error=".*")),
+            any_of(shows("acceptable"), refused("cache", error=".*")),
             {"cache": ""},
             env={"ACCEPTOR_CACHE": "cache"},
         ),
@@ -251,53 +251,53 @@ def _caches() -> list[Case]:
 def _schedulers() -> list[Case]:
     """What torchrun, Slurm and others leave in the environment."""
 
-    def typed(*words: str) -> See:
-        def see(seen: Seen) -> str:
-            if seen.seconds > 40:
-                return f"{seen.seconds:.0f} s: {_last_line(seen)}"
-            return refused(*words, error=".*")(seen)
+    def typed(*words: str) -> Check:
+        def check(result: Result) -> str:
+            if result.seconds > 40:
+                return f"{result.seconds:.0f} s: {_last_line(result)}"
+            return refused(*words, error=".*")(result)
 
-        return see
+        return check
 
-    def _last_line(seen: Seen) -> str:
-        return (seen.err.strip().splitlines() or ["nothing said"])[-1][:120]
+    def _last_line(result: Result) -> str:
+        return (result.err.strip().splitlines() or ["no output"])[-1][:120]
 
     train = f"acceptor train x.tsv {TRAIN} --out out"
-    works = said("acceptable")
+    works = shows("acceptable")
     left = {"RANK": "0", "WORLD_SIZE": "8", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29513"}
     found = []
-    for what, env, see in (
-        ("RANK=", {"RANK": "", "WORLD_SIZE": "1"}, either(works, typed("RANK"))),
-        ("RANK= and WORLD_SIZE=", {"RANK": "", "WORLD_SIZE": ""}, either(works, typed("RANK|WORLD_SIZE"))),
-        ("WORLD_SIZE=8 alone", {"WORLD_SIZE": "8"}, either(works, typed("WORLD_SIZE"))),
+    for what, env, check in (
+        ("RANK=", {"RANK": "", "WORLD_SIZE": "1"}, any_of(works, typed("RANK"))),
+        ("RANK= and WORLD_SIZE=", {"RANK": "", "WORLD_SIZE": ""}, any_of(works, typed("RANK|WORLD_SIZE"))),
+        ("WORLD_SIZE=8 alone", {"WORLD_SIZE": "8"}, any_of(works, typed("WORLD_SIZE"))),
         ("WORLD_SIZE=8, RANK=3, no address", {"WORLD_SIZE": "8", "RANK": "3"}, typed("WORLD_SIZE|RANK|MASTER_ADDR")),
         ("RANK=x", {"RANK": "x", "WORLD_SIZE": "2"}, typed("RANK")),
         ("WORLD_SIZE=two", {"RANK": "0", "WORLD_SIZE": "two"}, typed("WORLD_SIZE")),
         ("RANK=9 of WORLD_SIZE=8", {**left, "RANK": "9"}, typed("RANK")),
-        ("LOCAL_RANK=", {"LOCAL_RANK": "", "RANK": "0", "WORLD_SIZE": "1"}, either(works, typed("LOCAL_RANK"))),
-        ("all of it left over, nobody else comes", left, typed("WORLD_SIZE|RANK")),
+        ("LOCAL_RANK=", {"LOCAL_RANK": "", "RANK": "0", "WORLD_SIZE": "1"}, any_of(works, typed("LOCAL_RANK"))),
+        ("all of it left over, no other process starts", left, typed("WORLD_SIZE|RANK")),
         ("MASTER_PORT=x", {**left, "MASTER_PORT": "x"}, typed("MASTER_PORT")),
         ("SLURM_NTASKS=8", {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}, works),
     ):
-        found.append(Case(7, f"train with {what}", train, see, CORPUS, env=env))
+        found.append(Case(7, f"train with {what}", train, check, CORPUS, env=env))
     judge = "acceptor evaluate {run} x.tsv"
     return [
         *found,
-        Case(7, "evaluate with RANK=", judge, either(said("acceptable"), typed("RANK")), SMALL, env={"RANK": ""}),
+        Case(7, "evaluate with RANK=", judge, any_of(shows("acceptable"), typed("RANK")), SMALL, env={"RANK": ""}),
         Case(
             7,
             "evaluate with WORLD_SIZE=8 left over",
             judge,
-            either(said("acceptable"), typed("WORLD_SIZE")),
+            any_of(shows("acceptable"), typed("WORLD_SIZE")),
             SMALL,
             env={"WORLD_SIZE": "8"},
         ),
-        Case(7, "OMP_NUM_THREADS= is not set", judge, said("acceptable"), SMALL, env={"OMP_NUM_THREADS": ""}),
+        Case(7, "OMP_NUM_THREADS= is not set", judge, shows("acceptable"), SMALL, env={"OMP_NUM_THREADS": ""}),
         Case(
             7,
             "OMP_NUM_THREADS=many: typed or ignored",
             judge,
-            either(said("acceptable"), typed("OMP_NUM_THREADS")),
+            any_of(shows("acceptable"), typed("OMP_NUM_THREADS")),
             SMALL,
             env={"OMP_NUM_THREADS": "many"},
         ),
@@ -305,7 +305,7 @@ def _schedulers() -> list[Case]:
             7,
             "doctor says what it found of load, spin and threads",
             "acceptor doctor",
-            said("threads", "spin|OMP_WAIT|GOMP_SPINCOUNT|KMP_BLOCKTIME|load|beside"),
+            shows("threads", "spin|OMP_WAIT|GOMP_SPINCOUNT|KMP_BLOCKTIME|load|beside"),
             env={"OMP_NUM_THREADS": "(unset)"},
         ),
     ]
@@ -315,13 +315,15 @@ def _files() -> list[Case]:
     """File systems without locks, and ten minutes that print nothing."""
     both = "fcntl.flock, os.fsync = no_locks, no_folders"
 
-    def told(seen: Seen) -> str:
-        if seen.code:
-            return f"exit code {seen.code}: {seen.err.strip()[-160:]}"
-        found = [line for line in seen.err.splitlines() if "left" in line.lower() or "/s" in line]
-        wanted = int(seen.seconds // 45)
+    def logs_its_progress(result: Result) -> str:
+        if result.code:
+            return f"exit code {result.code}: {result.err.strip()[-160:]}"
+        found = [line for line in result.err.splitlines() if "left" in line.lower() or "/s" in line]
+        wanted = int(result.seconds // 45)
         return (
-            "" if len(found) >= max(1, wanted) or seen.seconds < 40 else f"{len(found)} lines in {seen.seconds:.0f} s"
+            ""
+            if len(found) >= max(1, wanted) or result.seconds < 40
+            else f"{len(found)} lines in {result.seconds:.0f} s"
         )
 
     return [
@@ -358,7 +360,7 @@ def _files() -> list[Case]:
             slow=True,
         ),
         Case(7, "neither", with_words(NO_LOCKS, CODE="ENOLCK", WHAT=both), asserts, CORPUS, slow=True),
-        Case(7, "predict into a log: a line every half minute", BIG_FILE, told, process=True),
+        Case(7, "predict into a log: a line every half minute", BIG_FILE, logs_its_progress, process=True),
     ]
 
 
@@ -377,29 +379,31 @@ def _few() -> list[Case]:
     }
     thai = {"x.jsonl": jsonl([{"sentence": f"แมวนอนบนเสื่อ{'นะ' * (n % 7)}", "label": n % 2} for n in range(40)])}
 
-    def several(seen: Seen) -> str:
-        if fault := plain(seen):
+    def several(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        words = seen.json.get("train", {}).get("words", {})
+        words = result.json.get("train", {}).get("words", {})
         return "" if words.get("mean", 0) >= 3 else f"words {words}"
 
     slices = "acceptor evaluate {run} x.tsv --by length --json"
 
-    def bins(seen: Seen) -> str:
-        found = seen.json.get("slices", {}).get("length", [])
+    def bins(result: Result) -> str:
+        found = result.json.get("slices", {}).get("length", [])
         return (
-            "" if len(found) >= 2 else f"exit code {seen.code}, {len(found)} bins of length: {seen.err.strip()[:100]}"
+            ""
+            if len(found) >= 2
+            else f"exit code {result.code}, {len(found)} bins of length: {result.err.strip()[:100]}"
         )
 
     english = {"x.tsv": tsv(HEAD, [("the cats don't see 3.5 books.", 1), ("them cat.", 0)] * 4)}
     train = f"acceptor train x.tsv {TRAIN} --out out"
     return [
-        Case(7, "12 sentences train, the batch is lowered and said", train, said("batch"), twelve, slow=True),
+        Case(7, "12 sentences train, the batch is lowered and said", train, shows("batch"), twelve, slow=True),
         Case(
             7,
             "6 sentences: train, or what is wanting",
             train,
-            either(said("batch"), refused("few|at least", error="DataError|UsageError|TrainingError")),
+            any_of(shows("batch"), refused("few|at least", error="DataError|UsageError|TrainingError")),
             {"x.tsv": tsv(HEAD, simple(n=6))},
             slow=True,
         ),
@@ -412,16 +416,16 @@ def _few() -> list[Case]:
         ),
         Case(7, "words of Chinese are counted", "acceptor audit x.tsv --json", several, rows),
         Case(7, "words of Japanese are counted", "acceptor audit x.jsonl --json", several, japanese),
-        Case(7, "words of Thai are counted", "acceptor audit x.jsonl --json", either(several, lambda seen: ""), thai),
-        Case(7, "Chinese by length has bins", slices, either(bins, refused("unknown|vocabulary")), rows),
+        Case(7, "words of Thai are counted", "acceptor audit x.jsonl --json", any_of(several, lambda result: ""), thai),
+        Case(7, "Chinese by length has bins", slices, any_of(bins, refused("unknown|vocabulary")), rows),
         Case(
             7,
             "words of English stay as they are",
             "acceptor audit x.tsv --json",
-            lambda seen: (
+            lambda result: (
                 ""
-                if seen.json.get("train", {}).get("words", {}).get("max") == 6
-                else f"words {seen.json.get('train', {}).get('words')}"
+                if result.json.get("train", {}).get("words", {}).get("max") == 6
+                else f"words {result.json.get('train', {}).get('words')}"
             ),
             english,
         ),

@@ -96,7 +96,7 @@ def _inputs() -> list[Case]:
 
 
 def _tables() -> list[Case]:
-    """annotate, load_data and AcceptorClassifier with what is no text."""
+    """annotate, load_data and AcceptorClassifier with objects that are not text."""
     integers = "pd.DataFrame({'sentence': [1, 2]})"
     good = "pd.DataFrame({'sentence': ['the cats sleep.', 'the cat them.'], 'n': [1, 2]})"
     data = {

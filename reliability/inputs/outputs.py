@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reliability.inputs.case import Case, See, Seen, also, asserts, either, plain, refused, said
+from reliability.inputs.case import Case, Check, Result, all_of, any_of, asserts, ends_cleanly, refused, shows
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import SECOND, N, csv, jsonl, simple, texts, tsv
 from reliability.inputs.programs import KILLED, RESUMED, SAME_TYPES, SAME_VALUES, with_words
@@ -21,15 +21,17 @@ def cases() -> list[Case]:
     return [*_replaced(), *_runs(), *_types(), *_shown(), *_said()]
 
 
-def unchanged(name: str, content: str) -> See:
+def unchanged(name: str, content: str) -> Check:
     """A file of the user's is as it was."""
-    return lambda seen: "" if (seen.folder / name).read_text("utf-8") == content else f"{name} was changed or is gone"
+    return lambda result: (
+        "" if (result.folder / name).read_text("utf-8") == content else f"{name} was changed or is gone"
+    )
 
 
 def _replaced() -> list[Case]:
     """An output that is an input."""
     where = "--overwrite --where 'probability >= 0.999' --json"
-    kept = also(unchanged("s.jsonl", LINES), refused("input|same file|read|reads"))
+    kept = all_of(unchanged("s.jsonl", LINES), refused("input|same file|read|reads"))
     files = {"s.jsonl": LINES}
 
     def linked(hard: bool) -> object:
@@ -40,14 +42,14 @@ def _replaced() -> list[Case]:
 
         return make
 
-    def count(name: str, rows: int) -> See:
-        def see(seen: Seen) -> str:
-            if seen.code:
-                return f"exit code {seen.code}: {seen.err.strip()[:140]}"
-            found = len((seen.folder / name).read_text("utf-8").splitlines())
+    def count(name: str, rows: int) -> Check:
+        def check(result: Result) -> str:
+            if result.code:
+                return f"exit code {result.code}: {result.err.strip()[:140]}"
+            found = len((result.folder / name).read_text("utf-8").splitlines())
             return "" if found == rows else f"{found} rows instead of {rows}"
 
-        return see
+        return check
 
     folder = {"in/a.jsonl": LINES, "in/b.jsonl": LINES}
     twice = "sh -c $ACCEPTOR predict {run} in -o in/out.jsonl --json; $ACCEPTOR predict {run} in -o in/out.jsonl --overwrite --json"
@@ -101,7 +103,7 @@ def _replaced() -> list[Case]:
             6,
             "the output is a file of the input folder",
             f"acceptor predict {{run}} in -o in/a.jsonl {where}",
-            also(unchanged("in/a.jsonl", LINES), refused("input|same file|read|reads")),
+            all_of(unchanged("in/a.jsonl", LINES), refused("input|same file|read|reads")),
             folder,
         ),
         Case(
@@ -116,14 +118,14 @@ def _replaced() -> list[Case]:
             6,
             "evaluate --predictions onto the data",
             "acceptor evaluate {run} x.tsv --predictions x.tsv --overwrite --json",
-            also(unchanged("x.tsv", tsv(HEAD, simple())), refused("input|same file|read|data")),
+            all_of(unchanged("x.tsv", tsv(HEAD, simple())), refused("input|same file|read|data")),
             {"x.tsv": tsv(HEAD, simple())},
         ),
         Case(
             6,
             "pairs -o onto the suite",
             "acceptor pairs {run} p.tsv -o p.tsv --overwrite --json",
-            also(
+            all_of(
                 unchanged(
                     "p.tsv", tsv(("sentence_good", "sentence_bad"), [("the cats see.", "the cat them see.")] * 4)
                 ),
@@ -148,8 +150,8 @@ def _replaced() -> list[Case]:
     ]
 
 
-def _whole(seen: Seen, name: str) -> str:
-    return "" if (seen.folder / name / "manifest.json").exists() else f"the run {name} is gone"
+def _whole(result: Result, name: str) -> str:
+    return "" if (result.folder / name / "manifest.json").exists() else f"the run {name} is gone"
 
 
 def _runs() -> list[Case]:
@@ -165,7 +167,7 @@ def _runs() -> list[Case]:
             6,
             "train --encoder R --out R --overwrite",
             f"sh -c {copy}{onto} --encoder R --out R",
-            also(lambda s: _whole(s, "R"), inside),
+            all_of(lambda s: _whole(s, "R"), inside),
             files,
             process=True,
         ),
@@ -173,7 +175,7 @@ def _runs() -> list[Case]:
             6,
             "train --encoder ./R/ --out R/../R --overwrite",
             f"sh -c {copy}{onto} --encoder ./R/ --out R/../R",
-            also(lambda s: _whole(s, "R"), inside),
+            all_of(lambda s: _whole(s, "R"), inside),
             files,
             process=True,
         ),
@@ -181,7 +183,7 @@ def _runs() -> list[Case]:
             6,
             "train --encoder, a link to R, --out R --overwrite",
             f"sh -c {copy}ln -s R L && {onto} --encoder L --out R",
-            also(lambda s: _whole(s, "R"), inside),
+            all_of(lambda s: _whole(s, "R"), inside),
             files,
             process=True,
         ),
@@ -189,7 +191,7 @@ def _runs() -> list[Case]:
             6,
             "an encoder inside the output",
             f"sh -c mkdir O && cp -r {{encoder}} O/enc && {onto} --encoder O/enc --out O",
-            also(
+            all_of(
                 lambda s: "" if (s.folder / "O/enc/config.json").exists() else "the encoder is gone",
                 refused(error="UsageError|DataError|RunError|EncoderError"),
             ),
@@ -200,7 +202,7 @@ def _runs() -> list[Case]:
             6,
             "data inside the output",
             f"sh -c {copy}cp x.tsv R/x.tsv && $ACCEPTOR train R/x.tsv {TRAIN} --overwrite --encoder {{encoder}} --out R",
-            also(lambda s: "" if (s.folder / "R/x.tsv").exists() else "the data are gone", inside),
+            all_of(lambda s: "" if (s.folder / "R/x.tsv").exists() else "the data are gone", inside),
             files,
             process=True,
         ),
@@ -208,16 +210,16 @@ def _runs() -> list[Case]:
             6,
             "validation data inside the output",
             f"sh -c {copy}cp x.tsv R/v.tsv && {onto} --validation R/v.tsv --encoder {{encoder}} --out R",
-            also(lambda s: "" if (s.folder / "R/v.tsv").exists() else "the data are gone", inside),
+            all_of(lambda s: "" if (s.folder / "R/v.tsv").exists() else "the data are gone", inside),
             files,
             process=True,
         ),
-        Case(6, "train --out R --overwrite, killed: the old run is kept", killed, said("KEPT"), files, process=True),
+        Case(6, "train --out R --overwrite, killed: the old run is kept", killed, shows("KEPT"), files, process=True),
         Case(
             6,
             "train --out R --overwrite, killed, then --resume goes on",
             resumed,
-            said("done", absent=[r"\bresumed\b"]),
+            shows("done", absent=[r"\bresumed\b"]),
             files,
             process=True,
         ),
@@ -225,7 +227,7 @@ def _runs() -> list[Case]:
             6,
             "seeds --encoder R --out R --overwrite",
             f"sh -c {copy}$ACCEPTOR seeds x.tsv {TRAIN} --seeds 1 --overwrite --encoder R --out R",
-            also(lambda s: _whole(s, "R"), refused(error="UsageError|DataError|RunError|EncoderError")),
+            all_of(lambda s: _whole(s, "R"), refused(error="UsageError|DataError|RunError|EncoderError")),
             files,
             process=True,
         ),
@@ -269,10 +271,10 @@ def _types() -> list[Case]:
             6,
             "CSV to CSV: `text` keeps its name",
             "acceptor predict {run} x.csv -o y.csv --json",
-            lambda seen: (
+            lambda result: (
                 ""
-                if seen.code == 0 and (seen.folder / "y.csv").read_text("utf-8").startswith("text,")
-                else f"header: {(seen.folder / 'y.csv').read_text('utf-8').splitlines()[0]}"
+                if result.code == 0 and (result.folder / "y.csv").read_text("utf-8").startswith("text,")
+                else f"header: {(result.folder / 'y.csv').read_text('utf-8').splitlines()[0]}"
             ),
             {"x.csv": csv(("text", "id"), [(t, n) for n, (t, _) in enumerate(texts())])},
         ),
@@ -280,7 +282,7 @@ def _types() -> list[Case]:
             6,
             "types.parquet to .csv still works",
             "acceptor predict {run} {cases}/types.parquet -o y.csv --json",
-            said('"written"'),
+            shows('"written"'),
             needs=shared,
         ),
     ]
@@ -293,23 +295,23 @@ def _terminal(command: str, columns: int = 80) -> str:
 def _shown() -> list[Case]:
     """Many classes on a terminal, line breaks in TSV, slices that are not defined."""
     env = {"COLUMNS": "80"}
-    shown = said("the cats sleep", "kind")
+    shown = shows("the cats sleep", "kind")
     three = {"s.txt": "the cats sleep.\nthe cat them see.\n"}
     breaks = {"x.csv": csv(("sentence", "id"), [(f"{t}\nand more.", n) for n, (t, _) in enumerate(texts(20))])}
     many = {"x.tsv": tsv(HEAD, [(t, f"kind {n % 30:02}") for n, (t, _) in enumerate(texts(90, 5))])}
     eight = {"x.tsv": tsv(HEAD, [(t, f"kind {n % 8}") for n, (t, _) in enumerate(texts(48, 5))])}
 
-    def table(seen: Seen) -> str:
-        if fault := plain(seen):
+    def table(result: Result) -> str:
+        if fault := ends_cleanly(result):
             return fault
-        if seen.code:
-            return f"exit code {seen.code}: {seen.err.strip()[:140]}"
-        blank = [line for line in seen.out.splitlines() if line.count("…") > 4]
+        if result.code:
+            return f"exit code {result.code}: {result.err.strip()[:140]}"
+        blank = [line for line in result.out.splitlines() if line.count("…") > 4]
         return f"cut to nothing: {blank[0][:60]}" if blank else ""
 
-    def confusion(seen: Seen) -> str:
-        numbers = re.search(r"kind \d\d", seen.out) is not None
-        return table(seen) or ("" if numbers else "no class is named in what evaluate prints")
+    def confusion(result: Result) -> str:
+        numbers = re.search(r"kind \d\d", result.out) is not None
+        return table(result) or ("" if numbers else "no class is named in what evaluate prints")
 
     source = tsv(
         ("source", "label", "mark", "sentence"),
@@ -325,14 +327,14 @@ def _shown() -> list[Case]:
             6,
             "judge, 8 classes, a terminal of 80 columns",
             _terminal("$ACCEPTOR judge {many} 'the cats sleep.'"),
-            also(shown, table),
+            all_of(shown, table),
             env=env,
         ),
         Case(
             6,
             "predict, 8 classes, a terminal of 80 columns",
             _terminal("$ACCEPTOR predict {many} s.txt"),
-            also(shown, table),
+            all_of(shown, table),
             three,
             env=env,
         ),
@@ -340,14 +342,14 @@ def _shown() -> list[Case]:
             6,
             "judge, 30 classes, a terminal of 80 columns",
             _terminal("$ACCEPTOR judge {thirty} 'the cats sleep.'"),
-            also(shown, table),
+            all_of(shown, table),
             env=env,
         ),
         Case(
             6,
             "predict, 30 classes, a terminal of 80 columns",
             _terminal("$ACCEPTOR predict {thirty} s.txt"),
-            also(shown, table),
+            all_of(shown, table),
             three,
             env=env,
         ),
@@ -372,18 +374,20 @@ def _shown() -> list[Case]:
             6,
             "evaluate, 2 classes, keeps its confusion table",
             _terminal("$ACCEPTOR evaluate {run} x.tsv"),
-            also(said("acceptable"), table),
+            all_of(shows("acceptable"), table),
             {"x.tsv": tsv(HEAD, simple())},
             env=env,
         ),
         Case(
             6,
-            "CSV with line breaks to .tsv: said before, with a format",
+            "CSV with line breaks to .tsv: refused before, with a format",
             "acceptor predict {run} x.csv -o y.tsv --json",
-            either(
+            any_of(
                 refused("line break", "jsonl|csv"),
-                also(said("line break", "\\.jsonl|\\.csv|\\.parquet")),
-                lambda seen: "" if seen.json.get("written") == 20 else "rows are rejected without a word of the format",
+                all_of(shows("line break", "\\.jsonl|\\.csv|\\.parquet")),
+                lambda result: (
+                    "" if result.json.get("written") == 20 else "rows are rejected without a word of the format"
+                ),
             ),
             breaks,
         ),
@@ -391,15 +395,17 @@ def _shown() -> list[Case]:
             6,
             "CSV with line breaks to .csv keeps them",
             "acceptor predict {run} x.csv -o y.csv --json",
-            said('"written": 20'),
+            shows('"written": 20'),
             breaks,
         ),
-        Case(6, "a slice that is not defined: train, report, evaluate --by", report, said("one"), slices, process=True),
+        Case(
+            6, "a slice that is not defined: train, report, evaluate --by", report, shows("one"), slices, process=True
+        ),
         Case(
             6,
             "evaluate --by with a slice of one class",
             "acceptor evaluate {run} x.tsv --by source",
-            said("one", "not defined"),
+            shows("one", "not defined"),
             slices,
         ),
     ]
@@ -408,38 +414,38 @@ def _shown() -> list[Case]:
 def _said() -> list[Case]:
     """Pipes, bytes, the words of `next:`, the version."""
 
-    def verdicts(rows: int) -> See:
-        def see(seen: Seen) -> str:
-            if fault := plain(seen):
+    def verdicts(rows: int) -> Check:
+        def check(result: Result) -> str:
+            if fault := ends_cleanly(result):
                 return fault
-            found = [line for line in seen.out.splitlines() if '"label"' in line]
+            found = [line for line in result.out.splitlines() if '"label"' in line]
             return (
                 ""
-                if len(found) == rows and seen.code == 0
-                else f"{len(found)} verdicts instead of {rows}, exit code {seen.code}"
+                if len(found) == rows and result.code == 0
+                else f"{len(found)} verdicts instead of {rows}, exit code {result.code}"
             )
 
-        return see
+        return check
 
     pairs = tsv(
         ("sentence1", "sentence2", "label"),
         [(t, SECOND, ("not_entailment", "entailment")[y]) for t, y in texts(120, 4)],
     )
 
-    def fits(seen: Seen) -> str:
-        if seen.code:
-            return f"exit code {seen.code}: {seen.err.strip()[:140]}"
+    def fits(result: Result) -> str:
+        if result.code:
+            return f"exit code {result.code}: {result.err.strip()[:140]}"
         wrong = [
             line.strip()
-            for line in seen.text.splitlines()
+            for line in result.text.splitlines()
             if re.search(r"acceptor judge \S+ ['\"]", line) and "second" not in line.lower()
         ]
         return f"advice that a judge of pairs refuses: {wrong[0][:100]}" if wrong else ""
 
-    def quotes(seen: Seen) -> str:
+    def quotes(result: Result) -> str:
         bare = [
             line.strip()
-            for line in seen.text.splitlines()
+            for line in result.text.splitlines()
             if re.search(r"acceptor \w+ [^'\"]*(?<!['\"/\w])my run(?!['\"])", line)
         ]
         return f"a path with a blank is not quoted: {bare[0][:100]}" if bare else ""
@@ -473,7 +479,7 @@ def _said() -> list[Case]:
             6,
             "judge in a pipe: Latin-1 bytes",
             "acceptor judge {run} --json",
-            either(refused("UTF-8|Latin-1", error="DataError|UsageError"), verdicts(2), verdicts(1)),
+            any_of(refused("UTF-8|Latin-1", error="DataError|UsageError"), verdicts(2), verdicts(1)),
             stdin=latin,
             process=True,
         ),
@@ -481,7 +487,7 @@ def _said() -> list[Case]:
             6,
             "predict - with Latin-1 bytes",
             "acceptor predict {run} - -o -",
-            either(refused("UTF-8"), said("reject")),
+            any_of(refused("UTF-8"), shows("reject")),
             stdin=latin,
             process=True,
         ),
@@ -489,7 +495,7 @@ def _said() -> list[Case]:
             6,
             "a sentence in Latin-1 on the command line",
             "sh -c $ACCEPTOR judge {run} $'the caf\\xe9 sleeps.' --json",
-            either(refused(), verdicts(1), lambda s: plain(s)),
+            any_of(refused(), verdicts(1), lambda s: ends_cleanly(s)),
             process=True,
         ),
         Case(
@@ -504,7 +510,7 @@ def _said() -> list[Case]:
             6,
             "next: quotes paths, a run that stands there",
             "sh -c cp -r {run} 'my run'; $ACCEPTOR train 'my data.tsv' --encoder {encoder} --out 'my run'",
-            also(refused(error="UsageError|RunError"), quotes),
+            all_of(refused(error="UsageError|RunError"), quotes),
             data,
             process=True,
         ),
@@ -512,7 +518,7 @@ def _said() -> list[Case]:
             6,
             "next: quotes paths, train's last words",
             f"{train} --out 'my run'",
-            also(said(), quotes),
+            all_of(shows(), quotes),
             data,
             slow=True,
         ),
@@ -523,12 +529,12 @@ def _said() -> list[Case]:
             refused("'my data.csv'|my\\\\ data"),
             {"my data.csv": csv(HEAD, simple()).replace("cats", "caf\xe9").encode("latin-1")},
         ),
-        Case(6, "--version", "acceptor --version", said(r"\d+\.\d+")),
+        Case(6, "--version", "acceptor --version", shows(r"\d+\.\d+")),
         Case(
             6,
             "-V or --version of no command needs no torch",
             "sh -c time -p $ACCEPTOR --version",
-            said(r"\d+\.\d+"),
+            shows(r"\d+\.\d+"),
             process=True,
         ),
     ]

@@ -21,9 +21,9 @@ IMPORTS
 try:
 CODE
 except (ERRORS) as error:
-    said = str(error)
+    message = str(error)
     for word in WORDS:
-        assert re.search(word, said, re.I), said
+        assert re.search(word, message, re.I), message
 else:
     raise SystemExit('taken without an error')
 """

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from reliability.inputs.case import REPOSITORY, Seen
+from reliability.inputs.case import REPOSITORY, Result
 
 if TYPE_CHECKING:
     from reliability.inputs.__main__ import Tried
@@ -32,23 +32,25 @@ have as many classes; all are made on the spot from an encoder with random weigh
 """
 
 
-def words(seen: Seen | None) -> str:
-    """What a case gave, in a line."""
-    if seen is None:
+def words(result: Result | None) -> str:
+    """The result of a case, in one line."""
+    if result is None:
         return "skipped: its file is not here"
-    found = seen.json
-    if seen.code and found.get("error"):
+    found = result.json
+    if result.code and found.get("error"):
         where = f" ({_last_part(found['where'])})" if found.get("where") else ""
         on = f" → {found['next']}" if found.get("next") else ""
         return _cut(f"{found['error']}: {found['problem']}{where}{on}")
     if train := found.get("train"):
         counts = ", ".join(f"{label} {number}" for label, number in train.get("balance", {}).items())
         faults = [one for one in found.get("findings", []) if one.get("severity") in ("error", "warning")]
-        told = "".join(f"{one['severity']}: {one.get('what', '')} → {one.get('advice', '')}; " for one in faults[:1])
-        return _cut(f"{told}{train.get('schema')}; {train.get('rows')} rows; {counts or 'no labels'}", 260)
-    said = (seen.err if seen.code else seen.out).strip() or seen.err.strip()
-    line = next((line for line in said.splitlines() if line.strip()), "")
-    return _cut(f"exit {seen.code}" + (f": {line}" if line and not line.startswith("{") else ""))
+        faults_text = "".join(
+            f"{one['severity']}: {one.get('what', '')} → {one.get('advice', '')}; " for one in faults[:1]
+        )
+        return _cut(f"{faults_text}{train.get('schema')}; {train.get('rows')} rows; {counts or 'no labels'}", 260)
+    output = (result.err if result.code else result.out).strip() or result.err.strip()
+    line = next((line for line in output.splitlines() if line.strip()), "")
+    return _cut(f"exit {result.code}" + (f": {line}" if line and not line.startswith("{") else ""))
 
 
 def _last_part(where: str) -> str:
@@ -101,7 +103,7 @@ def page(done: Sequence[Tried], roots: dict[int, str], extra: Sequence[tuple[str
                     else f"**{cell(_cut(one.fault, 120))}**"
                 )
                 lines.append(
-                    f"| {mark} | {cell(one.case.what)} | `{cell(command(one.case.run)).replace('`', '')}` | {cell(words(one.seen))} |"
+                    f"| {mark} | {cell(one.case.what)} | `{cell(command(one.case.run)).replace('`', '')}` | {cell(words(one.result))} |"
                 )
     return without_places("\n".join(lines) + "\n")
 

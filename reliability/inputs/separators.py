@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliability.inputs.case import Case, See, Seen, either, reads, refused, said, tells
+from reliability.inputs.case import Case, Check, Result, any_of, audit_shows, reads, refused, shows
 from reliability.inputs.containers import NUMBERS
 from reliability.inputs.kit import CASES
 from reliability.inputs.layouts import N, csv, simple, texts, tsv
@@ -16,8 +16,8 @@ def cases() -> list[Case]:
     return [*_separators(), *_line_ends(), *_joined(), *_split_column()]
 
 
-def _audit(what: str, path: str, content: str | bytes, see: See, options: str = "") -> Case:
-    return Case(2, what, f"acceptor audit {path}{options} --json", see, {path: content})
+def _audit(what: str, path: str, content: str | bytes, check: Check, options: str = "") -> Case:
+    return Case(2, what, f"acceptor audit {path}{options} --json", check, {path: content})
 
 
 def _separators() -> list[Case]:
@@ -62,13 +62,13 @@ def _separators() -> list[Case]:
             "sep=; as the first line",
             "x.csv",
             "sep=;\n" + csv(HEAD, ROWS, ";"),
-            either(reads(N, counts=NUMBERS), refused("sep=;", "--separator ['\"]?;")),
+            any_of(reads(N, counts=NUMBERS), refused("sep=;", "--separator ['\"]?;")),
         ),
         _audit(
             "sep=, as the first line",
             "x.csv",
             "sep=,\n" + csv(HEAD, ROWS),
-            either(reads(N, counts=NUMBERS), refused("sep=,")),
+            any_of(reads(N, counts=NUMBERS), refused("sep=,")),
         ),
         _audit(".tsv with commas", "x.tsv", csv(HEAD, ROWS), refused("--separator ['\"]?,|csv")),
         _audit(
@@ -79,7 +79,7 @@ def _separators() -> list[Case]:
             2,
             "single sentences that hold commas stay right",
             "acceptor predict {run} x.txt -o y.jsonl --json",
-            said('"written": 115', absent=["--separator"]),
+            shows('"written": 115', absent=["--separator"]),
             {"x.txt": "".join(f"{t}\n" for n, (t, _) in enumerate([*commas, *clauses, *ROWS]) if n % 5)},
         ),
         _audit(
@@ -118,7 +118,7 @@ def _separators() -> list[Case]:
             2,
             "semicolons.csv, predict with --separator",
             "acceptor predict {run} {cases}/semicolons.csv --separator ';' -o x.jsonl --json",
-            said('"written": 30'),
+            shows('"written": 30'),
             needs=CASES / "semicolons.csv",
         ),
     ]
@@ -126,7 +126,7 @@ def _separators() -> list[Case]:
 
 def _line_ends() -> list[Case]:
     read = reads(N, counts=NUMBERS, first="the cat")
-    lone = either(read, refused(r"CR\b|carriage return|line ends|\\\\r|line breaks"))
+    lone = any_of(read, refused(r"CR\b|carriage return|line ends|\\\\r|line breaks"))
     return [
         _audit("lone CR line ends, .tsv", "x.tsv", tsv(HEAD, ROWS, "\r"), lone),
         _audit("lone CR line ends, .csv", "x.csv", csv(HEAD, ROWS, end="\r"), lone),
@@ -134,13 +134,13 @@ def _line_ends() -> list[Case]:
             "lone CR line ends, .txt of sentences",
             "x.txt",
             "".join(f"{t}\r" for t, _ in ROWS),
-            either(reads(N, first="the cat"), lone, refused("no labels")),
+            any_of(reads(N, first="the cat"), lone, refused("no labels")),
         ),
         Case(
             2,
             "lone CR line ends, predict",
             "acceptor predict {run} x.txt -o y.jsonl --json",
-            either(said(f'"written": {N}'), lone),
+            any_of(shows(f'"written": {N}'), lone),
             {"x.txt": "".join(f"{t}\r" for t, _ in ROWS)},
         ),
         _audit("CRLF", "x.csv", csv(HEAD, ROWS, end="\r\n"), read),
@@ -181,7 +181,7 @@ def _joined() -> list[Case]:
             2,
             "a header inside, predict",
             "acceptor predict {run} x.csv -o y.jsonl --json",
-            either(refused("header", at), said(at, "header")),
+            any_of(refused("header", at), shows(at, "header")),
             {"x.csv": first + second},
         ),
         Case(
@@ -216,10 +216,10 @@ def _split_column() -> list[Case]:
     ):
         found += [
             _audit(
-                f"{name} with {'/'.join(words)}: used, or said",
+                f"{name} with {'/'.join(words)}: used, or reported",
                 "x.tsv",
                 data(words, name),
-                tells(name, "--split column"),
+                audit_shows(name, "--split column"),
             ),
             _audit(
                 f"{name} with {'/'.join(words)}: --split column",
@@ -234,12 +234,12 @@ def _split_column() -> list[Case]:
         "acceptor train {cases}/split_column.tsv --encoder {encoder} --device cpu --json --on-collapse go-on --epochs 1"
     )
 
-    def trained(seen: Seen) -> str:
-        if seen.code:
-            return f"exit code {seen.code}: {seen.err.strip()[:140]}"
+    def trained(result: Result) -> str:
+        if result.code:
+            return f"exit code {result.code}: {result.err.strip()[:140]}"
         import json
 
-        data = json.loads((seen.folder / "out" / "run.json").read_text("utf-8"))["data"]
+        data = json.loads((result.folder / "out" / "run.json").read_text("utf-8"))["data"]
         rows = {name: split["rows"] for name, split in data.items() if isinstance(split, dict) and "rows" in split}
         return "" if set(rows) == {"train", "validation", "test"} and sum(rows.values()) == 150 else f"rows: {rows}"
 
@@ -260,7 +260,7 @@ def _split_column() -> list[Case]:
         ),
         Case(
             2,
-            "a split column and --validation: which one is said",
+            "a split column and --validation: which one is reported",
             "acceptor train x.tsv --validation dev.tsv --encoder {encoder} --json",
             refused("Split|split"),
             given,
@@ -269,8 +269,10 @@ def _split_column() -> list[Case]:
             2,
             "--split column, evaluate takes the test rows",
             "acceptor evaluate {run} x.tsv --split column --json",
-            either(
-                lambda seen: "" if seen.json.get("n") == 8 else f"n {seen.json.get('n')}: {seen.err.strip()[:100]}",
+            any_of(
+                lambda result: (
+                    "" if result.json.get("n") == 8 else f"n {result.json.get('n')}: {result.err.strip()[:100]}"
+                ),
                 refused("split", error="UsageError|DataError"),
             ),
             given,

@@ -51,7 +51,7 @@ def tried(kit: Kit, calls: int = CALLS, kind: str = "run") -> tuple[Counter[str]
 
 
 def _alike(verdicts: list, expected: list) -> bool:
-    """The same labels, and logits within what another order of sums makes."""
+    """The same labels, and logits that differ no more than by another order of summation."""
     if [one.label for one in verdicts] != [one.label for one in expected]:
         return False
     pairs = [

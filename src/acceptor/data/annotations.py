@@ -1,4 +1,4 @@
-"""Features of sentences in files of their own, joined to a split by row: CoLA's phenomena, or anybody's."""
+"""Features of sentences in files of their own, joined to a split by row: CoLA's phenomena, or your own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Annotations:
     other_texts: list[int]
     other_labels: list[int]
 
-    def to_dict(self, split: Split) -> dict[str, Any]:
+    def to_dict(self, split: Split) -> dict[str, object]:
         """How they were joined; rows by the place where they stand in ``split``."""
         return {
             "features": {name: len(masks) for name, masks in self.features.items()},
@@ -103,14 +103,14 @@ def _aligned(table: Table, split: Split) -> tuple[int, set[int]]:
     equal = _equal(theirs, ours, start)
     known = COLA_OTHER_TEXTS if len(table) == COLA_ROWS else ()
     others = np.flatnonzero(~equal)
-    strange = [int(row) for row in others if start + row not in known]
-    if not strange and start + len(split) in blocks[start]:
+    unknown = [int(row) for row in others if start + row not in known]
+    if not unknown and start + len(split) in blocks[start]:
         return start, set(map(int, others))
-    raise _differing(table, split, start, strange[0] if strange else len(equal))
+    raise _differing(table, split, start, unknown[0] if unknown else len(equal))
 
 
 def _differing(table: Table, split: Split, start: int, row: int) -> DataError:
-    """The error that names the first row at which a split and its annotations part."""
+    """The error of the first row in which a split and its annotations differ."""
     ends = "nothing: it ends there"
     ours = f"{split.sentences[row]!r:.80}" if row < len(split) else ends
     theirs = f"{table.frame['sentence'][start + row]!r:.80}" if start + row < len(table) else ends
@@ -131,7 +131,7 @@ def _equal(theirs: npt.NDArray[Any], ours: npt.NDArray[Any], start: int) -> npt.
 
 
 def _blocks(table: Table) -> dict[int, set[int]]:
-    """Rows with which a split may begin, and behind which it may then end: the whole file, or one domain of it."""
+    """The first row of a split, and the row after its last one: the whole file, or one domain of it."""
     blocks = {0: {len(table)}}
     domain = next((name for name in table.frame.columns if name.casefold() == "domain"), None)
     if domain is not None:

@@ -1,4 +1,4 @@
-"""Named corpora: where they come from, and how their files are known to be the right ones."""
+"""Named corpora: where their files come from, and their sha256."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from acceptor.data.reading.read import read_table
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 from acceptor.runtime.cache import cache_folder
+from acceptor.storage.files import new_file
 from acceptor.text import shell
 
 COLA_URL = "https://nyu-mll.github.io/CoLA/cola_public_1.1.zip"
@@ -37,10 +38,10 @@ def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:
 
     Args:
         name: A name in `CORPORA`.
-        folder: Where the corpus' files lie; by default the cache, filled from the network if need be.
+        folder: Where the corpus' files lie; by default the cache, to which they are downloaded if need be.
 
     Raises:
-        DataError: Files missing, not the released ones, or not to be had.
+        DataError: Files are missing, are not the released ones, or cannot be downloaded.
     """
     return _starter() if name == "starter" else _cola(folder or _cola_cache())
 
@@ -106,7 +107,7 @@ def _download_cola(folder: Path) -> None:
         found = hashlib.sha256(files[name]).hexdigest()
         if found != sha256:
             raise DataError(
-                "the downloaded CoLA is not the release that is known",
+                "the downloaded CoLA is not version 1.1 as it was released",
                 where=f"{COLA_URL}: {name}",
                 expected=f"sha256 {sha256}",
                 found=f"sha256 {found}",
@@ -115,4 +116,5 @@ def _download_cola(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Train is written last: its presence says that the folder is complete.
     for name in sorted(files, key=lambda name: name == COLA_FILES["train"][0]):
-        (folder / name).write_bytes(files[name])
+        with new_file(folder / name) as scratch:
+            scratch.write_bytes(files[name])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import polars as pl
 
 from acceptor.data.corpora import COLA_FILES
 from acceptor.data.reading.input_files import readable
-from acceptor.data.reading.read import read_table
+from acceptor.data.reading.read import Reading
 from acceptor.data.table import Table
 from acceptor.errors import DataError
 from acceptor.storage.strict_json import read_json_object
@@ -32,7 +31,7 @@ ROLE_NAMES = {
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>[0-9]{5})-of-(?P<of>[0-9]{5})")
 
 
-def folder_tables(folder: Path, columns: Mapping[str, str] | None, separator: str | None) -> dict[str, Table]:
+def folder_tables(folder: Path, reading: Reading) -> dict[str, Table]:
     """The tables of a folder by role.
 
     Its files are called train, validation (or valid, val, dev) and test, whatever their format; a file in shards is
@@ -54,7 +53,7 @@ def folder_tables(folder: Path, columns: Mapping[str, str] | None, separator: st
             next="name the file itself: acceptor train FILE",
             code="E-DATA-MISSING",
         )
-    return {role: _joined(paths, columns, separator) for role, paths in files.items()}
+    return {role: _joined(paths, reading) for role, paths in files.items()}
 
 
 def _files_by_role(folder: Path) -> dict[str, list[Path]]:
@@ -137,9 +136,9 @@ def _arrow_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _joined(paths: list[Path], columns: Mapping[str, str] | None, separator: str | None) -> Table:
+def _joined(paths: list[Path], reading: Reading) -> Table:
     """The rows of all shards as one table; its rows are counted from the first shard on."""
-    tables = [read_table(path, columns=columns, separator=separator) for path in paths]
+    tables = [reading.table(path) for path in paths]
     first = tables[0]
     if len(tables) == 1:
         return first

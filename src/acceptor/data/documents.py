@@ -1,8 +1,8 @@
-"""Documents into sentences, each with its place: `sentencex` finds the boundaries, by rules, offline.
+"""Splits documents into sentences with their places. `sentencex` finds the boundaries, by rules, offline.
 
-Its rules take everything between two quotation marks or brackets for one sentence, so a mark that is never closed may
-swallow what follows it; and on text without line breaks it takes time that grows with the square of the length. So it
-is shown a long document in windows.
+Its rules treat everything between two quotation marks or brackets as one sentence, so text after an unclosed mark may
+become one sentence; and on text without line breaks its time grows with the square of the length. So it gets a long
+document in windows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ import polars as pl
 
 from acceptor.data.frames import renames_of_taken
 from acceptor.data.reading.original import as_json_text
+from acceptor.data.reading.stream import RejectedRow
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError, nearest
 
@@ -26,18 +26,18 @@ LANGUAGES = (
     *("ja", "kk", "kn", "ml", "mr", "my", "nl", "pa", "pl", "pt", "ru", "sk", "ta", "te", "uk"),
 )
 """The languages of which `sentencex` knows more than the sentence marks: abbreviations, names of months."""
-DOCUMENTS_TEXT = 1 << 20  # characters of documents that are cut and judged together: about a chunk of sentences
+DOCUMENTS_TEXT = 1 << 20  # characters of documents that are split and judged together: about a chunk of sentences
 PLACE = ("document", "start", "end")
 """The columns that say where a sentence comes from."""
-_WINDOW = 10_000  # characters that the splitter sees at once
-_MARGIN = 200  # of them, at the end, in which a boundary may depend on what is not seen
+_WINDOW = 10_000  # characters that the splitter gets at once
+_MARGIN = 200  # characters at the end of a window where a boundary may depend on the text after it
 
 
 def check_splitter(language: str) -> str:
-    """Refuses a language that has no rules, and says where to get the splitter.
+    """Checks that the language has rules and that the splitter is installed.
 
     Returns:
-        The splitter's version, since other versions may cut elsewhere.
+        The splitter's version: other versions may split elsewhere.
 
     Raises:
         UsageError: See above.
@@ -55,7 +55,7 @@ def check_splitter(language: str) -> str:
         return version("sentencex")
     except PackageNotFoundError:
         raise UsageError(
-            "documents are cut by sentencex, which is not installed",
+            "documents are split by sentencex, which is not installed",
             next="pip install 'acceptor[split]'",
             code="E-USAGE-EXTRA",
         ) from None
@@ -105,12 +105,12 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
 
 
 def sentence_tables(
-    pieces: Sequence[tuple[Table, list[dict[str, Any]]]], before: int, language: str, form: str = ".tsv"
+    pieces: Sequence[tuple[Table, list[RejectedRow]]], before: int, language: str, form: str = ".tsv"
 ) -> list[Table]:
     """Tables of documents as tables of sentences.
 
     Args:
-        pieces: Consecutive documents that can be read, and what is said of those among them that cannot.
+        pieces: Consecutive documents that can be read, and the rejected ones among them.
         before: How many documents come before them.
         language: One of `LANGUAGES`.
         form: The format of the output that they were read for.
@@ -132,7 +132,7 @@ def sentence_tables(
 
 
 def columns_of_sentences(columns: Sequence[str]) -> list[str]:
-    """What becomes of the columns of documents: see `sentence_tables`."""
+    """The columns of sentences, from those of documents: see `sentence_tables`."""
     names = renames_of_taken(columns, PLACE)
     return [*(names.get(name, name) for name in columns), *PLACE]
 
@@ -160,8 +160,8 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form
         ends += [end for _, end in found]
         sentences += [text[start:end] for start, end in found]
     index = np.array(rows, dtype=np.int64)
-    places: dict[str, Any] = dict(zip(PLACE, (numbers[index], starts, ends), strict=True))
-    added = pl.DataFrame([pl.Series(name, values, dtype=pl.Int64) for name, values in places.items()])
+    places = numbers[index], np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+    added = pl.DataFrame([pl.Series(name, values) for name, values in zip(PLACE, places, strict=True)])
     cut = pl.DataFrame([pl.Series("sentence", sentences, dtype=pl.String)])
     frame = _beside_places(table.frame, index, cut, added)
     original = table.original

@@ -1,4 +1,4 @@
-"""pandas and polars data frames, given back with more columns. Who has made a pandas frame has imported pandas."""
+"""Adds columns to pandas and polars data frames. A caller with a pandas frame has imported pandas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from acceptor.errors import DataError
 Frame = TypeVar("Frame")
 """A pandas or a polars data frame."""
 
-# What `str.isspace` calls blank, and more: the exact rule is `checked_frame`'s.
+# All that `str.isspace` calls blank, and more; `checked_frame` has the exact rule.
 _MAY_BE_BLANK = r"^[\s\x00-\x1f]*$"
 
 
@@ -97,7 +97,7 @@ def _is_pandas(frame: Any) -> bool:
         )
     if type(frame.columns).__name__ in ("MultiIndex", "CategoricalIndex"):
         raise DataError(
-            "the columns' names are no plain names",
+            "the names of the columns are not strings",
             expected="one string for each column",
             found=f"a {type(frame.columns).__name__}",
             next="join their levels: frame.columns = frame.columns.map('.'.join)",
@@ -125,7 +125,7 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
     column = frame.iloc[:, index] if pandas else frame.to_series(index)
     if pandas and str(column.dtype).startswith(("str", "large_string")):
         column = pl.from_pandas(column)
-    if isinstance(column, pl.Series) and column.dtype == pl.String and not _is_suspicious(column):
+    if isinstance(column, pl.Series) and column.dtype == pl.String and not _may_be_refused(column):
         return column.alias(role)
 
     def refuse(row: int, error: DataError) -> NoReturn:
@@ -149,8 +149,8 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
     return checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]
 
 
-def _is_suspicious(texts: pl.Series) -> bool:
-    """True where a row may have to be refused: then each is looked at by itself."""
+def _may_be_refused(texts: pl.Series) -> bool:
+    """Whether a row may have to be refused: then every row is checked."""
     return bool(
         texts.has_nulls() or texts.str.contains(_MAY_BE_BLANK).any() or texts.str.contains("\0", literal=True).any()
     )

@@ -1,6 +1,6 @@
-"""From labels as written to label ids. A label is matched exactly or refused; nothing is guessed.
+"""Label ids for labels as written. A label is matched exactly or refused; nothing is guessed.
 
-`inspect_labels` looks at what the labels of a table are before they get ids; `classes_of` and `as_split` give them ids.
+`inspect_labels` checks the labels of a table first; then `classes_of` finds the classes and `as_split` gives the ids.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ KNOWN_SPELLINGS: tuple[tuple[str, str], ...] = (
     ("ungrammatical", "grammatical"),
     ("bad", "good"),
 )
-"""Ways to write the two labels of acceptability, label id 0 first. A column keeps to one of them."""
+"""Ways to write the two labels of acceptability, label id 0 first. A column uses one of them."""
 
 UNLABELLED = frozenset({"", "-", "?", "nan", "NaN", "null", "NULL", "<NA>", "NA", "N/A", "n/a", "#N/A"})
-"""What stands in the place of a label where there is none; so does ``-1``, unless it is declared, and among numbers
-``None``, which among words may be a class."""
+"""Cells that mean that there is no label. So does ``-1``, unless it is declared, and ``None`` among numbers; among
+words ``None`` may be a class."""
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """What the caller says of labels.
+    """How the caller wants labels to be read.
 
     Attributes:
         declared: All labels in the order of their ids: as written, or as names for numbers in their order.
-        normalise: Take labels that differ in case, blanks or Unicode form alone for the same.
+        normalise: Treat labels that differ only in case, blanks or Unicode form as the same.
         drop_unlabelled: Leave out the rows that have none.
     """
 
@@ -80,7 +80,7 @@ def label_key(written: str) -> str:
 
 
 def folded(written: str) -> str:
-    """A label as labels are compared that may be one: without case, Unicode forms and runs of blanks."""
+    """A label without case, Unicode form and runs of blanks: labels that are equal then are probably the same."""
     return " ".join(unicodedata.normalize("NFKC", label_key(written)).casefold().split())
 
 
@@ -90,7 +90,7 @@ def written_counts(table: Table) -> dict[str, int]:
 
 
 def unlabelled(written: Iterable[str], rules: LabelRules) -> set[str]:
-    """Those of the labels, as written, that say that there is none."""
+    """The labels, as written, that mean that there is none."""
     written = list(written)
     declared = {label_key(label) for label in rules.declared or ()}
     keys = set(map(label_key, written))
@@ -128,10 +128,10 @@ def keys_of(written: Iterable[str], rules: LabelRules, counts: dict[str, int] | 
 
 
 def classes_of(table: Table, rules: LabelRules) -> Classes:
-    """The classes in the labels of ``table``, which `inspect_labels` has found no fault with.
+    """The classes of the labels of ``table``, in which `inspect_labels` has found no error.
 
-    Declared labels are taken as they are, where they are what is written; otherwise they name numbers in their order.
-    Without them: one of `KNOWN_SPELLINGS`, or whole numbers in their order, or words in alphabetical order.
+    Declared labels are the classes if the table has them; otherwise they are names for its numbers, in their order.
+    Without declared labels: one of `KNOWN_SPELLINGS`, or whole numbers in their order, or words in alphabetical order.
 
     Raises:
         DataError: A label that was not declared.
@@ -191,7 +191,7 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
 
     Args:
         labels: A judge's labels.
-        named: The label's name, where the labels do not tell.
+        named: The label's name; needed where the labels are none of the `KNOWN_SPELLINGS`.
 
     Raises:
         UsageError: There is no such label, or the labels are none of the `KNOWN_SPELLINGS`.
@@ -218,9 +218,9 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
 
 
 def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = LabelRules()) -> Split:
-    """The table as a split, its labels turned into ids.
+    """The table as a split, with label ids.
 
-    Every table may use its own one of the known two-label spellings. Where no row has a label, the split has none.
+    A table may use another of the `KNOWN_SPELLINGS` than the classes do. If no row has a label, the split has none.
 
     Raises:
         DataError: A label that is none of the classes, with its line and the nearest known label; or rows without one.
@@ -252,7 +252,7 @@ def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = Labe
 
 
 def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
-    """The classes' ids; for a table that writes two known classes in another known way, that way's."""
+    """The ids of the classes; also those of another known spelling, if the table uses that."""
     ids = classes.ids()
     if classes.written in KNOWN_SPELLINGS and not keys & ids.keys():
         other = next((known for known in KNOWN_SPELLINGS if keys & set(known)), ())

@@ -13,9 +13,9 @@ from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_te
 from acceptor.data.corpora import CORPORA, corpus_tables
 from acceptor.data.corpus_folder import folder_tables
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
-from acceptor.data.reading.read import read_table
+from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN
-from acceptor.data.table import Data, Split, Table
+from acceptor.data.table import Data, DataSource, Split, Table
 from acceptor.errors import DataError, UsageError, nearest
 from acceptor.text import listed, shell
 
@@ -34,7 +34,7 @@ def load_data(
     normalise_labels: bool = False,
     drop_unlabelled: bool = False,
 ) -> Data:
-    """Reads a corpus, and says in the log how each of its files was read.
+    """Reads a corpus, and logs how each of its files was read.
 
     Args:
         source: A corpus' name (`cola`, `starter`), a file, a folder of files, a pandas or polars frame, a
@@ -44,18 +44,23 @@ def load_data(
         folder: Where the files of the corpus `cola` lie.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
             columns are known; there they are those of ``validation`` and ``test``.
-        separator: What separates the cells of delimited text, where it is not what a file's name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
         labels: All labels in the order of their ids: as written in the files, or as names for numbers in their order.
-        normalise_labels: Take labels that differ in case, blanks or Unicode form alone for the same.
+        normalise_labels: Treat labels that differ only in case, blanks or Unicode form as the same.
         drop_unlabelled: Leave out the rows that have no label (nothing, ``-``, ``?``, ``-1``).
 
     Raises:
         DataError: Something is missing or is not what it must be; the message names file and line.
-        UsageError: ``folder`` or ``columns`` were given where they mean nothing.
+        UsageError: ``folder`` or ``columns`` were given for a corpus that has its own.
     """
-    check_arguments(columns, separator, labels)
-    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
-    tables = _all_tables(source, validation, test, folder, columns, separator)
+    reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
+    tables = _tables(source, folder, reading)
+    if validation is None and test is None:
+        _refuse_known_columns(source, columns)
+    if validation is not None:
+        tables["validation"] = reading.table(validation)
+    if test is not None:
+        tables["test"] = reading.table(test)
     train = tables["train"]
     if not _has_labels(train, rules):
         raise no_labels(train)
@@ -68,17 +73,41 @@ def load_data(
         logger.info("%s", split.describe())
     if "test" in splits and splits["test"].label_ids is None:
         logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
-    paths = {"source": source, "validation": validation, "test": test, "folder": folder}
-    if not all(path is None or isinstance(path, str | Path) for path in paths.values()):
-        return Data(**splits)
-    again: dict[str, Any] = {role: None if path is None else str(path) for role, path in paths.items()}
-    again |= {"columns": dict(columns) if columns else None, "labels": list(labels) if labels else None}
-    again |= {"separator": separator, "normalise_labels": normalise_labels, "drop_unlabelled": drop_unlabelled}
-    return Data(**splits, source=again)
+    if not all(given is None or isinstance(given, str | Path) for given in (source, validation, test, folder)):
+        return _data_of(splits)
+    given = DataSource(
+        source=str(source),
+        validation=None if validation is None else str(validation),
+        test=None if test is None else str(test),
+        folder=None if folder is None else str(folder),
+        columns=dict(columns) if columns else None,
+        separator=separator,
+        labels=list(labels) if labels else None,
+        normalise_labels=normalise_labels,
+        drop_unlabelled=drop_unlabelled,
+    )
+    return _data_of(splits, given)
 
 
-def check_arguments(columns: Any, separator: Any, labels: Any) -> None:
-    """Refuses what cannot say how to read.
+def _rules_of(
+    columns: Mapping[str, str] | None,
+    separator: str | None,
+    labels: Sequence[str] | None,
+    normalise_labels: bool,
+    drop_unlabelled: bool,
+) -> tuple[Reading, LabelRules]:
+    """How tables are read, and how their labels are.
+
+    Raises:
+        UsageError: ``columns`` is no mapping, ``separator`` no character, or ``labels`` no list of names.
+    """
+    _check_arguments(columns, separator, labels)
+    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
+    return Reading(columns, separator), rules
+
+
+def _check_arguments(columns: Any, separator: Any, labels: Any) -> None:
+    """Checks the types of the arguments.
 
     Raises:
         UsageError: ``columns`` is no mapping, ``separator`` no character, or ``labels`` no list of names.
@@ -118,7 +147,9 @@ def inspect_data(
     normalise_labels: bool = False,
     drop_unlabelled: bool = False,
 ) -> tuple[Data, list[tuple[str, Remark]]]:
-    """Reads a corpus to look at it: labels with faults are taken as they are written. Arguments as of `load_data`.
+    """Reads a corpus for an audit: if its labels have faults, every label as written is a class.
+
+    Takes the arguments of `load_data`.
 
     Returns:
         The data; and all remarks on its tables, each with the name of its split.
@@ -126,8 +157,9 @@ def inspect_data(
     Raises:
         DataError: It cannot be read.
     """
-    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
-    tables = _all_tables(source, None, None, folder, columns, separator)
+    reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
+    tables = _tables(source, folder, reading)
+    _refuse_known_columns(source, columns)
     remarks = [
         (role, remark)
         for role, table in tables.items()
@@ -136,15 +168,15 @@ def inspect_data(
     if not any(remark.severity == "error" for _, remark in remarks):
         try:
             classes = classes_of(tables["train"], rules) if _has_labels(tables["train"], rules) else Classes((), ())
-            return Data(**_splits(tables, classes, rules)), remarks
+            return _data_of(_splits(tables, classes, rules)), remarks
         except DataError as error:  # a label that train does not have
             remarks.append(("train", Remark("an unknown label", "error", [], error)))
-    as_written: dict[str, Any] = {}
+    as_written: dict[str, Split] = {}
     for role, table in tables.items():
         names = tuple(written_counts(table)) if "label" in table.frame.columns else ()
         ids = table.frame["label"].replace_strict(names, range(len(names)), return_dtype=pl.Int64) if names else None
         as_written[role] = Split(role, table, names, None if ids is None else ids.to_numpy(writable=True))
-    return Data(**as_written), remarks
+    return _data_of(as_written), remarks
 
 
 def load_split(
@@ -168,27 +200,26 @@ def load_split(
         folder: As for `load_data`.
         columns: As for `load_data`.
         separator: As for `load_data`.
-        labels: As for `load_data`; the judge's, in the order of what is written in the file.
+        labels: As for `load_data`; the judge's labels, in the order of the file's.
         normalise_labels: As for `load_data`.
         drop_unlabelled: As for `load_data`.
-        of_column: Take the rows that a column of splits calls test.
-        written: How the judge's labels were written where it learnt them, if they have other names.
+        of_column: Take the rows for which a column of splits says test.
+        written: How the judge's labels were written in its training data, if it has other names for them.
 
     Raises:
         DataError: As `load_data`; also for a corpus, or a column of splits, without a test split.
         UsageError: ``labels`` are not the judge's.
     """
-    check_arguments(columns, separator, labels)
-    rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
+    reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
     if _is_corpus(source):
-        tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
+        tables = _tables(source, folder, reading)
         if "test" not in tables:
             raise DataError(
                 "this corpus has no test split", where=str(source), next="name a file instead", code="E-DATA-SPLIT"
             )
         table = tables["test"]
     else:
-        table = read_table(source, columns=columns, separator=separator)
+        table = reading.table(source)
     if of_column:
         table = _rows_of_test(table)
     classes = _classes_of_judge(Classes(written or judged, judged), table, rules)
@@ -205,9 +236,9 @@ def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Clas
     judged = classes.names
     if rules.declared is None or "label" not in table.frame.columns:
         return classes
-    same = tuple(name.strip() for name in rules.declared) == judged  # another order is the caller's word
+    same = tuple(name.strip() for name in rules.declared) == judged  # another order is the caller's choice
     known = same and set(map(label_key, written_counts(table))) <= set(classes.written)
-    if known:  # the judge knows what its labels were, also where the file has not all of them
+    if known:  # the judge knows how its labels are written, even if the file lacks some of them
         return classes
     declared = classes_of(table, rules)
     if set(declared.names) != set(judged):
@@ -259,7 +290,7 @@ def _has_labels(table: Table, rules: LabelRules) -> bool:
     )
 
 
-def _splits(tables: Mapping[str, Table], classes: Classes, rules: LabelRules) -> dict[str, Any]:
+def _splits(tables: Mapping[str, Table], classes: Classes, rules: LabelRules) -> dict[str, Split]:
     splits = {role: as_split(role, table, classes, rules) for role, table in tables.items()}
     _refuse_mixed_tasks(list(splits.values()))
     return splits
@@ -269,35 +300,23 @@ def _is_corpus(source: Any) -> bool:
     return isinstance(source, str | Path) and (source in CORPORA or Path(source).expanduser().is_dir())
 
 
-def _all_tables(
-    source: Any,
-    validation: Any,
-    test: Any,
-    folder: str | Path | None,
-    columns: Mapping[str, str] | None,
-    separator: str | None,
-) -> dict[str, Table]:
-    """All tables of a corpus by role, its own or those that were given."""
-    tables = _tables(source, None if folder is None else Path(folder).expanduser(), columns, separator)
-    if columns and isinstance(source, str) and source in CORPORA and validation is None and test is None:
+def _data_of(splits: Mapping[str, Split], source: DataSource | None = None) -> Data:
+    return Data(splits["train"], splits.get("validation"), splits.get("test"), source)
+
+
+def _refuse_known_columns(source: Any, columns: Mapping[str, str] | None) -> None:
+    if columns and isinstance(source, str) and source in CORPORA:
         raise UsageError(
             f"the columns of the corpus {source!r} are known", next="leave --columns out", code="E-USAGE-CONFLICT"
         )
-    if validation is not None:
-        tables["validation"] = read_table(validation, columns=columns, separator=separator)
-    if test is not None:
-        tables["test"] = read_table(test, columns=columns, separator=separator)
-    return tables
 
 
-def _tables(
-    source: Any, folder: Path | None, columns: Mapping[str, str] | None, separator: str | None
-) -> dict[str, Table]:
+def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[str, Table]:
+    """The tables of a corpus by role."""
+    folder = None if folder is None else Path(folder).expanduser()
     if isinstance(source, str) and source in CORPORA:
         if folder and source == "starter":
-            raise UsageError(
-                "the corpus 'starter' takes no folder of files: it is made on the spot", code="E-USAGE-CONFLICT"
-            )
+            raise UsageError("the corpus 'starter' takes no folder of files: it is generated", code="E-USAGE-CONFLICT")
         if Path(source).exists():
             logger.warning("the corpus %r is taken, not ./%s; for that one: ./%s", source, source, source)
         return corpus_tables(source, folder)
@@ -311,7 +330,7 @@ def _tables(
     if isinstance(source, str | Path) and str(source) != STDIN:
         path = Path(source).expanduser()
         if path.is_dir():
-            return folder_tables(path, columns, separator)
+            return folder_tables(path, reading)
         if not path.exists() and not path.suffix and nearest(str(source), CORPORA):
             raise DataError(
                 f"no corpus or file is called {str(source)!r}; did you mean {nearest(str(source), CORPORA)!r}?",
@@ -319,7 +338,7 @@ def _tables(
                 next="acceptor corpora",
                 code="E-DATA-MISSING",
             )
-    return {"train": read_table(source, columns=columns, separator=separator)}
+    return {"train": reading.table(source)}
 
 
 def _refuse_mixed_tasks(splits: list[Split]) -> None:

@@ -1,4 +1,4 @@
-"""What Python code gives to be judged: lists, arrays, Series and frames of text; anything else is named and refused."""
+"""Texts from Python objects: lists, arrays, Series and data frames. Anything else is refused."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import polars as pl
 from acceptor.data.frames import text_columns
 from acceptor.errors import DataError
 
-TAKEN = "a list, tuple, array or Series of str, or a data frame with a column of sentences"
+ACCEPTED = "a list, tuple, array or Series of str, or a data frame with a column of sentences"
 _FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("polars", "LazyFrame"), ("pyarrow", "Table")}
 _FRAMES |= {("pyarrow", "RecordBatch"), ("datasets", "Dataset")}
 _LISTED = ("tolist", "to_list", "to_pylist")  # of numpy and pandas, polars, pyarrow
-_AT_ONCE = 10_000  # texts that are looked at together
+_AT_ONCE = 10_000  # texts that are checked together
 
 
 def by_position(row: int) -> str:
-    """Where an input stands that came from Python."""
+    """The place of an input in a Python list, for messages."""
     return f"position {row}"
 
 
@@ -32,7 +32,7 @@ def as_texts(
         sentences: A list, a tuple, a NumPy array, a pandas, polars or pyarrow Series or array; or a frame, whose
             columns are known by the rules of `read_table`.
         seconds: The same, but for frames; None for single sentences, or where a frame may hold them.
-        place: Says where an input stands.
+        place: Gives the place of an input, for messages.
 
     Raises:
         DataError: It is something else; one of them is no text, is blank or cannot be written down; or the two differ
@@ -41,7 +41,7 @@ def as_texts(
     if _kind(sentences) in _FRAMES:
         if seconds is not None:
             raise DataError(
-                "a frame was given, and seconds beside it",
+                "seconds were given beside a data frame",
                 expected="the second sentences as its column",
                 code="E-DATA-PAIRS",
             )
@@ -62,7 +62,7 @@ def as_texts(
 
 
 def _kind(given: Any) -> tuple[str, str]:
-    """Package and class, by which libraries' objects are known without importing them."""
+    """Package and class: so an object is recognised without importing its library."""
     return type(given).__module__.partition(".")[0], type(given).__name__
 
 
@@ -82,11 +82,11 @@ def _listed(given: Any) -> list[Any]:
         return list(given)
     shape = f" of shape {given.shape}" if hasattr(given, "shape") else ""
     found = f"{package}.{name}{shape}" if package != "builtins" else f"{name}: {given!r}"[:60]
-    raise DataError(_problem(given), expected=TAKEN, found=found, next=_advice(given), code="E-DATA-TYPE")
+    raise DataError(_problem(given), expected=ACCEPTED, found=found, next=_advice(given), code="E-DATA-TYPE")
 
 
 def _problem(given: Any) -> str:
-    return "a single string was given" if isinstance(given, str) else "what was given is no list of sentences"
+    return "a single string was given" if isinstance(given, str) else "this is not a list of sentences"
 
 
 def _advice(given: Any) -> str:
@@ -123,7 +123,7 @@ def _parts(texts: list[Any]) -> Iterable[list[Any]]:
 
 
 def _can_be_written(texts: list[str]) -> bool:
-    """False where half a surrogate pair is in one of the texts: no file, and no tokenizer, takes that."""
+    """False if a text holds half of a surrogate pair: no file and no tokenizer takes that."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:
@@ -135,7 +135,7 @@ def _no_sentence(text: Any, where: str) -> DataError:
     found = repr(text)[:60]
     if isinstance(text, str) and text.strip():
         return DataError(
-            "a sentence holds half a character",
+            "a sentence holds half of a surrogate pair",
             where=where,
             expected="text that can be written as UTF-8",
             found=ascii(text)[:60],

@@ -20,7 +20,7 @@ NOTEBOOK_SEED = 2018
 
 
 def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: int) -> tuple[Data, str]:
-    """The data with a validation split, and the sentence that says where it came from.
+    """The data with a validation split, and a sentence that says where it came from.
 
     A test split whose labels are hidden is left out: it cannot be scored.
 
@@ -28,17 +28,17 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
         data: The corpus.
         rule: ``given`` takes the corpus' own validation split; ``stratified`` cuts ``share`` of train
             with label shares kept, by ``seed``; ``notebook`` is the chapter's
-            ``train_test_split(test_size=0.1, random_state=2018)`` and heeds neither share nor seed.
-            ``column`` takes the rows that train's column of splits calls so; what it does not have is the corpus' own.
+            ``train_test_split(test_size=0.1, random_state=2018)`` and ignores share and seed.
+            ``column`` splits train by its column of splits; a split that it lacks is the corpus' own.
             None: given where the corpus has one, else stratified; a column of splits is then an error.
         share: Share of train, in (0, 1).
         seed: For ``stratified``.
 
     Raises:
-        DataError: ``given`` where there is none, or too few examples to cut; a column of splits that no rule takes
-            note of, or none for ``column``.
+        DataError: ``given`` where there is none, or too few examples to cut; a column of splits and no
+            rule, or none for ``column``.
     """
-    if data.test is not None and data.test.label_ids is None:  # load_data has said so
+    if data.test is not None and data.test.label_ids is None:  # load_data has logged it
         data = Data(data.train, data.validation, None, data.source)
     column = split_column(data.train.table)
     if rule == "column":
@@ -74,7 +74,7 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
 
 
 def by_column(data: Data) -> tuple[Data, str]:
-    """The rows of train by what its column of splits says of them, and the sentence that says so.
+    """The data with train split by its column of splits, and a sentence that describes the result.
 
     Raises:
         DataError: There is no such column.

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.corpora import corpus_tables
-from acceptor.data.reading.read import read_pairs
+from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
@@ -52,6 +52,7 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
         DataError: There are no pairs, or a file is not what it must be.
         UsageError: Columns were named for ``starter``.
     """
+    reading = Reading(columns, separator)
     if isinstance(source, str) and source == "starter":
         if columns:
             raise UsageError(
@@ -59,10 +60,10 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
             )
         tables = [_starter()]
     elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
-        tables = [read_pairs(path, columns=columns, separator=separator) for path in _files(Path(source).expanduser())]
+        tables = list(map(reading.pairs, _files(Path(source).expanduser())))
     else:
         source = Path(source).expanduser() if isinstance(source, str) else source
-        tables = [read_pairs(source, columns=columns, separator=separator)]
+        tables = [reading.pairs(source)]
     frame = pl.concat(map(_frame, tables), how="diagonal")
     return Suite(frame, {table.origin: table.sha256 for table in tables})
 

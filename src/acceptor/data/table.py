@@ -1,10 +1,10 @@
-"""What reading gives (`Table`) and what training takes (`Split`, `Data`)."""
+"""`Table`: rows as read. `Split` and `Data`: labelled rows by role, as training takes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,8 @@ class Table:
         sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
         schema: One line that says how the columns were recognised.
         unit: What `lines` counts: ``line`` of a text file, or ``row``.
-        original: The same columns and rows as an output's format holds them, where they are read for one: see
-            `data.reading.original`.
+        original: The same columns and rows with their own types, in the form that the output's format takes: see
+            `data.reading.original`. None if they were not read for an output.
         source_names: What the columns with a role are called in the source, by role, where that is another name.
     """
 
@@ -45,7 +45,7 @@ class Table:
         return self.frame.height
 
     def place(self, row: int) -> str:
-        """Where ``row`` (0-based) stands, in words."""
+        """File and line of ``row`` (0-based), for messages."""
         return f"{self.origin}, {self.unit} {self.lines[row]}"
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
@@ -61,7 +61,7 @@ class Table:
         return f"{self.unit}{'s' * (len(rows) != 1)} {numbers}{more}"
 
     def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
-        """Where the rows (0-based) of a batch stand, in words."""
+        """File and lines of the rows (0-based) of a batch, for messages."""
         return f"the batch of {self.origin}, {self.unit}s " + ", ".join(str(self.lines[row]) for row in rows)
 
 
@@ -137,8 +137,8 @@ class Split:
         labels = "labels " + listed(counts, 12) if counts else "no labels"
         return f"{self.table.origin}: {self.table.schema} · {len(self):,} rows · {labels}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a run's record keeps of a split: origin, fingerprint, size, balance."""
+    def to_dict(self) -> dict[str, object]:
+        """Origin, sha256, size and balance, for the record of a run."""
         return {
             "name": self.name,
             "origin": self.table.origin,
@@ -149,26 +149,48 @@ class Split:
         }
 
 
+class DataSource(TypedDict):
+    """The arguments of a call of `load_data` on names and paths."""
+
+    source: str | None
+    validation: str | None
+    test: str | None
+    folder: str | None
+    columns: dict[str, str] | None
+    separator: str | None
+    labels: list[str] | None
+    normalise_labels: bool
+    drop_unlabelled: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A corpus by roles. What is missing is None; ``train`` makes a validation split where none is given.
+    """The splits of a corpus; a missing one is None. Training cuts a validation split from train if there is none.
 
     Attributes:
         train: The split to train on.
-        validation: The split that decides.
-        test: The split that decides nothing.
-        source: What `load_data` was called with, where names and paths were all of it: it can be read again.
+        validation: The split on which epoch, temperature and threshold are chosen.
+        test: The split that no choice depends on.
+        source: The arguments of `load_data` that made it, where they were names and paths: it can be read again.
     """
 
     train: Split
     validation: Split | None = None
     test: Split | None = None
-    source: dict[str, Any] | None = None
+    source: DataSource | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Label names; a label's position is its label id."""
         return self.train.labels
+
+    @property
+    def given_paths(self) -> list[str]:
+        """The names and paths that `load_data` was given; none where there were other objects."""
+        if self.source is None:
+            return []
+        given = (self.source["source"], self.source["validation"], self.source["test"], self.source["folder"])
+        return [path for path in given if path]
 
     @property
     def splits(self) -> list[Split]:
@@ -179,6 +201,6 @@ class Data:
         sizes = " · ".join(f"{split.name} {len(split)}" for split in self.splits)
         return f"Data({sizes} · labels {listed(self.labels, 12)})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, dict[str, object]]:
         """All splits' records, by name."""
         return {split.name: split.to_dict() for split in self.splits}

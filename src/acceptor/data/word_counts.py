@@ -1,6 +1,6 @@
 """How many words a text has, in scripts with and without spaces.
 
-Words are what white space parts. Some scripts put none between words; there the default word boundaries of Unicode
+Words are separated by white space. Some scripts have none between words; there the default word boundaries of Unicode
 count (UAX #29, https://www.unicode.org/reports/tr29/#Word_Boundaries): each Han ideograph, each Hiragana letter, each
 letter of Thai, Lao, Khmer, Myanmar and their relatives with its marks, each run of Katakana, each Tibetan syllable; and
 what stands between them in another script, where it holds a letter or a digit. Real words would need a dictionary for
@@ -23,14 +23,14 @@ _WORD = rf"[{_LETTERS}]|[{_KATAKANA}]+|[{_SYLLABLES}]+|[^\s{_UNSPACED}]+"
 
 
 def word_counts(texts: pl.Series) -> pl.Series:
-    """The number of words of each text, as unsigned integers; where white space parts them, nothing else is counted."""
+    """The number of words of each text, as unsigned integers; where white space separates them, only that counts."""
     counts = texts.str.count_matches(r"\S+")
     rows = _unspaced_rows(texts)
     if not len(rows):
         return counts
-    odd = texts.gather(rows).str.replace_all(rf"([{_UNSPACED}]){_BESIDE}", "$1 ")
-    odd = odd.str.replace_all(rf"{_BESIDE}([{_UNSPACED}])", " $1")
-    return counts.scatter(rows, odd.str.count_matches(_WORD))
+    unspaced = texts.gather(rows).str.replace_all(rf"([{_UNSPACED}]){_BESIDE}", "$1 ")
+    unspaced = unspaced.str.replace_all(rf"{_BESIDE}([{_UNSPACED}])", " $1")
+    return counts.scatter(rows, unspaced.str.count_matches(_WORD))
 
 
 def without_spaces(texts: pl.Series) -> bool:

@@ -132,9 +132,7 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
 
 def paths_of(data: Data) -> list[str]:
     """Where data were read from: what was given, and every file that it stands for."""
-    source = data.source or {}
-    given = [source.get(name) for name in ("source", "validation", "test", "folder")]
-    return [*(name for name in given if name and name not in CORPORA), *(one.table.origin for one in data.splits)]
+    return [*(path for path in data.given_paths if path not in CORPORA), *(one.table.origin for one in data.splits)]
 
 
 def set_aside(out: Path) -> None:

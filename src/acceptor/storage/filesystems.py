@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from acceptor.errors import DataError, ResourceError, UsageError
-from acceptor.storage.files import fsync
+from acceptor.storage.files import new_file
 
 _BUFFER = 4 << 20  # bytes asked for at once: an object store answers each request in tens of milliseconds
 
@@ -62,7 +61,7 @@ class OutputFolder:
     """
 
     def __init__(self, place: str | Path) -> None:
-        """Names the folder; it need not be there yet.
+        """Names the folder; it need not exist yet.
 
         Raises:
             UsageError: The address cannot be used.
@@ -80,29 +79,27 @@ class OutputFolder:
     def write(self, name: str, content: bytes) -> None:
         """Makes or replaces a file.
 
-        On this machine and in object stores, whoever looks finds the old one or the new one, whole; HDFS shows a file
-        while it grows.
+        On this machine and in object stores a reader finds the old file or the new one, whole; on HDFS a file is
+        visible while it is written.
 
         Raises:
             ResourceError: It cannot be written.
         """
-        place = f"{self._path}/{name}"
-        folder, _, last = place.rpartition("/")
-        scratch = f"{folder}/.{last}.{uuid.uuid4().hex}" if self.local else place
         try:
             if self.local:
-                self._system.create_dir(folder)
-            with self._system.open_output_stream(scratch) as stream:
-                stream.write(content)
-            if self.local:
-                fsync(Path(scratch))
-                self._system.move(scratch, place)
+                path = self.path / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with new_file(path) as scratch:
+                    scratch.write_bytes(content)
+            else:
+                with self._system.open_output_stream(f"{self._path}/{name}") as stream:
+                    stream.write(content)
         except OSError as error:
             raise ResourceError(
                 "the output cannot be written",
                 where=f"{self.address}/{name}",
                 cause=str(error),
-                next="mend that, and give the same command again: what was judged is kept",
+                next="correct that, and give the same command again: what was judged is kept",
                 code="E-RESOURCE-WRITE",
             ) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -47,7 +46,7 @@ class Audit:
     def __repr__(self) -> str:
         return f"Audit({self.name}: {self.rows} rows × {len(self.columns)} columns from {self.origin})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields; the sample as a list of rows."""
         return {**vars(self), "columns": list(self.columns), "sample": self.sample.to_dicts()}
 

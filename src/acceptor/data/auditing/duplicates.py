@@ -1,4 +1,4 @@
-"""Which rows say the same: exactly, but for case and spacing, and in part (`near`). A pair is one unit of two texts."""
+"""Rows with the same text, exactly or after normalisation. The two texts of a pair are one unit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from acceptor.data.table import Split
 
-BETWEEN = "\0"  # stands between the two texts of a pair; no text that was read holds it
+BETWEEN = "\0"  # separates the two texts of a pair; no text that was read holds it
 
 NORMALISATION = (
     "Unicode NFKC, lower case, typographic quotes made straight, control and invisible characters left out, "

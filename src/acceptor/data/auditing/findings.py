@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,8 @@ EXAMPLES = 10
 LONGEST_SHOWN = 300  # characters of a text in an example
 
 Rows = npt.NDArray[np.int64]
+Example = dict[str, str | float | None]
+"""A row as an example: ``split``, ``place``, ``line``, ``label`` and the texts; ``similarity`` to the row beside it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Finding:
         advice: What to do about it.
         examples: Up to ten; each a list of the rows that belong together, as dicts of ``split``, ``place`` (file and
             line), ``line``, ``label`` and the texts.
-        severity: ``error``: training stops at it; ``warning``: training says it; ``note``: only looked for here.
+        severity: ``error``: training refuses the data; ``warning``: training logs it; ``note``: only an audit looks
+            for it.
     """
 
     kind: str
@@ -45,13 +47,13 @@ class Finding:
     of: int
     what: str
     advice: str
-    examples: list[list[dict[str, Any]]] = field(default_factory=list)
+    examples: list[list[Example]] = field(default_factory=list)
     severity: str = "note"
 
     def __repr__(self) -> str:
         return f"Finding({self.kind}, {self.split}: {self.count} of {self.of})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields."""
         return dict(vars(self))
 
@@ -78,7 +80,7 @@ def remarked(data: Data, role: str, remark: Remark) -> Finding:
 
 
 def findings(data: Data) -> list[Finding]:
-    """Looks for duplicates, conflicts, leaks between splits, odd characters and labels; what is absent counts 0.
+    """Looks for duplicates, conflicts, leaks between splits, unusual characters and labels; 0 where there are none.
 
     Takes time and memory in proportion to the rows.
     """
@@ -98,7 +100,7 @@ def _texts_of(split: Split) -> _Texts:
     return _Texts(split, units(split), normal, signatures(normal.to_list()))
 
 
-# ── rows that say the same ───────────────────────────────────────────────────────────────────────────────
+# ── rows with the same text ───────────────────────────────────────────────────────────────────────────────
 
 
 def _duplicates(one: _Texts) -> list[Finding]:
@@ -160,7 +162,7 @@ def _leaks(earlier: _Texts, later: _Texts) -> list[Finding]:
     rest = np.flatnonzero(normal < 0)
     near, partners, similarities = near_rows(_some(later.signatures, rest), earlier.signatures)
     name = earlier.split.name
-    told = (
+    without = (
         f"score {later.split.name} without them as well: every report of a run does so for rows that stand in train"
         if name == "train"
         else f"leave them out of {name}: what is chosen there has seen them"
@@ -168,11 +170,11 @@ def _leaks(earlier: _Texts, later: _Texts) -> list[Finding]:
     return [
         _pairs(
             "exact leaks", later.split, rows, earlier.split, exact[rows],
-            f"rows of {later.split.name} whose text stands in {name}, character by character", told,
+            f"rows of {later.split.name} whose text stands in {name}, character by character", without,
         ),
         _pairs(
             "normalised leaks", later.split, new, earlier.split, normal[new],
-            f"further rows that stand in {name} after normalisation ({NORMALISATION})", told,
+            f"further rows that stand in {name} after normalisation ({NORMALISATION})", without,
         ),
         _pairs(
             "near leaks", later.split, rest[near], earlier.split, partners,
@@ -208,7 +210,7 @@ def _pairs(
 
 # ── single rows ──────────────────────────────────────────────────────────────────────────────────────────
 
-_ODD = {
+_UNUSUAL = {
     "control characters": (
         r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]",
         "a backspace and the like; tabs and line breaks do not count",
@@ -235,7 +237,7 @@ _ODD = {
 def _characters(split: Split) -> list[Finding]:
     frame = split.table.frame
     found = []
-    for kind, (pattern, what, advice) in _ODD.items():
+    for kind, (pattern, what, advice) in _UNUSUAL.items():
         has = frame["sentence"].str.contains(pattern)
         if "second" in frame.columns:
             has |= frame["second"].str.contains(pattern)
@@ -252,7 +254,7 @@ def _marks(split: Split) -> list[Finding]:
     known = marks.str.contains(r"^[*?#]*$").to_numpy()
     rows = np.flatnonzero(known & ((marks == "").to_numpy() != (split.label_ids == 1)))
     what = "rows whose label is not what the author's mark says: none for acceptable; *, ? or # for unacceptable"
-    advice = "look them up in the source and mend the label"
+    advice = "look them up in the source and correct the label"
     return [_single("label against mark", split, rows.tolist(), what, advice)]
 
 
@@ -265,7 +267,7 @@ def _one_label(split: Split) -> list[Finding]:
     rows = sources.filter(pl.col("kinds") == 1)["row"].to_list()
     what = "sources whose rows all have one label (the example is the first row)"
     found = _single("one-label sources", split, rows, what, "no MCC is defined there: look at the recall")
-    return [Finding(**{**found.to_dict(), "of": len(sources)})]
+    return [replace(found, of=len(sources))]
 
 
 def _single(kind: str, split: Split, rows: Sequence[int], what: str, advice: str) -> Finding:
@@ -273,7 +275,7 @@ def _single(kind: str, split: Split, rows: Sequence[int], what: str, advice: str
     return Finding(kind, split.name, len(rows), len(split), what, advice, examples)
 
 
-def _row(split: Split, row: int) -> dict[str, Any]:
+def _row(split: Split, row: int) -> Example:
     frame = split.table.frame
     texts = {name: frame[name][row] for name in ("source", "mark", "sentence", "second") if name in frame.columns}
     return {

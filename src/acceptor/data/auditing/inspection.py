@@ -1,7 +1,6 @@
-"""What the labels and the texts of a table are, before anything is trained or scored on them.
+"""Checks the labels and the texts of a table before anything is trained or scored on it.
 
-One inspection for all who read labels: `audit` shows every remark; `load_data` stops at the first error and logs the
-warnings.
+`audit` shows every remark; `load_data` raises the first error and logs the warnings.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from acceptor.errors import DataError, nearest
 from acceptor.text import listed
 
 MAX_LABELS = 1000
-RARE = 20  # a label this many times rarer than one it resembles is taken for a typing error
-FEW_ROWS = 3  # rows a label under which many labels are no classes
-MANY = 20  # labels from which that is asked
+RARE = 20  # a label this many times rarer than one it resembles counts as a typing error
+FEW_ROWS = 3  # more than MANY labels with fewer rows each, on average, are no classes
+MANY = 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Remark:
         kind: Its name.
         severity: ``error``: nothing is trained or scored on the table before it is settled; or ``warning``.
         rows: The rows (0-based) that it is about.
-        error: What is the matter, and what to do.
+        error: The problem, and what to do.
     """
 
     kind: str
@@ -58,7 +57,7 @@ class Remark:
 
 
 def inspect_labels(table: Table, rules: LabelRules) -> list[Remark]:
-    """What is the matter with the labels of a training table; nothing where they are classes beyond doubt."""
+    """Remarks on the labels of a training table; none if they are clearly classes."""
     if "label" not in table.frame.columns:
         return []
     counts = written_counts(table)
@@ -174,7 +173,7 @@ def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
 
 
 def _equal_numbers(group: list[str]) -> bool:
-    """``1`` and ``1.0``, which are the same label without being told."""
+    """``1`` and ``1.0``, which are the same label in any case."""
     return len({label.strip() for label in group}) == len(group) and all(
         re.fullmatch(r"[+-]?[0-9]+(\.0*)?", label.strip()) for label in group
     )
@@ -188,9 +187,9 @@ def _order(table: Table, keys: dict[str, int]) -> list[Remark]:
         others = keys.keys() - set(spelling)
         if not keys.keys() & set(spelling) or not others:
             continue
-        odd = min(others, key=lambda label: (keys[label], label))
-        if keys[odd] == 1 or RARE * keys[odd] <= sum(keys.values()):
-            return [_remark("an unknown label", table, {odd}, unknown_label(table, odd, spelling))]
+        rarest = min(others, key=lambda label: (keys[label], label))
+        if keys[rarest] == 1 or RARE * keys[rarest] <= sum(keys.values()):
+            return [_remark("an unknown label", table, {rarest}, unknown_label(table, rarest, spelling))]
         low, high = spelling
         order = [*([low] if low in keys else []), *sorted(others), *([high] if high in keys else [])]
         error = DataError(
@@ -287,7 +286,7 @@ def split_column(table: Table, least: int = 2) -> tuple[str, dict[str, str]] | N
 
 
 def inspect_texts(table: Table) -> Iterator[Remark]:
-    """What is the matter with the sentences of a table, as far as it shows at first sight."""
+    """Remarks on the sentences of a table: byte order marks in cells, and numbers in place of texts."""
     marked = table.frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("\ufeff"))).to_series()
     if marked.any():
         rows = marked.arg_true().to_list()

@@ -56,7 +56,7 @@ def near_rows(ours: Signatures, others: Signatures | None = None) -> tuple[Rows,
     """Rows with a near duplicate: (rows, their partners, Jaccard similarities).
 
     One partner for each row: among earlier rows, or among ``others`` where they are given. Some may be missed (two of
-    1,254 in CoLA's train); those that are told are `NEAR` each other.
+    1,254 in CoLA's train); those that are found have a similarity of `NEAR` at least.
     """
     earlier = ours if others is None else others
     best = np.full((len(ours.texts), KEPT), -1.0)  # estimated similarities of the likeliest partners

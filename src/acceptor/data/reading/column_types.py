@@ -31,7 +31,7 @@ def fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFra
 
 
 def fitted_strictly(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], where: str) -> pl.DataFrame:
-    """As `fitted`, to types that somebody else chose.
+    """As `fitted`, to types that were chosen before these values were read.
 
     Raises:
         DataError: A column has values that its type cannot hold.
@@ -43,7 +43,7 @@ def fitted_strictly(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], wher
                 where=where,
                 expected=str(kind),
                 found=str(frame.schema[name]),
-                next="write JSON lines, which hold values of all types, or judge these files by a command of their own",
+                next="write JSON lines, which hold values of all types, or judge these files by another command",
                 code="E-DATA-TYPE",
             )
     return fitted(frame, schema)
@@ -113,7 +113,7 @@ def _kind_of(value: Any) -> Any:
 
 
 def _can_be_written(kind: Any) -> bool:
-    """False for a struct without fields, which Parquet has not."""
+    """False for a struct without fields: Parquet has no such type."""
     if isinstance(kind, pl.Struct):
         return bool(kind.fields) and all(_can_be_written(field.dtype) for field in kind.fields)
     return _can_be_written(kind.inner) if isinstance(kind, pl.List) else True

@@ -1,4 +1,4 @@
-"""Parquet and Arrow files as grids, read in bounded parts; what `datasets` writes into them is understood."""
+"""Parquet and Arrow files as grids, read in bounded parts. Class names that `datasets` writes are used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
         form: parquet or arrow.
         origin: The path as the caller gave it, for messages.
         rows: The most that a grid may have.
-        text: The bytes that a grid may have about, however few rows that are.
+        text: About how many bytes a grid may have.
 
     Raises:
         DataError: The file is damaged or cut short, or has no rows.
@@ -52,7 +52,7 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
 
 
 def class_names(schema: Any) -> dict[int, list[str]]:
-    """The names of the classes whose numbers stand in a column, by the column's place.
+    """The class names of the columns that hold class numbers, by the column's index.
 
     ``datasets`` keeps its features as JSON in the schema's metadata, in Parquet and in Arrow files.
     """

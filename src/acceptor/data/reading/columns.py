@@ -1,6 +1,6 @@
-"""Which column is which: by the caller's word, by its name, or by the look of a file without known names.
+"""Gives columns their roles: those that the caller named, else by known names, else by the cells.
 
-The columns are looked at together: a second text beside a sentence makes a pair, or an error asks what is meant.
+All columns are considered together: a second column of texts makes a pair, or is an error where that is not clear.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from acceptor.data.reading.headers import has_header, lift_header, without_repea
 from acceptor.errors import DataError, nearest
 from acceptor.text import listed, short
 
+ROLES = ("sentence", "second", "label")
 Roles = dict[str, int]  # role to the column's place
 
 
@@ -43,12 +44,12 @@ class Named:
 
 
 def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse) -> Named:
-    """Give every column its final name, and say in one line how that was found.
+    """Gives every column its final name, and says in one line by which rule.
 
     Args:
         grid: As read.
-        columns: What the caller named.
-        reject: Hears of rows that repeat the header.
+        columns: Role to name or number, as the caller gave them.
+        reject: Called for rows that repeat the header.
 
     Raises:
         DataError: The columns cannot be told apart.
@@ -58,7 +59,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
     grid = with_paths(grid, columns)
     kind, header = grid.form, ()
     if grid.names is None:
-        named = not all(str(value).isdecimal() for value in columns.values())  # a name can only stand in a header
+        named = not all(str(value).isdecimal() for value in columns.values())  # a name must be in a header
         if named or has_header(grid, _given_roles(grid, columns)):
             kind, header = f"{grid.form} with a header", tuple(column[0] for column in grid.columns)
             grid = without_repeated_headers(lift_header(grid), header, reject)
@@ -76,16 +77,16 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
             roles = _guessed_roles(grid)
     old = grid.names or [f"column {number}" for number in range(1, len(grid.columns) + 1)]
     if "sentence" not in roles:
-        raise _unknown("no column is known to hold the sentences", grid, "sentence")
+        raise _column_error("no column is known to hold the sentences", grid, "sentence")
     new = list(old) if grid.names else [name.replace(" ", "") for name in old]
     for role, index in roles.items():
         new[index] = role
     _refuse_repeated(new, grid.origin)
-    return Named(replace(grid, names=new), f"{kind}: {_finding(grid, roles, old, columns)}", header)
+    return Named(replace(grid, names=new), f"{kind}: {_describe(grid, roles, old, columns)}", header)
 
 
-def _finding(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str]) -> str:
-    """Which column has which role, and what is passed over."""
+def _describe(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str]) -> str:
+    """Which column has which role, and which columns have none."""
     words = []
     main = ("sentence", "second", "label")
     for role, index in sorted(roles.items(), key=lambda item: main.index(item[0]) if item[0] in main else len(main)):
@@ -104,12 +105,12 @@ def _finding(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, str
 
 
 def _shown(name: str) -> str:
-    """A column's name; in quotes where a reader could not tell where it begins and ends."""
+    """A column's name; in quotes where its ends would not be clear."""
     return repr(name) if name != name.strip() or "," in name or not name.isprintable() else name
 
 
 def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) -> Grid:
-    """With a column for every ``a.b`` that the caller named, which is what ``b`` is in the objects of column ``a``."""
+    """Adds a column for every ``a.b`` that the caller named: the values of key ``b`` in the objects of column ``a``."""
     names, cells = list(grid.names or []), list(grid.columns)
     for path in map(str, columns.values()):
         first, *steps = path.split(".")
@@ -136,6 +137,21 @@ def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) ->
         if grid.names is None
         else replace(grid, names=names, columns=cells, arrow=grid.arrow if len(cells) == len(grid.columns) else None)
     )
+
+
+def source_names(names: Sequence[str] | None, named: Named) -> dict[str, str]:
+    """The names in the file of the columns that have a role, by role; empty for a file without names.
+
+    Args:
+        names: The columns' names as parsed; None for delimited text.
+        named: From `name_columns`.
+    """
+    if names is None and named.header:
+        names = [name or f"column{number}" for number, name in enumerate(named.header, 1)]
+    new = named.grid.names or []
+    own = {role: name for role, name in zip(new, names or new, strict=True) if role in ROLES and role != name}
+    kept = [name for name in new if name not in own]
+    return own if len({*kept, *own.values()}) == len(new) else {}
 
 
 def _refuse_repeated(names: list[str], origin: str) -> None:
@@ -169,7 +185,7 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
         elif value.isdecimal() and 1 <= int(value) <= width:
             index = int(value) - 1
         else:
-            raise _unknown(f"there is no column {value!r}", grid, value)
+            raise _column_error(f"there is no column {value!r}", grid, value)
         if index in roles.values():
             raise DataError(
                 f"column {value!r} was given two roles",
@@ -184,7 +200,7 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
 def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
     """The roles of columns with names: those that the caller gave, and known names for the others."""
     roles = _given_roles(grid, columns)
-    alone = "sentence" in roles  # the caller says what is judged: other texts are not
+    alone = "sentence" in roles  # the caller chose what is judged: other texts are not
     names = [key(name) for name in grid.names or []]
     free = {
         name: index
@@ -261,7 +277,7 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
 
 
 def _guessed_roles(grid: Grid) -> Roles:
-    """The roles in a file without known names, where its shape leaves no doubt."""
+    """The roles in a file without known names, where only one reading is possible."""
     width = len(grid.columns)
     if width == 1:
         return {"sentence": 0}
@@ -273,20 +289,20 @@ def _guessed_roles(grid: Grid) -> Roles:
         if len(numbers) == 1 and is_text(grid.columns[1 - numbers[0]]):
             return {"sentence": 1 - numbers[0]}
     if width == 4 and grid.names is None:
-        odd = [row for row, cell in enumerate(grid.columns[1]) if cell not in ("0", "1")]
-        if not odd:
+        others = [row for row, cell in enumerate(grid.columns[1]) if cell not in ("0", "1")]
+        if not others:
             return {"source": 0, "label": 1, "mark": 2, "sentence": 3}
-        if 2 * len(odd) < len(grid.lines):
+        if 2 * len(others) < len(grid.lines):
             raise DataError(
-                "the file looks like CoLA without a header, but for one label",
-                where=grid.place(odd[0]),
+                "the file looks like CoLA without a header, except for one label",
+                where=grid.place(others[0]),
                 expected="0 or 1 in column 2",
-                found=short(grid.columns[1][odd[0]]),
-                cause="a header without any known name" if odd[0] == 0 else None,
-                next="mend the line, or name the columns: --columns sentence=4,label=2",
+                found=short(grid.columns[1][others[0]]),
+                cause="a header without any known name" if others[0] == 0 else None,
+                next="correct the line, or name the columns: --columns sentence=4,label=2",
                 code="E-DATA-COLUMN",
             )
-    raise _unknown("the columns cannot be told apart: none has a known name", grid, "")
+    raise _column_error("the columns cannot be told apart: none has a known name", grid, "")
 
 
 def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
@@ -324,8 +340,8 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
     return replace(grid, names=names)
 
 
-def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
-    """A column that was not found: what there is, what comes near, and how to name it."""
+def _column_error(problem: str, grid: Grid, wanted: str) -> DataError:
+    """The error of a column that was not found: the columns there are, the most similar name, and how to name one."""
     near = nearest(wanted, grid.names) if grid.names and wanted else None
     names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
     first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns[:12], 1))
@@ -341,7 +357,7 @@ def _unknown(problem: str, grid: Grid, wanted: str) -> DataError:
 
 
 def _advice(grid: Grid) -> str:
-    """What ``--columns`` may have to say, after the look of the cells."""
+    """A probable value of ``--columns``, by the cells."""
     names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
     firsts = [str(column[0]) for column in grid.columns]
     headed = grid.names is None and all(like_a_name([first]) for first in firsts if first)

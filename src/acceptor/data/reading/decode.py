@@ -16,7 +16,7 @@ LONGEST_LINE = 64 << 20  # bytes
 
 
 class _Before(NamedTuple):
-    """What stands in a file before the block that is looked at."""
+    """What came before the current block of a file."""
 
     offset: int = 0
     lines: int = 0
@@ -26,7 +26,7 @@ class _Before(NamedTuple):
 def text_blocks(pieces: Iterable[bytes], origin: str) -> Iterator[str]:
     """The text in blocks of whole lines: strict UTF-8; every block ends in a line break, and so does the last.
 
-    A byte order mark at the start is dropped; one elsewhere is text. Blank lines at the end of a file mean nothing.
+    A byte order mark at the start is dropped; one elsewhere is text. Blank lines at the end of a file are dropped.
 
     Args:
         pieces: The unpacked bytes of a text file.
@@ -53,19 +53,19 @@ def text_blocks(pieces: Iterable[bytes], origin: str) -> Iterator[str]:
 
 def _whole_lines(pieces: Iterable[bytes], origin: str) -> Iterator[bytes]:
     """The same bytes, cut after line feeds."""
-    begun: list[bytes] = []  # pieces of a line that has not ended yet
+    pending: list[bytes] = []  # pieces of a line that has not ended yet
     length = lines = 0
     for piece in pieces:
         end = piece.rfind(b"\n") + 1
         if end:
-            yield b"".join([*begun, piece[:end]])
+            yield b"".join([*pending, piece[:end]])
             lines += piece.count(b"\n")
-            begun, length = [], 0
-        begun.append(piece[end:])
+            pending, length = [], 0
+        pending.append(piece[end:])
         length += len(piece) - end
         _check_line(length, lines, origin)
     if length:
-        yield b"".join(begun)
+        yield b"".join(pending)
 
 
 def _check_line(length: int, lines: int, origin: str) -> None:
@@ -98,7 +98,7 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
             code="E-DATA-ENCODING",
         )
     if before.offset == 0:
-        _refuse_stand_in(data[:512], origin)
+        _refuse_placeholder(data[:512], origin)
     nul = data.find(0)
     if nul >= 0:
         raise DataError(
@@ -116,8 +116,8 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
     return text if before.offset else text.removeprefix("\ufeff")
 
 
-def _refuse_stand_in(head: bytes, origin: str) -> None:
-    """What lies in the place of a file that was not fetched."""
+def _refuse_placeholder(head: bytes, origin: str) -> None:
+    """Refuses a Git LFS pointer or a web page in place of the file."""
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         raise DataError(
             "this is a Git LFS pointer, not the file", where=origin, next="git lfs pull", code="E-DATA-FORMAT"

@@ -1,6 +1,6 @@
-"""Delimited text: rows and cells by the rules of TSV or of RFC 4180, and the separator that the name did not promise.
+"""Delimited text: rows and cells by the rules of TSV or of RFC 4180, and the detection of another separator.
 
-TSV has no quoting at all. Whatever else separates the cells, a cell may be quoted as in RFC 4180.
+TSV has no quoting at all. With any other separator, a cell may be quoted as in RFC 4180.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from acceptor.text import short
 
 SEPARATORS = {"\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
 """What may separate cells, and how it is written behind ``--separator``."""
-_LOOKED_AT = 1000  # lines in which another separator shows
+_SAMPLE = 1000  # lines that are searched for another separator
 
 
 class Dialect(NamedTuple):
-    """How the cells of a line are parted.
+    """How the cells of a line are separated.
 
     Attributes:
         separator: One character.
@@ -104,7 +104,7 @@ def _quoted_record(text: str, start: int, line: int, origin: str, separator: str
 
 
 def refuse_record(text: str, start: int, line: int, origin: str, separator: str) -> NoReturn:
-    """Say what is wrong with the first faulty cell of the record at ``start``."""
+    """Raises the error of the first faulty cell of the record at ``start``."""
     position = start
     while cell := _cell(separator).match(text, position):
         position = cell.end()
@@ -145,25 +145,25 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
 
 
 def rectangle(rows: Rows, dialect: Dialect, origin: str, like: Grid | None, reject: Reject) -> Grid:
-    """Turn rows of one width into columns. The width is the most common one, so that the odd row is named.
+    """Turn rows of one width into columns. It is the most common width, so that rows of another one are reported.
 
     Args:
         rows: One at least.
         dialect: How they were read.
         origin: The path as the caller gave it, for messages.
         like: An earlier grid of this file, whose columns these rows must have.
-        reject: Hears of rows that have another width.
+        reject: Called for rows that have another width.
     """
     width = len(like.columns) if like else Counter(map(len, rows.rows)).most_common(1)[0][0]
-    odd = [index for index, row in enumerate(rows.rows) if len(row) != width]
-    for index in odd:
-        error = _odd_row(rows, index, width, dialect, origin)
+    wrong = [index for index, row in enumerate(rows.rows) if len(row) != width]
+    for index in wrong:
+        error = _row_error(rows, index, width, dialect, origin)
         if index == 0 and not like:
-            raise error  # perhaps the header: nothing is known of any row without it
+            raise error  # perhaps the header, without which no row can be read
         reject(rows.lines[index], error)
     kept, lines = rows.rows, rows.lines
-    if odd:
-        drop = set(odd)
+    if wrong:
+        drop = set(wrong)
         kept = [row for index, row in enumerate(kept) if index not in drop]
         lines = [line for index, line in enumerate(lines) if index not in drop]
     columns = [list(column) for column in zip(*kept, strict=True)] or [[] for _ in range(width)]
@@ -176,7 +176,7 @@ def _form(dialect: Dialect) -> str:
     return "CSV" if dialect.separator == "," else f"CSV cut at {SEPARATORS.get(dialect.separator, dialect.separator)}"
 
 
-def _odd_row(rows: Rows, index: int, width: int, dialect: Dialect, origin: str) -> DataError:
+def _row_error(rows: Rows, index: int, width: int, dialect: Dialect, origin: str) -> DataError:
     row = rows.rows[index]
     if row == [""]:
         return DataError(
@@ -200,7 +200,7 @@ def _odd_row(rows: Rows, index: int, width: int, dialect: Dialect, origin: str) 
     )
 
 
-# ── another separator than the name promises ─────────────────────────────────────────────────────────────
+# ── another separator ─────────────────────────────────────────────────────────────
 
 
 def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
@@ -209,7 +209,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
     Raises:
         DataError: With the ``--separator`` that fits.
     """
-    some = rows.rows[:_LOOKED_AT]
+    some = rows.rows[:_SAMPLE]
     if (
         not dialect.quoted
         and len(some) > 1
@@ -239,7 +239,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
     if other is None:
         return
     raise DataError(
-        f"every line is one cell, with {SEPARATORS[other]} where cells seem to end",
+        f"every line is one cell, and {SEPARATORS[other]} seems to separate cells",
         where=f"{origin}, line {rows.lines[0]}",
         expected=f"cells separated by {SEPARATORS.get(dialect.separator, repr(dialect.separator))}",
         found=short(rows.rows[0][0]),
@@ -251,20 +251,20 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
 
 
 def likely_separator(text: str) -> str | None:
-    """What separates the cells of tab-separated lines that have none."""
-    head = "\n".join(text.split("\n", _LOOKED_AT)[:_LOOKED_AT]).rstrip("\n") + "\n"
+    """The probable separator of lines without tabs; None if there is none."""
+    head = "\n".join(text.split("\n", _SAMPLE)[:_SAMPLE]).rstrip("\n") + "\n"
     rows = line_rows(head, 1, "\t")
     several = any(len(row) > 1 for row in rows.rows)
     return None if several or not rows.rows else _other_separator(rows, Dialect("\t", False))
 
 
 def _other_separator(rows: Rows, dialect: Dialect) -> str | None:
-    """The separator by which the first lines would be a table, though they were not read so; None where there is none.
+    """Another separator, with which the first lines would be a table; None if there is none.
 
-    A line of prose has commas, too. So what speaks for a separator, beside an equal number in every line, is a header
-    with a known name, a column of labels, or that it is never followed by a blank, as it is in prose.
+    A line of prose has commas, too. So an equal number in every line is not enough: there must be a header with a known
+    name, or a column of labels, or the separator is a tab or is never followed by a blank.
     """
-    lines = [dialect.separator.join(row) for row in rows.rows[:_LOOKED_AT]]
+    lines = [dialect.separator.join(row) for row in rows.rows[:_SAMPLE]]
     for separator in SEPARATORS:
         if separator == dialect.separator:
             continue
@@ -285,7 +285,7 @@ def _other_separator(rows: Rows, dialect: Dialect) -> str | None:
 
 
 def _cut(line: str, separator: str) -> Sequence[str]:
-    """The cells of one line, about: a separator within double quotes is text."""
+    """The cells of one line, roughly: a separator within double quotes is text."""
     if '"' not in line:
         return line.split(separator)
     by = re.escape(separator)
@@ -310,7 +310,7 @@ def check_line_breaks(rows: Rows, origin: str) -> None:
         where=f"{origin}, line {rows.lines[0]}",
         expected="lines that end in a line feed, with or without a carriage return before it",
         found=short(text),
-        cause="saved with the line ends of old Macs",
+        cause="saved with the line breaks of old Macs",
         next=f"tr '\\r' '\\n' < {shlex.quote(origin)} > with-line-feeds{Path(origin).suffix}",
         code="E-DATA-FORMAT",
     )

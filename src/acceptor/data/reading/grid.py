@@ -1,4 +1,4 @@
-"""Cells before any column has a role: what every reader makes of a source, and how it refuses a row."""
+"""`Grid`: the cells of a source before any column has a role. Every reader makes one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from acceptor.errors import DataError
 
 Reject = Callable[[int, DataError], None]
-"""Hears of a row that cannot be read: the number of its line, and what is wrong with it."""
+"""Called for a row that cannot be read, with the number of its line and the error."""
 
 
 def refuse(line: int, error: DataError) -> None:
-    """The `Reject` of strict reading: the first row that cannot be read ends it."""
+    """The `Reject` of strict reading: raises the error of the first row that cannot be read."""
     raise error
 
 
@@ -38,12 +38,12 @@ class Grid:
     """Cells as parsed.
 
     Attributes:
-        origin: The source, in the words of whoever named it.
+        origin: The source as the caller named it.
         unit: What `lines` counts: ``line`` or ``row``.
         names: Column names; None for delimited text, whose first row may or may not be a header.
         columns: The cells of each column: strings in delimited text, anything elsewhere.
         lines: The number of the line each row starts on, 1-based.
-        form: The format in a word or two, for people.
+        form: The format, for messages.
         arrow: The same columns as Arrow's record batch, where they came as one.
     """
 
@@ -56,5 +56,5 @@ class Grid:
     arrow: Any = None
 
     def place(self, row: int) -> str:
-        """Where ``row`` (0-based) stands, in words."""
+        """File and line of ``row`` (0-based), for messages."""
         return f"{self.origin}, {self.unit} {self.lines[row]}"

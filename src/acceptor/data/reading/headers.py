@@ -1,9 +1,10 @@
-"""Whether delimited text has a header, and where other files' headers stand in its midst."""
+"""The header of delimited text, and its repetitions where files were joined."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -22,29 +23,39 @@ def has_header(grid: Grid, roles: Mapping[str, int]) -> bool:
         roles: The places of the columns that the caller numbered.
     """
     if len(grid.columns) == 1:
-        name = grid.columns[0][0]
-        known = key(name) in KNOWN_NAMES["sentence"]
-        return known and (key(name) not in COMPANIONS or name == key(name))  # "Question" may be a sentence
+        return _names_sentences(grid.columns[0][0])
     columns = _without_repeats(grid)
-    if [column[0] for column in columns] == list(map(str, range(len(columns)))) and any(
-        is_text(column[1:]) for column in columns
-    ):
-        return True  # the names that pandas gives where there are none
+    if _are_pandas_numbers(columns):
+        return True
     if any(column[0] in column[1:] and looks_like_labels(column) for column in columns):
         return False  # the first row has a label that other rows have
+    return _has_known_name(columns, roles) or _looks_like_names(columns, roles.get("label"))
+
+
+def _names_sentences(cell: str) -> bool:
+    """Whether a cell is the name of a column of sentences. ``question`` is, but "Question" may be a sentence."""
+    return key(cell) in KNOWN_NAMES["sentence"] and (key(cell) not in COMPANIONS or cell == key(cell))
+
+
+def _are_pandas_numbers(columns: Sequence[list[str]]) -> bool:
+    """Whether the first row is 0, 1, 2, …, which pandas writes for columns without names."""
+    numbered = [column[0] for column in columns] == list(map(str, range(len(columns))))
+    return numbered and any(is_text(column[1:]) for column in columns)
+
+
+def _has_known_name(columns: Sequence[list[str]], roles: Mapping[str, int]) -> bool:
+    """Whether the first row has a known name: in a column whose role is given, else in any column."""
     texts = {*KNOWN_NAMES["sentence"], *COMPANIONS}
-    known_in = {"sentence": texts, "second": texts, "label": set(KNOWN_NAMES["label"])}
+    names = {"sentence": texts, "second": texts, "label": set(KNOWN_NAMES["label"])}
     for role, index in roles.items():
         first, *rest = columns[index]
-        if key(first) in known_in.get(role, ()) and first not in rest:
+        if key(first) in names.get(role, ()) and first not in rest:
             return True
-    if not roles.keys() & known_in.keys() and any(key(column[0]) in texts for column in columns):
-        return True
-    return _header_by_look(columns, roles.get("label"))
+    return not roles.keys() & names.keys() and any(key(column[0]) in texts for column in columns)
 
 
 def _without_repeats(grid: Grid) -> list[list[str]]:
-    """The columns without the later rows that equal the first one: where files were joined, each brings its header."""
+    """The columns without the later rows that equal the first one, which are the headers of joined files."""
     first = [column[0] for column in grid.columns]
     again = {
         row
@@ -60,24 +71,36 @@ def _without_repeats(grid: Grid) -> list[list[str]]:
 _NUMBERS = re.compile(r"[0-9.,:/+TZ -]*[0-9][0-9.,:/+TZ -]*")  # numbers, dates, times
 
 
-def _header_by_look(columns: Sequence[list[str]], given: int | None) -> bool:
-    """Whether the first row looks like names: no label stands where all other rows have one."""
+def _looks_like_names(columns: Sequence[list[str]], label: int | None) -> bool:
+    """Whether all cells of the first row could be names, and one of them stands above cells of another kind.
+
+    Args:
+        columns: Two at least.
+        label: The place of the label column, where the caller numbered it.
+    """
     named = [column for column in columns if column[0].strip()]
     if len(named) < 2 or not all(like_a_name(column[:1]) for column in named):
         return False
-    for index, (first, *rest) in enumerate(columns):
-        if looks_like_label(first) or first in rest or not first.strip():
-            continue
-        again = len(rest) >= 4 and all(rest.count(kind) > 1 for kind in set(rest)) if len(set(rest)) < 50 else False
-        few = len(rest) >= 4 and 1 < len(set(rest)) <= len(rest) // 2 and not is_text(rest)
-        numbers = len(rest) >= 2 and all(map(_NUMBERS.fullmatch, rest[:100])) and not _NUMBERS.fullmatch(first)
-        if looks_like_labels(rest) or few or numbers or (index == given and again):
-            return True
-    return False
+    return any(_differs(column[0], column[1:], is_label=index == label) for index, column in enumerate(columns))
+
+
+def _differs(first: str, rest: Sequence[str], *, is_label: bool) -> bool:
+    """Whether a cell is no value of its column: the others are labels, numbers, or few values that come again."""
+    if not first.strip() or looks_like_label(first) or first in rest:
+        return False
+    if looks_like_labels(rest):
+        return True
+    if len(rest) >= 2 and all(map(_NUMBERS.fullmatch, rest[:100])) and not _NUMBERS.fullmatch(first):
+        return True
+    if len(rest) < 4:
+        return False
+    counts = Counter(rest)
+    few = 1 < len(counts) <= len(rest) // 2 and not is_text(rest)
+    return few or (is_label and len(counts) < 50 and min(counts.values()) > 1)
 
 
 def lift_header(grid: Grid) -> Grid:
-    """The rows behind the header, whose cells are their names.
+    """The rows after the header, whose cells become the names of the columns.
 
     Raises:
         DataError: There are none.
@@ -91,14 +114,14 @@ def lift_header(grid: Grid) -> Grid:
 
 
 def without_repeated_headers(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
-    """Without the rows that show that files were joined.
+    """The grid without the rows at which files were joined.
 
-    They repeat the header, with or without a byte order mark. Where there is no header, they begin with such a mark.
+    They repeat the header, with or without a byte order mark; in a file without a header, they begin with such a mark.
 
     Args:
         grid: Rows of delimited text.
         header: The header's cells as written; empty where there is none.
-        reject: Hears of each such row.
+        reject: Called for each such row.
     """
     first = grid.columns[0]
     if header:

@@ -1,4 +1,4 @@
-"""Which files are read, and that none of them is written: compared as files, whatever their paths."""
+"""Which files are read; refuses to overwrite any of them, also through links and other names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from acceptor.data.reading.grid import Grid
 from acceptor.data.reading.stream import TableStream
@@ -20,22 +20,30 @@ from acceptor.errors import DataError, UsageError
 from acceptor.text import shell
 
 OURS = ({"verdict", "probability", "margin"}, {"file", "problem"})
-"""Columns by which an earlier output, or its file of rejected rows, is known."""
+"""The columns by which an earlier output, or its file of rejected rows, is recognised."""
 
-_HEAD = 1 << 20  # bytes of a file by which it is known again
+_HEAD = 1 << 20  # bytes of a file that go into its fingerprint
 
 logger = logging.getLogger(__name__)
 
 
 def readable(name: str) -> bool:
-    """Whether a file of that name is read where a folder is given."""
+    """Whether a file of that name is read if its folder is given."""
     suffixes = Path(name.lower()).suffixes
     inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
     return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
 
 
-def fingerprint(files: Sequence[str]) -> dict[str, Any]:
-    """By what an input is known again: names, sizes, times of the last change, first bytes.
+class Fingerprint(TypedDict, total=False):
+    """How many files an input has, how many bytes, and a hash of names, sizes, times and first bytes."""
+
+    files: int
+    bytes: int
+    sha256: str
+
+
+def fingerprint(files: Sequence[str]) -> Fingerprint:
+    """Identifies an input by the names, sizes, modification times and first bytes of its files.
 
     Raises:
         DataError: A file cannot be opened, or is not what its name says.
@@ -52,11 +60,11 @@ def fingerprint(files: Sequence[str]) -> dict[str, Any]:
 
 
 def inputs_of(sources: Sequence[str], outputs: Sequence[Path], run: Path) -> list[str]:
-    """As `input_files`; and the run, and what standard input and output are redirected to, are not written either.
+    """`input_files`, which also refuses outputs in the run folder and in files behind standard input and output.
 
     Args:
         sources: See there.
-        outputs: What is to be written; none where that is standard output.
+        outputs: The files to be written; none for standard output.
         run: The run folder, or the exported file.
     """
     refuse_inputs(outputs, files_in(run))
@@ -85,27 +93,32 @@ def _redirected(stream: Any) -> str | None:
 
 
 def input_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> list[str]:
-    """The files that files, folders and glob patterns stand for, in order; those of one folder or pattern sorted.
+    """The files that paths, folders and glob patterns name, in order; those of one folder or pattern sorted.
 
     Args:
         sources: Files, folders and patterns; or ``-`` alone.
-        outputs: What is to be written. An earlier output that lies in a folder or fits a pattern is passed over, so
-            that the same command always reads the same files.
+        outputs: The files to be written. An earlier output in a folder or a pattern is skipped, so that the same
+            command always reads the same files.
 
     Raises:
         DataError: A pattern or a folder holds no file.
-        UsageError: ``-`` stands beside others; or an input would be overwritten.
+        UsageError: ``-`` was given with other inputs; or an input would be overwritten.
     """
     if STDIN in sources:
         if len(sources) > 1:
-            raise UsageError("- is read alone", expected="- or files", found=" ".join(sources), code="E-USAGE-INPUT")
+            raise UsageError(
+                "standard input is read alone",
+                expected="- or files",
+                found=" ".join(sources),
+                code="E-USAGE-INPUT",
+            )
         return [STDIN]
     files: list[str] = []
     for source in sources:
         if is_stream(Path(source), source):
             raise UsageError(
                 f"{source} can be read only once",
-                cause="a pipe or a device; a judging that is stopped could not go on",
+                cause="a pipe or a device: a job that was interrupted could not resume",
                 next="give it on standard input: … | acceptor predict RUN - -o OUT",
                 code="E-USAGE-INPUT",
             )
@@ -135,10 +148,10 @@ def _found(source: str) -> list[str]:
 
 
 def _passed_over(path: str, outputs: Sequence[str | Path]) -> bool:
-    """True for what an earlier command wrote at an output.
+    """Whether a file is an output of an earlier command at the same place.
 
     Raises:
-        UsageError: It is something else, which would be overwritten.
+        UsageError: It is an output, but was not written by Acceptor: it would be overwritten.
     """
     if not any(is_in(path, output) for output in outputs):
         return False
@@ -149,11 +162,11 @@ def _passed_over(path: str, outputs: Sequence[str | Path]) -> bool:
 
 
 def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
-    """Refuses to write what is read, also behind links and under other names.
+    """Refuses outputs that are inputs, also through links and other names.
 
     Args:
-        outputs: Files and folders to be.
-        inputs: Files that are read; what is no path on this machine is passed over.
+        outputs: Files and folders to be written.
+        inputs: Files that are read; what is not a path on this machine is ignored.
 
     Raises:
         UsageError: An input is an output, or lies in one.
@@ -163,7 +176,7 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
             if is_in(path, output):
                 place = Path(output)
                 raise UsageError(
-                    f"{path} is read, and would be overwritten",
+                    f"{path} is an input, and would be overwritten",
                     where=str(output),
                     expected="an output that is none of the inputs",
                     next=f"write to another file: {shell(place.with_name('new-' + place.name))}",
@@ -177,16 +190,16 @@ def is_in(path: str | Path, place: str | Path) -> bool:
         target = os.stat(place)
         real = Path(os.path.realpath(path))
         return any(os.path.samestat(os.stat(one), target) for one in (path, real, *real.parents))
-    except (OSError, ValueError):  # one of them is not there
+    except (OSError, ValueError):  # one of them does not exist
         return False
 
 
 def _is_ours(path: str) -> bool:
-    """Whether a file, or a folder's first, holds what `predict` writes."""
+    """Whether `predict` wrote a file or a folder."""
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "_plan.json"))
     if os.path.getsize(path) == 0:
-        return True  # nothing to lose: all rows were left out
+        return True  # empty, where all rows were left out: nothing is lost
     try:
         with TableStream(path) as stream:
             part = next(stream.parts())

@@ -13,7 +13,7 @@ from acceptor.text import short
 
 
 def grid_of_object(source: Any) -> Grid:
-    """Lay out an object as columns, known by its class's name: no library is imported to look at it."""
+    """The columns of an object, recognised by the name of its class: no library is imported for that."""
     kind = (type(source).__module__.partition(".")[0], type(source).__name__)
     if kind == ("pandas", "DataFrame"):
         series = [source.iloc[:, index] for index in range(source.shape[1])]
@@ -44,7 +44,7 @@ def _numbers(rows: Any) -> range:
 
 
 def _dataset_column(dataset: Any, name: str) -> list[Any]:
-    """A column with class names for class numbers. All -1 is how a test split says that labels are hidden."""
+    """A column with class names for class numbers. A column of -1 alone is that of a test split with hidden labels."""
     values = dataset.with_format(None)[:][name]
     if all(value == -1 for value in values):
         return [None] * len(values)
@@ -59,7 +59,7 @@ def _grid_of_list(rows: Sequence[Any]) -> Grid:
     for row, shape in enumerate(shapes):
         if shape is None or shape != shapes[0]:
             raise DataError(
-                "the list holds an item that does not fit",
+                "an item of the list does not fit the first one",
                 where=f"list, row {row + 1}",
                 expected="all sentences, all (sentence, label), all (sentence, second, label), or all dicts",
                 found=short(repr(rows[row])),

@@ -1,8 +1,7 @@
-"""The columns of an input as its output holds them: under their own names, in their own types where a format has types.
+"""The columns of an input with their own names and types, for the output.
 
-In TSV and CSV everything is text. For JSON lines every cell is JSON text already, so that a value of any kind stays
-what it was, row by row. In Parquet and Arrow columns have the types of the input; where parts of an input differ in
-the type of a column, the narrowest type that holds all of it is taken, and text where there is none.
+For TSV and CSV every cell is text. For JSON lines every cell is JSON text already, so that a value of any type stays
+the same. For Parquet and Arrow columns have the types of the input; where its parts differ, see `column_types`.
 """
 
 from __future__ import annotations
@@ -19,27 +18,10 @@ import polars as pl
 import pyarrow as pa
 
 from acceptor.data.reading.column_types import typed_series
-from acceptor.data.reading.columns import Named
 from acceptor.data.reading.grid import Grid
 from acceptor.data.reading.string_columns import text_of
 
 COLUMNAR = (".parquet", ".arrow", ".feather")
-ROLES = ("sentence", "second", "label")
-
-
-def source_names(names: Sequence[str] | None, named: Named) -> dict[str, str]:
-    """What the columns that got a role are called in their file, by role; empty for a file without names.
-
-    Args:
-        names: The columns' names as parsed; None for delimited text.
-        named: From `name_columns`.
-    """
-    if names is None and named.header:
-        names = [name or f"column{number}" for number, name in enumerate(named.header, 1)]
-    new = named.grid.names or []
-    own = {role: name for role, name in zip(new, names or new, strict=True) if role in ROLES and role != name}
-    kept = [name for name in new if name not in own]
-    return own if len({*kept, *own.values()}) == len(new) else {}
 
 
 def with_source_names(frame: pl.DataFrame, own: Mapping[str, str]) -> pl.DataFrame:
@@ -49,7 +31,7 @@ def with_source_names(frame: pl.DataFrame, own: Mapping[str, str]) -> pl.DataFra
 
 
 def original_columns(grid: Grid, frame: pl.DataFrame, lines: Sequence[int], form: str, *, text: bool) -> pl.DataFrame:
-    """The columns of ``grid`` as the output's format holds them.
+    """The columns of ``grid`` in the form that the output's format takes.
 
     Args:
         grid: Cells in columns that have their final names.
@@ -91,12 +73,12 @@ def as_json_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def json_of(cell: Any) -> str:
-    """A value as JSON. What JSON has no kind for is text: dates by ISO 8601, bytes in base64; NaN is null."""
+    """A value as JSON. Types that JSON lacks become text: dates in ISO 8601, bytes in base64. NaN becomes null."""
     if isinstance(cell, float) and not math.isfinite(cell):
         return "null"
     try:
         return json.dumps(cell, ensure_ascii=False, allow_nan=False, default=_plain)
-    except (TypeError, ValueError):  # NaN within, or a key that is no text
+    except (TypeError, ValueError):  # NaN within, or a key that is not text
         return json.dumps(text_of(cell), ensure_ascii=False)
 
 
@@ -114,12 +96,12 @@ def _plain(value: Any) -> Any:
 def _from_arrow(name: str, column: Any, cells: Sequence[Any]) -> pl.Series:
     if hasattr(column.type, "storage_type"):  # an extension's
         column = column.storage
-    if _is_kept(column.type):
+    if _has_polars_type(column.type):
         return pl.Series(name, pl.from_arrow(column))
     return pl.Series(name, [None if cell is None else text_of(cell) for cell in cells], dtype=pl.String)
 
 
-def _is_kept(kind: Any) -> bool:
+def _has_polars_type(kind: Any) -> bool:
     """Whether polars has a type for one of Arrow's."""
     from pyarrow import types
 
@@ -128,6 +110,6 @@ def _is_kept(kind: Any) -> bool:
     if types.is_nested(kind):
         fields = [kind.field(index).type for index in range(kind.num_fields)]
         plain = fields and not types.is_union(kind) and not any(map(types.is_dictionary, fields))
-        return bool(plain) and all(map(_is_kept, fields))
-    odd = (types.is_decimal256, types.is_interval, types.is_run_end_encoded)
-    return not hasattr(kind, "storage_type") and not any(is_one(kind) for is_one in odd)
+        return bool(plain) and all(map(_has_polars_type, fields))
+    others = (types.is_decimal256, types.is_interval, types.is_run_end_encoded)
+    return not hasattr(kind, "storage_type") and not any(is_one(kind) for is_one in others)

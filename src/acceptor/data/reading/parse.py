@@ -1,8 +1,8 @@
 """From the bytes of a file to a grid of cells, before any column has a role.
 
 Every reader here is strict: it reads the whole file or raises `DataError`. No row is skipped, no quote is
-guessed, no cell is taken for a missing value, and no character is changed. A row that breaks the rules is
-handed to `reject`: reading a file whole that raises; reading a corpus (`stream`) sets the row aside.
+guessed, no cell is taken for a missing value, and no character is changed. `reject` is called
+for a row that breaks the rules: it raises in `read_table`; in a `stream` it collects the row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
     Args:
         path: The file.
         origin: The path as the caller gave it, for messages.
-        separator: What separates the cells of delimited text, where it is not what the name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
 
     Returns:
         The grid, and the sha256 of the file's bytes as stored.
@@ -54,7 +54,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
         lines = range(1, sum(len(g.lines) for g in grids) + 1)
         return Grid(origin, "row", grids[0].names, columns, lines, grids[0].form), sha256
     text = "".join(text_blocks([data], origin))
-    if form == "tsv" and separator is None and is_stream(path, named):  # no name promises anything
+    if form == "tsv" and separator is None and is_stream(path, named):  # it has no name that says the format
         separator = likely_separator(text)
     blocks, separator = declared_separator([text], form, separator)
     rows = Rows([], [])
@@ -64,21 +64,21 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
     return lay_out(rows, form, origin, separator=separator), sha256
 
 
-_TOLD = re.compile("sep=(.)\r?\n")
+_DECLARED = re.compile("sep=(.)\r?\n")
 
 
 def declared_separator(blocks: Iterable[str], form: str, separator: str | None) -> tuple[Iterator[str], str | None]:
-    """The same text, and the separator that its first line may tell: ``sep=;``, as spreadsheets write and read it."""
+    """The same text, and the separator that its first line may declare: ``sep=;``, as spreadsheets write it."""
     following = iter(blocks)
     first = next(following, "")
-    told = _TOLD.match(first) if form in ("tsv", "csv") else None
-    return itertools.chain([first], following), separator or (told[1] if told else None)
+    declared = _DECLARED.match(first) if form in ("tsv", "csv") else None
+    return itertools.chain([first], following), separator or (declared[1] if declared else None)
 
 
 def read_rows(blocks: Iterable[str], form: str, origin: str, separator: str | None = None) -> Iterator[Rows]:
     """The rows of a text file (tsv, csv, jsonl or json) from its text in blocks of whole lines.
 
-    A first line that tells the separator is no row: see `declared_separator`.
+    A first line that declares the separator is not a row: see `declared_separator`.
 
     Raises:
         DataError: A quote in a CSV is out of place, so that it is not known where the next row begins.
@@ -90,8 +90,8 @@ def read_rows(blocks: Iterable[str], form: str, origin: str, separator: str | No
     line, rest = 1, ""
     for block in blocks:
         text = rest + block
-        if line == 1 and form != "jsonl" and (told := _TOLD.match(text)):
-            text, line = text[told.end() :], 2
+        if line == 1 and form != "jsonl" and (declared := _DECLARED.match(text)):
+            text, line = text[declared.end() :], 2
         if form == "jsonl":
             rows, rest = json_lines(text, line), ""
         elif dialect.quoted:
@@ -121,10 +121,10 @@ def lay_out(
         origin: The path as the caller gave it, for messages.
         separator: As for `read_rows`.
         like: An earlier grid of this file, whose columns these rows must have.
-        reject: Hears of rows that have other columns, or are no JSON objects.
+        reject: Called for rows that have other columns, or are not JSON objects.
 
     Raises:
-        DataError: The rows show that line breaks or separators are not what was expected.
+        DataError: The file has other line breaks, or another separator, than expected.
     """
     if like is None:
         check_line_breaks(rows, origin)

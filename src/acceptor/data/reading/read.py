@@ -1,6 +1,7 @@
 """Any source of labelled sentences as a `Table`: a file, a data frame, a ``datasets.Dataset``, a list.
 
-`formats` reads cells, `columns` finds out which column is which, `checked` turns the cells into checked strings.
+`parse` and `objects` make a `Grid` of cells, `columns` finds out which column is which, `string_columns` makes checked
+strings of the cells.
 """
 
 from __future__ import annotations
@@ -9,18 +10,35 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from acceptor.data.reading.columns import name_columns, name_pair_columns
+from acceptor.data.reading.columns import name_columns, name_pair_columns, source_names, with_paths
 from acceptor.data.reading.grid import Grid
 from acceptor.data.reading.objects import grid_of_object
 from acceptor.data.reading.parse import read_file
 from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.table import Table
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the tables of a corpus are read: the arguments of `read_table` that are the same for all of them."""
+
+    columns: Mapping[str, str] | None = None
+    separator: str | None = None
+
+    def table(self, source: Any) -> Table:
+        """`read_table`."""
+        return read_table(source, columns=self.columns, separator=self.separator)
+
+    def pairs(self, source: Any) -> Table:
+        """`read_pairs`."""
+        return read_pairs(source, columns=self.columns, separator=self.separator)
 
 
 def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
@@ -34,7 +52,7 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separat
         columns: Which column has which role, where that cannot be told from the names: role (``sentence``,
             ``second``, ``label``, or the name to keep a column under) to the column's name or its number
             (``"1"`` is the first). A name comes before a number; ``a.b`` is ``b`` in the objects of column ``a``.
-        separator: What separates the cells of delimited text, where it is not what the file's name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
 
     Raises:
         DataError: The source cannot be read whole, its columns cannot be told apart, or a row lacks a
@@ -42,19 +60,20 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separat
     """
     grid, sha256 = _grid_of(source, separator)
     named = name_columns(grid, columns or {})
+    own = source_names(with_paths(grid, columns or {}).names, named)
     grid, schema = named.grid, named.schema
     frame, _ = checked_frame(grid)
     if len(frame.columns) < len(grid.columns):
         schema += "; label left out: empty in every row"
     lines = np.asarray(grid.lines, dtype=np.int64)
-    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit)
+    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit, source_names=own)
 
 
 def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
     """Read minimal pairs, as strictly as `read_table`.
 
     Args:
-        source: What `read_table` takes, with the columns of `known.PAIR_NAMES`; a delimited file has
+        source: What `read_table` takes, with the columns of `column_names.PAIR_NAMES`; a delimited file has
             a header. Or a list of (acceptable, unacceptable).
         columns: Which column has which role, where its name is another one.
         separator: As for `read_table`.

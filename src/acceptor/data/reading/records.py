@@ -81,7 +81,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
-    """Says where the rows are in a file that is one object, where that shows."""
+    """Refuses a file that is one object with rows in it, and says how to get at them."""
     if len(rows) > 1 and _is_json(rows.rows[0]):
         return
     try:
@@ -126,7 +126,7 @@ def record_grid(rows: Rows, origin: str, like: Grid | None, reject: Reject) -> G
         rows: Their texts.
         origin: The path as the caller gave it, for messages.
         like: An earlier grid of this file, whose keys these must not go beyond.
-        reject: Hears of rows that do, or that are no objects.
+        reject: Called for rows that do, or that are not objects.
     """
     records, lines = [], []
     for text, line in zip(rows.rows, rows.lines, strict=True):

@@ -1,7 +1,7 @@
 """A file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
 
-What `read_table` finds out from all rows, a `TableStream` finds out from the first ones: the number of columns, whether
-there is a header, which column holds what. Every later row is held to it.
+`read_table` finds the number of columns, the header and the role of each column from all rows, a `TableStream` from the
+first ones. Every later row must fit them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from acceptor.data.reading.columnar import columnar_grids
-from acceptor.data.reading.columns import name_columns, with_paths
+from acceptor.data.reading.columns import name_columns, source_names, with_paths
 from acceptor.data.reading.decode import text_blocks
 from acceptor.data.reading.grid import Grid, Reject, Rows, refuse
 from acceptor.data.reading.headers import without_repeated_headers
-from acceptor.data.reading.original import original_columns, source_names
+from acceptor.data.reading.original import original_columns
 from acceptor.data.reading.parse import declared_separator, lay_out, read_rows
 from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.reading.unpack import STDIN, Source, open_source
@@ -35,8 +35,7 @@ _HEAD = 1 << 20  # bytes of a file by which it is known again
 class TableStream:
     """One file, part by part; opened when it is made, closed as a context.
 
-    `parts` gives the rows as they are parsed, `table` looks into them. The first part has to go through `table` before
-    any other does; later ones need not.
+    `parts` gives the parsed rows, `table` checks them. The first part has to go through `table` before any other.
 
     Attributes:
         origin: The path as given.
@@ -61,7 +60,7 @@ class TableStream:
             columns: As for `read_table`.
             separator: As for `read_table`.
             rows: The most that a part may have; `CHUNK` by default.
-            text: About so many characters end a part, however few rows it has; `CHUNK_TEXT` by default.
+            text: About how many characters a part may have; `CHUNK_TEXT` by default.
             file: Its stored bytes, where they lie elsewhere than at ``path``.
             form: The format of the output that tables are made for: see `Table.original`.
 
@@ -102,7 +101,7 @@ class TableStream:
 
         Args:
             part: From `parts`.
-            reject: Hears of every row that breaks the rules; those rows are left out. By default that is an error.
+            reject: Called for every row that breaks the rules; it is left out. By default it raises the error.
 
         Raises:
             DataError: The columns cannot be told apart; or a row breaks the rules.
@@ -118,7 +117,7 @@ class TableStream:
             if grid.names is None:
                 grid = without_repeated_headers(grid, self._header, reject)
             grid = replace(with_paths(grid, self._columns, check=False), names=self._names)
-        # A label is a column like any other here: it is kept, and nobody looks at it.
+        # The label is a column like any other here: it goes to the output unchecked.
         frame, lines = checked_frame(grid, without_label=False, reject=reject)
         original = original_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
         numbers = np.asarray(lines, dtype=np.int64)
@@ -138,16 +137,16 @@ class TableStream:
                 text += len(block)
                 yield block
 
-        held, form = Rows([], []), self._source.form
+        pending, form = Rows([], []), self._source.form
         texts = counted(text_blocks(self._source.pieces(), self.origin))
         blocks, self._separator = declared_separator(texts, form, self._separator)
         for more in read_rows(blocks, form, self.origin, self._separator):
-            held = Rows(held.rows + more.rows, held.lines + more.lines)
-            while len(held) >= self._rows or (text >= self._characters and len(held)):
-                yield Rows(held.rows[: self._rows], held.lines[: self._rows])
-                held, text = Rows(held.rows[self._rows :], held.lines[self._rows :]), 0
-        if len(held):
-            yield held
+            pending = Rows(pending.rows + more.rows, pending.lines + more.lines)
+            while len(pending) >= self._rows or (text >= self._characters and len(pending)):
+                yield Rows(pending.rows[: self._rows], pending.lines[: self._rows])
+                pending, text = Rows(pending.rows[self._rows :], pending.lines[self._rows :]), 0
+        if len(pending):
+            yield pending
 
     def _grids(self) -> Iterator[Grid]:
         if self._source.compression is None:
@@ -160,7 +159,7 @@ class TableStream:
                     unpacked.flush()
                 except OSError as error:
                     raise ResourceError(
-                        "there is no room to unpack the file",
+                        "the disk has no room to unpack the file",
                         where=f"{self.origin}, in {tempfile.gettempdir()}",
                         cause=str(error),
                         next="free some, or name another place: TMPDIR=PATH",
@@ -172,18 +171,25 @@ class TableStream:
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-RejectedRow = dict[str, Any]
-"""What is said of a row that cannot be used: its file and line, the problem, what was expected and found."""
+RejectedRow = dict[str, str | int]
+"""A row that cannot be used: ``file``, ``line`` or ``row``, ``code``, ``problem`` and the error's other fields."""
 
 
 def rejected_row(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> RejectedRow:
     """The error of one row as plain data; ``place`` says where in the row."""
-    return {"file": table.origin, unit: line, **place, "problem": error.problem, **error.details}
+    return {
+        "file": table.origin,
+        unit: line,
+        **place,
+        "code": error.code,
+        "problem": error.problem,
+        **error.details,
+    }
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive rows of one file, not looked into yet, but for a file's first ones."""
+    """Consecutive rows of one file; parsed, and only the first ones of a file checked."""
 
     stream: TableStream
     part: Rows | Grid
@@ -199,20 +205,20 @@ class Piece:
         return sum(len(row) if isinstance(row, str) else sum(map(len, row)) for row in self.part.rows)
 
     def read(self) -> tuple[Table, list[RejectedRow]]:
-        """The rows that can be used, and what is said of the others."""
+        """The rows that can be used, and the rejected ones."""
         if self.ready:
             return self.ready
         unit = self.part.unit if isinstance(self.part, Grid) else "line"
-        faults: list[RejectedRow] = []
+        rejected: list[RejectedRow] = []
         table = self.stream.table(
-            self.part, lambda line, error: faults.append(rejected_row(self.stream, unit, line, error))
+            self.part, lambda line, error: rejected.append(rejected_row(self.stream, unit, line, error))
         )
-        return table, sorted(faults, key=lambda fault: int(fault[unit]))
+        return table, sorted(rejected, key=lambda row: int(row[unit]))
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive rows of one or several files, at most `CHUNK`; parsed, but not looked into yet.
+    """Consecutive rows of one or several files, at most `CHUNK`; parsed, but not checked yet.
 
     Attributes:
         number: Its place among all chunks, from 0.
@@ -228,11 +234,11 @@ class Chunk:
     _pieces: list[Piece]
 
     def pieces(self) -> list[tuple[Table, list[RejectedRow]]]:
-        """By file: the rows that can be used, and what is said of the others."""
+        """By file: the rows that can be used, and the rejected ones."""
         return [piece.read() for piece in self._pieces]
 
     def read(self) -> tuple[list[Table], list[RejectedRow]]:
-        """The rows that can be used, and what is said of the others."""
+        """The rows that can be used, and the rejected ones."""
         found = self.pieces()
         return [table for table, _ in found], [fault for _, faults in found for fault in faults]
 
@@ -251,14 +257,14 @@ def chunks(
         files: From `input_files`.
         columns: As for `read_table`.
         separator: As for `read_table`.
-        text: About so many characters end a chunk, however few rows it has; `CHUNK_TEXT` by default.
-        form: The format of the output that is made of it.
+        text: About how many characters a chunk may have; `CHUNK_TEXT` by default.
+        form: The format of the output.
 
     Raises:
         DataError: A file cannot be read further, or has other columns than the first one.
     """
-    held: list[Piece] = []
-    begin: Table | None = None
+    pending: list[Piece] = []
+    head: Table | None = None
     rows = characters = number = before = 0
     for path in files:
         with TableStream(path, columns=columns, separator=separator, text=text, form=form) as stream:
@@ -268,26 +274,26 @@ def chunks(
                 if first:
                     piece, first = Piece(stream, part, piece.read()), False
                     table = piece.read()[0]
-                    if begin is None:
-                        begin = replace(table, frame=table.frame.clear(), lines=table.lines[:0], original=None)
-                    check_columns(table, begin.frame.columns)
+                    if head is None:
+                        head = replace(table, frame=table.frame.clear(), lines=table.lines[:0], original=None)
+                    check_columns(table, head.frame.columns)
                 more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
                 if (
-                    held
-                    and begin is not None
+                    pending
+                    and head is not None
                     and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT))
                 ):
-                    yield Chunk(number, rows, before + stream.position, begin, held)
-                    held, rows, characters, number = [], 0, 0, number + 1
-                held.append(piece)
+                    yield Chunk(number, rows, before + stream.position, head, pending)
+                    pending, rows, characters, number = [], 0, 0, number + 1
+                pending.append(piece)
                 rows, characters = rows + len(piece), characters + more
         before += stream.size
-    if held and begin is not None:  # it is, where something is held
-        yield Chunk(number, rows, before, begin, held)
+    if pending and head is not None:  # always, if something is pending
+        yield Chunk(number, rows, before, head, pending)
 
 
 def check_columns(table: Table, names: list[str]) -> None:
-    """Holds a file to the columns of the first one.
+    """Checks that a file has the columns of the first one.
 
     Raises:
         DataError: They differ.
@@ -299,6 +305,6 @@ def check_columns(table: Table, names: list[str]) -> None:
             where=table.origin,
             expected=", ".join(names),
             found=", ".join(found),
-            next="judge files of other columns by a command of their own",
+            next="judge files with other columns by another command",
             code="E-DATA-COLUMN",
         )

@@ -1,4 +1,4 @@
-"""From cells to columns of strings in which every sentence, second and label can be used."""
+"""Columns of strings from cells; every sentence, second and label is checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from acceptor.data.reading.grid import Grid, Reject, refuse
 from acceptor.errors import DataError
 from acceptor.text import short
 
-_Fault = Callable[[int, DataError], None]  # hears of a row (0-based) and what is wrong with it
+_Fault = Callable[[int, DataError], None]  # called with a row (0-based) and its error
 
 
 def checked_frame(
@@ -28,8 +28,8 @@ def checked_frame(
 
     Args:
         grid: Cells in columns that have their final names.
-        without_label: Whether that holds for the file, where it is known from its first rows.
-        reject: Hears of rows that cannot be used; they are left out.
+        without_label: Whether the label column is empty in every row; by default the cells decide.
+        reject: Called for rows that cannot be used; they are left out.
         needed: The columns that must hold text in every row.
 
     Returns:

@@ -1,6 +1,6 @@
 """From a path to the bytes of a file: its format, its compression.
 
-What the name promises is checked against the first bytes. A file is read to its end or refused, never in part.
+The format of the file's name is checked against the first bytes. A file is read to its end or refused.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ READ_COMPRESSIONS = {**COMPRESSIONS, ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"
 """Read; of these only the `COMPRESSIONS` are written."""
 
 STDIN = "-"
-PIECE = 1 << 18  # bytes of a file that are looked at together
-_HEAD = 4096  # bytes in which a format shows
+PIECE = 1 << 18  # bytes of a file that are read together
+_HEAD = 4096  # bytes by which a format is recognised
 _FREE_OUTPUT = 16 << 20  # bytes that any compressed file may unpack to
 _MAX_RATIO = 200  # beyond them: bytes out per byte in. Text packs at 2 to 20; a bomb at 1,000 or more
 
@@ -140,7 +140,7 @@ def open_file(path: Path, origin: str) -> tuple[str, bytes, str]:
 def is_stream(path: Path, origin: str) -> bool:
     """Whether it can be read only once: ``-`` for standard input, a pipe, a device such as ``/dev/stdin``.
 
-    Its name says nothing of its format, which is then told by its first bytes: see `_format_in`.
+    Its format is recognised by its first bytes: see `_format_in`.
     """
     if origin == STDIN:
         return True
@@ -189,7 +189,7 @@ def _read(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _format_of(path: Path, origin: str, file: BinaryIO) -> tuple[str, str | None]:
-    """The format and the compression that the file's name promises; for a pipe, those that its first bytes show."""
+    """The format and the compression by the file's name; for a pipe, the format by its first bytes."""
     if is_stream(path, origin):
         form = _format_in(file.read(_HEAD))
         file.seek(0)
@@ -201,7 +201,7 @@ def _format_of(path: Path, origin: str, file: BinaryIO) -> tuple[str, str | None
         inner = [suffix.lower() for suffix in Path(_member(file, origin).filename).suffixes]
     if not inner or inner[-1] not in FORMATS:
         raise DataError(
-            "the file's name does not tell its format",
+            "the file's name has no extension of a known format",
             where=origin,
             expected=f"a name ending in {' '.join(FORMATS)}, each also with {', '.join(READ_COMPRESSIONS)}",
             found="".join(path.suffixes) or "no extension",
@@ -212,7 +212,7 @@ def _format_of(path: Path, origin: str, file: BinaryIO) -> tuple[str, str | None
 
 
 def _format_in(head: bytes) -> str:
-    """The format of what comes through a pipe: tab-separated lines where nothing else shows."""
+    """The format of data from a pipe: tab-separated lines unless the first bytes are those of another one."""
     form = magic(head)
     if form in ("parquet", "arrow"):
         return form
@@ -220,7 +220,7 @@ def _format_in(head: bytes) -> str:
 
 
 def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
-    """The only file in a zip archive, less what macOS puts beside it.
+    """The only file in a zip archive, but for what macOS adds.
 
     Raises:
         DataError: There is none, or there are several; or the archive is damaged.
@@ -251,7 +251,7 @@ def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
 
 
 def magic(head: bytes, tail: bytes = b"") -> str | None:
-    """The binary format that the first bytes, and the last 4, give away, or None."""
+    """The binary format by the first bytes, and the last 4; None if it is not a known one."""
     if head[:2] == b"\x1f\x8b":
         return "gzip"
     if re.match(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", head):  # a frame, or a skippable frame
@@ -287,7 +287,7 @@ def _check_magic(head: bytes, tail: bytes, promised: str, origin: str) -> None:
 
 
 def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Iterator[bytes]:
-    """Decompress all members or frames, piece by piece; a bomb is cut off before it fills memory or disk."""
+    """Decompress all members or frames, piece by piece; refuses a bomb before it fills memory or disk."""
     import zstandard
 
     limit = max(_FREE_OUTPUT, _MAX_RATIO * size)
@@ -298,7 +298,7 @@ def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Ite
             unpacked += len(piece)
             if unpacked > limit:
                 raise DataError(
-                    "the compressed file unpacks to far more than text ever does",
+                    "the compressed file unpacks to too many bytes",
                     where=origin,
                     expected=f"at most {_MAX_RATIO} bytes for each of its {size:,} bytes",
                     found=f"more than {limit:,} bytes",

@@ -11,7 +11,7 @@ from acceptor.text import listed
 
 
 def workbook_grid(data: bytes, origin: str) -> Grid:
-    """The rows of an .xlsx file; its first row is looked at as that of a CSV file.
+    """The rows of an .xlsx file; its first row may be a header, as in a CSV file.
 
     Raises:
         DataError: ``fastexcel`` is not installed; the file is damaged, or several sheets have rows.

@@ -1,7 +1,6 @@
 """The starter corpus: six thousand English sentences with judgements, made by a small grammar from a seed.
 
-It teaches and tests a judge where no other corpus is at hand, and is made so that a good score means
-something:
+For training and testing a judge without another corpus. It is made so that a good score means something:
 
 * **Minimal pairs.** Sentences come in pairs, one acceptable and one not, that differ in one respect; that
   respect is the pair's phenomenon (``phenomena()`` names them). Each phenomenon has an equal share of

@@ -82,7 +82,7 @@ def sentence(words: str) -> str:
 
 
 def cross(first: tuple[str, str], second: tuple[str, str]) -> Square:
-    """The square of two frames, each given with the form that belongs into its slot."""
+    """The square of two frames, each with the form for its slot."""
     (frame_a, form_a), (frame_b, form_b) = first, second
     return (
         Pair(sentence(frame_a.replace(SLOT, form_a)), sentence(frame_a.replace(SLOT, form_b))),

@@ -125,8 +125,8 @@ class Lexicon:
     prepositional: tuple[Verb, ...]
 
     def partition(self, rng: random.Random) -> dict[str, Lexicon]:
-        """Three lexicons without a common word, by split name; ``rng`` says which word goes where."""
-        parts: dict[str, dict[str, Any]] = {split: {} for split in SHARES}
+        """Three lexicons without a common word, by split name; ``rng`` decides which word goes where."""
+        parts: dict[str, dict[str, tuple[Any, ...]]] = {split: {} for split in SHARES}
         for field in fields(self):
             words = list(getattr(self, field.name))
             rng.shuffle(words)
@@ -189,7 +189,7 @@ def make_adjective(entry: str) -> Adjective:
 
 
 def entries(text: str) -> list[str]:
-    """The entries of a word list, which commas part."""
+    """The entries of a word list, separated by commas."""
     return [entry.strip() for entry in text.split(",")]
 
 

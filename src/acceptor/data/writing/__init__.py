@@ -1,1 +1,5 @@
-"""Tables to files, whole or in parts."""
+"""Writes tables to files.
+
+``write`` writes one table, whole or not at all. ``parts`` writes an output in parts, so that a long job can resume, and
+joins them with ``write``.
+"""

@@ -1,28 +1,28 @@
-"""An output that is written in parts beside its place, so that work of hours can stop and go on.
+"""Writes an output in parts, so that a job that was interrupted can resume.
 
-`.OUT.parts/` holds `plan.json` (what is done, with what, to what) and a folder a part, each with a manifest of its own:
-it is there whole or not at all. The parts are joined into the output at the end, and the folder vanishes.
+`.OUT.parts/`, beside the output, holds `plan.json` (input, run, settings, versions) and a folder for each part, which
+has a manifest: a part is whole or absent. At the end the parts are joined into the output, and the folder is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
+from acceptor.data.reading.stream import RejectedRow
 from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
-from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, write_json
+from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import read_json_object
 from acceptor.text import shell
@@ -34,9 +34,9 @@ class Parts:
     """The parts of one output.
 
     Attributes:
-        out: The file to be.
+        out: The output file.
         folder: Where the parts lie.
-        rejected: The file of the rows that could not be used.
+        rejected: The file of the rejected rows.
     """
 
     def __init__(self, out: Path, *, spreadsheet_safe: bool = False) -> None:
@@ -48,19 +48,19 @@ class Parts:
 
     @property
     def places(self) -> list[Path]:
-        """All that is written: the output, what was rejected, the parts."""
+        """All that is written: the output, the rejected rows, the parts."""
         return [self.out, self.rejected, self.folder]
 
-    def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
-        """Takes up the parts that are there, or begins.
+    def begin(self, plan: Mapping[str, object], *, overwrite: bool) -> None:
+        """Starts the output, or resumes it if there are parts of the same plan.
 
         Args:
-            plan: All that decides about the output's bytes, as JSON. Its ``input`` is empty where that came through a
-                pipe: it cannot be known again, and such parts are thrown away.
-            overwrite: Parts of another plan are thrown away.
+            plan: All that the output's bytes depend on, as JSON. Its ``input`` is empty for a pipe, which cannot be
+                identified: such parts are removed.
+            overwrite: Removes parts of another plan.
 
         Raises:
-            UsageError: The parts that are there belong to another plan.
+            UsageError: There are parts of another plan.
         """
         found = self._object(_PLAN)
         if found == plan and plan["input"]:
@@ -72,24 +72,24 @@ class Parts:
                 where=str(self.folder),
                 expected="the same command on the same files",
                 found="other " + ", ".join(differing),
-                next="give the command as it was, write elsewhere, or begin again: --overwrite",
+                next="give the command as it was, write elsewhere, or start again: --overwrite",
                 code="E-USAGE-CHANGED",
             )
         if found:
             self.remove()
         with self._room():
             self.folder.mkdir(exist_ok=True)
-            self._write_object(_PLAN, plan)
+            replace_json(self.folder / _PLAN, plan)
 
     def has(self, number: int) -> bool:
-        """Whether a part is there."""
+        """Whether a part exists."""
         return (self._place(number) / MANIFEST).is_file()
 
     def write(
         self,
         number: int,
         frame: pl.DataFrame,
-        rejected: list[dict[str, Any]],
+        rejected: list[RejectedRow],
         scores: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]],
         counts: dict[str, int],
     ) -> None:
@@ -118,17 +118,16 @@ class Parts:
 
     @property
     def end(self) -> int | None:
-        """How many parts there will be, where the end of the input has been seen."""
-        found = self._object(_END)
-        return None if found is None else int(found["parts"])
+        """How many parts there will be; None before the end of the input was read."""
+        return self._counts(_END).get("parts")
 
     @end.setter
     def end(self, parts: int) -> None:
         with self._room():
-            self._write_object(_END, {"parts": parts})
+            replace_json(self.folder / _END, {"parts": parts})
 
     def join(self, number: int) -> dict[str, int]:
-        """Puts the first ``number`` parts together as the output, and removes them.
+        """Joins the first ``number`` parts into the output, and removes them.
 
         Returns:
             The sums of their counts.
@@ -138,9 +137,9 @@ class Parts:
             RunError: A part is damaged.
         """
         counts: dict[str, int] = {}
-        whole, faults = self.folder / "whole", self.folder / "rejected"
+        whole, rejected = self.folder / "whole", self.folder / "rejected"
         with self._room():
-            with faults.open("wb") as stream:
+            with rejected.open("wb") as stream:
                 for part in range(number):
                     self._check(part)
                     for name, count in json.loads((self._place(part) / "counts.json").read_bytes()).items():
@@ -148,11 +147,11 @@ class Parts:
                     _append(self._place(part) / "rejected", stream)
             self._join_rows(whole, number)
             fsync(whole)
-            fsync(faults)
-            # The number of the file says, after a kill, whether what stands at `out` is already the new one.
-            self._write_object(_JOINED, {"inode": whole.stat().st_ino, **counts})
-        if faults.stat().st_size:
-            faults.replace(self.rejected)
+            fsync(rejected)
+            # After a kill, the inode says whether the file at `out` is already the new one.
+            replace_json(self.folder / _JOINED, {"inode": whole.stat().st_ino, **counts})
+        if rejected.stat().st_size:
+            rejected.replace(self.rejected)
         else:
             self.rejected.unlink(missing_ok=True)
         whole.replace(self.out)
@@ -161,15 +160,15 @@ class Parts:
         return counts
 
     def joined(self) -> dict[str, int] | None:
-        """The counts, where the output stands and only the parts were left: they are removed."""
-        found = self._object(_JOINED)
-        if found is None or not self.out.exists() or found.pop("inode") != self.out.stat().st_ino:
+        """The counts, if the output is complete and only its parts are left; they are removed."""
+        counts = self._counts(_JOINED)
+        if not counts or not self.out.exists() or counts.pop("inode") != self.out.stat().st_ino:
             return None
         self.remove()
-        return {name: int(count) for name, count in found.items()}
+        return counts
 
     def remove(self) -> None:
-        """Removes all parts; under the name of a scratch folder first, so that a kill leaves no half of them."""
+        """Removes all parts; the folder is renamed first, so that a kill leaves no incomplete one."""
         scratch = Path(tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.", suffix=SCRATCH))
         self.folder.replace(scratch)
         shutil.rmtree(scratch)
@@ -191,7 +190,7 @@ class Parts:
             write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
 
     def _join_rows(self, whole: Path, number: int) -> None:
-        """Text is compressed here, all of it in one go: some readers stop at the end of a first frame."""
+        """Text is compressed here, as one frame: some readers stop at the end of the first one."""
         if self._form not in TEXT:
             self._join_columns(whole, number)
             return
@@ -217,13 +216,9 @@ class Parts:
                 f"{name} cannot be read", where=str(self.folder), cause=str(error), code="E-RUN-FILE"
             ) from error
 
-    def _write_object(self, name: str, content: dict[str, Any]) -> None:
-        """As `write_json`, but whole or not at all."""
-        with _scratch_file(self.folder) as scratch:
-            write_json(scratch, content)
-            fsync(scratch)
-            scratch.replace(self.folder / name)
-        fsync(self.folder)
+    def _counts(self, name: str) -> dict[str, int]:
+        """The numbers in a file by their names; empty where the file does not exist."""
+        return {key: int(count) for key, count in (self._object(name) or {}).items()}
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
@@ -245,16 +240,6 @@ class Parts:
         )
 
 
-def _append(path: Path, stream: Any) -> None:
+def _append(path: Path, stream: IO[bytes]) -> None:
     with path.open("rb") as part:
         shutil.copyfileobj(part, stream)
-
-
-@contextlib.contextmanager
-def _scratch_file(folder: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)

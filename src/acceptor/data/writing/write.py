@@ -24,10 +24,10 @@ _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3  # the tools' own
 
 
 def form_of(path: Path) -> tuple[str, str]:
-    """The format that a file's name asks for, and the compression: empty for none.
+    """The format by the file's name, and the compression: empty for none.
 
     Raises:
-        UsageError: It asks for none that is known. Only text is compressed.
+        UsageError: It has no known format. Only text is compressed.
     """
     compression = path.suffix if path.suffix in COMPRESSIONS else ""
     form = Path(path.name.removesuffix(compression)).suffix
@@ -41,10 +41,10 @@ def form_of(path: Path) -> tuple[str, str]:
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuses an output file that is taken or of an unknown format, before any work is done.
+    """Refuses an output file that exists or has an unknown format, before any work is done.
 
     Raises:
-        UsageError: The reason, with the way on.
+        UsageError: It does, or its folder does not exist.
     """
     form_of(path)
     check_free(path, overwrite=overwrite)
@@ -53,10 +53,10 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Refuses a path that is taken.
+    """Refuses a path that exists.
 
     Raises:
-        UsageError: It is, and may not be replaced.
+        UsageError: It does, and ``overwrite`` is False.
     """
     if path.exists() and not overwrite:
         raise UsageError(
@@ -68,7 +68,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 
 FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
-"""How text begins that a spreadsheet computes, after OWASP's list."""
+"""Text that begins so is computed by spreadsheets: OWASP's list."""
 
 
 def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = False) -> None:
@@ -76,7 +76,7 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
 
     Args:
         frame: The table.
-        path: The file to be.
+        path: The output file.
         spreadsheet_safe: As for `write_rows`.
 
     Raises:
@@ -120,7 +120,7 @@ def write_rows(
 
     Args:
         frame: The table; for TSV one whose text holds no tabs and line breaks.
-        target: The file to be, or a stream.
+        target: The output file, or a stream.
         suffix: The format.
         spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
             take for a formula, and quotes around all text. Not what was read, then; numbers stay numbers.
@@ -136,7 +136,7 @@ def write_rows(
         frame.write_ndjson(target)
     elif suffix == ".parquet":
         frame.write_parquet(target)
-    else:  # uncompressed, to be mapped into memory; strings as readers of all ages know them
+    else:  # uncompressed, so that it can be mapped into memory; strings in the layout that old readers know
         frame.write_ipc(target, compat_level=pl.CompatLevel.oldest())
 
 
@@ -151,12 +151,12 @@ def write_json_rows(frame: pl.DataFrame, target: Path | BinaryIO) -> None:
 
 @contextlib.contextmanager
 def columnar_writer(whole: Path, form: str, parts: Sequence[Path]) -> Iterator[Callable[[Path], None]]:
-    """Writes Parquet or Arrow files, one after the other, as one that has types for all of them.
+    """Joins Parquet or Arrow files into one whose types hold the values of all of them.
 
     Args:
-        whole: The file to be.
+        whole: The output file.
         form: The format, that of the parts, too.
-        parts: All files that are to come; their schemas are looked at first.
+        parts: All files; their schemas are read first.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -214,7 +214,7 @@ def rows_with_breaks(frame: pl.DataFrame) -> list[int]:
 
 
 def break_error(where: str, path: Path) -> DataError:
-    """The error of such a row."""
+    """The error of a row that TSV cannot hold."""
     name = path.name.removesuffix(path.suffix if path.suffix in COMPRESSIONS else "")
     return DataError(
         "a cell holds a tab or a line break, which TSV cannot",
