@@ -89,7 +89,7 @@ JOIN = """
 import datetime, sys, time, torch
 from acceptor.runtime import processes
 from acceptor.runtime import device as runtime
-processes.PATIENCE = datetime.timedelta(seconds=30)
+processes.TIMEOUT = datetime.timedelta(seconds=30)
 time.sleep(float(sys.argv[1]))
 here = runtime.Runtime("cpu", "", 0, "fp32", rank=int(sys.argv[2]), world=2)
 with processes.process_group(here):

@@ -1,7 +1,7 @@
-"""The training loop: on one screen, once, called by everything.
+"""The training loop, the only one.
 
-`fit` is a generator. It yields what happened, and its caller writes, shows or counts it; the loop itself
-knows neither files nor terminals.
+`fit` is a generator. It yields events, which its caller writes, shows or counts; the loop itself knows neither files
+nor terminals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from acceptor.training.static import StaticSteps
 
 logger = logging.getLogger(__name__)
 
-FETCH_EVERY = 50  # steps between two looks at the losses on a GPU: each look makes it wait
+FETCH_EVERY = 50  # steps between two fetches of the losses on a GPU, each of which waits for it
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A step that left the weights alone: its gradient was not finite. ``rows`` are its examples, counted from 0."""
+    """A step whose gradient was not finite: the weights are unchanged. ``rows`` are its examples, from 0."""
 
     epoch: int
     step: int
@@ -68,12 +68,13 @@ class NotFiniteError(TrainingError):
             expected="a finite number",
             cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
             next="try --learning-rate 1e-5 or --precision fp32; or go over such steps: --on-nan skip",
+            code="E-TRAINING-NAN",
         )
 
 
 @contextlib.contextmanager
 def rows_named(table: Table) -> Iterator[None]:
-    """Tells in which lines of ``table`` the examples of a step stand that was not finite."""
+    """Adds to a `NotFiniteError` the lines of ``table`` that the step's examples come from."""
     try:
         yield
     except NotFiniteError as error:
@@ -146,7 +147,7 @@ def fit(
             loss = _step(judge, optimizer, train, targets, rows, rate, static)
             pending.append((optimizer.steps, rate, rows, loss))
             if number % fetch_every == 0 or number == len(batches):
-                losses = _fetch(pending, runtime.world_size)
+                losses = _fetch_losses(pending, runtime.world_size)
                 seconds = time.perf_counter() - started  # behind the fetch: only then are the steps done
                 for (at, pace, batch, _), value in zip(pending, losses, strict=True):
                     if math.isfinite(value):
@@ -186,7 +187,7 @@ def _step(
                 raise
         static.graphs = {}
         optimizer.end_static_shapes()
-        _halve(judge, optimizer, len(rows))
+        _halve_micro_batch(judge, optimizer, len(rows))
     loss = _gradients(judge, optimizer, train, targets, rows)
     if judge.runtime.world_size > 1:
         optimizer.sum_over_processes()
@@ -227,11 +228,11 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any,
             largest = min(len(mine), optimizer.micro_batch)
             if not is_out_of_memory(error) or largest == 1:
                 raise
-        _halve(judge, optimizer, largest)
+        _halve_micro_batch(judge, optimizer, largest)
 
 
-def _halve(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
-    """After ``largest`` examples at once did not fit the memory."""
+def _halve_micro_batch(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
+    """Halves the micro-batch after ``largest`` examples at once did not fit into memory."""
     optimizer.micro_batch = -(-largest // 2)
     logger.warning("memory ran out: going on with %d examples at a time, the batch as before", optimizer.micro_batch)
     free_memory(judge.runtime.device)
@@ -246,7 +247,7 @@ def _share(rows: Rows, rank: int, world_size: int) -> tuple[Rows, int]:
     return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
-def _fetch(pending: list[tuple[int, float, Rows, Any]], world_size: int) -> list[float]:
+def _fetch_losses(pending: list[tuple[int, float, Rows, Any]], world_size: int) -> list[float]:
     """The batches' mean losses, brought from the device at once (and from all processes)."""
     import torch
 
