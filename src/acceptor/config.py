@@ -103,7 +103,7 @@ class TrainConfig(BaseModel):
         return self.seed if self.order_seed is None else self.order_seed
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, str | int | float]] = {
     # The chapter's settings. Its parameter groups say `weight_decay_rate: 0.1`, a key that AdamW
     # does not read: what really ran there was AdamW's own default of 0.01 on every parameter.
     # Here 0.1 is applied as the chapter meant it, to weight matrices only.

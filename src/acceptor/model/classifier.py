@@ -158,7 +158,7 @@ def _in_head(name: str) -> bool:
     return any(part in HEAD_NAMES for part in name.split("."))
 
 
-def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **options: Any) -> tuple[Any, dict[str, Any]]:
+def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **options: Any) -> tuple[Any, Any]:
     """The classifier, from a checked configuration and weights read here; Transformers opens no file."""
     import torch
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING

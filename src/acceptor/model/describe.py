@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from acceptor.model.classifier import parameter_counts
 from acceptor.model.pretrained import Encoder
 from acceptor.model.safety import model_config
@@ -30,7 +28,7 @@ MEANINGS = {
 """Configuration keys and their meanings."""
 
 
-def describe_encoder(encoder: Encoder) -> dict[str, Any]:
+def describe_encoder(encoder: Encoder) -> dict[str, object]:
     """Name, hash, configuration with meanings, parameter counts with a two-label head, tokenizer.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from acceptor.errors import EncoderError, RunError
 from acceptor.storage.strict_json import read_json_object
@@ -49,7 +48,7 @@ def _base_of(folder: Path) -> str:
         return "a model that it does not name"
 
 
-def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
+def labels_of(config: dict[str, object]) -> tuple[str, ...]:
     """The label names in a ``config.json``, in label-id order; Transformers omits two default names.
 
     Raises:
@@ -57,7 +56,10 @@ def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
     """
     named = config.get("id2label")
     if named is None:
-        return tuple(f"LABEL_{index}" for index in range(int(config.get("num_labels") or 2)))
+        count = config.get("num_labels") or 2
+        if not isinstance(count, int | float | str):
+            raise ValueError("num_labels is not a number")
+        return tuple(f"LABEL_{index}" for index in range(int(count)))
     if not isinstance(named, dict) or sorted(named) != sorted(map(str, range(len(named)))):
         raise ValueError("id2label does not name the classes 0, 1, …")
     labels = tuple(named[str(index)] for index in range(len(named)))
@@ -66,7 +68,7 @@ def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
     return labels
 
 
-def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+def head_labels(folder: Path, config: dict[str, object]) -> tuple[str, ...]:
     """The labels that a folder's head was trained for; a run has them in ``judge.json``.
 
     Raises:
@@ -77,13 +79,14 @@ def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     return labels_of(config)
 
 
-def labels_of_classifier(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+def labels_of_classifier(folder: Path, config: dict[str, object]) -> tuple[str, ...]:
     """The labels of a Hugging Face classifier that Acceptor did not train.
 
     Raises:
         RunError: It is an encoder without a head, or a model for another task, or has fewer than two named labels.
     """
-    classes = [str(name) for name in config.get("architectures") or []]
+    named = config.get("architectures")
+    classes = list(map(str, named)) if isinstance(named, list) else []
     next_step = f"train one from it: acceptor train DATA --encoder {folder} --out RUN"
     if not any(name.endswith("ForSequenceClassification") for name in classes):
         task = next((name for name in classes if "For" in name and not name.endswith(("MaskedLM", "PreTraining"))), "")

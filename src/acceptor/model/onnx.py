@@ -57,7 +57,7 @@ class OnnxModel:
     where: str
     sha256: str
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """For pickle and copy: the file's bytes in place of the session, which cannot be pickled.
 
         Raises:
@@ -117,7 +117,7 @@ class OnnxFile:
     trained_on: npt.NDArray[np.uint64] | None
 
 
-def seal(network: bytes, about: dict[str, Any], tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
+def seal(network: bytes, about: dict[str, object], tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
     """A judge's ONNX file: the network's bytes, the metadata, the sha256 of both.
 
     Protocol buffer messages are merged by concatenation.

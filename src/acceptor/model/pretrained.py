@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
@@ -66,9 +65,9 @@ class Encoder:
     folder: Path
     revision: str | None
     sha256: str
-    config: dict[str, Any]
+    config: dict[str, object]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The encoder's entry in ``run.json``."""
         return {
             "name": self.name,

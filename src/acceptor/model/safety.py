@@ -10,12 +10,15 @@ import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acceptor.errors import EncoderError
 from acceptor.model.model_folder import refuse_incomplete_model
 from acceptor.storage.links import check_links
 from acceptor.storage.strict_json import parse_json_object, read_json_object
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ARCHITECTURES = (
     "albert",
@@ -68,7 +71,7 @@ NEW_PARAMETERS = 1 << 26  # of a new head and pooler, at most
 _DTYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, object]:
     """The encoder's ``config.json``, refused if it asks for code, an unknown architecture or absurd sizes.
 
     Raises:
@@ -102,7 +105,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _refuse_code(config: dict[str, Any], path: Path) -> None:
+def _refuse_code(config: dict[str, object], path: Path) -> None:
     named = [key for key in OWN_CODE if config.get(key) is not None]
     named += [key for key in config if _ATTENTION.fullmatch(key) and config[key] not in _PLAIN_ATTENTION]
     classes = config.get("architectures") or []
@@ -118,7 +121,7 @@ def _refuse_code(config: dict[str, Any], path: Path) -> None:
         )
 
 
-def _refuse_sizes(config: dict[str, Any], path: Path) -> None:
+def _refuse_sizes(config: dict[str, object], path: Path) -> None:
     for key, value in config.items():
         counts = key.startswith(("num_", "n_")) or key == "inner_group_num"
         limit = _MAX_OF.get(key, _MAX_COUNT if counts else _MAX_SIZE)
@@ -183,7 +186,7 @@ def weights_file(folder: Path) -> Path:
     )
 
 
-def read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors in a safetensors file, by name.
 
     Raises:
@@ -209,7 +212,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     return _without_wrapper(tensors)
 
 
-def _without_wrapper(tensors: dict[str, Any]) -> dict[str, Any]:
+def _without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Removes a wrapper's prefix from all names: DataParallel's ``module.``, torch.compile's ``_orig_mod.``."""
     for wrapper in ("module.", "_orig_mod.", "module."):
         if tensors and all(name.startswith(wrapper) for name in tensors):

@@ -112,7 +112,7 @@ class Tokenizer:
     model_input_names: tuple[str, ...]
 
 
-def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
+def parse_tokenizer(text: str, about: dict[str, object], where: str) -> Tokenizer:
     """The tokenizer in the text of a ``tokenizer.json``.
 
     Args:
@@ -289,7 +289,7 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
+def _refuse_settings(settings: dict[str, object], path: Path) -> None:
     """Refuses settings that name code or a file to open; ``special_tokens_map_file`` is never opened."""
     named = [
         key for key in ("auto_map", "fast_tokenizer_files", "init_inputs", "tokenizer_object") if settings.get(key)

@@ -15,7 +15,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,7 @@ class Runtime:
         """True in the process that writes files and logs; under ``torchrun`` the others only compute."""
         return self.rank == 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What ``run.json`` keeps of the machine."""
         return {
             "device": self.device,
