@@ -85,11 +85,11 @@ class DeviceInputs:
         def moved(array: npt.NDArray[Any]) -> torch.Tensor:
             return torch.from_numpy(array).to(device)
 
-        beyond = np.zeros(limit, np.int32)  # the last row is read up to the batch's length, too
-        self.ids, self.pad_id = moved(np.concatenate([encoded.ids, beyond])), pad_id
+        tail = np.zeros(limit, np.int32)  # the last row is read up to the batch's length, too
+        self.ids, self.pad_id = moved(np.concatenate([encoded.ids, tail])), pad_id
         self.type_ids = None
         if encoded.type_ids is not None:
-            self.type_ids = moved(np.concatenate([encoded.type_ids, beyond.astype(np.int8)]))
+            self.type_ids = moved(np.concatenate([encoded.type_ids, tail.astype(np.int8)]))
         self.starts, self.lengths = moved(encoded.offsets[:-1]), moved(encoded.lengths)
         self.columns = torch.arange(limit, device=device)
 

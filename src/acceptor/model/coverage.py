@@ -22,7 +22,7 @@ MAX_UNKNOWN = 0.5  # share of unknown tokens, or of texts without any known one,
 SOME_UNKNOWN, ALL_UNKNOWN = (
     1,
     2,
-)  # flags of a text: of which the encoder does not know a part; of which it knows nothing
+)  # flags of a text: some, or all, of its tokens are unknown
 
 logger = logging.getLogger(__name__)
 

@@ -99,7 +99,7 @@ def use_fast_layers(network: Any, dropout_masks: DropoutMasks) -> list[nn.Parame
     written: list[nn.Parameter] = []
     for index, layer in enumerate(layers):
         weights = LAYER_WEIGHTS[kind](layer)
-        # All heads of these architectures read the first token alone.
+        # The heads of these architectures read only the first token.
         first_only = index == len(layers) - 1
         layers[index] = FastLayer(weights, dropout_masks, first_only=first_only, as_tuple=kind == "mpnet")
         written += weights.trained
@@ -129,7 +129,7 @@ class _WholeLayers(nn.Module):
         self.layers, self.as_tuple = layers, as_tuple
 
     def forward(self, x: torch.Tensor, mask: Any = None, bias: Any = None, **_: Any) -> Any:
-        """From (B, L, d) to (B, 1, d). The mask is true, or 0, where a token is real; padding stands at the end."""
+        """From (B, L, d) to (B, 1, d). The mask is true, or 0, where a token is real; padding is at the end."""
         if mask is None:
             lengths, tokens = torch.full(x.shape[:1], x.shape[1]), x.flatten(0, 1).clone()
         else:

@@ -196,7 +196,7 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
             "this ONNX file has no judge",
             where=str(path),
             expected=EXPECTED,
-            found=f"a model by {proto.producer_name or 'somebody'}, without labels, tokenizer and decision",
+            found=f"a model by {proto.producer_name or 'an unknown program'}, without labels, tokenizer and decision",
             cause="it was made by another program, which keeps them elsewhere",
             next="export the run that it came from: acceptor export RUN -o FILE",
             code="E-RUN-FILE",
@@ -236,7 +236,7 @@ def _refused_parts(proto: Any) -> Iterator[str]:
             tensors += attribute.tensors
     for tensor in tensors:
         if tensor.external_data or tensor.data_location:
-            yield f"tensor {tensor.name[:60]!r} lies in another file"
+            yield f"tensor {tensor.name[:60]!r} is in another file"
 
 
 def _about_of(text: str, path: Path) -> dict[str, Any]:

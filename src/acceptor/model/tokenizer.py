@@ -303,7 +303,7 @@ def _refuse_settings(settings: dict[str, object], path: Path) -> None:
         named.append("model_max_length")
     if named:
         raise EncoderError(
-            "this tokenizer wants to run its own code, or to read another file",
+            "this tokenizer would run its own code, or read another file",
             where=f"{path}: {named[0]}",
             expected="no such key",
             found=str(settings[named[0]])[:80],

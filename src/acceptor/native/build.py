@@ -57,7 +57,7 @@ def compiled(sources: Sequence[Path], headers: Sequence[Path], flags: Sequence[s
             problem = f"{folder} is read-only"
         logger.warning("%s", f"{problem}: kernels are compiled in a private folder, a second each time")
         with tempfile.TemporaryDirectory(prefix="acceptor-") as private:
-            return ctypes.CDLL(str(_compile(Path(private), stem, command))), f"compiled anew by {compiler}: {problem}"
+            return ctypes.CDLL(str(_compile(Path(private), stem, command))), f"compiled again by {compiler}: {problem}"
     except (OSError, subprocess.SubprocessError) as error:
         detail = str(getattr(error, "stderr", None) or error).strip() or type(error).__name__
         return None, f"{compiler} could not build the kernels ({detail.splitlines()[-1]}); torch instead"
@@ -85,7 +85,7 @@ def _cached(folder: Path, stem: str) -> Path | None:
         problem = _why_not_loaded(path)
         if problem is None:
             return path
-        logger.warning("%s", f"{problem}: compiled anew")
+        logger.warning("%s", f"{problem}: compiled again")
         with contextlib.suppress(OSError):
             path.unlink()
     return None

@@ -46,7 +46,7 @@ class Runtime:
         device_name: The product's name.
         memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
         precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
-        rank: This process' number under ``torchrun``; 0 alone writes.
+        rank: This process' number under ``torchrun``; only process 0 writes.
         world_size: How many processes train together.
         threads: CPU threads.
         derived: The derived settings, with reasons.

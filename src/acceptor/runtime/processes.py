@@ -131,7 +131,8 @@ def _waiting(runtime: Runtime) -> Iterator[None]:
     """Warns when joining takes seconds; turns a failure into a `ResourceError`."""
     where = f"{variable('MASTER_ADDR')}:{variable('MASTER_PORT')}"
     this = f"process {runtime.rank} of {runtime.world_size} (RANK, WORLD_SIZE)"
-    message = f"{this} waits for the others at {where}, {TIMEOUT.seconds} s at most; alone? unset {' '.join(NAMES)}"
+    limit = f"{TIMEOUT.seconds} s at most; for one process: unset {' '.join(NAMES)}"
+    message = f"{this} waits for the other processes at {where}, {limit}"
     warning = threading.Timer(WARN_AFTER, logger.warning, args=("%s", message))
     warning.daemon = True
     warning.start()

@@ -6,7 +6,7 @@ throughout after their first epoch, with a loss that has hardly changed. So thre
 epoch, from the first one on:
 
 1. Every validation verdict is the same.
-2. Neither loss is below what the labels' shares alone would give, the entropy of the labels: the mean training loss of
+2. Neither loss is below the entropy of the labels, the loss of a constant answer: the mean training loss of
    the epoch's second half (by two standard errors of what one answer for all would have), and the validation loss.
 3. The margins hardly differ between sentences: their standard deviation is below `MIN_MARGIN_SD`.
 
@@ -108,7 +108,7 @@ def check_collapse(
         return None
     if config.on_collapse != "go-on":
         raise CollapseError(found, config)
-    logger.warning("%s", CollapseError(found, config).problem + "; going on, as --on-collapse says")
+    logger.warning("%s", CollapseError(found, config).problem + "; the training goes on (--on-collapse go-on)")
     return found.to_dict()
 
 

@@ -114,10 +114,10 @@ def fit(
         gold: Their label ids, int64, shape (N,).
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
-        done: How far the training has come; the optimizer must stand there.
+        done: The progress so far; the optimizer must have the same state.
 
     Raises:
-        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` does not say to go on.
+        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` is ``stop``.
     """
     import torch
 
@@ -126,14 +126,14 @@ def fit(
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
-    if optimizer.micro_batch < config.batch_size:  # memory ran out before a stop
+    if optimizer.micro_batch < config.batch_size:  # memory ran out before the training was stopped
         optimizer.end_static_shapes()
     static = StaticSteps(judge, optimizer, train, targets) if optimizer.static else None
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
-        behind = optimizer.steps - (epoch - 1) * steps_per_epoch  # of this epoch, in a training that goes on
-        total_loss, counted = (done.epoch_loss, done.epoch_examples) if behind else (0.0, 0)
+        done_steps = optimizer.steps - (epoch - 1) * steps_per_epoch  # steps of this epoch, if the training is resumed
+        total_loss, counted = (done.epoch_loss, done.epoch_examples) if done_steps else (0.0, 0)
         pending: list[tuple[int, float, Rows, Any]] = []
         batches = epoch_batches(
             train.lengths,
@@ -142,26 +142,26 @@ def fit(
             epoch=epoch,
             bucketed=config.order == "bucketed",
         )
-        for number, rows in enumerate(batches[behind:], behind + 1):
+        for number, rows in enumerate(batches[done_steps:], done_steps + 1):
             rate = learning_rate(optimizer.steps, total_steps, config)
             loss = _step(judge, optimizer, train, targets, rows, rate, static)
             pending.append((optimizer.steps, rate, rows, loss))
             if number % fetch_every == 0 or number == len(batches):
                 losses = _fetch_losses(pending, runtime.world_size)
-                seconds = time.perf_counter() - started  # behind the fetch: only then are the steps done
-                for (at, pace, batch, _), value in zip(pending, losses, strict=True):
+                seconds = time.perf_counter() - started  # after the fetch, when the steps have been computed
+                for (at, step_rate, batch, _), value in zip(pending, losses, strict=True):
                     if math.isfinite(value):
-                        optimizer.decay_untrained_rows(pace)
+                        optimizer.decay_untrained_rows(step_rate)
                         total_loss += value * len(batch)
                         counted += len(batch)
-                        yield Step(epoch, at, value, pace, len(batch), seconds)
+                        yield Step(epoch, at, value, step_rate, len(batch), seconds)
                     elif config.on_nan == "skip":
                         yield Skipped(epoch, at, batch.tolist(), seconds)
                     else:
-                        raise NotFiniteError(batch, epoch=epoch, step=at, rate=pace)
+                        raise NotFiniteError(batch, epoch=epoch, step=at, rate=step_rate)
                 pending = []
         optimizer.sync_embeddings()
-        trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
+        trained = dataclasses.replace(judge)  # a judge caches its network; a new one builds it from the current weights
         logits = trained.logits_of(validation)
         yield EpochEnd(epoch, optimizer.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
 
@@ -175,9 +175,9 @@ def _step(
     rate: float,
     static: StaticSteps | None,
 ) -> Any:
-    """One optimizer step. Returns this process' share of the batch's mean loss, NaN where the weights were left alone.
+    """One optimizer step. Returns this process' share of the batch's mean loss, NaN if the weights were not changed.
 
-    Where memory runs out in static shapes, the same step and those after it are computed in parts.
+    If memory runs out in static shapes, this step and later ones are computed in parts.
     """
     if static and optimizer.static:
         try:
@@ -198,8 +198,8 @@ def _step(
 def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any, rows: Rows) -> Any:
     """Leaves this process' share of a batch's gradient in the optimizer and returns its share of the batch's mean loss.
 
-    Where memory runs out, the same batch is computed again in parts of half the size, and so are those after it: the
-    gradients' sum is that of the whole batch.
+    If memory runs out, this batch and later ones are computed in parts of half the size. The parts' gradients sum to
+    that of the batch.
     """
     from torch.nn.functional import cross_entropy
 
@@ -234,21 +234,21 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any,
 def _halve_micro_batch(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
     """Halves the micro-batch after ``largest`` examples at once did not fit into memory."""
     optimizer.micro_batch = -(-largest // 2)
-    logger.warning("memory ran out: going on with %d examples at a time, the batch as before", optimizer.micro_batch)
+    logger.warning("memory ran out: going on with %d examples at a time, with unchanged batches", optimizer.micro_batch)
     free_memory(judge.runtime.device)
 
 
 def _share(rows: Rows, rank: int, world_size: int) -> tuple[Rows, int]:
     """This process' rows of a batch, and their weight.
 
-    A batch with fewer rows than processes leaves some without any: they compute one row with weight 0.
+    If a batch has fewer rows than there are processes, the others compute one row with weight 0.
     """
     mine = rows[rank::world_size]
     return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
 def _fetch_losses(pending: list[tuple[int, float, Rows, Any]], world_size: int) -> list[float]:
-    """The batches' mean losses, brought from the device at once (and from all processes)."""
+    """The batches' mean losses, copied from the device in one transfer, and summed over processes."""
     import torch
 
     losses = torch.stack([loss for *_, loss in pending])

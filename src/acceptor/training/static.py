@@ -49,7 +49,7 @@ def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, li
     elif on_gpu:
         shapes = "a CUDA graph for each of a few lengths: one launch a step"
     else:
-        shapes = "compiling wants few shapes" if static else f"padding costs more than launching on {runtime.device}"
+        shapes = "compiling needs few shapes" if static else f"padding costs more than launching on {runtime.device}"
     if config.compile is not None:
         compiled = "given"
     elif on_gpu:
@@ -91,7 +91,7 @@ class StaticSteps:
         """One optimizer step on at most ``batch_size`` rows, without waiting for a GPU.
 
         Returns:
-            The rows' mean loss, on the device; NaN where the step was not finite and left the weights alone.
+            The rows' mean loss, on the device; NaN if the step was not finite and the weights were not changed.
 
         Raises:
             UsageError: The network cannot be compiled on this machine.
@@ -101,7 +101,7 @@ class StaticSteps:
             self._capture()
         length = static_length(int(self.lengths[rows].max()), self.limit)
         numbers, missing = rows.tolist(), self.size - len(rows)
-        # The rows of weight 0 are real ones: of padding alone softmax makes NaN, and NaN times 0 is NaN.
+        # The rows of weight 0 are real ones: softmax over padding only is NaN, and NaN times 0 is NaN.
         weights = [1 / len(rows)] * len(rows) + [0.0] * missing
         self._copy_arguments(numbers + numbers[:1] * missing, weights, rate, optimizer.steps + 1)
         optimizer.dropout_masks.start(optimizer.config.seed, optimizer.steps, 0)
@@ -143,7 +143,7 @@ class StaticSteps:
         if not self.arguments.is_cuda:
             return
         stream, pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
-        # Rows of weight NaN: such a step runs every kernel and leaves weights and running means alone. The shortest
+        # Rows of weight NaN: such a step runs every kernel and changes neither weights nor running means. The shortest
         # row, so that a part is masked; else Transformers would warm up another attention kernel.
         self._copy_arguments([int(self.lengths.argmin())] * self.size, [float("nan")] * self.size, 0.0, 1)
         try:
