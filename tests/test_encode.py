@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from acceptor.errors import EncoderError
 from acceptor.model.encode import encode, token_report
 from acceptor.model.tokenizer import load_tokenizer
+from conftest import raises
 from tiny import ARCHITECTURES, TEXTS, make_encoder, make_tokenizer
 
 KINDS = sorted({kind for _, kind, _ in ARCHITECTURES.values()})
@@ -102,7 +103,7 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path):
     make_encoder(tmp_path / "bare")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / "bare" / name).unlink()
-    with pytest.raises(EncoderError, match=r"has no tokenizer(.|\n)*save_pretrained"):
+    with raises(EncoderError, "E-ENCODER-FILE", expected="tokenizer.json", next="save_pretrained"):
         load_tokenizer(tmp_path / "bare")
 
 
@@ -110,13 +111,13 @@ def test_a_tokenizer_without_padding_token_is_refused(tmp_path):
     tokenizer = make_tokenizer("wordpiece")
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(EncoderError, match="no padding token"):
+    with raises(EncoderError, "E-ENCODER-TOKENIZER", expected="padding token"):
         load_tokenizer(tmp_path)
 
 
 def test_a_damaged_tokenizer_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{not json")
-    with pytest.raises(EncoderError, match="cannot be read"):
+    with raises(EncoderError, "E-ENCODER-TOKENIZER"):
         load_tokenizer(tmp_path)
 
 

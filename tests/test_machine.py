@@ -24,7 +24,7 @@ from acceptor.runtime import contention as waiting
 from acceptor.runtime.device import Runtime
 from acceptor.storage import files, lock
 from acceptor.storage.manifest import check_manifest, file_sha256
-from conftest import REPOSITORY, toy_rows
+from conftest import REPOSITORY, raises, toy_rows
 
 SOURCE = str(REPOSITORY / "src")
 
@@ -77,7 +77,7 @@ def test_a_home_that_cannot_be_written_is_as_none(tmp_path, caplog):
     file = tmp_path / "file"
     file.touch()
     with caplog.at_level(logging.WARNING):
-        place = cache._usable(file / "cache")
+        place = cache._created(file / "cache")
     assert place.is_dir()
     assert "cannot be made" in caplog.text
 
@@ -133,7 +133,7 @@ def test_a_kept_library_that_is_not_ours_is_compiled_anew(harm, small, tmp_path,
         loaded, reason = load()
     assert loaded.answer() == 42
     assert "compiled by" in reason
-    assert "compiled anew" in caplog.text
+    assert "compiled again" in caplog.text
     (kept,) = folder.glob("*.so")
     assert build._why_not_loaded(kept) is None
 
@@ -160,7 +160,7 @@ def test_a_folder_that_others_can_write_is_not_used(harm, small, tmp_path, caplo
     with caplog.at_level(logging.WARNING):
         loaded, reason = load()
     assert loaded.answer() == 42
-    assert "compiled anew" in reason
+    assert "compiled again" in reason
     assert "private folder" in caplog.text
 
 
@@ -206,7 +206,7 @@ def set_only(monkeypatch, variables):
 )
 def test_left_over_variables_are_named_before_anything_waits(variables, monkeypatch):
     set_only(monkeypatch, variables)
-    with pytest.raises(UsageError, match="unset") as caught:
+    with raises(UsageError, "E-USAGE-ENVIRONMENT", next="unset") as caught:
         processes.process_rank()
     assert any(name in str(caught.value) for name in variables)
 
@@ -243,7 +243,7 @@ def test_waiting_for_processes_that_never_come_is_said_and_ends(monkeypatch, cap
 
     said = []
     set_only(monkeypatch, {"RANK": "1", "WORLD_SIZE": "2", **RENDEZVOUS})
-    monkeypatch.setattr(processes, "SAY_AFTER", 0.0)
+    monkeypatch.setattr(processes, "WARN_AFTER", 0.0)
 
     def nobody(*_, **__):
         while not caplog.text:  # until it is said what is waited for
@@ -254,7 +254,7 @@ def test_waiting_for_processes_that_never_come_is_said_and_ends(monkeypatch, cap
     monkeypatch.setattr(dist, "rendezvous", nobody)
     here = Runtime("cpu", "", 0, "fp32", rank=1, world_size=2)
     caplog.set_level(logging.WARNING)
-    with pytest.raises(ResourceError, match="unset RANK"), processes.process_group(here):
+    with raises(ResourceError, "E-RESOURCE-PROCESSES", next="unset RANK"), processes.process_group(here):
         pytest.fail("nobody came")
     assert "127.0.0.1:29500" in said[0]
 
@@ -302,7 +302,7 @@ def test_the_limits_of_control_groups_are_read(line, file, text, cores, tmp_path
 )
 def test_threads_are_the_cores_that_are_there(given, cores, quota, expected, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", given)
-    monkeypatch.setattr(threads, "cores_at_hand", lambda: cores)
+    monkeypatch.setattr(threads, "available_cores", lambda: cores)
     monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
     assert threads.choose_threads().value == expected
 
@@ -310,7 +310,7 @@ def test_threads_are_the_cores_that_are_there(given, cores, quota, expected, mon
 def test_torch_is_told_only_where_nobody_else_told_it(monkeypatch):
     told = []
     monkeypatch.setattr(torch, "set_num_threads", told.append)
-    monkeypatch.setattr(threads, "cores_at_hand", lambda: 8)
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
     monkeypatch.setattr(threads, "cpu_quota", lambda: 2.0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
@@ -324,8 +324,8 @@ def test_torch_is_told_only_where_nobody_else_told_it(monkeypatch):
 # ── spinning ─────────────────────────────────────────────────────────────────────────────────────────────
 
 SAYS = (
-    "import acceptor, os; from acceptor.runtime.spinning import spinning\n"
-    "print(os.environ.get('GOMP_SPINCOUNT'), *spinning())"
+    "import acceptor, os; from acceptor.runtime.spinning import describe_spinning\n"
+    "print(os.environ.get('GOMP_SPINCOUNT'), *describe_spinning())"
 )
 
 
@@ -350,7 +350,7 @@ def test_too_late_is_said():
 
 
 def test_others_are_measured_as_their_users_have_them():
-    code = "import acceptor, os; from acceptor.runtime.spinning import environment_as_found as f; print(f(os.environ))"
+    code = "import acceptor, os; from acceptor.runtime.spinning import original_environment as f; print(f(os.environ))"
     assert "GOMP_SPINCOUNT" not in python(code).stdout
     assert "'GOMP_SPINCOUNT': '7'" in python(code, GOMP_SPINCOUNT="7").stdout
 
@@ -368,13 +368,13 @@ def test_training_watches_and_stops_watching(monkeypatch):
     import threading
 
     made = threading.Event()
-    stand_by = waiting._stand_by
-    monkeypatch.setattr(waiting, "LOOK_EVERY", 0.001)
-    monkeypatch.setattr(waiting, "is_ours", lambda: True)
+    stand_by = waiting._hold_team
+    monkeypatch.setattr(waiting, "CHECK_EVERY", 0.001)
+    monkeypatch.setattr(waiting, "controls_spinning", lambda: True)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     seconds = iter(range(1_000_000))
-    monkeypatch.setattr(waiting, "time_waited", lambda: float(next(seconds)))
-    monkeypatch.setattr(waiting, "_stand_by", lambda ends: (made.set(), stand_by(ends)))
+    monkeypatch.setattr(waiting, "cpu_wait_seconds", lambda: float(next(seconds)))
+    monkeypatch.setattr(waiting, "_hold_team", lambda ends: (made.set(), stand_by(ends)))
     before = threading.active_count()
     with waiting.shorter_spins_under_load():
         assert made.wait(60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ for name in ("fcntl", "resource", "pwd", "grp", "termios", "msvcrt"):
     sys.modules[name] = None  # importing it raises ImportError
 for name in (
     "fork", "forkpty", "getuid", "geteuid", "getgid", "sched_getaffinity", "sysconf", "posix_fadvise", "fchmod",
-    "chown", "getpgid", "killpg", "setsid", "getloadavg", "mkfifo", "pread", "nice",
+    "chown", "register_at_fork", "getpgid", "killpg", "setsid", "getloadavg", "mkfifo", "pread", "nice",
 ):
     if hasattr(os, name):
         delattr(os, name)
@@ -29,9 +28,7 @@ for name in ("SIGTERM", "SIGKILL", "SIGHUP", "SIGPIPE", "SIGALRM", "SIGUSR1"):
     delattr(signal, name)
 """
 
-TRAINS_AND_JUDGES = (
-    ELSEWHERE
-    + """
+TRAINS_AND_JUDGES = """
 import acceptor
 
 config = acceptor.TrainConfig(encoder=sys.argv[1], epochs=1, max_length=32, learning_rate=1e-2, on_collapse="go-on")
@@ -40,17 +37,18 @@ judge = acceptor.load("run")
 verdicts = judge(["the cats sleep.", "the cat them sleep."])
 assert len(verdicts) == 2
 
-from acceptor.cli.app import main
-from acceptor.judging.predict import Settings, predict
-
-predict("run", ["in.txt"], "out.jsonl", Settings())
 exported = acceptor.export(judge, "judge.onnx")
 again = acceptor.load("judge.onnx")(["the cats sleep.", "the cat them sleep."])
 assert [verdict.label for verdict in again] == [verdict.label for verdict in verdicts]
-sys.argv[1:] = ["judge", "judge.onnx", "the cats sleep.", "--json"]
-main()
+
+from acceptor.cli.app import main
+
+for sys.argv[1:] in (["predict", "run", "in.txt", "-o", "out.jsonl"], ["judge", "judge.onnx", "the cats.", "--json"]):
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, ended.code
 """
-)
 
 
 def test_nothing_of_posix_is_needed_to_train_judge_predict_and_export(tiny_bert, tmp_path):
@@ -58,7 +56,7 @@ def test_nothing_of_posix_is_needed_to_train_judge_predict_and_export(tiny_bert,
     (tmp_path / "train.tsv").write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
     (tmp_path / "in.txt").write_text("".join(f"{text}\n" for text, _ in rows[:8]))
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TRAINS_AND_JUDGES, str(tiny_bert)],
+        [sys.executable, "-W", "ignore", "-c", ELSEWHERE + TRAINS_AND_JUDGES, str(tiny_bert)],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -66,5 +64,5 @@ def test_nothing_of_posix_is_needed_to_train_judge_predict_and_export(tiny_bert,
     )
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
-    assert json.loads(done.stdout.splitlines()[-1])["label"] in ("acceptable", "unacceptable")
+    assert "the cats." in done.stdout.splitlines()[-1]
     assert "no locks" in done.stderr  # one warning that says so: two writers are not kept apart there

@@ -99,7 +99,7 @@ def test_restarted_processes_do_not_look_for_those_that_are_gone(monkeypatch):
     for attempt in range(3):
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(attempt))
         for rank in range(2):
-            with process_group(Runtime("cpu", "", 0, "fp32", rank=rank, world=2)):
+            with process_group(Runtime("cpu", "", 0, "fp32", rank=rank, world_size=2)):
                 found = seen[-1].get("address").decode() if seen[-1].check(["address"]) else None
                 assert found == (f"of attempt {attempt}" if rank else None)
                 seen[-1].set("address", f"of attempt {attempt}")

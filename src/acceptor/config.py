@@ -1,7 +1,7 @@
-"""The settings of one training: small, frozen, checked when built.
+"""The settings of one training, frozen and validated.
 
-A field that is None is derived from the data, the encoder or the machine; every derivation is a
-`Derived` with its reason, printed and kept in ``run.json``.
+A field that is None is derived from the data, the encoder or the machine. Every derived value is a `Derived` with its
+reason, which is printed and kept in ``run.json``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEFAULT_ENCODER = "google-bert/bert-base-uncased"
 
 
 class Derived(NamedTuple):
-    """A value that was not given but worked out, and why it is what it is."""
+    """A value that was derived, not given, and the reason for it."""
 
     name: str
     value: Any
@@ -31,10 +31,10 @@ class Derived(NamedTuple):
 
 
 class TrainConfig(BaseModel):
-    """All settings of one training. Defaults follow the notebook chapter where it is right.
+    """All settings of one training. Defaults follow the notebook chapter where that is correct.
 
     Raises:
-        UsageError: Unknown names or values out of range; all problems at once.
+        UsageError: Unknown names or values out of range; all of them at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -46,46 +46,45 @@ class TrainConfig(BaseModel):
     batch_size: int = Field(default=32, ge=1)
     """Sentences per optimizer step, over all processes together."""
     learning_rate: float = Field(default=2e-5, gt=0, lt=1)
-    """Peak learning rate; from there it falls linearly, to reach 0 when the last step is done."""
+    """Peak learning rate; it then falls linearly, to 0 after the last step."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of all steps in which the learning rate climbs linearly to its peak."""
+    """Share of all steps in which the learning rate rises linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """Decoupled decay (AdamW) of every weight matrix; biases and norms are left alone."""
+    """AdamW's weight decay of every weight matrix; biases and norms do not decay."""
     max_grad_norm: float = Field(default=1.0, ge=0)
-    """Gradients are scaled down to this norm; 0 leaves them as they are."""
+    """Gradients are clipped to this norm; 0 turns clipping off."""
     keep_head: bool = False
-    """Go on with the head that the encoder has, where it was trained for the same labels; by default it gets a new one,
-    whatever it has."""
+    """Keep the encoder's head, which must be trained for the same labels; by default a new head is made."""
     max_length: int = Field(default=128, ge=4)
     """Longest input in tokens, special tokens included; lowered to what the encoder has positions for."""
     seed: int = Field(default=2018, ge=0, lt=2**32)
-    """Decides the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
+    """Seeds the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
     order_seed: int | None = Field(default=None, ge=0, lt=2**32)
-    """Decides the order of the examples alone, so that its effect can be told from the head's. None: the seed."""
+    """Seeds only the order of the examples, so that its effect can be separated from the head's. None: the seed."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
     rows, always seed 2018) cut it from train and leave a given one aside. None: given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
-    """Share of train that a stratified split makes validation."""
+    """Share of train that a stratified split takes for validation."""
     order: Literal["bucketed", "random"] = "bucketed"
-    """Batches of sentences of like length in a random order, or plainly random ones."""
+    """Batches of sentences of similar length in a random order, or random batches."""
     metric: Literal["mcc", "accuracy", "f1"] = "mcc"
-    """The score on validation that ``select="best"`` looks at."""
+    """The score on validation that ``select="best"`` compares."""
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
     calibrate: bool = False
     """Fit a temperature, and a threshold for `metric`, on validation; each is kept if it helps on held-out tenths."""
     on_nan: Literal["stop", "skip"] = "stop"
-    """What a step does whose loss or gradient is NaN or infinite: it ends the training, or leaves the weights alone and
-    is counted."""
+    """What happens when a step's loss or gradient is NaN or infinite: the training ends, or the step is skipped and
+    counted."""
     on_collapse: Literal["stop", "restart", "go-on"] = "stop"
-    """What follows when the judge has collapsed to one verdict (`training.guard`): the training ends, it begins again
-    with another seed and `safer` settings, or it goes on and says so."""
+    """What happens when the judge has collapsed to one verdict (`training.collapse`): the training ends, restarts with
+    another seed and `safer` settings, or goes on with a warning."""
     device: Literal["cuda", "mps", "cpu"] | None = None
-    """Where to compute; the fastest present by default."""
+    """The device; by default the fastest of this machine."""
     precision: Literal["fp32", "bf16"] | None = None
-    """Arithmetic of the matrix products; weights and optimizer state are always fp32. By default what the device is
-    good at: a probe decides for a CPU."""
+    """Precision of matrix products; weights and optimizer state are always fp32. By default the faster one on the
+    device; on a CPU it is measured."""
 
     compile: bool | None = None
     """Compile the network with `torch.compile`, for batches of a few static shapes. Derived: off, with the reason."""
@@ -96,15 +95,15 @@ class TrainConfig(BaseModel):
         try:
             return check(values)
         except ValidationError as error:
-            raise UsageError("\n".join(_explain(problem) for problem in error.errors())) from None
+            raise UsageError("\n".join(map(_explain, error.errors())), code="E-USAGE-OPTION") from None
 
     @property
     def batch_seed(self) -> int:
-        """What decides the order of the examples."""
+        """The seed of the order of the examples."""
         return self.seed if self.order_seed is None else self.order_seed
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, str | int | float]] = {
     # The chapter's settings. Its parameter groups say `weight_decay_rate: 0.1`, a key that AdamW
     # does not read: what really ran there was AdamW's own default of 0.01 on every parameter.
     # Here 0.1 is applied as the chapter meant it, to weight matrices only.
@@ -125,7 +124,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def safer(config: TrainConfig) -> TrainConfig:
-    """The settings to begin again with after a collapse; a second one is final.
+    """The settings for a restart after a collapse; a second collapse ends the training.
 
     A quarter of the learning rate, 2e-5 at most; warm-up over a tenth of the steps at least; gradients clipped to norm
     1 at most; and the seed 1000 further on.

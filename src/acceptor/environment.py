@@ -1,4 +1,4 @@
-"""Variables of the environment. One that is empty counts as not set, as POSIX tools have it."""
+"""Environment variables. An empty one counts as not set, as in POSIX tools."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ OTHERS_READ = (
 
 
 def variable(name: str) -> str | None:
-    """What a variable says; None where it is not set, or empty."""
+    """A variable's value; None if it is not set, or empty."""
     return os.environ.get(name, "").strip() or None
 
 
 def whole_number(name: str, default: int) -> int:
-    """The whole number, 0 or more, that a variable says, or ``default`` where it is not set.
+    """The whole number, 0 or more, in a variable; ``default`` if it is not set.
 
     Raises:
-        UsageError: It says anything else.
+        UsageError: It holds anything else.
     """
     text = variable(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()):
         raise UsageError(
-            f"the variable {name} says no number",
+            f"the variable {name} holds no number",
             expected="a whole number, 0 or more",
             found=f"{name}={text}",
             next=f"unset {name}",
+            code="E-USAGE-ENVIRONMENT",
         )
     return int(text)
 
 
 def drop_empty_variables() -> None:
-    """Takes variables that are empty out of this process' environment, where libraries would take them at their word.
+    """Removes empty variables from this process' environment, because libraries would use their empty value.
 
     With ``XDG_CACHE_HOME=`` the hub's cache would be the working folder, with ``HF_ENDPOINT=`` there is no hub.
     """

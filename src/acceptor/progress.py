@@ -1,6 +1,6 @@
-"""Progress of long work on stderr: what is done, how fast, how long it still takes.
+"""Progress of long work on stderr: what is done, how fast, how much time is left.
 
-On a terminal it is a bar; in a log file a line every half minute, so that short work says nothing there.
+A terminal gets a bar; a log file gets a line every half minute, so that short work prints nothing there.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from acceptor.text import plain_lines
 
-SAY_EVERY = 30.0  # seconds between two lines in a log file
+LOG_EVERY = 30.0  # seconds between two lines in a log file
 clock = time.monotonic
 
 console = Console(stderr=True)
-"""Where progress, log lines and errors go; one console, so that they do not write over each other."""
+"""The console of progress, log lines and errors. There is one, so that they do not overwrite each other."""
 
 
-_silent = ContextVar("hushed", default=False)
+_silent = ContextVar("silent", default=False)
 
 
 @contextlib.contextmanager
 def without_progress() -> Iterator[None]:
-    """No bars in this block, for what trains inside something else."""
+    """Shows no progress in this block, for trainings inside of something else."""
     token = _silent.set(True)
     try:
         yield
@@ -36,7 +36,7 @@ def without_progress() -> Iterator[None]:
 
 
 class Meter:
-    """How far the work is. `advance` moves it on; `note` sets the words behind it."""
+    """A progress bar. `advance` moves it; ``note`` sets the text after it."""
 
     def __init__(self, progress: Progress, task: TaskID, lines: _Lines | None) -> None:
         self._progress = progress
@@ -53,11 +53,11 @@ class Meter:
 
 
 class _Lines:
-    """What a log file gets in place of a bar: a line every half minute, none for shorter work."""
+    """Progress in a log file: a line every half minute, none for shorter work."""
 
     def __init__(self, what: str, total: float | None, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit
-        self._done = self._said = 0.0
+        self._done = self._logged = 0.0
         self._note: str | None = None
         self._when = clock()
 
@@ -65,9 +65,9 @@ class _Lines:
         self._done += amount
         self._note = note or self._note
         now = clock()
-        if now - self._when >= SAY_EVERY:
-            rate = (self._done - self._said) / (now - self._when)
-            self._when, self._said = now, self._done
+        if now - self._when >= LOG_EVERY:
+            rate = (self._done - self._logged) / (now - self._when)
+            self._when, self._logged = now, self._done
             console.print(self._line(rate), markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, rate: float) -> str:
@@ -92,7 +92,7 @@ def _duration(seconds: float) -> str:
 
 @contextlib.contextmanager
 def meter(what: str, total: float | None, unit: str, *, silent: bool = False) -> Iterator[Meter]:
-    """A bar over ``total`` units (None: not known), gone when the work is done; without a terminal, lines."""
+    """A bar over ``total`` units (None: unknown), which is removed at the end; log lines if there is no terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -1,4 +1,4 @@
-"""Text that nobody vouches for, made inert before it is shown: on a terminal, in JSON, in Markdown."""
+"""Untrusted text, escaped before it is shown: on a terminal, in JSON, in Markdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def plain(value: Any) -> str:
-    """The value as text with everything unprintable spelled out: a backspace becomes its code, x08."""
+    """The value as text; unprintable characters become escapes, such as x08 for a backspace."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
 
 
@@ -24,16 +24,15 @@ def plain_lines(text: str) -> str:
 
 
 def shell(word: Any) -> str:
-    """The value as one word of a command that is shown to be copied: quoted where a shell would read more into it."""
+    """The value as one word of a command to be copied, quoted for a shell where needed."""
     text = plain(word)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def as_json(content: Any) -> str:
-    """One line of JSON that neither a terminal nor a page takes for anything else.
+    """One line of JSON that is safe on a terminal and in a page.
 
-    Unprintable characters and ``<``, ``>``, ``&`` are written as escapes. They stand in strings only, so whoever
-    parses it gets every character back.
+    Unprintable characters and ``<``, ``>``, ``&`` are written as JSON escapes, so parsing gives every character back.
     """
     text = json.dumps(content, ensure_ascii=False)
     if text.isprintable() and not re.search("[<>&]", text):
@@ -45,12 +44,12 @@ def as_json(content: Any) -> str:
 
 
 def in_ascii(line: str) -> str:
-    """A line of JSON with escapes for all that is not ASCII; whoever parses it gets every character back."""
+    """A line of JSON with escapes for all non-ASCII characters; parsing gives every character back."""
     return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in line)
 
 
 def decode_argument(text: str) -> str:
-    """An argument as it was typed: in the C locale Python hands on UTF-8 as halves of surrogate pairs."""
+    """A command-line argument as UTF-8 text: in the C locale Python gives its bytes as surrogates."""
     try:
         return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8")
     except UnicodeError:
@@ -58,7 +57,7 @@ def decode_argument(text: str) -> str:
 
 
 def markdown(value: Any) -> str:
-    """The value as words in Markdown or HTML: what could be markup there becomes an entity."""
+    """The value as plain text in Markdown or HTML: characters that could be markup become entities."""
     special = r"[^\w .,:;/()+=%-]|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup
     return re.sub(special, lambda found: f"&#{ord(found[0])};", plain(value))
 

@@ -93,7 +93,8 @@ def main() -> None:
     logger.setLevel(logging.INFO)
     logger.addHandler(_OnConsole())
     logger.propagate = False
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so half-written folders vanish
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so half-written folders vanish
     try:
         _run()
     except (AcceptorError, ModuleNotFoundError) as caught:

@@ -1,6 +1,6 @@
-"""Ids to padded tensors, in one place: which rows go together, in which order, and how they are laid out.
+"""From token ids to padded batches: which rows go together, in which order, and how they are laid out.
 
-Every batch carries its row numbers, so results can always be put back in order.
+Every batch has its row numbers, so results can be put back in order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Rows = npt.NDArray[np.int64]
 
-BUCKET_BATCHES = 50  # batches per bucket: longer buckets pad less, shorter ones mix more
+BUCKET_BATCHES = 50  # batches per bucket: larger buckets pad less, smaller ones shuffle better
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Batch:
 
 
 def pad(encoded: Encoded, rows: Rows, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
-    """The given rows side by side, by the names that encoders take: int64, shape (B, L), L the longest row's length.
+    """Pads the given rows, under the names that encoders take: int64, shape (B, L), L the longest row's length.
 
     The mask comes from lengths, never from ids: a padding id may be 0, 1 or anything.
     """
@@ -67,13 +67,16 @@ def to_tensors(inputs: dict[str, npt.NDArray[np.int64]], device: str) -> dict[st
 
 
 class DeviceInputs:
-    """All inputs of a training on its device, so that a batch is gathered there and only row numbers travel.
+    """All inputs of a training on its device, so that a batch is gathered there and only row numbers are copied.
+
+    `inputs` is `pad` in torch. They share no code: a CUDA graph needs a given length instead of the longest row's, and
+    no operation that reads from the device; judging without torch needs NumPy. A test compares them.
 
     Args:
         encoded: N inputs.
         pad_id: The padding token's id.
-        limit: The longest length that a batch will have.
-        device: Where they lie.
+        limit: The longest length of a batch.
+        device: Where to keep them.
     """
 
     def __init__(self, encoded: Encoded, pad_id: int, limit: int, device: str) -> None:
@@ -82,20 +85,20 @@ class DeviceInputs:
         def moved(array: npt.NDArray[Any]) -> torch.Tensor:
             return torch.from_numpy(array).to(device)
 
-        beyond = np.zeros(limit, np.int32)  # the last row, too, is read up to the batch's length
-        self.ids, self.pad_id = moved(np.concatenate([encoded.ids, beyond])), pad_id
+        tail = np.zeros(limit, np.int32)  # the last row is read up to the batch's length, too
+        self.ids, self.pad_id = moved(np.concatenate([encoded.ids, tail])), pad_id
         self.type_ids = None
         if encoded.type_ids is not None:
-            self.type_ids = moved(np.concatenate([encoded.type_ids, beyond.astype(np.int8)]))
+            self.type_ids = moved(np.concatenate([encoded.type_ids, tail.astype(np.int8)]))
         self.starts, self.lengths = moved(encoded.offsets[:-1]), moved(encoded.lengths)
         self.columns = torch.arange(limit, device=device)
 
     def inputs(self, rows: torch.Tensor, length: int) -> dict[str, torch.Tensor]:
-        """What `collate` makes of the rows, int64, shape (B,) on the device, padded to a given length: (B, L)."""
+        """The rows, int64, shape (B,) on the device, as `pad` gives them, padded to a given length: (B, L)."""
         columns = self.columns[:length]
         real = columns < self.lengths[rows].unsqueeze(1)
         position = self.starts[rows].unsqueeze(1) + columns
-        # masked_fill and not where: that would copy its number from the host, and wait.
+        # masked_fill, because where would copy its scalar from the host and wait.
         tensors = {
             "input_ids": self.ids[position].long().masked_fill(~real, self.pad_id),
             "attention_mask": real.long(),
@@ -106,7 +109,7 @@ class DeviceInputs:
 
 
 def static_length(longest: int, limit: int) -> int:
-    """The length to which a batch is padded where shapes have to be few: 8 up to 64 tokens, then in wider steps."""
+    """The padded length of a batch in static shapes: a multiple of 8 up to 64 tokens, then of 32 and 64."""
     step = 8 if longest <= 64 else 32 if longest <= 256 else 64
     return min(-(-longest // step) * step, limit)
 
@@ -114,10 +117,10 @@ def static_length(longest: int, limit: int) -> int:
 def epoch_batches(
     lengths: npt.NDArray[np.int64], batch_size: int, *, seed: int, epoch: int, bucketed: bool
 ) -> list[Rows]:
-    """All rows, each once, as batches in an order that depends on nothing but (seed, epoch).
+    """All rows, each once, as batches in an order that depends only on (seed, epoch).
 
-    ``bucketed`` shuffles the rows, sorts each run of `BUCKET_BATCHES` batches by length, cuts it into
-    batches and shuffles those: sentences of like length share a batch, and the order stays random.
+    ``bucketed`` shuffles the rows, sorts each `BUCKET_BATCHES` batches by length, cuts them into batches and shuffles
+    those: sentences of similar length share a batch, and the order stays random.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
@@ -132,15 +135,15 @@ def epoch_batches(
 
 
 def judging_batches(lengths: npt.NDArray[np.int64], token_budget: int) -> list[Rows]:
-    """All rows, each once, sorted by length and cut where a batch would pass ``token_budget`` padded tokens.
+    """All rows, each once, sorted by length, in batches of at most ``token_budget`` padded tokens.
 
-    Small batches stay in a CPU's cache, which is why the budget is modest.
+    The budget is small, so that a batch stays in a CPU's cache.
     """
     order = np.argsort(lengths, kind="stable")
     batches: list[Rows] = []
     start = 0
     for end in range(1, len(order) + 1):
-        # Sorted: the next row is the longest so far, so it sets the batch's width.
+        # Sorted, so the next row is the longest so far and sets the batch's width.
         if end == len(order) or (end + 1 - start) * lengths[order[end]] > token_budget:
             batches.append(order[start:end])
             start = end
@@ -148,9 +151,9 @@ def judging_batches(lengths: npt.NDArray[np.int64], token_budget: int) -> list[R
 
 
 def padding_ratio(lengths: npt.NDArray[np.int64], batches: Sequence[Rows], *, static: int | None = None) -> float:
-    """Positions computed per real token, over all batches: 1.0 means no padding at all.
+    """Positions computed per real token, over all batches: 1.0 means no padding.
 
-    ``static`` is the longest length where batches have static shapes: all rows of the largest, and `static_length`.
+    ``static`` is the longest length if batches have static shapes: rows of the largest batch, and `static_length`.
     """
     longest = [int(lengths[rows].max()) for rows in batches]
     if static is None:

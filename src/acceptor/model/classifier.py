@@ -1,4 +1,4 @@
-"""An encoder with a classification head, as Transformers builds it, loaded quietly and strictly."""
+"""An encoder with a classification head, built by Transformers and loaded strictly."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_h
     Args:
         encoder: From `find_encoder`.
         labels: Label names in label-id order.
-        seed: Decides the head's initial weights.
-        keep_head: Take the head that the encoder has, which was trained for the same labels in the same order.
+        seed: Seeds the head's initial weights.
+        keep_head: Keep the encoder's head, which must be trained for the same labels in the same order.
 
     Raises:
         EncoderError: The weights do not belong to the configuration.
-        UsageError: The encoder has no head to keep, or one for other labels.
+        UsageError: The encoder has no head, or one for other labels.
     """
     from acceptor.runtime.device import seed_everything
 
@@ -37,7 +37,7 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_h
         encoder.folder,
         labels,
         new_head=not keep_head,
-        ignore_mismatched_sizes=True,  # a pooler of another width is replaced; anything else is refused below
+        ignore_mismatched_sizes=True,  # a pooler of another width is replaced; all else is refused below
     )
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
     if keep_head and lost & _head_of(model):
@@ -50,6 +50,7 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_h
             expected=f"all weights of a {encoder.config['model_type']} encoder",
             found=f"{len(lost)} missing or of another size, such as {min(lost)}",
             cause="config.json and model.safetensors come from different models",
+            code="E-ENCODER-FILE",
         )
     return model
 
@@ -70,12 +71,13 @@ def load_classifier(folder: Path, labels: Sequence[str]) -> Any:
             "the weights are not those of a fine-tuned judge",
             where=str(folder),
             found=f"{len(info['missing_keys'])} weights missing, such as {min(info['missing_keys'])}",
+            code="E-ENCODER-FILE",
         )
     return model.eval()
 
 
 def parameter_counts(model: Any) -> dict[str, int]:
-    """Parameters in all, in the embeddings, in the layers above them, and in the head."""
+    """The number of parameters: total, embeddings, layers, head."""
     encoder = model.base_model
     counts = {
         "total": sum(p.numel() for p in model.parameters()),
@@ -87,7 +89,7 @@ def parameter_counts(model: Any) -> dict[str, int]:
 
 
 def longest_input(model_config: Any, tokenizer: Any) -> int:
-    """The longest input in tokens that the encoder has positions for."""
+    """The longest input in tokens, which the encoder's positions limit."""
     positions = getattr(model_config, "max_position_embeddings", None) or 512
     if model_config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         positions -= model_config.pad_token_id + 1  # their positions are counted from the padding id
@@ -95,10 +97,10 @@ def longest_input(model_config: Any, tokenizer: Any) -> int:
 
 
 def check_tokens(tokenizer: Any, model: Any) -> None:
-    """Refuses a tokenizer that gives ids, or kinds of segments, for which the model has no embedding.
+    """Refuses a tokenizer with ids or segment ids for which the model has no embedding.
 
     Raises:
-        EncoderError: The largest id, or kind, is out of range.
+        EncoderError: The largest id or segment id is out of range.
     """
     config = model.config
     pair = tokenizer.backend_tokenizer.encode("a", "a")
@@ -111,11 +113,12 @@ def check_tokens(tokenizer: Any, model: Any) -> None:
             expected=f"ids below {config.vocab_size}" + (f", segments below {kinds}" if kinds else ""),
             found=f"the id {largest}, the segment {kind}",
             cause="config.json and the tokenizer come from different models",
+            code="E-ENCODER-TOKENIZER",
         )
 
 
 def _check_labels(encoder: Encoder, labels: Sequence[str]) -> None:
-    """The labels that the encoder's own head was trained for have to be these."""
+    """Refuses labels other than those of the encoder's own head."""
     try:
         own = head_labels(encoder.folder, encoder.config)
     except (OSError, ValueError) as error:
@@ -128,17 +131,21 @@ def _check_labels(encoder: Encoder, labels: Sequence[str]) -> None:
             found=f"the encoder's: {', '.join(own)}"[:300],
             next="leave --keep-head out, and a new head is trained; or name the data's labels: --labels "
             + ",".join(own)[:200],
+            code="E-USAGE-HEAD",
         )
 
 
 def _no_head(name: str, cause: str) -> UsageError:
     return UsageError(
-        f"{name} has no head to keep", cause=cause, next="leave --keep-head out, and a new head is trained"
+        f"{name} has no head to keep",
+        cause=cause,
+        next="leave --keep-head out, and a new head is trained",
+        code="E-USAGE-HEAD",
     )
 
 
 def _head_of(model: Any) -> set[str]:
-    """The weights above the encoder, which no pre-training makes; ModernBERT's ``head`` comes from there."""
+    """The names of the head's weights. ModernBERT's ``head`` is pre-trained, so it is not among them."""
     above = (
         (f"{model.base_model_prefix}.", "head.")
         if model.config.model_type == "modernbert"
@@ -151,28 +158,29 @@ def _in_head(name: str) -> bool:
     return any(part in HEAD_NAMES for part in name.split("."))
 
 
-def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **options: Any) -> tuple[Any, dict[str, Any]]:
-    """The classifier, from a checked configuration and weights that were read here; Transformers opens no file."""
+def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **options: Any) -> tuple[Any, Any]:
+    """The classifier, from a checked configuration and weights read here; Transformers opens no file."""
     import torch
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
     config = model_config(folder, labels)
     path = weights_file(folder)
-    at_hand = weight_count(path)
+    stored = weight_count(path)
     try:
         build = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
         with quiet_transformers():
-            with torch.device("meta"):  # shapes without memory, before memory is asked for
+            with torch.device("meta"):  # shapes only, before memory is allocated
                 shape = build(config)
             sizes = {name: parameter.numel() for name, parameter in shape.named_parameters()}
             wanted = sum(size for name, size in sizes.items() if not _in_head(name))
-            if wanted > at_hand or sum(sizes.values()) > at_hand + NEW_PARAMETERS:
+            if wanted > stored or sum(sizes.values()) > stored + NEW_PARAMETERS:
                 raise EncoderError(
                     "the weights do not belong to this encoder",
                     where=str(path),
                     expected=f"{sum(sizes.values()):,} numbers, after config.json",
-                    found=f"{at_hand:,}",
+                    found=f"{stored:,}",
                     cause="config.json and model.safetensors come from different models",
+                    code="E-ENCODER-FILE",
                 )
             old = _head_of(shape) if new_head else set()
             weights = {name: weight for name, weight in read_weights(path).items() if name not in old}
@@ -181,18 +189,19 @@ def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **opti
             )
     except EncoderError:
         raise
-    except Exception as error:  # whatever sizes that do not fit each other run into
+    except Exception as error:  # whatever sizes that do not fit cause
         raise EncoderError(
             "the weights cannot be loaded",
             where=str(folder),
             cause=(str(error).strip() or type(error).__name__).split("\n")[0],
+            code="E-ENCODER-FILE",
         ) from error
     return model, info
 
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Without Transformers' reports and bars: a new head, say, is meant to be missing from the weights."""
+    """Silences Transformers' warnings and bars: the weights of a new head, say, are meant to be missing."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

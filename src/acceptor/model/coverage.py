@@ -1,4 +1,4 @@
-"""What of the texts an encoder cannot read: unknown characters, special tokens typed by hand. Told, or refused."""
+"""Texts outside of a tokenizer's vocabulary, and texts that contain special tokens: warned of, or refused."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from acceptor.model.encode import Encoded, rows_with_special_tokens
 from acceptor.model.tokenizer import tokenizer_info
 
 SHOWN = 5  # lines that a warning names
-TOO_MUCH = 0.5  # share of train that an encoder may not know
+MAX_UNKNOWN = 0.5  # share of unknown tokens, or of texts without any known one, in train
 SOME_UNKNOWN, ALL_UNKNOWN = (
     1,
     2,
-)  # flags of a text: of which the encoder does not know a part; of which it knows nothing
+)  # flags of a text: some, or all, of its tokens are unknown
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +33,20 @@ def flags_of(encoded: Encoded) -> npt.NDArray[np.uint8]:
 
 
 def unknown_text_error(where: str, text: str) -> DataError:
-    """Why an input that is `Encoded.all_unknown` cannot be judged."""
+    """The error for an input that is `Encoded.all_unknown`."""
     return DataError(
-        "the encoder's vocabulary knows nothing of a text",
+        "no token of a text is in the encoder's vocabulary",
         where=where,
-        expected="a word, or a part of one, that it knows",
+        expected="at least one known word piece",
         found=repr(text)[:60],
-        cause="emoji, a script that the encoder was not made for, or characters that it drops",
-        next="leave such rows out; or train with an encoder that knows them, such as a multilingual one",
+        cause="emoji, a script that the encoder was not trained on, or characters that its tokenizer drops",
+        next="remove such rows; or train with an encoder that covers them, such as a multilingual one",
+        code="E-DATA-VOCABULARY",
     )
 
 
 def check_known(encoded: Encoded, sentences: Sequence[str], place: Callable[[int], str]) -> None:
-    """Refuses inputs of which the vocabulary knows nothing.
+    """Refuses inputs without any known token.
 
     Raises:
         DataError: The first of them.
@@ -54,33 +55,33 @@ def check_known(encoded: Encoded, sentences: Sequence[str], place: Callable[[int
     if len(all_unknown):
         error = unknown_text_error(place(int(all_unknown[0])), sentences[all_unknown[0]])
         if len(all_unknown) > 1:
-            error.add("found", f"{error.details['found']}; {len(all_unknown) - 1} more are like it")
+            error.add("found", f"{error.details['found']}; {len(all_unknown) - 1} more such texts")
         raise error
 
 
 def warn_of_unknown_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:
-    """Tells of rows that an encoder cannot read, and of special tokens in them."""
+    """Warns of rows without any known token, and of special tokens in the text."""
     all_unknown = np.flatnonzero(encoded.all_unknown)
     if len(all_unknown):
         logger.warning(
-            "%s: the encoder's vocabulary knows nothing of %d of %d texts: %s",
+            "%s: no token of %d of %d texts is in the encoder's vocabulary: %s",
             split.name, len(all_unknown), len(split), _lines(split.table, all_unknown),
         )  # fmt: skip
     warn_of_special_tokens(tokenizer, split.table)
 
 
 def warn_of_unknown(encoded: Encoded, table: Table) -> None:
-    """Tells of rows of which the encoder does not know a part."""
+    """Warns of rows with unknown tokens."""
     rows = np.flatnonzero(encoded.has_unknown)
     if len(rows):
         logger.warning(
-            "the encoder's vocabulary does not know all of %d of %d texts: %s",
+            "some tokens of %d of %d texts are not in the encoder's vocabulary: %s",
             len(rows), len(table), _lines(table, rows),
         )  # fmt: skip
 
 
 def warn_of_special_tokens(tokenizer: Any, table: Table) -> bool:
-    """Tells of ``[CLS]``, ``</s>`` and the like in the texts; True where there are any."""
+    """Warns of ``[CLS]``, ``</s>`` and the like in the texts; True if there are any."""
     texts = [table.frame[name].to_list() for name in ("sentence", "second") if name in table.frame.columns]
     rows = rows_with_special_tokens(tokenizer, *texts)
     if len(rows):
@@ -93,38 +94,39 @@ def warn_of_special_tokens(tokenizer: Any, table: Table) -> bool:
 
 
 def check_coverage(train: Encoded, encoder: str, split: Split) -> None:
-    """Refuses to train where the encoder does not know the script.
+    """Refuses to train an encoder whose vocabulary does not cover the training data.
 
     Raises:
-        DataError: It knows nothing of most texts, or does not know most of their tokens.
+        DataError: More than half of the texts have no known token, or more than half of the tokens are unknown.
     """
     all_unknown, unknown = float(train.all_unknown.mean()), train.unknown_share()
-    if max(all_unknown, unknown) <= TOO_MUCH:
+    if max(all_unknown, unknown) <= MAX_UNKNOWN:
         return
     raise DataError(
         f"the vocabulary of {encoder} does not cover this text",
         where=_lines(split.table, np.flatnonzero(train.has_unknown)),
-        expected=f"an encoder that knows {1 - TOO_MUCH:.0%} of the tokens at least",
-        found=f"{unknown:.0%} of the tokens are unknown to it; of {all_unknown:.0%} of the texts it knows nothing",
+        expected=f"at least {1 - MAX_UNKNOWN:.0%} known tokens",
+        found=f"{unknown:.0%} of the tokens are unknown; {all_unknown:.0%} of the texts have no known token",
         cause="an encoder of another language or script",
-        next="take one of the language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
+        next="use one of the language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
+        code="E-DATA-VOCABULARY",
     )
 
 
 def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
-    """Where the rows stand, the first of them."""
+    """The places of the rows, at most `SHOWN` of them."""
     shown = ", ".join(str(table.lines[row]) for row in rows[:SHOWN])
     return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
 
 
 def drop_unknown_rows(table: Table, flags: npt.NDArray[np.uint8], rejected: list[RejectedRow]) -> Table:
-    """The rows of which the encoder knows something; the others are told to ``rejected``."""
+    """The rows with a known token; the others are appended to ``rejected``."""
     all_unknown, texts = np.flatnonzero(flags & ALL_UNKNOWN).tolist(), table.frame["sentence"]
     return drop_rows(table, {row: unknown_text_error(table.place(row), texts[row]) for row in all_unknown}, rejected)
 
 
 def drop_rows(table: Table, faults: Mapping[int, DataError], rejected: list[RejectedRow]) -> Table:
-    """The table without faulty rows, which are told to ``rejected``."""
+    """The table without faulty rows, which are appended to ``rejected``."""
     if not faults:
         return table
     for row, error in faults.items():

@@ -1,8 +1,6 @@
-"""What an encoder is: its configuration in words, its size, its tokenizer. No weights are loaded."""
+"""A description of an encoder: configuration, size, tokenizer. No weights are loaded."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from acceptor.model.classifier import parameter_counts
 from acceptor.model.pretrained import Encoder
@@ -11,7 +9,7 @@ from acceptor.model.tokenizer import load_tokenizer
 
 MEANINGS = {
     "model_type": "the architecture's name",
-    "vocab_size": "word pieces it knows",
+    "vocab_size": "word pieces in the vocabulary",
     "hidden_size": "width of every token's vector (d_model)",
     "embedding_size": "width of the embeddings before they are projected",
     "num_hidden_layers": "layers",
@@ -27,10 +25,10 @@ MEANINGS = {
     "initializer_range": "standard deviation of new weights",
     "pad_token_id": "id of the padding token; attention never sees it",
 }
-"""Configuration keys, and what each of them says."""
+"""Configuration keys and their meanings."""
 
 
-def describe_encoder(encoder: Encoder) -> dict[str, Any]:
+def describe_encoder(encoder: Encoder) -> dict[str, object]:
     """Name, hash, configuration with meanings, parameter counts with a two-label head, tokenizer.
 
     Args:

@@ -1,8 +1,8 @@
-"""The randomness of dropout: a pure function of (seed, step, process), and cheap to draw.
+"""Dropout masks as a pure function of (seed, step, rank), and cheap to draw.
 
-torch draws dropout masks on a CPU one number at a time, an eighth of a training step. Here every element's fate is
-a hash of its number and of keys that change with each mask. Because every step starts its own stream of keys, a
-training that goes on after a stop needs no saved generator state.
+torch draws dropout masks on a CPU one number at a time, which takes an eighth of a training step. Here each element is
+a hash of its index and of keys that change with each mask. Every step starts its own stream of keys, so a resumed
+training needs no saved generator state.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class DropoutMasks:
         self.start(0, 0, 0)
 
     def start(self, seed: int, step: int, rank: int) -> None:
-        """From here on the stream of this step; torch's own generators too, for modules that use those."""
+        """Starts the stream of this step; seeds torch's generators, too, for modules that use them."""
         self._keys = np.random.SFC64([seed, step, rank])
         torch.manual_seed(int(self._keys.random_raw()) >> 1)
 
     def draw(self, like: torch.Tensor, p: float) -> torch.Tensor:
-        """A mask like a tensor: 0 with probability ``p``, else 1/(1 - p), so that means stay."""
+        """A mask of the shape and type of a tensor: 0 with probability ``p``, else 1/(1 - p)."""
         both = int(self._keys.random_raw())
         mask = native.dropout_mask(math.prod(like.shape), p, (both >> 32, both & 0xFFFFFFFF), like.dtype)
         return mask.view(like.shape)

@@ -1,6 +1,6 @@
-"""Text to ids, in one place. Training, evaluation, prediction, export and serving all pass here.
+"""From text to token ids, for training, evaluation, prediction and export.
 
-The result is ragged: no padding exists before `batches`.
+The result is ragged: `batches` pads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 
 from acceptor.model.tokenizer import check_length, tokenizer_info
 
-CHUNK = 10_000  # sentences tokenised per call: enough for all cores, little memory
+CHUNK = 10_000  # sentences per call of the tokenizer: enough for all cores, little memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,8 @@ class Encoded:
             sentences and for encoders that take no token types.
         offsets: int64, shape (N + 1,): input i is ``ids[offsets[i]:offsets[i + 1]]``.
         cut: int32, shape (N,): how many tokens truncation took from each input.
-        unknown: int64, shape (N,): how many of an input's tokens stand for what the vocabulary does not know; None
-            where nobody has counted.
-        text: int64, shape (N,): how many of its tokens stand for text, those included; None likewise.
+        unknown: int64, shape (N,): how many of an input's tokens are unknown; None if not counted.
+        text: int64, shape (N,): how many of its tokens are text, unknown ones included; None if not counted.
     """
 
     ids: npt.NDArray[np.int32]
@@ -50,18 +49,18 @@ class Encoded:
 
     @property
     def has_unknown(self) -> npt.NDArray[np.bool_]:
-        """True for inputs of which the vocabulary does not know a part, bool, shape (N,)."""
+        """True for inputs with an unknown token, bool, shape (N,)."""
         return np.zeros(len(self), dtype=np.bool_) if self.unknown is None else self.unknown > 0
 
     @property
     def all_unknown(self) -> npt.NDArray[np.bool_]:
-        """True for inputs of which the vocabulary knows nothing, or nothing is left, bool, shape (N,)."""
+        """True for inputs without any known token of text, bool, shape (N,)."""
         if self.unknown is None or self.text is None:
             return np.zeros(len(self), dtype=np.bool_)
         return self.text <= self.unknown
 
     def unknown_share(self) -> float:
-        """The share of the tokens of text that stand for what the vocabulary does not know."""
+        """The share of unknown tokens among the tokens of text."""
         if self.unknown is None or self.text is None:
             return 0.0
         return float(self.unknown.sum() / max(1, self.text.sum()))
@@ -79,17 +78,17 @@ class Encoded:
 def encode(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
 ) -> Encoded:
-    """Ids of every sentence (or pair) with the tokenizer's own special tokens, cut at ``max_length``.
+    """Ids of every sentence (or pair) with special tokens, truncated to ``max_length``.
 
-    Pairs are cut from their longer side first. The tokenizer stays as it is: any thread may encode at any time.
+    Pairs are truncated on their longer side first. The tokenizer is not changed, so any thread may encode at any time.
 
     Args:
         tokenizer: From `load_tokenizer`.
         sentences: N texts, unpadded, untouched.
         seconds: The N second sentences of a pair task.
-        max_length: Longest input in tokens, special tokens included; `check_length` says how long it has to be.
+        max_length: Longest input in tokens, special tokens included; `check_length` checks it.
     """
-    how, pairs = tokenizer_info(tokenizer), seconds is not None
+    info, pairs = tokenizer_info(tokenizer), seconds is not None
     with_types = pairs and "token_type_ids" in tokenizer.model_input_names
     ids: list[npt.NDArray[np.int32]] = []
     types: list[npt.NDArray[np.int8]] = []
@@ -99,11 +98,11 @@ def encode(
         texts: list[Any] = list(sentences[start : start + CHUNK])
         if seconds is not None:
             texts = list(zip(texts, seconds[start : start + CHUNK], strict=True))
-        for row, encoding in enumerate(how.backend.encode_batch_fast(texts), start):
+        for row, encoding in enumerate(info.backend.encode_batch_fast(texts), start):
             own = np.array(encoding.ids, dtype=np.int32)
             kept: Any = slice(None)
             if len(own) > max_length:
-                kept = _kept(encoding, max_length)
+                kept = _truncated(encoding, max_length)
                 cut[row] = len(own) - len(kept)
             ids.append(own[kept])
             lengths.append(len(ids[-1]))
@@ -111,16 +110,16 @@ def encode(
                 types.append(np.array(encoding.type_ids, dtype=np.int8)[kept])
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
-    unknown = _count(flat == how.unknown, offsets)
-    text = np.diff(offsets) - how.added[pairs] - _count(flat == how.word_start, offsets)
+    unknown = _count(flat == info.unknown, offsets)
+    text = np.diff(offsets) - info.added[pairs] - _count(flat == info.word_start, offsets)
     return Encoded(flat, np.concatenate(types) if types else None, offsets, cut, unknown, text)
 
 
-def _kept(encoding: Any, max_length: int) -> npt.NDArray[np.int64]:
-    """Which tokens stay of an input that is too long, int64: all that the tokenizer added, and the first of each text.
+def _truncated(encoding: Any, max_length: int) -> npt.NDArray[np.int64]:
+    """The indices of the tokens to keep of a too long input, int64: all special tokens, and the first of each text.
 
-    Of two texts the longer one gives first, and where both are too long each keeps half: "longest first", as the
-    tokenizers do it when told to cut. To tell them would change them under the hands of another thread.
+    Of two texts the longer one is truncated first; if both are too long, each keeps half. This is the strategy "longest
+    first" of tokenizers, whose own truncation would change a tokenizer that other threads use.
     """
     sides = np.array([-1 if side is None else side for side in encoding.sequence_ids])
     sides[np.array(encoding.special_tokens_mask, dtype=bool)] = -1
@@ -138,8 +137,8 @@ def _kept(encoding: Any, max_length: int) -> npt.NDArray[np.int64]:
 
 
 def _count(flags: Any, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many of each input's tokens are flagged, int64, shape (N,)."""
-    if np.ndim(flags) == 0:  # a comparison with None
+    """The number of flagged tokens of each input, int64, shape (N,)."""
+    if np.ndim(flags) == 0:  # the result of a comparison with None
         return np.zeros(len(offsets) - 1, dtype=np.int64)
     before = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)]).astype(np.int64)
     return np.diff(before[offsets])
@@ -148,7 +147,7 @@ def _count(flags: Any, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def rows_with_special_tokens(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None
 ) -> npt.NDArray[np.int64]:
-    """The rows, int64, in which tokens such as ``[CLS]`` or ``</s>`` are typed: as text, they are no such tokens."""
+    """The rows, int64, whose text contains special tokens such as ``[CLS]`` or ``</s>``, which are encoded as text."""
     special_tokens = list(tokenizer_info(tokenizer).special_tokens)
     found = [
         pl.Series(texts, dtype=pl.String).str.contains_any(special_tokens) for texts in (sentences, seconds) if texts
@@ -158,12 +157,12 @@ def rows_with_special_tokens(
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """One input's tokens and the words that they are parts of.
+    """One input's tokens and the words they belong to.
 
     Attributes:
-        ids: int32, shape (L,): the ids that `encode` gives, special tokens included.
-        owners: int64, shape (L,): for each token the number of its word, -1 for special tokens.
-        words: The words as they stand in the sentence, in its order.
+        ids: int32, shape (L,): the ids of `encode`, special tokens included.
+        owners: int64, shape (L,): for each token the index of its word, -1 for special tokens.
+        words: The words as they are written in the sentence, in its order.
     """
 
     ids: npt.NDArray[np.int32]
@@ -172,9 +171,9 @@ class Words:
 
 
 def encode_words(tokenizer: Any, sentences: Sequence[str], *, max_length: int) -> list[Words]:
-    """The ids of `encode` with the words that they come from: what the tokenizer parts before it looks for pieces.
+    """The ids of `encode` with their words, as the pre-tokenizer splits them.
 
-    Words that are cut off at ``max_length`` are not among them.
+    Words beyond ``max_length`` are left out.
     """
     encodings = tokenizer_info(tokenizer).backend.encode_batch(list(sentences))
     return [_words(sentence, one, max_length) for sentence, one in zip(sentences, encodings, strict=True)]
@@ -184,14 +183,14 @@ def _words(sentence: str, encoding: Any, max_length: int) -> Words:
     owners: list[int] = []
     spans: list[tuple[int, int]] = []
     number: dict[Any, int] = {}
-    kept = [*range(len(encoding))] if len(encoding) <= max_length else _kept(encoding, max_length).tolist()
+    kept = [*range(len(encoding))] if len(encoding) <= max_length else _truncated(encoding, max_length).tolist()
     added, words_of, places = encoding.special_tokens_mask, encoding.word_ids, encoding.offsets
     for at in kept:
         word, (start, end) = words_of[at], places[at]
         if added[at]:
             owners.append(-1)
             continue
-        key = ("token", at) if word is None else word  # a tokenizer that parts nothing: every token for itself
+        key = ("token", at) if word is None else word  # a tokenizer without pre-tokenizer: each token is a word
         if key not in number:
             number[key] = len(spans)
             spans.append((start, end))
@@ -203,7 +202,7 @@ def _words(sentence: str, encoding: Any, max_length: int) -> Words:
 
 
 def concatenate_ids(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
-    """The ids of single sentences as one ragged array; nothing was cut."""
+    """The ids of single sentences as one ragged array, without truncation."""
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids], dtype=np.int64)]).astype(np.int64)
     flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
     return Encoded(flat, None, offsets, np.zeros(len(ids), dtype=np.int32))
@@ -212,11 +211,11 @@ def concatenate_ids(ids: Sequence[npt.NDArray[np.int32]]) -> Encoded:
 def token_report(
     tokenizer: Any, sentences: Sequence[str], seconds: Sequence[str] | None = None, *, max_length: int
 ) -> dict[str, str]:
-    """What a tokenizer makes of the sentences: the first one's tokens and ids, lengths, truncation, what is unknown.
+    """A summary of encoded sentences: the first one's tokens and ids, lengths, truncation, unknown tokens.
 
     Args:
         tokenizer: From `load_tokenizer`.
-        sentences: One text at least.
+        sentences: At least one text.
         seconds: The second sentences of a pair task.
         max_length: Longest input in tokens, special tokens included.
     """

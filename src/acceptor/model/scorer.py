@@ -1,4 +1,4 @@
-"""`Scorer`: what turns padded batches into logits, be it torch or ONNX Runtime."""
+"""`Scorer`: from padded batches to logits, with torch or ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -17,34 +17,30 @@ Inputs = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]
 
 
-def _no_init() -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Scorer:
-    """Scores batches, several at once where there are several cores: products this small are slower on shared ones.
+    """Scores batches, one per core at a time: matmuls this small are slower when several cores share them.
 
     Attributes:
-        score: From one batch as `batches.pad` makes it to logits, float32, shape (B, labels). From any thread.
-        cores: How many the calling thread may use: so many batches are scored at once, each on a core of its own.
-        alone: Called once in each thread that scores: it computes on one core from then on.
+        score: From a batch of `batches.pad` to logits, float32, shape (B, labels). Safe to call from any thread.
+        cores: How many cores the calling thread may use, which is how many batches are scored at once.
+        init_thread: Called once in each worker thread, so that it computes on one core.
     """
 
     score: Callable[[Inputs], Logits]
     cores: Callable[[], int]
-    init_thread: Callable[[], None] = _no_init
+    init_thread: Callable[[], None] | None = None
 
-    def run(self, work: Callable[[Rows], None], batches: Sequence[Rows]) -> None:
-        """Does ``work``, which calls `score`, for every batch; the batches are sorted by length."""
+    def run(self, job: Callable[[Rows], None], batches: Sequence[Rows]) -> None:
+        """Calls ``job``, which calls `score`, for every batch; the batches are sorted by length."""
         cores = self.cores()
         if min(cores, len(batches)) < 2:
             for rows in batches:
-                work(rows)
+                job(rows)
             return
         workers = _workers(cores, self.init_thread)
-        # The longest first, so that none is left for the end.
-        futures = [workers.submit(work, rows) for rows in reversed(batches)]
+        # The longest first, so that no long one runs alone at the end.
+        futures = [workers.submit(job, rows) for rows in reversed(batches)]
         try:
             for future in futures:
                 future.result()
@@ -54,12 +50,12 @@ class Scorer:
             wait(futures)
 
 
-_pools: dict[tuple[int, Callable[[], None]], ThreadPoolExecutor] = {}
+_pools: dict[tuple[int, Callable[[], None] | None], ThreadPoolExecutor] = {}
 _lock = threading.Lock()
 
 
-def _workers(cores: int, init_thread: Callable[[], None]) -> ThreadPoolExecutor:
-    """The threads that score, for all judges in this process and whoever calls them: so many compute at once."""
+def _workers(cores: int, init_thread: Callable[[], None] | None) -> ThreadPoolExecutor:
+    """The threads that score, shared by all judges of this process and all callers."""
     with _lock:
         if (cores, init_thread) not in _pools:
             _pools[cores, init_thread] = ThreadPoolExecutor(cores, "acceptor-scores", initializer=init_thread)
@@ -67,10 +63,11 @@ def _workers(cores: int, init_thread: Callable[[], None]) -> ThreadPoolExecutor:
 
 
 def _reset_after_fork() -> None:
-    """In a forked child there are no such threads."""
+    """A forked child has none of these threads."""
     global _lock
     _pools.clear()
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_reset_after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_reset_after_fork)

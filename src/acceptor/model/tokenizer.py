@@ -1,4 +1,4 @@
-"""Tokenizers that nobody vouches for: read from a folder or from text, and what is known of one."""
+"""Untrusted tokenizers: loading them from a folder or from text, and their special tokens and lengths."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _SETTINGS = {
     },
     "special_tokens_map.json": _TOKENS,
 }
-"""What Transformers gets to see of each file of settings. It would take any key, among them paths to open."""
+"""The keys of each settings file that Transformers gets. It would take any key, among them paths to open."""
 _CLASSES = {
     *("AlbertTokenizer", "BertTokenizer", "CamembertTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer"),
     *("DistilBertTokenizer", "ElectraTokenizer", "ModernBertTokenizer", "MPNetTokenizer", "RobertaTokenizer"),
@@ -60,14 +60,14 @@ _CLASSES = {
 def load_tokenizer(folder: Path) -> Any:
     """The fast tokenizer in ``folder``, offline and without running code from there.
 
-    Transformers reads a copy that holds the vocabulary and the settings it needs, not the folder. Chat templates are
+    Transformers reads a copy with the vocabulary and the settings that it needs, not the folder. Chat templates are
     never read.
 
     Returns:
         A ``transformers`` tokenizer; its ``backend_tokenizer`` does the work.
 
     Raises:
-        EncoderError: The folder holds no tokenizer, one that must not be loaded, or one without a padding token.
+        EncoderError: The folder has no tokenizer, an unsafe one, or one without a padding token.
         ResourceError: No room for the copy.
     """
     expected = "tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model"
@@ -79,6 +79,7 @@ def load_tokenizer(folder: Path) -> Any:
             expected=expected,
             found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "an empty folder",
             next="save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
+            code="E-ENCODER-FILE",
         )
     with _wrap_errors(str(folder), expected):
         tokenizer = _read_tokenizer(folder)
@@ -89,19 +90,20 @@ def load_tokenizer(folder: Path) -> Any:
             where=str(folder),
             expected="an encoder of the BERT family, with a padding token",
             cause="generators such as GPT have none",
+            code="E-ENCODER-TOKENIZER",
         )
     return tokenizer
 
 
 @dataclass(frozen=True, eq=False)
 class Tokenizer:
-    """A tokenizer without Transformers, under the names by which `encode` knows Transformers' own.
+    """A tokenizer without Transformers, with the attributes of Transformers' own that `encode` uses.
 
     Attributes:
         backend_tokenizer: A ``tokenizers.Tokenizer``.
-        pad_token_id: The id that fills batches.
-        mask_token_id: The id that hides a token; None where there is none.
-        model_input_names: What the encoder takes: ``token_type_ids`` among them, or not.
+        pad_token_id: The id of padding.
+        mask_token_id: The id of the mask token; None if there is none.
+        model_input_names: The encoder's inputs, with or without ``token_type_ids``.
     """
 
     backend_tokenizer: Any
@@ -110,13 +112,13 @@ class Tokenizer:
     model_input_names: tuple[str, ...]
 
 
-def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
+def parse_tokenizer(text: str, about: dict[str, object], where: str) -> Tokenizer:
     """The tokenizer in the text of a ``tokenizer.json``.
 
     Args:
-        text: Nobody vouches for it.
-        about: Holds the three other fields of `Tokenizer`.
-        where: What an error names.
+        text: Untrusted.
+        about: Has the three other fields of `Tokenizer`.
+        where: The place that an error names.
 
     Raises:
         EncoderError: It cannot be read.
@@ -128,33 +130,33 @@ def parse_tokenizer(text: str, about: dict[str, Any], where: str) -> Tokenizer:
             raise ValueError(f"the tokenizer is longer than {MAX_VOCABULARY_BYTES} characters")
         pad, mask, names = about["pad_token_id"], about["mask_token_id"], about["model_input_names"]
         if type(pad) is not int or not (mask is None or type(mask) is int) or not isinstance(names, list):
-            raise ValueError("pad_token_id, mask_token_id or model_input_names is not what it must be")
+            raise ValueError("pad_token_id, mask_token_id or model_input_names has the wrong type")
         backend = Backend.from_str(text)
         encode_as_text(backend)
         if backend.id_to_token(pad) is None or (mask is not None and backend.id_to_token(mask) is None):
-            raise ValueError("pad_token_id or mask_token_id is no token's")
+            raise ValueError("pad_token_id or mask_token_id is not in the vocabulary")
     return Tokenizer(backend, pad, mask, tuple(map(str, names)))
 
 
 def encode_as_text(backend: Any) -> None:
-    """What users type is text: "[SEP]" or "<pad>" inside a sentence must not become a control token."""
+    """Makes the tokenizer treat "[SEP]" or "<pad>" in a sentence as text, and neither pad nor truncate."""
     backend.encode_special_tokens = True
     backend.no_padding()
     backend.no_truncation()
-    backend.encode("a", "a")  # a damaged part shows when it is used
+    backend.encode("a", "a")  # a damaged part fails only when it is used
 
 
 @dataclass(frozen=True, eq=False)
 class TokenizerInfo:
-    """How a tokenizer reads: what every input asks of it, found out once.
+    """What encoding needs to know of a tokenizer, computed once.
 
     Attributes:
-        backend: The ``tokenizers.Tokenizer`` that takes everything as text and neither cuts nor pads. Nothing changes
-            it, so any number of threads may use it.
-        unknown: The id of what the vocabulary does not know; None where it knows every byte.
-        marker: The id of the mark of a word's beginning when it stands alone; None where there is none.
-        added: How many tokens the tokenizer adds to a sentence, and to a pair.
-        marks: The tokens it adds, as they would be typed, and BERT's.
+        backend: The ``tokenizers.Tokenizer``, which treats special tokens as text and neither truncates nor pads.
+            It is never changed, so any number of threads may use it.
+        unknown: The id of unknown tokens; None if the vocabulary covers every byte.
+        word_start: The id of SentencePiece's word-start symbol as a token of its own; None if there is none.
+        added: How many special tokens the tokenizer adds to a sentence, and to a pair.
+        special_tokens: The texts of these tokens, and of BERT's.
     """
 
     backend: Any
@@ -164,7 +166,7 @@ class TokenizerInfo:
     special_tokens: tuple[str, ...]
 
     def min_length(self, *, pairs: bool) -> int:
-        """The length at which one token of each text is left."""
+        """The length that leaves one token of each text."""
         return self.added[pairs] + 1 + pairs
 
 
@@ -173,28 +175,29 @@ _lock = threading.Lock()
 
 
 def tokenizer_info(tokenizer: Any) -> TokenizerInfo:
-    """How ``tokenizer`` reads; the same object from any thread."""
+    """The `TokenizerInfo` of a tokenizer; the same object from any thread."""
     found = _infos.get(tokenizer)
     if found is not None and _encodes_as_text(found.backend):
         return found
-    with _lock:  # for the first time, or since Transformers' own calls have switched truncation on
+    with _lock:  # the first call, or Transformers' own calls have turned truncation on
         found = _infos[tokenizer] = _inspect(tokenizer.backend_tokenizer)
     return found
 
 
 def check_length(tokenizer: Any, max_length: int, *, pairs: bool) -> None:
-    """Refuses a longest input that leaves nothing of a text.
+    """Refuses a maximum length that leaves no token of a text.
 
     Raises:
-        UsageError: The reason.
+        UsageError: ``max_length`` is too small.
     """
     found = tokenizer_info(tokenizer)
     if max_length < found.min_length(pairs=pairs):
         raise UsageError(
-            f"a longest input of {max_length} tokens leaves no text",
+            f"a maximum length of {max_length} tokens leaves no text",
             expected=f"max_length of {found.min_length(pairs=pairs)} at least",
-            found=f"{max_length}, of which the tokenizer's own tokens take {found.added[pairs]}",
+            found=f"{max_length}, of which special tokens take {found.added[pairs]}",
             next="--max-length 128, or as long as your sentences are",
+            code="E-USAGE-OPTION",
         )
 
 
@@ -222,7 +225,7 @@ def _inspect(backend: Any) -> TokenizerInfo:
 
 
 def _unknown(backend: Any) -> int | None:
-    """The id for what is not in the vocabulary: the model names it, or a letter of Old Persian shows it."""
+    """The id of unknown tokens: the model names it, or it is found by encoding a letter of Old Persian."""
     named = getattr(backend.model, "unk_token", None)
     if named is not None:
         return backend.token_to_id(named)  # type: ignore[no-any-return]
@@ -233,12 +236,12 @@ def _unknown(backend: Any) -> int | None:
 
 @contextlib.contextmanager
 def _wrap_errors(where: str, expected: str) -> Iterator[None]:
-    """Says what went wrong with a tokenizer."""
+    """Turns the errors of tokenizers into an `EncoderError`."""
     try:
         yield
     except EncoderError:
         raise
-    except BaseException as error:  # tokenizers raises Exception itself, and a panic in Rust is not even that
+    except BaseException as error:  # tokenizers raises plain Exception; a panic in Rust is a BaseException
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         if is_disk_full(error):
@@ -247,9 +250,12 @@ def _wrap_errors(where: str, expected: str) -> Iterator[None]:
                 where=tempfile.gettempdir(),
                 cause=str(error),
                 next="free some room there, or name another folder in TMPDIR",
+                code="E-RESOURCE-DISK",
             ) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:300]
-        raise EncoderError("the tokenizer cannot be read", where=where, expected=expected, cause=reason) from error
+        raise EncoderError(
+            "the tokenizer cannot be read", where=where, expected=expected, cause=reason, code="E-ENCODER-TOKENIZER"
+        ) from error
 
 
 def _read_tokenizer(folder: Path) -> Any:
@@ -267,7 +273,7 @@ def _read_tokenizer(folder: Path) -> Any:
         if (folder / "added_tokens.json").is_file():
             added = read_json_object(folder / "added_tokens.json")
             if not all(type(index) is int for index in added.values()):
-                raise ValueError("added_tokens.json holds something that is no id")
+                raise ValueError("added_tokens.json holds a value that is not an id")
             write_json(Path(scratch) / "added_tokens.json", added)
         tokenizer = AutoTokenizer.from_pretrained(scratch, local_files_only=True, trust_remote_code=False)
     tokenizer.name_or_path = str(folder)
@@ -283,8 +289,8 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
-    """Refuses what names code, or a file to open. Old files name their special tokens' file; nothing opens that."""
+def _refuse_settings(settings: dict[str, object], path: Path) -> None:
+    """Refuses settings that name code or a file to open; ``special_tokens_map_file`` is never opened."""
     named = [
         key for key in ("auto_map", "fast_tokenizer_files", "init_inputs", "tokenizer_object") if settings.get(key)
     ]
@@ -297,11 +303,12 @@ def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
         named.append("model_max_length")
     if named:
         raise EncoderError(
-            "this tokenizer wants to run its own code, or to read another file",
+            "this tokenizer would run its own code, or read another file",
             where=f"{path}: {named[0]}",
             expected="no such key",
             found=str(settings[named[0]])[:80],
             next="if you trust it, remove the key",
+            code="E-ENCODER-UNSAFE",
         )
     kind, words = settings.get("tokenizer_class"), settings.get("word_tokenizer_type")
     known = kind is None or str(kind).removesuffix("Fast") in _CLASSES
@@ -313,11 +320,12 @@ def _refuse_settings(settings: dict[str, Any], path: Path) -> None:
         where=f"{path}: {'word_tokenizer_type' if known else 'tokenizer_class'}",
         expected=f"one of {', '.join(sorted(_CLASSES))}",
         found=str(words if known else kind)[:80],
-        cause="a class that is not known; tokenizer.json may do without it"
+        cause="an unknown class; tokenizer.json may work without it"
         if ready
-        else "it cuts words in Python, or by a program such as MeCab, and has no fast form that is read here",
+        else "it splits words in Python, or by a program such as MeCab, and has no tokenizer.json",
         next="if you trust it, remove the key"
         if ready
-        else "take an encoder that has a tokenizer.json, such as a multilingual one: "
+        else "use an encoder that has a tokenizer.json, such as a multilingual one: "
         "--encoder FacebookAI/xlm-roberta-base",
+        code="E-ENCODER-TOKENIZER",
     )

@@ -1,9 +1,9 @@
-"""Sources in C to a library in this process, compiled once and kept where nobody else can put another in its place.
+"""Compiles C sources to a shared library, once, and loads it from a cache that only this user can write.
 
-What is loaded runs with all rights of its user. So a kept library is taken only from a folder, and as a file, that
-belong to this user and that nobody else may write; its name holds the hash of all that it was made from, and its own
-hash, which is compared before it is loaded. Where a cache cannot give that, the library is compiled anew into a private
-folder, at the cost of a second.
+A library runs with all rights of its user. So it is loaded from the cache only if file and folder belong to this user
+and nobody else may write them. Its name holds the hash of everything it was made from, and its own hash, which is
+compared before it is loaded. If the cache is not safe, the library is compiled into a private folder each time, which
+takes a second.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OPEN_TO_ALL = 0o002
 
 
 def compiled(sources: Sequence[Path], headers: Sequence[Path], flags: Sequence[str], name: str) -> tuple[Any, str]:
-    """The library that the sources make, loaded; or None. And the reason in words."""
+    """The compiled library, loaded, or None; and the reason, for people."""
     if variable("ACCEPTOR_NATIVE") == "0":
         return None, "switched off by ACCEPTOR_NATIVE=0"
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
@@ -48,44 +48,44 @@ def compiled(sources: Sequence[Path], headers: Sequence[Path], flags: Sequence[s
         folder = cache_folder() / "native"
         problem = _why_not_trusted(folder)
         if problem is None:
-            if kept := _kept(folder, stem):
-                return ctypes.CDLL(str(kept)), f"compiled by {compiler}, kept in {folder}"
+            if cached := _cached(folder, stem):
+                return ctypes.CDLL(str(cached)), f"compiled by {compiler}, kept in {folder}"
             if os.access(folder, os.W_OK):
                 with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                    made = _made(Path(scratch), stem, command)
+                    made = _compile(Path(scratch), stem, command)
                     return ctypes.CDLL(str(made.rename(folder / made.name))), f"compiled by {compiler} into {folder}"
             problem = f"{folder} is read-only"
-        logger.warning("%s", f"{problem}: kernels are compiled anew in a private folder, a second each time")
+        logger.warning("%s", f"{problem}: kernels are compiled in a private folder, a second each time")
         with tempfile.TemporaryDirectory(prefix="acceptor-") as private:
-            return ctypes.CDLL(str(_made(Path(private), stem, command))), f"compiled anew by {compiler}: {problem}"
+            return ctypes.CDLL(str(_compile(Path(private), stem, command))), f"compiled again by {compiler}: {problem}"
     except (OSError, subprocess.SubprocessError) as error:
         detail = str(getattr(error, "stderr", None) or error).strip() or type(error).__name__
         return None, f"{compiler} could not build the kernels ({detail.splitlines()[-1]}); torch instead"
 
 
 def _version(compiler: str) -> str:
-    said = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60)  # noqa: S603
-    return said.stdout.decode("utf-8", "replace")
+    done = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60)  # noqa: S603
+    return done.stdout.decode("utf-8", "replace")
 
 
 def _why_not_trusted(folder: Path) -> str | None:
-    """Why libraries are neither loaded from ``folder`` nor kept there; None where they are. It is made if need be."""
+    """Makes the folder if it is missing; returns why libraries may not be loaded from it, or None if they may."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         return f"{folder} cannot be made ({error.strerror})"
-    if folder.parent.stat().st_mode & OPEN_TO_ALL:  # whoever may rename `folder` could put another in its place
+    if folder.parent.stat().st_mode & OPEN_TO_ALL:  # others could replace `folder`
         return f"{folder.parent} can be written by others"
     return why_not_trusted(folder)
 
 
-def _kept(folder: Path, stem: str) -> Path | None:
-    """The library in ``folder`` that is what its name says; any other is told of and removed."""
+def _cached(folder: Path, stem: str) -> Path | None:
+    """The library in ``folder`` whose hash is that in its name; others are removed with a warning."""
     for path in map(Path, sorted(glob.glob(f"{glob.escape(str(folder / stem))}-*.so"))):
         problem = _why_not_loaded(path)
         if problem is None:
             return path
-        logger.warning("%s", f"{problem}: compiled anew")
+        logger.warning("%s", f"{problem}: compiled again")
         with contextlib.suppress(OSError):
             path.unlink()
     return None
@@ -94,11 +94,11 @@ def _kept(folder: Path, stem: str) -> Path | None:
 def _why_not_loaded(path: Path) -> str | None:
     if problem := why_not_trusted(path):
         return problem
-    said, found = path.stem.rsplit("-", 1)[1], file_sha256(path)
-    return None if said == found else f"{path} is not what was compiled"
+    named, found = path.stem.rsplit("-", 1)[1], file_sha256(path)
+    return None if named == found else f"{path} is not what was compiled"
 
 
-def _made(folder: Path, stem: str, command: Sequence[str]) -> Path:
+def _compile(folder: Path, stem: str, command: Sequence[str]) -> Path:
     """Compiles into ``folder``; the file's name ends in its own hash."""
     built = folder / "library.so"
     subprocess.run([*command, "-o", str(built)], check=True, capture_output=True, timeout=60, errors="replace")  # noqa: S603

@@ -1,7 +1,7 @@
-"""All layers of an encoder at once, for judging on a CPU with AVX-512: `layers.c` says how.
+"""All layers of an encoder in one call, for judging on a CPU with AVX-512 (`layers.c`).
 
-torch's products are made for large batches: on a sentence's eleven tokens half the time goes into what lies between
-them. One call judges a batch without padding, on one core, in fp32, bf16 or int8.
+torch's matmul is made for large batches: on a sentence of eleven tokens, half the time is spent between matmuls. One
+call computes a batch without padding, on one core, in fp32, bf16 or int8.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Layer(ctypes.Structure):
 
 
 def has_layers(arithmetic: str) -> bool:
-    """True where this processor is good at whole layers in ``arithmetic``."""
+    """True if this processor has the instructions for whole layers in ``arithmetic``."""
     loaded, _ = library()
     return loaded is not None and bool(loaded.layers_supported() >> ARITHMETIC.index(arithmetic) & 1)
 
@@ -53,7 +53,7 @@ class Layers:
 
     Args:
         parts: Each layer's weights, fp32, as `acceptor.model.layer.LayerWeights` names them.
-        arithmetic: What the factors of products are rounded to: ``fp32``, ``bf16`` or ``int8``.
+        arithmetic: The precision of matmul inputs: ``fp32``, ``bf16`` or ``int8``.
     """
 
     def __init__(self, weights: Sequence[Any], arithmetic: str) -> None:
@@ -62,16 +62,16 @@ class Layers:
             weights[0].heads,
             weights[0].out.weight.shape[0],
         )
-        self._kept: list[Tensor] = []  # what the addresses below point to
+        self._tensors: list[Tensor] = []  # keeps alive what the addresses below point to
         self._layers = (_Layer * len(weights))(*(self._layer(part) for part in weights))
 
     def __call__(self, x: Tensor, lengths: Tensor, bias: Tensor | None) -> Tensor:
-        """The first token of each sentence after all layers: fp32, shape (sentences, d).
+        """The first token of each sentence after all layers, fp32, shape (sentences, d).
 
         Args:
-            x: Embeddings of all tokens, sentence after sentence, fp32, contiguous, shape (tokens, d); overwritten.
+            x: Embeddings of all tokens, sentence by sentence, fp32, contiguous, shape (tokens, d); overwritten.
             lengths: Tokens of each sentence, int64, shape (sentences,).
-            bias: What is added to all scores before the softmax, fp32, shape (heads, L, L); None for nothing.
+            bias: Added to the scores before the softmax, fp32, shape (heads, L, L); or None.
         """
         starts = pad(lengths.cumsum(0), (1, 0))
         y = x.new_empty(len(lengths), self.size)
@@ -118,12 +118,12 @@ class Layers:
     def _at(self, tensor: Tensor | None) -> int | None:
         if tensor is None:
             return None
-        self._kept.append(tensor.contiguous())
-        return self._kept[-1].data_ptr()
+        self._tensors.append(tensor.contiguous())
+        return self._tensors[-1].data_ptr()
 
 
 def packed(factor: Tensor) -> tuple[Tensor, int]:
-    """A weight, shape (out, in), as the kernel's panels of 64 columns, and the number of steps along its depth."""
+    """A weight, shape (out, in), in the kernel's panels of 64 columns; and the number of steps along its depth."""
     per_step = STEP // factor.element_size()
     outputs, inputs = factor.shape
     panels, depth = -(-outputs // COLUMNS), -(-inputs * factor.element_size() // LINE) * LINE // factor.element_size()

@@ -1,4 +1,4 @@
-"""Where Acceptor keeps what it makes once: the user's cache, or a private folder that ends with the process."""
+"""The cache folder: in the user's cache, or a private temporary one that is removed with the process."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OTHERS = 0o022  # write permission of group and others
 
 
 def cache_folder() -> Path:
-    """``$ACCEPTOR_CACHE``, or ``acceptor`` in the user's cache (XDG); a temporary folder where neither can be."""
-    return _usable(_wanted())
+    """``$ACCEPTOR_CACHE``, or ``acceptor`` in the user's cache (XDG); a temporary folder if neither can be made."""
+    return _created(_configured())
 
 
-def _wanted() -> Path | None:
-    """What the environment asks for. None where it names no place: no HOME, and no entry of this user in passwd."""
+def _configured() -> Path | None:
+    """The folder that the environment names. None if there is no HOME either, and no entry of this user in passwd."""
     own, shared = variable("ACCEPTOR_CACHE"), variable("XDG_CACHE_HOME")
     if own and (place := _expanded(own)):
         return place.absolute()
@@ -47,7 +47,7 @@ def _home() -> Path | None:
 
 
 def _expanded(text: str) -> Path | None:
-    """The path with its ``~`` resolved; None where that names nobody's home."""
+    """The path with its ``~`` resolved; None if there is no such home."""
     if text == "~" or text.startswith("~/"):
         home = _home()
         return None if home is None else home / text[2:]
@@ -58,26 +58,28 @@ def _expanded(text: str) -> Path | None:
 
 
 @functools.cache
-def _usable(wanted: Path | None) -> Path:
+def _created(wanted: Path | None) -> Path:
     if wanted is None:
         problem = "no HOME, and this user has no entry in passwd"
     else:
         try:
             wanted.mkdir(parents=True, exist_ok=True)
-            return wanted  # it may be read-only: what lies there is read
+            return wanted  # it may be read-only, and is read then
         except OSError as error:
             problem = f"{wanted} cannot be made ({error.strerror})"
     place = temporary_folder("acceptor-cache-")
-    logger.warning("%s", f"{problem}: the cache is {place}, and goes with this process; to keep it: ACCEPTOR_CACHE")
+    logger.warning(
+        "%s", f"{problem}: the cache is {place} and is removed when this process ends; to keep one: ACCEPTOR_CACHE"
+    )
     return place
 
 
 def temporary_folder(prefix: str) -> Path:
-    """A folder that this user alone may enter; it vanishes with the process."""
+    """A folder that only this user may enter; it is removed when the process ends."""
     place, owner = Path(tempfile.mkdtemp(prefix=prefix)), os.getpid()
 
     def clear() -> None:
-        if os.getpid() == owner:  # and no process that was forked from it
+        if os.getpid() == owner:  # not a process that was forked from it
             shutil.rmtree(place, ignore_errors=True)
 
     atexit.register(clear)
@@ -85,7 +87,7 @@ def temporary_folder(prefix: str) -> Path:
 
 
 def why_not_trusted(path: Path) -> str | None:
-    """Why code in ``path``, a file or a folder, might be somebody else's; None where this user alone can write it."""
+    """Why code in a file or folder may not be loaded; None if only this user can write it."""
     try:
         found = path.lstat()
     except OSError as error:

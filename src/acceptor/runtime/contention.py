@@ -1,9 +1,10 @@
-"""A machine that is not idle: while this process' threads have to wait for cores, they do not spin for each other.
+"""Shorter spins of OpenMP's threads while other processes need the cores.
 
-How long a thread spins is fixed when the library is loaded (`spinning.py`): short spins cost a fifth of a step where
-nobody else is there, long ones make it ten times as long beside one busy process. GNU's library has a second, very
-short bound, for when it manages more threads than there are cores. So a team of two is made and left idle while the
-scheduler's figures show waiting. How many threads compute stays the same, and with that every bit of the result.
+How long a thread spins is fixed when the library is loaded (`spinning.py`). Short spins make a step a fifth longer on
+an idle machine; long ones make it ten times as long beside one busy process. GNU's library has a second, very short
+limit, which holds while it manages more threads than there are cores. So while the scheduler reports that this
+process' threads wait, an idle team of two threads is kept. The number of threads that compute does not change, so no
+bit of the result does.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from pathlib import Path
 
 from acceptor.runtime.spinning import controls_spinning
 
-LOOK_EVERY = 0.5  # seconds
-BUSY, IDLE = 0.10, 0.03  # of the time that all threads together wait for a core
+CHECK_EVERY = 0.5  # seconds
+BUSY, IDLE = 0.10, 0.03  # seconds of waiting for a core per second, over all threads
 TASKS, MAPS = Path("/proc/self/task"), Path("/proc/self/maps")
 
 
 @contextlib.contextmanager
 def shorter_spins_under_load() -> Iterator[None]:
-    """Looks every half second, in this block, whether others need the cores. Does nothing where the user decided."""
+    """In this block, checks every half second whether other processes need the cores; not if the user set spins."""
     import torch
 
     if not controls_spinning() or sys.platform != "linux" or torch.get_num_threads() == 1 or cpu_wait_seconds() is None:
@@ -43,7 +44,7 @@ def shorter_spins_under_load() -> Iterator[None]:
 
 
 def cpu_wait_seconds() -> float | None:
-    """Seconds that all threads of this process together have been ready to run, without a core; None: not known."""
+    """Seconds that the threads of this process have waited for a core, in all; None if the system does not say."""
     total = 0
     try:
         for task in TASKS.iterdir():
@@ -55,56 +56,56 @@ def cpu_wait_seconds() -> float | None:
 
 
 def should_shorten_spins(share: float, now: bool) -> bool:
-    """Whether spins are to be short, where threads waited for this share of the time and spins are short ``now``."""
+    """Whether spins should be short, from the share of time waited and whether they are short ``now``."""
     return share > (IDLE if now else BUSY)
 
 
 def _watch(ends: threading.Event) -> None:
-    idle_team = _IdleTeam()
+    idle_team = _IdleOpenMPTeam()
     waited, when = cpu_wait_seconds() or 0.0, time.monotonic()
-    while not ends.wait(LOOK_EVERY):
-        before, began = waited, when
+    while not ends.wait(CHECK_EVERY):
+        before, start = waited, when
         waited, when = cpu_wait_seconds() or 0.0, time.monotonic()
-        short = should_shorten_spins((waited - before) / (when - began), idle_team.there)
-        if short != idle_team.there:
-            idle_team.end() if idle_team.there else idle_team.make()
-    idle_team.end()
+        short = should_shorten_spins((waited - before) / (when - start), idle_team.exists)
+        if short != idle_team.exists:
+            idle_team.stop() if idle_team.exists else idle_team.start()
+    idle_team.stop()
 
 
-class _IdleTeam:
-    """Two threads of GNU's OpenMP that do nothing, one above what the machine has cores for."""
+class _IdleOpenMPTeam:
+    """Two idle threads of GNU's OpenMP, so that it manages more threads than there are cores."""
 
     def __init__(self) -> None:
         self._ends: threading.Event | None = None
         self._thread: threading.Thread | None = None
 
     @property
-    def there(self) -> bool:
+    def exists(self) -> bool:
         return self._ends is not None
 
-    def make(self) -> None:
+    def start(self) -> None:
         self._ends = threading.Event()
-        self._thread = threading.Thread(target=_stand_by, args=(self._ends,), daemon=True)
+        self._thread = threading.Thread(target=_hold_team, args=(self._ends,), daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self._ends and self._thread:
             self._ends.set()
-            self._thread.join()  # the library takes the team apart with the thread that made it
+            self._thread.join()  # the library ends the team with the thread that started it
         self._ends = self._thread = None
 
 
-def _stand_by(ends: threading.Event) -> None:
-    nothing = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
+def _hold_team(ends: threading.Event) -> None:
+    no_op = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
     for path in _openmp_libraries():
         with contextlib.suppress(OSError, AttributeError):
             parallel = ctypes.CDLL(path).GOMP_parallel
             parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-            parallel(nothing, None, 2, 0)  # function, its argument, threads, flags
+            parallel(no_op, None, 2, 0)  # function, its argument, threads, flags
     ends.wait()
 
 
 def _openmp_libraries() -> list[str]:
-    """GNU's OpenMP as it is loaded here: torch's own, others' beside it."""
+    """The copies of GNU's OpenMP in this process: torch's own, and others."""
     paths = {line.split(maxsplit=5)[-1].strip() for line in MAPS.read_text("utf-8", "replace").splitlines()}
     return sorted(path for path in paths if os.path.basename(path).startswith("libgomp"))

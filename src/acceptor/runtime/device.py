@@ -1,7 +1,4 @@
-"""The machine: which device and arithmetic to use and why, seeds, processes, and a record of it all.
-
-torch is imported inside the functions: reading a config or printing help must not pay for it.
-"""
+"""The device and precision to compute with, and why; seeds; versions. torch is imported inside the functions."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,9 +32,9 @@ OUT_OF_MEMORY = (
     "can't allocate memory",  # DefaultCPUAllocator
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_NOT_SUPPORTED",  # what cuDNN says where its workspace does not fit
+    "CUDNN_STATUS_NOT_SUPPORTED",  # cuDNN's error if its workspace does not fit
 )
-WORTH_IT = 1.5  # gain from which bf16 is taken by default on a CPU
+MIN_BF16_SPEEDUP = 1.5  # from which bf16 is the default on a CPU
 
 
 @dataclass(frozen=True)
@@ -47,13 +43,13 @@ class Runtime:
 
     Attributes:
         device: A torch device name such as ``cuda:0`` or ``cpu``.
-        device_name: The product's name, for people.
+        device_name: The product's name.
         memory_bytes: Memory of the device (of the machine, for ``cpu`` and ``mps``).
         precision: ``fp32``, ``bf16`` or, in judging, ``int8``: the arithmetic of matrix products.
-        rank: This process' number under ``torchrun``; 0 alone writes.
+        rank: This process' number under ``torchrun``; only process 0 writes.
         world_size: How many processes train together.
-        threads: CPU threads at work.
-        derived: The choices that were made here, with reasons.
+        threads: CPU threads.
+        derived: The derived settings, with reasons.
     """
 
     device: str
@@ -70,7 +66,7 @@ class Runtime:
         """True in the process that writes files and logs; under ``torchrun`` the others only compute."""
         return self.rank == 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What ``run.json`` keeps of the machine."""
         return {
             "device": self.device,
@@ -83,18 +79,16 @@ class Runtime:
         }
 
 
-def choose_runtime(
-    device: str | None = None, precision: str | None = None, place: ProcessRank | None = None
-) -> Runtime:
-    """The given device and precision, or the best that this machine has, with the reason of each choice.
+def choose_runtime(device: str | None = None, precision: str | None = None, rank: ProcessRank | None = None) -> Runtime:
+    """The given device and precision, or the best of this machine, with reasons.
 
     Args:
         device: ``cpu``, ``cuda`` or ``mps``.
         precision: ``fp32`` or ``bf16``.
-        place: This process' among those that train together; None for work that every process does for itself.
+        rank: This process' rank in a distributed training; None for work that each process does for itself.
 
     Raises:
-        UsageError: The device asked for is not there, or the precision is unknown.
+        UsageError: The device is missing, or the precision unknown.
     """
     import torch
 
@@ -103,7 +97,7 @@ def choose_runtime(
     precision_choice = _choose_precision(kind, precision)
     threads = use_threads()
     if kind == "cuda":
-        index = _gpu_index(place, torch.cuda.device_count())
+        index = _gpu_index(rank, torch.cuda.device_count())
         properties = torch.cuda.get_device_properties(index)
         where, name, memory = f"cuda:{index}", properties.name, properties.total_memory
     else:
@@ -113,8 +107,8 @@ def choose_runtime(
         device_name=name,
         memory_bytes=memory,
         precision=str(precision_choice.value),
-        rank=place.rank if place else 0,
-        world_size=place.world_size if place else 1,
+        rank=rank.rank if rank else 0,
+        world_size=rank.world_size if rank else 1,
         threads=int(threads.value),
         derived=(device_choice, precision_choice, threads),
     )
@@ -129,16 +123,17 @@ def _choose_device(device: str | None) -> Derived:
         "cpu": True,
     }
     if device is None:
-        kind = next(name for name, there in present.items() if there)
+        kind = next(name for name, found in present.items() if found)
         missing = [name for name in present if not present[name]]
         reason = f"no {' and no '.join(missing)} here" if kind == "cpu" else "the fastest device present"
         return Derived("device", kind, reason)
     if not present.get(device):
         raise UsageError(
             f"this machine has no {device} that torch {torch.__version__} can use",
-            expected="one of " + ", ".join(name for name, there in present.items() if there),
+            expected="one of " + ", ".join(name for name, found in present.items() if found),
             cause="no such device, its driver is missing, or torch was installed without support for it",
             next="leave --device out, and the best device present is taken",
+            code="E-USAGE-DEVICE",
         )
     return Derived("device", device, "given")
 
@@ -148,36 +143,37 @@ def _choose_precision(kind: str, precision: str | None) -> Derived:
     import torch
 
     if precision not in (None, "fp32", "bf16"):
-        raise UsageError(f"no precision is called {precision!r}", expected="fp32 or bf16")
+        raise UsageError(f"no precision is called {precision!r}", expected="fp32 or bf16", code="E-USAGE-OPTION")
     if precision is not None:
         return Derived("precision", precision, "given")
     if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return Derived("precision", "bf16", "this GPU multiplies bf16 matrices natively")
     if kind == "cpu":
-        gain = bf16_speedup()
-        here = f"this CPU multiplies bf16 matrices at {gain:.1f} × the rate of fp32 ones"
-        return Derived("precision", "bf16" if gain >= WORTH_IT else "fp32", here)
+        speedup = bf16_speedup()
+        here = f"this CPU multiplies bf16 matrices at {speedup:.1f} × the rate of fp32 ones"
+        return Derived("precision", "bf16" if speedup >= MIN_BF16_SPEEDUP else "fp32", here)
     return Derived("precision", "fp32", f"the safe arithmetic on {kind}")
 
 
-def _gpu_index(place: ProcessRank | None, count: int) -> int:
-    """The number of this process' GPU: that of its place on this machine."""
-    if place is None:  # what stands in the environment is then nobody's promise
+def _gpu_index(rank: ProcessRank | None, count: int) -> int:
+    """The number of this process' GPU, which is its local rank."""
+    if rank is None:  # LOCAL_RANK may be left over from something else
         with contextlib.suppress(UsageError):
             return min(whole_number("LOCAL_RANK", 0), count - 1)
         return 0
-    if place.local_rank >= count:
+    if rank.local_rank >= count:
         raise UsageError(
-            f"there is no GPU for process {place.local_rank} of this machine",
+            f"there is no GPU for process {rank.local_rank} of this machine",
             expected=f"{count} at most, the GPUs that torch sees",
-            found=f"LOCAL_RANK={place.local_rank}",
+            found=f"LOCAL_RANK={rank.local_rank}",
             next=f"torchrun --nproc-per-node {count} -m acceptor train …\nalone: unset RANK WORLD_SIZE LOCAL_RANK",
+            code="E-USAGE-DEVICE",
         )
-    return place.local_rank
+    return rank.local_rank
 
 
 def runtime_without_torch(precision: str) -> Runtime:
-    """This machine's CPU, with the threads that `choose_threads` takes."""
+    """This machine's CPU, with the threads of `choose_threads`."""
     threads = choose_threads()
     return Runtime(
         "cpu",
@@ -190,9 +186,9 @@ def runtime_without_torch(precision: str) -> Runtime:
 
 
 def bf16_speedup() -> float:
-    """How many times faster this CPU multiplies matrices in bf16 than in fp32; measured once and kept in the cache.
+    """How many times faster this CPU's matmul is in bf16 than in fp32; measured once and kept in the cache.
 
-    CPUs with AMX or AVX512-BF16 gain, others emulate bf16 and lose a hundredfold, so the probe is one small product.
+    CPUs with AMX or AVX512-BF16 are faster. Others emulate bf16 a hundred times slower, so the matmul is small.
     """
     import torch
 
@@ -208,11 +204,11 @@ def bf16_speedup() -> float:
             left @ right
             rounds.append(time.perf_counter() - started)
         times[dtype] = min(rounds)
-    gain = round(times[torch.float32] / times[torch.bfloat16], 2)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs milliseconds next time
+    speedup = round(times[torch.float32] / times[torch.bfloat16], 2)
+    with contextlib.suppress(OSError):  # without a cache, the probe is run again next time
         known.parent.mkdir(parents=True, exist_ok=True)
-        write_json(known, {machine: gain})
-    return gain
+        write_json(known, {machine: speedup})
+    return speedup
 
 
 def seed_everything(seed: int) -> None:
@@ -225,15 +221,15 @@ def seed_everything(seed: int) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for the forms in which torch, CUDA and its libraries, and Python say that memory ran out."""
-    words = str(error)
+    """True for the errors of torch, CUDA, its libraries and Python that mean: out of memory."""
+    message = str(error)
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(form in words for form in OUT_OF_MEMORY)
+        isinstance(error, RuntimeError) and any(form in message for form in OUT_OF_MEMORY)
     )
 
 
 def free_memory(device: str) -> None:
-    """Frees what nobody uses any more, on a GPU also what torch keeps for reuse."""
+    """Frees unused memory; on a GPU also torch's cached blocks."""
     import gc
 
     import torch
@@ -245,12 +241,12 @@ def free_memory(device: str) -> None:
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep freed blocks for reuse, in huge pages; True where that worked (Linux with glibc).
+    """Makes glibc keep freed blocks for reuse, in huge pages; True if that worked (Linux with glibc).
 
-    A training step frees and takes the same hundreds of megabytes again. By default glibc hands large
-    blocks back to the kernel each time, and the page faults of taking them anew cost a good part of a
-    base-size step on a CPU; ``benchmarks/allocator.py`` measures how much. In pages of 2 MB instead of
-    4 KB, the processor finds them faster: 5 % of a step. ``ACCEPTOR_ALLOCATOR=0`` leaves it all alone.
+    A training step frees and allocates the same hundreds of megabytes. By default glibc returns large blocks to the
+    kernel each time, and the page faults of the next allocation cost a good part of a base-size step on a CPU;
+    ``benchmarks/allocator.py`` measures how much. Pages of 2 MB instead of 4 KB have fewer TLB misses: 5 % of a step.
+    ``ACCEPTOR_ALLOCATOR=0`` turns it off.
     """
     if sys.platform != "linux" or os.environ.get("ACCEPTOR_ALLOCATOR") == "0":
         return False
@@ -261,7 +257,7 @@ def keep_freed_memory() -> bool:
             return False
     except (OSError, AttributeError):  # musl and others: their allocators have no such setting
         return False
-    # A block that is taken and freed stays part of the heap; nobody has touched it, so it costs no memory yet.
+    # A block that is allocated and freed stays part of the heap; untouched, it takes no memory yet.
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     libc.free.argtypes = [ctypes.c_void_p]
@@ -294,7 +290,7 @@ def versions() -> dict[str, str]:
 
 
 def source_commit() -> str | None:
-    """The commit of the checkout that Acceptor runs from, ``+`` where it was changed; None outside one."""
+    """The commit of the checkout that Acceptor runs from, with ``+`` if files were changed; None outside one."""
     here = Path(__file__).resolve().parents[1]  # the package
     if not (here.parent.parent / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""The processes that `torchrun` starts for one training: this one's place among them, and how they meet."""
+"""Training in several processes under `torchrun`: this process' rank, and the process group."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = datetime.timedelta(minutes=2)  # with another process: more than any checkpoint takes
-SAY_AFTER = 5.0  # seconds of waiting for the others after which that is said
+TIMEOUT = datetime.timedelta(minutes=2)  # of collective calls: longer than any checkpoint takes
+WARN_AFTER = 5.0  # seconds of waiting for the other processes
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -46,47 +46,48 @@ class ProcessRank:
 
 
 def process_rank() -> ProcessRank:
-    """What the variables of `torchrun` say; alone where none is set.
+    """This process' rank, from the variables that `torchrun` sets; rank 0 of 1 if none is set.
 
-    Schedulers and earlier commands leave such variables behind, so a set that cannot be `torchrun`'s is refused
-    before any process waits for others that will never come.
+    Schedulers and earlier commands leave such variables behind. A set that cannot be `torchrun`'s is refused before
+    this process waits for others that do not exist.
 
     Raises:
-        UsageError: A variable says no number, or they do not fit together, or some are missing.
+        UsageError: A variable holds no number, they contradict each other, or some are missing.
     """
-    place = ProcessRank(whole_number("RANK", 0), whole_number("WORLD_SIZE", 1), whole_number("LOCAL_RANK", 0))
-    if variable("RANK") and not variable("WORLD_SIZE") and place.rank:
-        raise _left_over(f"RANK={place.rank} without WORLD_SIZE")
-    if place.world_size < 1:
+    found = ProcessRank(whole_number("RANK", 0), whole_number("WORLD_SIZE", 1), whole_number("LOCAL_RANK", 0))
+    if variable("RANK") and not variable("WORLD_SIZE") and found.rank:
+        raise _left_over(f"RANK={found.rank} without WORLD_SIZE")
+    if found.world_size < 1:
         raise _left_over("WORLD_SIZE=0")
-    if place.rank >= place.world_size:
-        raise _left_over(f"RANK={place.rank} of WORLD_SIZE={place.world_size}: ranks count from 0")
-    if place.world_size > 1:
+    if found.rank >= found.world_size:
+        raise _left_over(f"RANK={found.rank} of WORLD_SIZE={found.world_size}: ranks count from 0")
+    if found.world_size > 1:
         missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not variable(name)]
         if missing:
-            raise _left_over(f"WORLD_SIZE={place.world_size} without {', '.join(missing)}")
+            raise _left_over(f"WORLD_SIZE={found.world_size} without {', '.join(missing)}")
         if not 0 < whole_number("MASTER_PORT", 0) < 1 << 16:
             raise _left_over(f"MASTER_PORT={variable('MASTER_PORT')}")
-    return place
+    return found
 
 
 def _left_over(found: str) -> UsageError:
     kept = [name for name in NAMES if name in os.environ]
     return UsageError(
-        "the environment asks for several processes, but not as torchrun does",
+        "the environment asks for several processes, but torchrun did not set it",
         expected="RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT together, as torchrun sets them; or none",
         found=found,
         cause="variables that a scheduler or an earlier command left over",
         next=f"one process: unset {' '.join(kept)}\nseveral: torchrun --nproc-per-node N -m acceptor train …",
+        code="E-USAGE-ENVIRONMENT",
     )
 
 
 @contextlib.contextmanager
 def process_group(runtime: Runtime) -> Iterator[None]:
-    """Joins the processes that ``torchrun`` started; does nothing for a single one.
+    """Joins the process group that ``torchrun`` started; does nothing for a single process.
 
     Raises:
-        ResourceError: The others did not come within `PATIENCE`.
+        ResourceError: The other processes did not join within `TIMEOUT`.
     """
     if runtime.world_size == 1:
         yield
@@ -96,21 +97,16 @@ def process_group(runtime: Runtime) -> Iterator[None]:
 
     if runtime.device.startswith("cuda"):
         torch.cuda.set_device(runtime.device)
-    # Waiting for a process that died, this one is deaf to Python's handlers: torchrun must be able to end it at once.
-    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        with _waiting(runtime):
-            store, rank, world_size = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
-            if variable("GROUP_WORLD_SIZE") == "1":
-                # torchrun (2.13) keeps one store for all restarts on a machine, without telling them apart: a process
-                # that looks up its peer's address before the peer has written it finds the dead one's, and waits in
-                # vain.
-                attempt = whole_number("TORCHELASTIC_RESTART_COUNT", 0)
-                store = dist.PrefixStore(f"restart-{attempt}", store)  # type: ignore[attr-defined]
-            backend = "nccl" if runtime.device.startswith("cuda") else "gloo"
-            dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    with _default_sigterm(), _waiting(runtime):
+        store, rank, world_size = next(dist.rendezvous("env://", timeout=TIMEOUT))  # type: ignore[attr-defined]
+        if variable("GROUP_WORLD_SIZE") == "1":
+            # torchrun (2.13) has one store for all restarts on a machine and does not distinguish them: a process
+            # that looks up its peer's address before the peer has written it finds the dead one's, and waits in
+            # vain.
+            attempt = whole_number("TORCHELASTIC_RESTART_COUNT", 0)
+            store = dist.PrefixStore(f"restart-{attempt}", store)  # type: ignore[attr-defined]
+        backend = "nccl" if runtime.device.startswith("cuda") else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
     try:
         yield
     finally:
@@ -118,23 +114,38 @@ def process_group(runtime: Runtime) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _default_sigterm() -> Iterator[None]:
+    """SIGTERM ends this process at once: while it waits for one that died, no handler in Python would run."""
+    if not hasattr(signal, "SIGTERM"):
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+@contextlib.contextmanager
 def _waiting(runtime: Runtime) -> Iterator[None]:
-    """Says what is being waited for where that takes seconds; the failure to meet becomes one of ours."""
+    """Warns when joining takes seconds; turns a failure into a `ResourceError`."""
     where = f"{variable('MASTER_ADDR')}:{variable('MASTER_PORT')}"
-    among = f"process {runtime.rank} of {runtime.world_size} (RANK, WORLD_SIZE)"
-    words = f"{among} waits for the others at {where}, {PATIENCE.seconds} s at most; alone? unset {' '.join(NAMES)}"
-    said = threading.Timer(SAY_AFTER, logger.warning, args=("%s", words))
-    said.daemon = True
-    said.start()
+    this = f"process {runtime.rank} of {runtime.world_size} (RANK, WORLD_SIZE)"
+    limit = f"{TIMEOUT.seconds} s at most; for one process: unset {' '.join(NAMES)}"
+    message = f"{this} waits for the other processes at {where}, {limit}"
+    warning = threading.Timer(WARN_AFTER, logger.warning, args=("%s", message))
+    warning.daemon = True
+    warning.start()
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:  # torch's DistError is a RuntimeError
         raise ResourceError(
             "the processes that are to train together did not meet",
             where=f"MASTER_ADDR and MASTER_PORT: {where}",
-            found=among,
+            found=this,
             cause=str(error).strip().split("\n")[0],
             next=f"one process: unset {' '.join(NAMES)}\nseveral: torchrun --nproc-per-node N -m acceptor train …",
+            code="E-RESOURCE-PROCESSES",
         ) from error
     finally:
-        said.cancel()
+        warning.cancel()

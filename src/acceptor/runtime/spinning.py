@@ -1,10 +1,9 @@
-"""How long threads that wait for each other keep a core busy. Loaded with `acceptor` itself, before torch.
+"""How long OpenMP's threads spin when they wait for each other. Imported with `acceptor` itself, before torch.
 
-Threads that compute one product together meet at its end. OpenMP lets those that are early spin, for 300,000 rounds of
-a loop by default: some milliseconds, far more than a product takes. On a machine that is not idle their partner is
-waiting for a core, the very one that they keep busy, and a step takes ten times as long. A bounded spin still covers
-the time between two products. The libraries read this once, when they are loaded; `waiting.py` shortens it further
-while it is of use.
+The threads of one matmul wait for the last of them at its end. By default they spin for 300,000 rounds of a loop: some
+milliseconds, far longer than the matmul. On a busy machine the last one waits for a core that the others keep busy, and
+a step takes ten times as long. A shorter spin still covers the time between two matmuls. The libraries read their
+limits once, when they are loaded; `contention.py` shortens spins further while other processes need the cores.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _late = False
 
 
 def bound_spinning() -> None:
-    """Sets the bounds for this process and those that it starts, unless the user decided; ``ACCEPTOR_SPIN=0``: not."""
+    """Sets the limits for this process and its children, unless the user set any or ``ACCEPTOR_SPIN=0``."""
     global _late
     if _found:
         return
@@ -37,18 +36,18 @@ def bound_spinning() -> None:
 
 
 def controls_spinning() -> bool:
-    """True where nobody but us decides how long threads spin."""
+    """True if Acceptor, not the user, decides how long threads spin."""
     return os.environ.get("ACCEPTOR_SPIN") != "0" and not any(_found.values())
 
 
 def original_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what was set here: for a process that is measured as its user would have it."""
+    """The environment without our limits, for other programs that `bench` measures."""
     kept = {name: text for name, text in environment.items() if name not in SWITCHES}
     return {**kept, **{name: text for name, text in _found.items() if text is not None}, "ACCEPTOR_SPIN": "0"}
 
 
 def describe_spinning() -> tuple[str, str]:
-    """What holds in this process, and why."""
+    """The limit in this process, and the reason for it."""
     given = [f"{name}={text}" for name, text in _found.items() if text]
     if given:
         return ", ".join(given), "as given"

@@ -1,4 +1,4 @@
-"""How many threads compute, and why: this process' cores, the limits of its control groups, what the user set."""
+"""How many threads compute, and why: the process' cores, the limits of its control groups, the user's setting."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ GROUPS, MOUNTS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """Cores that the system lets this process run on (its affinity, on Linux)."""
+    """The cores that this process may run on: its affinity where the system has that, else all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_quota(groups: Path | None = None, mounts: Path | None = None) -> float | None:
-    """The cores' worth of time that control groups (containers, batch systems) grant, the smallest; None: no limit.
+    """The smallest CPU limit of the control groups (containers, batch systems), in cores; None if there is none.
 
-    Version 2 keeps it in ``cpu.max``, version 1 in ``cpu.cfs_quota_us``; every group above counts too.
+    Version 2 has it in ``cpu.max``, version 1 in ``cpu.cfs_quota_us``. The limits of parent groups count, too.
     """
     try:
         lines = (groups or GROUPS).read_text("utf-8", "replace").splitlines()
@@ -40,14 +40,14 @@ def cpu_quota(groups: Path | None = None, mounts: Path | None = None) -> float |
 
 
 def _homes(mounts: Path, controllers: str) -> list[Path]:
-    """Where a hierarchy may be mounted."""
+    """The folders where a hierarchy may be mounted."""
     return (
         [mounts / name for name in {controllers, "cpu", "cpu,cpuacct"}] if controllers else [mounts, mounts / "unified"]
     )
 
 
 def _upward(home: Path, path: str) -> Iterator[Path]:
-    """A group's folder and those above it; what lies outside of what a container sees is left out."""
+    """A group's folder and its parents, as far as a container sees them."""
     parts = [part for part in path.split("/") if part]
     for length in range(0 if ".." in parts else len(parts), -1, -1):
         yield home.joinpath(*parts[:length])
@@ -78,7 +78,7 @@ def choose_threads() -> Derived:
 
 
 def use_threads() -> Derived:
-    """`choose_threads`, and torch told so, unless the user or a library has told it another number already."""
+    """`choose_threads`, set in torch, unless the user or a library has set another number there."""
     import torch
 
     chosen, now = choose_threads(), torch.get_num_threads()
@@ -87,4 +87,4 @@ def use_threads() -> Derived:
     if variable("OMP_NUM_THREADS") is None and now == available_cores():
         torch.set_num_threads(int(chosen.value))
         return chosen
-    return Derived("threads", now, "as torch was told")
+    return Derived("threads", now, "as set in torch")

@@ -43,7 +43,7 @@ def replace_json(path: Path, content: Any) -> None:
 
 @contextlib.contextmanager
 def explain_write_errors(place: Path) -> Iterator[None]:
-    """Turns the system's refusal to read or write ``place`` into an error that says what to do.
+    """Turns the system's refusal to read or write ``place`` into a `ResourceError` with the next step.
 
     Raises:
         ResourceError: No permission, a file where a folder must be, a disk that is read-only.
@@ -147,7 +147,7 @@ def fsync(path: Path) -> None:
     folder, windows = path.is_dir(), os.name == "nt"
     if folder and windows:  # no call of Windows does that for a folder
         return
-    refused = (*NO_SYNC, errno.EACCES, errno.EPERM) if folder else NO_SYNC  # some let nobody open a folder
+    refused = (*NO_SYNC, errno.EACCES, errno.EPERM) if folder else NO_SYNC  # some file systems refuse to open a folder
     try:
         descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
         try:

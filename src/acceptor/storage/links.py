@@ -15,7 +15,7 @@ def check_links(folder: Path) -> None:
     A hard link looks like any other file; package managers make them, so they are not refused.
 
     Raises:
-        EncoderError: A link leads elsewhere, or a name stands for a pipe or a device.
+        EncoderError: A link leaves the folder, or an entry is a pipe or a device.
     """
     inside = allowed_roots(folder)
     for entry in [*folder.glob("*"), *folder.glob("*/*.jinja")]:

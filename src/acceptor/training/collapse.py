@@ -1,17 +1,17 @@
-"""The collapse guard: a training whose judge gives every sentence the same verdict, and will go on doing so.
+"""The collapse guard: it finds a training whose judge gives every sentence the same verdict, and will not recover.
 
-Some fine-tunings fail: the encoder's output stops depending on its input, and what is left learns the labels' shares
-(Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many a healthy training, too, gives one verdict
-throughout after its first epoch, with a loss that has hardly moved. So three things must come together, and all are
-looked at when an epoch ends, from the first one on:
+Some fine-tunings fail: the encoder's output stops depending on its input, and only the head's bias learns the labels'
+shares (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many healthy trainings, too, give one verdict
+throughout after their first epoch, with a loss that has hardly changed. So three conditions must hold at the end of an
+epoch, from the first one on:
 
 1. Every validation verdict is the same.
-2. Neither loss is below what the labels' shares alone would give, the entropy of the labels: the mean training loss of
+2. Neither loss is below the entropy of the labels, the loss of a constant answer: the mean training loss of
    the epoch's second half (by two standard errors of what one answer for all would have), and the validation loss.
-3. The margins hardly differ between sentences: their standard deviation is below `ALIKE`.
+3. The margins hardly differ between sentences: their standard deviation is below `MIN_MARGIN_SD`.
 
-Within an epoch only the losses are collected, which the loop fetches anyway: no verdict is made for the guard, nothing
-waits for the device, and the loss alone cannot tell the two kinds apart.
+Within an epoch only the losses are collected, which the loop fetches anyway. The guard computes no verdicts and never
+waits for the device; the loss alone cannot distinguish the two kinds of training.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from acceptor.training.loop import EpochEnd
 
 logger = logging.getLogger(__name__)
 
-ALIKE = 3e-3  # nats: collapsed, minilm has 2e-6 to 6e-4; after a healthy first epoch .02 (starter, 2e-5) and more
+MIN_MARGIN_SD = 3e-3  # nats; collapsed, minilm has 2e-6 to 6e-4; after a healthy first epoch .02 or more
 
 
 class CollapseError(TrainingError):
-    """A training has collapsed; ``collapse`` is what was seen."""
+    """A training has collapsed; ``collapse`` is the evidence."""
 
     def __init__(self, collapse: Collapse, config: TrainConfig) -> None:
         self.collapse = collapse
@@ -50,7 +50,7 @@ class CollapseError(TrainingError):
             cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
             "or an encoder that was never pre-trained",
             next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
-            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; or let it restart: --on-collapse restart",
+            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; by itself: --on-collapse restart",
             code="E-TRAINING-COLLAPSE",
         )
 
@@ -58,7 +58,7 @@ class CollapseError(TrainingError):
 def check_collapse(
     event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: TrainConfig
 ) -> Collapse | None:
-    """Looks for a collapse at the end of an epoch, and does what ``config.on_collapse`` says.
+    """Checks an epoch that has ended, and acts as ``config.on_collapse`` says.
 
     Args:
         event: The epoch's end.
@@ -71,7 +71,7 @@ def check_collapse(
         The collapse, or None.
 
     Raises:
-        CollapseError: There is one, and ``config.on_collapse`` is not ``"go-on"``.
+        CollapseError: The training has collapsed, and ``config.on_collapse`` is not ``go-on``.
     """
     found = collapse_at(event, history, train, validation, config.seed)
     if found is None:
@@ -85,7 +85,7 @@ def check_collapse(
 def collapse_at(
     event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, seed: int
 ) -> Collapse | None:
-    """The collapse at an epoch's end, if all three signs are there; else None. Arguments as of `check_collapse`."""
+    """The collapse at an epoch's end; None unless all three conditions hold. Arguments as of `check_collapse`."""
     verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
     ordered = np.sort(event.logits.astype(np.float64), axis=1)
     margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())
@@ -96,7 +96,7 @@ def collapse_at(
     entropy, deviation = label_entropy(train.gold)
     learns = loss < entropy - 2 * deviation / math.sqrt(examples)
     learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
-    if verdicts.max() < len(event.logits) or learns or margin_sd >= ALIKE:
+    if verdicts.max() < len(event.logits) or learns or margin_sd >= MIN_MARGIN_SD:
         return None
     label = train.labels[int(verdicts.argmax())]
     return Collapse(
@@ -112,7 +112,7 @@ def collapse_at(
 
 
 def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Mean and standard deviation, in nats, of the loss of the best answer that is one for all: the labels' shares.
+    """Mean and standard deviation, in nats, of the loss of the best constant answer, which is the labels' shares.
 
     The mean is the entropy of the labels; no other constant answer has a smaller one.
     """

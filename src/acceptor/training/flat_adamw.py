@@ -119,7 +119,7 @@ class FlatAdamW:
         torch._foreach_copy_(self._grads, grads)
 
     def step_without_sync(self, loss: Tensor, rate: Tensor, number: Tensor) -> Tensor:
-        """`step` without a wait for the device: if loss or gradient is not finite, the device leaves the weights alone.
+        """`step` without a wait for the device: if loss or gradient is not finite, the weights stay unchanged.
 
         Args:
             loss: The batch's mean loss, which has to be finite, too.
@@ -127,7 +127,7 @@ class FlatAdamW:
             number: The number of this step, from 1, fp32.
 
         Returns:
-            The loss; NaN where the weights were left alone.
+            The loss; NaN if the weights were not changed.
         """
         norm = torch.linalg.vector_norm(self.grad, dtype=torch.float32)
         bad = ~(norm.isfinite() & loss.isfinite())
@@ -152,10 +152,10 @@ class FlatAdamW:
 
         Args:
             rate: The learning rate.
-            check: Leave the weights alone if the norm is not finite. On a GPU this waits for the device.
+            check: Do not change the weights if the norm is not finite. On a GPU this waits for the device.
 
         Returns:
-            False if the weights were left alone.
+            False if the weights were not changed.
         """
         clip_scale = None
         self.steps += 1

@@ -1,7 +1,7 @@
-"""The training loop: on one screen, once, called by everything.
+"""The training loop, the only one.
 
-`fit` is a generator. It yields what happened, and its caller writes, shows or counts it; the loop itself
-knows neither files nor terminals.
+`fit` is a generator. It yields events, which its caller writes, shows or counts; the loop itself knows neither files
+nor terminals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from acceptor.training.static import StaticSteps
 
 logger = logging.getLogger(__name__)
 
-FETCH_EVERY = 50  # steps between two looks at the losses on a GPU: each look makes it wait
+FETCH_EVERY = 50  # steps between two fetches of the losses on a GPU, each of which waits for it
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A step that left the weights alone: its gradient was not finite. ``rows`` are its examples, counted from 0."""
+    """A step whose gradient was not finite: the weights are unchanged. ``rows`` are its examples, from 0."""
 
     epoch: int
     step: int
@@ -68,12 +68,13 @@ class NotFiniteError(TrainingError):
             expected="a finite number",
             cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
             next="try --learning-rate 1e-5 or --precision fp32; or go over such steps: --on-nan skip",
+            code="E-TRAINING-NAN",
         )
 
 
 @contextlib.contextmanager
 def rows_named(table: Table) -> Iterator[None]:
-    """Tells in which lines of ``table`` the examples of a step stand that was not finite."""
+    """Adds to a `NotFiniteError` the lines of ``table`` that the step's examples come from."""
     try:
         yield
     except NotFiniteError as error:
@@ -113,10 +114,10 @@ def fit(
         gold: Their label ids, int64, shape (N,).
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
-        done: How far the training has come; the optimizer must stand there.
+        done: The progress so far; the optimizer must have the same state.
 
     Raises:
-        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` does not say to go on.
+        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` is ``stop``.
     """
     import torch
 
@@ -125,14 +126,14 @@ def fit(
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
-    if optimizer.micro_batch < config.batch_size:  # memory ran out before a stop
+    if optimizer.micro_batch < config.batch_size:  # memory ran out before the training was stopped
         optimizer.end_static_shapes()
     static = StaticSteps(judge, optimizer, train, targets) if optimizer.static else None
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
-        behind = optimizer.steps - (epoch - 1) * steps_per_epoch  # of this epoch, in a training that goes on
-        total_loss, counted = (done.epoch_loss, done.epoch_examples) if behind else (0.0, 0)
+        done_steps = optimizer.steps - (epoch - 1) * steps_per_epoch  # steps of this epoch, if the training is resumed
+        total_loss, counted = (done.epoch_loss, done.epoch_examples) if done_steps else (0.0, 0)
         pending: list[tuple[int, float, Rows, Any]] = []
         batches = epoch_batches(
             train.lengths,
@@ -141,26 +142,26 @@ def fit(
             epoch=epoch,
             bucketed=config.order == "bucketed",
         )
-        for number, rows in enumerate(batches[behind:], behind + 1):
+        for number, rows in enumerate(batches[done_steps:], done_steps + 1):
             rate = learning_rate(optimizer.steps, total_steps, config)
             loss = _step(judge, optimizer, train, targets, rows, rate, static)
             pending.append((optimizer.steps, rate, rows, loss))
             if number % fetch_every == 0 or number == len(batches):
-                losses = _fetch(pending, runtime.world_size)
-                seconds = time.perf_counter() - started  # behind the fetch: only then are the steps done
-                for (at, pace, batch, _), value in zip(pending, losses, strict=True):
+                losses = _fetch_losses(pending, runtime.world_size)
+                seconds = time.perf_counter() - started  # after the fetch, when the steps have been computed
+                for (at, step_rate, batch, _), value in zip(pending, losses, strict=True):
                     if math.isfinite(value):
-                        optimizer.decay_untrained_rows(pace)
+                        optimizer.decay_untrained_rows(step_rate)
                         total_loss += value * len(batch)
                         counted += len(batch)
-                        yield Step(epoch, at, value, pace, len(batch), seconds)
+                        yield Step(epoch, at, value, step_rate, len(batch), seconds)
                     elif config.on_nan == "skip":
                         yield Skipped(epoch, at, batch.tolist(), seconds)
                     else:
-                        raise NotFiniteError(batch, epoch=epoch, step=at, rate=pace)
+                        raise NotFiniteError(batch, epoch=epoch, step=at, rate=step_rate)
                 pending = []
         optimizer.sync_embeddings()
-        trained = dataclasses.replace(judge)  # a judge keeps its network; this one builds it from today's weights
+        trained = dataclasses.replace(judge)  # a judge caches its network; a new one builds it from the current weights
         logits = trained.logits_of(validation)
         yield EpochEnd(epoch, optimizer.steps, total_loss / max(counted, 1), logits, time.perf_counter() - started)
 
@@ -174,9 +175,9 @@ def _step(
     rate: float,
     static: StaticSteps | None,
 ) -> Any:
-    """One optimizer step. Returns this process' share of the batch's mean loss, NaN where the weights were left alone.
+    """One optimizer step. Returns this process' share of the batch's mean loss, NaN if the weights were not changed.
 
-    Where memory runs out in static shapes, the same step and those after it are computed in parts.
+    If memory runs out in static shapes, this step and later ones are computed in parts.
     """
     if static and optimizer.static:
         try:
@@ -186,7 +187,7 @@ def _step(
                 raise
         static.graphs = {}
         optimizer.end_static_shapes()
-        _halve(judge, optimizer, len(rows))
+        _halve_micro_batch(judge, optimizer, len(rows))
     loss = _gradients(judge, optimizer, train, targets, rows)
     if judge.runtime.world_size > 1:
         optimizer.sum_over_processes()
@@ -197,8 +198,8 @@ def _step(
 def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any, rows: Rows) -> Any:
     """Leaves this process' share of a batch's gradient in the optimizer and returns its share of the batch's mean loss.
 
-    Where memory runs out, the same batch is computed again in parts of half the size, and so are those after it: the
-    gradients' sum is that of the whole batch.
+    If memory runs out, this batch and later ones are computed in parts of half the size. The parts' gradients sum to
+    that of the batch.
     """
     from torch.nn.functional import cross_entropy
 
@@ -227,27 +228,27 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any,
             largest = min(len(mine), optimizer.micro_batch)
             if not is_out_of_memory(error) or largest == 1:
                 raise
-        _halve(judge, optimizer, largest)
+        _halve_micro_batch(judge, optimizer, largest)
 
 
-def _halve(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
-    """After ``largest`` examples at once did not fit the memory."""
+def _halve_micro_batch(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
+    """Halves the micro-batch after ``largest`` examples at once did not fit into memory."""
     optimizer.micro_batch = -(-largest // 2)
-    logger.warning("memory ran out: going on with %d examples at a time, the batch as before", optimizer.micro_batch)
+    logger.warning("memory ran out: going on with %d examples at a time, with unchanged batches", optimizer.micro_batch)
     free_memory(judge.runtime.device)
 
 
 def _share(rows: Rows, rank: int, world_size: int) -> tuple[Rows, int]:
     """This process' rows of a batch, and their weight.
 
-    A batch with fewer rows than processes leaves some without any: they compute one row with weight 0.
+    If a batch has fewer rows than there are processes, the others compute one row with weight 0.
     """
     mine = rows[rank::world_size]
     return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
-def _fetch(pending: list[tuple[int, float, Rows, Any]], world_size: int) -> list[float]:
-    """The batches' mean losses, brought from the device at once (and from all processes)."""
+def _fetch_losses(pending: list[tuple[int, float, Rows, Any]], world_size: int) -> list[float]:
+    """The batches' mean losses, copied from the device in one transfer, and summed over processes."""
     import torch
 
     losses = torch.stack([loss for *_, loss in pending])

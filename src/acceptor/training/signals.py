@@ -1,4 +1,4 @@
-"""Signals that wait until a training step is whole."""
+"""Signals that are handled between training steps, not within one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """Holds SIGINT and SIGTERM back: the list tells which have come.
+    """Defers SIGINT and SIGTERM: the yielded list holds the signals that arrived.
 
-    When the block has ended, the first of them is raised again for whoever handled it before: Python's own handler
-    (KeyboardInterrupt), the command line's (exit code 143), a scheduler's. Further ones do no harm. Only the main
-    thread can do this; elsewhere nothing is held.
+    After the block, the first of them is raised again for its previous handler: Python's own (KeyboardInterrupt), the
+    command line's (exit code 143), a scheduler's. Later ones are ignored. Only the main thread can do this; in other
+    threads nothing is deferred.
     """
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield seen
         return
-    # One that is ignored (a background job's SIGINT, nohup) stays so: raised again it would not end anything.
-    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda came, _: seen.append(came)) for number in heeded}
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
+    # An ignored signal (a background job's SIGINT, nohup) stays ignored: raised again it would not end the process.
+    deferred = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda arrived, _: seen.append(arrived)) for number in deferred}
     try:
         yield seen
     finally:
@@ -33,7 +34,7 @@ def deferred_signals() -> Iterator[list[int]]:
 
 
 def any_process(stop: bool, device: str, world_size: int) -> bool:
-    """True in all processes that train together where one of them is to stop: none waits for one that is gone."""
+    """True in all processes if ``stop`` is true in one, so that they stop together and none waits for another."""
     if world_size == 1:
         return stop
     import torch

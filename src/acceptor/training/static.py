@@ -2,11 +2,11 @@
 
 A step of a base-size encoder on 32 short sentences is some two thousand kernels of a few microseconds each: launching
 them one by one takes longer than running them. So a batch is padded to one of a few lengths, and a last batch to the
-full number of rows by rows that weigh nothing; for each shape the whole step, from row numbers to refreshed weights,
-is recorded once as a CUDA graph. From then on a step is one small copy to the GPU and one launch. Nothing is read back:
-whether a step is finite is decided on the device, and the losses are fetched in bulk by the loop.
+full number of rows by rows of weight 0. For each shape the whole step, from row numbers to updated weights, is captured
+once as a CUDA graph. From then on a step is one small copy to the GPU and one launch. Nothing is read back: the device
+decides whether a step is finite, and the loop fetches the losses in bulk.
 
-Without a GPU the same step runs as it is written, and with `compile` through a compiled network.
+Without a GPU the same step runs eagerly, and with `compile` through a compiled network.
 """
 
 from __future__ import annotations
@@ -31,13 +31,17 @@ logger = logging.getLogger(__name__)
 
 
 def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, list[Derived]]:
-    """True for steps in static shapes; and that choice and `compile`'s, with their reasons.
+    """True for steps in static shapes; and this choice and that of `compile`, with reasons.
 
     Raises:
-        UsageError: Compiling is asked for where several processes train together.
+        UsageError: ``compile`` is set, and several processes train together.
     """
     if config.compile and runtime.world_size > 1:
-        raise UsageError("several processes do not compile", next="leave --compile out, or train in one process")
+        raise UsageError(
+            "several processes do not compile",
+            next="leave --compile out, or train in one process",
+            code="E-USAGE-CONFLICT",
+        )
     on_gpu = runtime.device.startswith("cuda")
     static = runtime.world_size == 1 and (on_gpu or bool(config.compile))
     if runtime.world_size > 1:
@@ -45,7 +49,7 @@ def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, li
     elif on_gpu:
         shapes = "a CUDA graph for each of a few lengths: one launch a step"
     else:
-        shapes = "compiling wants few shapes" if static else f"padding costs more than launching on {runtime.device}"
+        shapes = "compiling needs few shapes" if static else f"padding costs more than launching on {runtime.device}"
     if config.compile is not None:
         compiled = "given"
     elif on_gpu:
@@ -74,8 +78,8 @@ class StaticSteps:
         self.limit = static_length(int(train.lengths.max()), judge.max_length)
         self.data = DeviceInputs(train, judge.tokenizer.pad_token_id, self.limit, device)
         self.shapes = sorted({static_length(int(n), self.limit) for n in np.unique(train.lengths)}, reverse=True)
-        # What a step is given, in one copy: row numbers, their weights, the learning rate, the step's number.
-        self.given = torch.zeros(2 * self.size + 2, dtype=torch.float64, device=device)
+        # The arguments of a step, in one copy: row numbers, their weights, the learning rate, the step's number.
+        self.arguments = torch.zeros(2 * self.size + 2, dtype=torch.float64, device=device)
         self.loss = torch.zeros((), device=device)
         self.graphs: dict[int, Any] | None = None
         self.network = optimizer.network
@@ -87,7 +91,7 @@ class StaticSteps:
         """One optimizer step on at most ``batch_size`` rows, without waiting for a GPU.
 
         Returns:
-            The rows' mean loss, on the device; NaN where the step was not finite and left the weights alone.
+            The rows' mean loss, on the device; NaN if the step was not finite and the weights were not changed.
 
         Raises:
             UsageError: The network cannot be compiled on this machine.
@@ -97,9 +101,9 @@ class StaticSteps:
             self._capture()
         length = static_length(int(self.lengths[rows].max()), self.limit)
         numbers, missing = rows.tolist(), self.size - len(rows)
-        # The rows that fill up are real ones: of padding alone a softmax would make NaN, and NaN times 0 is NaN.
+        # The rows of weight 0 are real ones: softmax over padding only is NaN, and NaN times 0 is NaN.
         weights = [1 / len(rows)] * len(rows) + [0.0] * missing
-        self._give(numbers + numbers[:1] * missing, weights, rate, optimizer.steps + 1)
+        self._copy_arguments(numbers + numbers[:1] * missing, weights, rate, optimizer.steps + 1)
         optimizer.dropout_masks.start(optimizer.config.seed, optimizer.steps, 0)
         if self.graphs:
             self.graphs[length].replay()
@@ -108,16 +112,16 @@ class StaticSteps:
         optimizer.steps += 1
         return self.loss.clone()
 
-    def _give(self, rows: list[int], weights: list[float], rate: float, number: int) -> None:
-        given = torch.tensor([*rows, *weights, rate, number], dtype=torch.float64)
-        # From pinned memory a copy does not wait; torch keeps that memory until it is done.
-        given = given.pin_memory() if self.given.is_cuda else given
-        self.given.copy_(given, non_blocking=True)
+    def _copy_arguments(self, rows: list[int], weights: list[float], rate: float, number: int) -> None:
+        arguments = torch.tensor([*rows, *weights, rate, number], dtype=torch.float64)
+        # A copy from pinned memory does not wait; torch keeps that memory until the copy is done.
+        arguments = arguments.pin_memory() if self.arguments.is_cuda else arguments
+        self.arguments.copy_(arguments, non_blocking=True)
 
     def _compute(self, length: int) -> None:
-        """All that a step does on the device: from ``given`` to new weights and ``loss``."""
-        rows, weights = self.given[: self.size].long(), self.given[self.size : -2].float()
-        rate, number = self.given[-2:].float().unbind()
+        """The whole step on the device: from ``arguments`` to new weights and ``loss``."""
+        rows, weights = self.arguments[: self.size].long(), self.arguments[self.size : -2].float()
+        rate, number = self.arguments[-2:].float().unbind()
         try:
             logits = self.network(**self.data.inputs(rows, length)).logits
         except RuntimeError as error:
@@ -127,25 +131,26 @@ class StaticSteps:
                 "the network cannot be compiled on this machine",
                 cause=str(getattr(error, "inner_exception", error)).strip().split("\n")[0],
                 next="leave --compile out",
+                code="E-USAGE-COMPILE",
             ) from error
         loss = cross_entropy(logits.float(), self.targets[rows], reduction="none") @ weights
         self.optimizer.backward(loss)
         self.loss.copy_(self.optimizer.step_without_sync(loss.detach(), rate, number))
 
     def _capture(self) -> None:
-        """Records a CUDA graph for every shape, the largest first: the others then find room in its memory."""
+        """Captures a CUDA graph for every shape, the largest first, so that the others fit into its memory pool."""
         self.graphs = {}
-        if not self.given.is_cuda:
+        if not self.arguments.is_cuda:
             return
         stream, pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
-        # Rows that weigh NaN: such a step runs through everything and leaves weights, moments and counts alone. The
-        # shortest, so that something is masked: without that Transformers would warm up another kernel for attention.
-        self._give([int(self.lengths.argmin())] * self.size, [float("nan")] * self.size, 0.0, 1)
+        # Rows of weight NaN: such a step runs every kernel and changes neither weights nor running means. The shortest
+        # row, so that a part is masked; else Transformers would warm up another attention kernel.
+        self._copy_arguments([int(self.lengths.argmin())] * self.size, [float("nan")] * self.size, 0.0, 1)
         try:
             for length in self.shapes:
                 stream.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(stream):
-                    for _ in range(2):  # libraries allocate, kernels load: nothing of that may happen in a recording
+                    for _ in range(2):  # libraries allocate and kernels load, which must not happen in a capture
                         self._compute(length)
                     graph = torch.cuda.CUDAGraph()
                     with torch.cuda.graph(graph, pool=pool, stream=stream):
@@ -154,7 +159,7 @@ class StaticSteps:
                 self.graphs[length] = graph
         except RuntimeError as error:
             self.graphs = {}
-            first = error.__context__ or error  # to end a recording that failed fails as well
+            first = error.__context__ or error  # ending a failed capture fails, too
             if is_out_of_memory(first):
                 raise
             reason = str(first).strip().split("\n")[0]
