@@ -48,6 +48,9 @@ test: setup
 	$(BIN)/pytest --numprocesses 2
 
 bench: setup
+	$(BIN)/python benchmarks/startup.py
+
+house: setup
 	$(BIN)/python benchmarks/house.py
 
 # The homes of the public names: pdoc cannot see through the package's lazy loading.
