@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -41,42 +43,40 @@ Labels = Annotated[
 ]
 Processes = Annotated[int, typer.Option(help="trainings at once, each on its GPU or its share of the cores")]
 
-SETTINGS: dict[str, Any] = {
-    "encoder": Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")],
-    "preset": Annotated[str | None, typer.Option(help="notebook: the chapter's settings, its weight decay made real")],
-    "keep_head": Annotated[
-        bool | None, typer.Option("--keep-head/--new-head", help="go on with the encoder's own head [no]")
-    ],
-    "epochs": Annotated[int | None, typer.Option(help="passes over train [4]")],
-    "batch_size": Annotated[int | None, typer.Option(help="sentences per optimizer step [32]")],
-    "learning_rate": Annotated[float | None, typer.Option(help="peak learning rate [2e-05]")],
-    "warmup": Annotated[float | None, typer.Option(help="share of steps that climb to the peak [0.1]")],
-    "weight_decay": Annotated[float | None, typer.Option(help="decay of weight matrices [0.01]")],
-    "max_grad_norm": Annotated[float | None, typer.Option(help="clip gradients, 0 does not [1.0]")],
-    "max_length": Annotated[int | None, typer.Option(help="longest input in tokens [128]")],
-    "seed": Annotated[int | None, typer.Option(help="of head, dropout, order, split [2018]")],
-    "order_seed": Annotated[int | None, typer.Option(help="of the examples' order alone [the seed]")],
-    "split": Annotated[str | None, typer.Option(help="given, stratified, notebook, column [given if any]")],
-    "validation_share": Annotated[float | None, typer.Option(help="share cut from train [0.1]")],
-    "order": Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")],
-    "metric": Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")],
-    "select": Annotated[str | None, typer.Option(help="weights of the last or best epoch [last]")],
-    "calibrate": Annotated[
-        bool | None, typer.Option("--calibrate/--no-calibrate", help="fit temperature and threshold on validation [no]")
-    ],
-    "on_nan": Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")],
-    "on_collapse": Annotated[
-        str | None,
-        typer.Option(
-            help="all verdicts alike: stop, go-on, or restart with safer settings [stop]; of several: restart"
-        ),
-    ],
-    "device": Device,
-    "precision": Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")],
-    "compile": Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="torch.compile in a few static shapes [no]")
-    ],
-}
+ON_AND_OFF = {"keep_head": "--keep-head/--new-head"}
+"""The spellings of settings that are true or false, where not ``--NAME/--no-NAME``."""
+
+
+def _settings() -> dict[str, Any]:
+    """The option ``--preset``, and one for every field of `TrainConfig`: its type, docstring and default.
+
+    They are read from the source, because importing pydantic would take longer than all the rest of ``--help``.
+    """
+    preset = "notebook: the chapter's settings, its weight decay made real"
+    options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset)]}
+    tree = ast.parse((Path(__file__).parents[1] / "config.py").read_text("utf-8"))
+    (config,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainConfig")
+    for field, below in itertools.pairwise(config.body):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr)):
+            continue
+        name, kind = ast.unparse(field.target), ast.unparse(field.annotation).removesuffix(" | None")
+        text = " ".join(str(ast.literal_eval(below.value)).replace("`", "").split())
+        if kind.startswith("Literal"):
+            *others, last = re.findall(r"'([^']+)'", kind)
+            text = f"{', '.join(others)} or {last}: {text}"
+        value = field.value
+        if isinstance(value, ast.Call):
+            value = next(one.value for one in value.keywords if one.arg == "default")
+        if isinstance(value, ast.Constant) and value.value is not None:
+            text = f"{text} [{'no' if value.value is False else str(value.value)}]"
+        python = {"int": int, "float": float, "bool": bool}.get(kind, str)
+        dashed = name.replace("_", "-")
+        spelling = ON_AND_OFF.get(name, f"--{dashed}/--no-{dashed}") if python is bool else f"--{dashed}"
+        options[name] = Annotated[python | None, typer.Option(spelling, help=text)]
+    return options
+
+
+SETTINGS = _settings()
 """The options of a training: a preset and every field of `TrainConfig`."""
 
 
