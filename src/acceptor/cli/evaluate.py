@@ -125,7 +125,9 @@ def _check_why(why: str | None, *, shown: bool) -> None:
     from acceptor.evaluation.words import check_method
 
     if not shown:
-        raise UsageError("--why weighs the words of errors, and none are shown", next="add --errors 20")
+        raise UsageError(
+            "--why needs errors to explain: --errors is missing", next="add --errors 20", code="E-USAGE-CONFLICT"
+        )
     check_method(why)
 
 
@@ -138,7 +140,9 @@ def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list
     if why is None or not rows:
         return rows, [*render.errors_text(worst)]
     if "second" in worst.columns:
-        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
+        raise UsageError(
+            "--why explains single sentences; these are pairs", next="leave --why out", code="E-USAGE-PAIRS"
+        )
     from acceptor.evaluation.words import explain
 
     explained = explain(judge, worst["sentence"].to_list(), method=why)

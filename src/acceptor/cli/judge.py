@@ -53,8 +53,9 @@ def judge(
         return
     if acceptor.inputs == "pairs":
         raise UsageError(
-            "this judge learnt pairs of sentences; what is typed is one sentence a line",
+            "this judge was trained on pairs of sentences; a typed line is one sentence",
             next=f"put them in a file with two columns: acceptor predict {shell(run)} FILE",
+            code="E-USAGE-PAIRS",
         )
     blank = 0
     for line in _typed_lines(acceptor):
@@ -92,7 +93,9 @@ def _explain(
 
     if not sentences:
         raise UsageError(
-            "--why needs the sentences on the command line", next=f'acceptor judge {shell(run)} "…" --why {why}'
+            "--why needs the sentences on the command line",
+            next=f'acceptor judge {shell(run)} "…" --why {why}',
+            code="E-USAGE-CONFLICT",
         )
     check_method(why)
     explained = explain(load(run, device=device, precision=precision), sentences, method=why)

@@ -104,7 +104,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         settings = {name: value for name, value in given.items() if value is not None}
         preset = settings.pop("preset", None)
         if preset is not None and preset not in PRESETS:
-            raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
+            raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS), code="E-USAGE-OPTION")
         return {**PRESETS.get(preset, {}), **settings}
 
     return _with_options(command, "settings", SETTINGS, read)
@@ -163,7 +163,9 @@ def listed_in(text: str, option: str) -> list[str]:
     """
     parts = re.findall(r'(?:^|,)((?:"(?:[^"]|"")*"|[^,"])*)', text)
     if ",".join(parts) != text:
-        raise UsageError(f"{option} cannot be read", expected='a,b or "a, with a comma",b', found=text)
+        raise UsageError(
+            f"{option} cannot be read", expected='a,b or "a, with a comma",b', found=text, code="E-USAGE-OPTION"
+        )
     return [re.sub(r'"((?:[^"]|"")*)"', lambda quoted: quoted[1].replace('""', '"'), part) for part in parts]
 
 
@@ -174,7 +176,10 @@ def separator_of(text: str | None) -> str | None:
     separator = {"tab": "\t", "\\t": "\t"}.get(text.lower(), text)
     if len(separator) != 1 or separator in '"\r\n' or separator.isalnum():
         raise UsageError(
-            "--separator cannot be read", expected="';', ',', '|', tab, or another character", found=repr(text)
+            "--separator cannot be read",
+            expected="';', ',', '|', tab, or another character",
+            found=repr(text),
+            code="E-USAGE-OPTION",
         )
     return separator
 
@@ -185,14 +190,20 @@ def columns_of(text: str | None) -> dict[str, str] | None:
         return None
     pairs = [part.partition("=") for part in listed_in(text, "--columns")]
     if not all(role and equals and column for role, equals, column in pairs):
-        raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
+        raise UsageError(
+            "--columns cannot be read", expected="sentence=text,label=3", found=text, code="E-USAGE-OPTION"
+        )
     return {role.strip(): column.strip() for role, _, column in pairs}
 
 
 def is_column(text: str | None) -> bool:
     """What --split says where nothing is trained."""
     if text not in (None, "column"):
-        raise UsageError(f"--split cannot be {text!r} here", expected="column: the file's own column of splits")
+        raise UsageError(
+            f"--split cannot be {text!r} here",
+            expected="column: the file's own column of splits",
+            code="E-USAGE-OPTION",
+        )
     return text is not None
 
 
@@ -202,5 +213,7 @@ def shard_of(text: str | None) -> tuple[int, int] | None:
         return None
     number, slash, of = text.partition("/")
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
+        raise UsageError(
+            "--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text, code="E-USAGE-OPTION"
+        )
     return int(number), int(of)

@@ -46,7 +46,7 @@ def seeds(
     from acceptor.runs.place import default_set
 
     if vary not in ("init", "order", "both"):
-        raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both")
+        raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both", code="E-USAGE-OPTION")
     numbers = _numbers(seeds)
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, **reading)
@@ -73,5 +73,7 @@ def _numbers(text: str) -> int | list[int]:
     """What --seeds says: a count, or a list with commas (one seed alone: ``7,``)."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts):
-        raise UsageError("--seeds cannot be read", expected="how many (10), or the seeds (1,5,9)", found=text)
+        raise UsageError(
+            "--seeds cannot be read", expected="how many (10), or the seeds (1,5,9)", found=text, code="E-USAGE-OPTION"
+        )
     return [int(part) for part in parts] if "," in text else int(text)

@@ -48,7 +48,8 @@ class _Output(io.FileIO):
             raise ResourceError(
                 "the answer cannot be written to standard output",
                 cause=error.strerror,
-                next="send it elsewhere; what the command itself has written is whole",
+                next="send it elsewhere; the files that the command has written are complete",
+                code="E-RESOURCE-WRITE",
             ) from error
         return written
 

@@ -54,9 +54,15 @@ def train(
     from acceptor.training import train as training
 
     if cv is not None and (resume or allow_change):
-        raise UsageError("--cv goes on by itself", next="give the same command again, without --resume")
+        raise UsageError(
+            "--cv resumes by itself", next="give the same command again, without --resume", code="E-USAGE-CONFLICT"
+        )
     if cv is None and processes != 1:
-        raise UsageError("--processes goes with --cv; one training: torchrun --nproc-per-node N -m acceptor train")
+        raise UsageError(
+            "--processes is for --cv",
+            next="one training in several processes: torchrun --nproc-per-node N -m acceptor train …",
+            code="E-USAGE-CONFLICT",
+        )
     if cv is None and resume and _names_a_run(data, out):
         _refuse_known(context, data)
         run = training.resume(data, changes=settings, allow_change=allow_change)
@@ -93,6 +99,7 @@ def _refuse_known(context: typer.Context, run: str) -> None:
         raise UsageError(
             f"{run} is a run, whose data are known: " + ", ".join(options),
             next=f"acceptor train {shell(run)} --resume",
+            code="E-USAGE-CONFLICT",
         )
 
 
