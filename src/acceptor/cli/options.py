@@ -1,4 +1,4 @@
-"""What several commands take: their options, and how those that hold more than a word are read."""
+"""The options that several commands share, and the parsers of those with structured values."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Precision = Annotated[
     typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
 ]
 OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
-"""By what names an output's format is known; `data.write.form_of` takes them, and would load polars for the help."""
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
+"""The suffixes of output files; `data.writing.write.FORMATS` has them too, but importing it loads polars."""
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]
 Validation = Annotated[Path | None, typer.Option(help="a file to validate on")]
 Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")]
 Labels = Annotated[
@@ -92,7 +92,7 @@ READING: dict[str, Any] = {
     "normalise_labels": Normalise,
     "drop_unlabelled": DropUnlabelled,
 }
-"""The options that say how labelled files are read, by the names that `load_data` gives them."""
+"""The options for reading labelled files, by the names of `load_data`'s arguments."""
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -156,7 +156,7 @@ Why = Annotated[str | None, typer.Option(help="show what each word weighs: occlu
 
 
 def listed_in(text: str, option: str) -> list[str]:
-    """What stands between the commas of an option's value; names with commas stand in double quotes.
+    """The values of an option between its commas; a value with a comma is in double quotes.
 
     Raises:
         UsageError: A quote is not closed.
@@ -170,7 +170,7 @@ def listed_in(text: str, option: str) -> list[str]:
 
 
 def separator_of(text: str | None) -> str | None:
-    """What --separator says: one character, or the word ``tab``."""
+    """The value of --separator: one character, or the word ``tab``."""
     if text is None:
         return None
     separator = {"tab": "\t", "\\t": "\t"}.get(text.lower(), text)
@@ -185,7 +185,7 @@ def separator_of(text: str | None) -> str | None:
 
 
 def columns_of(text: str | None) -> dict[str, str] | None:
-    """What --columns says: role to column."""
+    """The value of --columns: role to column."""
     if text is None:
         return None
     pairs = [part.partition("=") for part in listed_in(text, "--columns")]
@@ -197,7 +197,7 @@ def columns_of(text: str | None) -> dict[str, str] | None:
 
 
 def is_column(text: str | None) -> bool:
-    """What --split says where nothing is trained."""
+    """The value of --split in commands that do not train."""
     if text not in (None, "column"):
         raise UsageError(
             f"--split cannot be {text!r} here",
@@ -208,7 +208,7 @@ def is_column(text: str | None) -> bool:
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:
-    """What --shard says: this job's number, from 1, and how many there are."""
+    """The value of --shard: this job's number, from 1, and the number of jobs."""
     if text is None:
         return None
     number, slash, of = text.partition("/")

@@ -85,11 +85,11 @@ def predict(
         tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
     else:
         tally = predict_files(run, files, Path(out), settings, shard=shard_of(shard), **how)
-    _tell_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
+    _print_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
 
 
-def _tell_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
-    """What became of all rows; None where other shards are not done yet. Exit code 1 where none could be judged."""
+def _print_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
+    """Prints how many rows were judged and rejected; None: other shards are not done. Exits with 1 if all were."""
     if tally is None:
         answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
     elif out == "-":

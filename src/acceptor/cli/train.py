@@ -41,8 +41,10 @@ def train(
     ] = None,
     processes: Processes = 1,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
-    allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="resume a training that was stopped")] = False,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="resume with another learning rate, say")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
@@ -83,7 +85,7 @@ def train(
 
 
 def _names_a_run(data: str, out: Path | None) -> bool:
-    """True where what --resume is given is a run folder, or can be nothing else."""
+    """True if DATA of --resume is a run folder, or cannot be anything else."""
     from acceptor.data.corpora import CORPORA
     from acceptor.runs.place import is_run
 
@@ -92,7 +94,7 @@ def _names_a_run(data: str, out: Path | None) -> bool:
 
 
 def _refuse_known(context: typer.Context, run: str) -> None:
-    """Refuses options that say what a run that was stopped knows already."""
+    """Refuses options for data: a run that is resumed has its own."""
     names = [name for name in ("out", "validation", "test", *READING, "overwrite") if context.params[name]]
     if names:
         options = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in names]

@@ -41,9 +41,9 @@ def run_text(run: Run) -> Iterator[Any]:
     yield ""
     yield from (repr(report) for report in run.reports.values())
     if collapse := run.record["restarted_after"]:
-        yield f"begun again with safer settings: seed {collapse['seed']} collapsed in epoch {collapse['epoch']}"
+        yield f"restarted with safer settings: seed {collapse['seed']} collapsed in epoch {collapse['epoch']}"
     if run.record["collapsed"]:
-        yield "collapsed: all verdicts are alike, and the loss is no better than the labels' shares give"
+        yield "collapsed: all verdicts are the same label, and the loss is no better than that of the labels' shares"
     seconds = run.record["seconds"]["train"]
     sentences = len(epochs) * run.record["data"]["train"]["rows"]
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
