@@ -3,53 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import logging
+import pkgutil
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from acceptor import __version__
-from acceptor.cli.audit import audit
-from acceptor.cli.bench import bench
-from acceptor.cli.compare import compare
-from acceptor.cli.corpora import corpora
-from acceptor.cli.doctor import doctor
-from acceptor.cli.encoders import encoders
-from acceptor.cli.evaluate import evaluate
-from acceptor.cli.export import export
-from acceptor.cli.judge import judge
 from acceptor.cli.output import write_output
-from acceptor.cli.pairs import pairs
-from acceptor.cli.predict import predict
-from acceptor.cli.report import report
-from acceptor.cli.search import search
-from acceptor.cli.seeds import seeds
 from acceptor.cli.streams import ReaderGone, set_up_streams
-from acceptor.cli.train import train
 from acceptor.environment import forget_empty
 from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import plain_lines
 
-COMMANDS = (
-    train,
-    seeds,
-    search,
-    evaluate,
-    predict,
-    judge,
-    compare,
-    pairs,
-    report,
-    export,
-    audit,
-    corpora,
-    encoders,
-    bench,
-    doctor,
-)
-"""In the order of the help. Each is defined in the file of its name."""
+FIRST = ("train", "seeds", "search", "evaluate", "predict", "judge", "compare", "pairs", "report", "export", "audit")
+"""The order of the help; commands that are not named here follow, by name."""
 
 app = typer.Typer(
     name="acceptor",
@@ -61,7 +35,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in COMMANDS:
+
+
+def commands() -> Iterator[Callable[..., None]]:
+    """All commands: a file in this folder with a function of the file's name is one."""
+    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name != "app"]
+    for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)):
+        command = getattr(importlib.import_module(f"acceptor.cli.{name}"), name, None)
+        if inspect.isfunction(command):
+            yield command
+
+
+for command in commands():
     app.command()(command)
 
 
