@@ -48,11 +48,18 @@ test: setup
 	$(BIN)/pytest --numprocesses 2
 
 bench: setup
+	$(BIN)/python benchmarks/startup.py
+
+house: setup
 	$(BIN)/python benchmarks/house.py
 
-# The homes of the public names: pdoc cannot see through the package's lazy loading.
+# docs/api.md and docs/errors.md, which are checked in: from docstrings and the table of codes.
+reference: setup
+	$(BIN)/python docs/make_reference.py
+
+# pdoc cannot see through the package's lazy loading, so it is given the modules of the public names.
 docs: setup
-	$(BIN)/pdoc --output-directory site $(addprefix acceptor.,run seeds folds search exporting config judge errors data.load data.table data.audit data.findings data.annotations evaluation.evaluate evaluation.compare evaluation.slices evaluation.pairs evaluation.words report.html integrations.sklearn)
+	$(BIN)/pdoc --output-directory site $$($(BIN)/python docs/make_reference.py --modules)
 
 reliability: setup
 	$(BIN)/python -m reliability

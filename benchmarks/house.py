@@ -1,79 +1,216 @@
-"""The figures of the house that a machine can measure: start-up, reading CoLA, padding. `make bench`.
+"""How the source is built, in numbers: rooms, arrows, floors, sizes, names. `make house`.
 
-    python benchmarks/house.py [--data FOLDER]
+    python benchmarks/house.py [TREE] [--before TREE] [--record]
 
-A table for people, then one JSON object on the last line. Times are medians of several runs.
+TREE is a checkout of this repository, of today or older; without one, the one that this file stands in. ``--record``
+writes the table into ``records/house.md``.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
-import statistics
+import re
 import subprocess
 import sys
-import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from acceptor.data.load import load_data
-from acceptor.model.batches import epoch_batches, padding_ratio
-from acceptor.model.encode import encode
-from acceptor.model.pretrained import find_encoder
-from acceptor.model.tokenizer import load_tokenizer
+REPOSITORY = Path(__file__).resolve().parent.parent
+RECORD = REPOSITORY / "records" / "house.md"
+START, END = "<!-- make house -->", "<!-- end -->"
+POSIX = ("fcntl", "resource", "pwd", "grp", "termios")
+RUN_FILES = (
+    "judge.json", "run.json", "history.jsonl", "report.json", "predictions.parquet", "seeds.json", "cv.json",
+    "search.json", "state.json",
+)  # fmt: skip
+DIALECT = frozenset((
+    "told", "tell", "tells", "heed", "heeds", "heeded", "begun", "hear", "hears", "heard", "hearing", "papers", "odd",
+    "strangers", "vouch", "vouches", "said", "says", "children", "learner", "noise", "shrink",
+))  # fmt: skip
+"""Words that once stood in names instead of the field's own."""
 
-GENERATE = "from acceptor.data.starter import generate; generate()"
-COLA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cola" / "raw"
+
+def sources(tree: Path) -> list[Path]:
+    """All modules of the package, without what an editor or a compiler left beside them."""
+    return sorted((tree / "src" / "acceptor").rglob("*.py"))
 
 
-def seconds(code: str, runs: int = 7) -> float:
-    """Median wall time of a fresh Python process that runs ``code``."""
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def words_of(name: str) -> list[str]:
+    """The words of a name: ``check_output`` and ``CheckOutput`` have the same two."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_").split("_")
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module gives: functions, classes, arguments, variables, attributes, keywords of calls."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Name():
+                if isinstance(node.ctx, ast.Store):
+                    yield node.id
+            case ast.Attribute():
+                if isinstance(node.ctx, ast.Store):
+                    yield node.attr
+
+
+def dialect(tree: Path) -> dict[str, list[str]]:
+    """Names with a word of `DIALECT`, by module; modules' own names, too."""
+    found = {}
+    for path in sources(tree):
+        names = {path.stem, *names_in(ast.parse(path.read_text("utf-8")))}
+        if hits := sorted(name for name in names if DIALECT & set(words_of(name))):
+            found[path.relative_to(tree / "src" / "acceptor").as_posix()] = hits
+    return found
+
+
+def posix_at_the_top(tree: Path) -> list[str]:
+    """Modules that import what exists on POSIX alone when they are imported themselves."""
+    found = []
+    for path in sources(tree):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            imported = (
+                {one.name for one in node.names} if isinstance(node, ast.Import)
+                else {node.module} if isinstance(node, ast.ImportFrom) else set()
+            )  # fmt: skip
+            if imported & set(POSIX):
+                found.append(path.relative_to(tree / "src" / "acceptor").as_posix())
+    return found
+
+
+def untyped_dicts(tree: Path) -> int:
+    """The lines of the source with ``dict[str, Any]``."""
+    return sum("dict[str, Any]" in line for path in sources(tree) for line in path.read_text("utf-8").splitlines())
+
+
+def other_parsers(tree: Path) -> dict[str, list[str]]:
+    """For each file of a run, the modules outside ``runs/`` that name it in code: 0 where it has one owner."""
+    found: dict[str, list[str]] = {name: [] for name in RUN_FILES}
+    for path in sources(tree):
+        place = path.relative_to(tree / "src" / "acceptor").as_posix()
+        if place.startswith("runs/"):
+            continue
+        module = ast.parse(path.read_text("utf-8"))
+        prose = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}  # docstrings
+        texts = {
+            node.value
+            for node in ast.walk(module)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+        }
+        for name in RUN_FILES:
+            if name in texts:
+                found[name].append(place)
+    return found
+
+
+def rooms(tree: Path) -> dict[str, Any]:
+    """Packages and files at the root, imports between them, and the longest chain of those."""
+    import grimp
+
+    sys.path.insert(0, str(tree / "src"))
+    graph = grimp.build_graph("acceptor", cache_dir=None)
+    names = {module.split(".")[1] for module in graph.modules if "." in module}
+    arrows = set()
+    for module in graph.modules:
+        for imported in graph.find_modules_directly_imported_by(module):
+            if "." in module and "." in imported and module.split(".")[1] != imported.split(".")[1]:
+                arrows.add((module.split(".")[1], imported.split(".")[1]))
+
+    @cache
+    def chain(room: str) -> tuple[str, ...]:
+        below = [chain(other) for one, other in sorted(arrows) if one == room]
+        return (room, *max(below, key=len, default=()))
+
+    longest = max((chain(room) for room in sorted(names)), key=len)
+    return {"rooms": len(names), "arrows": len(arrows), "floors": len(longest), "chain": list(longest)}
+
+
+def sizes(tree: Path) -> dict[str, Any]:
+    """The longest file and function, and how much of the tests there is."""
+    files = {path: path.read_text("utf-8") for path in sources(tree)}
+    lines = {path: text.count("\n") for path, text in files.items()}
+    functions = {
+        f"{node.name} in {path.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path, text in files.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    }
+    tests = {path: path.read_text("utf-8") for path in sorted((tree / "tests").glob("*.py"))}
+    file, function = max(lines, key=lines.__getitem__), max(functions, key=functions.__getitem__)
+    count = Counter(
+        node.name.startswith("test_")
+        for text in tests.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    )
+    source = sum(lines.values())
+    return {
+        "lines of source": source,
+        "longest file": f"{lines[file]} ({file.name})",
+        "longest function": f"{functions[function]} ({function})",
+        "test functions": count[True],
+        "lines of tests / of source": f"{sum(text.count(chr(10)) for text in tests.values()) / source:.2f}",
+    }
+
+
+def measure(tree: Path) -> dict[str, Any]:
+    """All numbers of one tree, by the names of the table."""
+    root = [path.name for path in (tree / "src" / "acceptor").glob("*.py")]
+    built = rooms(tree)
+    parsers = other_parsers(tree)
+    words = dialect(tree)
+    return {
+        "files at the root beside the packages": len(root),
+        "rooms": built["rooms"],
+        "arrows between rooms": built["arrows"],
+        "floors": built["floors"],
+        "lines with `dict[str, Any]`": untyped_dicts(tree),
+        "modules that import a POSIX module at the top": len(posix_at_the_top(tree)),
+        "names in words of the dialect": sum(map(len, words.values())),
+        **{f"modules outside `runs/` that name `{name}`": len(places) for name, places in parsers.items()},
+        **sizes(tree),
+        "longest chain": " → ".join(built["chain"]),
+    }
+
+
+def in_own_process(tree: Path) -> dict[str, Any]:
+    """`measure` in a new process: two versions of one package do not fit into one."""
+    command = [sys.executable, str(Path(__file__).resolve()), str(tree), "--json"]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures, prints and, where asked to, records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=COLA, help="folder of CoLA's raw files")
-    folder = parser.parse_args().data
-
-    bare = seconds("pass")
-    figures: dict[str, object] = {
-        "python_start_s": round(bare, 3),
-        "import_acceptor_s": round(seconds("import acceptor") - bare, 3),
-        "starter_s": round(seconds(GENERATE, 3) - seconds("import acceptor.data.starter", 3), 3),
-        "help_s": round(seconds("import sys; sys.argv = ['acceptor', '--help']; import acceptor.__main__"), 3),
-    }
-    if folder.is_dir():
-        data = load_data("cola", folder=folder)
-        figures["cola_rows"] = [len(split) for split in data.splits]
-        figures["cola_text_equal"] = all(
-            split.sentences == [line.split("\t")[3] for line in _lines(Path(split.table.origin))]
-            for split in data.splits
-        )
-        tokenizer = load_tokenizer(find_encoder("minilm").folder)
-        encoded = encode(tokenizer, data.train.sentences, max_length=128)
-        lengths = encoded.lengths
-        figures["cola_tokens"] = int(lengths.sum())
-        for name, bucketed in (("bucketed", True), ("random", False)):
-            ratios = [
-                padding_ratio(lengths, epoch_batches(lengths, 32, seed=2018, epoch=epoch, bucketed=bucketed))
-                for epoch in range(1, 5)
-            ]
-            figures[f"positions_per_token_{name}"] = round(statistics.mean(ratios), 4)
-        figures["positions_per_token_pad_128"] = round(128 * len(lengths) / int(lengths.sum()), 4)
-    for name, value in figures.items():
-        print(f"{name:<32}{value}")
-    print(json.dumps(figures))
-
-
-def _lines(path: Path) -> list[str]:
-    """The file's lines by a way of its own: bytes split at line feeds."""
-    return [line.decode("utf-8") for line in path.read_bytes().rstrip(b"\n").split(b"\n")]
+    parser.add_argument("tree", type=Path, nargs="?", default=REPOSITORY)
+    parser.add_argument("--before", type=Path, help="an older checkout, for a second column")
+    parser.add_argument("--record", action="store_true", help="write the table into records/house.md")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--names", action="store_true", help="list what is counted: names, parsers, imports")
+    given = parser.parse_args()
+    if given.names:
+        print(json.dumps([dialect(given.tree), other_parsers(given.tree), posix_at_the_top(given.tree)], indent=1))
+        return
+    if given.json:
+        print(json.dumps(measure(given.tree)))
+        return
+    columns = {"before": in_own_process(given.before)} if given.before else {}
+    columns["now"] = in_own_process(given.tree)
+    lines = [f"| number | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(str(one[name]) for one in columns.values()) + " |" for name in columns["now"]]
+    print("\n".join(lines))
+    if given.record:
+        text = RECORD.read_text("utf-8")
+        before, _, rest = text.partition(START)
+        after = rest.partition(END)[2]
+        RECORD.write_text(f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,16 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LIMIT = 120  # seconds without an answer after which a test fails
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--hide-scrollbars", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--lang=en",
@@ -106,9 +107,8 @@ class Page:
             self.messages.append(f"issue: {json.dumps(about['issue'])}")
 
     def _next(self) -> dict[str, Any]:
-        until = time.monotonic() + 60
         while b"\0" not in self._buffer:
-            assert time.monotonic() < until, "the browser does not answer"
+            assert select.select([self._receive], [], [], LIMIT)[0], f"the browser has not answered for {LIMIT} s"
             part = os.read(self._receive, 1 << 20)
             assert part, "the browser has ended"
             self._buffer += part
@@ -119,9 +119,12 @@ class Page:
 @contextlib.contextmanager
 def chromium() -> Iterator[Page]:
     """A running Chromium with one tab."""
-    assert CHROMIUM
-    ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 20) for end in (*os.pipe(), *os.pipe())]
-    commands, send, receive, answers = ends[0], ends[1], ends[2], ends[3]
+    assert CHROMIUM, "no Chromium is installed: see .ci/run"
+    pipes = (*os.pipe(), *os.pipe())
+    # Away from 3 and 4, where Chromium looks for its ends.
+    commands, send, receive, answers = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 20) for end in pipes)
+    for end in pipes:
+        os.close(end)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, open(os.devnull, "w") as nowhere:
         process = os.posix_spawn(
             CHROMIUM,

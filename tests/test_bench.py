@@ -16,8 +16,8 @@ from acceptor.bench import compare
 from acceptor.bench.compare import bench, count_flips, seconds_per_step
 from acceptor.bench.ways import WAYS
 from acceptor.cli.app import app
-from acceptor.errors import AcceptorError, UsageError
-from conftest import REPOSITORY
+from acceptor.errors import ResourceError, UsageError
+from conftest import REPOSITORY, raises
 from tiny import make_encoder
 
 needs_peers = pytest.mark.skipif(
@@ -73,13 +73,13 @@ def test_flips_are_counted_where_there_is_something_to_flip():
 
 
 def test_a_way_that_fails_is_named(tmp_path):
-    with pytest.raises(AcceptorError, match="notebook did not run"):
+    with raises(ResourceError, "E-RESOURCE-PROCESS", problem="notebook"):
         compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")
 
 
 def test_what_is_missing_is_named(monkeypatch, tiny_bert):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"needs accelerate(.|\n)*pip install 'acceptor\[bench\]'"):
+    with raises(UsageError, "E-USAGE-EXTRA", problem="accelerate", next="pip install 'acceptor[bench]'"):
         bench([str(tiny_bert)])
 
 

@@ -72,7 +72,7 @@ def test_every_setting_is_an_option_with_its_default_in_the_help(run_cli):
         option = options[f"--{name.replace('_', '-')}"]
         if field.default is not None and name != "encoder":
             default = "no" if field.default is False else field.default
-            assert option.help.endswith(f"[{default}]") or f"[{default}]; " in option.help, f"{name}: {default}"
+            assert option.help.endswith(f"[{default}]"), f"{name}: {default}"
 
 
 BAD_INPUT = {

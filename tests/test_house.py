@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import re
 import shlex
@@ -16,9 +17,7 @@ import acceptor
 from conftest import REPOSITORY, needs_minilm, options_of
 
 SOURCES = sorted((REPOSITORY / "src" / "acceptor").rglob("*.py"))
-# Files and functions that are data rather than logic, or one list of options.
-LONGER = {"lexicon.py"}
-LONG_FUNCTIONS = {("training.py", "train")}
+LONGER = {"lexicon.py"}  # data rather than logic
 
 
 def python(code: str) -> str:
@@ -48,16 +47,66 @@ def test_files_and_functions_stay_small(path):
     if path.name not in LONGER:
         assert text.count("\n") <= 400
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and (path.name, node.name) not in LONG_FUNCTIONS:
+        if isinstance(node, ast.FunctionDef):
             limit = 100 if node.name == "fit" else 60
             assert node.end_lineno - node.lineno < limit, f"{path.name}: {node.name}"
+
+
+# ---------------------------------------------------------------------- the numbers of `make house`
+
+
+@pytest.fixture(scope="module")
+def house():
+    """The script behind `make house`."""
+    place = REPOSITORY / "benchmarks" / "house.py"
+    spec = importlib.util.spec_from_file_location("house_numbers", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_few_files_at_the_root_and_few_floors(house):
+    assert len(list((REPOSITORY / "src" / "acceptor").glob("*.py"))) <= 8
+    assert house.in_own_process(REPOSITORY)["floors"] <= 13
+
+
+def test_nothing_imports_a_posix_module_at_the_top(house):
+    assert house.posix_at_the_top(REPOSITORY) == []
+
+
+@pytest.mark.xfail(strict=True, reason="to be mended with the rooms that are being rebuilt")
+def test_names_are_the_fields_words(house):
+    assert house.dialect(REPOSITORY) == {}
+
+
+@pytest.mark.xfail(strict=True, reason="to be mended with the rooms that are being rebuilt")
+def test_few_dicts_of_anything(house):
+    assert house.untyped_dicts(REPOSITORY) <= 40
+
+
+@pytest.mark.xfail(strict=True, reason="to be mended with the rooms that are being rebuilt")
+def test_a_file_of_a_run_has_one_owner(house):
+    assert not any(house.other_parsers(REPOSITORY).values())
+
+
+def test_the_house_is_measured_as_it_is(house, tmp_path):
+    """What each of these numbers counts, on sources where the answer is known."""
+    package = tmp_path / "src" / "acceptor"
+    (package / "runs").mkdir(parents=True)
+    (package / "runs" / "owner.py").write_text('NAME = "judge.json"\n')
+    (package / "other.py").write_text(
+        '"""judge.json"""\nimport fcntl\n\n\ndef f(heard_by: dict[str, Any]):\n'
+        '    import pwd\n    """No judge.json."""\n    return self.oddity, "judge.json"\n'
+    )
+    assert house.other_parsers(tmp_path)["judge.json"] == ["other.py"]
+    assert house.posix_at_the_top(tmp_path) == ["other.py"]
+    assert house.dialect(tmp_path) == {"other.py": ["heard_by"]}
+    assert house.untyped_dicts(tmp_path) == 1
 
 
 def test_public_names_are_all_there_sorted_and_documented():
     assert acceptor.__all__ == sorted(acceptor.__all__, key=lambda name: (not name.isupper(), name))
     assert set(acceptor.__all__) == set(acceptor._HOMES)
-    documented = set(re.findall(r"^## `(\w+)`", (REPOSITORY / "docs" / "api.md").read_text("utf-8"), re.MULTILINE))
-    assert documented == set(acceptor.__all__)
     for name in acceptor.__all__:
         member = getattr(acceptor, name)
         if name != "PRESETS":
@@ -65,6 +114,22 @@ def test_public_names_are_all_there_sorted_and_documented():
     assert set(dir(acceptor)) >= set(acceptor.__all__)
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         acceptor.trian  # noqa: B018
+
+
+def test_the_reference_is_what_the_source_says():
+    """docs/api.md and docs/errors.md are made from docstrings and codes: `make reference` after a change of either."""
+    script = REPOSITORY / "docs" / "make_reference.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    page = (REPOSITORY / "docs" / "api.md").read_text("utf-8")
+    assert set(re.findall(r"^## `(\w+)`", page, re.MULTILINE)) == set(acceptor.__all__)
+
+
+def test_links_between_our_pages_lead_somewhere():
+    pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "records").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_every_error_stands_in_the_tree_at_the_top():
@@ -140,10 +205,19 @@ def test_library_code_neither_prints_nor_exits():
 
 
 def test_the_architecture_page_names_every_module():
+    """In its tree, ``  room/`` begins a room's entry: there stand all modules of the room, and none that is not.
+
+    An entry ends where the next one begins, at two blanks; a module is a word, with or without ``.py``.
+    """
     page = (REPOSITORY / "docs" / "architecture.md").read_text("utf-8")
+    entries = dict(re.findall(r"^  (\w+)/?(?:\.py)?[ \n](.*?)(?=^  \w|^```)", page, re.MULTILINE | re.DOTALL))
     for path in SOURCES:
-        name = path.name if path.name != "__init__.py" else path.parent.name
-        assert name.removesuffix(".py") in page, name
+        room, *inner = path.relative_to(REPOSITORY / "src" / "acceptor").with_suffix("").parts
+        assert room in entries or room == "__init__", f"{room} has no entry"
+        for name in inner:
+            assert name == "__init__" or re.search(rf"\b{name}\b", entries[room]), f"{'/'.join((room, *inner))}"
+    modules = {path.name for path in SOURCES}
+    assert set(re.findall(r"\b\w+\.py\b", "\n".join(entries.values()))) <= modules
 
 
 # ---------------------------------------------------------------------- README

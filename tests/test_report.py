@@ -27,7 +27,7 @@ from acceptor.report.view import tinted
 from acceptor.storage.manifest import check_manifest, file_sha256
 from acceptor.text import plain
 from browser import CHROMIUM, chromium
-from conftest import REPOSITORY, toy_rows
+from conftest import REPOSITORY, raises, toy_rows
 
 sys.path.insert(0, str(REPOSITORY))
 
@@ -364,11 +364,11 @@ def test_svg_in_a_page_has_no_style_and_follows_its_theme():
 def test_what_is_no_run_is_refused(run, report_of, tmp_path):
     with pytest.raises(acceptor.RunError, match="is not a finished run"):
         report_of(tmp_path)
-    with pytest.raises(acceptor.UsageError, match="not a list of run folders"):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", problem="runs", expected="["):
         write_report(str(run.folder), tmp_path / "r.html")
-    with pytest.raises(acceptor.UsageError, match="the report is a page"):
+    with raises(acceptor.UsageError, "E-USAGE-OUTPUT", expected=".html", found="run.json"):
         write_report([run.folder], tmp_path / "run.json")
-    with pytest.raises(acceptor.UsageError, match="below 0"):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", found="-1"):
         report_of(run.folder, why=-1)
     (tmp_path / "file").touch()
     with pytest.raises(acceptor.ResourceError, match="cannot be written"):

@@ -13,7 +13,7 @@ import pytest
 from acceptor.cli import streams
 from acceptor.errors import ResourceError
 from acceptor.text import in_ascii
-from conftest import REPOSITORY
+from conftest import REPOSITORY, raises
 
 SENTENCES = ["the cats sleep · déjà vu — “quoted” … 我们", "the cat them see."]
 
@@ -123,7 +123,7 @@ def test_what_stands_for_a_character():
 
 def test_only_the_first_failure_of_standard_output_is_raised(tmp_path):
     full = streams._Output(os.open("/dev/full", os.O_WRONLY), "w")
-    with pytest.raises(ResourceError, match="standard output"):
+    with raises(ResourceError, "E-RESOURCE-WRITE", problem="standard output"):
         full.write(b"abc")
     assert full.write(b"abc") == 3
     notes = streams._Notes(os.open("/dev/full", os.O_WRONLY), "w")

@@ -211,7 +211,7 @@ def test_the_commands_show_what_words_weigh(run_cli, toy_run, tmp_path):
     file.write_text("".join(f"{sentence}\t{1 - int(label)}\n" for sentence, label in toy_rows(12, 3)))
     code, out, err = run_cli("evaluate", toy_run.folder, file, "--errors", "3", "--why", "occlusion")
     assert code == 0, err
-    assert "the 3 errors of which the judge was surest" in out
+    assert "the 3 most confident errors" in out
     assert out.count(" · ") > 6
     content = json.loads(run_cli("evaluate", toy_run.folder, file, "--errors", "2", "--json")[1])
     assert [set(row) for row in content["errors"]] == [{"line", "sentence", "gold", "verdict", "probability"}] * 2

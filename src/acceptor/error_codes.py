@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "E-ENCODER-UNSAFE": "A file of the encoder could run code, or leads out of its folder.",
     "E-RESOURCE": "The machine lacks room, or a right, for what was asked.",
     "E-RESOURCE-DISK": "The disk has no room.",
+    "E-RESOURCE-PROCESS": "A process that was started for a part of the work failed.",
     "E-RESOURCE-PROCESSES": "The processes of one training did not meet.",
     "E-RESOURCE-WRITE": "A place cannot be written.",
     "E-RUN": "A run folder is missing, incomplete or not a run.",

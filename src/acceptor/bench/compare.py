@@ -27,7 +27,7 @@ from acceptor.bench.judging import WAYS as JUDGING
 from acceptor.bench.ways import QUIET, sentences
 from acceptor.bench.ways import WAYS as TRAINING
 from acceptor.config import TrainConfig
-from acceptor.errors import AcceptorError, UsageError
+from acceptor.errors import ResourceError, UsageError
 from acceptor.native.layers import has_layers
 from acceptor.progress import meter
 from acceptor.runtime.spinning import original_environment
@@ -78,6 +78,7 @@ def bench(
             f"the comparison needs {', '.join(missing)}",
             cause="the Hugging Face Trainer and ONNX Runtime are not part of Acceptor",
             next="pip install 'acceptor[bench]'",
+            code="E-USAGE-EXTRA",
         )
     from acceptor.bench.machine import measure_machine
 
@@ -195,9 +196,10 @@ def _child(module: str, *arguments: str) -> Any:
     found = dict(os.environ) if ours else original_environment(os.environ)  # others' as their users would have them
     done = subprocess.run(command, capture_output=True, text=True, env={**found, **QUIET})  # noqa: S603
     if done.returncode:
-        raise AcceptorError(
+        raise ResourceError(
             f"{arguments[0]} did not run",
             where=" ".join(command[1:]),
             cause=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}",
+            code="E-RESOURCE-PROCESS",
         )
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,1 +1,1 @@
-"""The command line: a file a command; `app` is the only place that exits."""
+"""The command line: one file a command, what it prints in `render`; `app` puts them together and exits."""

@@ -1,55 +1,29 @@
-"""The command line: all commands, logging, errors, exit codes. The only place that exits and sets up logging."""
+"""The command line: all commands, logging, errors, exit codes. It alone exits and sets up logging."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import logging
+import pkgutil
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from acceptor import __version__
-from acceptor.cli.audit import audit
-from acceptor.cli.bench import bench
-from acceptor.cli.compare import compare
-from acceptor.cli.corpora import corpora
-from acceptor.cli.doctor import doctor
-from acceptor.cli.encoders import encoders
-from acceptor.cli.evaluate import evaluate
-from acceptor.cli.export import export
-from acceptor.cli.judge import judge
-from acceptor.cli.output import say
-from acceptor.cli.pairs import pairs
-from acceptor.cli.predict import predict
-from acceptor.cli.report import report
-from acceptor.cli.search import search
-from acceptor.cli.seeds import seeds
+from acceptor.cli.output import write_output
 from acceptor.cli.streams import ReaderGone, set_up_streams
-from acceptor.cli.train import train
 from acceptor.environment import drop_empty_variables
 from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import plain_lines
 
-COMMANDS = (
-    train,
-    seeds,
-    search,
-    evaluate,
-    predict,
-    judge,
-    compare,
-    pairs,
-    report,
-    export,
-    audit,
-    corpora,
-    encoders,
-    bench,
-    doctor,
-)
-"""In the order of the help; each stands in the file of its name."""
+FIRST = ("train", "seeds", "search", "evaluate", "predict", "judge", "compare", "pairs", "report", "export", "audit")
+"""The order of the help; commands that are not named here follow, by name."""
 
 app = typer.Typer(
     name="acceptor",
@@ -61,11 +35,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in COMMANDS:
+
+
+def commands() -> Iterator[Callable[..., None]]:
+    """All commands: a file in this folder with a function of the file's name is one."""
+    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name != "app"]
+    for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)):
+        command = getattr(importlib.import_module(f"acceptor.cli.{name}"), name, None)
+        if inspect.isfunction(command):
+            yield command
+
+
+for command in commands():
     app.command()(command)
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"acceptor {__version__}")
         raise typer.Exit
@@ -74,7 +59,7 @@ def _tell_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_tell_version)
+        bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None: ...
 
@@ -82,7 +67,7 @@ def _options(
 def main() -> None:
     """Runs the command line and ends with the exit code: 0 done, 1 failed, 2 wrong usage, 130, 143.
 
-    141, as a shell says of other tools, where whoever read the answers has left before all work was done.
+    141, as of a process that SIGPIPE ended, if the reader of stdout left before the work was done.
     """
     set_up_streams()
     drop_empty_variables()
@@ -94,14 +79,14 @@ def main() -> None:
     logger.addHandler(_OnConsole())
     logger.propagate = False
     if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so half-written folders vanish
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so that half-written folders are removed
     try:
         _run()
     except (AcceptorError, ModuleNotFoundError) as caught:
-        error = _understood(caught)
+        error = _as_acceptor_error(caught)
         if "--json" in sys.argv:
-            with contextlib.suppress(AcceptorError, ReaderGone):  # it may be this that failed
-                say(error.to_dict(), (), as_json=True)
+            with contextlib.suppress(AcceptorError, ReaderGone):  # writing to stdout may be what failed
+                write_output(error.to_dict(), (), as_json=True)
         console.print(f"acceptor: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except ReaderGone:
@@ -109,7 +94,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    """The command, and all that it said on its way out: what fails there fails here, not when Python ends."""
+    """Runs the command and flushes stdout, so that an error in that is reported and not lost at exit."""
     try:
         app()
     except SystemExit:
@@ -118,8 +103,8 @@ def _run() -> None:
         raise
 
 
-def _understood(error: AcceptorError | ModuleNotFoundError) -> AcceptorError:
-    """The error; for a module that an extra brings, which extra."""
+def _as_acceptor_error(error: AcceptorError | ModuleNotFoundError) -> AcceptorError:
+    """The error itself; for a missing module, an error that names the extra to install."""
     if isinstance(error, AcceptorError):
         return error
     try:
@@ -130,7 +115,7 @@ def _understood(error: AcceptorError | ModuleNotFoundError) -> AcceptorError:
 
 
 class _OnConsole(logging.Handler):
-    """Log lines on stderr, above a progress bar where there is one."""
+    """Writes log lines to stderr, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from acceptor.progress import console

@@ -25,7 +25,7 @@ def bench(
     from acceptor.cli import render
 
     if only not in (None, "train", "judge"):
-        raise UsageError(f"--only {only} is neither half", expected="train or judge")
+        raise UsageError(f"--only cannot be {only!r}", expected="train or judge", code="E-USAGE-OPTION")
     parts = ("train", "judge") if only is None else (only,)
     result = bench(encoder or ["minilm"], data=data, rounds=rounds, parts=parts, rows=rows, device=device)
     answer(result, render.bench_text(result), as_json)

@@ -45,7 +45,7 @@ def evaluate(
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
     predictions: Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})")] = None,
-    errors: Annotated[int | None, typer.Option(min=1, help="show the N errors of which the judge was surest")] = None,
+    errors: Annotated[int | None, typer.Option(min=1, help="show the N most confident errors")] = None,
     why: Why = None,
     device: Device = None,
     precision: Precision = None,
@@ -84,21 +84,21 @@ def evaluate(
 
 
 def _slice(report: Report, by: list[str], annotations: Path | None, content: dict[str, Any], text: list[Any]) -> None:
-    """Adds the slices that were asked for to what is answered."""
+    """Adds the slices that were asked for to the output."""
     from acceptor.cli import render
     from acceptor.data.annotations import read_annotations
     from acceptor.evaluation.slices import slices
 
     parts = {name: slices(report, name) for name in by}
-    told: list[Any] = []
+    notes: list[Any] = []
     if annotations:
         joined = read_annotations(annotations, report.split)
         content["annotations"] = joined.to_dict(report.split)
-        told += render.annotations_text(content["annotations"])
+        notes += render.annotations_text(content["annotations"])
         parts |= {name: slices(report, features) for name, features in joined.features.items()}
     if parts:
         content["slices"] = {name: [part.to_dict() for part in found] for name, found in parts.items()}
-    text += told
+    text += notes
     for name, found in parts.items():
         text += ["", render.slices_table(name, found)]
 
@@ -106,7 +106,7 @@ def _slice(report: Report, by: list[str], annotations: Path | None, content: dic
 def _per_batch(
     report: Report, size: int, figures: Path | None, title: str, content: dict[str, Any], text: list[Any]
 ) -> None:
-    """Adds the scores of every run of ``size`` examples, and their figure where it is asked for."""
+    """Adds the scores of each batch of ``size`` examples, and their figure if it was asked for."""
     from acceptor.cli import render
 
     batches = report.per_batch(size)
@@ -125,7 +125,9 @@ def _check_why(why: str | None, *, shown: bool) -> None:
     from acceptor.evaluation.words import check_method
 
     if not shown:
-        raise UsageError("--why weighs the words of errors, and none are shown", next="add --errors 20")
+        raise UsageError(
+            "--why needs errors to explain: --errors is missing", next="add --errors 20", code="E-USAGE-CONFLICT"
+        )
     check_method(why)
 
 
@@ -138,7 +140,9 @@ def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list
     if why is None or not rows:
         return rows, [*render.errors_text(worst)]
     if "second" in worst.columns:
-        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
+        raise UsageError(
+            "--why explains single sentences; these are pairs", next="leave --why out", code="E-USAGE-PAIRS"
+        )
     from acceptor.evaluation.words import explain
 
     explained = explain(judge, worst["sentence"].to_list(), method=why)

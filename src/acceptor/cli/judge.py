@@ -18,7 +18,7 @@ from acceptor.cli.options import (
     Precision,
     Why,
 )
-from acceptor.cli.output import answer, say
+from acceptor.cli.output import answer, write_output
 from acceptor.errors import UsageError
 from acceptor.text import decode_argument, plain, shell
 
@@ -53,8 +53,9 @@ def judge(
         return
     if acceptor.inputs == "pairs":
         raise UsageError(
-            "this judge learnt pairs of sentences; what is typed is one sentence a line",
+            "this judge was trained on pairs of sentences; a typed line is one sentence",
             next=f"put them in a file with two columns: acceptor predict {shell(run)} FILE",
+            code="E-USAGE-PAIRS",
         )
     blank = 0
     for line in _typed_lines(acceptor):
@@ -62,9 +63,9 @@ def judge(
             blank += 1
             continue
         verdict = acceptor([line])[0]
-        mark = "  (not all of it is known to the encoder)" if verdict.unknown else ""
+        mark = "  (partly unknown to the encoder)" if verdict.unknown else ""
         content = {"sentence": line, **verdict.to_dict()}
-        say(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
+        write_output(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
     if blank:
         typer.echo(f"{blank} blank {'line' if blank == 1 else 'lines'} passed over", err=True)
 
@@ -78,7 +79,7 @@ def _typed_lines(judge: Judge) -> Iterator[str]:
         yield from itertools.takewhile(str.strip, (line.rstrip("\r\n") for line in sys.stdin))
         return
     stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
-    if first := stream.readline():  # line by line: whoever writes may wait for the answer
+    if first := stream.readline():  # line by line: the writer may wait for each verdict
         for block in text_blocks(itertools.chain([first], iter(stream.readline, b"")), "standard input"):
             yield from (line.removesuffix("\r") for line in block.removesuffix("\n").split("\n") if block)
 
@@ -92,7 +93,9 @@ def _explain(
 
     if not sentences:
         raise UsageError(
-            "--why needs the sentences on the command line", next=f'acceptor judge {shell(run)} "…" --why {why}'
+            "--why needs the sentences on the command line",
+            next=f'acceptor judge {shell(run)} "…" --why {why}',
+            code="E-USAGE-CONFLICT",
         )
     check_method(why)
     explained = explain(load(run, device=device, precision=precision), sentences, method=why)

@@ -1,9 +1,11 @@
-"""What several commands take: their options, and how those that hold more than a word are read."""
+"""The options that several commands share, and the parsers of those with structured values."""
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,8 +34,8 @@ Precision = Annotated[
     typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
 ]
 OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
-"""By what names an output's format is known; `data.write.form_of` takes them, and would load polars for the help."""
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what stands at the output path")]
+"""The suffixes of output files; `data.writing.write.FORMATS` has them too, but importing it loads polars."""
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]
 Validation = Annotated[Path | None, typer.Option(help="a file to validate on")]
 Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")]
 Labels = Annotated[
@@ -41,42 +43,40 @@ Labels = Annotated[
 ]
 Processes = Annotated[int, typer.Option(help="trainings at once, each on its GPU or its share of the cores")]
 
-SETTINGS: dict[str, Any] = {
-    "encoder": Annotated[str | None, typer.Option(help="folder, hub name, minilm or mpnet")],
-    "preset": Annotated[str | None, typer.Option(help="notebook: the chapter's settings, its weight decay made real")],
-    "keep_head": Annotated[
-        bool | None, typer.Option("--keep-head/--new-head", help="go on with the encoder's own head [no]")
-    ],
-    "epochs": Annotated[int | None, typer.Option(help="passes over train [4]")],
-    "batch_size": Annotated[int | None, typer.Option(help="sentences per optimizer step [32]")],
-    "learning_rate": Annotated[float | None, typer.Option(help="peak learning rate [2e-05]")],
-    "warmup": Annotated[float | None, typer.Option(help="share of steps that climb to the peak [0.1]")],
-    "weight_decay": Annotated[float | None, typer.Option(help="decay of weight matrices [0.01]")],
-    "max_grad_norm": Annotated[float | None, typer.Option(help="clip gradients, 0 does not [1.0]")],
-    "max_length": Annotated[int | None, typer.Option(help="longest input in tokens [128]")],
-    "seed": Annotated[int | None, typer.Option(help="of head, dropout, order, split [2018]")],
-    "order_seed": Annotated[int | None, typer.Option(help="of the examples' order alone [the seed]")],
-    "split": Annotated[str | None, typer.Option(help="given, stratified, notebook, column [given if any]")],
-    "validation_share": Annotated[float | None, typer.Option(help="share cut from train [0.1]")],
-    "order": Annotated[str | None, typer.Option(help="bucketed or random batches [bucketed]")],
-    "metric": Annotated[str | None, typer.Option(help="mcc, accuracy or f1 [mcc]")],
-    "select": Annotated[str | None, typer.Option(help="weights of the last or best epoch [last]")],
-    "calibrate": Annotated[
-        bool | None, typer.Option("--calibrate/--no-calibrate", help="fit temperature and threshold on validation [no]")
-    ],
-    "on_nan": Annotated[str | None, typer.Option(help="stop, or skip steps that are not finite [stop]")],
-    "on_collapse": Annotated[
-        str | None,
-        typer.Option(
-            help="all verdicts alike: stop, go-on, or restart with safer settings [stop]; of several: restart"
-        ),
-    ],
-    "device": Device,
-    "precision": Annotated[str | None, typer.Option(help="fp32 or bf16 [by the device]")],
-    "compile": Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="torch.compile in a few static shapes [no]")
-    ],
-}
+ON_AND_OFF = {"keep_head": "--keep-head/--new-head"}
+"""The spellings of settings that are true or false, where not ``--NAME/--no-NAME``."""
+
+
+def _settings() -> dict[str, Any]:
+    """The option ``--preset``, and one for every field of `TrainConfig`: its type, docstring and default.
+
+    They are read from the source, because importing pydantic would take longer than all the rest of ``--help``.
+    """
+    preset = "notebook: the chapter's settings, its weight decay made real"
+    options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset)]}
+    tree = ast.parse((Path(__file__).parents[1] / "config.py").read_text("utf-8"))
+    (config,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainConfig")
+    for field, below in itertools.pairwise(config.body):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr)):
+            continue
+        name, kind = ast.unparse(field.target), ast.unparse(field.annotation).removesuffix(" | None")
+        text = " ".join(str(ast.literal_eval(below.value)).replace("`", "").split())
+        if kind.startswith("Literal"):
+            *others, last = re.findall(r"'([^']+)'", kind)
+            text = f"{', '.join(others)} or {last}: {text}"
+        value = field.value
+        if isinstance(value, ast.Call):
+            value = next(one.value for one in value.keywords if one.arg == "default")
+        if isinstance(value, ast.Constant) and value.value is not None:
+            text = f"{text} [{'no' if value.value is False else str(value.value)}]"
+        python = {"int": int, "float": float, "bool": bool}.get(kind, str)
+        dashed = name.replace("_", "-")
+        spelling = ON_AND_OFF.get(name, f"--{dashed}/--no-{dashed}") if python is bool else f"--{dashed}"
+        options[name] = Annotated[python | None, typer.Option(spelling, help=text)]
+    return options
+
+
+SETTINGS = _settings()
 """The options of a training: a preset and every field of `TrainConfig`."""
 
 
@@ -92,7 +92,7 @@ READING: dict[str, Any] = {
     "normalise_labels": Normalise,
     "drop_unlabelled": DropUnlabelled,
 }
-"""The options that say how labelled files are read, by the names that `load_data` gives them."""
+"""The options for reading labelled files, by the names of `load_data`'s arguments."""
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -104,7 +104,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         settings = {name: value for name, value in given.items() if value is not None}
         preset = settings.pop("preset", None)
         if preset is not None and preset not in PRESETS:
-            raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS))
+            raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS), code="E-USAGE-OPTION")
         return {**PRESETS.get(preset, {}), **settings}
 
     return _with_options(command, "settings", SETTINGS, read)
@@ -156,51 +156,64 @@ Why = Annotated[str | None, typer.Option(help="show what each word weighs: occlu
 
 
 def listed_in(text: str, option: str) -> list[str]:
-    """What stands between the commas of an option's value; names with commas stand in double quotes.
+    """The values of an option between its commas; a value with a comma is in double quotes.
 
     Raises:
         UsageError: A quote is not closed.
     """
     parts = re.findall(r'(?:^|,)((?:"(?:[^"]|"")*"|[^,"])*)', text)
     if ",".join(parts) != text:
-        raise UsageError(f"{option} cannot be read", expected='a,b or "a, with a comma",b', found=text)
+        raise UsageError(
+            f"{option} cannot be read", expected='a,b or "a, with a comma",b', found=text, code="E-USAGE-OPTION"
+        )
     return [re.sub(r'"((?:[^"]|"")*)"', lambda quoted: quoted[1].replace('""', '"'), part) for part in parts]
 
 
 def separator_of(text: str | None) -> str | None:
-    """What --separator says: one character, or the word ``tab``."""
+    """The value of --separator: one character, or the word ``tab``."""
     if text is None:
         return None
     separator = {"tab": "\t", "\\t": "\t"}.get(text.lower(), text)
     if len(separator) != 1 or separator in '"\r\n' or separator.isalnum():
         raise UsageError(
-            "--separator cannot be read", expected="';', ',', '|', tab, or another character", found=repr(text)
+            "--separator cannot be read",
+            expected="';', ',', '|', tab, or another character",
+            found=repr(text),
+            code="E-USAGE-OPTION",
         )
     return separator
 
 
 def columns_of(text: str | None) -> dict[str, str] | None:
-    """What --columns says: role to column."""
+    """The value of --columns: role to column."""
     if text is None:
         return None
     pairs = [part.partition("=") for part in listed_in(text, "--columns")]
     if not all(role and equals and column for role, equals, column in pairs):
-        raise UsageError("--columns cannot be read", expected="sentence=text,label=3", found=text)
+        raise UsageError(
+            "--columns cannot be read", expected="sentence=text,label=3", found=text, code="E-USAGE-OPTION"
+        )
     return {role.strip(): column.strip() for role, _, column in pairs}
 
 
 def is_column(text: str | None) -> bool:
-    """What --split says where nothing is trained."""
+    """The value of --split in commands that do not train."""
     if text not in (None, "column"):
-        raise UsageError(f"--split cannot be {text!r} here", expected="column: the file's own column of splits")
+        raise UsageError(
+            f"--split cannot be {text!r} here",
+            expected="column: the file's own column of splits",
+            code="E-USAGE-OPTION",
+        )
     return text is not None
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:
-    """What --shard says: this job's number, from 1, and how many there are."""
+    """The value of --shard: this job's number, from 1, and the number of jobs."""
     if text is None:
         return None
     number, slash, of = text.partition("/")
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError("--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text)
+        raise UsageError(
+            "--shard cannot be read", expected="K/N with K from 1 to N: 3/16", found=text, code="E-USAGE-OPTION"
+        )
     return int(number), int(of)

@@ -1,4 +1,4 @@
-"""What a command says on stdout: one JSON object, or text."""
+"""The output of a command on stdout: one JSON object, or text."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from acceptor.text import in_ascii
 
 
 def answer(content: Any, text: Any, as_json: bool) -> None:
-    """Prints ``content`` as JSON, or the parts of ``text``, after the work: nobody has to be there to read it."""
+    """Prints ``content`` as JSON, or else the parts of ``text``, when the work is done. A closed stdout is ignored."""
     with contextlib.suppress(ReaderGone):
-        say(content, text, as_json)
+        write_output(content, text, as_json)
 
 
-def say(content: Any, text: Any, as_json: bool) -> None:
-    """The same in the middle of work.
+def write_output(content: Any, text: Any, as_json: bool) -> None:
+    """As `answer`, while there is work left to do.
 
     Raises:
-        ReaderGone: Nobody reads any more.
+        ReaderGone: stdout has been closed by its reader.
         ResourceError: It cannot be written.
     """
     if as_json:
         line = inert_json(content)
-        typer.echo(line if _says_all(sys.stdout.encoding) else in_ascii(line))
+        typer.echo(line if _encodes_everything(sys.stdout.encoding) else in_ascii(line))
     else:
         from acceptor.cli.render.tables import show
 
@@ -36,6 +36,6 @@ def say(content: Any, text: Any, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _says_all(encoding: str | None) -> bool:
-    """True where every character can be written; JSON must not lose any."""
+def _encodes_everything(encoding: str | None) -> bool:
+    """True if the encoding has every character: JSON must not lose any."""
     return (encoding or "utf-8").lower().startswith("utf")

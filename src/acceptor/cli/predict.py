@@ -62,11 +62,15 @@ def predict(
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
     if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
-        raise UsageError("--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=out or "no file")
+        raise UsageError(
+            "--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=out or "no file", code="E-USAGE-CONFLICT"
+        )
     _check_ray(ray, workers, shard, split, out)
     if out is None:
         if where or split or shard or ray or all_scores or files[1:] or files == ["-"]:
-            raise UsageError("this needs an output", expected="-o FILE, or -o - for JSON lines on stdout")
+            raise UsageError(
+                "this needs an output", expected="-o FILE, or -o - for JSON lines on stdout", code="E-USAGE-OUTPUT"
+            )
         _predict_on_terminal(run, files[0], columns, separator, device, precision, as_json)
         return
     from acceptor.judging.predict import predict as predict_files
@@ -81,11 +85,11 @@ def predict(
         tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
     else:
         tally = predict_files(run, files, Path(out), settings, shard=shard_of(shard), **how)
-    _tell_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
+    _print_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
 
 
-def _tell_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
-    """What became of all rows; None where other shards are not done yet. Exit code 1 where none could be judged."""
+def _print_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
+    """Prints how many rows were judged and rejected; None: other shards are not done. Exits with 1 if all were."""
     if tally is None:
         answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
     elif out == "-":
@@ -100,15 +104,32 @@ def _tell_tally(tally: Tally | None, out: str, rejected: str, shard: str | None,
 
 def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: str | None, out: str | None) -> None:
     if workers and not ray:
-        raise UsageError("--workers are Ray's", next="add --ray local; without Ray the threads are OMP_NUM_THREADS")
+        raise UsageError(
+            "--workers needs --ray",
+            next="add --ray local; without Ray the number of threads is OMP_NUM_THREADS",
+            code="E-USAGE-CONFLICT",
+        )
     if ray and shard:
-        raise UsageError("--ray shares the work itself", found=f"--shard {shard}", next="leave one of them out")
+        raise UsageError(
+            "--ray divides the work itself, so it excludes --shard",
+            found=f"--shard {shard}",
+            next="leave one of them out",
+            code="E-USAGE-CONFLICT",
+        )
     if ray and split:
         raise UsageError(
-            "Ray's workers take rows as sentences", found=f"--split-sentences {split}", next="cut them without --ray"
+            "with --ray every row is one sentence",
+            found=f"--split-sentences {split}",
+            next="split the documents without --ray",
+            code="E-USAGE-CONFLICT",
         )
     if ray and out == "-":
-        raise UsageError("Ray's workers do not write to this terminal", expected="-o FOLDER.jsonl", found="-o -")
+        raise UsageError(
+            "with --ray the output is a folder, not standard output",
+            expected="-o FOLDER.jsonl",
+            found="-o -",
+            code="E-USAGE-CONFLICT",
+        )
 
 
 def _predict_on_terminal(

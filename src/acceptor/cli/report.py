@@ -18,7 +18,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="the page to write [RUN/report.html; of several report.html]")
     ] = None,
-    why: Annotated[int, typer.Option(metavar="N", min=0, help="weigh the words of the N surest errors")] = 0,
+    why: Annotated[int, typer.Option(metavar="N", min=0, help="explain the N most confident errors")] = 0,
     figures: Annotated[bool, typer.Option(help="leave the figures as SVG and PNG beside the page, too")] = True,
     as_json: AsJson = False,
 ) -> None:

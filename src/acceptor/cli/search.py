@@ -32,7 +32,7 @@ def search(
     settings: Any = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for settings on validation, then train seeds of the best. Goes on after a stop; joins one under way."""
+    """Search settings on validation, then train seeds of the best. Resumes if stopped; joins a running search."""
     from acceptor.cli import render
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data

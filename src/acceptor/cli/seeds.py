@@ -27,7 +27,7 @@ def seeds(
     out: Annotated[Path | None, typer.Option(help="the folder of all runs [runs/DATA-ENCODER-seeds]")] = None,
     seeds: Annotated[str, typer.Option(help="how many, counted from --seed; or the seeds themselves: 1,5,9")] = "10",
     vary: Annotated[
-        str, typer.Option(help="what a seed decides: init (head, dropout, split), order (of examples), both")
+        str, typer.Option(help="what a seed changes: init (head, dropout, split), order (of examples), both")
     ] = "both",
     processes: Processes = 1,
     validation: Validation = None,
@@ -38,7 +38,7 @@ def seeds(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train with several seeds and tell all their scores: mean, spread, collapsed runs. Goes on where it stopped."""
+    """Train with several seeds; report all scores, mean, spread, collapsed runs. Resumes if it was stopped."""
     from acceptor.cli import render
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
@@ -46,7 +46,7 @@ def seeds(
     from acceptor.runs.place import default_set
 
     if vary not in ("init", "order", "both"):
-        raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both")
+        raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both", code="E-USAGE-OPTION")
     numbers = _numbers(seeds)
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, **reading)
@@ -70,8 +70,10 @@ def seeds(
 
 
 def _numbers(text: str) -> int | list[int]:
-    """What --seeds says: a count, or a list with commas (one seed alone: ``7,``)."""
+    """The value of --seeds: a count, or a list with commas (one seed alone: ``7,``)."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts):
-        raise UsageError("--seeds cannot be read", expected="how many (10), or the seeds (1,5,9)", found=text)
+        raise UsageError(
+            "--seeds cannot be read", expected="how many (10), or the seeds (1,5,9)", found=text, code="E-USAGE-OPTION"
+        )
     return [int(part) for part in parts] if "," in text else int(text)

@@ -1,7 +1,7 @@
-"""Standard input, output and error as the command line finds them: closed, full, cut off, or unable to say a letter.
+"""Standard input, output and error, which may be closed, full, cut off, or unable to encode a character.
 
-What goes to standard error (progress, log lines) never stops the work. Standard output holds the answer: where it
-cannot be written that is an error, and where its reader has left, nothing more is said.
+Errors on standard error (progress, log lines) are ignored. An error on standard output is raised, because it holds the
+result; if its reader has closed the pipe, later output is dropped.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ PLAIN = {
     "┃": "|", "✓": "v", "✗": "x", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "σ": "s", "Δ": "D",
     "τ": "t", "κ": "k", "ᵀ": "T",
 }  # fmt: skip
-"""What stands for our own characters where a stream's encoding lacks them; others are written as their code."""
+"""Replacements for our own characters that a stream cannot encode; other characters are written as escapes."""
 
 
-class ReaderGone(Exception):  # noqa: N818 - no error: the reader has all that it wants
-    """Whoever read our standard output has closed it."""
+class ReaderGone(Exception):  # noqa: N818 - not an error
+    """The reader of standard output has closed it."""
 
 
 class _Output(io.FileIO):
-    """Standard output. What happens to it first is raised in our words; later writes are dropped without a word."""
+    """Standard output. The first failure is raised as one of our errors; later writes are dropped."""
 
     failed = False
 
     def write(self, data: Any) -> int:
-        """All of ``data``, also where the other end is not waited for by itself."""
+        """Writes all of ``data``, also to a non-blocking pipe."""
         if self.failed:
             return memoryview(data).nbytes
         try:
@@ -48,16 +48,17 @@ class _Output(io.FileIO):
             raise ResourceError(
                 "the answer cannot be written to standard output",
                 cause=error.strerror,
-                next="send it elsewhere; what the command itself has written is whole",
+                next="send it elsewhere; the files that the command has written are complete",
+                code="E-RESOURCE-WRITE",
             ) from error
         return written
 
 
 class _Notes(io.FileIO):
-    """Standard error: what cannot be written there is lost, and nothing else is."""
+    """Standard error: what cannot be written is dropped."""
 
     def write(self, data: Any) -> int:
-        """As much as there is room for."""
+        """Writes as much as fits."""
         try:
             return super().write(data) or memoryview(data).nbytes
         except OSError:
@@ -65,7 +66,7 @@ class _Notes(io.FileIO):
 
 
 def set_up_streams() -> None:
-    """Makes the three standard streams usable, whatever they are. Streams that somebody replaced are left alone."""
+    """Makes the three standard streams usable. Streams that a caller has replaced are left alone."""
     for number in (0, 1, 2):
         _occupy(number)
     if sys.stdin is None:
@@ -77,7 +78,7 @@ def set_up_streams() -> None:
 
 
 def _occupy(number: int) -> None:
-    """Puts the null device where a standard stream was closed: else the next file to be opened would get its number."""
+    """Opens the null device if a standard stream is closed; else the next file opened would get its descriptor."""
     try:
         os.fstat(number)
     except OSError:
@@ -89,7 +90,7 @@ def _occupy(number: int) -> None:
 
 
 def _over(raw: io.FileIO, before: TextIO | None) -> TextIO:
-    """A text stream over ``raw`` that is as the one before, but has an answer for every character."""
+    """A text stream over ``raw`` with the settings of the one before, which can write every character."""
     codecs.register_error("acceptor", in_plain_characters)
     encoding = getattr(before, "encoding", None) or "utf-8"
     errors = getattr(before, "errors", None) or "strict"
@@ -103,7 +104,7 @@ def _over(raw: io.FileIO, before: TextIO | None) -> TextIO:
 
 
 def in_plain_characters(error: UnicodeError) -> tuple[str, int]:
-    """For `codecs.register_error`: what stands for characters that an encoding lacks."""
+    """An error handler for `codecs.register_error`: replaces characters that cannot be encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lost = error.object[error.start : error.end]

@@ -41,54 +41,68 @@ def train(
     ] = None,
     processes: Processes = 1,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with a training that was stopped")] = False,
-    allow_change: Annotated[bool, typer.Option("--allow-change", help="... with another learning rate, say")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="resume a training that was stopped")] = False,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="resume with another learning rate, say")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
     from acceptor.cli import render
     from acceptor.config import TrainConfig
-    from acceptor.data.corpora import CORPORA
     from acceptor.data.load import load_data
     from acceptor.report.html import write_report
-    from acceptor.runs.place import default_out, default_set, is_run
-    from acceptor.training import train as runs
+    from acceptor.runs.place import default_out, default_set
+    from acceptor.training import train as training
 
-    if cv is not None:
-        if resume or allow_change:
-            raise UsageError("--cv goes on by itself", next="give the same command again, without --resume")
-        _cross_validate(
-            load_data(data, validation=validation, test=test, **reading),
-            cv,
-            out or default_set(data, TrainConfig(**settings).encoder, "cv"),
-            TrainConfig(**settings),
-            processes,
-            overwrite,
-            as_json,
+    if cv is not None and (resume or allow_change):
+        raise UsageError(
+            "--cv resumes by itself", next="give the same command again, without --resume", code="E-USAGE-CONFLICT"
         )
-        return
-    if processes != 1:
-        raise UsageError("--processes goes with --cv; one training: torchrun --nproc-per-node N -m acceptor train")
-    place = Path(data).expanduser()
-    if resume and (is_run(place) or (out is None and data not in CORPORA and not place.exists())):
-        given = {name: context.params[name] for name in ("out", "validation", "test", *READING, "overwrite")}
-        taken = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in given if given[name]]
-        if taken:
-            raise UsageError(
-                f"{data} is a run, whose data are known: " + ", ".join(taken),
-                next=f"acceptor train {shell(data)} --resume",
-            )
-        run = runs.resume(data, changes=settings, allow_change=allow_change)
+    if cv is None and processes != 1:
+        raise UsageError(
+            "--processes is for --cv",
+            next="one training in several processes: torchrun --nproc-per-node N -m acceptor train …",
+            code="E-USAGE-CONFLICT",
+        )
+    if cv is None and resume and _names_a_run(data, out):
+        _refuse_known(context, data)
+        run = training.resume(data, changes=settings, allow_change=allow_change)
     else:
         config = TrainConfig(**settings)
         examples = load_data(data, validation=validation, test=test, **reading)
+        if cv is not None:
+            out = out or default_set(data, config.encoder, "cv")
+            _cross_validate(examples, cv, out, config, processes, overwrite, as_json)
+            return
         out = out or default_out(data, config.encoder, resume=resume)
-        run = runs.train(
+        run = training.train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
         )
     if run.judge.runtime.is_main_process:
         write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), render.run_text(run), as_json)
+
+
+def _names_a_run(data: str, out: Path | None) -> bool:
+    """True if DATA of --resume is a run folder, or cannot be anything else."""
+    from acceptor.data.corpora import CORPORA
+    from acceptor.runs.place import is_run
+
+    place = Path(data).expanduser()
+    return is_run(place) or (out is None and data not in CORPORA and not place.exists())
+
+
+def _refuse_known(context: typer.Context, run: str) -> None:
+    """Refuses options for data: a run that is resumed has its own."""
+    names = [name for name in ("out", "validation", "test", *READING, "overwrite") if context.params[name]]
+    if names:
+        options = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in names]
+        raise UsageError(
+            f"{run} is a run, whose data are known: " + ", ".join(options),
+            next=f"acceptor train {shell(run)} --resume",
+            code="E-USAGE-CONFLICT",
+        )
 
 
 def _cross_validate(

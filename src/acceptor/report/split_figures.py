@@ -167,9 +167,9 @@ def _ranked(splits: Sequence[JudgedSplit], curve: Any) -> list[tuple[str, Curve]
 
 def _curves(axes: Any, curves: list[tuple[str, Curve]], area: str) -> None:
     for index, (name, curve) in enumerate(curves):
-        said = "not defined" if math.isnan(curve.area) else f"{area} {curve.area:.3f}"
+        shown = "not defined" if math.isnan(curve.area) else f"{area} {curve.area:.3f}"
         axes.plot(
-            curve.x, curve.y, color=SERIES[index], linestyle=DASHES[index], linewidth=1.5, label=f"{name}, {said}"
+            curve.x, curve.y, color=SERIES[index], linestyle=DASHES[index], linewidth=1.5, label=f"{name}, {shown}"
         )
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
 

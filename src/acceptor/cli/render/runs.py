@@ -44,7 +44,7 @@ def run_text(run: Run) -> Iterator[Any]:
     if collapse := run.file.restarted_after:
         yield f"restarted with safer settings: seed {collapse.seed} collapsed in epoch {collapse.epoch}"
     if run.file.collapsed:
-        yield "collapsed: all verdicts are alike, and the loss is no better than the labels' shares give"
+        yield "collapsed: all verdicts are the same label, and the loss is no better than that of the labels' shares"
     seconds = run.file.seconds["train"]
     sentences = len(epochs) * run.file.data["train"].rows
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"

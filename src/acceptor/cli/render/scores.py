@@ -33,9 +33,9 @@ def report_text(report: Report) -> Iterator[Any]:
     """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
     yield repr(report)
     if report.leaks is None:
-        yield "sentences that stand in train: not known, the run keeps no fingerprints of them"
+        yield "sentences that are also in train: not known, the run has no fingerprints of them"
     elif report.leaks == 0:
-        yield "no sentence stands in train"
+        yield "no sentence is in train"
     labels = report.split.labels
     yield ""
     yield table(
@@ -120,7 +120,7 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
 
 
 def slices_table(what: str, parts: Sequence[Slice]) -> Table:
-    """One line of scores with intervals for each slice; a small one says that it is too small."""
+    """One line of scores with intervals for each slice; of a slice that is too small, that it is."""
     header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
     rows = []
     for part in parts:
@@ -184,8 +184,8 @@ def explanation_text(explanation: Explanation) -> Iterator[Any]:
 
 
 def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> Iterator[Any]:
-    """The errors of which the judge was surest; below, what the words of each weighed."""
-    yield f"the {worst.height} errors of which the judge was surest" if worst.height else "no errors"
+    """The most confident errors; below, the weights of the words of each."""
+    yield f"the {worst.height} most confident errors" if worst.height else "no errors"
     if worst.height:
         yield frame_table(worst)
     if explained:

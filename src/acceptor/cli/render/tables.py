@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-WIDE = 24  # columns that a text keeps on a narrow terminal, whatever stands beside it
-WIDTH_OF_FILES = 200  # columns where stdout is no terminal: nothing is cut for want of room
+WIDE = 24  # least width of a text column on a narrow terminal
+WIDTH_OF_FILES = 200  # width if stdout is no terminal, so that nothing is cut
 
 
 def show(*parts: Any) -> None:
@@ -60,5 +60,5 @@ def frame_table(frame: pl.DataFrame) -> Table:
 
 
 def number(value: float) -> str:
-    """Three decimals, or that there is no number."""
+    """Three decimals; ``not defined`` for NaN."""
     return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value < 0 else "< 0.001"

@@ -20,7 +20,7 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from acceptor.data.reading.stream import RejectedRow
-from acceptor.data.writing.write import TEXT, columnar_writer, form_of, packed, write_json_rows, write_rows
+from acceptor.data.writing.write import TEXT, WITH_HEADER, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest
@@ -101,7 +101,7 @@ class Parts:
         try:
             with new_folder(self._place(number)) as folder:
                 self._rows(frame, folder / "rows", header=False)
-                if self._form in (".tsv", ".csv"):
+                if self._form in WITH_HEADER:
                     self._rows(frame.clear(), folder / "header")
                 lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rejected)
                 (folder / "rejected").write_text("".join(lines), "utf-8")
@@ -195,7 +195,7 @@ class Parts:
             self._join_columns(whole, number)
             return
         with packed(whole, self._compression) as stream:
-            if self._form in (".tsv", ".csv"):
+            if self._form in WITH_HEADER:
                 _append(self._place(0) / "header", stream)
             for part in range(number):
                 _append(self._place(part) / "rows", stream)

@@ -20,6 +20,7 @@ from acceptor.text import shell
 
 TEXT = (".tsv", ".csv", ".jsonl")
 FORMATS = (*TEXT, ".parquet", ".arrow", ".feather")
+WITH_HEADER = (".tsv", ".csv")  # formats whose first line names the columns
 _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3  # the tools' own
 
 
