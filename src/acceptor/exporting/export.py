@@ -120,9 +120,8 @@ def export(
         use_umask(scratch.parent)
         for path in (scratch, export_file_of(scratch)):
             flush(path)
-        export_file_of(out).unlink(
-            missing_ok=True
-        )  # killed here, or below, it leaves none rather than one of another file
+        # Killed here, or below, it leaves none rather than one of another file.
+        export_file_of(out).unlink(missing_ok=True)
         scratch.replace(out)
         export_file_of(scratch).replace(export_file_of(out))
         flush(out.parent)

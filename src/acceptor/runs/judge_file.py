@@ -1,4 +1,4 @@
-"""``judge.json``: what a judge is beside its network and tokenizer. An exported judge holds the same in its ONNX file."""
+"""``judge.json``: what a judge is beside its network and tokenizer. An ONNX file holds the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same scores of each training."""
+"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same of each training."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class ScoresRecord(Record):
     collapsed: bool = False
     confusion: list[list[Count]] | None = None
 
+    def score(self, metric: str) -> float | None:
+        """The score of that name; None where it is not defined."""
+        scores = {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}
+        return {**scores, "balanced_accuracy": self.balanced_accuracy}[metric]
+
 
 class MeasureRecord(Record):
     """One of the nine scores, its bootstrap interval, and what always naming the most frequent label has."""
@@ -68,14 +73,10 @@ class SplitScores(ScoresRecord):
     loss: float
     temperature: Temperature = 1.0
     threshold: Threshold | None = None
-    measures: dict[str, MeasureRecord] = {}
+    measures: dict[str, MeasureRecord] = Field(default_factory=dict)
     leaked: Count | None = None
     without_leaked: ScoresRecord | None = None
-    slices: dict[str, list[SliceRecord]] = {}
-
-    def score(self, metric: str) -> float | None:
-        """The score ``mcc``, ``accuracy`` or ``f1``; None where it is not defined."""
-        return {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}[metric]
+    slices: dict[str, list[SliceRecord]] = Field(default_factory=dict)
 
 
 class SplitReport(SplitScores):
@@ -110,8 +111,8 @@ class ReportFile(FileRecord):
 
     @property
     def splits(self) -> dict[str, SplitReport]:
-        """The splits that were judged, by name, in the order of `SPLITS`."""
-        found = {"test": self.test, "validation": self.validation}
+        """The splits that were judged, by name: validation first."""
+        found = {"validation": self.validation, "test": self.test}
         return {name: report for name, report in found.items() if report is not None}
 
 
