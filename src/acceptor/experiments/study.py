@@ -19,6 +19,7 @@ from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.record import FORMAT, damaged, parse_record
+from acceptor.runs.run_file import all_settings
 from acceptor.runs.search_file import (
     STUDY_FILE,
     SearchFile,
@@ -156,8 +157,8 @@ def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
 
 
 def _flat(setup: SearchSetup) -> dict[str, object]:
-    parts = [(part, setup.to_dict()[part]) for part in ("config", "space", "data")]  # not the format
-    return {f"{part}.{name}": value for part, values in parts for name, value in values.items()}
+    parts = {"config": all_settings(setup.config), "space": setup.to_dict()["space"], "data": setup.to_dict()["data"]}
+    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def in_states(study: Any, *names: str) -> list[Any]:
