@@ -213,7 +213,13 @@ def test_a_missing_field_is_named(name, place):
 def test_a_line_of_the_history_is_named(place):
     path = place / "run" / "history.jsonl"
     lines = path.read_text().splitlines()
-    for bad in ("{", "[]", '{"event": "pause"}', '{"event": "step"}', lines[1].replace('"loss": ', '"loss": "", "l": ')):
+    for bad in (
+        "{",
+        "[]",
+        '{"event": "pause"}',
+        '{"event": "step"}',
+        lines[1].replace('"loss": ', '"loss": "", "l": '),
+    ):
         path.write_text("\n".join([lines[0], bad, *lines[2:]]))
         with raises(RunError, "E-RUN-FILE", where="history.jsonl", found="line 2"):
             read_history(place / "run")

@@ -1,4 +1,4 @@
-"""Folders that Acceptor 0.1 wrote at commit a684b4a (tests/data/a684b4a): they load, judge and resume as they did then."""
+"""Folders that Acceptor wrote at commit a684b4a (tests/data/a684b4a): they load, judge and resume as then."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from acceptor.experiments.workers import Outcome, Plan, outcomes
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
-from acceptor.runs.place import paths_of, refuse_within, replacing, set_aside
+from acceptor.runs.place import move_aside, paths_of, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file, setup_of
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
@@ -216,7 +216,7 @@ def _entries_before(out: Path, setup: SetFile[Any], *, overwrite: bool) -> dict[
             code="E-USAGE-OUTPUT",
         )
     if overwrite:
-        set_aside(out)
+        move_aside(out)
         return {}
     before = read_set_file(out, type(setup))
     _refuse_changes(before.deciding(), setup.deciding(), where=file)

@@ -193,7 +193,7 @@ def next_trial(study: Any, out: Path, seed: int, space: Mapping[str, Domain], tr
     if started >= trials:
         return None
     trial = study.ask()
-    # A seed for each trial, so that a search that was killed goes on as if it had not been.
+    # A seed for each trial, so that a search that was killed draws the same trials when it resumes.
     own = int(np.random.SeedSequence([seed, started]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=own)
     for name, domain in space.items():

@@ -30,7 +30,7 @@ from acceptor.model.encode import Encoded
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.model.tokenizer import reading
 from acceptor.runs.export_file import export_file_of, write_export_file
-from acceptor.runs.judge_file import ExportedJudgeFile
+from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text
 from acceptor.runtime.device import versions
 from acceptor.storage.files import SCRATCH, file_sha256, flush, one_writer, says_full, use_umask, writable
 
@@ -113,7 +113,7 @@ def export(
             from acceptor.exporting.quantize import quantised
 
             network = quantised(network)
-        scratch.write_bytes(seal(network, file, backend.to_str(), judge.trained_on))
+        scratch.write_bytes(seal(network, exported_judge_text(file), backend.to_str(), judge.trained_on))
         found = _compared(judge, load(scratch), out, verify)
         _refuse(found)
         write_export_file(scratch, found.to_dict())

@@ -53,9 +53,13 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     """
     out = Path(out).expanduser()
     if isinstance(runs, str | Path) or not runs:
-        raise UsageError("runs is not a list of run folders", expected='["runs/cola"]', found=repr(runs))
+        raise UsageError(
+            "runs is not a list of run folders", expected='["runs/cola"]', found=repr(runs), code="E-USAGE-OPTION"
+        )
     if out.suffix != ".html":
-        raise UsageError("the report is a page", expected="a name that ends in .html", found=str(out))
+        raise UsageError(
+            "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
+        )
     found, seeds = _read([Path(run).expanduser() for run in runs])
     words = [weigh(run, why) for run in found]
     with writable(out):

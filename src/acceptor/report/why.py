@@ -23,12 +23,16 @@ def weigh(run: RunFolder, most: int) -> Words:
         RunError: Its judge is not what was written.
     """
     if most < 0:
-        raise UsageError("a number of errors is below 0", expected="--why 20", found=str(most))
+        raise UsageError("a number of errors is below 0", expected="--why 20", found=str(most), code="E-USAGE-OPTION")
     worst = _worst(run)[:most]
     if not worst:
         return {}
     if any("second" in split.frame.columns for split in run.splits.values()):
-        raise UsageError("--why weighs the words of single sentences; these are pairs", next="leave --why out")
+        raise UsageError(
+            "--why weighs the words of single sentences; these are pairs",
+            next="leave --why out",
+            code="E-USAGE-CONFLICT",
+        )
     found = explain(load(run.folder), [sentence for *_, sentence in worst])
     return {
         (split, line): list(zip(one.words, one.weights, strict=True))

@@ -67,7 +67,7 @@ class Setup(Record):
     def deciding(self) -> Json:
         """All that must be the same in a training that resumes, by name.
 
-        Where data and encoder lie does not count: their hashes tell what they are.
+        Where data and encoder lie does not count, since their hashes are compared.
         """
         data = {name: {**_without(split, "origin"), "schema": split.roles} for name, split in self.data.items()}
         encoder = _without(self.encoder, "name")

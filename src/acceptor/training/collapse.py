@@ -1,4 +1,4 @@
-"""The collapse guard: a training whose judge gives every sentence the same verdict, and will go on doing so.
+"""The collapse guard: a training whose judge gives every sentence the same verdict, and would not recover.
 
 Some fine-tunings fail: the encoder's output stops depending on its input, and what is left learns the labels' shares
 (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many a healthy training, too, gives one verdict
