@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.model.pretrained import find_encoder
+from acceptor.runs import checkpoint as stored
 from acceptor.runtime.device import choose_runtime
 from acceptor.storage.files import write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest, file_sha256
@@ -46,7 +47,7 @@ def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
     rng, failures = random.Random(seed), []
     place = work.scratch / "begun"
     begun(work, place)
-    latest = checkpoint._newest_first(place)[0]
+    latest = stored.newest_first(place)[0]
     for number in range(flips + cuts):
         folder = latest if number % 2 else work.scratch / "undisturbed"
         file = rng.choice([path for path in sorted(folder.rglob("*")) if path.is_file()])
@@ -54,7 +55,7 @@ def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
         file.write_bytes(_turned(before, rng) if number < flips else _cut(before, rng))
         try:
             if folder == latest:
-                found = checkpoint.newest(place)[0] != latest
+                found = stored.newest_whole(place, stored.read_state)[0] != latest
             else:
                 check_manifest(folder)
                 found = False
@@ -73,10 +74,10 @@ def hostile_states(work: Work) -> Outcome:
     """Checkpoints whose manifest is right and whose content is not: the one before is taken, or a typed error."""
     place, failures = work.scratch / "hostile", []
     begun(work, place)
-    latest, before = checkpoint._newest_first(place)
-    settings = json.loads((latest / "state.json").read_text())["settings"]
+    latest, before = stored.newest_first(place)
+    settings = stored.read_state(latest).settings
     runtime = choose_runtime("cpu", "fp32")
-    judge, encoded, _ = runs._prepare(work.data, find_encoder(work.config.encoder), work.config, runtime)
+    judge, encoded, _ = runs._prepare(work.data, find_encoder(work.config.encoder), work.config, runtime, static=False)
     optimizer = FlatAdamW(judge.model, work.config, bf16=False, ids=encoded["train"].ids, pad_id=0)
     checkpoints = checkpoint.Checkpoints(place, judge.model, optimizer, settings, writes=False)
     whole = {path: path.read_bytes() for path in (*latest.iterdir(), *before.iterdir())}
@@ -88,7 +89,7 @@ def hostile_states(work: Work) -> Outcome:
                 write_json(folder / MANIFEST, {"files": files})
             try:
                 step = checkpoints.load(allow_change=False)[0].step
-                came = "loaded" if folders == (latest, before) or step != checkpoint._age(before)[0] else ""
+                came = "loaded" if folders == (latest, before) or step != stored.age(before)[0] else ""
             except (RunError, UsageError) as error:
                 came = "" if len(folders) == 2 or isinstance(error, UsageError) else f"{error}"
             except Exception as error:
@@ -109,10 +110,10 @@ def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
     for number in range(tries):
         place = work.scratch / f"full-{number}"
         begun(work, place)
-        old = digest_of(checkpoint._newest_first(place)[0])
-        most = rng.randrange((checkpoint._newest_first(place)[0] / "state.safetensors").stat().st_size)
+        old = digest_of(stored.newest_first(place)[0])
+        most = rng.randrange((stored.newest_first(place)[0] / "state.safetensors").stat().st_size)
         code = wait(start(work, place, before=partial(limit_files, most)))
-        held = digest_of(checkpoint._newest_first(place)[0]) == old and not list(place.rglob("*.part"))
+        held = digest_of(stored.newest_first(place)[0]) == old and not list(place.rglob("*.part"))
         held = held and code == KINDS[ResourceError] and not list(work.scratch.glob(f".{place.name}.*"))
         code = wait(start(work, place))
         if not held or code != 0 or difference(work, place):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from acceptor.training import checkpoint
+from acceptor.runs import checkpoint as stored
 from reliability.outcome import Outcome
 from reliability.process import EPOCHS, STEPS, Work, outcome
 
@@ -101,7 +101,7 @@ def _kill(torchrun: Any, place: Path, rank: int, after: int) -> None:
     """SIGKILL to the worker of a rank once there is a checkpoint of a step."""
     ends = time.perf_counter() + 120
     while torchrun.poll() is None and time.perf_counter() < ends:
-        steps = [checkpoint._age(path)[0] for path in checkpoint._newest_first(place)]
+        steps = [stored.age(path)[0] for path in stored.newest_first(place)]
         worker = _worker(torchrun.pid, rank)
         if steps and max(steps) >= after and worker:
             with contextlib.suppress(ProcessLookupError):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.errors import RunError
+from acceptor.runs import checkpoint as stored
 from acceptor.storage import files
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.training import checkpoint
@@ -192,6 +193,6 @@ def _found(run: Path) -> tuple[int, int]:
             return -1, -1
         return FINISHED
     try:
-        return checkpoint._age(checkpoint.newest(run)[0])
+        return stored.age(stored.newest_whole(run, stored.read_state)[0])
     except RunError:
         return -1, -1

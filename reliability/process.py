@@ -25,6 +25,7 @@ import torch
 
 import acceptor
 from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingError, UsageError
+from acceptor.runs import checkpoint as stored
 from acceptor.training import checkpoint, loop
 from acceptor.training.train import train
 from reliability.folders import good_encoder
@@ -131,7 +132,7 @@ def _body(log: Path, place: Path, options: dict[str, Any], often: bool, before: 
             before()
         resume = False
         with contextlib.suppress(OSError):  # a place that may not even be looked at
-            resume = checkpoint.has_checkpoint(place)
+            resume = stored.has_checkpoint(place)
         train(out=place, resume=resume, **options)
     except AcceptorError as error:
         code = next((number for kind, number in KINDS.items() if isinstance(error, kind)), 15)
@@ -162,7 +163,7 @@ def _witness(log: Path) -> None:
         began = time.perf_counter()
         save(self, progress, *rest)
         took = time.perf_counter() - began
-        folder = self.run / checkpoint.FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
+        folder = stored.checkpoint_folder(self.run, progress)
         digest = hashlib.sha256((folder / "state.safetensors").read_bytes()).hexdigest()
         note("state", progress.epoch, progress.step, digest)
         note("took", took)
@@ -215,7 +216,7 @@ def digest_of(folder: Path) -> str:
 def begun(work: Work, place: Path, config: acceptor.TrainConfig | None = None) -> None:
     """A training that was stopped after some steps and has two checkpoints."""
     process = start(work, place, config)
-    until(lambda: len(checkpoint._newest_first(place)) == 2)
+    until(lambda: len(stored.newest_first(place)) == 2)
     send(process, signal.SIGTERM)
     wait(process)
 

@@ -19,7 +19,8 @@ import numpy as np
 
 import acceptor
 from acceptor.errors import RunError, TrainingError
-from acceptor.storage.manifest import file_sha256
+from acceptor.runs import checkpoint as stored
+from acceptor.storage.files import file_sha256
 from acceptor.training import checkpoint, loop
 from acceptor.training.flat_adamw import FlatAdamW
 from reliability.outcome import Outcome
@@ -132,7 +133,7 @@ def one_writer(work: Work, tries: int) -> Outcome:
     for number in range(tries):
         place = work.scratch / f"shared-{number}"
         first = start(work, place)
-        until(lambda place=place: checkpoint.has_checkpoint(place))
+        until(lambda place=place: stored.has_checkpoint(place))
         send(first, signal.SIGSTOP)
         refused = wait(start(work, place))
         send(first, signal.SIGKILL)
@@ -152,7 +153,7 @@ def not_finite(work: Work, tries: int, seed: int = 0) -> Outcome:
         value = (np.nan, np.inf, -np.inf)[number % 3]
         config = work.config.model_copy(update={"select": "best"})  # a poisoned epoch must not become the best
         code = wait(start(work, place, config, before=partial(_poison, step, value)))
-        reached = checkpoint.newest(place)[1]["progress"]["step"] if checkpoint.has_checkpoint(place) else None
+        reached = stored.newest(place).progress.step if stored.has_checkpoint(place) else None
         rows = next(line.split()[2:] for line in seen(work, "undisturbed") if line.startswith(f"rows {step} "))
         named = "rows " + ", ".join(str(work.data.train.table.lines[int(row)]) for row in rows)
         words = said(work, place.name)
@@ -212,7 +213,7 @@ def changed(work: Work) -> Outcome:
         shutil.copytree(work.config.encoder, encoder)
         config = work.config.model_copy(update={"encoder": str(encoder)})
         first = start(work, place, config, data=change.pop("first", work.data))
-        until(lambda place=place: checkpoint.has_checkpoint(place))
+        until(lambda place=place: stored.has_checkpoint(place))
         send(first, signal.SIGTERM)
         wait(first)
         data, allow, named = change.pop("data", work.data), change.pop("allow_change", False), []

@@ -184,12 +184,15 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     (seeds,) = acceptor.compare([toy_run, toy_run], report)
     assert seeds.seeds == (2, 1)
     shutil.copytree(toy_run.folder, tmp_path / "seed-7")
-    one = {"seed": 7, "folder": "seed-7", "status": "finished", "scores": {"test": {}}}
-    runs = [one, {"seed": 8, "folder": "x", "status": "collapsed", "scores": None}]
-    record = {"config": {"metric": "mcc"}, "runs": runs}
+    scores = {"test": report.to_dict()}
+    one = {"planned": 7, "seed": 7, "order_seed": 7, "folder": "seed-7", "status": "finished", "scores": scores}
+    runs = [one, {**one, "seed": 8, "folder": "x", "status": "collapsed", "scores": None}]
+    record = {name: toy_run.record[name] for name in ("config", "encoder", "data")}
+    record |= {"labels": list(report.split.labels), "vary": "both", "runs": runs, "summary": {}}
+    record |= {"n_runs": 2, "collapsed": 1, "failed": 0, "one_verdict": 0}
     (tmp_path / "seeds.json").write_text(json.dumps(record))
     assert acceptor.compare(tmp_path, toy_run)[0].seeds == (1, 1)
-    for change in ({"runs": 3}, {"config": {}}, {"runs": [{"status": "finished"}]}, {"runs": [one | {"folder": ".."}]}):
+    for change in ({"runs": 3}, {"config": 1}, {"runs": [{"status": "finished"}]}, {"runs": [one | {"folder": ".."}]}):
         (tmp_path / "seeds.json").write_text(json.dumps(record | change))
         for read in (
             lambda: acceptor.compare(tmp_path, toy_run),

@@ -259,7 +259,7 @@ def names_in(folder):
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
-    limits, write = resource.getrlimit(resource.RLIMIT_FSIZE), exporting.write_json
+    limits, write = resource.getrlimit(resource.RLIMIT_FSIZE), exporting.write_export_file
 
     def limit(most):
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
@@ -269,7 +269,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
         write(*arguments)
 
     for most, writing in ((5000, write), (limits[0], write_little)):  # in the file; in its manifest
-        monkeypatch.setattr(exporting, "write_json", writing)
+        monkeypatch.setattr(exporting, "write_export_file", writing)
         limit(most)
         try:
             with pytest.raises(acceptor.ResourceError, match="the disk is full"):
@@ -407,7 +407,7 @@ def sealed(proto, exported, **changes):
         **changes,
     }
     tokenizer = acceptor.load(exported.path).tokenizer.backend_tokenizer.to_str()
-    return seal(proto.SerializeToString(), about, tokenizer, None)
+    return seal(proto.SerializeToString(), json.dumps(about), tokenizer, None)
 
 
 def test_a_file_made_by_someone_else_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import acceptor
 from acceptor.config import TrainConfig, safer
 from acceptor.errors import RunError, UsageError
+from acceptor.runs.history import StepLine
 from acceptor.training import checkpoint
 from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
 from acceptor.training.loop import EpochEnd
@@ -24,7 +25,8 @@ def high(toy_config):
 
 
 def steps(loss):
-    return [{"event": "step", "epoch": 1, "step": step, "loss": loss, "examples": 16} for step in range(1, 11)]
+    line = {"event": "step", "epoch": 1, "loss": loss, "learning_rate": HIGH, "examples": 16, "seconds": 1.0}
+    return [StepLine.model_validate({**line, "step": step}) for step in range(1, 11)]
 
 
 def seen(toy, loss, logits):
@@ -53,10 +55,10 @@ def test_all_three_signs_are_needed(toy):
 
 def test_the_loss_of_the_epochs_second_half_counts(toy):
     alike = np.tile([0.0, 0.9], (len(toy.validation), 1))
-    history = steps(0.3)[:5] + [{**line, "loss": 0.64} for line in steps(0.3)[5:]]
+    history = steps(0.3)[:5] + steps(0.64)[5:]
     event = EpochEnd(1, 10, 0.47, alike.astype(np.float32), 1.0)
     assert collapse_at(event, history, toy.train, toy.validation, 7).loss == pytest.approx(0.64)
-    later = [{**line, "epoch": 2} for line in steps(0.3)]
+    later = [line.model_copy(update={"epoch": 2}) for line in steps(0.3)]
     assert collapse_at(event, [*history, *later], toy.train, toy.validation, 7) is not None
 
 
@@ -72,7 +74,7 @@ def test_a_collapse_stops_the_training_and_says_what_to_do(toy, high, tmp_path):
         acceptor.train(toy, out=tmp_path / "run", config=high)
     text = str(caught.value)
     for words in ("all validation verdicts are", "seed 7, epoch 1, step 10", "margins within", "verdict 1.000",
-                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007; by itself: --on-c"):  # fmt: skip
+                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007", "--on-collapse restart"):  # fmt: skip
         assert words in text, words
     assert caught.value.exit_code == 1
     assert list(tmp_path.iterdir()) == []

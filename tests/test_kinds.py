@@ -21,6 +21,8 @@ from acceptor.judging.rows import Settings
 from acceptor.model.classifier import new_classifier, quiet_transformers
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
+from acceptor.runs.checkpoint import refuse_changes
+from acceptor.runs.run_file import setup_of
 from conftest import raises, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
@@ -139,13 +141,12 @@ def test_rows_that_the_encoder_was_trained_on_count_as_leaked(toy_run, toy_confi
 
 
 def test_a_training_from_before_there_was_a_choice_resumes():
-    from acceptor.training.checkpoint import refuse_changes
-
-    now = {"config": acceptor.TrainConfig().model_dump(), "encoder": {"name": "x"}, "data": {}, "labels": []}
-    before = {**now, "config": {name: value for name, value in now["config"].items() if name != "keep_head"}}
+    now = setup_of(acceptor.TrainConfig().model_dump(), {"name": "x"}, {}).deciding()
+    config = acceptor.TrainConfig().model_dump(exclude={"keep_head"})
+    before = setup_of(config, {"name": "x"}, {}).deciding()
     refuse_changes(before, now)
-    with pytest.raises(UsageError, match="keep_head"):
-        refuse_changes(before, {**now, "config": {**now["config"], "keep_head": True}})
+    with raises(UsageError, "E-USAGE-CHANGED", expected="keep_head = False", found="keep_head = True"):
+        refuse_changes(before, {**now, "keep_head": True})
 
 
 # ---------------------------------------------------------------------- somebody else's classifier

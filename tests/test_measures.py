@@ -14,7 +14,7 @@ from acceptor.evaluation.calibration import calibrate, fit_temperature, fit_thre
 from acceptor.evaluation.intervals import bootstrap_intervals, mcc_interval
 from acceptor.evaluation.measures import BINS, bins_of, measures, statistics
 from acceptor.evaluation.metrics import confusion_matrix, log_loss, mcc
-from acceptor.judging.decision import MOST_PROBABLE, Decision, read_decision, softmax
+from acceptor.judging.decision import MOST_PROBABLE, Decision, softmax
 
 
 def drawn(n, labels=2, seed=0, step=None):
@@ -240,25 +240,6 @@ def test_verdicts_margins_and_probabilities_agree():
     boundary = 2 * math.log(0.7 / 0.3)
     np.testing.assert_allclose(decision.margins(logits), np.abs(np.array([1.0, 2.0, -3.0]) - boundary), rtol=1e-6)
     assert Decision().label_ids(logits).tolist() == [1, 1, 0]
-
-
-@pytest.mark.parametrize(
-    "about",
-    [
-        {"temperature": 0.0}, {"temperature": -1}, {"temperature": "1"}, {"temperature": math.inf},
-        {"threshold": 1.0}, {"threshold": 0.0}, {"threshold": "x"}, {"threshold": 1},
-    ],
-)  # fmt: skip
-def test_a_decision_that_nobody_vouches_for_is_checked(about):
-    with pytest.raises(ValueError):
-        read_decision(about, 2)
-
-
-def test_a_threshold_needs_two_labels():
-    assert read_decision({"threshold": 0.3}, 2) == Decision(threshold=0.3)
-    with pytest.raises(ValueError):
-        read_decision({"threshold": 0.3}, 3)
-    assert read_decision({}, 3) == Decision()
 
 
 def test_a_biased_score_is_reflected():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 
@@ -12,7 +13,6 @@ from acceptor.cli.render import run_text
 from acceptor.cli.render.runs import judging_command
 from acceptor.errors import UsageError
 from acceptor.text import shell
-from acceptor.training.train import Run
 from conftest import toy_rows
 
 
@@ -29,7 +29,7 @@ def next_words(lines):
 
 
 def test_the_next_command_of_a_run_quotes_its_folder(toy_run):
-    run = Run(toy_run.folder.with_name("my run"), toy_run.judge, toy_run.reports, toy_run.history, toy_run.record)
+    run = dataclasses.replace(toy_run, folder=toy_run.folder.with_name("my run"))
     words = next_words(run_text(run))
     assert words[:3] == ["acceptor", "judge", str(run.folder)]
     assert len(words) == 4

@@ -204,7 +204,8 @@ def test_slices_leaks_and_all_scores_stand_there_where_the_run_has_them(run, rep
         few = {**none, "value": "few", "n": 3, "note": "too small (n < 10)"}
         reports["test"]["slices"] = {"source": [both, one, few], "label": [one]}
         reports["test"]["leaked"] = 7
-        reports["test"]["without_leaked"] = {"n": 33, "mcc": 0.111, "mcc_interval": [0.0, 0.222], "accuracy": 0.6}
+        rest = {"n": 33, "mcc": 0.111, "mcc_interval": [0.0, 0.222], "accuracy": 0.6}
+        reports["test"]["without_leaked"] = {**rest, "f1": None, "majority": 0.6}
         reports["test"]["measures"] = {
             "mcc": {"value": -0.1, "low": -0.3, "high": 0.1, "majority": None},
             "ece": {"value": 0.05, "low": 0.01, "high": 0.09, "majority": 0.0},
@@ -243,15 +244,18 @@ def seeds_folder(run, folder, scores):
             entries.append({**entry, "status": "collapsed", "scores": None, "error": {"problem": "one verdict only"}})
             continue
         remade(run, folder / f"seed-{seed}")
-        each = {"n": 40, "mcc": mcc, "mcc_interval": [mcc - 0.1, mcc + 0.1]}
+        each = {"n": 40, "mcc": mcc, "mcc_interval": [mcc - 0.1, mcc + 0.1], "accuracy": 0.6, "f1": 0.5, "loss": 0.7}
+        each |= {"majority": 0.6, "selected_on_this_split": False}
         entries.append({**entry, "status": "finished", "scores": {"validation": each, "test": each}})
     known = [mcc for mcc in scores if mcc is not None]
     found = {"n": len(known), "mean": float(np.mean(known)), "sd": float(np.std(known, ddof=1)), "min": min(known)}
-    found |= {"max": max(known), "interval": [0.1, 0.9], "expected_maximum": sorted(known)}
+    found |= {"max": max(known), "interval": [0.1, 0.9], "expected_maximum": sorted(known), "values": known}
     summary = {split: {"mcc": found} for split in ("validation", "test")}
     record = json.loads((run / "run.json").read_text("utf-8"))
-    head = {"config": record["config"], "encoder": record["encoder"], "vary": "both"}
-    (folder / "seeds.json").write_text(json.dumps({**head, "runs": entries, "summary": summary}), "utf-8")
+    head = {name: record[name] for name in ("config", "encoder", "data")} | {"labels": list(OLD), "vary": "both"}
+    counts = {"n_runs": len(scores), "collapsed": scores.count(None), "failed": 0, "one_verdict": 0}
+    content = {**head, "runs": entries, **counts, "summary": summary}
+    (folder / "seeds.json").write_text(json.dumps(content), "utf-8")
     return folder
 
 
@@ -277,7 +281,7 @@ def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, t
     entry = json.loads((folder / "seeds.json").read_text("utf-8"))
     entry["runs"][0]["folder"] = "../toy"
     (folder / "seeds.json").write_text(json.dumps(entry), "utf-8")
-    with pytest.raises(acceptor.RunError, match=r"seeds\.json cannot be read"):
+    with raises(acceptor.RunError, "E-RUN-FILE", where="seeds.json", found=("runs.0.folder", "../toy")):
         report_of(folder)
 
 
@@ -304,7 +308,7 @@ def hostile(run, folder):
         record["encoder"]["name"] = record["config"]["device"] = STRINGS[28]
         record["derived"] = [{"name": text, "value": text, "reason": text} for text in STRINGS]
         record["data"]["test"]["balance"] = dict.fromkeys(STRINGS, 1)
-        for report in reports.values():
+        for report in (reports["validation"], reports["test"]):
             report["labels"] = [STRINGS[26], "$\\frac{1}{$"]
         row = {"n": 1, "mcc": 0.5, "mcc_interval": [0.1, 0.9], "accuracy": 0.5, "majority": 0.5}
         reports["test"]["slices"] = {STRINGS[27]: [{"value": text, **row} for text in STRINGS]}
@@ -362,9 +366,9 @@ def test_svg_in_a_page_has_no_style_and_follows_its_theme():
 
 
 def test_what_is_no_run_is_refused(run, report_of, tmp_path):
-    with pytest.raises(acceptor.RunError, match="is not a finished run"):
+    with raises(acceptor.RunError, "E-RUN-MISSING", expected="manifest.json", found="without it"):
         report_of(tmp_path)
-    with raises(acceptor.UsageError, "E-USAGE-OPTION", problem="runs", expected="["):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", expected="runs/cola", found=str(run.folder)):
         write_report(str(run.folder), tmp_path / "r.html")
     with raises(acceptor.UsageError, "E-USAGE-OUTPUT", expected=".html", found="run.json"):
         write_report([run.folder], tmp_path / "run.json")
@@ -376,16 +380,16 @@ def test_what_is_no_run_is_refused(run, report_of, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "found"),
     [
         (lambda reports, record: reports["test"].update(n=39), "40 verdicts of test, but its scores are of 39"),
-        (lambda reports, record: reports["test"].pop("labels"), "KeyError"),
-        (lambda reports, record: record.pop("versions"), "UndefinedError"),
-        (lambda reports, record: reports["test"].update(confusion="many"), "Error"),
+        (lambda reports, record: reports["test"].pop("labels"), "test.labels"),
+        (lambda reports, record: record.pop("versions"), "versions"),
+        (lambda reports, record: reports["test"].update(confusion="many"), "test.confusion"),
     ],
 )
-def test_records_that_contradict_each_other_are_refused(run, report_of, tmp_path, change, words):
-    with pytest.raises(acceptor.RunError, match=words):
+def test_records_that_contradict_each_other_are_refused(run, report_of, tmp_path, change, found):
+    with raises(acceptor.RunError, "E-RUN-FILE", found=found):
         report_of(remade(run.folder, tmp_path / "run", change=change))
 
 
@@ -395,7 +399,7 @@ def test_records_that_changed_and_logits_that_are_no_numbers_are_refused(run, re
         tmp_path / "nan",
         frame=lambda frame: frame.with_columns(pl.lit(math.nan).alias("logit(acceptable)")),
     )
-    with pytest.raises(acceptor.RunError, match="a logit of test is not a number"):
+    with raises(acceptor.RunError, "E-RUN-FILE", found="a logit of test is not a number"):
         report_of(odd)
     odd = remade(run.folder, tmp_path / "run")
     (odd / "report.json").write_text((odd / "report.json").read_text("utf-8").replace("0", "1", 1), "utf-8")

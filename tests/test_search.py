@@ -21,7 +21,7 @@ from acceptor.errors import UsageError
 from acceptor.experiments import search as searching
 from acceptor.experiments.search import SPACE, search_settings
 from acceptor.experiments.study import in_states, load_optuna, locked, open_study
-from conftest import REPOSITORY, toy_rows, wait_for
+from conftest import REPOSITORY, raises, toy_rows
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
 
@@ -54,7 +54,6 @@ sys.path.insert(0, "tests")
 import acceptor
 from acceptor.experiments import search
 from acceptor.config import TrainConfig
-from acceptor.training import hearing
 from conftest import toy_rows
 
 class Watch(search._Watch):
@@ -82,8 +81,8 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(data, config, und
     assert (out / "trial-2" / "checkpoints").is_dir()
     with caplog.at_level("INFO"):
         found = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
-    assert "trial 2 was stopped; it goes on" in caplog.text
-    assert "going on after epoch 1" in caplog.text
+    assert "trial 2 was stopped; it resumes" in caplog.text
+    assert "resuming after epoch 1" in caplog.text
     assert told(found) == told(undisturbed)
     assert [trial["number"] for trial in found.trials] == [0, 1, 3, 4]  # 2 is told of as 3
     again = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
@@ -113,18 +112,18 @@ def test_a_search_tells_all_trials_and_keeps_the_best_ones_run(undisturbed, conf
 
 def test_no_trial_sees_the_test_split(data, config, tmp_path, monkeypatch):
     seen = []
-    train = searching.train
+    train = searching.train_trial
 
     def watched(data, **more):
         seen.append(data.test)
         return train(data, **more)
 
-    monkeypatch.setattr(searching, "train", watched)
+    monkeypatch.setattr(searching, "train_trial", watched)
     found = search_settings(data, out=tmp_path / "s", trials=1, seeds=0, config=config, space={"epochs": [3]})
     assert seen == [None]
     run = found.folder / found.best["folder"]
     report = json.loads((run / "report.json").read_text())
-    assert list(report) == ["validation"]
+    assert list(report) == ["format", "validation"]
     assert report["validation"]["selected_on_this_split"]  # it chose among the trials
     assert data.test.table.sha256 not in (run / "run.json").read_text() + (found.folder / "search.json").read_text()
     # Another test split changes nothing: the same search goes on.
@@ -195,7 +194,7 @@ def processes_at(lock):
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at who waits in /proc")
 def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
     out = tmp_path / "shared"
-    side_by_side, held = searching._work_side_by_side, threading.Event()
+    side_by_side, held = searching._work_in_processes, threading.Event()
 
     def hold():  # until both wait: else the one that starts first might do it all
         with locked(out):
@@ -209,7 +208,7 @@ def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
         side_by_side(*arguments)
         thread.join()
 
-    monkeypatch.setattr(searching, "_work_side_by_side", both_at_once)
+    monkeypatch.setattr(searching, "_work_in_processes", both_at_once)
     found = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL, processes=2)
     assert [trial["number"] for trial in found.trials] == list(range(4))
     workers = {trial["process"] for trial in found.trials}
@@ -219,7 +218,7 @@ def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
 
 def test_the_same_command_started_twice_joins_the_study(data, config, tmp_path):
     out = tmp_path / "joined"
-    train, both = searching.train, threading.Barrier(2, timeout=60)
+    train, both = searching.train_trial, threading.Barrier(2, timeout=60)
     first = set()
     waited = []
 
@@ -236,7 +235,7 @@ def test_the_same_command_started_twice_joins_the_study(data, config, tmp_path):
         found[name] = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searching, "train", together)
+        patch.setattr(searching, "train_trial", together)
         threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
         for thread in threads:
             thread.start()
@@ -280,7 +279,7 @@ def test_a_training_that_fails_is_a_trial_without_a_value(data, config, tmp_path
     def broken(data, **more):
         raise acceptor.TrainingError("the loss or its gradient is not finite")
 
-    monkeypatch.setattr(searching, "train", broken)
+    monkeypatch.setattr(searching, "train_trial", broken)
     found = search_settings(data, out=tmp_path / "s", trials=2, seeds=0, config=config, space=SMALL)
     assert [trial["value"] for trial in found.trials] == [None, None]
     assert found.trials[0]["problem"] == "the loss or its gradient is not finite"
@@ -292,27 +291,28 @@ def test_what_cannot_be_searched_is_refused(data, config, tmp_path, monkeypatch)
     def search(**more):
         return search_settings(data, **{"out": tmp_path / "s", "config": config, "seeds": 0, **more})
 
-    for space, words in (
-        ({"seed": (1, 9)}, "lucky seed"),
-        ({}, "nothing to search"),
-        ({"epochs": (4, 2)}, "no domain of epochs"),
-        ({"epochs": [0, 2]}, "epochs = 0"),
-        ({"learning_rat": (0.1, 0.2)}, "did you mean 'learning_rate'"),
-        ({"warmup": (0.0, 0.1, "linear")}, "no domain of warmup"),
+    for space, fields in (
+        ({"seed": (1, 9)}, {"problem": "seed", "cause": "lucky seed"}),
+        ({}, {"expected": "learning_rate"}),
+        ({"epochs": (4, 2)}, {"problem": "epochs", "found": "(4, 2)"}),
+        ({"warmup": (0.0, 0.1, "linear")}, {"problem": "warmup", "found": "linear"}),
     ):
+        with raises(UsageError, "E-USAGE-OPTION", **fields):
+            search(space=space)
+    for space, words in (({"epochs": [0, 2]}, "epochs = 0"), ({"learning_rat": (0.1, 0.2)}, "'learning_rate'")):
         with pytest.raises(UsageError, match=words):
             search(space=space)
-    with pytest.raises(UsageError, match="out of range"):
+    with raises(UsageError, "E-USAGE-OPTION", found="trials = 0"):
         search(trials=0)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "a.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is not a search"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="taken"):
         search(out=tmp_path / "taken")
     open_study(tmp_path / "s", config, SMALL, data)
-    with pytest.raises(UsageError, match=r"another search(.|\n)*config.metric = mcc(.|\n)*config.metric = f1"):
+    with raises(UsageError, "E-USAGE-CHANGED", expected="config.metric = mcc", found="config.metric = f1"):
         search(config=config.model_copy(update={"metric": "f1"}), space=SMALL)
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UsageError, match=r"acceptor\[search\]"):
+    with raises(UsageError, "E-USAGE-EXTRA", next="acceptor[search]"):
         load_optuna()
 
 

@@ -23,7 +23,8 @@ from acceptor.model.classifier import new_classifier
 from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
-from acceptor.runs.checkpoint import Progress
+from acceptor.runs.checkpoint import Progress, TrainingSetup
+from acceptor.runs.history import EpochLine, StepLine
 from acceptor.runtime.device import Runtime, choose_runtime
 from acceptor.training.checkpoint import Checkpoints
 from acceptor.training.flat_adamw import FlatAdamW
@@ -255,8 +256,11 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
     history: list[dict[str, object]] = []
     scores = {"validation_loss": 0.0, "mcc": None, "accuracy": None, "f1": None}
     for event in stopped.events():
-        told = {name: value for name, value in vars(event).items() if name != "logits"}
-        history.append({"event": "step", **told} if isinstance(event, Step) else {"event": "epoch", **told, **scores})
+        fields = {name: value for name, value in vars(event).items() if name != "logits"}
+        if isinstance(event, Step):
+            history.append(StepLine(event="step", **fields))
+        else:
+            history.append(EpochLine(event="epoch", **fields, **scores))
         # On a GPU losses come at the end of an epoch: there the checkpoint lies behind step 6.
         if (
             isinstance(event, Step)
@@ -264,18 +268,26 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
             and (device == "cuda" or event.step == 7)
         ):
             break
-    progress = Progress(event.epoch - 1, event.step, 1.0, 1.0, 8)
+    progress = Progress(epoch=event.epoch - 1, step=event.step, seconds=1.0, epoch_loss=1.0, epoch_examples=8)
     if event.step == 6:
-        stopped.optimizer.sync_embeddings()
-        progress = Progress(1, 6, 1.0)
-    about = {"encoder": {}, "data": {"train": {"rows": ROWS}}, "labels": [], "source": None, "directory": ""}
-    settings = {"config": stopped.config.model_dump(), **about}
+        stopped.optimizer.sync()
+        progress = Progress(epoch=1, step=6, seconds=1.0)
+    split = {"name": "train", "origin": "", "sha256": "", "rows": ROWS, "schema": "", "balance": {}}
+    settings = TrainingSetup.model_validate(
+        {
+            "config": stopped.config.model_dump(),
+            "encoder": {"name": "tiny"},
+            "data": {"train": split},
+            "labels": [],
+            "source": None,
+            "directory": "",
+        }
+    )
     saved = [
         Checkpoints(tmp_path, each.judge.model, each.optimizer, settings, writes=True) for each in (stopped, resumed)
     ]
     if event.step == 6:  # the epoch's end was not waited for
-        told = {"epoch": 1, "step": 6, "seconds": 1.0, "train_loss": 0.0}
-        history.append({"event": "epoch", **told, **scores})
+        history.append(EpochLine(event="epoch", epoch=1, step=6, seconds=1.0, train_loss=0.0, **scores))
     saved[0].save(progress, {}, history)
     done, _, _ = saved[1].load(allow_change=False)
     torch.manual_seed(99)  # what else has drawn random numbers must not matter

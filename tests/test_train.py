@@ -20,9 +20,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 import acceptor
 from acceptor.config import PRESETS, TrainConfig
 from acceptor.errors import TrainingError, UsageError
+from acceptor.judging.judge import Judge
 from acceptor.model.encode import encode
+from acceptor.runs.checkpoint import newest
 from acceptor.runtime.device import choose_runtime
 from acceptor.training import checkpoint
+from acceptor.training import train as training
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import fit
 from acceptor.training.schedule import learning_rate
@@ -300,3 +303,86 @@ def test_minilm_trains_on_the_starter_corpus(tmp_path):
     with torch.inference_mode():
         inputs = AutoTokenizer.from_pretrained(run.folder)(sentences, padding=True, return_tensors="pt")
         np.testing.assert_allclose(acceptor.load(run.folder).logits(sentences), plain(**inputs).logits, atol=1e-5)
+
+
+# ---------------------------------------------------------------------- on_epoch
+
+
+def test_on_epoch_gets_the_history_after_every_epoch(toy, toy_config, toy_run, tmp_path):
+    seen = []
+    run = acceptor.train(toy, out=tmp_path / "run", config=toy_config, on_epoch=seen.append)
+    assert [history[-1]["epoch"] for history in seen] == [1, 2, 3, 4]
+    assert seen[-1] == run.history
+    assert [line["event"] for line in seen[0]] == ["step"] * 10 + ["epoch"]
+    assert run.reports["validation"].selected is False
+    assert run.reports["validation"].to_dict() == toy_run.reports["validation"].to_dict()
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_what_on_epoch_raises_ends_the_training_after_a_checkpoint(
+    due, toy, toy_config, toy_run, tmp_path, monkeypatch
+):
+    def stop(history):
+        if history[-1]["epoch"] == 2:
+            raise StopError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoints, "due", lambda *_, **__: due)
+        with pytest.raises(StopError):
+            acceptor.train(toy, out=tmp_path / "run", config=toy_config, on_epoch=stop)
+    state = newest(tmp_path / "run")
+    assert (state.progress.epoch, state.progress.step) == (2, 20)
+    seen = []
+    again = acceptor.train(toy, out=tmp_path / "run", config=toy_config, resume=True, on_epoch=seen.append)
+    assert [lines[-1]["epoch"] for lines in seen] == [3, 4]
+    first, second = (load_file(run.folder / "model.safetensors") for run in (toy_run, again))
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+# ---------------------------------------------------------------------- validation is judged once
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("select", ["last", "best"])
+def test_the_logits_of_the_loop_are_those_of_the_finished_judge(
+    select, precision, toy, toy_config, tmp_path, monkeypatch
+):
+    """The report takes them from the loop: to the last bit what the weights in the folder give."""
+    judged, logits_of = [], Judge.logits_of
+
+    def counted(self, encoded, *rest):
+        judged.append(len(encoded))
+        return logits_of(self, encoded, *rest)
+
+    config = toy_config.model_copy(update={"select": select, "precision": precision, "learning_rate": 2e-2})
+    with monkeypatch.context() as patch:
+        patch.setattr(Judge, "logits_of", counted)
+        run = acceptor.train(toy, out=tmp_path / "run", config=config)
+    assert judged == [48] * 4 + [40]  # after each epoch; test
+    again = run.judge.logits(toy.validation.sentences)
+    assert (run.reports["validation"].logits == again).all()
+    loaded = acceptor.load(run.folder, device=config.device, precision=precision if precision == "fp32" else None)
+    if precision == "fp32":
+        assert (loaded.logits(toy.validation.sentences) == again).all()
+
+
+def test_a_training_that_resumes_behind_its_last_epoch_judges_validation(toy, toy_config, toy_run, tmp_path):
+    def stop(history):
+        if history[-1]["epoch"] == 4:
+            raise StopError
+
+    with pytest.raises(StopError):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config, on_epoch=stop)
+    run = acceptor.train(toy, out=tmp_path / "run", config=toy_config, resume=True)
+    assert (run.reports["validation"].logits == toy_run.reports["validation"].logits).all()
+
+
+def test_steps_in_static_shapes_are_chosen_once(toy, toy_config, tmp_path, monkeypatch):
+    calls, choose = [], training.choose_static_steps
+    monkeypatch.setattr(training, "choose_static_steps", lambda *given: calls.append(given) or choose(*given))
+    acceptor.train(toy, out=tmp_path / "run", config=toy_config.model_copy(update={"epochs": 1}))
+    assert len(calls) == 1

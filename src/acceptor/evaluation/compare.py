@@ -235,6 +235,8 @@ def _error_of_seeds(observed: Values, drawn: Values) -> float:
     if seeds < 2:
         return 0.0
     drawn = drawn[:, ~np.isnan(drawn).any(axis=0)]
+    if not drawn.shape[1]:
+        return 0.0
     centred = drawn - drawn.mean(axis=0) - drawn.mean(axis=1, keepdims=True) + drawn.mean()
     interaction = np.sum(centred**2) / ((seeds - 1) * max(1, drawn.shape[1] - 1))
     return math.sqrt(max(0.0, float(observed.var(ddof=1)) - interaction) / seeds)

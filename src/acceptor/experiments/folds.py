@@ -13,39 +13,41 @@ import polars as pl
 from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
-from acceptor.data.writing.write import write_table
 from acceptor.errors import DataError, UsageError, nearest
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
-from acceptor.experiments.run_set import Entry, RunSet, head_of, plan_of, train_all
+from acceptor.experiments.run_set import RunSet, counted, head_of, plan_of, train_all
 from acceptor.experiments.workers import Plan
-from acceptor.storage.manifest import MANIFEST
+from acceptor.runs.folder import is_finished
+from acceptor.runs.predictions import read_predictions, write_predictions
+from acceptor.runs.set_file import FoldEntry, FoldsFile
+from acceptor.text import Json
 
-FILE = "cv.json"
-VERDICTS = "predictions.parquet"
 FEW = 10  # examples: a fold with fewer has no score worth a number
 
 Rows = npt.NDArray[np.int64]
 
 
-class Folds(RunSet):
+class Folds(RunSet[FoldsFile]):
     """A cross-validation.
 
     Attributes:
         folder: Where its runs lie, with ``cv.json`` and ``predictions.parquet``.
-        record: What ``cv.json`` holds: settings, data, one entry for each fold, the pooled scores.
+        file: What ``cv.json`` holds: settings, data, one entry for each fold, the pooled scores.
     """
 
     def __repr__(self) -> str:
-        pooled = self.record["pooled"]
-        low, high = pooled["mcc_interval"] or (None, None)
-        mcc = "not defined" if low is None else f"{pooled['mcc']:.3f} [{low:.3f}, {high:.3f}]"
-        folds, rows = f"{self.count('finished')} by {self.record['by']}", self.record["data"]["train"]["rows"]
-        return (
-            f"Folds({self.folder} · {folds} · pooled MCC {mcc} · n {pooled['n']} of {rows} "
-            f"· majority {pooled['majority']:.3f})"
-        )
+        pooled = self.file.pooled
+        if pooled is None:
+            return f"Folds({self.folder} · none finished)"
+        mcc = "not defined"
+        if pooled.mcc_interval:
+            low, high = pooled.mcc_interval
+            mcc = f"{pooled.mcc:.3f} [{low:.3f}, {high:.3f}]"
+        folds, rows = f"{self.count('finished')} by {self.file.by}", self.file.data["train"].rows
+        scores = f"pooled MCC {mcc} · n {pooled.n} of {rows} · majority {pooled.majority:.3f}"
+        return f"Folds({self.folder} · {folds} · {scores})"
 
 
 def cross_validate(
@@ -61,7 +63,7 @@ def cross_validate(
     """Trains once for every part of the training split, without it, judges it, and scores all verdicts together.
 
     The part that is held out plays the test role: it selects nothing. Validation is cut from the rest, label shares
-    kept. Validation and test splits of the corpus' own stay out of use. The same call goes on after a stop, as
+    kept. Validation and test splits of the corpus' own stay out of use. The same call resumes after a stop, as
     `train_seeds` does.
 
     Args:
@@ -91,6 +93,7 @@ def cross_validate(
             f"split = {config.split} means nothing in a cross-validation",
             cause="validation is cut from what each fold leaves of train, label shares kept",
             next="leave --split out",
+            code="E-USAGE-CONFLICT",
         )
     config = config.model_copy(update={"split": "stratified"})
     out = Path(out).expanduser()
@@ -98,16 +101,17 @@ def cross_validate(
     parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
     plans = [_plan(data.train, name, value, rows, config) for name, (value, rows) in _named(parts).items()]
     rows_of = {plan.name: rows for plan, rows in zip(plans, parts.values(), strict=True)}
-    record = train_all(
+    file = train_all(
         plans,
         out,
-        FILE,
+        FoldsFile,
         {**head_of(data, config), "by": by},
+        entry=_entry,
         processes=processes,
         overwrite=overwrite,
-        summary=lambda entries: _pooled(entries, out, data.train, rows_of),
+        summary=lambda entries: _summary(entries, out, data.train, rows_of),
     )
-    return Folds(out, record)
+    return Folds(out, file)
 
 
 def _by_column(train: Split, column: str) -> dict[str, Rows]:
@@ -120,6 +124,7 @@ def _by_column(train: Split, column: str) -> dict[str, Rows]:
             where=train.table.origin,
             expected=", ".join(frame.columns),
             next=f"did you mean {match!r}?" if match else None,
+            code="E-DATA-COLUMN",
         )
     values = frame[column].cast(pl.String).fill_null("").to_numpy()
     parts = {str(value): np.flatnonzero(values == value) for value in dict.fromkeys(values.tolist())}
@@ -132,6 +137,7 @@ def _by_column(train: Split, column: str) -> dict[str, Rows]:
             found=f"{len(parts)} values"
             + (f"; with one example: {', '.join(map(repr, single[:5]))}" if single else ""),
             next="join such values, or make parts of equal size: --cv 5",
+            code="E-DATA-SPLIT",
         )
     return parts
 
@@ -141,7 +147,7 @@ def _by_number(train: Split, number: int, seed: int) -> dict[str, Rows]:
     from sklearn.model_selection import StratifiedKFold
 
     if number < 2:
-        raise UsageError(f"{number} parts", expected="2 or more", next="--cv 5")
+        raise UsageError(f"{number} parts", expected="2 or more", next="--cv 5", code="E-USAGE-OPTION")
     rarest = min(train.balance().items(), key=lambda item: item[1])
     if rarest[1] < number:
         raise DataError(
@@ -150,6 +156,7 @@ def _by_number(train: Split, number: int, seed: int) -> dict[str, Rows]:
             expected=f"{number} examples of every label, one for each part",
             found=f"{rarest[1]}",
             next=f"make fewer: --cv {max(2, rarest[1])}",
+            code="E-DATA-SPLIT",
         )
     folds = StratifiedKFold(number, shuffle=True, random_state=seed).split(np.zeros(len(train)), train.gold)
     return {str(index): held_out for index, (_, held_out) in enumerate(folds, 1)}
@@ -175,34 +182,34 @@ def _plan(train: Split, name: str, value: str, held_out: Rows, config: TrainConf
             f"without fold {value!r} no example of label {missing[0]!r} is left to learn from",
             where=train.table.origin,
             next="make parts of equal label shares: --cv 5",
+            code="E-DATA-SPLIT",
         )
     data = Data(train.take(rest, "train"), test=train.take(held_out, "test"))
     return plan_of(name, data, config, {"fold": value, "n": len(held_out), "balance": data.splits[-1].balance()})
 
 
-def _pooled(entries: list[Entry], out: Path, train: Split, rows_of: dict[str, Rows]) -> dict[str, Any]:
-    """The verdicts of all finished folds as one table in ``out``, and their scores."""
-    for entry in entries:
-        test = (entry["scores"] or {}).get("test")
-        if test and entry["n"] < FEW:
-            test |= {"mcc": None, "mcc_interval": None}
-    ended = [entry for entry in entries if (out / entry["folder"] / MANIFEST).is_file()]
-    counts = {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")}
-    if not ended:
+def _entry(content: Json) -> FoldEntry:
+    """The entry of a fold; the test part of a small one has no MCC."""
+    entry = FoldEntry.model_validate(content)
+    if not entry.scores or "test" not in entry.scores or entry.n >= FEW:
+        return entry
+    test = entry.scores["test"].model_copy(update={"mcc": None, "mcc_interval": None})
+    return entry.model_copy(update={"scores": {**entry.scores, "test": test}})
+
+
+def _summary(entries: list[FoldEntry], out: Path, train: Split, rows_of: dict[str, Rows]) -> Json:
+    """Writes the verdicts of all finished folds as one table into ``out``; returns what ``cv.json`` says of them."""
+    counts = {"collapsed": counted(entries, "collapsed"), "failed": counted(entries, "failed")}
+    finished = [entry for entry in entries if is_finished(out / entry.folder)]
+    if not finished:
         return {**counts, "pooled": None}
-    frames = [
-        pl.read_parquet(out / entry["folder"] / VERDICTS)
-        .filter(pl.col("split") == "test")
-        .with_columns(fold=pl.lit(entry["fold"]))
-        for entry in ended
-    ]
-    verdicts = pl.concat(frames, how="diagonal")
-    rows = np.concatenate([rows_of[entry["restarted_from"] or entry["folder"]] for entry in ended])
-    write_table(verdicts, out / VERDICTS)
-    return {**counts, "pooled": _scores(verdicts, train.take(rows, "test"))}
+    frames = [read_predictions(out / one.folder, "test").with_columns(fold=pl.lit(one.fold)) for one in finished]
+    write_predictions(out, frames)
+    rows = np.concatenate([rows_of[one.restarted_from or one.folder] for one in finished])
+    return {**counts, "pooled": _scores(pl.concat(frames, how="diagonal"), train.take(rows, "test"))}
 
 
-def _scores(verdicts: pl.DataFrame, held_out: Split) -> dict[str, Any]:
+def _scores(verdicts: pl.DataFrame, held_out: Split) -> Json:
     """Scores of verdicts as their judges gave them: each may have a temperature and a threshold of its own."""
     labels, gold = held_out.labels, held_out.gold
     ids = {label: index for index, label in enumerate(labels)}

@@ -1,18 +1,19 @@
-"""Several trainings in one folder: one after the other, or several processes at once; all of it can be gone on with.
+"""Several trainings in one folder: one after the other, or several processes at once; all of it can be resumed.
 
-The folder holds one run folder for each and a JSON file that tells which have ended, and how. A training that was
-stopped goes on from its checkpoint; one that has ended is never trained again, nor dropped from the count.
+The folder holds one run folder for each, and a JSON file with what became of them. A training that was stopped resumes
+from its checkpoint; one that has ended is never trained again, nor dropped from the count.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from acceptor.config import TrainConfig, safer
 from acceptor.data.split import check_trainable, with_batch, with_validation
@@ -21,73 +22,85 @@ from acceptor.errors import RunError, UsageError
 from acceptor.experiments.workers import Outcome, Plan, outcomes
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
-from acceptor.runs.place import paths_of, refuse_within, replacing, set_aside
-from acceptor.runtime.processes import process_rank
-from acceptor.storage.files import replace_json
-from acceptor.storage.lock import one_writer
-from acceptor.storage.manifest import MANIFEST, check_manifest
-from acceptor.storage.strict_json import read_json_object
+from acceptor.runs.folder import check_records, is_finished
+from acceptor.runs.place import move_aside, paths_of, refuse_within, replacing
+from acceptor.runs.report_file import read_report_file
+from acceptor.runs.run_file import read_run_file, setup_of
+from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
+from acceptor.runtime.processes import place_among_processes
+from acceptor.storage.files import one_writer
+from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
 
-Entry = dict[str, Any]  # what the JSON file tells of a training
+F = TypeVar("F", bound=SetFile[Any])
+
+ELSEWHERE = "repeat the first command, choose another path: --out PATH, or start again: --overwrite"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RunSet:
+class RunSet(Generic[F]):
     """Several trainings in one folder.
 
     Attributes:
-        folder: Where they lie, with the file that tells of them.
-        record: What that file holds: settings, data, one entry for each training, and what they say together.
+        folder: Where they lie, with the file of the set.
+        file: What that file holds: settings, data, one entry for each training, the scores of all together.
     """
 
     folder: Path
-    record: dict[str, Any]
+    file: F
+
+    @functools.cached_property
+    def record(self) -> Json:
+        """What the file of the set holds, as a dict."""
+        return self.file.to_dict()
 
     @property
-    def entries(self) -> list[Entry]:
-        """What is told of every training, collapsed and failed ones too."""
+    def entries(self) -> list[Json]:
+        """What became of every training, collapsed and failed ones too."""
         return list(self.record["runs"])
 
     @property
     def runs(self) -> list[Path]:
         """The folders of the finished trainings, in the order of the entries."""
-        return [self.folder / entry["folder"] for entry in self.entries if entry["status"] == "finished"]
+        return [self.folder / entry.folder for entry in self.file.runs if entry.status == "finished"]
 
-    def count(self, status: str) -> int:
+    def count(self, status: Status) -> int:
         """How many trainings ended so: ``finished``, ``collapsed`` or ``failed``."""
-        return sum(entry["status"] == status for entry in self.entries)
+        return counted(self.file.runs, status)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Folder and record, for JSON."""
         return {"folder": str(self.folder), **self.record}
 
 
-MAX_BYTES = 1 << 26  # of the JSON file: ten thousand trainings
-NOT_OURS = {"origin", "sha256", "labels", "split"}  # of a report: what is the same for all of them
+def counted(entries: Sequence[Entry], status: Status) -> int:
+    """How many trainings ended so."""
+    return sum(entry.status == status for entry in entries)
 
 
 def train_all(
     plans: Sequence[Plan],
     out: Path,
-    file: str,
-    head: Mapping[str, Any],
+    model: type[F],
+    head: Json,
     *,
+    entry: Callable[[Json], Entry],
     processes: int,
     overwrite: bool,
-    summary: Callable[[list[Entry]], dict[str, Any]],
-) -> dict[str, Any]:
-    """Trains what has not ended yet, and keeps ``out/file`` true after every training.
+    summary: Callable[[list[Any]], Json],
+) -> F:
+    """Trains what has not ended yet, and rewrites the file of the set after every training.
 
     Args:
-        plans: The trainings, in the order in which they are told of.
+        plans: The trainings, in the order of their entries.
         out: The folder of all.
-        file: The name of the JSON file in it.
+        model: What the file of the set holds.
         head: What decides about all of them: ``config``, ``encoder``, ``data``, ``labels`` and more; it stands in the
-            file and must be the same when the same command goes on.
+            file and must be the same when the same command resumes the set.
+        entry: Makes an entry of the file from its fields.
         processes: How many train at once; 1 trains in this process.
-        overwrite: Begin anew.
+        overwrite: Start again.
         summary: What the file says about all entries together.
 
     Returns:
@@ -98,49 +111,53 @@ def train_all(
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: Whatever is wrong with all trainings alike.
     """
+
+    def content_of(entries: list[Entry]) -> F:
+        return model.new({**head, "runs": entries, **summary(entries)})
+
     _check(plans, processes, out if overwrite else None)
     with one_writer(out), replacing(out):
-        before = _begun(out, file, head, overwrite=overwrite)
-        # Those that finished are known by their folders; those that failed are tried again, and told of until then.
-        entries = {name: entry for name, entry in before.items() if entry["status"] == "collapsed"}
+        setup = content_of([])
+        before = _entries_before(out, setup, overwrite=overwrite)
+        # Finished trainings are known by their folders; failed ones are tried again and stay in the file until then.
+        entries = {name: entry for name, entry in before.items() if entry.status == "collapsed"}
         out.mkdir(exist_ok=True)
 
-        def write() -> dict[str, Any]:
+        def write() -> F:
             known = {**before, **entries}
-            told = [known[plan.name] for plan in _due(plans, entries) if plan.name in known]
-            content = {**head, "runs": told, **summary(told)}
-            replace_json(out / file, content)
+            content = content_of([known[plan.name] for plan in _due(plans, entries) if plan.name in known])
+            write_set_file(out, content)
             return content
 
         for plan in _due(plans, entries):
             if _is_finished(out / plan.name, plan, head):
-                entries[plan.name] = _entry(plan, Outcome("finished"), out)
+                entries[plan.name] = entry(_fields(plan, Outcome("finished"), out))
         content = write()
         todo = deque(plan for plan in _due(plans, entries) if plan.name not in entries)
         for plan, outcome in outcomes(todo, out, processes):
-            entries[plan.name] = _entry(plan, outcome, out)
+            entries[plan.name] = entry(_fields(plan, outcome, out))
             content = write()
             due = _due(plans, entries)
             logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
             if outcome.status == "collapsed":
-                shutil.rmtree(out / plan.name, ignore_errors=True)  # checkpoints alone; the entry tells of it
+                shutil.rmtree(out / plan.name, ignore_errors=True)  # checkpoints alone; the entry says why
                 todo.extend(again for again in due if again.restarted_from == plan.name)
-    _refuse_nothing(content["runs"], out / file)
+    _refuse_none_finished(content.runs, out / model.file_name)
     return content
 
 
-def plan_of(name: str, data: Data, config: TrainConfig, about: dict[str, Any]) -> Plan:
-    """A training that, where the settings say "restart", ends with its collapse: `train_all` begins it again."""
+def plan_of(name: str, data: Data, config: TrainConfig, about: Json) -> Plan:
+    """A training that, where the settings say "restart", ends with its collapse: `train_all` starts it again."""
     restarts = config.on_collapse == "restart"
     return Plan(name, data, config.model_copy(update={"on_collapse": "stop"}) if restarts else config, about, restarts)
 
 
 def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
-    """All trainings to be: behind each that collapsed the one that begins it again, with safer settings."""
+    """All trainings to be: after each that collapsed its restart with safer settings."""
     due: list[Plan] = []
     for plan in plans:
         due.append(plan)
-        if plan.restarts and entries.get(plan.name, {}).get("status") == "collapsed":
+        if plan.restarts and plan.name in entries and entries[plan.name].status == "collapsed":
             again = f"{plan.name}-restarted"
             due.append(Plan(again, plan.data, safer(plan.config), plan.about, restarted_from=plan.name))
     return due
@@ -148,82 +165,71 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
 
 def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
     """``replaced``: the folder that is to be overwritten."""
-    if process_rank().world_size > 1:
-        raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
+    if place_among_processes().world > 1:
+        raise UsageError(
+            "torchrun trains one judge in several processes",
+            next="leave it out: --processes N",
+            code="E-USAGE-CONFLICT",
+        )
     if processes < 1:
-        raise UsageError(f"processes = {processes}", expected="1 or more")
+        raise UsageError(f"processes = {processes}", expected="1 or more", code="E-USAGE-OPTION")
     for plan in plans:
         check_trainable(_split(plan))
     if replaced:
         refuse_within(replaced, [find_encoder(plans[0].config.encoder).folder, *paths_of(plans[0].data)])
 
 
-def _refuse_nothing(entries: Sequence[Entry], file: Path) -> None:
-    """Several trainings of which none finished have no score to tell of."""
-    if not any(entry["status"] == "finished" for entry in entries):
-        first, error = entries[0], entries[0].get("error", {})
+def _refuse_none_finished(entries: Sequence[Entry], file: Path) -> None:
+    """Several trainings of which none finished have no score."""
+    if not counted(entries, "finished"):
+        first = entries[0]
+        error = first.error or {}
         raise RunError(
             "no training finished",
             where=str(file),
-            found=f"{first['folder']} {first['status']}: {error.get('problem', 'all verdicts are alike')}",
+            found=f"{first.folder} {first.status}: {error.get('problem', 'all verdicts are alike')}",
             cause=error.get("cause"),
             next="mend that and give the same command again",
+            code="E-RUN-UNFINISHED",
         )
 
 
-def head_of(data: Data, config: TrainConfig) -> dict[str, Any]:
+def head_of(data: Data, config: TrainConfig) -> Json:
     """What decides about all trainings: settings, encoder, data."""
     encoder = find_encoder(config.encoder).to_dict()
     return {"config": config.model_dump(), "encoder": encoder, "data": data.to_dict(), "labels": list(data.labels)}
 
 
-def read_set(out: Path, file: str) -> dict[str, Any]:
-    """The content of ``out/file``.
-
-    Raises:
-        RunError: It is not there, or cannot be read.
-    """
-    try:
-        content = read_json_object(out / file, limit=MAX_BYTES)
-        if not isinstance(content["runs"], list) or not all(
-            {"folder", "status"} <= set(one) for one in content["runs"]
-        ):
-            raise ValueError("its runs are no list of trainings")
-        return content
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{out} has no readable {file}", cause=f"{type(error).__name__}: {error}") from error
-
-
-def _begun(out: Path, file: str, head: Mapping[str, Any], *, overwrite: bool) -> dict[str, Entry]:
-    """What is told in ``out`` of trainings that collapsed or failed, by name.
+def _entries_before(out: Path, setup: SetFile[Any], *, overwrite: bool) -> dict[str, Entry]:
+    """The entries of trainings in ``out`` that collapsed or failed, by name.
 
     The place has to be free, or of the same settings and data.
     """
+    file = out / setup.file_name
     if not out.exists() or not any(out.iterdir()):
         return {}
-    if not (out / file).is_file():
+    if not file.is_file():
         raise UsageError(
-            f"{out} exists and holds no {file}",
-            expected="a path that is free, or one that the same command began",
+            f"{out} exists and holds no {file.name}",
+            expected="a path that is free, or one that the same command started",
             next="choose another: --out PATH",
+            code="E-USAGE-OUTPUT",
         )
     if overwrite:
-        set_aside(out)
+        move_aside(out)
         return {}
-    content = read_set(out, file)
+    before = read_set_file(out, type(setup))
+    _refuse_changes(before.deciding(), setup.deciding(), where=file)
+    return {entry.folder: entry for entry in before.runs if entry.status in ("collapsed", "failed")}
+
+
+def _refuse_changes(before: Json, now: Json, *, where: Path) -> None:
     try:
-        refuse_changes(_flat(content), _flat(head))
+        refuse_changes(before, now)
     except UsageError as error:
-        error.add("where", str(out / file))
-        error.add("next", "repeat the first command, choose another path: --out PATH, or begin anew: --overwrite")
+        error.add("where", str(where))
+        error.add("next", ELSEWHERE)
         raise
-    return {entry["folder"]: entry for entry in content["runs"] if entry["status"] in ("collapsed", "failed")}
-
-
-def _flat(head: Mapping[str, Any]) -> dict[str, Any]:
-    """`head` in the form in which checkpoints are compared: everything of its own is a setting, too."""
-    own = {key: value for key, value in head.items() if key in ("vary", "by")}
-    return {**head, "config": {**head["config"], **own}}
 
 
 def _split(plan: Plan) -> Data:
@@ -231,36 +237,36 @@ def _split(plan: Plan) -> Data:
     return with_validation(plan.data, config.split, share=config.validation_share, seed=config.seed)[0]
 
 
-def _is_finished(folder: Path, plan: Plan, head: Mapping[str, Any]) -> bool:
+def _is_finished(folder: Path, plan: Plan, head: Json) -> bool:
     """True for a finished run of this plan; one of another is refused."""
-    if not (folder / MANIFEST).is_file():
+    if not is_finished(folder):
         return False
-    check_manifest(folder, among=("run.json", "report.json"), needed=("run.json", "report.json"))
-    record = read_json_object(folder / "run.json")
-    before, data = {**record, "labels": head["labels"]}, _split(plan)
+    check_records(folder)
+    data = _split(plan)
     config, _ = with_batch(plan.config, data)
-    try:
-        refuse_changes(before, {**head, "config": config.model_dump(), "data": data.to_dict()})
-    except UsageError as error:
-        error.add("where", str(folder))
-        error.add("next", "repeat the first command, choose another path: --out PATH, or begin anew: --overwrite")
-        raise
+    now = setup_of(config.model_dump(), head["encoder"], data.to_dict())
+    _refuse_changes(read_run_file(folder).deciding(), now.deciding(), where=folder)
     return True
 
 
-def _entry(plan: Plan, outcome: Outcome, out: Path) -> Entry:
-    seeds = {"seed": plan.config.seed, "order_seed": plan.config.batch_seed, "restarted_from": plan.restarted_from}
-    entry: Entry = {**plan.about, **seeds, "folder": plan.name, "status": outcome.status, "scores": None}
+def _fields(plan: Plan, outcome: Outcome, out: Path) -> Json:
+    """The fields of the entry of a training that has ended."""
+    content: Json = {
+        **plan.about,
+        "seed": plan.config.seed,
+        "order_seed": plan.config.batch_seed,
+        "restarted_from": plan.restarted_from,
+        "folder": plan.name,
+        "status": outcome.status,
+        "scores": None,
+    }
     if outcome.status == "finished":
-        if read_json_object(out / plan.name / "run.json")["collapsed"]:  # and went on, as it was told to
-            entry["status"] = "collapsed"
-        reports = read_json_object(out / plan.name / "report.json")
-        entry["scores"] = {
-            name: {key: value for key, value in report.items() if key not in NOT_OURS}
-            for name, report in reports.items()
-        }
-    elif outcome.details:
-        error = dict(outcome.details)
-        entry |= {"collapse": error.pop("collapse")} if "collapse" in error else {}
-        entry["error"] = error
-    return entry
+        if read_run_file(out / plan.name).collapsed:  # and went on, as its settings say
+            content["status"] = "collapsed"
+        splits = read_report_file(out / plan.name).splits
+        content["scores"] = {name: report.scores() for name, report in splits.items()}
+    if outcome.collapse:
+        content["collapse"] = outcome.collapse
+    if outcome.error:
+        content["error"] = outcome.error
+    return content

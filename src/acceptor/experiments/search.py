@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import math
 import os
-import pickle
 import shutil
-import subprocess
-import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
-from acceptor.errors import AcceptorError, TrainingError, UsageError
+from acceptor.errors import TrainingError, UsageError
 from acceptor.experiments.seeds import Seeds, train_seeds
 from acceptor.experiments.study import (
     Domain,
@@ -31,22 +30,22 @@ from acceptor.experiments.study import (
     folder_of,
     in_states,
     load_optuna,
+    lock_of_trial,
     locked,
     next_trial,
     open_study,
-    sign_of_life,
-    write_record,
+    write_trials,
 )
-from acceptor.experiments.workers import asked_for, environment_of
+from acceptor.experiments.workers import Worker, side_by_side
 from acceptor.model.pretrained import find_encoder
-from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.runs.folder import is_finished
 from acceptor.runs.place import paths_of, refuse_within
-from acceptor.runtime.processes import process_rank
-from acceptor.storage.lock import one_writer
-from acceptor.storage.manifest import MANIFEST
-from acceptor.storage.strict_json import read_json_object
-from acceptor.training.hearing import heard_by
-from acceptor.training.train import train
+from acceptor.runs.report_file import OF_THE_DATA, read_report_file
+from acceptor.runs.search_file import SearchFile, Trial
+from acceptor.runtime.processes import place_among_processes
+from acceptor.storage.files import one_writer
+from acceptor.text import Json
+from acceptor.training.train import train_trial
 
 logger = logging.getLogger(__name__)
 
@@ -61,42 +60,48 @@ SPACE: dict[str, Domain] = {
 FIXED = {"seed", "metric", "select", "split", "validation_share"}
 """Settings that decide what a score means, or how lucky it is: they are not searched."""
 
-WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # what the sampler is told where a score is not defined
-NOT_OURS = {"origin", "sha256", "labels", "split", "confusion"}  # of a report: what all trials share, and what is long
+WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # what the sampler gets where a score is not defined
+LEFT_OUT = OF_THE_DATA | {"confusion"}  # of a trial's scores: what all trials share, and what is long
 QUARTERS = 4  # of a training: where it may be pruned, so that long and short ones are compared at the same share
 LOOK_EVERY = 0.2  # seconds between two looks at trials of other processes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Search:
-    """A search that has come to its end, or how far it has come.
+    """A search, finished or as far as it has come.
 
     Attributes:
         folder: Where it lies; the best trial's run folder is in it.
-        record: What ``search.json`` holds: settings, space, data, all trials, the best one.
+        file: What ``search.json`` holds: settings, space, data, all trials, the best one.
         seeds: What `train_seeds` gives for the best settings; None where no seeds were asked for.
     """
 
     folder: Path
-    record: dict[str, Any]
+    file: SearchFile
     seeds: Seeds | None = None
 
+    @functools.cached_property
+    def record(self) -> Json:
+        """What ``search.json`` holds, as a dict."""
+        return self.file.to_dict()
+
     @property
-    def trials(self) -> list[dict[str, Any]]:
+    def trials(self) -> list[Json]:
         """Every trial: ``number``, ``state``, ``params``, ``value``, ``epochs`` (the metric after each) and more."""
         return list(self.record["trials"])
 
     @property
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> Json | None:
         """The trial with the highest value; None where no value is defined."""
-        best: dict[str, Any] | None = self.record["best"]
+        best: Json | None = self.record["best"]
         return best
 
     def __repr__(self) -> str:
-        best = f"best {self.record['metric']} {self.best['value']:.3f}, too good" if self.best else "no value defined"
-        return f"Search({self.folder} · {len(self.trials)} trials · {best})"
+        best = self.file.best
+        words = f"best {self.file.metric} {best.value:.3f}, too good" if best else "no value defined"
+        return f"Search({self.folder} · {len(self.file.trials)} trials · {words})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Folder, record and seeds, for JSON."""
         seeds = None if self.seeds is None else self.seeds.to_dict()
         return {"folder": str(self.folder), **self.record, "seeds": seeds}
@@ -121,7 +126,7 @@ def search_settings(
 
     The sampler is TPE (Bergstra et al. 2011) and seeded; the first trial has the settings as given, as a base line. A
     trial is pruned where its best score so far is below the median of the others' at the same quarter of a training.
-    The same call goes on after a stop, and joins where another process is at work. Only the best trial's weights are
+    The same call resumes after a stop, and joins where another process is at work. Only the best trial's weights are
     kept.
 
     Args:
@@ -153,26 +158,31 @@ def search_settings(
     blind = dataclasses.replace(data, test=None)
     if processes > 1:
         check_shareable(out)
-        _work_side_by_side((out, config, domains, blind, trials), processes)
+        _work_in_processes((out, config, domains, blind, trials), processes)
     work(out, config, domains, blind, trials)
     with locked(out):
-        record = write_record(study, out)
+        file = write_trials(study, out)
     found = None
-    if seeds and record["best"]:
+    if seeds and file.best:
         with locked(out, "last"):  # a process that joined finds them finished
-            found = _train_seeds(data, out, config, record["best"], seeds, processes)
-    return Search(out, record, found)
+            found = _train_seeds(data, out, config, file.best, seeds, processes)
+    return Search(out, file, found)
 
 
 def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, seeds: int, processes: int) -> None:
     load_optuna()
-    if process_rank().world_size > 1:
-        raise UsageError("torchrun trains one judge in several processes", next="leave it out: --processes N")
+    if place_among_processes().world > 1:
+        raise UsageError(
+            "torchrun trains one judge in several processes",
+            next="leave it out: --processes N",
+            code="E-USAGE-CONFLICT",
+        )
     if trials < 1 or processes < 1 or seeds < 0:
         raise UsageError(
             "a number is out of range",
             expected="trials and processes of 1 or more, seeds of 0 or more",
             found=f"trials = {trials}, processes = {processes}, seeds = {seeds}",
+            code="E-USAGE-OPTION",
         )
     fixed = sorted(FIXED & space.keys())
     if fixed or not space:
@@ -180,11 +190,14 @@ def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, see
             f"{', '.join(fixed)} cannot be searched" if fixed else "there is nothing to search",
             expected="settings that make a better judge, such as " + ", ".join(SPACE),
             cause="a lucky seed or an easy split would win" if fixed else None,
+            code="E-USAGE-OPTION",
         )
     for name, domain in space.items():
         if not _is_domain(domain):
             expected = '(lowest, highest), (lowest, highest, "log"), or a list of values'
-            raise UsageError(f"this is no domain of {name}", expected=expected, found=repr(domain))
+            raise UsageError(
+                f"this is no domain of {name}", expected=expected, found=repr(domain), code="E-USAGE-OPTION"
+            )
         for value in domain if isinstance(domain, list) else domain[:2]:
             _with(config, {name: value})  # raises where the setting cannot be that
 
@@ -195,16 +208,14 @@ def _is_domain(domain: Domain) -> bool:
     return len(domain) in (2, 3) and domain[0] < domain[1] and domain[2:] in ((), ("log",))
 
 
-def _with(config: TrainConfig, params: Mapping[str, Any]) -> TrainConfig:
-    return TrainConfig(**{**config.model_dump(exclude_unset=True), **params})
+def _with(config: TrainConfig, params: Mapping[str, object]) -> TrainConfig:
+    return TrainConfig.model_validate({**config.model_dump(exclude_unset=True), **params})
 
 
-def _train_seeds(
-    data: Data, out: Path, config: TrainConfig, best: Mapping[str, Any], seeds: int, processes: int
-) -> Seeds:
+def _train_seeds(data: Data, out: Path, config: TrainConfig, best: Trial, seeds: int, processes: int) -> Seeds:
     # The trials' own seed was lucky with these settings.
-    config = _with(config, {**best["params"], "seed": (config.seed + 1) % 2**32})
-    place = out / f"seeds-{best['folder']}"  # with more trials another one may be the best
+    config = _with(config, {**best.params, "seed": (config.seed + 1) % 2**32})
+    place = out / f"seeds-{best.folder}"  # with more trials another one may be the best
     return train_seeds(data, out=place, seeds=seeds, config=config, processes=processes)
 
 
@@ -219,7 +230,7 @@ def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data
             with locked(out):
                 trial = next_trial(study, out, config.seed, space, trials)
                 if trial:
-                    alive.enter_context(one_writer(sign_of_life(out, trial.number)))
+                    alive.enter_context(one_writer(lock_of_trial(out, trial.number)))
             if trial:
                 _do(study, trial, out, config, data)
                 continue
@@ -229,18 +240,18 @@ def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data
 
 
 def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> None:
-    """One trial: trains, tells the study, and keeps the weights of no trial but the best."""
+    """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
     # A restart would credit a trial's settings with what safer ones did.
     own, place = _with(config, {**trial.params, "on_collapse": "stop"}), out / folder_of(trial)
     logger.info("trial %d: %s", trial.number, in_words(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:
-        if not (place / MANIFEST).is_file():  # else it was finished, and the study not told
-            with heard_by(_Watch(trial, own)):
-                train(data, out=place, config=own, resume=has_checkpoint(place))
-        scores = read_json_object(place / "report.json")["validation"]
-        trial.set_user_attr("scores", {name: scores[name] for name in scores if name not in NOT_OURS})
-        value = math.nan if scores[own.metric] is None else scores[own.metric]
+        if not is_finished(place):  # else it was killed before the study had the score
+            train_trial(data, out=place, config=own, on_epoch=_Watch(trial, own))
+        scores = read_report_file(place).splits["validation"]
+        trial.set_user_attr("scores", {key: one for key, one in scores.to_dict().items() if key not in LEFT_OUT})
+        score = scores.score(own.metric)
+        value = math.nan if score is None else score
     except _PrunedError:
         pruned = True
     except TrainingError as error:
@@ -254,8 +265,8 @@ def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> N
             study.tell(trial, state=load_optuna().trial.TrialState.PRUNED)
         else:
             study.tell(trial, value if defined else WORST[own.metric])
-        best = write_record(study, out)["best"]
-        kept = {folder_of(other) for other in in_states(study, "RUNNING", "WAITING")} | {best and best["folder"]}
+        best = write_trials(study, out).best
+        kept = {folder_of(other) for other in in_states(study, "RUNNING", "WAITING")} | {best and best.folder}
         for other in out.glob("trial-*"):
             if other.name not in kept:
                 shutil.rmtree(other, ignore_errors=True)
@@ -264,17 +275,17 @@ def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> N
 
 
 class _Watch:
-    """Hears of a trial's epochs, and ends it where it is hopeless."""
+    """Is called after every epoch of a trial, and ends it where it is hopeless."""
 
     def __init__(self, trial: Any, config: TrainConfig) -> None:
         self.trial, self.config = trial, config
         self.reported: set[int] = set()
 
-    def __call__(self, history: list[dict[str, Any]]) -> None:
+    def __call__(self, history: list[Json]) -> None:
         """Reports the score at every quarter of the training that has passed.
 
         Epochs are searched, and the learning rate falls over all of them: epoch 2 of 8 is not compared with epoch 2 of
-        2. A training that goes on is heard of with its earlier epochs.
+        2. The history of a training that was resumed holds its earlier epochs.
         """
         metric, epochs = self.config.metric, self.config.epochs
         scores = [line[metric] for line in history if line["event"] == "epoch"]
@@ -288,7 +299,7 @@ class _Watch:
             raise _PrunedError
 
 
-def in_words(params: Mapping[str, Any]) -> str:
+def in_words(params: Mapping[str, object]) -> str:
     """Settings in one line."""
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
@@ -298,36 +309,14 @@ def in_words(params: Mapping[str, Any]) -> str:
 # ── several processes ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _work_side_by_side(arguments: tuple[Any, ...], processes: int) -> None:
-    """Does `work` in several processes at once, and waits for them.
+def _work_in_processes(arguments: tuple[object, ...], processes: int) -> None:
+    """Does `work` in several processes at once, and waits for them. This one does what a process that died left."""
+    places = deque(range(processes))
 
-    They stop in their orderly way when their standard input ends, so also when this process is killed.
-    """
-    command = [sys.executable, "-c", "from acceptor.experiments.search import child; child()"]
-    children: list[subprocess.Popen[bytes]] = []
-    try:
-        for place in range(processes):
-            environment = environment_of(place, processes)
-            one = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)  # noqa: S603
-            children.append(one)
-            assert one.stdin is not None  # noqa: S101 - a pipe
-            with contextlib.suppress(OSError):  # it died before it read all
-                one.stdin.write(pickle.dumps(arguments))
-                one.stdin.flush()
-        for one in children:
-            one.wait()
-    finally:
-        for one in children:
-            assert one.stdin is not None  # noqa: S101 - a pipe
-            with contextlib.suppress(OSError):
-                one.stdin.close()
-        for one in children:
-            one.wait()
+    def start(place: int) -> Worker[int]:
+        number = places.popleft()
+        return Worker(number, f"process {number + 1}", work, arguments, place, processes)
 
-
-def child() -> None:
-    """One of several processes; its arguments come on standard input."""
-    try:
-        work(*asked_for())
-    except AcceptorError as error:  # the parent meets it, too, and says so
-        raise SystemExit(error.exit_code) from None
+    for worker in side_by_side(lambda: bool(places), start, processes):
+        if worker.process.returncode:
+            logger.warning("%s: %s", worker.name, worker.death().problem)

@@ -13,48 +13,48 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
-from acceptor.experiments.run_set import Entry, RunSet, head_of, plan_of, read_set, train_all
+from acceptor.experiments.run_set import RunSet, counted, head_of, plan_of, train_all
 from acceptor.experiments.workers import Plan
+from acceptor.runs.report_file import SPLITS
+from acceptor.runs.set_file import SEEDS_FILE, SeedEntry, SeedsFile, read_set_file
+from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
-
-FILE = "seeds.json"
-SPLITS = ("test", "validation")  # the first that there is leads
 
 Vary = Literal["init", "order", "both"]
 
 
-class Seeds(RunSet):
+class Seeds(RunSet[SeedsFile]):
     """Trainings that differ in their seed alone.
 
     Attributes:
         folder: Where they lie, with ``seeds.json``.
-        record: What ``seeds.json`` holds: settings, data, one entry for each training, the summary.
+        file: What ``seeds.json`` holds: settings, data, one entry for each training, the summary.
     """
 
     @property
     def split(self) -> str:
         """The split whose scores lead: test, or validation where there is no test split."""
-        return next((name for name in SPLITS if name in self.record["summary"]), SPLITS[-1])
+        return next((name for name in SPLITS if name in self.file.summary), SPLITS[-1])
 
     @property
     def metric(self) -> str:
         """The score that leads."""
-        return str(self.record["config"]["metric"])
+        return self.file.metric
 
     def spread(self, split: str | None = None, metric: str | None = None) -> Spread | None:
         """Mean, standard deviation, extremes and so on of a score; None where no run has it."""
-        return spread(_values(self.entries, split or self.split, metric or self.metric))
+        return spread(_values(self.file.runs, split or self.split, metric or self.metric))
 
     def selected(self, split: str | None = None) -> bool:
         """True where the split chose checkpoints, temperatures or thresholds: its scores are then too good."""
-        scores = [(entry["scores"] or {}).get(split or self.split) or {} for entry in self.entries]
-        return any(one.get("selected_on_this_split") for one in scores)
+        scores = [(entry.scores or {}).get(split or self.split) for entry in self.file.runs]
+        return any(one is not None and one.selected_on_this_split for one in scores)
 
     def __repr__(self) -> str:
         score = self.spread() or "not defined"
         metric = "MCC" if self.metric == "mcc" else self.metric
-        counts = f"collapsed {self.count('collapsed')} of {len(self.entries)}"
+        counts = f"collapsed {self.count('collapsed')} of {len(self.file.runs)}"
         failed = f" · failed {self.count('failed')}" if self.count("failed") else ""
         mark = " · selected on this split" if self.selected() else ""
         return f"Seeds({self.folder} · {self.split} {metric} {score}{mark} · {counts}{failed})"
@@ -73,7 +73,7 @@ def train_seeds(
 ) -> Seeds:
     """Trains once for every seed and sums up: all values, not the best.
 
-    The same call goes on after a stop: finished runs are kept, one that was under way goes on from its checkpoint, and
+    The same call resumes after a stop: finished runs are kept, one that was under way resumes from its checkpoint, and
     more seeds can be added.
 
     Args:
@@ -102,20 +102,22 @@ def train_seeds(
     numbers = _numbers(seeds, config.seed)
     if len(numbers) == 1:
         logger.warning("one seed: how far scores lie apart (sd, interval) is not defined")
-    if not overwrite and (out / FILE).is_file():  # a training that has ended is not dropped from the count
-        ended = [entry["planned"] for entry in read_set(out, FILE)["runs"]]
+    if not overwrite and (out / SEEDS_FILE).is_file():  # a training that has ended is not dropped from the count
+        ended = [entry.planned for entry in read_set_file(out, SeedsFile).runs]
         numbers = list(dict.fromkeys([*numbers, *ended]))
     plans = [_plan(data, config, number, vary) for number in numbers]
-    record = train_all(
+    head = {**head_of(data, config), "vary": vary}
+    file = train_all(
         plans,
         out,
-        FILE,
-        {**head_of(data, config), "vary": vary},
+        SeedsFile,
+        head,
+        entry=SeedEntry.model_validate,
         processes=processes,
         overwrite=overwrite,
         summary=_summary,
     )
-    return Seeds(out, record)
+    return Seeds(out, file)
 
 
 def read_seeds(folder: str | Path) -> Seeds:
@@ -124,27 +126,34 @@ def read_seeds(folder: str | Path) -> Seeds:
     Raises:
         RunError: There is no ``seeds.json``, or it cannot be read.
     """
-    return Seeds(Path(folder), read_set(Path(folder), FILE))
+    return Seeds(Path(folder), read_set_file(Path(folder), SeedsFile))
 
 
 def _numbers(seeds: int | Sequence[int], first: int) -> list[int]:
     numbers = list(range(first, first + seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers:
-        raise UsageError("no seeds", expected="1 or more; a score needs 5", next="--seeds 10, or --seeds 1,5,9")
+        raise UsageError(
+            "no seeds",
+            expected="1 or more; a score needs 5",
+            next="--seeds 10, or --seeds 1,5,9",
+            code="E-USAGE-OPTION",
+        )
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
         raise UsageError(
             "a seed is given twice: " + ", ".join(map(str, twice)),
             cause="it would give the same run again, and count it twice",
             next="give every seed once",
+            code="E-USAGE-OPTION",
         )
     if not all(0 <= number < 2**32 for number in numbers):
-        raise UsageError("a seed is out of range", expected="0 to 4294967295", found=", ".join(map(str, numbers)))
+        found = ", ".join(map(str, numbers))
+        raise UsageError("a seed is out of range", expected="0 to 4294967295", found=found, code="E-USAGE-OPTION")
     return numbers
 
 
 def _plan(data: Data, config: TrainConfig, number: int, vary: Vary) -> Plan:
-    changes: dict[str, dict[str, Any]] = {
+    changes: dict[str, dict[str, int | None]] = {
         "both": {"seed": number, "order_seed": None},
         "init": {"seed": number, "order_seed": config.batch_seed},
         "order": {"order_seed": number},
@@ -153,20 +162,20 @@ def _plan(data: Data, config: TrainConfig, number: int, vary: Vary) -> Plan:
     return plan_of(f"seed-{number}", data, own, {"planned": number})
 
 
-def _values(entries: Sequence[Entry], split: str, metric: str) -> list[float]:
-    scores = [entry["scores"][split].get(metric) for entry in entries if entry["scores"] and split in entry["scores"]]
-    return [value for value in scores if value is not None]
+def _values(entries: Sequence[SeedEntry], split: str, metric: str) -> list[float]:
+    scores = [entry.score(split, metric) for entry in entries]
+    return [score for score in scores if score is not None]
 
 
-def _summary(entries: list[Entry]) -> dict[str, Any]:
+def _summary(entries: list[SeedEntry]) -> Json:
     """What ``seeds.json`` says of all trainings together. A score that is not defined has no value, but is counted."""
-    splits = dict.fromkeys(split for entry in entries for split in entry["scores"] or ())
-    counts = {status: sum(entry["status"] == status for entry in entries) for status in ("collapsed", "failed")}
-    alike = [entry for entry in entries if any(scores["collapsed"] for scores in (entry["scores"] or {}).values())]
+    splits = dict.fromkeys(split for entry in entries for split in entry.scores or ())
+    alike = [entry for entry in entries if any(scores.collapsed for scores in (entry.scores or {}).values())]
     return {
         "n_runs": len(entries),
-        **counts,
-        "one_verdict": sum(entry["status"] == "finished" for entry in alike),
+        "collapsed": counted(entries, "collapsed"),
+        "failed": counted(entries, "failed"),
+        "one_verdict": counted(alike, "finished"),
         "summary": {
             split: {
                 metric: found.to_dict() if (found := spread(_values(entries, split, metric))) else None

@@ -1,7 +1,7 @@
-"""A search's study on disk: what was tried, what came of it, what is tried next.
+"""A search's study on disk: what was tried, with which scores, and what is tried next.
 
 It is Optuna's, in a SQLite file, whose transactions survive a kill at any point, and which several processes can
-share. Which trials are alive is told by locks of the kernel, which no dead process holds.
+share. The process that works on a trial holds a lock, which the kernel releases when the process dies.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,24 @@ import numpy as np
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
-from acceptor.storage.files import write_json
-from acceptor.storage.lock import one_writer, take_lock
+from acceptor.runs.record import FORMAT, damaged, parse_record
+from acceptor.runs.run_file import all_settings
+from acceptor.runs.search_file import (
+    STUDY_FILE,
+    SearchFile,
+    SearchSetup,
+    Trial,
+    is_search,
+    open_study_file,
+    write_search_file,
+)
+from acceptor.storage.files import one_writer, take_lock
 
 logger = logging.getLogger(__name__)
 
 Domain = tuple[Any, ...] | list[Any]
 """Where a setting is looked for: (lowest, highest), (lowest, highest, "log"), or a list of values."""
 
-FILE = "study.db"
-RECORD = "search.json"
 STATES = ("COMPLETE", "PRUNED")
 OPTIMISTIC = (
     "the best value was chosen among all trials on this very split, so it is too good; the figure to quote is the mean "
@@ -46,7 +52,9 @@ def load_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise UsageError("search needs Optuna", cause=str(error), next="pip install 'acceptor[search]'") from error
+        raise UsageError(
+            "search needs Optuna", cause=str(error), next="pip install 'acceptor[search]'", code="E-USAGE-EXTRA"
+        ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
@@ -71,6 +79,7 @@ def check_shareable(out: Path) -> None:
                 where=str(out),
                 cause="this file system has no locks",
                 next="--processes 1, or search on another file system: --out PATH",
+                code="E-USAGE-OUTPUT",
             )
 
 
@@ -81,55 +90,75 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         UsageError: ``out`` holds something else, or a search of other settings or data.
     """
     optuna = load_optuna()
-    from sqlalchemy.pool import NullPool
-
-    if out.exists() and not (out / FILE).is_file() and any(path.name != ".study.lock" for path in out.iterdir()):
-        raise UsageError(f"{out} exists and is not a search", expected="a path that is free, or a search to go on with")
+    if out.exists() and not is_search(out) and any(path.name != ".study.lock" for path in out.iterdir()):
+        raise UsageError(
+            f"{out} exists and is not a search",
+            expected="a path that is free, or a search to resume",
+            next="search elsewhere: --out PATH",
+            code="E-USAGE-OUTPUT",
+        )
     out.mkdir(parents=True, exist_ok=True)
     with locked(out) as has_locks:
-        # By a function, since in a URL some characters of a path would mean something.
-        engine = {"creator": lambda: _connected(out / FILE, has_locks), "poolclass": NullPool}
-        storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
         # Not before 5 trials have ended, and not in the first of the `QUARTERS`.
         pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
         study = optuna.create_study(
-            study_name="search", storage=storage, direction="maximize", load_if_exists=True, pruner=pruner
+            study_name="search",
+            storage=_storage(out, has_locks=has_locks),
+            direction="maximize",
+            load_if_exists=True,
+            pruner=pruner,
         )
-        splits = {name: about["sha256"] for name, about in data.to_dict().items() if name != "test"}
+        splits = {name: split["sha256"] for name, split in data.to_dict().items() if name != "test"}
         head = json.loads(json.dumps({"config": config.model_dump(), "space": dict(space), "data": splits}))
         before = study.user_attrs.get("head")
         if before is None:
             if all(_lies_in(getattr(config, name), domain) for name, domain in space.items()):
                 study.enqueue_trial({name: getattr(config, name) for name in space}, skip_if_exists=True)
             study.set_user_attr("head", head)
-        elif before != head:
-            raise _another(out, before, head)
+            study.set_user_attr("format", FORMAT)
+        else:
+            setup = parse_record({"format": study.user_attrs.get("format", 1), **before}, SearchSetup, out / STUDY_FILE)
+            _refuse_another(out, setup, SearchSetup.model_validate(head))
     return study
 
 
-def _connected(file: Path, has_locks: bool) -> sqlite3.Connection:
-    """SQLite's own locks would fail where the file system has none."""
-    own = "" if has_locks or os.name != "posix" else "?vfs=unix-none"
-    return sqlite3.connect(file.absolute().as_uri() + own, timeout=60, uri=True)
+def _storage(out: Path, *, has_locks: bool) -> Any:
+    """Optuna's storage in the study's file.
+
+    Raises:
+        RunError: The file is no SQLite file, or a newer Optuna wrote it.
+    """
+    from sqlalchemy.exc import DatabaseError
+    from sqlalchemy.pool import NullPool
+
+    # By a function, since in a URL some characters of a path would mean something.
+    engine = {"creator": lambda: open_study_file(out, has_locks=has_locks), "poolclass": NullPool}
+    try:
+        return load_optuna().storages.RDBStorage("sqlite://", engine_kwargs=engine)
+    except (DatabaseError, RuntimeError) as error:
+        raise damaged(out / STUDY_FILE, str(error).split("\n")[0][:300]) from error
 
 
 def _lies_in(value: Any, domain: Domain) -> bool:
     return value in domain if isinstance(domain, list) else bool(domain[0] <= value <= domain[1])
 
 
-def _another(out: Path, before: dict[str, Any], head: dict[str, Any]) -> UsageError:
-    pairs = [
-        (f"{part}.{name}", before[part].get(name), head[part].get(name))
-        for part in head
-        for name in {**before[part], **head[part]}
-        if before[part].get(name) != head[part].get(name)
-    ]
-    return UsageError(
-        f"another search stands in {out}",
-        expected="\n".join(f"{name} = {old}" for name, old, _ in pairs),
-        found="\n".join(f"{name} = {new}" for name, _, new in pairs),
-        next="go on with its settings and data, or search elsewhere: --out PATH",
-    )
+def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
+    old, new = _flat(before), _flat(now)
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if changed:
+        raise UsageError(
+            f"another search stands in {out}",
+            expected="\n".join(f"{name} = {old.get(name)}" for name in changed),
+            found="\n".join(f"{name} = {new.get(name)}" for name in changed),
+            next="resume it with its settings and data, or search elsewhere: --out PATH",
+            code="E-USAGE-CHANGED",
+        )
+
+
+def _flat(setup: SearchSetup) -> dict[str, object]:
+    parts = {"config": all_settings(setup.config), "space": setup.to_dict()["space"], "data": setup.to_dict()["data"]}
+    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def in_states(study: Any, *names: str) -> list[Any]:
@@ -137,14 +166,14 @@ def in_states(study: Any, *names: str) -> list[Any]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in names]
 
 
-def sign_of_life(out: Path, number: int) -> Path:
+def lock_of_trial(out: Path, number: int) -> Path:
     """What the process that works on a trial holds a lock for (`one_writer`)."""
     return out / f"trial-{number}.alive"
 
 
 def _is_alive(out: Path, number: int) -> bool:
     try:
-        with one_writer(sign_of_life(out, number)):
+        with one_writer(lock_of_trial(out, number)):
             return False
     except RunError:
         return True
@@ -153,19 +182,19 @@ def _is_alive(out: Path, number: int) -> bool:
 def next_trial(study: Any, out: Path, seed: int, space: Mapping[str, Domain], trials: int) -> Any:
     """The next trial with its settings, or None where there are enough. The caller has `locked` the study.
 
-    A trial whose process is dead is queued again, to go on from its checkpoint.
+    A trial whose process is dead is queued again, to resume from its checkpoint.
     """
     optuna = load_optuna()
     for dead in [trial for trial in in_states(study, "RUNNING") if not _is_alive(out, trial.number)]:
         study.tell(dead.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(dead.params, user_attrs={"folder": folder_of(dead)})
-        logger.info("trial %d was stopped; it goes on", dead.number)
-    begun = len(in_states(study, "RUNNING", *STATES))
-    if begun >= trials:
+        logger.info("trial %d was stopped; it resumes", dead.number)
+    started = len(in_states(study, "RUNNING", *STATES))
+    if started >= trials:
         return None
     trial = study.ask()
-    # A seed for each trial, so that a search that was killed goes on as if it had not been.
-    own = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
+    # A seed for each trial, so that a search that was killed draws the same trials when it resumes.
+    own = int(np.random.SeedSequence([seed, started]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=own)
     for name, domain in space.items():
         _suggest(trial, name, domain)
@@ -182,40 +211,46 @@ def _suggest(trial: Any, name: str, domain: Domain) -> Any:
 
 
 def folder_of(trial: Any) -> str:
-    """The name of a trial's run folder: its number's, or that of the trial that it goes on with."""
+    """The name of a trial's run folder: its number's, or that of the stopped trial that it resumes."""
     return str(trial.user_attrs.get("folder", f"trial-{trial.number}"))
 
 
-def write_record(study: Any, out: Path) -> dict[str, Any]:
+def write_trials(study: Any, out: Path) -> SearchFile:
     """Writes ``search.json`` and returns what it holds. The caller has `locked` the study."""
     head = study.user_attrs["head"]
-    trials = [_told(trial) for trial in in_states(study, *STATES)]
-    defined = [trial for trial in trials if trial["value"] is not None]
-    record = {
-        "metric": head["config"]["metric"],
-        "split": "validation",
-        "selected_on_this_split": True,
-        "optimistic": OPTIMISTIC,
-        **head,
-        "trials": trials,
-        "best": max(defined, key=lambda trial: trial["value"], default=None),  # the earlier of two equals
-    }
-    write_json(out / f".{RECORD}", record)
-    (out / f".{RECORD}").replace(out / RECORD)
-    return record
+    trials = [_trial(trial) for trial in in_states(study, *STATES)]
+    content = SearchFile.new(
+        {
+            "metric": head["config"]["metric"],
+            "split": "validation",
+            "selected_on_this_split": True,
+            "optimistic": OPTIMISTIC,
+            **head,
+            "trials": trials,
+            "best": _best(trials),
+        }
+    )
+    write_search_file(out, content)
+    return content
 
 
-def _told(trial: Any) -> dict[str, Any]:
+def _best(trials: Sequence[Trial]) -> Trial | None:
+    """The trial with the highest value, the earlier of two equals; None where no value is defined."""
+    values = {trial.number: trial.value for trial in trials if trial.value is not None}
+    return max((one for one in trials if one.number in values), key=lambda one: values[one.number], default=None)
+
+
+def _trial(trial: Any) -> Trial:
     about = trial.user_attrs
-    return {
-        "number": trial.number,
-        "state": trial.state.name.lower(),
-        "params": dict(trial.params),
-        "value": trial.value if trial.state.name == "COMPLETE" and about["defined"] else None,
-        "epochs": about.get("epochs", []),
-        "scores": about.get("scores"),
-        "problem": about.get("problem"),
-        "seconds": about["seconds"],
-        "process": about["process"],
-        "folder": folder_of(trial),
-    }
+    return Trial(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        params=dict(trial.params),
+        value=trial.value if trial.state.name == "COMPLETE" and about["defined"] else None,
+        epochs=about.get("epochs", []),
+        scores=about.get("scores"),
+        problem=about.get("problem"),
+        seconds=about["seconds"],
+        process=about["process"],
+        folder=folder_of(trial),
+    )

@@ -1,4 +1,4 @@
-"""Trainings side by side: each in a process of its own, with its share of the machine."""
+"""Processes side by side, each with its share of the machine; and the trainings of a set, which run in them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from acceptor import errors
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
-from acceptor.errors import DataError, EncoderError, ResourceError, RunError, TrainingError, UsageError
+from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingError
 from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.runs.folder import is_finished
 from acceptor.runtime.cache import cache_folder
-from acceptor.storage.lock import one_writer
-from acceptor.storage.manifest import MANIFEST
+from acceptor.storage.files import one_writer
+from acceptor.text import Json
 from acceptor.training.collapse import CollapseError
 from acceptor.training.signals import deferred_signals
 from acceptor.training.train import train
@@ -34,6 +35,11 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.05  # seconds between two looks at the processes
 PATIENCE = 60.0  # seconds that a process of a killed command has to write its checkpoint and let go of a run folder
+
+T = TypeVar("T")
+
+
+# ── the trainings of a set ───────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -45,77 +51,69 @@ class Plan:
         data: What it trains on.
         config: Its settings.
         about: What its entry says of it beside its seeds and its outcome.
-        restarts: True where it is to begin again, with safer settings, after a collapse.
-        restarted_from: The name of the collapsed training that this one begins again.
+        restarts: True where it is to start again, with safer settings, after a collapse.
+        restarted_from: The name of the collapsed training of which this one is the restart.
     """
 
     name: str
     data: Data
     config: TrainConfig
-    about: dict[str, Any]
+    about: Json
     restarts: bool = False
     restarted_from: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended; ``details`` are those of its error."""
+    """How a training ended: the error, as `AcceptorError.to_dict`, of one that did not finish; its collapse."""
 
-    status: Literal["finished", "collapsed", "failed", "refused"]
-    details: dict[str, Any] | None = None
+    status: Literal["finished", "collapsed", "failed"]
+    error: dict[str, str] | None = None
+    collapse: Json | None = None
 
 
 def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
-    """Trains what stands in ``todo``, also what is put there on the way, and tells how each training ended.
+    """Trains what stands in ``todo``, also what is put there on the way, and yields how each training ended.
 
     Args:
-        todo: The trainings to be; a training is taken from the left when it begins.
+        todo: The trainings to be; a training is taken from the left when it starts.
         out: The folder of their run folders.
         processes: How many train at once; 1 trains in this process.
 
     Raises:
         AcceptorError: What is wrong with all trainings alike: data, encoder, a setting.
     """
-    if processes > 1:
-        yield from _side_by_side(todo, out, processes)
+    if processes == 1:
+        while todo:
+            plan = todo.popleft()
+            logger.info("%s starts", plan.name)
+            yield plan, _train_plan(plan, out / plan.name)
         return
-    while todo:
+
+    def start(place: int) -> Worker[Plan]:
         plan = todo.popleft()
-        logger.info("%s begins", plan.name)
-        yield plan, _train_one(plan, out / plan.name)
+        return Worker(plan, plan.name, train_plan, (plan, out / plan.name), place, processes)
+
+    for worker in side_by_side(lambda: bool(todo), start, processes):
+        if worker.answer is not None:
+            yield worker.task, Outcome(**worker.answer)
+        elif not worker.was_stopped:
+            yield worker.task, Outcome("failed", worker.death().to_dict())
 
 
-def _side_by_side(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
-    running: dict[int, _Child] = {}  # by place: each has its share of the cores, or a GPU
-    with deferred_signals() as stop:
-        try:
-            while (todo and not stop) or running:
-                for place in range(processes):
-                    if place not in running and todo and not stop:
-                        running[place] = _Child(todo.popleft(), out, place, processes)
-                time.sleep(LOOK_EVERY)
-                for child in running.values():
-                    if stop:
-                        child.stop()
-                for place in [place for place, child in running.items() if child.ended]:
-                    child = running.pop(place)
-                    if outcome := child.outcome():
-                        yield child.plan, outcome
-        finally:
-            for child in running.values():
-                child.stop()
-            for child in running.values():
-                child.process.wait()
+def train_plan(plan: Plan, place: Path) -> Json:
+    """One training in a process of its own: its `Outcome` as a dict."""
+    return asdict(_train_plan(plan, place))
 
 
-def _train_one(plan: Plan, place: Path) -> Outcome:
+def _train_plan(plan: Plan, place: Path) -> Outcome:
     """One training, from its checkpoint where there is one."""
     try:
         _wait_until_free(place)
-        if not (place / MANIFEST).is_file():  # else the process that we waited for has finished it
+        if not is_finished(place):  # else the process that we waited for has finished it
             train(plan.data, out=place, config=plan.config, resume=has_checkpoint(place))
     except CollapseError as error:
-        return Outcome("collapsed", {**error.to_dict(), "collapse": error.collapse.to_dict()})
+        return Outcome("collapsed", error.to_dict(), error.collapse.to_dict())
     except (TrainingError, ResourceError, RunError) as error:
         return Outcome("failed", error.to_dict())
     return Outcome("finished")
@@ -134,30 +132,88 @@ def _wait_until_free(place: Path) -> None:
         time.sleep(LOOK_EVERY)
 
 
-class _Child:
-    """A training in a process of its own.
+# ── the supervisor ───────────────────────────────────────────────────────────────────────────────────────
 
-    It stops in its orderly way when its standard input ends, so also when this process is killed.
+
+def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], processes: int) -> Iterator[Worker[T]]:
+    """Keeps several workers running until there is no more to do, and yields each that has ended.
+
+    SIGINT and SIGTERM stop all workers, each after its checkpoint; so does leaving the loop over this.
+
+    Args:
+        more: True while there is a task that no worker has.
+        start: Starts a worker on the next task at a place from 0 to ``processes`` - 1: each place has its share of the
+            cores, or a GPU.
+        processes: How many workers run at once.
+
+    Raises:
+        AcceptorError: A worker refused its task.
+    """
+    running: dict[int, Worker[T]] = {}
+    with signals_held() as stop:
+        try:
+            while (more() and not stop) or running:
+                for place in range(processes):
+                    if place not in running and more() and not stop:
+                        running[place] = start(place)
+                time.sleep(LOOK_EVERY)
+                for worker in running.values():
+                    if stop:
+                        worker.stop()
+                for place in [place for place, worker in running.items() if worker.ended]:
+                    worker = running.pop(place)
+                    worker.finish()
+                    yield worker
+        finally:
+            for worker in running.values():
+                worker.stop()
+            for worker in running.values():
+                worker.process.wait()
+
+
+class Worker(Generic[T]):
+    """A process that does one task.
+
+    It stops in its orderly way when its standard input ends, so also when this process is killed. What it logs is
+    logged here, after its name.
+
+    Args:
+        task: What the worker is for; kept for the caller.
+        name: What it is called in the log.
+        function: A function at the top of a module; it returns an object of JSON.
+        arguments: Its arguments, which can be pickled.
+        place: The worker's place among ``processes``.
+        processes: How many run at once.
     """
 
-    def __init__(self, plan: Plan, out: Path, place: int, processes: int) -> None:
-        self.plan = plan
+    def __init__(
+        self,
+        task: T,
+        name: str,
+        function: Callable[..., Json | None],
+        arguments: tuple[Any, ...],
+        place: int,
+        processes: int,
+    ) -> None:
+        self.task, self.name = task, name
+        self.answer: Json | None = None
+        self.was_stopped = False
         self._stopping = False
-        self._said: deque[str] = deque(maxlen=5)
-        self._answer = b""
+        self._last_lines: deque[str] = deque(maxlen=5)
+        self._output = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from acceptor.experiments.workers import child; child()"],
+            [sys.executable, "-c", "from acceptor.experiments.workers import worker_main; worker_main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment_of(place, processes),
-            start_new_session=True,  # a terminal's ^C comes to this process, which tells the others
+            start_new_session=True,  # a terminal's ^C comes to this process, which stops the others
         )
-        logger.info("%s begins", plan.name)
-        request = pickle.dumps((plan, out / plan.name))
+        logger.info("%s starts", name)
+        request = pickle.dumps((function, arguments))
         self._threads = [
-            threading.Thread(target=self._ask, args=(request,), daemon=True),
-            threading.Thread(target=self._hear, daemon=True),
+            threading.Thread(target=self._send, args=(request,), daemon=True),
+            threading.Thread(target=self._receive, daemon=True),
             threading.Thread(target=self._relay, daemon=True),
         ]
         for thread in self._threads:
@@ -177,65 +233,79 @@ class _Child:
             with contextlib.suppress(OSError):  # gone already
                 self.process.stdin.close()
 
-    def outcome(self) -> Outcome | None:
-        """How its training ended; None where it was stopped. What is wrong with all of them alike is raised."""
+    def finish(self) -> None:
+        """Takes the answer of a process that has ended; ``answer`` stays None where it was stopped or died.
+
+        Raises:
+            AcceptorError: The function raised it.
+        """
         asked = self._stopping
         self.stop()
         for thread in self._threads:
             thread.join()
-        if self._answer:
-            answer = json.loads(self._answer)
-            if answer["status"] == "refused":
-                details = dict(answer["details"])
-                raise getattr(errors, details.pop("error"))(details.pop("problem"), **details)
-            return Outcome(**answer)
-        if asked and self.process.returncode in (130, 143):  # else someone ended it: that is told
-            return None
-        problem = f"its process ended with code {self.process.returncode}"
-        return Outcome("failed", {"error": "RunError", "problem": problem, "found": "\n".join(self._said)})
+        self.was_stopped = asked and self.process.returncode in (130, 143)  # else something else ended it
+        if self._output:
+            output: Json = json.loads(self._output)
+            if "refused" in output:
+                details = output["refused"]
+                raise getattr(errors, details.pop("error"), RunError)(details.pop("problem"), **details)
+            self.answer = output["answer"]
 
-    def _ask(self, request: bytes) -> None:
+    def death(self) -> RunError:
+        """The error of a process that ended without an answer."""
+        return RunError(
+            f"its process ended with code {self.process.returncode}",
+            found="\n".join(self._last_lines),
+            code="E-RUN-UNFINISHED",
+        )
+
+    def _send(self, request: bytes) -> None:
         assert self.process.stdin is not None  # noqa: S101 - a pipe
         with contextlib.suppress(OSError):  # it died before it read all
             self.process.stdin.write(request)
             self.process.stdin.flush()
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         assert self.process.stdout is not None  # noqa: S101 - a pipe
         with self.process.stdout as stream:
-            self._answer = stream.read()
+            self._output = stream.read()
 
     def _relay(self) -> None:
         assert self.process.stderr is not None  # noqa: S101 - a pipe
         with self.process.stderr as stream:
             for line in stream:
-                self._said.append(line.decode("utf-8", "replace").rstrip())
-                logger.info("%s: %s", self.plan.name, self._said[-1])
+                self._last_lines.append(line.decode("utf-8", "replace").rstrip())
+                logger.info("%s: %s", self.name, self._last_lines[-1])
 
 
-def child() -> None:
-    """One training, asked for on standard input by `_Child`; says how it ended on standard output."""
+# ── in the worker's process ──────────────────────────────────────────────────────────────────────────────
+
+
+def worker_main() -> None:
+    """Does the task that `Worker` sends on standard input, and answers on standard output."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints, in C too, is no part of the answer
-    plan, place = asked_for()
+    function, arguments = _task()
+    output: Json
     try:
-        outcome = _train_one(plan, place)
+        output = {"answer": function(*arguments)}
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except (UsageError, DataError, EncoderError) as error:
-        outcome = Outcome("refused", error.to_dict())
+    except AcceptorError as error:
+        output = {"refused": error.to_dict()}
     with answer:
-        answer.write(json.dumps(vars(outcome)))
+        answer.write(json.dumps(output))
 
 
-def asked_for() -> Any:
-    """What the process that started this one asks for on standard input. When that ends, so does this one."""
+def _task() -> tuple[Callable[..., Json | None], tuple[Any, ...]]:
+    """The function and its arguments from standard input. When that ends, this process ends too."""
     signal.signal(signal.SIGTERM, _end)
-    request = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+    task: tuple[Callable[..., Json | None], tuple[Any, ...]]
+    task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     threading.Thread(target=_end_when_alone, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("acceptor").setLevel(logging.INFO)
-    return request
+    return task
 
 
 def _end(*_: Any) -> None:
@@ -249,7 +319,7 @@ def _end_when_alone() -> None:
 
 
 def environment_of(place: int, processes: int) -> dict[str, str]:
-    """What a process at one of several places is started with: package, cache, its share of cores, a GPU in turn."""
+    """The environment of a worker at one of several places: package, cache, its share of cores, a GPU in turn."""
     own = {"PYTHONPATH": _path_to_acceptor(), "ACCEPTOR_CACHE": str(cache_folder())}
     return {**os.environ, **_share_of_machine(place, processes), **own}
 

@@ -30,7 +30,7 @@ from acceptor.model.encode import Encoded
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.model.tokenizer import tokenizer_info
 from acceptor.runs.export_file import export_file_of, write_export_file
-from acceptor.runs.judge_file import ExportedJudgeFile
+from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text
 from acceptor.runtime.device import versions
 from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, use_umask
 from acceptor.storage.lock import one_writer
@@ -115,16 +115,15 @@ def export(
             from acceptor.exporting.quantize import quantised
 
             network = quantised(network)
-        scratch.write_bytes(seal(network, file, backend.to_str(), judge.trained_on))
+        scratch.write_bytes(seal(network, exported_judge_text(file), backend.to_str(), judge.trained_on))
         found = _compared(judge, load(scratch), out, verify)
         _refuse(found)
         write_export_file(scratch, found.to_dict())
         use_umask(scratch.parent)
         for path in (scratch, export_file_of(scratch)):
-            fsync(path)
-        export_file_of(out).unlink(
-            missing_ok=True
-        )  # killed here, or below, it leaves none rather than one of another file
+            flush(path)
+        # Killed here, or below, it leaves none rather than one of another file.
+        export_file_of(out).unlink(missing_ok=True)
         scratch.replace(out)
         export_file_of(scratch).replace(export_file_of(out))
         fsync(out.parent)

@@ -61,10 +61,10 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     Args:
         random_state: `TrainConfig`'s ``seed``, under the name by which scikit-learn's tools know it. An int is the
-            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` tells it.
+            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` holds it.
         run_folder: The run folder to make. It must not be there: in a search, whose clones would all write to it,
             leave it None and copy `run_folder_` of the best.
-        verbose: Show a bar (on a terminal) and what training tells, on stderr.
+        verbose: Show a bar (on a terminal) and the training log, on stderr.
 
     Attributes:
         classes_: The labels, sorted, shape (classes,).
@@ -158,7 +158,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             validation = None if X_val is None else labelled(self._read(X_val, reset=False), read_labels(y_val))
             data = load_data(rows, validation=validation, labels=spelling)
             scratch = _Scratch()
-            with self._saying():
+            with self._log_shown():
                 run = train(data, out=self._free_folder() or scratch.folder / "run", config=config)
         self.classes_ = classes
         self._label_ids = np.array([spelling.index(name) for name in names])  # by position in classes_
@@ -289,8 +289,8 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return folder
 
     @contextlib.contextmanager
-    def _saying(self) -> Iterator[None]:
-        """Silence but for warnings; or, where verbose, what training tells."""
+    def _log_shown(self) -> Iterator[None]:
+        """Silences the log but for warnings, unless ``verbose``."""
         if not self.verbose:
             with without_progress():
                 yield

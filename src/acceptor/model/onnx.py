@@ -21,7 +21,7 @@ import numpy.typing as npt
 from acceptor.errors import RunError, check_installed
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.model.tokenizer import Tokenizer, parse_tokenizer
-from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text, parse_exported_judge, unusable_export
+from acceptor.runs.judge_file import ExportedJudgeFile, parse_exported_judge, unusable_export
 
 ABOUT, TOKENIZER, TRAINED_ON, SHA256 = (f"acceptor.{name}" for name in ("judge", "tokenizer", "trained_on", "sha256"))
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -116,12 +116,12 @@ class OnnxFile:
     trained_on: npt.NDArray[np.uint64] | None
 
 
-def seal(network: bytes, judge: ExportedJudgeFile, tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
-    """A judge's ONNX file: the network's bytes, the metadata, the sha256 of both.
+def seal(network: bytes, judge: str, tokenizer: str, trained_on: npt.NDArray[np.uint64] | None) -> bytes:
+    """A judge's ONNX file: the network's bytes, the metadata (``judge``: `exported_judge_text`), the sha256 of both.
 
     Protocol buffer messages are merged by concatenation.
     """
-    texts = {ABOUT: exported_judge_text(judge), TOKENIZER: tokenizer}
+    texts = {ABOUT: judge, TOKENIZER: tokenizer}
     if trained_on is not None:
         texts[TRAINED_ON] = base64.b64encode(trained_on.astype("<u8").tobytes()).decode()
     content = network + _metadata(texts)

@@ -18,7 +18,7 @@ from acceptor.runs.folder import check_records
 from acceptor.runs.history import Line, lines_of, read_history
 from acceptor.runs.predictions import read_predictions
 from acceptor.runs.record import Record
-from acceptor.runs.report_file import SplitReport, read_report_file
+from acceptor.runs.report_file import SPLITS, SplitReport, read_report_file
 from acceptor.runs.run_file import RunFile, read_run_file
 
 L = TypeVar("L", bound=Record)
@@ -130,7 +130,11 @@ def read_run(folder: Path, name: str | None = None) -> RunFolder:
     record, history = read_run_file(folder), read_history(folder)
     reports, frame = read_report_file(folder), read_predictions(folder)
     judged = set(frame["split"])
-    splits = {split: _judged(folder, report, frame) for split, report in reports.splits.items() if split in judged}
+    splits = {
+        split: _judged(folder, reports.splits[split], frame)
+        for split in SPLITS
+        if split in reports.splits and split in judged
+    }
     if not splits:
         raise _contradicting(folder, "no split has both scores and verdicts")
     return RunFolder(folder, name or folder.resolve().name, record, history, splits, reports.audit or {})

@@ -29,7 +29,9 @@ def weigh(run: RunFolder, most: int) -> Words:
         return {}
     if any("second" in split.frame.columns for split in run.splits.values()):
         raise UsageError(
-            "--why explains single sentences; these are pairs", next="leave --why out", code="E-USAGE-PAIRS"
+            "--why weighs the words of single sentences; these are pairs",
+            next="leave --why out",
+            code="E-USAGE-CONFLICT",
         )
     found = explain(load(run.folder), [sentence for *_, sentence in worst])
     return {

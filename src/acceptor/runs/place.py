@@ -1,4 +1,4 @@
-"""Where a run goes: a path that is free, on a disk with room; checked before any work is done."""
+"""The output path of a run: it must be free, on a disk with room. This is checked before any work is done."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from acceptor.data.table import Data
 from acceptor.environment import whole_number
 from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.checkpoint import FOLDER, has_checkpoint
-from acceptor.storage.files import SCRATCH, explain_write_errors
-from acceptor.storage.manifest import MANIFEST
+from acceptor.runs.folder import is_finished
+from acceptor.runs.record import RUN_FILE
+from acceptor.storage.files import SCRATCH, writable
 from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ SLACK_BYTES = 32 << 20  # everything in a run folder but weights
 def default_out(source: str, encoder: str, *, resume: bool) -> Path:
     """The first free path among ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on.
 
-    To resume, it is the last path that is taken, if that training can go on.
+    To resume, it is the last path that exists, if its training can be resumed.
     """
     name = _name(source, encoder)
     last = free = Path("runs") / name
@@ -40,7 +41,7 @@ def default_out(source: str, encoder: str, *, resume: bool) -> Path:
 
 
 def default_set(source: str, encoder: str, kind: str) -> Path:
-    """``runs/SOURCE-ENCODER-KIND``, for several trainings: the same command goes on in the same place."""
+    """``runs/SOURCE-ENCODER-KIND``, for several trainings: the same command resumes in the same place."""
     return Path("runs") / f"{_name(source, encoder)}-{kind}"
 
 
@@ -55,8 +56,8 @@ def restarted() -> bool:
 
 
 def is_run(path: Path) -> bool:
-    """True for the folder of a run, begun or finished, as opposed to a folder of data."""
-    return (path / FOLDER).is_dir() or (path / "run.json").is_file()
+    """True for the folder of a run, finished or not, as opposed to a folder of data."""
+    return (path / FOLDER).is_dir() or (path / RUN_FILE).is_file()
 
 
 def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
@@ -67,37 +68,45 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
         ResourceError: We may not even look at ``out``.
     """
     if overwrite and resume:
-        raise UsageError("--overwrite and --resume exclude each other", next="give one of them")
-    with explain_write_errors(out):
+        raise UsageError(
+            "--overwrite and --resume exclude each other", next="give one of them", code="E-USAGE-CONFLICT"
+        )
+    with writable(out):
         if not out.exists() and not out.is_symlink():
             return
-        finished, begun = (out / MANIFEST).is_file(), has_checkpoint(out)
-        unsaved = not finished and not begun and _killed_in_its_first_save(out)
+        finished, stopped = is_finished(out), has_checkpoint(out)
+        unsaved = not finished and not stopped and _killed_in_its_first_save(out)
     if unsaved and not resume:
         return
-    if not finished and not begun and not unsaved:
+    if not finished and not stopped and not unsaved:
         raise UsageError(
             f"{out} exists and is not a run",
             expected="a path that is free",
             cause="overwriting would delete files that Acceptor did not write",
             next="choose another: --out PATH",
+            code="E-USAGE-OUTPUT",
         )
     if finished and resume:
-        raise UsageError(f"{out} is finished", next=f"look at it: {out / 'README.md'}; or train anew: --overwrite")
+        raise UsageError(
+            f"{out} is finished",
+            next=f"look at it: {out / 'README.md'}; or train again: --overwrite",
+            code="E-USAGE-OUTPUT",
+        )
     if not overwrite and not resume:
-        ways = "replace it: --overwrite" if finished else "go on with it: --resume, or begin again: --overwrite"
+        ways = "replace it: --overwrite" if finished else "resume it: --resume, or start again: --overwrite"
         raise UsageError(
             f"{out} exists: " + ("a finished run" if finished else "a training that was stopped"),
             expected="a path that is free",
             next=f"choose another path: --out PATH\n{ways}",
+            code="E-USAGE-OUTPUT",
         )
 
 
 def _killed_in_its_first_save(out: Path) -> bool:
-    """True where nothing but the beginning of a checkpoint is in a folder, if anything: there is nothing to lose."""
+    """True where a folder is empty or holds a checkpoint that was not written to its end: there is nothing to lose."""
     within = set(out.iterdir()) if out.is_dir() else {out}
-    begun = (out / FOLDER).iterdir() if (out / FOLDER).is_dir() else iter(())
-    return within <= {out / FOLDER} and all(path.name.endswith(SCRATCH) for path in begun)
+    checkpoints = (out / FOLDER).iterdir() if (out / FOLDER).is_dir() else iter(())
+    return within <= {out / FOLDER} and all(path.name.endswith(SCRATCH) for path in checkpoints)
 
 
 # ── what is overwritten ──────────────────────────────────────────────────────────────────────────────────
@@ -127,6 +136,7 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
                 where=str(out),
                 expected="an output that holds neither the encoder nor the data",
                 next=f"write elsewhere: --out {shell(out.with_name(out.name + '-2'))}",
+                code="E-USAGE-OUTPUT",
             )
 
 
@@ -135,7 +145,7 @@ def paths_of(data: Data) -> list[str]:
     return [*(path for path in data.given_paths if path not in CORPORA), *(one.table.origin for one in data.splits)]
 
 
-def set_aside(out: Path) -> None:
+def move_aside(out: Path) -> None:
     """Makes room at ``out``: what stands there is kept beside it until the new run is whole: see `replacing`."""
     if not os.path.lexists(out):
         return
@@ -148,11 +158,11 @@ def set_aside(out: Path) -> None:
 def _put_back(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     _all_replaced(out)[-1].rename(out)
-    logger.info("nothing new can be gone on with: what stood at %s stands there again", out)
+    logger.info("no new run can be resumed: what stood at %s stands there again", out)
 
 
 def drop_replaced(out: Path) -> None:
-    """Removes what was set aside: the new run is whole."""
+    """Removes what was moved aside: the new run is whole."""
     for place in _all_replaced(out):
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
@@ -162,11 +172,11 @@ def drop_replaced(out: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[None]:
-    """What is set aside within is removed when all goes well, and put back where nothing new can be gone on with.
+    """What is moved aside in the block is removed when all goes well, and put back if no new run can be resumed.
 
-    Before, what a killed command left undone is done.
+    First, what a killed command left undone is done.
     """
-    if (out / MANIFEST).is_file():
+    if is_finished(out):
         drop_replaced(out)
     elif _all_replaced(out) and (not os.path.lexists(out) or _killed_in_its_first_save(out)):
         _put_back(out)
@@ -175,7 +185,7 @@ def replacing(out: Path) -> Iterator[None]:
         yield
     except BaseException:
         kept = _all_replaced(out)
-        if kept != before and not _goes_on(out):
+        if kept != before and not _can_resume(out):
             _put_back(out)
         elif kept:
             logger.info("what stood at %s is kept as %s; it is removed when the new run is whole", out, kept[-1])
@@ -188,16 +198,16 @@ def _replaced(out: Path, number: int) -> Path:
 
 
 def _all_replaced(out: Path) -> list[Path]:
-    """What was set aside, the oldest first."""
+    """What was moved aside, the oldest first."""
     found = out.parent.glob(f".{glob.escape(out.name)}.replaced-*")
     numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
     return sorted(numbered, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
-def _goes_on(out: Path) -> bool:
-    """True where a run, or one of several, is finished or can be gone on with."""
+def _can_resume(out: Path) -> bool:
+    """True where a run, or one of a set, is finished or can be resumed."""
     places = [out, *out.glob("*/")]
-    return any((place / MANIFEST).is_file() or has_checkpoint(place) for place in places)
+    return any(is_finished(place) or has_checkpoint(place) for place in places)
 
 
 def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False) -> None:
@@ -205,7 +215,7 @@ def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False) -> Non
 
     Args:
         out: The run folder to be.
-        weight_bytes: Size of the weights. A checkpoint holds them and two moments; three may exist at once.
+        weight_bytes: Size of the weights. A checkpoint holds them and AdamW's two averages; three may exist at once.
         keeps_best: It also holds the best epoch's weights.
 
     Raises:
@@ -221,4 +231,5 @@ def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False) -> Non
             expected=f"{needed / 1e6:,.0f} MB",
             found=f"{free / 1e6:,.0f} MB free",
             next="free some, or write to another disk: --out PATH",
+            code="E-RESOURCE-DISK",
         )

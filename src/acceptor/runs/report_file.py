@@ -1,4 +1,4 @@
-"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same of each run."""
+"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same of each training."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class ScoresRecord(Record):
     majority: float | None
     collapsed: bool = False
     confusion: list[list[Count]] | None = None
+
+    def score(self, metric: str) -> float | None:
+        """The score of that name; None where it is not defined."""
+        scores = {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}
+        return {**scores, "balanced_accuracy": self.balanced_accuracy}[metric]
 
 
 class MeasureRecord(Record):
@@ -73,10 +78,6 @@ class SplitScores(ScoresRecord):
     without_leaked: ScoresRecord | None = None
     slices: dict[str, list[SliceRecord]] = Field(default_factory=dict)
 
-    def score(self, metric: str) -> float | None:
-        """The score ``mcc``, ``accuracy`` or ``f1``; None where it is not defined."""
-        return {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}[metric]
-
 
 class SplitReport(SplitScores):
     """What ``report.json`` holds of one split."""
@@ -110,8 +111,8 @@ class ReportFile(FileRecord):
 
     @property
     def splits(self) -> dict[str, SplitReport]:
-        """The splits that were judged, by name, in the order of `SPLITS`."""
-        found = {"test": self.test, "validation": self.validation}
+        """The splits that were judged, by name: validation first."""
+        found = {"validation": self.validation, "test": self.test}
         return {name: report for name, report in found.items() if report is not None}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,7 @@ from acceptor.runs.record import (
 from acceptor.text import Json
 
 METRICS = ("mcc", "accuracy", "f1")
+ADDED_SETTINGS: Settings = {"keep_head": False}  # since format 1
 
 
 class SplitRecord(Record):
@@ -34,6 +36,14 @@ class SplitRecord(Record):
     rows: Count
     columns: str = Field(alias="schema")  # a method of pydantic's has that name
     balance: dict[str, Count]
+
+    @property
+    def roles(self) -> list[str]:
+        """Which column has which role, from ``schema``: the words around that are other ones in each version."""
+        found = self.columns.partition(": ")[2].partition("; ")[0] or self.columns
+        numbered = [re.sub(r"^(\d+) (\w+)$", r"\2 ← column \1", word) for word in found.split(", ")]
+        roles = [re.sub(r" \(.*", "", word) for word in numbered]
+        return sorted(role for role in roles if re.fullmatch(r"\w+( ← .+)?", role))
 
 
 class Setup(Record):
@@ -57,12 +67,16 @@ class Setup(Record):
     def deciding(self) -> Json:
         """All that must be the same in a training that resumes, by name.
 
-        Where data and encoder lie does not count: their hashes tell what they are.
+        Where data and encoder lie does not count, since their hashes are compared.
         """
-        data = {name: _without(split, "origin") for name, split in self.data.items()}
+        data = {name: {**_without(split, "origin"), "schema": split.roles} for name, split in self.data.items()}
         encoder = _without(self.encoder, "name")
-        # Runs from before there was a choice have no `keep_head`.
-        return {"keep_head": False, **self.config, "encoder": encoder, "data": data}
+        return {**all_settings(self.config), "encoder": encoder, "data": data}
+
+
+def all_settings(config: Settings) -> Settings:
+    """The settings with those that an earlier version did not have, as it trained."""
+    return {**ADDED_SETTINGS, **config}
 
 
 def _without(record: Record, name: str) -> Json:

@@ -1,4 +1,4 @@
-"""``search.json``: all trials of a search and the best of them. The search resumes from Optuna's ``study.db``."""
+"""``search.json``: all trials of a search and the best of them; and ``study.db``, from which the search resumes."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, da
 from acceptor.runs.report_file import Interval, ScoresRecord, SplitScores
 from acceptor.runs.run_file import Setup
 from acceptor.storage.files import replace_json
+from acceptor.text import Json
 
 SEEDS_FILE, FOLDS_FILE = "seeds.json", "cv.json"
 
@@ -70,38 +71,53 @@ class PooledScores(ScoresRecord):
     loss: float
 
 
-class SetFile(FileRecord, Setup):
+E = TypeVar("E", bound=Entry)
+
+
+class SetFile(FileRecord, Setup, Generic[E]):
     """What the files of all sets of trainings hold."""
 
+    file_name: ClassVar[str]
+
     labels: Annotated[list[str], Field(min_length=2)]
+    runs: list[E]
     collapsed: Count
     failed: Count
 
+    def deciding(self) -> Json:
+        """All that must be the same when the same command resumes the set, by name."""
+        return {**super().deciding(), "labels": self.labels}
 
-class SeedsFile(SetFile):
+
+class SeedsFile(SetFile[SeedEntry]):
     """What ``seeds.json`` holds."""
 
+    file_name = SEEDS_FILE
+
     vary: Literal["init", "order", "both"]
-    runs: list[SeedEntry]
     n_runs: Count
     one_verdict: Count
     summary: dict[str, dict[str, SpreadRecord | None]]
 
+    def deciding(self) -> Json:
+        """All that must be the same when the same command resumes the set, by name."""
+        return {**super().deciding(), "vary": self.vary}
 
-class FoldsFile(SetFile):
+
+class FoldsFile(SetFile[FoldEntry]):
     """What ``cv.json`` holds."""
 
+    file_name = FOLDS_FILE
+
     by: str | int
-    runs: list[FoldEntry]
     pooled: PooledScores | None
 
+    def deciding(self) -> Json:
+        """All that must be the same when the same command resumes the set, by name."""
+        return {**super().deciding(), "by": self.by}
 
-S = TypeVar("S", SeedsFile, FoldsFile)
 
-
-def name_of(model: type[SeedsFile] | type[FoldsFile]) -> str:
-    """The name of the file that holds such a record."""
-    return SEEDS_FILE if model is SeedsFile else FOLDS_FILE
+S = TypeVar("S", bound=SetFile[Any])
 
 
 def read_set_file(folder: Path, model: type[S]) -> S:
@@ -110,7 +126,7 @@ def read_set_file(folder: Path, model: type[S]) -> S:
     Raises:
         RunError: As `acceptor.runs.record.read_record`; or an entry names a folder outside of the set's.
     """
-    path = folder / name_of(model)
+    path = folder / model.file_name
     found = read_record(path, model, limit=MAX_RECORD_BYTES)
     for index, entry in enumerate(found.runs):
         if not (folder / entry.folder).resolve().is_relative_to(folder.resolve()):
@@ -118,9 +134,9 @@ def read_set_file(folder: Path, model: type[S]) -> S:
     return found
 
 
-def write_set_file(folder: Path, content: SeedsFile | FoldsFile) -> None:
+def write_set_file(folder: Path, content: SetFile[Any]) -> None:
     """Replaces the file of a set of trainings: a reader finds the old one or the new one, whole."""
-    replace_json(folder / name_of(type(content)), content.to_dict())
+    replace_json(folder / content.file_name, content.to_dict())
 
 
 def finished_seeds(folder: Path) -> SeedsFile | None:

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on from any step as if it had never stopped.
+"""Checkpoints: all that a training needs to resume from any step, to the same weights.
 
 A checkpoint is a folder of safetensors and JSON, no pickle:
 
@@ -9,7 +9,7 @@ A checkpoint is a folder of safetensors and JSON, no pickle:
       manifest.json       sha256 of the two, written last
 
 No random generator is saved: every step's randomness follows from the seed and its number. The two newest checkpoints
-are kept, so that a damaged one has a whole one behind it.
+are kept: if the newest is damaged, the one before it is used.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Checkpoints:
         """Writes a checkpoint and, once it is whole, removes all but the one before it.
 
         Args:
-            progress: Where the training stands: behind a whole step, or behind an epoch and its judging.
+            progress: How far the training has come: after a whole step, or after an epoch and its validation.
             best: The weights of the best epoch so far; empty where none are kept.
             history: The lines of ``history.jsonl`` so far.
         """

@@ -1,4 +1,4 @@
-"""The collapse guard: it finds a training whose judge gives every sentence the same verdict, and will not recover.
+"""The collapse guard: a training whose judge gives every sentence the same verdict, and would not recover.
 
 Some fine-tunings fail: the encoder's output stops depending on its input, and only the head's bias learns the labels'
 shares (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many healthy trainings, too, give one verdict

@@ -1,4 +1,4 @@
-"""The loop with all that goes on around it: history, log, checkpoints, signals, the best epoch's weights."""
+"""One run of the loop: writes history, log and checkpoints, handles signals, keeps the best epoch's weights."""
 
 from __future__ import annotations
 

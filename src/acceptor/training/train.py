@@ -34,7 +34,7 @@ from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.history import Collapse, Line, as_dicts
-from acceptor.runs.place import check_out, check_room, paths_of, refuse_within, replacing, restarted, set_aside
+from acceptor.runs.place import check_out, check_room, move_aside, paths_of, refuse_within, replacing, restarted
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import process_group, process_rank
@@ -105,8 +105,8 @@ def train(
 ) -> Run:
     """Fine-tunes an encoder on ``data`` and writes the run folder ``out``.
 
-    Every epoch, every minute, SIGINT and SIGTERM leave a checkpoint in ``out``, so a training that was
-    stopped can go on. Under ``torchrun`` every process calls this; only the first one writes.
+    A checkpoint is written to ``out`` after every epoch, about every minute, and on SIGINT and SIGTERM, so that a
+    stopped training can be resumed. Under ``torchrun`` every process calls this; only the first one writes.
 
     Args:
         data: A `Data`, or anything that `load_data` takes.
@@ -114,8 +114,8 @@ def train(
         encoder: Short for ``config.encoder``.
         config: All settings; defaults where None.
         overwrite: Replace a run that stands at ``out``.
-        resume: Go on from the newest whole checkpoint in ``out``, with the same data and settings.
-        allow_change: Where it goes on, take a learning rate and the like that differ from the first ones.
+        resume: Resume from the newest whole checkpoint in ``out``, with the same data and settings.
+        allow_change: When resuming, take a learning rate and the like that differ from those at the start.
         on_epoch: Called after every epoch with the lines of ``history.jsonl`` so far, one dict each; under ``torchrun``
             in every process. An exception that it raises ends the training, after a checkpoint is written, and comes
             out of this call.
@@ -214,7 +214,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
     if runtime.is_main_process:
         log_setup(data, judge, derived)
         if request.overwrite:
-            set_aside(out)
+            move_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
         history, logits = run_loop(judge, data, encoded, request, earlier, static=static)

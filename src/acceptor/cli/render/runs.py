@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from acceptor.cli.render.tables import number, table
 from acceptor.runs.history import EpochLine, lines_of
+from acceptor.runs.set_file import Entry, FoldEntry
 from acceptor.text import shell
 
 if TYPE_CHECKING:
@@ -55,33 +56,33 @@ def run_text(run: Run) -> Iterator[Any]:
 
 def seeds_text(seeds: Seeds) -> Iterator[Any]:
     """Every training with its scores, then what they say together."""
-    splits = list(seeds.record["summary"])
+    entries, splits = seeds.file.runs, list(seeds.file.summary)
     header = ("seed", "order", "run", "ended", *(f"{split} MCC, 95 % interval" for split in splits))
     yield table(
         header,
         [
             (
-                str(entry["seed"]),
-                str(entry["order_seed"]),
-                entry["folder"],
+                str(entry.seed),
+                str(entry.order_seed),
+                entry.folder,
                 _how_ended(entry),
                 *_mcc_cells(entry, splits),
             )
-            for entry in seeds.entries
+            for entry in entries
         ],
     )
     yield ""
     for split in splits:
-        scores = next(entry["scores"][split] for entry in seeds.entries if split in (entry["scores"] or {}))
+        scores = next(entry.scores[split] for entry in entries if entry.scores and split in entry.scores)
         mark = ", selected on this split" if seeds.selected(split) else ""
-        yield f"{split}: n {scores['n']} sentences, majority {scores['majority']:.3f}{mark}"
+        yield f"{split}: n {scores.n} sentences, majority {scores.majority:.3f}{mark}"
         for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
             yield f"  {_upper(metric)} {_spread_words(seeds.spread(split, metric))}"
     yield (
-        f"of {len(seeds.entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
-        f"· finished, but with one verdict for all of a split {seeds.record['one_verdict']}"
+        f"of {len(entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
+        f"· finished, but with one verdict for all of a split {seeds.file.one_verdict}"
     )
-    yield from _problems(seeds.entries)
+    yield from _problems(entries)
     best = seeds.spread()
     if best and len(best.values) > 1:
         k = len(best.values)
@@ -97,57 +98,54 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
 def folds_text(folds: Folds) -> Iterator[Any]:
     """Every fold with its score, then all verdicts together."""
     rows = [
-        (entry["fold"], entry["n"], _how_ended(entry), *_mcc_cells(entry, ["test"]), _majority(entry))
-        for entry in folds.entries
+        (entry.fold, entry.n, _how_ended(entry), *_mcc_cells(entry, ["test"]), _majority(entry))
+        for entry in folds.file.runs
     ]
     yield table(("held out", "n", "ended", "MCC, 95 % interval", "majority"), rows)
     yield ""
     yield repr(folds)
     yield f"of {len(rows)} runs: collapsed {folds.count('collapsed')} · failed {folds.count('failed')}"
-    yield from _problems(folds.entries)
+    yield from _problems(folds.file.runs)
     yield f"written to {folds.folder}"
 
 
 def search_text(search: Search) -> Iterator[Any]:
     """All trials, the highest value first; the best one, and what its value is worth."""
-    metric = search.record["metric"]
-    names = list(search.record["space"])
+    file, best = search.file, search.file.best
+    metric, names = file.metric, list(file.space)
     rows = []
-    for trial in sorted(
-        search.trials, key=lambda one: -math.inf if one["value"] is None else one["value"], reverse=True
-    ):
-        value = trial["state"] if trial["state"] == "pruned" else "not defined"
-        settings = [f"{one:.4g}" if isinstance(one, float) else one for one in map(trial["params"].get, names)]
-        epochs = " ".join("-" if score is None else f"{score:.3f}" for score in trial["epochs"])
-        rows.append((trial["number"], value if trial["value"] is None else f"{trial['value']:.3f}", *settings, epochs))
+    for trial in sorted(file.trials, key=lambda one: -math.inf if one.value is None else one.value, reverse=True):
+        value = trial.state if trial.state == "pruned" else "not defined"
+        settings = [f"{one:.4g}" if isinstance(one, float) else one for one in map(trial.params.get, names)]
+        epochs = " ".join("-" if score is None else f"{score:.3f}" for score in trial.epochs)
+        rows.append((trial.number, value if trial.value is None else f"{trial.value:.3f}", *settings, epochs))
     yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
     yield ""
-    if search.best is None:
+    if best is None or best.scores is None:
         yield f"no trial has a {metric} that is defined: take a lower learning rate or more epochs"
         return
-    scores = search.best["scores"]
-    interval = scores.get(f"{metric}_interval")
+    interval = getattr(best.scores, f"{metric}_interval", None)
     span = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
     yield (
-        f"best: trial {search.best['number']} · {metric} {search.best['value']:.3f}{span} · n {scores['n']} · "
-        f"majority {scores['majority']:.3f} · of {len(search.trials)} trials, selected on this split"
+        f"best: trial {best.number} · {metric} {best.value:.3f}{span} · n {best.scores.n} · "
+        f"majority {best.scores.majority:.3f} · of {len(file.trials)} trials, selected on this split"
     )
-    yield "settings: " + ", ".join(f"{name} {value}" for name, value in search.best["params"].items())
-    yield f"its run: {search.folder / search.best['folder']}"
-    yield search.record["optimistic"]
+    yield "settings: " + ", ".join(f"{name} {value}" for name, value in best.params.items())
+    yield f"its run: {search.folder / best.folder}"
+    yield file.optimistic
     if search.seeds is not None:
         yield f"\nseeds of the best: {search.seeds!r}"
 
 
-def _majority(entry: dict[str, Any]) -> str:
-    counts = list(entry["balance"].values())
+def _majority(entry: FoldEntry) -> str:
+    counts = list(entry.balance.values())
     return f"{max(counts) / sum(counts):.3f}"
 
 
-def _problems(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _problems(entries: Iterable[Entry]) -> Iterator[str]:
     for entry in entries:
-        if "error" in entry:
-            yield f"{entry['folder']} {entry['status']}: {entry['error']['problem']}"
+        if entry.error:
+            yield f"{entry.folder} {entry.status}: {entry.error['problem']}"
 
 
 def _spread_words(spread: Spread | None) -> str:
@@ -161,18 +159,22 @@ def _upper(metric: str) -> str:
     return "MCC" if metric == "mcc" else metric
 
 
-def _how_ended(entry: dict[str, Any]) -> str:
-    origin = entry.get("restarted_from")
-    return str(entry["status"]) + (f", restart of {origin}" if origin else "")
+def _how_ended(entry: Entry) -> str:
+    return entry.status + (f", restart of {entry.restarted_from}" if entry.restarted_from else "")
 
 
-def _mcc_cells(entry: dict[str, Any], splits: Sequence[str]) -> list[str]:
-    scores = [(entry["scores"] or {}).get(split) for split in splits]
-    return [
-        "" if one is None else "not defined" if one["mcc"] is None
-        else f"{one['mcc']:.3f} [{one['mcc_interval'][0]:.3f}, {one['mcc_interval'][1]:.3f}]"
-        for one in scores
-    ]  # fmt: skip
+def _mcc_cells(entry: Entry, splits: Sequence[str]) -> list[str]:
+    cells = []
+    for split in splits:
+        scores = (entry.scores or {}).get(split)
+        if scores is None:
+            cells.append("")
+        elif scores.mcc is None or scores.mcc_interval is None:
+            cells.append("not defined")
+        else:
+            low, high = scores.mcc_interval
+            cells.append(f"{scores.mcc:.3f} [{low:.3f}, {high:.3f}]")
+    return cells
 
 
 def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
