@@ -20,7 +20,7 @@ import numpy as np
 import acceptor
 from acceptor.errors import RunError, TrainingError
 from acceptor.runs import checkpoint as stored
-from acceptor.storage.files import file_sha256
+from acceptor.storage.manifest import file_sha256
 from acceptor.training import checkpoint, loop
 from acceptor.training.flat_adamw import FlatAdamW
 from reliability.outcome import Outcome

@@ -21,7 +21,7 @@ from acceptor.errors import UsageError
 from acceptor.experiments import search as searching
 from acceptor.experiments.search import SPACE, search_settings
 from acceptor.experiments.study import in_states, load_optuna, locked, open_study
-from conftest import REPOSITORY, raises, toy_rows
+from conftest import REPOSITORY, raises, toy_rows, wait_for
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
 

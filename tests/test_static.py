@@ -270,7 +270,7 @@ def test_a_stop_in_the_middle_changes_no_bit(device, encoders, tmp_path):
             break
     progress = Progress(epoch=event.epoch - 1, step=event.step, seconds=1.0, epoch_loss=1.0, epoch_examples=8)
     if event.step == 6:
-        stopped.optimizer.sync()
+        stopped.optimizer.sync_embeddings()
         progress = Progress(epoch=1, step=6, seconds=1.0)
     split = {"name": "train", "origin": "", "sha256": "", "rows": ROWS, "schema": "", "balance": {}}
     settings = TrainingSetup.model_validate(

@@ -27,8 +27,8 @@ from acceptor.runs.place import move_aside, paths_of, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file, setup_of
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
-from acceptor.runtime.processes import place_among_processes
-from acceptor.storage.files import one_writer
+from acceptor.runtime.processes import process_rank
+from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
 
 def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
     """``replaced``: the folder that is to be overwritten."""
-    if place_among_processes().world > 1:
+    if process_rank().world_size > 1:
         raise UsageError(
             "torchrun trains one judge in several processes",
             next="leave it out: --processes N",

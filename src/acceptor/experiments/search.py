@@ -42,8 +42,8 @@ from acceptor.runs.folder import is_finished
 from acceptor.runs.place import paths_of, refuse_within
 from acceptor.runs.report_file import OF_THE_DATA, read_report_file
 from acceptor.runs.search_file import SearchFile, Trial
-from acceptor.runtime.processes import place_among_processes
-from acceptor.storage.files import one_writer
+from acceptor.runtime.processes import process_rank
+from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.train import train_trial
 
@@ -171,7 +171,7 @@ def search_settings(
 
 def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, seeds: int, processes: int) -> None:
     load_optuna()
-    if place_among_processes().world > 1:
+    if process_rank().world_size > 1:
         raise UsageError(
             "torchrun trains one judge in several processes",
             next="leave it out: --processes N",

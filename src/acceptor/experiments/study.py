@@ -29,7 +29,7 @@ from acceptor.runs.search_file import (
     open_study_file,
     write_search_file,
 )
-from acceptor.storage.files import one_writer, take_lock
+from acceptor.storage.lock import one_writer, take_lock
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingErro
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.folder import is_finished
 from acceptor.runtime.cache import cache_folder
-from acceptor.storage.files import one_writer
+from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.collapse import CollapseError
 from acceptor.training.signals import deferred_signals
@@ -150,7 +150,7 @@ def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], pr
         AcceptorError: A worker refused its task.
     """
     running: dict[int, Worker[T]] = {}
-    with signals_held() as stop:
+    with deferred_signals() as stop:
         try:
             while (more() and not stop) or running:
                 for place in range(processes):

@@ -121,7 +121,7 @@ def export(
         write_export_file(scratch, found.to_dict())
         use_umask(scratch.parent)
         for path in (scratch, export_file_of(scratch)):
-            flush(path)
+            fsync(path)
         # Killed here, or below, it leaves none rather than one of another file.
         export_file_of(out).unlink(missing_ok=True)
         scratch.replace(out)

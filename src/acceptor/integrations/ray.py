@@ -293,7 +293,7 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
                 kept = fitted_strictly(kept, task.kinds, file["origin"]) if task.kinds else kept
                 held = {"file": file["file"], "chunk": number, "last": False, "rows": rows}
                 held["stored"], before = stream.position - before, stream.position
-                frames = {"texts": texts, "frame": with_source_names(kept, task.own)}
+                frames = {"texts": texts, "frame": with_source_names(kept, task.source_names)}
                 held |= {name: frame.write_ipc_stream(None).getvalue() for name, frame in frames.items()}
                 held |= {"faults": json.dumps(faults), "origin": good.origin, "unit": good.unit}
                 held |= {"lines": good.lines.tolist()}

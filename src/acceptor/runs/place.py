@@ -18,7 +18,7 @@ from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.checkpoint import FOLDER, has_checkpoint
 from acceptor.runs.folder import is_finished
 from acceptor.runs.record import RUN_FILE
-from acceptor.storage.files import SCRATCH, writable
+from acceptor.storage.files import SCRATCH, explain_write_errors
 from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
         raise UsageError(
             "--overwrite and --resume exclude each other", next="give one of them", code="E-USAGE-CONFLICT"
         )
-    with writable(out):
+    with explain_write_errors(out):
         if not out.exists() and not out.is_symlink():
             return
         finished, stopped = is_finished(out), has_checkpoint(out)
