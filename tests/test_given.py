@@ -28,7 +28,6 @@ from acceptor.data.writing.parts import Parts
 from acceptor.errors import AcceptorError, DataError, RunError, UsageError
 from acceptor.evaluation.words import explain
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 from acceptor.model import scorer
 from acceptor.model.encode import encode, encode_words, marked
 from acceptor.model.tokenizer import reading
@@ -469,7 +468,7 @@ def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp
     texts = [("the cats see.", STRANGE, "the 😀 cats", "see the mat")[row % 4] for row in range(200)]
     source = tmp_path / "in.tsv"
     source.write_text("id\tsentence\n" + "".join(f"{row}\t{text}\n" for row, text in enumerate(texts)))
-    expected = predict(toy_run.folder, [str(source)], tmp_path / "whole.jsonl", Settings())
+    expected = predict(toy_run.folder, [str(source)], out=tmp_path / "whole.jsonl")
     assert (expected.written, expected.rejected, expected.unknown) == (150, 50, 50)
     assert "50" in str(expected)
     assert expected.to_dict()["unknown"] == 50
@@ -486,15 +485,15 @@ def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp
     with monkeypatch.context() as patch:
         patch.setattr(Parts, "write", write)
         with pytest.raises(Stop):
-            predict(toy_run.folder, [str(source)], out, Settings())
-    assert predict(toy_run.folder, [str(source)], out, Settings()) == expected
+            predict(toy_run.folder, [str(source)], out=out)
+    assert predict(toy_run.folder, [str(source)], out=out) == expected
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     rejected = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
     assert [fault["line"] for fault in rejected] == list(range(3, 203, 4))
     assert "knows nothing" in rejected[0]["problem"]
     for shard in (1, 2):
-        predict(toy_run.folder, [str(source)], tmp_path / "shards.jsonl", Settings(), shard=(shard, 2))
-    assert predict(toy_run.folder, [str(source)], tmp_path / "shards.jsonl", Settings()) == expected
+        predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl", shard=(shard, 2))
+    assert predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl") == expected
 
 
 def test_training_tells_of_them_and_refuses_a_script_that_the_encoder_does_not_know(toy_config, tmp_path, caplog):

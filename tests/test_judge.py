@@ -17,9 +17,8 @@ from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError, EncoderError, RunError, TrainingError
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.decision import MOST_PROBABLE
-from acceptor.judging.judge import annotate
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
+from acceptor.judging.rows import judged_table
 from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.classifier import load_classifier
 from conftest import toy_rows, turning
@@ -101,9 +100,9 @@ def test_weights_that_are_no_safetensors_are_refused(tmp_path, toy_run):
         load_classifier(folder, toy_run.judge.labels)
 
 
-def test_annotate_keeps_every_column_and_adds_verdicts(judge):
+def test_a_judged_table_keeps_every_column_and_adds_verdicts(judge):
     rows = [{"sentence": text, "label": label, "verdict": "mine"} for text, label in toy_rows(9)]
-    frame = annotate(judge, read_table(rows))
+    frame = judged_table(judge, read_table(rows))
     assert frame["sentence"].to_list() == [row["sentence"] for row in rows]
     assert frame["input.verdict"].to_list() == ["mine"] * 9
     assert set(frame["verdict"]) <= set(judge.labels)
@@ -195,7 +194,7 @@ def test_a_fitted_decision_is_kept_and_used_alike_everywhere(calibrated, tmp_pat
     file = tmp_path / "sentences.txt"
     file.write_text("\n".join(sentences) + "\n")
     out = tmp_path / "verdicts.parquet"
-    predict(calibrated.folder, [str(file)], out, Settings())
+    predict(calibrated.folder, [str(file)], out=out)
     frame = pl.read_parquet(out)
     assert frame["verdict"].to_list() == [verdict.label for verdict in verdicts]
     np.testing.assert_allclose(frame["margin"], decision.margins(loaded.logits(sentences)), atol=1e-4)

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +26,10 @@ import acceptor
 from acceptor.data.reading.filesystems import OutputFolder, address_of, found_files
 from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError, RunError, UsageError
-from acceptor.integrations.ray import Task, logits_once, read_chunks
+from acceptor.integrations.ray import Task, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as corpus
-from acceptor.judging.judge import Judge
-from acceptor.judging.rows import Settings
+from acceptor.judging.rows import PredictSettings
 from conftest import REPOSITORY, toy_rows
 
 CODE = "from acceptor.data.reading import stream; stream.CHUNK = 16\nfrom acceptor.cli.app import main; main()"
@@ -143,7 +141,7 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     counts = {"rows": 3202, "written": 3200, "left_out": 0, "rejected": 2, "judged": 3200, "unknown": 3200}
     assert manifest["counts"] == counts  # the numbers in the sentences are unknown
 
-    corpus.predict(toy_run.folder, [str(files)], tmp_path / "alone.parquet", Settings(all_scores=True))
+    corpus.predict(toy_run.folder, [str(files)], out=tmp_path / "alone.parquet", all_scores=True)
     alone = pl.read_parquet(tmp_path / "alone.parquet")
     together = pl.from_arrow(pyarrow.dataset.dataset(out).to_table())
     assert together.columns == alone.columns
@@ -183,7 +181,7 @@ def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
     source.write_text("sentence\n" + "".join(f"{text}\n" for text in texts(40)))
     done = subprocess.run(command(file, source, "-o", tmp_path / "ray.parquet", "--ray", "local"), capture_output=True)
     assert done.returncode == 0, done.stderr
-    corpus.predict(file, [str(source)], tmp_path / "plain.parquet", Settings())
+    corpus.predict(file, [str(source)], out=tmp_path / "plain.parquet")
     assert len(parts(tmp_path / "ray.parquet")) == 3
     ours, theirs = pl.read_parquet(tmp_path / "plain.parquet"), pl.read_parquet(parts(tmp_path / "ray.parquet"))
     assert ours.equals(theirs)  # to the last bit: it does not matter what shares a batch
@@ -246,7 +244,7 @@ def test_addresses_folders_and_patterns_stand_for_their_files(tmp_path):
 
 
 def chunk_rows(file, names, rows=16, done=()):
-    task = Task(names, "", ".csv", Settings(), rows, None, None)
+    task = Task(names, "", ".csv", PredictSettings(), rows, None, None)
     item = {"file": 3, "address": address_of(file), "origin": str(file), "done": list(done)}
     return [row for table in read_chunks(pa.Table.from_pylist([item]), task) for row in table.to_pylist()]
 
@@ -278,18 +276,6 @@ def test_every_format_is_read_through_an_address(tmp_path, name):
     assert sum(row["rows"] for row in rows) == 50
     frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
     assert frames.equals(frame.select("n", "sentence"))
-
-
-def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, monkeypatch):
-    seen = []
-    judge, logits_of = replace(toy_run.judge, inputs=None), Judge.logits_of
-    monkeypatch.setattr(Judge, "logits_of", lambda self, ids: seen.append(len(ids)) or logits_of(self, ids))
-    frame = pl.DataFrame({"second": ["b", "a", "b", "b"], "sentence": ["the cats", "the cats", "a girl", "the cats"]})
-    found, judged, _ = logits_once(judge, frame)
-    assert (seen, judged) == ([3], 3)
-    expected = judge.logits(frame["sentence"].to_list(), frame["second"].to_list())
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert logits_once(judge, frame.clear())[0].shape == (0, 2)
 
 
 # ---------------------------------------------------------------------- the folder of parts

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from acceptor.exporting.export import Export, export
     from acceptor.judging.judge import Judge
     from acceptor.judging.load import load
+    from acceptor.judging.predict import predict
+    from acceptor.judging.tally import Tally
     from acceptor.judging.verdicts import Verdict
     from acceptor.report.html import write_report
     from acceptor.training.train import Run, resume, train
@@ -76,6 +78,8 @@ _HOMES = {
     "Judge": "judging.judge",
     "Verdict": "judging.verdicts",
     "load": "judging.load",
+    "predict": "judging.predict",
+    "Tally": "judging.tally",
     "Run": "training.train",
     "resume": "training.train",
     "train": "training.train",
@@ -107,6 +111,7 @@ __all__ = [
     "Search",
     "Seeds",
     "Split",
+    "Tally",
     "TrainConfig",
     "TrainingError",
     "UsageError",
@@ -121,6 +126,7 @@ __all__ = [
     "load",
     "load_data",
     "pairs",
+    "predict",
     "read_annotations",
     "resume",
     "search_settings",

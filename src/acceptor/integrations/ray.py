@@ -34,11 +34,12 @@ from acceptor.data.writing.write import FORMATS, write_rows
 from acceptor.errors import UsageError
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
+from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import Judge
 from acceptor.judging.load import files_of, load
-from acceptor.judging.rows import Settings, condition_of, usable, with_verdicts
+from acceptor.judging.rows import PredictSettings, condition_of, usable, with_verdicts
 from acceptor.judging.tally import Tally
-from acceptor.model.legible import UNKNOWN, UNREAD, flags_of, legible
+from acceptor.model.legible import UNKNOWN, UNREAD, legible
 from acceptor.progress import meter
 from acceptor.runtime.device import versions
 from acceptor.storage.files import MANIFEST, one_writer
@@ -71,7 +72,7 @@ class Task:
     names: list[str]
     out: str
     suffix: str
-    settings: Settings
+    settings: PredictSettings
     rows: int
     device: str | None
     precision: str | None
@@ -83,7 +84,7 @@ def predict(
     run: Path,
     sources: Sequence[str],
     out: str,
-    settings: Settings,
+    settings: PredictSettings,
     *,
     cluster: str = LOCAL,
     workers: int | None = None,
@@ -161,7 +162,7 @@ def _suffix(out: str) -> str:
 
 
 def _task(
-    file: InputFile, out: str, settings: Settings, judge: Judge, device: str | None, precision: str | None
+    file: InputFile, out: str, settings: PredictSettings, judge: Judge, device: str | None, precision: str | None
 ) -> Task:
     suffix = _suffix(out)
     names, own, kinds = _columns(file, settings, suffix, judge)
@@ -169,15 +170,14 @@ def _task(
 
 
 def _columns(
-    file: InputFile, settings: Settings, suffix: str, judge: Judge
+    file: InputFile, settings: PredictSettings, suffix: str, judge: Judge
 ) -> tuple[list[str], dict[str, str], dict[str, Any]]:
     """The first file's columns, their own names and their types; what is wrong with it shows before a cluster is there.
 
     What JSON lines hold is known when all are read, which nobody does here: in columns with types it is text.
     """
     opened = open_input(file.address, file.origin)
-    reading: dict[str, Any] = {"columns": settings.columns, "separator": settings.separator, "form": suffix}
-    with TableStream(file.origin, file=opened, **reading) as stream:
+    with TableStream(file.origin, file=opened, form=suffix, **settings.reading) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
         judge.check_inputs(pairs="second" in table.frame.columns)
@@ -205,7 +205,7 @@ def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, Any]:
             "sha256": hashlib.sha256(listed.encode()).hexdigest(),
         },
         "run": files_of(run.expanduser()),
-        "settings": {**vars(task.settings), "columns": dict(task.settings.columns or {}), "format": task.suffix},
+        "settings": task.settings.to_dict(task.suffix),
         "computing asked for": [task.device, task.precision],
         "versions": versions(),
         "rows of a part": task.rows,
@@ -273,8 +273,8 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
     opened = open_input(file["address"], file["origin"])
     held: dict[str, Any] = {}
     before = 0
-    how: dict[str, Any] = {"columns": task.settings.columns, "separator": task.settings.separator}
-    with TableStream(file["origin"], file=opened, rows=task.rows, form=task.suffix, **how) as stream:
+    reading = task.settings.reading
+    with TableStream(file["origin"], file=opened, rows=task.rows, form=task.suffix, **reading) as stream:
         for number, part in enumerate(stream.parts()):
             if held:
                 yield pa.Table.from_pylist([held])
@@ -339,11 +339,14 @@ class JudgeActor:
         """
         [chunk] = batch.to_pylist()
         settings, faults = self.task.settings, json.loads(chunk["faults"])
+        cache = LogitsCache(self.judge)
         lines = np.array(chunk["lines"], dtype=np.int64)
         texts, frame = pl.read_ipc_stream(chunk["texts"]), pl.read_ipc_stream(chunk["frame"])
         table = Table(texts, lines, chunk["origin"], "", "", chunk["unit"], frame)
-        logits, judged, flags = logits_once(self.judge, texts)
-        table, logits = legible(table, flags, faults), logits[flags & UNREAD == 0]
+        seconds = texts["second"].to_list() if "second" in texts.columns else None
+        inputs = cache.encode(texts["sentence"].to_list(), seconds, refuse=False)
+        judged, flags = len(cache.add(inputs)), inputs.flags
+        table, logits = legible(table, flags, faults), cache.logits(inputs.slots[flags & UNREAD == 0])
         frame = table.frame if table.kept is None else table.kept
         kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
@@ -363,18 +366,3 @@ class JudgeActor:
         computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
         done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}
         return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])
-
-
-def logits_once(judge: Judge, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32], int, npt.NDArray[np.uint8]]:
-    """Raw scores of all rows, float32, shape (rows, labels), how many inputs were computed, and `flags_of` the rows.
-
-    Equal inputs are computed once.
-    """
-    texts = frame.select(name for name in ("sentence", "second") if name in frame.columns)
-    distinct = texts.unique(maintain_order=True).with_row_index("slot")
-    if not len(distinct):
-        return np.zeros((0, len(judge.labels)), dtype=np.float32), 0, np.zeros(0, dtype=np.uint8)
-    slots = texts.join(distinct, on=texts.columns, how="left", maintain_order="left")["slot"].to_numpy()
-    seconds = distinct["second"].to_list() if "second" in distinct.columns else None
-    encoded = judge.encode(distinct["sentence"].to_list(), seconds, refuse=False)
-    return judge.logits_of(encoded)[slots], len(distinct), flags_of(encoded)[slots]

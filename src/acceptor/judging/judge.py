@@ -16,25 +16,23 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.auditing.duplicates import save_fingerprints
-from acceptor.data.frames import Frame, annotated, beside
+from acceptor.data.frames import Frame, annotated
 from acceptor.data.given import by_position, texts_given
-from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
-from acceptor.judging.decision import MOST_PROBABLE, Decision
+from acceptor.judging.decision import MOST_PROBABLE, Decision, Logits
+from acceptor.judging.dedup import LogitsCache
+from acceptor.judging.settle import CLOSE_CALLS, Values, settle
 from acceptor.judging.verdicts import Verdict, verdict_columns
 from acceptor.model.batches import Rows, judging_batches, pad
 from acceptor.model.encode import Encoded, encode
-from acceptor.model.legible import refuse_unread, warn_of_marks, warn_of_unknown
+from acceptor.model.legible import refuse_unread
 from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
 from acceptor.model.tokenizer import take_as_text
-from acceptor.progress import meter
 from acceptor.runtime.device import Runtime
 
 JUDGE_FILE = "judge.json"
-CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
 TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
-SETTLED = 4.0  # a margin that many times the largest change seen is not close
 SENTENCES, PAIRS = "sentences", "pairs"
 
 _making = threading.Lock()  # what computes is made once, whichever threads ask for it
@@ -136,41 +134,63 @@ class Judge:
             expected="one text in each row" if pairs else "two texts in each row",
             found="pairs of sentences" if pairs else "single sentences",
             next=advice,
+            code="E-DATA-PAIRS",
         )
 
-    def logits(self, sentences: Any, seconds: Any = None) -> npt.NDArray[np.float32]:
+    def logits(self, sentences: Any, seconds: Any = None) -> Logits:
         """Raw scores: float32, shape (N, labels), in the order of the sentences."""
         return self.logits_of(self.encode(sentences, seconds))
 
-    def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> npt.NDArray[np.float32]:
-        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done.
+    def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> Logits:
+        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` gets the rows of each batch done.
 
-        In bf16 a lossless judge settles close calls in fp32: inputs are judged again, closest call first, until the
-        margin between the two best labels is `SETTLED` times the largest change that the second look has made.
+        A lossless judge in bf16 computes close calls again in fp32, where a call is the verdict on an input and its
+        margin that between the two best labels: see `settle`.
         """
         everything = np.arange(len(encoded))
-        lossless = self.lossless and self.runtime.precision != "fp32"
-        if lossless and len(encoded) <= CLOSE_CALLS:
+        if self._settles and len(encoded) <= CLOSE_CALLS:
             return self._pass(encoded, everything, "fp32", on_batch)
         scores = self._pass(encoded, everything, self.runtime.precision, on_batch)
-        if not lossless:
-            return scores
-        margins = self.decision.margins(scores)
-        closest_first = np.argsort(margins, kind="stable")
-        largest_change = 0.0
-        for start in range(0, len(closest_first), CLOSE_CALLS):
-            rows = closest_first[start : start + CLOSE_CALLS]
-            if start and margins[rows[0]] > SETTLED * largest_change:
-                break
-            settled = self._pass(encoded, rows, "fp32")
-            changes = settled - scores[rows]
-            largest_change = max(largest_change, float(np.ptp(changes, axis=1).max()))
-            scores[rows] = settled
+        self.settle(
+            encoded,
+            scores,
+            everything[None],
+            margins=lambda logits: self.decision.margins(logits[0]),
+            changes=lambda before, after: np.ptp(after[0] - before[0], axis=1),
+        )
         return scores
+
+    def settle(
+        self,
+        encoded: Encoded,
+        logits: Logits,
+        calls: Rows,
+        *,
+        margins: Callable[[Logits], Values],
+        changes: Callable[[Logits, Logits], Values],
+        at_once: int = CLOSE_CALLS,
+    ) -> None:
+        """Computes the closest of some calls again in fp32, in place; only a lossless judge in bf16 does anything here.
+
+        Args:
+            encoded: N inputs.
+            logits: What `logits_of` gave for them.
+            calls: Which inputs decide each call: see `judging.settle.settle`, as for all that follows.
+            margins: See there.
+            changes: See there.
+            at_once: See there.
+        """
+        if self._settles and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
+            in_fp32 = functools.partial(self._pass, encoded, precision="fp32")
+            settle(logits, calls, margins=margins, changes=changes, in_fp32=in_fp32, at_once=at_once)
+
+    @property
+    def _settles(self) -> bool:
+        return self.lossless and self.runtime.precision != "fp32"
 
     @functools.cached_property
     def _scorers(self) -> dict[str, Scorer]:
-        """What computes, by precision; made when it is first needed."""
+        """What computes, by precision. Each is made when it is first needed."""
         return {}
 
     def scorer(self, precision: str) -> Scorer:
@@ -189,7 +209,7 @@ class Judge:
 
     def _pass(
         self, encoded: Encoded, rows: Rows, precision: str, on_batch: Callable[[Rows], None] | None = None
-    ) -> npt.NDArray[np.float32]:
+    ) -> Logits:
         """Raw scores of some inputs, float32, shape (len(rows), labels)."""
         scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
@@ -214,7 +234,7 @@ class Judge:
             return self
         return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
 
-    def verdicts(self, logits: npt.NDArray[np.float32], unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
+    def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels); ``unknown`` marks texts that are not wholly known, shape (N,)."""
         ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)
         marks = np.zeros(len(logits), dtype=np.bool_) if unknown is None else unknown
@@ -223,21 +243,34 @@ class Judge:
             for label, row, scores, mark in zip(ids, probabilities, logits, marks, strict=True)
         ]
 
-    def columns(self, logits: npt.NDArray[np.float32]) -> pl.DataFrame:
-        """`verdict_columns`, and in third place the margin: how far the verdict is from another one, in logits."""
+    def columns(self, logits: Logits, *, all_scores: bool = True) -> pl.DataFrame:
+        """What stands beside each row in every output: verdict, its probability, and its margin.
+
+        Args:
+            logits: Shape (N, labels).
+            all_scores: Also each label's probability and logit.
+        """
         columns = verdict_columns(logits, self.labels, self.decision)
-        return columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+        columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+        return columns if all_scores else columns[:, :3]
 
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
-        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes: see docs/api.md.
+        """A copy of a pandas or polars data frame with the columns beside it that `predict` writes: see docs/api.md.
+
+        Args:
+            frame: The frame; it is not changed.
+            columns: Role (``sentence``, ``second``) to the column that has it, where its name does not tell.
+            all_scores: Also each label's probability and logit.
 
         Raises:
             DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
         """
 
         def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
-            columns = self.columns(self.logits_of(self.encode(sentences, seconds, place=place)))
-            return columns if all_scores else columns[:, :3]
+            cache = LogitsCache(self)
+            inputs = cache.encode(sentences, seconds, place=place)
+            cache.add(inputs)
+            return self.columns(cache.logits(inputs.slots), all_scores=all_scores)
 
         return annotated(frame, columns or {}, verdicts_on)
 
@@ -259,7 +292,11 @@ class Judge:
             UsageError: It was exported: its file is all there is.
         """
         if isinstance(self.model, OnnxModel):
-            raise UsageError("an exported judge has no run folder", next=f"copy its file: {self.model.where}")
+            raise UsageError(
+                "an exported judge has no run folder",
+                next=f"copy its file: {self.model.where}",
+                code="E-USAGE-JUDGE",
+            )
         from acceptor.model.classifier import quiet_transformers
 
         with quiet_transformers():
@@ -268,15 +305,3 @@ class Judge:
         (folder / JUDGE_FILE).write_text(json.dumps(self.about(), indent=2, ensure_ascii=False) + "\n", "utf-8")
         if self.trained_on is not None:
             save_fingerprints(folder, self.trained_on)
-
-
-def annotate(judge: Judge, table: Table) -> pl.DataFrame:
-    """The table with the judge's verdicts beside every row: see `verdict_columns`."""
-    frame = table.frame
-    seconds = frame["second"].to_list() if "second" in frame.columns else None
-    warn_of_marks(judge.tokenizer, table)
-    encoded = judge.encode(frame["sentence"].to_list(), seconds, place=table.place)
-    warn_of_unknown(encoded, table)
-    with meter("judging", len(encoded), "sentences") as bar:
-        logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return beside(frame, verdict_columns(logits, judge.labels, judge.decision))

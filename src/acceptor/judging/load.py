@@ -37,14 +37,7 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         EncoderError: Its weights, config or tokenizer cannot be read.
         UsageError: The device or precision asked for is not there; or its longest input leaves no text.
     """
-    if not isinstance(run, str | os.PathLike):
-        raise UsageError(
-            "a run is given by its folder",
-            expected="a path",
-            found=f"{type(run).__module__}.{type(run).__name__}",
-            next="load(run.folder)" if hasattr(run, "folder") else 'load("runs/NAME")',
-        )
-    folder = Path(run).expanduser()
+    folder = run_path(run)
     if folder.suffix == ".onnx":
         return _load_onnx(folder, device, precision)
     check_installed("torch", "transformers")
@@ -66,12 +59,30 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
             where=str(folder / JUDGE_FILE),
             expected=f"max_length of at most {longest}",
             found=str(papers["max_length"]),
+            code="E-RUN-FILE",
         )
     check_length(tokenizer, papers["max_length"], pairs=papers["inputs"] == PAIRS)
     if precision == "int8":
         runtime = _in_int8(runtime, model)
     lossless, trained_on = precision not in ("bf16", "int8"), load_fingerprints(folder)
     return Judge(model, tokenizer, runtime=runtime, lossless=lossless, trained_on=trained_on, **papers)
+
+
+def run_path(run: Any) -> Path:
+    """The path of a run folder or an exported file, as users give it.
+
+    Raises:
+        UsageError: It is no path.
+    """
+    if not isinstance(run, str | os.PathLike):
+        raise UsageError(
+            "a run is given by its folder",
+            expected="a path",
+            found=f"{type(run).__module__}.{type(run).__name__}",
+            next="load(run.folder)" if hasattr(run, "folder") else 'load("runs/NAME")',
+            code="E-USAGE-OPTION",
+        )
+    return Path(os.fsdecode(run)).expanduser()
 
 
 def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -85,7 +96,9 @@ def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, .
         if not (folder / "config.json").is_file() or any((folder / name).exists() for name in (MANIFEST, "run.json")):
             raise _no_run(folder, run) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error)) from error
+        raise RunError(
+            f"{JUDGE_FILE} cannot be read", where=str(folder / JUDGE_FILE), cause=str(error), code="E-RUN-FILE"
+        ) from error
     config = read_config(folder)
     labels = labels_of_classifier(folder, config)
     logger.warning(
@@ -114,6 +127,7 @@ def _no_run(folder: Path, run: str | Path) -> RunError:
         found=found,
         cause="a wrong path, or a training that did not finish",
         next="list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN",
+        code="E-RUN-MISSING",
     )
 
 
@@ -123,12 +137,15 @@ def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:
         papers = _checked(file.about)
         made_in = {"fp32": "fp32", "int8": "int8"}[file.about["precision"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError("what the file says of its judge cannot be read", where=str(path), cause=str(error)) from error
+        raise RunError(
+            "the file's description of its judge cannot be read", where=str(path), cause=str(error), code="E-RUN-FILE"
+        ) from error
     if device not in (None, "cpu") or precision not in (None, made_in):
         raise UsageError(
             f"{path.name} computes in {made_in} on a CPU",
             found=f"device {device or 'not given'}, precision {precision or 'not given'}",
             next="leave --device and --precision out, or judge with the run that it was made from",
+            code="E-USAGE-DEVICE",
         )
     check_length(file.tokenizer, papers["max_length"], pairs=papers["inputs"] == PAIRS)
     runtime = runtime_without_torch(made_in)
@@ -156,10 +173,11 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
 
     if not has_whole_layers(model, "int8"):
         raise UsageError(
-            "int8 is not to be had here",
+            "int8 is not supported here",
             expected="a CPU with AVX-512 VNNI, a C compiler, and an encoder such as BERT, RoBERTa, MPNet or DistilBERT",
             found=f"{model.config.model_type} on {runtime.device}, {runtime.device_name}",
-            next="leave --precision out; `acceptor doctor` says what this machine is good at",
+            next="leave --precision out; `acceptor doctor` shows what this machine supports",
+            code="E-USAGE-DEVICE",
         )
     return dataclasses.replace(runtime, precision="int8")
 

@@ -1,4 +1,4 @@
-"""A condition on columns, in the words of SQL: comparisons, and, or, not, in, between, like, is null. No functions."""
+"""A condition on columns, in SQL's syntax: comparisons, and, or, not, in, between, like, is null. No functions."""
 
 from __future__ import annotations
 
@@ -54,4 +54,5 @@ def _wrong(text: str, schema: Mapping[str, pl.DataType], found: str) -> UsageErr
         expected=f"comparisons of {names}; and, or, not, in, between, like",
         found=found,
         next="for example --where \"probability >= .8 and verdict = 'acceptable'\"",
+        code="E-USAGE-CONDITION",
     )

@@ -66,9 +66,9 @@ def warn_of_texts(tokenizer: Any, encoded: Encoded, split: Split) -> None:
     warn_of_marks(tokenizer, split.table)
 
 
-def warn_of_unknown(encoded: Encoded, table: Table) -> None:
-    """Tells of rows of which the encoder does not know a part."""
-    rows = np.flatnonzero(encoded.with_unknown)
+def warn_of_unknown(unknown: npt.NDArray[np.bool_], table: Table) -> None:
+    """Warns of rows of which the encoder does not know a part: ``unknown``, shape (rows,)."""
+    rows = np.flatnonzero(unknown)
     if len(rows):
         logger.warning(
             "the encoder's vocabulary does not know all of %d of %d texts: %s",

@@ -17,9 +17,10 @@ import polars as pl
 
 from acceptor.data.reading.checked import checked_frame
 from acceptor.data.reading.columnar import named_classes
-from acceptor.data.reading.columns import name_columns, name_pair_columns
+from acceptor.data.reading.columns import name_columns, name_pair_columns, with_paths
 from acceptor.data.reading.formats import read_file
 from acceptor.data.reading.grid import Grid, short
+from acceptor.data.reading.kept import own_names
 from acceptor.data.reading.records import grid_of_records
 from acceptor.data.table import Table
 from acceptor.errors import DataError
@@ -44,12 +45,13 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separat
     """
     grid, sha256 = _grid_of(source, separator)
     named = name_columns(grid, columns or {})
+    own = own_names(with_paths(grid, columns or {}).names, named)
     grid, schema = named.grid, named.schema
     frame, _ = checked_frame(grid)
     if len(frame.columns) < len(grid.columns):
         schema += "; label left out: empty in every row"
     lines = np.asarray(grid.lines, dtype=np.int64)
-    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit)
+    return Table(frame, lines, grid.origin, sha256 or _fingerprint(frame), schema, grid.unit, own=own)
 
 
 def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
