@@ -19,6 +19,7 @@ from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
+from acceptor.judging.settle import settle
 from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.classifier import load_classifier
 from conftest import toy_rows, turning
@@ -111,6 +112,46 @@ def test_a_judged_table_keeps_every_column_and_adds_verdicts(judge):
 def test_verdict_columns_do_not_overflow():
     frame = verdict_columns(np.array([[1e4, -1e4]], np.float32), ("no", "yes"), MOST_PROBABLE)
     assert frame.row(0) == ("no", 1.0, 1.0, 0.0, 1e4, -1e4)
+
+
+def rounded_logits(n: int = 2000, step: float = 0.03):
+    """Exact logits of two labels, and what narrow arithmetic makes of them."""
+    rng = np.random.default_rng(0)
+    exact = rng.normal(size=(n, 2)).astype(np.float32)
+    return exact, (exact + rng.uniform(-step, step, exact.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_close_calls_are_settled_and_no_others(sides):
+    """Of verdicts (a call is one input's) and of the order of pairs (a call is two inputs')."""
+    exact, logits = rounded_logits()
+    calls = np.arange(len(exact)).reshape(sides, -1)
+    asked = []
+
+    def signed(of):
+        margins = of[..., 1] - of[..., 0]
+        return margins[0] if sides == 1 else margins[0] - margins[1]
+
+    def in_fp32(rows):
+        asked.extend(rows.tolist())
+        return exact[rows]
+
+    rough = logits.copy()
+    assert (np.sign(signed(rough[calls])) != np.sign(signed(exact[calls]))).any()
+    settle(
+        logits,
+        calls,
+        margins=lambda of: np.abs(signed(of)),
+        changes=lambda before, after: np.abs(signed(after) - signed(before)),
+        in_fp32=in_fp32,
+        at_once=64,
+    )
+    assert (np.sign(signed(logits[calls])) == np.sign(signed(exact[calls]))).all()
+    assert len(set(asked)) == len(asked) < len(exact) / 3
+    assert (logits[sorted(asked)] == exact[sorted(asked)]).all()
+    others = np.setdiff1d(np.arange(len(exact)), asked)
+    assert (logits[others] == rough[others]).all()
+    assert np.abs(signed(rough[calls]))[np.isin(calls[0], others)].min() > 0.12  # 4 times a change of .03 at least
 
 
 # ---------------------------------------------------------------------- reports

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -41,6 +41,14 @@ if TYPE_CHECKING:
     from acceptor.judging.judge import Judge
     from acceptor.judging.rows import PredictSettings
     from acceptor.judging.tally import Tally
+
+
+class _How(TypedDict):
+    """What judging with and without Ray take alike."""
+
+    device: str | None
+    precision: str | None
+    overwrite: bool
 
 
 @takes_reading
@@ -194,9 +202,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
-    from acceptor.judging.load import load
     from acceptor.judging.predict import check_spreadsheet_safe
-    from acceptor.judging.predict import predict as predict_files
     from acceptor.judging.rows import PredictSettings
 
     settings = PredictSettings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
@@ -205,37 +211,19 @@ def predict(
     if out is None:
         if where or split or shard or ray or files[1:] or files == ["-"]:
             raise UsageError(
-                "this needs an output",
-                expected="-o FILE, or -o - for JSON lines on stdout",
-                code="E-USAGE-OPTION",
+                "this needs an output", expected="-o FILE, or -o - for JSON lines on stdout", code="E-USAGE-OPTION"
             )
-        _predict_on_terminal(load(run, device=device, precision=precision), files[0], settings, as_json)
+        _predict_on_terminal(run, files[0], settings, device, precision, as_json)
         return
+    how: _How = {"device": device, "precision": precision, "overwrite": overwrite}
     if ray:
         from acceptor.integrations import ray as on_ray
 
-        tally = on_ray.predict(
-            run,
-            files,
-            out,
-            settings,
-            cluster=ray,
-            workers=workers,
-            device=device,
-            precision=precision,
-            overwrite=overwrite,
-        )
+        tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
     else:
-        tally = predict_files(
-            run,
-            files,
-            out=out,
-            **vars(settings),
-            device=device,
-            precision=precision,
-            shard=shard_of(shard),
-            overwrite=overwrite,
-        )
+        from acceptor.judging.predict import predict as predict_files
+
+        tally = predict_files(run, files, out=out, **vars(settings), shard=shard_of(shard), **how)
     _print_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
 
 
@@ -267,9 +255,13 @@ def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: s
         raise UsageError("Ray's workers do not write to this terminal", expected="-o FOLDER.jsonl", found="-o -")
 
 
-def _predict_on_terminal(judge: Judge, file: str, settings: PredictSettings, as_json: bool) -> None:
+def _predict_on_terminal(
+    run: Path, file: str, settings: PredictSettings, device: str | None, precision: str | None, as_json: bool
+) -> None:
     from acceptor.data.reading.read import read_table
+    from acceptor.judging.load import load
 
+    judge = load(run, device=device, precision=precision)
     table = read_table(file, **settings.reading)
     logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
     _print_verdicts(judge, table, as_json, all_scores=settings.all_scores)

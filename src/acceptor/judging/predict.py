@@ -7,6 +7,7 @@ process that continues a block reads back what was judged for the chunks that ar
 
 from __future__ import annotations
 
+import functools
 import glob
 import io
 import itertools
@@ -94,26 +95,40 @@ def predict(
         RunError: The run cannot be loaded, or another process writes the output.
     """
     settings = PredictSettings(columns, where, all_scores, spreadsheet_safe, split_language, separator)
-    run, out = run_path(run), Path(out).expanduser()
+    path = run_path(run)
+    judge = functools.partial(load, path, device=device, precision=precision)
+    return _predict(path, judge, _paths(sources), Path(out).expanduser(), settings, shard, overwrite)
+
+
+def _predict(
+    run: Path,
+    load_judge: Callable[[], Judge],
+    sources: Sequence[str],
+    out: Path,
+    settings: PredictSettings,
+    shard: tuple[int, int] | None,
+    overwrite: bool,
+) -> Tally:
+    """`predict`, with its arguments in their final types. The judge is loaded after all else was checked."""
     suffix = ".jsonl"
     if str(out) != STDOUT:
         check_output(out, overwrite=True)
         suffix, _ = form_of(out)
     check_spreadsheet_safe(settings, out)
-    if split_language:
-        check_splitter(split_language)
-    files = inputs_of(_paths(sources), [] if str(out) == STDOUT else Parts(out).places, run)
+    if settings.split_language:
+        check_splitter(settings.split_language)
+    files = inputs_of(sources, [] if str(out) == STDOUT else Parts(out).places, run)
     _check_shard(shard, can_be_read_again=str(out) != STDOUT and STDIN not in files)
     if str(out) == STDOUT:
-        return _to_stdout(_Predictor(files, load(run, device=device, precision=precision), settings, suffix))
-    parts = Parts(out, spreadsheet_safe=spreadsheet_safe)
+        return _to_stdout(_Predictor(files, load_judge(), settings, suffix))
+    parts = Parts(out, spreadsheet_safe=settings.spreadsheet_safe)
     with ExitStack() as stack:
         _lock(stack, out, shard)
         if (counts := parts.joined()) is not None:
             return Tally(**counts)
         for path in (out, parts.rejected):
             check_free(path, overwrite=overwrite)
-        predictor = _Predictor(files, load(run, device=device, precision=precision), settings, suffix)
+        predictor = _Predictor(files, load_judge(), settings, suffix)
         predictor.check_first_file()
         parts.begin(predictor.plan(run), overwrite=overwrite and shard is None)
         end = parts.end
