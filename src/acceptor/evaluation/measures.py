@@ -61,11 +61,15 @@ def measures(
     scores, base_line = statistics(gold, predicted, probabilities), statistics(gold, *constant)
     draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and says less: the interval is narrow
     intervals = bootstrap_intervals(scores, n, biased=BIASED, draws=draws) if n >= FEW else dict.fromkeys(scores)
-    everyone = np.ones((1, n))
     return {
-        name: Measure(float(score(everyone)[0]), intervals[name], float(base_line[name](everyone)[0]))
+        name: Measure(unweighted(score, n), intervals[name], unweighted(base_line[name], n))
         for name, score in scores.items()
     }
+
+
+def unweighted(score: Statistic, n: int) -> float:
+    """The score of all n examples, each once."""
+    return float(score(np.ones((1, n)))[0])
 
 
 def statistics(
@@ -102,10 +106,10 @@ def roc_auc(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
 
     NaN without a positive or a negative example.
     """
-    order, starts = _by_score(scores)
+    order, starts = by_score(scores)
 
     def area(weights: Values) -> Values:
-        hits, misses = _sums(weights, order, starts, positive)
+        hits, misses = sums_by_score(weights, order, starts, positive)
         below = np.cumsum(misses, axis=1) - misses / 2
         return _quotient((hits * below).sum(axis=1), hits.sum(axis=1) * misses.sum(axis=1))
 
@@ -114,10 +118,10 @@ def roc_auc(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
 
 def average_precision(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
     """Mean precision over the positive examples, each at its own score as the threshold; NaN without one."""
-    order, starts = _by_score(-scores)
+    order, starts = by_score(-scores)
 
     def precision(weights: Values) -> Values:
-        hits, misses = _sums(weights, order, starts, positive)
+        hits, misses = sums_by_score(weights, order, starts, positive)
         right, taken = np.cumsum(hits, axis=1), np.cumsum(hits + misses, axis=1)
         precisions = right / np.maximum(taken, 1)  # weights are whole numbers; above the first example it is 0 / 1
         return _quotient((hits * precisions).sum(axis=1), hits.sum(axis=1))
@@ -145,14 +149,14 @@ def _mean(values: Values) -> Statistic:
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
-def _by_score(scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def by_score(scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The examples' order by score, and where each different score begins in it."""
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
     return order, np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
 
 
-def _sums(
+def sums_by_score(
     weights: Values, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_]
 ) -> tuple[Values, Values]:
     """Weight of the positive and of the negative examples at each different score, shape (B, scores)."""
