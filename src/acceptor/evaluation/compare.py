@@ -99,9 +99,17 @@ def compare(
         RunError: A folder is no finished run, or its files are not what was written.
     """
     if metric not in METRICS:
-        raise UsageError(f"no metric is called {metric!r}", expected=", ".join(METRICS))
+        raise UsageError(
+            f"no metric is called {metric!r}",
+            expected=", ".join(METRICS),
+            code="E-USAGE-OPTION",
+        )
     if not others:
-        raise UsageError("there is nothing to compare with", expected="two systems at least")
+        raise UsageError(
+            "there is nothing to compare with",
+            expected="two systems at least",
+            code="E-USAGE-OPTION",
+        )
     first, *rest = judged_of([base, *others], data=data, split=split)
     return compare_judged(first, rest, metric=metric)
 
@@ -111,7 +119,12 @@ def compare_judged(
 ) -> list[Comparison]:
     """`compare` on verdicts that are at hand, with ``draws`` samples of the bootstrap and as many permutations."""
     if len(base.gold) < FEW:
-        raise DataError("too few examples to compare on", expected=f"{FEW} at least", found=str(len(base.gold)))
+        raise DataError(
+            "too few examples to compare on",
+            expected=f"{FEW} at least",
+            found=str(len(base.gold)),
+            code="E-DATA-SPLIT",
+        )
     for other in others:
         check_same(base, other)
     found = [_compare(base, other, metric, draws) for other in others]

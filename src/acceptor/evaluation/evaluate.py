@@ -175,6 +175,7 @@ class Report:
                 where=self.split.table.origin,
                 expected=", ".join(frame.columns),
                 next=f"did you mean {match!r}?" if match else None,
+                code="E-DATA-COLUMN",
             )
         values = frame[column].to_numpy()
         return {str(value): self._score(values == value) for value in dict.fromkeys(values.tolist())}
@@ -237,6 +238,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
             next="choose one of its splits: data.test"
             if isinstance(split, Data)
             else "read it first: acceptor.load_data",
+            code="E-DATA-SPLIT",
         )
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
@@ -245,6 +247,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
             where=split.table.origin,
             expected=", ".join(judge.labels),
             found=", ".join(split.labels),
+            code="E-DATA-LABELS",
         )
     warn_of_marks(judge.tokenizer, split.table)
     encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
@@ -283,6 +286,7 @@ def report_of(
             found=f"NaN or infinity for {len(wrong)} of {len(split)} sentences",
             cause="weights that ran away in training, or were damaged",
             next="train again with a smaller --learning-rate",
+            code="E-TRAINING-NAN",
         )
     leaked = None if trained_on is None else np.isin(fingerprints(split), trained_on)
     gold = split.gold

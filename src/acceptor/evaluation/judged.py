@@ -64,9 +64,17 @@ def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | N
         DataError: The data cannot be read, or the seeds of a system judged different sentences.
     """
     if data is not None and split is not None:
-        raise UsageError("other data have no split of the training", next="leave data or split out")
+        raise UsageError(
+            "other data have no split of the training",
+            next="leave data or split out",
+            code="E-USAGE-CONFLICT",
+        )
     if split not in (None, *SPLITS):
-        raise UsageError(f"there is no split {split!r} to compare on", expected=" or ".join(SPLITS))
+        raise UsageError(
+            f"there is no split {split!r} to compare on",
+            expected=" or ".join(SPLITS),
+            code="E-USAGE-OPTION",
+        )
     folders = [_folders(system) for system in systems]
     names = _names(folders)
     if data is not None:
@@ -77,7 +85,11 @@ def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | N
         common = set.intersection(*there) if there else set()
         split = next((name for name in SPLITS if name in common), None)
         if split is None:
-            raise UsageError("the systems judged no split in common", next="judge one file with all: --data FILE")
+            raise UsageError(
+                "the systems judged no split in common",
+                next="judge one file with all: --data FILE",
+                code="E-USAGE-OPTION",
+            )
     return [
         _joined(name, [_read(place, split) for place in places]) for name, places in zip(names, folders, strict=True)
     ]
@@ -92,7 +104,10 @@ def _folders(system: Any) -> list[Any]:
     place = getattr(system, "folder", system)
     if not isinstance(place, str | Path):
         raise UsageError(
-            "neither a report nor a run", expected="a Report, a Run, or a folder", found=type(system).__name__
+            "neither a report nor a run",
+            expected="a Report, a Run, or a folder",
+            found=type(system).__name__,
+            code="E-USAGE-OPTION",
         )
     place = Path(place).expanduser()
     record = seeds_record(place)
@@ -124,6 +139,7 @@ def seeds_record(folder: Path) -> dict[str, Any] | None:
             where=str(folder),
             cause=f"{type(error).__name__}: {error}",
             next="go on with the same `acceptor seeds` command, or name the run folders one by one",
+            code="E-RUN-FILE",
         ) from error
     return content
 
@@ -148,7 +164,11 @@ def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
 
 def _evaluated(place: Any, data: str) -> Report:
     if isinstance(place, Report):
-        raise UsageError("a report has judged its sentences already", next="leave data out, or give run folders")
+        raise UsageError(
+            "a report has judged its sentences already",
+            next="leave data out, or give run folders",
+            code="E-USAGE-CONFLICT",
+        )
     judge = load(place)
     return evaluate(judge, load_split(data, judge.labels, written=judge.written))
 
@@ -166,6 +186,7 @@ def _report(place: Path) -> dict[str, Any]:
             expected="a run folder with report.json, or a folder of seeds",
             cause=str(error),
             next="list your runs: ls -d runs/*",
+            code="E-RUN-MISSING",
         ) from error
 
 
@@ -182,7 +203,10 @@ def _read(place: Any, split: str) -> Judged:
         gold, predicted = (np.array([ids[label] for label in frame[name]]) for name in ("gold", "verdict"))
     except (KeyError, TypeError, OSError, pl.exceptions.PolarsError) as error:
         raise RunError(
-            f"the verdicts on {split} cannot be read", where=str(place), cause=f"{type(error).__name__}: {error}"
+            f"the verdicts on {split} cannot be read",
+            where=str(place),
+            cause=f"{type(error).__name__}: {error}",
+            code="E-RUN-FILE",
         ) from error
     return Judged(place.name, labels, _texts(frame), gold, predicted[None, :], _sources(frame), selected)
 
@@ -230,7 +254,13 @@ def check_same(base: Judged, other: Judged) -> None:
     where = f"{base.name}, {other.name}"
     if base.labels != other.labels:
         expected, found = ", ".join(base.labels), ", ".join(other.labels)
-        raise DataError("the systems know different labels", where=where, expected=expected, found=found)
+        raise DataError(
+            "the systems know different labels",
+            where=where,
+            expected=expected,
+            found=found,
+            code="E-DATA-LABELS",
+        )
     if len(base.gold) != len(other.gold):
         raise DataError(
             "the systems judged different numbers of sentences",
@@ -238,6 +268,7 @@ def check_same(base: Judged, other: Judged) -> None:
             expected=str(len(base.gold)),
             found=str(len(other.gold)),
             next="judge the same file with all: --data FILE",
+            code="E-DATA-COMPARE",
         )
     for row, (ours, theirs) in enumerate(zip(base.sentences, other.sentences, strict=True)):
         if ours != theirs or base.gold[row] != other.gold[row]:
@@ -247,4 +278,5 @@ def check_same(base: Judged, other: Judged) -> None:
                 expected=f"{ours!r}, {base.labels[base.gold[row]]}"[:200],
                 found=f"{theirs!r}, {other.labels[other.gold[row]]}"[:200],
                 next="judge the same file with all: --data FILE",
+                code="E-DATA-COMPARE",
             )

@@ -124,6 +124,7 @@ class PairsReport:
                 f"the suite has no column {column!r}",
                 expected=", ".join(self.frame.columns),
                 next=f"did you mean {match!r}?" if match else None,
+                code="E-DATA-COLUMN",
             )
         parts = self.frame.partition_by(column, as_dict=True, maintain_order=True)
         scores = {"not given" if value is None else str(value): _scores(part) for (value,), part in parts.items()}
@@ -185,6 +186,7 @@ def pairs(
         raise UsageError(
             "this judge learnt pairs of sentences; each side of a minimal pair is a sentence by itself",
             next="take a run that was trained on single sentences",
+            code="E-USAGE-JUDGE",
         )
     label = good_label(judge.labels, good)
     loaded = load_suite(suite, columns=columns, separator=separator)
@@ -254,6 +256,7 @@ def _refuse_nan(logits: npt.NDArray[np.float32], suite: Suite) -> None:
             found=f"logits {logits[:, bad[0]].tolist()}; {len(bad)} such pairs",
             cause="damaged weights, or a precision too narrow for them",
             next="try --precision fp32",
+            code="E-RUN-NAN",
         )
 
 

@@ -135,6 +135,7 @@ def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask]]:
                 where=split.table.origin,
                 expected=f"at most {MOST}, one for each slice",
                 next="name a column of groups, such as source",
+                code="E-DATA-COLUMN",
             )
         yield from ((kind, (values == kind).to_numpy()) for kind in kinds)
 
@@ -159,6 +160,7 @@ def _column(report: Report, name: str) -> pl.Series:
             where=report.split.table.origin,
             expected=", ".join([*frame.columns, "length"]),
             next=f"did you mean {match!r}?" if match else None,
+            code="E-DATA-COLUMN",
         )
     return frame[name]
 
@@ -173,5 +175,6 @@ def _ones(report: Report, name: str) -> Mask:
             expected="0 or 1 in every row, where several columns are given at once",
             found=repr(values[odd[0]]),
             next=f"look at it alone: --by {shell(name)}",
+            code="E-DATA-COLUMN",
         )
     return np.asarray((values == "1").to_numpy())

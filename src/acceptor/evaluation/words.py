@@ -93,10 +93,17 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
     check_method(method)
     sentences, seconds = texts_given(sentences)
     if seconds is not None or judge.inputs == PAIRS:
-        raise DataError("words are weighed in single sentences", found="pairs", expected="a judge of single sentences")
+        raise DataError(
+            "words are weighed in single sentences",
+            found="pairs",
+            expected="a judge of single sentences",
+            code="E-DATA-PAIRS",
+        )
     if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):
         raise UsageError(
-            "an exported judge computes no gradients", next="--why occlusion; or ask the run that it was made from"
+            "an exported judge computes no gradients",
+            next="--why occlusion; or ask the run that it was made from",
+            code="E-USAGE-JUDGE",
         )
     verdicts = judge(sentences)
     if not verdicts:
@@ -124,7 +131,11 @@ def check_method(method: str) -> None:
         UsageError: The reason.
     """
     if method not in METHODS:
-        raise UsageError(f"words cannot be weighed by {method!r}", expected=" or ".join(METHODS))
+        raise UsageError(
+            f"words cannot be weighed by {method!r}",
+            expected=" or ".join(METHODS),
+            code="E-USAGE-OPTION",
+        )
     if method == "gradients":
         _captum()
 
@@ -137,6 +148,7 @@ def _captum() -> Any:
             "integrated gradients need Captum",
             cause=str(error),
             next="pip install 'acceptor[explain]', or weigh by occlusion, which needs nothing more",
+            code="E-USAGE-EXTRA",
         ) from error
     return IntegratedGradients
 

@@ -128,20 +128,31 @@ def _manifest(file: Path) -> Path:
 
 def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwrite: bool) -> None:
     if out.suffix != ".onnx":
-        raise UsageError(f"{out} does not end in .onnx", expected="a name such as judge.onnx", found=out.name)
+        raise UsageError(
+            f"{out} does not end in .onnx",
+            expected="a name such as judge.onnx",
+            found=out.name,
+            code="E-USAGE-OUTPUT",
+        )
     if precision not in PRECISIONS:
-        raise UsageError(f"no precision of an export is called {precision!r}", expected=" or ".join(PRECISIONS))
+        raise UsageError(
+            f"no precision of an export is called {precision!r}",
+            expected=" or ".join(PRECISIONS),
+            code="E-USAGE-OPTION",
+        )
     if precision == "int8" and verify is None:
         raise UsageError(
             "int8 changes logits, and nothing was given to see what that costs",
             expected="labelled sentences",
             next="acceptor export RUN -o FILE --precision int8 --verify DATA",
+            code="E-USAGE-OPTION",
         )
     if judge.runtime.device != "cpu" or not hasattr(judge.model, "state_dict"):
         raise UsageError(
             "only a judge in a run folder, loaded on the CPU, is exported",
             found=repr(judge),
             next='load("RUN", device="cpu")',
+            code="E-USAGE-JUDGE",
         )
     _check_place(out, overwrite)
     size = sum(weights.nbytes for weights in judge.model.parameters())
@@ -150,6 +161,7 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwr
             "the network is too large for an ONNX file",
             expected=f"weights of at most {MAX_BYTES:,} bytes in fp32",
             found=f"{size:,} bytes",
+            code="E-USAGE-JUDGE",
         )
     check_installed("onnx", "onnxruntime", "onnxscript")
 
@@ -159,7 +171,11 @@ def _check_place(out: Path, overwrite: bool) -> None:
         for path in (out, _manifest(out)):
             check_free(path, overwrite=overwrite)
             if path.is_dir():
-                raise UsageError(f"{path} is a folder", expected="a file, or a path that is free")
+                raise UsageError(
+                    f"{path} is a folder",
+                    expected="a file, or a path that is free",
+                    code="E-USAGE-OUTPUT",
+                )
         out.parent.stat()  # `one_writer` would make it
 
 
@@ -202,6 +218,7 @@ def _network(judge: Judge) -> bytes:
             "torch cannot export this network; nothing was written",
             cause=str(error.__cause__ or error).strip().split("\n")[0][:300],
             next="try the versions in constraints.txt",
+            code="E-RUN-EXPORT",
         ) from error
     assert program is not None  # noqa: S101 - None comes from the older exporter alone
     proto = program.model_proto  # a new one each time
@@ -281,6 +298,7 @@ def _refuse(found: Export) -> None:
             found=f"{found.largest_change:.3g} on {found.inputs} inputs",
             cause="this version of torch or ONNX Runtime exports or computes this architecture wrongly",
             next="try the versions in constraints.txt",
+            code="E-RUN-EXPORT",
         )
     if not fp32 and one and math.isnan(one.difference):
         raise RunError(
@@ -288,6 +306,7 @@ def _refuse(found: Export) -> None:
             found=f"{found.flips} of {one.n} verdicts flipped",
             cause="gold labels, or verdicts, that are all alike",
             next="--verify sentences of all labels, on which the run gives all verdicts; or leave --precision int8 out",
+            code="E-RUN-EXPORT",
         )
     if not fp32 and one and not (one.difference >= 0 or one.p >= CHANCE):
         fall = f"{one.difference:+.3f} {one.interval or ''}, p {one.p:.3g}"
@@ -296,6 +315,7 @@ def _refuse(found: Export) -> None:
             expected=f"an MCC that does not fall, or by so little that p ≥ {CHANCE}",
             found=f"{fall}; {found.flips} of {one.n} verdicts flipped",
             next="leave --precision int8 out",
+            code="E-RUN-EXPORT",
         )
 
 
@@ -314,7 +334,11 @@ def _scratch(out: Path) -> Iterator[Path]:
             yield folder / out.name
         except OSError as error:
             if says_full(error):
-                raise ResourceError(f"the disk is full: no room for {out.name}", where=str(out.parent)) from error
+                raise ResourceError(
+                    f"the disk is full: no room for {out.name}",
+                    where=str(out.parent),
+                    code="E-RESOURCE-DISK",
+                ) from error
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)

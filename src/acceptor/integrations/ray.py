@@ -157,6 +157,7 @@ def _suffix(out: str) -> str:
         raise UsageError(
             f"cannot tell the format of the parts of {out}",
             expected="a folder whose name ends in " + ", ".join(FORMATS),
+            code="E-USAGE-OUTPUT",
         )
     return suffix
 

@@ -31,6 +31,7 @@ def check_cluster(cluster: str) -> None:
         raise UsageError(
             f"no cluster can be named {cluster!r}",
             expected="local (one on this machine, for this command), auto (the one that runs here) or HOST:PORT",
+            code="E-USAGE-OPTION",
         )
 
 
@@ -50,7 +51,12 @@ def engine(cluster: str) -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise UsageError("--ray needs Ray", cause=str(error), next="pip install 'acceptor[ray]'") from error
+        raise UsageError(
+            "--ray needs Ray",
+            cause=str(error),
+            next="pip install 'acceptor[ray]'",
+            code="E-USAGE-EXTRA",
+        ) from error
     return ray
 
 
@@ -89,6 +95,7 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
                 next=None
                 if cluster == LOCAL
                 else "look at it: ray status; the token it asks for goes into RAY_AUTH_TOKEN",
+                code="E-RESOURCE-CLUSTER",
             ) from error
         stack.callback(ray.shutdown)
         if threading.current_thread() is threading.main_thread():
@@ -114,7 +121,11 @@ def pool_size(ray: Any, workers: int | None, device: str | None) -> tuple[int, i
     there = ray.cluster_resources()
     gpus = int(there.get("GPU", 0)) if device in (None, "cuda") else 0
     if device == "cuda" and not gpus:
-        raise UsageError("the cluster has no GPU", next="leave --device out, and the best device present is taken")
+        raise UsageError(
+            "the cluster has no GPU",
+            next="leave --device out, and the best device present is taken",
+            code="E-USAGE-DEVICE",
+        )
     return workers or gpus or int(there.get("CPU", 0)) or 1, min(gpus, 1)
 
 
@@ -133,4 +144,5 @@ def own_errors(ray: Any) -> Iterator[None]:
             "Ray could not go on",
             cause=str(error).strip().split("\n")[-1],
             next="give the same command again: what was judged is kept",
+            code="E-RUN-CLUSTER",
         ) from error

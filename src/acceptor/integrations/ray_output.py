@@ -118,6 +118,7 @@ class Output:
                 found=", ".join(wrong[:5]),
                 cause="something else writes or removes files there",
                 next="give the same command again: it makes them anew",
+                code="E-RUN-PARTS",
             )
         parts = [self.done[place] for place in sorted(self.done)]
         counts = {name: sum(int(part[name]) for part in parts) for name in Tally().to_dict()}
@@ -146,7 +147,10 @@ class Output:
     def _taken(self, sizes: dict[str, int], found: dict[str, Any] | None, plan: dict[str, Any]) -> UsageError:
         if MANIFEST in sizes or found is None:
             return UsageError(
-                f"{self.folder.address} exists", expected="a path that is free", next="choose another, or --overwrite"
+                f"{self.folder.address} exists",
+                expected="a path that is free",
+                next="choose another, or --overwrite",
+                code="E-USAGE-OUTPUT",
             )
         differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
         return UsageError(
@@ -154,4 +158,5 @@ class Output:
             expected="the same command on the same files",
             found="other " + ", ".join(differing),
             next="give the command as it was, write elsewhere, or begin again: --overwrite",
+            code="E-USAGE-CHANGED",
         )

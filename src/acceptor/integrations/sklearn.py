@@ -152,7 +152,12 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             classes = np.unique(labels)
             names = [str(label) for label in classes.tolist()]
             if len(names) < 2:
-                raise InputError("there is only one class", expected="rows of two classes at least", found=str(names))
+                raise InputError(
+                    "there is only one class",
+                    expected="rows of two classes at least",
+                    found=str(names),
+                    code="E-DATA-LABELS",
+                )
             # The run's labels are those that load_data gives the same rows; their order may be another one.
             spelling = next((known for known in KNOWN_SPELLINGS if set(known) == set(names)), tuple(names))
             rows = labelled(self._read(X, reset=True), labels)
@@ -244,7 +249,12 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         folder: Path = self.run_folder_
         check_manifest(folder, among=(JUDGE_FILE, "config.json", "model.safetensors", "tokenizer"))
         if (folder / MANIFEST).read_bytes() != self._manifest:
-            raise RunError("another run stands where this classifier's was", where=str(folder), next="fit again")
+            raise RunError(
+                "another run stands where this classifier's was",
+                where=str(folder),
+                next="fit again",
+                code="E-RUN-FILE",
+            )
         names = [*read_object(folder / MANIFEST)["files"], MANIFEST]
         return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
 
@@ -267,7 +277,11 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             try:
                 seed = check_random_state(seed).randint(2**31 - 1)
             except ValueError as error:
-                raise ParameterError(f"random_state = {seed!r}", cause=str(error)) from error
+                raise ParameterError(
+                    f"random_state = {seed!r}",
+                    cause=str(error),
+                    code="E-USAGE-OPTION",
+                ) from error
         return TrainConfig(**given, seed=int(seed), split=split)
 
     def _free_folder(self) -> Path | None:
@@ -281,6 +295,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 expected="a path that is free",
                 cause="fitted before, or cloned by a search or a cross-validation, whose fits would all write to it",
                 next="give another one; or leave it None and copy run_folder_ of the classifier that you keep",
+                code="E-USAGE-OUTPUT",
             )
         return folder
 
@@ -311,7 +326,12 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _read(self, X: Any, *, reset: bool) -> list[list[str]]:
         """X as one or two columns of text; remembers their number and names, or compares with those remembered."""
         if isinstance(X, str):
-            raise InputError("X is a single string", expected="N sentences", next="put it in a list: [sentence]")
+            raise InputError(
+                "X is a single string",
+                expected="N sentences",
+                next="put it in a list: [sentence]",
+                code="E-DATA-TYPE",
+            )
         with said_of("X"):
             cells = validate_data(self, X, reset=reset, dtype=object, ensure_2d=False, ensure_all_finite=False)
         columns = columns_of(cells)
@@ -322,6 +342,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 f"X has {len(columns)} features, but {type(self).__name__} is expecting {self.n_features_in_} features"
                 " as input",
                 cause="sentences were given where it was fitted on pairs, or the other way round",
+                code="E-DATA-PAIRS",
             )
         return columns
 

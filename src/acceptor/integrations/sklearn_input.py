@@ -47,7 +47,11 @@ def said_of(what: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise InputError(str(error), where=what) from error
+        raise InputError(
+            str(error),
+            where=what,
+            code="E-DATA-TYPE",
+        ) from error
 
 
 def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
@@ -62,6 +66,7 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
             "X is not sentences",
             expected="N sentences (1-d, or one column) or N pairs (two columns)",
             found=f"shape {cells.shape}",
+            code="E-DATA-TYPE",
         )
     columns = [table[:, index].tolist() for index in range(table.shape[1])]
     for column in columns:
@@ -69,7 +74,11 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
             if not isinstance(cell, str) or not cell.strip():
                 found = repr(cell)[:60]
                 raise InputError(
-                    "X holds what is not a sentence", where=f"row {row}, from 0", expected="text", found=found
+                    "X holds what is not a sentence",
+                    where=f"row {row}, from 0",
+                    expected="text",
+                    found=found,
+                    code="E-DATA-TYPE",
                 )
     return columns
 
