@@ -177,7 +177,7 @@ def fitted_classifier(toy_run):
 
     model = AcceptorClassifier(device="cpu")
     model.classes_, model._label_ids, model.n_features_in_ = np.array([0, 1]), np.array([0, 1]), 1
-    model._take(toy_run.folder)
+    model._load_run(toy_run.folder)
     return model
 
 

@@ -116,7 +116,7 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     assert set(listening) == {"127.0.0.1"}
     assert below.are_gone()
     assert not (out / MANIFEST).exists()
-    noted = [one for note in (out / DONE).iterdir() for one in json.loads(note.read_bytes())["done"]]
+    noted = [one for save_progress in (out / DONE).iterdir() for one in json.loads(save_progress.read_bytes())["done"]]
     assert 0 < len(noted) < 150
     written = {one["name"]: (out / one["name"]).stat().st_mtime_ns for one in noted}
 
@@ -329,7 +329,7 @@ def test_parts_that_changed_are_made_again(begun):
 
 def test_other_work_is_not_gone_on_with(begun):
     written(begun, 0, 0, last=True)
-    begun.note()
+    begun.save_progress()
     (begun.folder.path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"(?s)begun with other data.*found: +other input\n"):
         taken_up(begun, {"input": 2})

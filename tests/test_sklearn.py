@@ -41,7 +41,7 @@ from acceptor.integrations.sklearn import (
     ParameterError,
     _remove,
 )
-from acceptor.integrations.sklearn_input import said_of
+from acceptor.integrations.sklearn_input import as_input_error
 from conftest import REPOSITORY, needs_minilm, toy_rows, turning
 
 N = 160  # as many as the tiny encoder needs to learn them whatever the seed, also from one half
@@ -94,7 +94,7 @@ class OnNumbers(AcceptorClassifier):
     """Spells numbers as letters: what is not about text, such as pickles, shapes and refits, can be checked then."""
 
     def _read(self, X, *, reset):  # noqa: N803
-        with said_of("X"):
+        with as_input_error("X"):
             cells = validate_data(self, X, reset=reset)
         letters = string.ascii_lowercase.translate({ord("x"): None, ord("z"): None})  # the vocabulary has the others
         return [[" ".join(letters[int(np.clip(2 * x + 12, 0, 23))] for x in row[:8]) for row in cells.tolist()]]

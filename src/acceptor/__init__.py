@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from acceptor.experiments.folds import Folds, cross_validate
     from acceptor.experiments.search import Search, search_settings
     from acceptor.experiments.seeds import Seeds, train_seeds
-    from acceptor.exporting.export import Export, export
+    from acceptor.exporting.export import export
+    from acceptor.exporting.gate import Export
     from acceptor.judging.judge import Judge
     from acceptor.judging.load import load
     from acceptor.judging.predict import predict
@@ -67,7 +68,7 @@ _HOMES = {
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "slices": "evaluation.slices",
-    "Export": "exporting.export",
+    "Export": "exporting.gate",
     "export": "exporting.export",
     "Folds": "experiments.folds",
     "cross_validate": "experiments.folds",

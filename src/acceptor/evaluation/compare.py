@@ -1,4 +1,4 @@
-"""`compare`: does one judge score better than another on the same sentences, and could this test set have shown it?"""
+"""`compare`: paired tests of judges on the same sentences, and the smallest difference that the test set can show."""
 
 from __future__ import annotations
 
@@ -117,10 +117,10 @@ def compare(
 def compare_judged(
     base: Judged, others: Sequence[Judged], *, metric: str = "mcc", draws: int = DRAWS
 ) -> list[Comparison]:
-    """`compare` on verdicts that are at hand, with ``draws`` samples of the bootstrap and as many permutations."""
+    """`compare` on given verdicts, with ``draws`` bootstrap samples and as many permutations."""
     if len(base.gold) < FEW:
         raise DataError(
-            "too few examples to compare on",
+            "too few examples for a comparison",
             expected=f"{FEW} at least",
             found=str(len(base.gold)),
             code="E-DATA-SPLIT",

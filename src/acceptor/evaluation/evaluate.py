@@ -227,8 +227,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
     Raises:
-        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge learnt single
-            sentences, or the other way round; or a text of which the judge's vocabulary knows nothing.
+        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge was trained
+            on single sentences, or the other way round; or a text that the judge's vocabulary does not know at all.
     """
     if not isinstance(split, Split):
         raise DataError(
@@ -265,14 +265,14 @@ def report_of(
     decision: Decision = MOST_PROBABLE,
     trained_on: npt.NDArray[np.uint64] | None = None,
 ) -> Report:
-    """The report of logits that are already at hand.
+    """The report of given logits.
 
     Args:
         split: The examples.
         logits: float32, shape (N, labels).
         selected: This split chose the checkpoint or the decision.
         decision: How logits become verdicts.
-        trained_on: Fingerprints of the rows that the judge learnt from.
+        trained_on: Fingerprints of the judge's training rows.
 
     Raises:
         TrainingError: A logit is not finite.
@@ -284,7 +284,7 @@ def report_of(
             where=split.table.place(int(wrong[0])),
             expected="finite logits",
             found=f"NaN or infinity for {len(wrong)} of {len(split)} sentences",
-            cause="weights that ran away in training, or were damaged",
+            cause="training that diverged, or damaged weights",
             next="train again with a smaller --learning-rate",
             code="E-TRAINING-NAN",
         )

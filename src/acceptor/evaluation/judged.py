@@ -1,4 +1,4 @@
-"""What systems made of the same sentences, out of reports, run folders and folders of seeds."""
+"""Verdicts of systems on the same sentences, from reports, run folders and folders of seeds."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ REPORT_BYTES = 64 << 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Judged:
-    """What one system made of a split: one judge, or several that differ by their seed.
+    """The verdicts of one system on a split: of one judge, or of several that differ by their seed.
 
     Attributes:
-        name: What to call it.
+        name: Its name in results.
         labels: Label names, in label-id order.
-        sentences: The examples' texts, to know that others judged the same; a pair's two in one tuple.
+        sentences: The examples' texts, to check that systems judged the same; tuples of two for pairs.
         gold: Label ids, int64, shape (N,).
         predicted: Label ids of the verdicts, int64, shape (seeds, N).
         sources: Where each example comes from, shape (N,), or None.
@@ -96,7 +96,7 @@ def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | N
 
 
 def _folders(system: Any) -> list[Any]:
-    """The reports or run folders that a system is made of."""
+    """The reports or run folders of one system."""
     if isinstance(system, Report):
         return [system]
     if isinstance(system, Sequence) and not isinstance(system, str):
@@ -138,7 +138,7 @@ def seeds_record(folder: Path) -> dict[str, Any] | None:
             f"{SEEDS_FILE} cannot be read",
             where=str(folder),
             cause=f"{type(error).__name__}: {error}",
-            next="go on with the same `acceptor seeds` command, or name the run folders one by one",
+            next="give the same `acceptor seeds` command again, or name the run folders one by one",
             code="E-RUN-FILE",
         ) from error
     return content
@@ -149,7 +149,7 @@ def _is_within(folder: Path, name: str) -> bool:
 
 
 def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
-    """What to call the systems: the shortest ends of their paths that differ."""
+    """Names of the systems: the shortest ends of their paths that differ."""
     paths = []
     for number, places in enumerate(folders, 1):
         first = places[0]
@@ -191,7 +191,7 @@ def _report(place: Path) -> dict[str, Any]:
 
 
 def _read(place: Any, split: str) -> Judged:
-    """What a run folder keeps of one split."""
+    """A run folder's verdicts on one split."""
     if isinstance(place, Report):
         return _of_reports(place.split.name, [place])
     about = _report(place)
@@ -255,7 +255,7 @@ def check_same(base: Judged, other: Judged) -> None:
     if base.labels != other.labels:
         expected, found = ", ".join(base.labels), ", ".join(other.labels)
         raise DataError(
-            "the systems know different labels",
+            "the systems have different labels",
             where=where,
             expected=expected,
             found=found,

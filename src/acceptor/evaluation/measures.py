@@ -15,7 +15,7 @@ from acceptor.evaluation.metrics import METRICS, Values
 
 BINS = 10  # of equal mass, for the calibration error
 BIASED = ("ece",)
-MANY = 20_000  # examples from which fewer samples are drawn
+MANY = 20_000  # with more examples, a tenth of the bootstrap samples is drawn
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def measures(
     counts = np.bincount(gold, minlength=labels)
     constant = np.full(n, counts.argmax()), np.tile(counts / n, (n, 1))
     scores, base_line = statistics(gold, predicted, probabilities), statistics(gold, *constant)
-    draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and says less: the interval is narrow
+    draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and the interval is narrow
     intervals = bootstrap_intervals(scores, n, biased=BIASED, draws=draws) if n >= FEW else dict.fromkeys(scores)
     return {
         name: Measure(unweighted(score, n), intervals[name], unweighted(base_line[name], n))
@@ -162,7 +162,7 @@ def sums_by_score(
     """Weight of the positive and of the negative examples at each different score, shape (B, scores)."""
     ranked = np.take(weights, order, axis=1)
     hits = ranked * positive[order]
-    if len(starts) < len(order):  # else nothing is to be added up, which would take longer than all the rest
+    if len(starts) < len(order):  # equal scores are added up; without any, this slow step is left out
         ranked, hits = (np.add.reduceat(values, starts, axis=1) for values in (ranked, hits))
     return hits, ranked - hits
 

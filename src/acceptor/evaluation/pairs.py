@@ -55,13 +55,13 @@ class PairScores:
     def interval(self) -> Interval:
         """The 95 % interval of `share` (Wilson), of ``right + ties / 2`` out of n.
 
-        A half scatters less about the mean than a win or a loss, so ties make the interval too wide, never too narrow.
+        A half varies less about the mean than a win or a loss, so ties make the interval wider, never too narrow.
         """
         return share_interval(self.right + self.ties / 2, self.n)
 
     @property
     def both_share(self) -> float:
-        """Share of pairs with two right verdicts: 0 for a judge that always says the same, .25 for a coin."""
+        """Share of pairs with two right verdicts: 0 for a judge that always gives the same label, .25 for a coin."""
         return self.both / self.n
 
     @property
@@ -89,15 +89,15 @@ class PairScores:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairsReport:
-    """What a judge makes of a suite of minimal pairs.
+    """The results of a judge on a suite of minimal pairs.
 
     Attributes:
         frame: One row a pair: all columns as read, then ``margin_good`` and ``margin_bad`` (log-odds of the label that
             means acceptable, in nats), ``right`` (1, 0.5 or 0) and ``both`` (both verdicts right).
         scores: Over all pairs.
         good: The label that means acceptable.
-        identical: Pairs whose sides are the same text: ties.
-        alike: Further pairs whose sides the tokenizer reads as the same: ties as well.
+        identical: Pairs whose sides are the same text; they are ties.
+        alike: Further pairs whose sides have the same token ids; they are ties as well.
         files: The suite's files, each with its sha256.
     """
 
@@ -173,18 +173,18 @@ def pairs(
         judge: The judge.
         suite: ``starter`` (its test split), a BLiMP JSONL file, any table with a column for each side, a folder of
             such files, or a list of (acceptable, unacceptable).
-        good: The label that means acceptable, where the judge's labels do not tell.
+        good: The label that means acceptable, where it is not clear from the judge's labels.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
         separator: What separates the cells of delimited text, where it is not what the file's name promises.
 
     Raises:
         DataError: The suite cannot be read whole; or a pair lacks a side.
-        UsageError: Which label means acceptable is not clear; or the judge learnt pairs of sentences.
+        UsageError: Which label means acceptable is not clear; or the judge was trained on pairs of sentences.
         RunError: The judge computes NaN.
     """
     if judge.inputs == PAIRS:
         raise UsageError(
-            "this judge learnt pairs of sentences; each side of a minimal pair is a sentence by itself",
+            "this judge was trained on pairs of sentences; each side of a minimal pair is a single sentence",
             next="take a run that was trained on single sentences",
             code="E-USAGE-JUDGE",
         )
@@ -254,7 +254,7 @@ def _refuse_nan(logits: npt.NDArray[np.float32], suite: Suite) -> None:
             "the judge computes no finite logits for a pair",
             where=suite.place(int(bad[0])),
             found=f"logits {logits[:, bad[0]].tolist()}; {len(bad)} such pairs",
-            cause="damaged weights, or a precision too narrow for them",
+            cause="damaged weights, or a precision with too small a range",
             next="try --precision fp32",
             code="E-RUN-NAN",
         )

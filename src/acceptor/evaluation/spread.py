@@ -1,4 +1,4 @@
-"""Scores of several trainings that differ in nothing but chance: how far they lie apart, what the best is worth."""
+"""Scores of several trainings that differ by their seed: mean, standard deviation, expected maximum."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_column
 from acceptor.data.table import Table
 from acceptor.data.writing.write import FORMATS, write_rows
 from acceptor.errors import UsageError
-from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
+from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, import_ray, original_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import Judge
@@ -47,7 +47,7 @@ from acceptor.storage.files import MANIFEST, one_writer
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
 
-Papers = dict[str, npt.NDArray[np.uint8]]
+RunFiles = dict[str, npt.NDArray[np.uint8]]
 """The files of a run that judging needs, as bytes: Ray shares arrays between the processes of a machine."""
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """What every reading task and every actor is told.
+    """The arguments of every reading task and every actor.
 
     Attributes:
         names: The columns of the first file; all others must have them.
@@ -109,19 +109,19 @@ def predict(
         The counts.
 
     Raises:
-        UsageError: Ray is not installed, no cluster answers, the output is taken or was begun with other data or
+        UsageError: Ray is not installed, no cluster answers, the output is taken or was started with other data or
             settings, or the condition cannot be used.
         DataError: A file cannot be read further. The parts done are kept.
         ResourceError: The output cannot be written. The parts done are kept.
         RunError: The run cannot be loaded, or a part that was written is not there.
     """
     check_cluster(cluster)
-    ray = engine(cluster)
+    ray = import_ray(cluster)
     files = found_files(sources, _local(out))
     judge = load(run, device="cpu")  # a run or a condition that cannot be used shows before Ray starts
     condition_of(settings, judge)
     task = _task(files[0], out, settings, judge, device, precision)
-    papers = _papers(run)
+    run_files = _run_files(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
         if output.folder.local:
@@ -129,12 +129,12 @@ def predict(
         output.begin(_plan(run, files, task), overwrite=overwrite)
         stack.push(output.__exit__)
         if items := _items(files, output):
-            stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, papers.values()))))
+            stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, run_files.values()))))
             pool = pool_size(ray, workers, device)
-            stack.enter_context(own_errors(ray))
+            stack.enter_context(original_errors(ray))
             megabytes = sum(files[item["file"]].size for item in items) / 1e6
-            judged = _judged(ray, items, task, papers, pool)
-            # Closed first, whatever happens: Ray must not be ended under work that goes on.
+            judged = _judged(ray, items, task, run_files, pool)
+            # Closed first in any case: Ray must not shut down while work is running.
             with contextlib.closing(judged), meter("judging", megabytes, "MB") as bar:
                 for done in judged:
                     output.add(done)
@@ -173,9 +173,9 @@ def _task(
 def _columns(
     file: InputFile, settings: PredictSettings, suffix: str, judge: Judge
 ) -> tuple[list[str], dict[str, str], dict[str, Any]]:
-    """The first file's columns, their own names and their types; what is wrong with it shows before a cluster is there.
+    """The first file's columns, their own names and their types; its errors are raised before a cluster is started.
 
-    What JSON lines hold is known when all are read, which nobody does here: in columns with types it is text.
+    The types of JSON lines would be known only after reading all of them, so in formats with types they are text.
     """
     opened = open_input(file.address, file.origin)
     with TableStream(file.origin, file=opened, form=suffix, **settings.reading) as stream:
@@ -188,7 +188,7 @@ def _columns(
     return table.frame.columns, dict(table.own), kinds
 
 
-def _papers(run: Path) -> Papers:
+def _run_files(run: Path) -> RunFiles:
     run = run.expanduser()
     if run.is_file():
         return {run.name: np.fromfile(run, dtype=np.uint8)}
@@ -225,18 +225,18 @@ def _judged(
     ray: Any,
     items: list[dict[str, Any]],
     task: Task,
-    papers: Papers,
+    run_files: RunFiles,
     pool: tuple[int, int],
 ) -> Generator[Done, None, None]:
-    """Reads, judges and writes what is missing; gives what is said of each part, in any order."""
+    """Reads, judges and writes the missing parts; gives the record of each, in any order."""
     workers, gpus = pool
     logger.info("%d workers%s", workers, ", a GPU each" if gpus else "")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.raise_original_map_exception = True  # with its details, which Ray's own wrapping loses
+    context.raise_original_map_exception = True  # with its fields, which Ray's own wrapping loses
     context.target_max_block_size = 1  # a chunk is a block by itself: Ray would else gather many for one worker
-    shipped = [ray.put(dict(papers))]  # in a list, so that an actor that is started anew looks it up anew
+    shipped = [ray.put(dict(run_files))]  # in a list, so that a restarted actor looks it up again
     judged = (
         ray.data.from_items(items, override_num_blocks=len(items))
         .map_batches(
@@ -244,7 +244,7 @@ def _judged(
             fn_kwargs={"task": task},
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=0,  # a small part of one, and no worker must wait for it
+            num_cpus=0,  # reading takes little of one, and no worker must wait for it
             compute=ray.data.TaskPoolStrategy(size=1 + workers // READER_FEEDS),
         )
         .map_batches(
@@ -265,7 +265,7 @@ def _judged(
 
 
 def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
-    """The chunks of one file that are not done, each as a row: its place, its usable rows, what is said of the others.
+    """The chunks of one file that are not done, each as a row: its place, its usable rows, the errors of the others.
 
     Raises:
         DataError: The file cannot be read further, or has other columns than the first one.
@@ -304,10 +304,10 @@ class JudgeActor:
     """A judge in a process of its own, with the threads that Ray gave it: it judges chunks and writes their parts."""
 
     def __init__(self, task: Task, shipped: list[Any]) -> None:
-        """Loads nothing yet: what is raised here would come to the driver as Ray's words only.
+        """Loads nothing yet: an error raised here would reach the driver only as Ray's message.
 
         Args:
-            task: What is wanted.
+            task: Its arguments.
             shipped: A reference to the run's files, alone in a list.
         """
         self.task, self.shipped = task, shipped
@@ -325,11 +325,11 @@ class JudgeActor:
         threads = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch, and a judge without it, ask there
         with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
-            papers = ray.get(self.shipped[0])
-            for name, content in papers.items():
+            run_files = ray.get(self.shipped[0])
+            for name, content in run_files.items():
                 Path(folder, name).write_bytes(content)
-            exported = next((name for name in papers if name.endswith(".onnx")), "")
-            # Holds them to their manifest, or to the sha256 in the file.
+            exported = next((name for name in run_files if name.endswith(".onnx")), "")
+            # `load` checks them against their manifest, or the sha256 in the file.
             return load(Path(folder, exported), device=self.task.device, precision=self.task.precision)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -357,8 +357,8 @@ class JudgeActor:
             write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
         if faults:
-            said = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
-            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(said).encode())
+            lines_of_faults = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
+            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines_of_faults).encode())
         self.folder.write(name + self.task.suffix, content.getvalue())
         unknown = int((flags == UNKNOWN).sum())
         rejected = chunk["rows"] - len(frame)

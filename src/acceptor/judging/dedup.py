@@ -54,7 +54,7 @@ class LogitsCache:
         """An empty one.
 
         Args:
-            judge: Computes what is not there yet.
+            judge: Computes the logits that are not in the cache yet.
         """
         self.judge = judge
         self._slots: dict[bytes, int] = {}  # by hash
@@ -74,8 +74,8 @@ class LogitsCache:
         Args:
             sentences: N texts.
             seconds: The N second sentences of pairs.
-            place: Says where an input stands, for errors.
-            refuse: False where the caller looks at the flags itself.
+            place: Gives the place of an input, for errors.
+            refuse: False where the caller handles the flags itself.
 
         Raises:
             DataError: As `Judge.encode`.
@@ -84,7 +84,7 @@ class LogitsCache:
         start = len(self._slots)
         slots = np.empty(len(texts), dtype=np.int64)
         here: dict[str, int] = {}  # by text: not each repeated one has to be hashed
-        rows: list[int] = []  # of what is new
+        rows: list[int] = []  # of new inputs
         keys = bytearray()
         for row, text in enumerate(texts):
             slot = here.get(text, -1)
@@ -107,7 +107,7 @@ class LogitsCache:
         return Inputs(slots, np.frombuffer(bytes(self._flags), dtype=np.uint8)[slots], new, start, hashed)
 
     def add(self, inputs: Inputs, on_batch: Callable[[Rows], None] | None = None) -> Logits:
-        """Judges what is new among some inputs: float32, shape (new, labels). ``on_batch``: see `Judge.logits_of`."""
+        """Judges the new inputs: float32, shape (new, labels). ``on_batch``: see `Judge.logits_of`."""
         logits = np.zeros((0, len(self.judge.labels)), dtype=np.float32)
         if len(inputs.new):
             logits = self.judge.logits_of(inputs.new, on_batch)
@@ -115,7 +115,7 @@ class LogitsCache:
         return logits
 
     def restore(self, keys: npt.NDArray[np.uint8], logits: Logits) -> None:
-        """Takes in what another process has judged: the `Inputs.keys` of its inputs, and their logits."""
+        """Adds what another process has judged: the `Inputs.keys` of its inputs, and their logits."""
         start = len(self._slots)
         self._put(start, logits)
         self._slots |= {key[:KEY].tobytes(): start + index for index, key in enumerate(keys)}

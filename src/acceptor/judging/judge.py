@@ -1,4 +1,4 @@
-"""`Judge`: an encoder, its head, its tokenizer and its labels, from sentences to verdicts."""
+"""`Judge`: a classifier with its tokenizer and labels, from sentences to verdicts."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from acceptor.model.tokenizer import take_as_text
 from acceptor.runtime.device import Runtime
 
 JUDGE_FILE = "judge.json"
-TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
+TOKENS, FEW_TOKENS = 2048, 256  # most tokens of a batch, so that it fits a core's cache; the same for few inputs
 SENTENCES, PAIRS = "sentences", "pairs"
 
-_making = threading.Lock()  # what computes is made once, whichever threads ask for it
+_making = threading.Lock()  # each scorer is made once, by one thread
 
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """A fine-tuned classifier with all that it needs to read text. Made by `train` and `load`.
+    """A fine-tuned classifier with its tokenizer, labels and decision. Made by `train` and `load`.
 
     Attributes:
         model: The Transformers classifier, or an `OnnxModel`.
@@ -48,13 +48,13 @@ class Judge:
         labels: Label names; a label's position is its label id.
         max_length: Longest input in tokens; longer ones are cut.
         runtime: Where it computes.
-        encoder: Name, revision and hash of the encoder that it grew from.
-        lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
+        encoder: Name, revision and hash of the encoder that was fine-tuned.
+        lossless: In bf16, compute close calls again in fp32, so that no label changes; no effect in fp32.
         decision: How its logits become probabilities and verdicts: temperature and threshold.
-        trained_on: Fingerprints of the rows that it learnt from, uint64; None where they are not known.
+        trained_on: Fingerprints of the training rows, uint64; None where they are not known.
         selected_on: The sha256 of the data that chose its checkpoint or decision; None where none did.
-        inputs: What it learnt to judge, ``sentences`` or ``pairs``; None where that is not known.
-        written: How each label was written where it learnt it, if it has another name; None where it has not.
+        inputs: What it was trained on, ``sentences`` or ``pairs``; None where that is not known.
+        written: How each label is written in the training data, where its name differs; else None.
     """
 
     model: Any
@@ -74,12 +74,12 @@ class Judge:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle, copy, joblib and processes: all but what computes, which is made again when it is needed."""
+        """For pickle, copy and joblib: all but the scorers, which are made again when they are needed."""
         return {name: value for name, value in vars(self).items() if name != "_scorers"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        take_as_text(self.tokenizer.backend_tokenizer)  # which does not travel with a tokenizer
+        take_as_text(self.tokenizer.backend_tokenizer)  # pickle loses this setting of a tokenizer
 
     def __call__(self, sentences: Any, seconds: Any = None) -> list[Verdict]:
         """One verdict for every sentence (or pair), in order.
@@ -103,12 +103,12 @@ class Judge:
         Args:
             sentences: A list, an array, a Series of str; or a frame.
             seconds: The second ones, where pairs do not come in a frame.
-            place: Says where an input stands, for errors.
-            refuse: False where the caller looks at `Encoded.unread` itself.
+            place: Gives the place of an input, for errors.
+            refuse: False where the caller handles `Encoded.unread` itself.
 
         Raises:
-            DataError: Something else; something empty or not text; pairs where it learnt sentences, or the other way
-                round; text of which its vocabulary knows nothing.
+            DataError: Something else; something empty or not text; pairs where it was trained on sentences, or
+                the other way round; text that its vocabulary does not know at all.
         """
         sentences, seconds = texts_given(sentences, seconds, place)
         self.check_inputs(pairs=seconds is not None)
@@ -118,19 +118,19 @@ class Judge:
         return encoded
 
     def check_inputs(self, *, pairs: bool) -> None:
-        """Refuses what it has not learnt to judge.
+        """Refuses inputs of the kind that it was not trained on.
 
         Raises:
-            DataError: Pairs where it learnt sentences, or the other way round.
+            DataError: Pairs where it was trained on sentences, or the other way round.
         """
         given = PAIRS if pairs else SENTENCES
         if self.inputs in (None, given):
             return
         advice = "name the columns: --columns sentence=NAME,second=NAME; in Python: judge(sentences, seconds)"
         if pairs:
-            advice = "--columns other=NAME keeps a second text and does not judge it; or train a judge of pairs"
+            advice = "--columns other=NAME keeps a second text without judging it; or train on pairs"
         raise DataError(
-            f"this judge learnt to judge {'single sentences' if pairs else 'pairs of sentences'}",
+            f"this judge was trained on {'single sentences' if pairs else 'pairs of sentences'}",
             expected="one text in each row" if pairs else "two texts in each row",
             found="pairs of sentences" if pairs else "single sentences",
             next=advice,
@@ -190,11 +190,11 @@ class Judge:
 
     @functools.cached_property
     def _scorers(self) -> dict[str, Scorer]:
-        """What computes, by precision. Each is made when it is first needed."""
+        """The scorers, by precision. Each is made when it is first needed."""
         return {}
 
     def scorer(self, precision: str) -> Scorer:
-        """What scores padded batches in that precision."""
+        """The function that turns padded batches into logits in that precision."""
         with _making:
             if precision not in self._scorers:
                 self._scorers[precision] = self._new_scorer(precision)
@@ -214,7 +214,7 @@ class Judge:
         scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         lengths, cores = encoded.lengths[rows], scorer.cores()
-        # Few inputs are cut smaller, so that no core waits long for the last batch of another.
+        # Few inputs go into smaller batches, so that no core waits long for the last batch of another.
         budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
 
         def judge(at: Rows) -> None:
@@ -226,7 +226,7 @@ class Judge:
         return scores
 
     def in_fp32(self) -> Judge:
-        """This judge with fp32 products, for differences of margins that are smaller than bf16's steps.
+        """This judge in fp32, for differences of margins that are smaller than bf16's rounding.
 
         An exported judge computes as it was exported.
         """
@@ -244,7 +244,7 @@ class Judge:
         ]
 
     def columns(self, logits: Logits, *, all_scores: bool = True) -> pl.DataFrame:
-        """What stands beside each row in every output: verdict, its probability, and its margin.
+        """The columns that every output has: verdict, its probability, and its margin.
 
         Args:
             logits: Shape (N, labels).
@@ -259,7 +259,7 @@ class Judge:
 
         Args:
             frame: The frame; it is not changed.
-            columns: Role (``sentence``, ``second``) to the column that has it, where its name does not tell.
+            columns: Role (``sentence``, ``second``) to column name, where the names are not known ones.
             all_scores: Also each label's probability and logit.
 
         Raises:
@@ -289,7 +289,7 @@ class Judge:
         """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it.
 
         Raises:
-            UsageError: It was exported: its file is all there is.
+            UsageError: It was exported; its file is complete by itself.
         """
         if isinstance(self.model, OnnxModel):
             raise UsageError(

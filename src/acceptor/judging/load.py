@@ -33,9 +33,9 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
             ``lossless``, or None: bf16 where that is fast, and close calls again in fp32. An exported judge has one.
 
     Raises:
-        RunError: The folder is missing, is not a finished run, or its files are not what was written; likewise a file.
+        RunError: The folder or file is missing, is not a finished run, or its files do not match their hashes.
         EncoderError: Its weights, config or tokenizer cannot be read.
-        UsageError: The device or precision asked for is not there; or its longest input leaves no text.
+        UsageError: The device or precision is not available; or its longest input leaves no room for text.
     """
     folder = run_path(run)
     if folder.suffix == ".onnx":
@@ -88,7 +88,7 @@ def run_path(run: Any) -> Path:
 def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What is known of the judge in a folder, and which of its files have to be those that were written.
 
-    Somebody else's classifier, which has no papers, has its labels in ``config.json``; its longest input is 0: unknown.
+    A Hugging Face classifier that is no run has its labels in ``config.json``; its longest input is 0: unknown.
     """
     try:
         return _checked(read_object(folder / JUDGE_FILE)), (JUDGE_FILE, "config.json", "model.safetensors")
@@ -103,7 +103,7 @@ def _papers(folder: Path, run: str | Path) -> tuple[dict[str, Any], tuple[str, .
     labels = labels_of_classifier(folder, config)
     logger.warning(
         "%s is a Hugging Face classifier and no run: its labels are %s, as its config.json says; it has no threshold, "
-        "and whether it learnt single sentences or pairs is not known",
+        "and whether it was trained on single sentences or pairs is not known",
         run,
         ", ".join(labels[:8]) + (", …" if len(labels) > 8 else ""),
     )
@@ -183,7 +183,7 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
 
 
 def _checked(about: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `Judge` that stand in a ``judge.json`` that nobody vouches for."""
+    """The fields of `Judge` in an untrusted ``judge.json``."""
     labels, max_length, encoder = about["labels"], about["max_length"], about["encoder"]
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) for label in labels):
         raise ValueError("labels are not two names or more")

@@ -241,7 +241,7 @@ class _Block:
     next: int
 
     def restore(self, parts: Parts, chunk: int) -> None:
-        """Takes in what earlier processes have judged for the chunks before this one."""
+        """Adds what earlier processes have judged for the chunks before this one."""
         for done in range(self.next, chunk):
             self.cache.restore(*parts.scores(done))
         self.next = chunk + 1
@@ -380,7 +380,7 @@ class _Predictor:
     def _prepare(
         self, chunk: Chunk, counts: Tally, tables: list[Table], rejected: list[Fault], cache: LogitsCache
     ) -> _Prepared:
-        """Tokenises what is new in the chunk, and rejects rows that the encoder cannot read."""
+        """Tokenises the new inputs of the chunk, and rejects rows that the encoder cannot read."""
         roles = [name for name in ("sentence", "second") if name in tables[0].frame.columns]
         texts = pl.concat([table.frame.select(roles) for table in tables])
         seconds = texts["second"].to_list() if "second" in roles else None

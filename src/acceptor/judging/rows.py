@@ -25,7 +25,7 @@ from acceptor.judging.where import condition
 from acceptor.model.legible import UNKNOWN, warn_of_marks, warn_of_unknown, without
 from acceptor.progress import meter
 
-LONGEST_SENTENCE = 1_000_000  # bytes; what is longer is no sentence, and takes seconds to tokenise
+LONGEST_SENTENCE = 1_000_000  # bytes; longer texts are rejected: they take seconds to tokenise
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What a judge says, one by one and as columns."""
+"""Verdicts: as objects, and as columns."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from acceptor.judging.decision import Decision
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a judge makes of one sentence.
+    """The result for one sentence (or pair).
 
     Attributes:
-        label: The label's name: the most probable one's, or what the judge's threshold says.
+        label: The name of the label: the most probable one, or the one that the threshold decides for.
         probability: Its probability, in [0, 1].
         probabilities: All labels' probabilities, in label-id order; they sum to 1.
         logits: The raw scores, in label-id order.
-        unknown: The judge's vocabulary does not know a part of the text.
+        unknown: A part of the text is not in the judge's vocabulary.
     """
 
     label: str

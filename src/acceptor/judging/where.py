@@ -17,15 +17,15 @@ _TOKEN = re.compile(
 
 
 def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The condition as an expression that is true or false for each row by itself.
+    """The condition as an expression that is true or false for each row.
 
     Args:
-        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column whose name is not one word stands in
+        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column name that is not one word goes in
             double quotes.
         schema: The columns that it may name.
 
     Raises:
-        UsageError: It names anything else, cannot be read, or is no condition.
+        UsageError: It names another column, cannot be parsed, or is not a condition.
     """
     position = 0
     while position < len(text.rstrip()):
