@@ -199,23 +199,23 @@ SCHEMA = {"verdict": pl.String(), "probability": pl.Float64(), "p(a)": pl.Float6
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "found"),
     [
         ("probabilty > .5", "did you mean 'probability'"),
-        ("p(a) > .5", "no column is called 'p'"),
+        ("p(a) > .5", "'p'"),
         ("probability", "not true or false"),
         ("1 = 1", "not true or false"),
         ("avg(probability) > 0", "'avg'"),
         ("probability > (select 1)", "'select'"),
         ("\"read_csv\"('x') = 1", "'read_csv'"),
-        ("probability > .5; drop", "'; drop' has no meaning"),
-        ("probability >", "cannot be used"),
-        ("verdict > 1 and", "cannot be used"),
-        ("", "cannot be used"),
+        ("probability > .5; drop", "'; drop'"),
+        ("probability >", ""),
+        ("verdict > 1 and", ""),
+        ("", ""),
     ],
 )
-def test_other_conditions_are_refused(text, words):
-    with pytest.raises(UsageError, match=words):
+def test_other_conditions_are_refused(text, found):
+    with raises(UsageError, "E-USAGE-CONDITION", problem=repr(text), expected="probability", found=found):
         condition(text, SCHEMA)
 
 
@@ -540,7 +540,7 @@ def test_a_pipe_in_and_a_pipe_out(toy_run, tmp_path, monkeypatch, capsysbinary):
     lines = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert [line["sentence"] for line in lines] == ["the girl sees.", "the boy"]
     assert (tally.rows, tally.rejected) == (3, 1)
-    with pytest.raises(UsageError, match="--shard needs files"):
+    with raises(UsageError, "E-USAGE-CONFLICT", problem="--shard"):
         predict(toy_run.folder, ["-"], out=tmp_path / "out.tsv", shard=(1, 2))
 
 

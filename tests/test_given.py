@@ -31,7 +31,7 @@ from acceptor.judging.predict import predict
 from acceptor.model import scorer
 from acceptor.model.encode import encode, encode_words, marked
 from acceptor.model.tokenizer import reading
-from conftest import toy_rows, write_judge
+from conftest import raises, toy_rows, write_judge
 from tiny import TEXTS, make_tokenizer
 
 SENTENCES = [sentence for sentence, _ in toy_rows(6, 3)]
@@ -341,7 +341,7 @@ def test_a_judge_of_pairs_that_is_exported_refuses_sentences(pair_run, tmp_path)
     acceptor.export(acceptor.load(pair_run.folder, device="cpu"), path)
     judge = acceptor.load(path)
     assert judge.inputs == "pairs"
-    with pytest.raises(DataError, match="learnt to judge pairs"):
+    with raises(DataError, "E-DATA-PAIRS", problem="pairs of sentences"):
         judge(["the cats"])
 
 
@@ -349,7 +349,7 @@ def test_a_judge_of_pairs_that_is_exported_refuses_sentences(pair_run, tmp_path)
 def test_a_run_that_says_something_else_is_refused(old_run, tmp_path, bad):
     shutil.copytree(old_run, tmp_path / "run")
     write_judge(tmp_path / "run", json.loads((old_run / "judge.json").read_text()) | {"inputs": bad})
-    with pytest.raises(RunError, match="inputs"):
+    with raises(RunError, "E-RUN-FILE", where="judge.json", cause="inputs"):
         acceptor.load(tmp_path / "run")
 
 
@@ -368,7 +368,7 @@ def test_every_way_refuses_the_other_kind(judge, pair_judge):
             "evaluate": lambda one=one, split=split: acceptor.evaluate(one, split),
         }
         for ask in asked.values():
-            with pytest.raises(DataError, match=f"learnt to judge {words}"):
+            with raises(DataError, "E-DATA-PAIRS", problem=words):
                 ask()
 
 
@@ -386,7 +386,7 @@ def test_predict_evaluate_and_compare_refuse_the_other_kind(run_cli, toy_run, pa
             ("compare", run.folder, run.folder, "--data", file),
         ):
             code, _, err = run_cli(*command)
-            assert (code, f"learnt to judge {words}" in err) == (1, True), command
+            assert (code, "E-DATA-PAIRS" in err, words in err) == (1, True, True), command
     assert not [path for path in tmp_path.iterdir() if "out.jsonl" in path.name]  # nothing that stands in the way
     kept = run_cli("predict", toy_run.folder, pairs, "--columns", "other=second")
     assert kept[0] == 0  # the way out that the error names
@@ -396,9 +396,9 @@ def test_what_asks_for_single_sentences_refuses_a_judge_of_pairs_at_once(run_cli
     code, _, err = run_cli("judge", pair_run.folder, stdin="the cats\n")
     assert (code, "learnt pairs" in err) == (2, True)
     assert run_cli("judge", pair_run.folder, "the cats")[0] == 1
-    with pytest.raises(UsageError, match="learnt pairs"):
+    with raises(UsageError, "E-USAGE-JUDGE", problem="pairs of sentences"):
         acceptor.pairs(pair_judge, [("the cats", "the cat them")])
-    with pytest.raises(DataError, match="single sentences"):
+    with raises(DataError, "E-DATA-PAIRS", found="pairs"):
         explain(pair_judge, ["the cats"])
 
 
@@ -447,10 +447,10 @@ def test_a_text_of_which_a_part_is_unknown_is_told_on_the_terminal(run_cli, toy_
 
 def test_evaluate_and_load_say_what_they_take(judge, toy, toy_run):
     for given in (toy, None, "cola", [("the cats", "1")]):
-        with pytest.raises(DataError, match=r"not a split"):
+        with raises(DataError, "E-DATA-SPLIT", expected="a Split"):
             acceptor.evaluate(judge, given)
     for given in (None, 3, toy_run):
-        with pytest.raises(UsageError, match=r"(?s)given by its folder.*load\("):
+        with raises(UsageError, "E-USAGE-OPTION", expected="a path", next="load("):
             acceptor.load(given)
 
 

@@ -30,7 +30,7 @@ from acceptor.integrations.ray import Task, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as corpus
 from acceptor.judging.rows import PredictSettings
-from conftest import REPOSITORY, toy_rows
+from conftest import REPOSITORY, raises, toy_rows
 
 CODE = "from acceptor.data.reading import stream; stream.CHUNK = 16\nfrom acceptor.cli.app import main; main()"
 
@@ -307,7 +307,7 @@ def taken_up(output, plan=None, *, overwrite=False):
 def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
     written(begun, 1, 0, last=True)
     written(begun, 0, 1, last=True)
-    with pytest.raises(RunError, match=r"(?s)missing.*found: +parts of file 1\n.*same command again"):
+    with raises(RunError, "E-RUN-PARTS", found="parts of file 1", next="same command"):
         begun.finish(2)
     again = taken_up(begun)
     assert again.unfinished(3) == {0: [1], 2: []}
@@ -322,7 +322,7 @@ def test_parts_that_changed_are_made_again(begun):
     written(begun, 0, 0)
     written(begun, 0, 1, last=True)
     (begun.folder.path / "part-000000-000001.csv").write_text("ab")
-    with pytest.raises(RunError, match=r"found: +part-000000-000001\.csv\n"):
+    with raises(RunError, "E-RUN-PARTS", found="part-000000-000001.csv"):
         begun.finish(1)
     assert taken_up(begun).unfinished(1) == {0: [0]}
 
@@ -331,7 +331,7 @@ def test_other_work_is_not_gone_on_with(begun):
     written(begun, 0, 0, last=True)
     begun.save_progress()
     (begun.folder.path / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"(?s)begun with other data.*found: +other input\n"):
+    with raises(UsageError, "E-USAGE-CHANGED", found="other input"):
         taken_up(begun, {"input": 2})
     assert taken_up(begun, overwrite=True).unfinished(1) == {}
     assert taken_up(begun, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
@@ -341,7 +341,7 @@ def test_other_work_is_not_gone_on_with(begun):
 def test_what_is_finished_is_not_replaced_unasked(begun):
     written(begun, 0, 0, last=True)
     begun.finish(1)
-    with pytest.raises(UsageError, match=r"out\.csv exists"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="out.csv"):
         taken_up(begun)
     assert taken_up(begun, overwrite=True).unfinished(1) == {0: []}
 

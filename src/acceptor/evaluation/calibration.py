@@ -54,7 +54,7 @@ def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derive
     temperature = fit_temperature(logits, gold) if helps else 1.0
     if (logits.argmax(axis=1) == gold).all() and temperature < 1:
         # Without a mistake the fit drives probabilities to 0 and 1, and the next mistake costs 20 times more.
-        return 1.0, Derived("temperature", 1.0, "left out: the split has no mistake, which would limit confidence")
+        return 1.0, Derived("temperature", 1.0, "left out: without a mistake, the split does not limit confidence")
     losses = f"log loss {plain.mean():.4f} without one, {cooled.mean():.4f} with one, on held-out tenths"
     return temperature, Derived("temperature", round(temperature, 4), f"{'fitted' if helps else 'left out'}: {losses}")
 
@@ -84,7 +84,10 @@ def _threshold(
 
 
 def fit_temperature(logits: Logits, gold: Ids) -> float:
-    """The temperature with the least log loss (Guo et al. 2017, section 4.2), within `MAX_TEMPERATURE` and its inverse."""
+    """The temperature with the least log loss (Guo et al. 2017, section 4.2).
+
+    It is between 1 / `MAX_TEMPERATURE` and `MAX_TEMPERATURE`.
+    """
     bound = np.log(MAX_TEMPERATURE)
     scores = logits.astype(np.float64)
     found = minimize_scalar(
