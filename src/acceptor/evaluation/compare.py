@@ -73,7 +73,7 @@ class Comparison:
             f"{self.name} − {self.base}: {self.metric} {self.difference:+.3f} {self.interval or ''} p {self.p_holm:.3g}"
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, with None where one is not defined."""
         content = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
         content["smallest"] = self.smallest

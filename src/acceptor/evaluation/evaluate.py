@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +54,7 @@ class Scores:
         """True where every verdict is the same label."""
         return int((np.array(self.confusion).sum(axis=0) > 0).sum()) == 1
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, with None where a score is not defined."""
         return {
             "n": self.n,
@@ -206,7 +205,7 @@ class Report:
         surest = wrong.sort("probability", descending=True, maintain_order=True).head(k)
         return surest.select("line", *texts, "gold", "verdict", "probability")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Scores and where they come from, without the verdicts."""
         return {
             "split": self.split.name,

@@ -38,7 +38,7 @@ class Measure:
             return "not defined"
         return f"{self.value:.3f} {self.interval or '[no interval]'}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, with None where a score is not defined."""
         low, high = self.interval or (None, None)
         value, majority = (None if math.isnan(score) else score for score in (self.value, self.majority))

@@ -69,7 +69,7 @@ class PairScores:
         """The 95 % interval of `both_share` (Wilson)."""
         return share_interval(self.both, self.n)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields and shares."""
         return {
             **dataclasses.asdict(self),
@@ -143,7 +143,7 @@ class PairsReport:
         high = math.hypot(*(part.interval.high - part.share for part in parts)) / len(parts)
         return mean, Interval(max(0.0, mean - low), min(1.0, mean + high))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Scores and where they come from, without the pairs."""
         mean, interval = self.macro
         columns = [column for column in ("phenomenon", "term") if column in self.frame.columns]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +59,7 @@ class Slice:
             return "not defined (one label only)"
         return None if self.scores.mcc_interval else self.scores.mcc_words
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it, with None for what is not defined."""
         scores = self.scores.to_dict() if self.scores else {}
         names = ("mcc", "mcc_interval", "accuracy", "accuracy_interval", "majority")
@@ -93,7 +92,7 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
     return sorted(parts, key=lambda part: -part.n)
 
 
-def usual_slices(report: Report) -> dict[str, list[dict[str, Any]]]:
+def usual_slices(report: Report) -> dict[str, list[dict[str, object]]]:
     """The slices in every run's report, as dicts: by source (where a column has few values), length, label."""
     frame = report.split.table.frame
     sources = frame["source"].n_unique() if "source" in frame.columns else 0

@@ -55,7 +55,7 @@ class Explanation:
         """All words with their weights in one line."""
         return " · ".join(f"{word} {weight:+.2f}" for word, weight in zip(self.words, self.weights, strict=True))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, for JSON."""
         return {
             "sentence": self.sentence,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +53,7 @@ class Export:
     def __repr__(self) -> str:
         return f"Export({self.path} · {self.precision}, {self.bytes / 1e6:.1f} MB · logits ± {self.largest_change:.1g})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, and the versions it was made with."""
         content = {**vars(self), "path": str(self.path), "versions": versions()}
         return content | {"comparison": self.comparison.to_dict() if self.comparison else None}

@@ -69,7 +69,7 @@ class _Rewriting:
             if len(tensor.dims) == 2 and tensor.data_type == onnx.TensorProto.FLOAT
         }
         self.nodes: list[Any] = []
-        self.tensors: dict[str, Any] = {}
+        self.tensors: dict[str, onnx.TensorProto] = {}
         self.activations: dict[str, _QuantizedActivation] = {}
 
     def take(self, node: Any) -> None:

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,15 @@ RunFiles = dict[str, npt.NDArray[np.uint8]]
 logger = logging.getLogger(__name__)
 
 
+class Item(TypedDict):
+    """A file that is not done: its number and place, and which of its chunks are done."""
+
+    file: int
+    address: str
+    origin: str
+    done: list[int]
+
+
 @dataclass(frozen=True)
 class Task:
     """The arguments of every reading task and every actor.
@@ -77,7 +86,7 @@ class Task:
     device: str | None
     precision: str | None
     own: Mapping[str, str] = field(default_factory=dict)
-    kinds: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, pl.DataType] = field(default_factory=dict)
 
 
 def predict(
@@ -172,7 +181,7 @@ def _task(
 
 def _columns(
     file: InputFile, settings: PredictSettings, suffix: str, judge: Judge
-) -> tuple[list[str], dict[str, str], dict[str, Any]]:
+) -> tuple[list[str], dict[str, str], dict[str, pl.DataType]]:
     """The first file's columns, their own names and their types; its errors are raised before a cluster is started.
 
     The types of JSON lines would be known only after reading all of them, so in formats with types they are text.
@@ -182,7 +191,7 @@ def _columns(
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
         judge.check_inputs(pairs="second" in table.frame.columns)
-    kinds: dict[str, Any] = {}
+    kinds: dict[str, pl.DataType] = {}
     if suffix in COLUMNAR and table.kept is not None:
         kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.kept.schema.items()}
     return table.frame.columns, dict(table.own), kinds
@@ -196,7 +205,7 @@ def _run_files(run: Path) -> RunFiles:
     return {name: np.fromfile(run / name, dtype=np.uint8) for name in names if (run / name).exists()}
 
 
-def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, Any]:
+def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, object]:
     """All that decides about the output, as JSON."""
     listed = json.dumps([[file.address, file.size, file.changed] for file in files])
     return {
@@ -213,7 +222,7 @@ def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, Any]:
     }
 
 
-def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
+def _items(files: list[InputFile], output: Output) -> list[Item]:
     """The files that are not done, and which of their chunks are."""
     return [
         {"file": number, "address": files[number].address, "origin": files[number].origin, "done": done}
@@ -223,7 +232,7 @@ def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
 
 def _judged(
     ray: Any,
-    items: list[dict[str, Any]],
+    items: list[Item],
     task: Task,
     run_files: RunFiles,
     pool: tuple[int, int],
@@ -272,7 +281,7 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
     """
     [file] = item.to_pylist()
     opened = open_input(file["address"], file["origin"])
-    held: dict[str, Any] = {}
+    held: dict[str, object] = {}
     before = 0
     reading = task.settings.reading
     with TableStream(file["origin"], file=opened, rows=task.rows, form=task.suffix, **reading) as stream:

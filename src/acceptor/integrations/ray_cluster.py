@@ -73,7 +73,7 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
     Raises:
         ResourceError: None answers, or none can be started.
     """
-    options: dict[str, Any] = {"address": cluster, "log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, object] = {"address": cluster, "log_to_driver": False, "logging_level": logging.ERROR}
     with contextlib.ExitStack() as stack:
         if cluster == LOCAL:
             scratch = tempfile.TemporaryDirectory(prefix="acceptor-ray-", ignore_cleanup_errors=True)

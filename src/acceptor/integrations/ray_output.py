@@ -49,7 +49,7 @@ class Output:
         with contextlib.suppress(ResourceError):  # the error that stopped the work matters more
             self.save_progress()
 
-    def begin(self, plan: dict[str, Any], *, overwrite: bool) -> None:
+    def begin(self, plan: dict[str, object], *, overwrite: bool) -> None:
         """Continues what is there, or starts anew.
 
         Args:
@@ -144,7 +144,9 @@ class Output:
             self._files = int(name.removesuffix(".json")) + 1
         self._saved = len(self.done)
 
-    def _error_of_taken(self, sizes: dict[str, int], found: dict[str, Any] | None, plan: dict[str, Any]) -> UsageError:
+    def _error_of_taken(
+        self, sizes: dict[str, int], found: dict[str, object] | None, plan: dict[str, object]
+    ) -> UsageError:
         if MANIFEST in sizes or found is None:
             return UsageError(
                 f"{self.folder.address} exists",

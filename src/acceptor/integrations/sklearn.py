@@ -220,7 +220,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         tags.input_tags.one_d_array = True
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = dict(super().__getstate__())
         if "judge_" in state:
             del state["judge_"], state["_temporary_folder"], state["run_folder_"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ class Decision:
         boundary = self.temperature * math.log(self.threshold / (1 - self.threshold))
         return logits[:, 1] - logits[:, 0] - np.float32(boundary)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Both numbers."""
         return {"temperature": self.temperature, "threshold": self.threshold}
 
@@ -57,16 +58,18 @@ MOST_PROBABLE = Decision()
 """The decision of a judge for which nothing was fitted."""
 
 
-def read_decision(about: dict[str, Any], labels: int) -> Decision:
+def read_decision(about: Mapping[str, object], labels: int) -> Decision:
     """The decision in an untrusted ``judge.json``; without the two numbers, `MOST_PROBABLE`.
 
     Raises:
         ValueError: A number is out of its range, or a threshold stands beside more than two labels.
     """
     temperature, threshold = about.get("temperature", 1.0), about.get("threshold")
-    if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
         raise ValueError("temperature is not a number above 0")
-    if threshold is not None and (type(threshold) is not float or not 0 < threshold < 1 or labels != 2):
+    if threshold is None:
+        return Decision(float(temperature))
+    if not isinstance(threshold, float) or not 0 < threshold < 1 or labels != 2:
         raise ValueError("threshold is not a probability between 0 and 1 for two labels")
     return Decision(float(temperature), threshold)
 

@@ -73,11 +73,11 @@ class Judge:
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """For pickle, copy and joblib: all but the scorers, which are made again when they are needed."""
         return {name: value for name, value in vars(self).items() if name != "_scorers"}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         take_as_text(self.tokenizer.backend_tokenizer)  # pickle loses this setting of a tokenizer
 
@@ -274,11 +274,11 @@ class Judge:
 
         return annotated(frame, columns or {}, verdicts_on)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Labels, longest input, encoder, decision and machine."""
         return {**self.about(), "machine": self.runtime.to_dict()}
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, object]:
         """What ``judge.json`` says."""
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
         about |= self.decision.to_dict() | {"selected_on": self.selected_on}

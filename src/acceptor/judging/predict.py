@@ -308,7 +308,7 @@ class _Predictor:
                 columns = stream.table(part, lambda *_: None).frame.columns
                 self.judge.check_inputs(pairs="second" in columns)
 
-    def plan(self, run: Path) -> dict[str, Any]:
+    def plan(self, run: Path) -> dict[str, object]:
         """All that decides about the bytes of the output, as JSON."""
         runtime, language = self.judge.runtime, self.settings.split_language
         return {

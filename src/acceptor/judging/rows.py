@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import polars as pl
@@ -67,7 +67,7 @@ class PredictSettings:
         """About how many characters make a chunk, however few rows that are."""
         return DOCUMENTS_TEXT if self.split_language else CHUNK_TEXT
 
-    def to_dict(self, suffix: str) -> dict[str, Any]:
+    def to_dict(self, suffix: str) -> dict[str, object]:
         """All that decides about an output in the format ``suffix``, as JSON."""
         content = asdict(self) | {"columns": dict(self.columns or {}), "format": suffix}
         content["split"] = content.pop("split_language")

@@ -33,7 +33,7 @@ class Verdict:
     def __repr__(self) -> str:
         return f"Verdict({self.label!r}, {self.probability:.2f})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, for JSON."""
         return {
             "label": self.label,
@@ -47,7 +47,7 @@ class Verdict:
 def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], decision: Decision) -> pl.DataFrame:
     """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
     probabilities, verdicts = decision.probabilities(logits), decision.label_ids(logits)
-    columns: dict[str, Any] = {
+    columns: dict[str, pl.Series | npt.NDArray[Any]] = {
         "verdict": pl.Series([labels[index] for index in verdicts], dtype=pl.String),  # also without rows
         "probability": probabilities[np.arange(len(logits)), verdicts],
     }
