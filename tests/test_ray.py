@@ -26,9 +26,10 @@ import acceptor
 from acceptor.data.reading.filesystems import OutputFolder, address_of, found_files
 from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError, RunError, UsageError
-from acceptor.integrations.ray import Task, read_chunks
+from acceptor.integrations.ray import JudgeActor, Task, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as corpus
+from acceptor.judging.judge import Judge
 from acceptor.judging.rows import PredictSettings
 from conftest import REPOSITORY, raises, toy_rows
 
@@ -276,6 +277,26 @@ def test_every_format_is_read_through_an_address(tmp_path, name):
     assert sum(row["rows"] for row in rows) == 50
     frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
     assert frames.equals(frame.select("n", "sentence"))
+
+
+def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, tmp_path, monkeypatch):
+    seen, logits_of = [], Judge.logits_of
+    monkeypatch.setattr(Judge, "logits_of", lambda self, ids, *_: seen.append(len(ids)) or logits_of(self, ids))
+    frame = pl.DataFrame({"sentence": ["the cats", "a girl", "the cats", "see", "a girl"], "n": [0, 1, 2, 3, 4]})
+    frame.write_parquet(tmp_path / "in.parquet")
+    columns = ["sentence", "n"]
+    settings = PredictSettings(all_scores=True)
+    task = Task(columns, address_of(tmp_path / "out.parquet"), ".parquet", settings, 16, None, None)
+    actor = JudgeActor(task, [])
+    actor.judge = toy_run.judge
+    item = {"file": 0, "address": address_of(tmp_path / "in.parquet"), "origin": "in.parquet", "done": [-1]}
+    [chunk] = read_chunks(pa.Table.from_pylist([item]), task)
+    [done] = actor(chunk).to_pylist()
+    assert (seen, done["judged"], done["written"]) == ([3], 3, 5)
+    found = pl.read_parquet(tmp_path / "out.parquet" / done["name"])
+    np.testing.assert_allclose(
+        found.select(pl.col("^logit.*$")).to_numpy(), toy_run.judge.logits(frame["sentence"].to_list()), atol=1e-5
+    )
 
 
 # ---------------------------------------------------------------------- the folder of parts
