@@ -73,7 +73,7 @@ def test_differences_are_seldom_found_where_there_are_none(seeds, sd, sources):
         assert count <= binom.ppf(0.999, tries, 0.05)
 
 
-def test_a_difference_is_found_as_often_as_its_smallest_says():
+def test_the_smallest_difference_is_found_with_80_percent_power():
     """Four of five test sets show a difference as large as `smallest`."""
     found = [compare_judged(*_one(systems(n=800, skill=(0.7, 0.83), seed=seed)), draws=800)[0] for seed in range(100)]
     power = np.mean([one.p < 0.05 for one in found])

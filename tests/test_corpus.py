@@ -1,4 +1,4 @@
-"""`predict` on files of any size: nothing lost, nothing twice, stopped and gone on with. Chunks are made small here."""
+"""`predict` on files of any size: nothing lost, nothing twice, stopped and continued. Chunks are made small here."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_sentence_is_judged_once_in_a_block(small, toy_run, tmp_path, monkeypa
     assert (seen, tally.judged) == ([5, 5], 10)  # 100 rows are two blocks of 64
 
 
-def test_pairs_are_told_apart_by_both_sentences(small, old_run, tmp_path):
+def test_pairs_are_equal_only_if_both_sentences_are(small, old_run, tmp_path):
     rows = [("the girl", " sees"), ("the girl", "the boy"), ("the gi", "rl sees"), ("the girl", " sees")]
     source = tsv(tmp_path / "in.tsv", ["\t".join(row) for row in rows], "sentence\tsecond")
     tally = predict(old_run, [source], out=tmp_path / "out.jsonl", all_scores=True)
@@ -219,7 +219,7 @@ def test_other_conditions_are_refused(text, found):
         condition(text, SCHEMA)
 
 
-def test_conditions_mean_what_sql_means():
+def test_conditions_follow_sql():
     frame = pl.DataFrame({"verdict": ["a", "b", "it's"], "probability": [0.7, 0.8, 0.9], "p(a)": [0.7, 0.2, 0.1]})
     for text, rows in {
         "probability >= .8": [1, 2],
@@ -235,7 +235,7 @@ def test_conditions_mean_what_sql_means():
 # ---------------------------------------------------------------------- rows that cannot be judged
 
 
-def test_rows_that_cannot_be_judged_are_set_aside_with_their_line(small, toy_run, tmp_path):
+def test_rows_that_cannot_be_judged_are_rejected_with_their_line(small, toy_run, tmp_path):
     lines = lines_of(100)
     lines[40] = "40\t "
     lines[41] = "41\tone\ttoo many"
@@ -254,7 +254,7 @@ def test_rows_that_cannot_be_judged_are_set_aside_with_their_line(small, toy_run
     assert {fault["file"] for fault in found} == {source}
 
 
-def test_faulty_json_lines_are_set_aside(small, toy_run, tmp_path):
+def test_faulty_json_lines_are_rejected(small, toy_run, tmp_path):
     lines = [json.dumps({"id": row, "text": "the girl sees."}) for row in range(100)]
     faults = {
         50: "{",
@@ -275,7 +275,7 @@ def test_faulty_json_lines_are_set_aside(small, toy_run, tmp_path):
     assert pl.read_ndjson(out)["id"].to_list()[50] is None
 
 
-def test_a_tsv_cannot_hold_a_line_break_and_says_which_row(small, toy_run, tmp_path):
+def test_a_tsv_cannot_hold_a_line_break_and_the_row_is_named(small, toy_run, tmp_path):
     (tmp_path / "in.csv").write_text('sentence,note\na girl,x\n"two\nlines",x\nthe boy,"a\tb"\n')
     out = tmp_path / "out.tsv"
     tally = predict(toy_run.folder, [str(tmp_path / "in.csv")], out=out)
@@ -330,7 +330,7 @@ def test_later_rows_are_held_to_what_the_first_rows_said(tmp_path):
         ]
 
 
-def test_the_first_row_may_be_a_header_and_is_never_set_aside(tmp_path):
+def test_the_first_row_may_be_a_header_and_is_never_rejected(tmp_path):
     (tmp_path / "in.tsv").write_text("sentence\na\t1\nb\t0\n")
     with pytest.raises(DataError, match=r"(?s)wrong number of columns.*line 1\n"):
         stream_of(tmp_path / "in.tsv", 10)
@@ -393,7 +393,7 @@ def test_a_column_that_is_missing_in_the_second_file_ends_it(small, toy_run, tmp
     assert len(list((tmp_path / ".out.csv.parts").glob("0*"))) >= 3
 
 
-def test_a_missing_file_is_told_before_any_work(toy_run, tmp_path):
+def test_a_missing_file_is_an_error_before_any_work(toy_run, tmp_path):
     with pytest.raises(DataError, match=r"(?s)no such file.*nowhere\.tsv"):
         predict(toy_run.folder, [tsv(tmp_path / "1.tsv", lines_of(3)), "nowhere.tsv"], out=tmp_path / "o.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["1.tsv"]
@@ -432,7 +432,7 @@ def stopped(small, toy_run, tmp_path, monkeypatch):
     return source, out
 
 
-def test_only_what_is_left_is_judged(stopped, toy_run, monkeypatch):
+def test_a_continued_call_judges_only_the_missing_parts(stopped, toy_run, monkeypatch):
     source, out = stopped
     numbers = []
     write = Parts.write
@@ -544,7 +544,7 @@ def test_a_pipe_in_and_a_pipe_out(toy_run, tmp_path, monkeypatch, capsysbinary):
         predict(toy_run.folder, ["-"], out=tmp_path / "out.tsv", shard=(1, 2))
 
 
-def test_what_a_pipe_left_unfinished_is_begun_again(small, toy_run, tmp_path, monkeypatch):
+def test_an_unfinished_output_of_a_pipe_is_started_again(small, toy_run, tmp_path, monkeypatch):
     out = tmp_path / "out.tsv"
     Parts(out).begin({"input": {"files": 1}}, overwrite=False)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the girl sees.\nthe boy\n")))

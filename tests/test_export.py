@@ -92,7 +92,7 @@ def test_the_file_tells_nothing_of_the_machine_it_was_made_on(exported):
     assert b"stack_trace" not in data
 
 
-def test_the_manifest_says_what_was_compared(exported, toy):
+def test_the_manifest_holds_the_comparison(exported, toy):
     told = json.loads((exported.path.parent / "toy.onnx.json").read_text())
     assert told["sha256"] == file_sha256(exported.path) == exported.sha256
     assert told["bytes"] == exported.path.stat().st_size
@@ -104,7 +104,7 @@ def test_the_manifest_says_what_was_compared(exported, toy):
     assert "onnxruntime" in told["versions"]
 
 
-def test_people_are_told_what_was_compared(exported, toy):
+def test_the_terminal_shows_the_comparison(exported, toy):
     *_, told, _ = terminal.export_text(exported)
     assert told.startswith(f"0 of {len(toy.test)} verdicts flipped; MCC ")
     selected = dataclasses.replace(exported.comparison, selected=True)
@@ -259,7 +259,7 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_leaves_nothing(quick, tmp_path, monkeypatch):
     limits, write = resource.getrlimit(resource.RLIMIT_FSIZE), exporting.write_json
 
     def limit(most):
@@ -280,7 +280,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
         assert nothing_in(tmp_path)
 
 
-def test_a_network_that_cannot_be_exported_is_told(toy_run, tmp_path):
+def test_a_network_that_cannot_be_exported_is_an_error(toy_run, tmp_path):
     class Choosing(torch.nn.Module):
         def forward(self, input_ids, attention_mask):
             return input_ids if input_ids.sum() > 3 else attention_mask
@@ -476,7 +476,7 @@ def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
         {"encoder": None},
     ],
 )
-def test_papers_that_cannot_be_are_refused(changes, exported, tmp_path):
+def test_damaged_metadata_is_refused(changes, exported, tmp_path):
     file = tmp_path / "judge.onnx"
     file.write_bytes(sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported, **changes))
     with pytest.raises((acceptor.RunError, acceptor.EncoderError)):
@@ -536,7 +536,7 @@ def test_paths_that_are_no_files(tmp_path):
         acceptor.load(large)
 
 
-def test_a_batch_that_cannot_be_computed_is_told(exported):
+def test_a_batch_that_cannot_be_computed_is_an_error(exported):
     judge = acceptor.load(exported.path)
     with pytest.raises(acceptor.RunError, match="cannot compute"):
         judge.model.score({"input_ids": np.full((1, 3), 10**6), "attention_mask": np.ones((1, 3), np.int64)})

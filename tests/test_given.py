@@ -327,7 +327,7 @@ def test_a_pickle_of_an_exported_judge_holds_the_file_that_was_loaded(exported, 
 # ---------------------------------------------------------------------- sentences or pairs
 
 
-def test_a_run_and_its_export_say_what_they_judge(toy_run, pair_run, old_run, exported, tmp_path):
+def test_a_run_and_its_export_know_their_inputs(toy_run, pair_run, old_run, exported, tmp_path):
     assert acceptor.load(toy_run.folder).inputs == acceptor.load(exported).inputs == "sentences"
     assert acceptor.load(pair_run.folder).inputs == "pairs"
     old = acceptor.load(old_run)
@@ -346,7 +346,7 @@ def test_a_judge_of_pairs_that_is_exported_refuses_sentences(pair_run, tmp_path)
 
 
 @pytest.mark.parametrize("bad", ["both", 3, []])
-def test_a_run_that_says_something_else_is_refused(old_run, tmp_path, bad):
+def test_a_run_with_unknown_inputs_is_refused(old_run, tmp_path, bad):
     shutil.copytree(old_run, tmp_path / "run")
     write_judge(tmp_path / "run", json.loads((old_run / "judge.json").read_text()) | {"inputs": bad})
     with raises(RunError, "E-RUN-FILE", where="judge.json", cause="inputs"):
@@ -423,7 +423,7 @@ def test_a_tokenizer_of_bytes_knows_everything(kind):
     assert not encoded.unread.any()
 
 
-def test_verdicts_say_what_is_not_wholly_known(judge):
+def test_verdicts_mark_texts_with_unknown_parts(judge):
     known, partly = judge(["the cats see.", "the cats see 😀."])
     assert (known.unknown, partly.unknown) == (False, True)
     assert partly.to_dict()["unknown"] is True
@@ -438,14 +438,14 @@ def test_an_input_of_which_nothing_is_known_is_refused(judge, exported, text):
         judge.annotate(pd.DataFrame({"text": ["the cats", text, "see"]}, index=list("abc")))
 
 
-def test_a_text_of_which_a_part_is_unknown_is_told_on_the_terminal(run_cli, toy_run, tmp_path):
+def test_a_text_with_unknown_parts_is_marked_on_the_terminal(run_cli, toy_run, tmp_path):
     code, out, err = run_cli("judge", toy_run.folder, "the cats see 😀.", "the cats see.")
     assert (code, "does not know all of 1 of 2 texts" in err) == (0, True)
     code, out, _ = run_cli("judge", toy_run.folder, stdin="the cats see 😀.\nthe cats see.\n")
     assert ["known" in line for line in out.splitlines()] == [True, False]
 
 
-def test_evaluate_and_load_say_what_they_take(judge, toy, toy_run):
+def test_evaluate_and_load_name_what_they_take(judge, toy, toy_run):
     for given in (toy, None, "cola", [("the cats", "1")]):
         with raises(DataError, "E-DATA-SPLIT", expected="a Split"):
             acceptor.evaluate(judge, given)
@@ -534,7 +534,7 @@ def test_special_tokens_in_the_text_are_found(text):
     assert marked(tokenizer, ["the cats"]).tolist() == []
 
 
-def test_they_are_told_wherever_texts_are_read(run_cli, toy_run, toy_config, tmp_path, caplog):
+def test_special_tokens_are_warned_of_wherever_texts_are_read(run_cli, toy_run, toy_config, tmp_path, caplog):
     path = tmp_path / "typed.tsv"
     path.write_text("sentence\tlabel\n" + "".join(f"[CLS] {text} [SEP]\t{label}\n" for text, label in toy_rows(40)))
     settings = ("--encoder", toy_config.encoder, "--epochs", "1", "--on-collapse", "go-on", "--batch-size", "8")

@@ -44,7 +44,7 @@ def test_verdicts_come_one_a_sentence_in_order(judge):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.text("the cats .SLEEPy'd", min_size=1, max_size=60).filter(str.strip), min_size=1, max_size=40))
-def test_logits_do_not_depend_on_the_company(judge, sentences):
+def test_logits_do_not_depend_on_the_other_inputs(judge, sentences):
     together = judge.logits(sentences)
     alone = np.concatenate([judge.logits([sentence]) for sentence in sentences])
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -55,7 +55,7 @@ def test_no_sentences_give_no_verdicts(judge):
 
 
 @pytest.mark.parametrize("bad", ["", "  ", None, 7])
-def test_what_is_no_sentence_is_refused(judge, bad):
+def test_an_input_that_is_not_a_sentence_is_refused(judge, bad):
     with pytest.raises(DataError, match=r"not a sentence(.|\n)*position 1"):
         judge(["the cats", bad])
 
@@ -70,7 +70,7 @@ def test_seconds_of_another_number_are_refused(judge):
         judge(["a b", "c d"], ["e f"])
 
 
-def test_loading_what_is_no_run_is_refused(tmp_path, toy_run):
+def test_loading_a_folder_that_is_not_a_run_is_refused(tmp_path, toy_run):
     with raises(RunError, "E-RUN-MISSING", problem=str(tmp_path / "nowhere"), found="no such folder"):
         acceptor.load(tmp_path / "nowhere")
     with raises(RunError, "E-RUN-MISSING", expected="judge.json", found="a folder"):
@@ -241,7 +241,7 @@ def test_a_fitted_decision_is_kept_and_used_alike_everywhere(calibrated, tmp_pat
     np.testing.assert_allclose(frame["margin"], decision.margins(loaded.logits(sentences)), atol=1e-4)
 
 
-def test_a_split_that_fitted_the_decision_says_so(calibrated):
+def test_a_report_marks_the_split_that_fitted_the_decision(calibrated):
     assert calibrated.report.selected
     assert "selected on this split" in repr(calibrated.report)
     assert not calibrated.reports["test"].selected

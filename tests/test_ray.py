@@ -71,9 +71,9 @@ def wait_for(sign, process):
 
 def start(arguments, out, count):
     """A command in a process of its own, once it has written some parts; and all processes below it."""
-    begun = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: len(parts(out)) >= count, begun)
-    return begun, Below(psutil.Process(begun.pid))
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(parts(out)) >= count, process)
+    return process, Below(psutil.Process(process.pid))
 
 
 class Below:
@@ -108,11 +108,11 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     out = tmp_path / "out.parquet"
     arguments = [toy_run.folder, files.as_uri(), "-o", out, "--all-scores", "--ray", "local", "--workers"]
 
-    begun, below = start([*arguments, 1], out, 5)
+    process, below = start([*arguments, 1], out, 5)
     listening = below.listening()
-    begun.terminate()
-    said = begun.communicate(timeout=60)
-    assert begun.returncode == 143, said
+    process.terminate()
+    said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
     assert len(listening) >= 4
     assert set(listening) == {"127.0.0.1"}
     assert below.are_gone()
@@ -121,12 +121,12 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     assert 0 < len(noted) < 150
     written = {one["name"]: (out / one["name"]).stat().st_mtime_ns for one in noted}
 
-    begun, below = start([*arguments, 2], out, len(parts(out)) + 5)
+    process, below = start([*arguments, 2], out, len(parts(out)) + 5)
     victim, _ = below.judges()
     victim.send_signal(signal.SIGKILL)
     killed_at = len(parts(out))
-    stdout, stderr = begun.communicate(timeout=120)
-    assert begun.returncode == 0, stderr
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
     assert killed_at < 190
     assert "3,202 rows in = 3,200 out + 2 rejected" in stdout
     assert re.match(r"file://.*/1.tsv: TSV with a header: sentence; passed over: id\n2 workers\n", stderr)
@@ -223,7 +223,7 @@ def test_standard_input_is_refused(toy_run, run_cli, monkeypatch):
     assert (code, "do not see this one's standard input" in err) == (2, True)
 
 
-def test_without_ray_it_says_what_to_install(toy_run, files, tmp_path):
+def test_without_ray_the_error_names_the_extra(toy_run, files, tmp_path):
     code = "import sys; sys.modules['ray'] = None\nfrom acceptor.cli.app import main; main()"
     arguments = ["predict", str(toy_run.folder), str(files), "-o", str(tmp_path / "out.csv"), "--ray", "local"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
@@ -313,24 +313,24 @@ def written(output, file, chunk, *, last=False, content=b"abc"):
 
 
 @pytest.fixture
-def begun(tmp_path):
+def started(tmp_path):
     output = Output(OutputFolder(tmp_path / "out.csv"))
     output.begin({"input": 1}, overwrite=False)
     return output
 
 
-def taken_up(output, plan=None, *, overwrite=False):
+def resumed(output, plan=None, *, overwrite=False):
     again = Output(output.folder)
     again.begin(plan or {"input": 1}, overwrite=overwrite)
     return again
 
 
-def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
-    written(begun, 1, 0, last=True)
-    written(begun, 0, 1, last=True)
+def test_it_is_whole_when_every_chunk_of_every_file_is_there(started):
+    written(started, 1, 0, last=True)
+    written(started, 0, 1, last=True)
     with raises(RunError, "E-RUN-PARTS", found="parts of file 1", next="same command"):
-        begun.finish(2)
-    again = taken_up(begun)
+        started.finish(2)
+    again = resumed(started)
     assert again.unfinished(3) == {0: [1], 2: []}
     written(again, 0, 0)
     (again.folder.path / ".part-000000-000000.csv.0123").write_text("half")
@@ -339,32 +339,32 @@ def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
     assert sorted(path.name for path in again.folder.path.iterdir()) == names
 
 
-def test_parts_that_changed_are_made_again(begun):
-    written(begun, 0, 0)
-    written(begun, 0, 1, last=True)
-    (begun.folder.path / "part-000000-000001.csv").write_text("ab")
+def test_parts_that_changed_are_made_again(started):
+    written(started, 0, 0)
+    written(started, 0, 1, last=True)
+    (started.folder.path / "part-000000-000001.csv").write_text("ab")
     with raises(RunError, "E-RUN-PARTS", found="part-000000-000001.csv"):
-        begun.finish(1)
-    assert taken_up(begun).unfinished(1) == {0: [0]}
+        started.finish(1)
+    assert resumed(started).unfinished(1) == {0: [0]}
 
 
-def test_other_work_is_not_gone_on_with(begun):
-    written(begun, 0, 0, last=True)
-    begun.save_progress()
-    (begun.folder.path / "mine.txt").write_text("mine")
+def test_an_output_with_another_plan_is_not_continued(started):
+    written(started, 0, 0, last=True)
+    started.save_progress()
+    (started.folder.path / "mine.txt").write_text("mine")
     with raises(UsageError, "E-USAGE-CHANGED", found="other input"):
-        taken_up(begun, {"input": 2})
-    assert taken_up(begun, overwrite=True).unfinished(1) == {}
-    assert taken_up(begun, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
-    assert sorted(path.name for path in begun.folder.path.iterdir()) == [PLAN, "mine.txt"]
+        resumed(started, {"input": 2})
+    assert resumed(started, overwrite=True).unfinished(1) == {}
+    assert resumed(started, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
+    assert sorted(path.name for path in started.folder.path.iterdir()) == [PLAN, "mine.txt"]
 
 
-def test_what_is_finished_is_not_replaced_unasked(begun):
-    written(begun, 0, 0, last=True)
-    begun.finish(1)
+def test_a_finished_output_is_replaced_only_with_overwrite(started):
+    written(started, 0, 0, last=True)
+    started.finish(1)
     with raises(UsageError, "E-USAGE-OUTPUT", problem="out.csv"):
-        taken_up(begun)
-    assert taken_up(begun, overwrite=True).unfinished(1) == {0: []}
+        resumed(started)
+    assert resumed(started, overwrite=True).unfinished(1) == {0: []}
 
 
 # ---------------------------------------------------------------------- the page

@@ -201,7 +201,7 @@ def test_places_are_numbers_in_formats_that_have_them(toy_run, tmp_path):
         predict(toy_run.folder, [source], out=tmp_path / "more.parquet", split_language="en")
 
 
-def test_a_sentence_that_comes_again_in_another_document_is_judged_once(small, toy_run, tmp_path):
+def test_an_equal_sentence_of_another_document_is_judged_once(small, toy_run, tmp_path):
     source = jsonl(tmp_path / "in.jsonl", [{"text": "The girl sees. The boy. The girl sees."}] * 12)
     tally = predict(toy_run.folder, [source], out=tmp_path / "out.jsonl", split_language="en", all_scores=True)
     assert (tally.rows, tally.judged) == (36, 4)  # two blocks
@@ -224,7 +224,7 @@ def test_a_condition_leaves_out_sentences_and_the_counts_add_up(small, toy_run, 
     assert str(tally) == f"7 documents in = 6 cut + 1 rejected; {words}"
 
 
-def test_a_sentence_that_cannot_be_judged_is_set_aside_with_its_place(toy_run, tmp_path):
+def test_a_sentence_that_cannot_be_judged_is_rejected_with_its_place(toy_run, tmp_path):
     long = "One. " + "x" * 1_000_001 + ". Three."
     whole = "The girl sees the boy. " * 60_000  # longer than a sentence may be
     source = jsonl(tmp_path / "in.jsonl", [{"text": long}, {"text": whole}, {"text": "Two\nlines. The end."}])
@@ -320,7 +320,7 @@ def test_small_files_of_long_documents_do_not_share_a_chunk_for_ever(tmp_path):
 # ---------------------------------------------------------------------- the command
 
 
-def test_the_command_says_documents_and_sentences(run_cli, toy_run, tmp_path):
+def test_the_command_counts_documents_and_sentences(run_cli, toy_run, tmp_path):
     source = tmp_path / "in.csv.gz"
     source.write_bytes(gzip.compress(b'id,text\n1,"The girl sees.\n\nThe boy."\n2, \n'))
     out = tmp_path / "out.csv"

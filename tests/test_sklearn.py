@@ -161,7 +161,7 @@ BAD_PARAMETERS = {
 
 
 @pytest.mark.parametrize("name", BAD_PARAMETERS)
-def test_bad_parameters_are_told_in_fit_as_both_houses_do(tiny, name):
+def test_bad_parameters_are_errors_of_both_libraries_in_fit(tiny, name):
     value, message = BAD_PARAMETERS[name]
     model = clone(tiny).set_params(**{name: value})
     with pytest.raises(ParameterError, match=message) as caught:
@@ -183,7 +183,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("names", LABELS)
-def test_labels_of_any_kind_come_back_as_given_and_as_the_run_says(tiny, names):
+def test_labels_of_any_kind_come_back_as_given_and_as_in_the_run(tiny, names):
     labels, in_run = LABELS[names]
     model = clone(tiny).fit(SENTENCES, labels[GOOD.astype(int)])
     judge = acceptor.load(model.run_folder_, device="cpu")
@@ -300,7 +300,7 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_is_an_error_of_both_houses(tiny, case):
+def test_bad_input_is_an_error_of_both_libraries(tiny, case):
     X, y, message = BAD_INPUT[case]  # noqa: N806
     with pytest.raises(InputError, match=message) as caught:
         clone(tiny).fit(X, y)
@@ -313,7 +313,7 @@ def test_a_label_that_only_validation_has_is_refused(tiny):
         clone(tiny).fit(SENTENCES, np.where(GOOD, "x", "y"), X_val=FRESH, y_val=["z"] * 40)
 
 
-def test_before_fit_there_is_nothing_to_ask(tiny):
+def test_methods_before_fit_raise_not_fitted(tiny):
     for ask in ("predict", "predict_proba", "decision_function"):
         with pytest.raises(NotFittedError):
             getattr(clone(tiny), ask)(FRESH)
@@ -476,7 +476,7 @@ def test_calibration_by_scikit_learn(tiny):
     assert model.score(FRESH, FRESH_GOOD) > 0.9
 
 
-def test_a_collapse_is_told_as_training_tells_it(tiny):
+def test_a_collapse_is_the_error_of_training(tiny):
     with pytest.raises(TrainingError, match="collapsed"):
         clone(tiny).set_params(learning_rate=0.9, batch_size=16).fit(SENTENCES, GOOD)
 

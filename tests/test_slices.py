@@ -72,7 +72,7 @@ def test_where_one_label_is_empty_there_is_a_recall_and_no_mcc(report):
     assert low < one["recall"] < high
 
 
-def test_a_small_slice_says_so_and_has_no_number(report):
+def test_a_small_slice_has_a_note_and_no_number(report):
     small = slices(report, "source")[2].to_dict()
     assert (small["n"], small["note"]) == (9, "too small (n < 10)")
     scores = ("mcc", "mcc_interval", "accuracy", "accuracy_interval", "recall", "recall_interval", "majority")
@@ -295,7 +295,7 @@ def test_a_run_keeps_its_leaks_and_slices(toy, toy_run):
     np.testing.assert_array_equal(judge.trained_on, np.unique(fingerprints(toy.train)))
 
 
-def test_a_run_without_fingerprints_says_not_known(run_cli, toy_run, leaky, tmp_path):
+def test_leaks_of_a_run_without_fingerprints_are_not_known(run_cli, toy_run, leaky, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(toy_run.folder, old)
     (old / HASHES_FILE).unlink()

@@ -171,7 +171,7 @@ def test_minilm_is_explained_by_both_methods():
 # ---------------------------------------------------------------------- what is refused, what is shown
 
 
-def test_explanations_say_what_they_are_and_refuse_the_rest(toy_judge, monkeypatch):
+def test_explanations_have_a_repr_and_refuse_other_input(toy_judge, monkeypatch):
     (one,) = acceptor.explain(toy_judge, ["the cats see."])
     assert repr(one).startswith(f"Explanation({one.verdict.label!r}, {one.verdict.probability:.2f}: the ")
     assert json.loads(json.dumps(one.to_dict()))["weights"] == list(one.weights)

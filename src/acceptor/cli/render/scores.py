@@ -209,7 +209,7 @@ def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[st
         lines = [Text("\n".join(map(plain, _top_scores(row, labels))))] if with_scores else []
         verdict = [_short(row["verdict"]), f"{row['probability']:.3f}", f"{row['margin']:.2f}"]
         rows.append([*(row[name] for name in shown), *verdict, *lines])
-    return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown)
+    return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown, narrow=scores)
 
 
 def _top_scores(row: dict[str, Any], labels: Sequence[str]) -> Iterator[str]:
