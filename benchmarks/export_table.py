@@ -35,8 +35,9 @@ from acceptor.cli import render as terminal
 from acceptor.data.load import load_split
 from acceptor.evaluation.compare import compare
 from acceptor.evaluation.evaluate import evaluate
-from acceptor.exporting.export import _made_up, _network
-from acceptor.exporting.quantize import quantised
+from acceptor.exporting.export import _network
+from acceptor.exporting.gate import made_up_inputs
+from acceptor.exporting.quantize import quantize
 from acceptor.model.batches import pad
 from acceptor.model.onnx import INPUTS, OnnxModel
 
@@ -61,7 +62,7 @@ def parity(folder: Path) -> dict[str, Any]:
         plain = replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
         largest, spread, inputs = 0.0, 0.0, 0
         for rows, longest in itertools.product(ROWS, TOKENS):
-            made_up = _made_up(judge, rows, longest, types=INPUTS[2] in other.model.inputs)
+            made_up = made_up_inputs(judge, rows, longest, types=INPUTS[2] in other.model.inputs)
             batch = pad(made_up, np.arange(rows), judge.tokenizer.pad_token_id)
             ours, theirs = plain.scorer("plain").score(batch), other.scorer("fp32").score(batch)
             largest, spread = max(largest, float(np.abs(ours - theirs).max())), max(spread, float(np.ptp(ours)))
@@ -135,7 +136,7 @@ def int8(name: str, run: Path, files: list[Path], data: str, folder: Path) -> di
         one = pad(encoded, np.array([row]), judge.tokenizer.pad_token_id)
         takes.append({name: one.get(name, np.zeros_like(one["input_ids"])) for name in names})
     ways: dict[str, Callable[[], bytes]] = {
-        "acceptor": lambda: quantised(network),
+        "acceptor": lambda: quantize(network),
         "ort dynamic": lambda: by_ort(network, None),
         "ort dynamic, per channel": lambda: by_ort(network, None, per_channel=True),
     }

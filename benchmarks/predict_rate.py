@@ -26,7 +26,7 @@ from acceptor.judging.judge import Judge
 from acceptor.judging.load import load
 
 
-def made_up(judge: Judge, encoded: Any) -> Any:
+def made_up(judge: Judge, encoded: Any, on_batch: Any = None) -> Any:
     """Logits without a network: float32, shape (N, labels)."""
     return np.tile(encoded.lengths[:, None].astype(np.float32), (1, len(judge.labels))) * np.arange(len(judge.labels))
 
@@ -65,7 +65,7 @@ def main() -> None:
                     pass
                 seconds["parsed"].append(time.perf_counter() - began)
                 began = time.perf_counter()
-                corpus.predict(options.run, [str(file)], out, corpus.Settings(), overwrite=True)
+                corpus.predict(options.run, [str(file)], out=out, overwrite=True)
                 seconds["all"].append(time.perf_counter() - began)
             rates = {name: round(options.rows / statistics.median(times)) for name, times in seconds.items()}
             figures[suffix] = rates

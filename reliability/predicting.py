@@ -196,14 +196,14 @@ def _body(
     try:
         if before:
             before()
-        settings = corpus.Settings(all_scores=True, split=split)
-        corpus.predict(run, files, out, settings, device="cpu", precision="fp32", shard=shard)
+        settings = {"all_scores": True, "split_language": split}
+        corpus.predict(run, files, out=out, **settings, device="cpu", precision="fp32", shard=shard)
     except AcceptorError as error:
         code = KINDS.get(type(error), 15)
     os._exit(code)
 
 
-def _by_company(judge: Judge, logits_of: Any, encoded: Any) -> Any:
+def _by_company(judge: Judge, logits_of: Any, encoded: Any, on_batch: Any = None) -> Any:
     """Logits that depend on what is judged together, as bf16 and close calls make them do, but always."""
     return logits_of(judge, encoded) + np.float32(0.001) * (encoded.ids.sum() % 1009)
 

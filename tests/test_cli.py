@@ -214,13 +214,32 @@ def test_evaluate_prints_the_whole_set_first_then_its_parts(run_cli, toy_run, fi
     assert (found["n"], [part["n"] for part in found["per_batch"]]) == (40, [32, 8])
 
 
-def test_predict_shows_what_the_chapter_shows(run_cli, toy_run, files):
+@pytest.mark.parametrize("options", [[], ["--all-scores"]])
+def test_predict_shows_the_columns_that_it_writes(run_cli, toy_run, files, tmp_path, options):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"id": str(row), "text": text, "verdict": "mine"} for row, (text, _) in enumerate(toy_rows(40, 2))]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run_cli("predict", toy_run.folder, source, "-o", out, *options)[0] == 0
+    code, stdout, _ = run_cli("predict", toy_run.folder, source, "--json", *options)
+    written = [json.loads(line) for line in out.read_text().splitlines()]
+    shown = json.loads(stdout)["verdicts"]
+    assert code == 0
+    assert [list(row) for row in shown] == [list(row) for row in written]
+    assert {"id", "text", "input.verdict", "verdict", "probability", "margin"} <= set(shown[0])
+    assert ("p(acceptable)" in shown[0], "logit(acceptable)" in shown[0]) == (bool(options),) * 2
+    for one, other in zip(shown, written, strict=True):
+        assert (one["text"], one["input.verdict"], one["verdict"]) == (other["text"], "mine", other["verdict"])
+        assert one["margin"] == pytest.approx(other["margin"], abs=1e-4)
+
+
+def test_predict_shows_texts_labels_and_verdicts(run_cli, toy_run, files):
     code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv")
     assert code == 0
-    header = stdout.split("\n")[0]
-    assert header.split() == ["sentence", "logits", "softmax", "prediction", "true", "label"]
+    assert stdout.split("\n")[0].split() == ["label", "sentence", "verdict", "probability", "margin"]
     for sentence, _ in toy_rows(40, 2):
         assert sentence in stdout
+    code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv", "--all-scores")
+    assert stdout.split("\n")[0].split()[5:] == ["p,", "logit:", "2", "of", "2", "labels"]
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])

@@ -18,6 +18,7 @@ from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
 from acceptor.evaluation.judged import Judged
 from acceptor.evaluation.metrics import confusion_matrix, mcc
 from acceptor.report.html import write_report
+from conftest import raises
 
 
 def systems(n=300, skill=(1.0, 1.0), seeds=(1, 1), seed=0, sources=None, sd=0.0):
@@ -72,7 +73,7 @@ def test_differences_are_seldom_found_where_there_are_none(seeds, sd, sources):
         assert count <= binom.ppf(0.999, tries, 0.05)
 
 
-def test_a_difference_is_found_as_often_as_its_smallest_says():
+def test_the_smallest_difference_is_found_with_80_percent_power():
     """Four of five test sets show a difference as large as `smallest`."""
     found = [compare_judged(*_one(systems(n=800, skill=(0.7, 0.83), seed=seed)), draws=800)[0] for seed in range(100)]
     power = np.mean([one.p < 0.05 for one in found])
@@ -153,25 +154,25 @@ def test_a_score_that_is_not_defined_is_said():
 def test_what_cannot_be_compared_is_refused(toy_run, tmp_path):
     base, other = systems()
     changed = [*range(299), "another"]
-    with pytest.raises(DataError, match="example 300"):
+    with raises(DataError, "E-DATA-COMPARE", where="example 300"):
         compare_judged(base, [replace(other, sentences=changed)])
-    with pytest.raises(DataError, match="different numbers"):
+    with raises(DataError, "E-DATA-COMPARE", expected="300", found="200"):
         compare_judged(base, systems(n=200)[:1])
-    with pytest.raises(DataError, match="different labels"):
+    with raises(DataError, "E-DATA-LABELS", found="bad, good"):
         compare_judged(base, [replace(other, labels=("bad", "good"))])
-    with pytest.raises(DataError, match="too few"):
+    with raises(DataError, "E-DATA-SPLIT", expected="10", found="9"):
         compare_judged(*_one(systems(n=9)))
-    with pytest.raises(UsageError, match="no metric is called 'f2'"):
+    with raises(UsageError, "E-USAGE-OPTION", problem="'f2'", expected="mcc, accuracy, f1"):
         compare(toy_run.folder, toy_run.folder, metric="f2")
-    with pytest.raises(UsageError, match="no split 'tset'"):
+    with raises(UsageError, "E-USAGE-OPTION", problem="'tset'", expected="test or validation"):
         compare(toy_run.folder, toy_run.folder, split="tset")
-    with pytest.raises(UsageError, match="leave data or split out"):
+    with raises(UsageError, "E-USAGE-CONFLICT", next=("data", "split")):
         compare(toy_run.folder, toy_run.folder, data="starter", split="test")
-    with pytest.raises(UsageError, match="nothing to compare"):
+    with raises(UsageError, "E-USAGE-OPTION", expected="two systems"):
         compare(toy_run.folder)
-    with pytest.raises(RunError, match="not a finished run"):
+    with raises(RunError, "E-RUN-MISSING", problem=str(tmp_path), expected="report.json"):
         compare(toy_run.folder, tmp_path)
-    with pytest.raises(UsageError, match="neither a report nor a run"):
+    with raises(UsageError, "E-USAGE-OPTION", found="int"):
         compare(toy_run.folder, 7)
 
 
@@ -198,7 +199,7 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
             lambda: acceptor.compare(tmp_path, toy_run),
             lambda: write_report([tmp_path], tmp_path / "x.html"),
         ):
-            with pytest.raises(RunError, match=r"seeds\.json cannot be read"):
+            with raises(RunError, "E-RUN-FILE", problem="seeds.json", where=str(tmp_path)):
                 read()
     (tmp_path / "seed-7" / "report.json").write_bytes((tmp_path / "seed-7" / "report.json").read_bytes() + b"\n")
     with pytest.raises(RunError, match="not what was written"):

@@ -23,7 +23,8 @@ from onnxruntime import InferenceSession
 import acceptor
 from acceptor.cli import render as terminal
 from acceptor.exporting import export as exporting
-from acceptor.exporting import quantize as quantised
+from acceptor.exporting import gate
+from acceptor.exporting import quantize as quantizing
 from acceptor.judging.decision import Decision
 from acceptor.model.classifier import longest_input, new_classifier
 from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
@@ -31,7 +32,7 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 from acceptor.runtime.device import choose_runtime
 from acceptor.storage.manifest import file_sha256
-from conftest import toy_rows
+from conftest import raises, toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
 
 SENTENCES = [*TEXTS[:6], "", "the Zebra " * 200, "cat"]
@@ -55,8 +56,8 @@ def test_every_architecture_answers_the_same(architecture, tmp_path):
     assert judge.max_length == 512
     found = acceptor.export(judge, tmp_path / "judge.onnx")
     assert found.largest_change < 1e-5
-    assert max(rows for rows, _ in exporting.SHAPES) == 64
-    assert max(longest for _, longest in exporting.SHAPES) == 512
+    assert max(rows for rows, _ in gate.SHAPES) == 64
+    assert max(longest for _, longest in gate.SHAPES) == 512
     other = acceptor.load(found.path)
     np.testing.assert_allclose(other.logits(SENTENCES), judge.logits(SENTENCES), atol=1e-5)
     if "token_type_ids" in other.model.inputs or "token_type_ids" not in judge.tokenizer.model_input_names:
@@ -91,11 +92,11 @@ def test_the_file_tells_nothing_of_the_machine_it_was_made_on(exported):
     assert b"stack_trace" not in data
 
 
-def test_the_manifest_says_what_was_compared(exported, toy):
+def test_the_manifest_holds_the_comparison(exported, toy):
     told = json.loads((exported.path.parent / "toy.onnx.json").read_text())
     assert told["sha256"] == file_sha256(exported.path) == exported.sha256
     assert told["bytes"] == exported.path.stat().st_size
-    assert told["inputs"] == sum(rows for rows, _ in exporting.SHAPES) + len(toy.test)
+    assert told["inputs"] == sum(rows for rows, _ in gate.SHAPES) + len(toy.test)
     assert told["flips"] == 0
     assert told["comparison"]["n"] == len(toy.test)
     assert told["comparison"]["name"] == "toy.onnx"
@@ -103,7 +104,7 @@ def test_the_manifest_says_what_was_compared(exported, toy):
     assert "onnxruntime" in told["versions"]
 
 
-def test_people_are_told_what_was_compared(exported, toy):
+def test_the_terminal_shows_the_comparison(exported, toy):
     *_, told, _ = terminal.export_text(exported)
     assert told.startswith(f"0 of {len(toy.test)} verdicts flipped; MCC ")
     selected = dataclasses.replace(exported.comparison, selected=True)
@@ -150,24 +151,24 @@ def test_predict_goes_on_only_with_the_same_file(run_cli, exported, toy_run, sen
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "found"),
     [
-        ({"precision": "bf16"}, "computes in fp32"),
-        ({"precision": "int8"}, "computes in fp32"),
-        ({"device": "cuda"}, "computes in fp32 on a CPU"),
+        ({"precision": "bf16"}, "precision bf16"),
+        ({"precision": "int8"}, "precision int8"),
+        ({"device": "cuda"}, "device cuda"),
     ],
 )
-def test_a_file_computes_as_it_was_exported(exported, options, says):
-    with pytest.raises(acceptor.UsageError, match=says):
+def test_a_file_computes_as_it_was_exported(exported, options, found):
+    with raises(acceptor.UsageError, "E-USAGE-DEVICE", problem=("fp32", "CPU"), found=found):
         acceptor.load(exported.path, **options)
     assert acceptor.load(exported.path, precision="fp32", device="cpu").runtime.precision == "fp32"
 
 
 def test_an_exported_judge_is_not_exported_or_saved_again(exported, tmp_path):
     judge = acceptor.load(exported.path)
-    with pytest.raises(acceptor.UsageError, match="only a judge in a run folder"):
+    with raises(acceptor.UsageError, "E-USAGE-JUDGE", found=repr(judge)):
         acceptor.export(judge, tmp_path / "again.onnx")
-    with pytest.raises(acceptor.UsageError, match="has no run folder"):
+    with raises(acceptor.UsageError, "E-USAGE-JUDGE", next=str(exported.path)):
         judge.save(tmp_path)
 
 
@@ -199,14 +200,14 @@ def test_a_network_that_computes_something_else_is_not_written(toy_run, tmp_path
         return proto.SerializeToString()
 
     monkeypatch.setattr(exporting, "_network", shifted)
-    with pytest.raises(acceptor.RunError, match="does not compute what the judge computes"):
+    with raises(acceptor.RunError, "E-RUN-EXPORT", expected="0.0001", found="0.0002"):
         acceptor.export(judge, tmp_path / "judge.onnx")
     assert nothing_in(tmp_path)
 
 
 def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, monkeypatch):
     judge = acceptor.load(toy_run.folder, precision="fp32")
-    with pytest.raises(acceptor.UsageError, match="--verify DATA"):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", next="--verify DATA"):
         acceptor.export(judge, tmp_path / "judge.onnx", precision="int8")
     found = acceptor.export(judge, tmp_path / "judge.onnx", precision="int8", verify=toy.test)
     assert found.comparison.p > 0.05
@@ -220,12 +221,12 @@ def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, mo
 
 def test_logits_that_are_not_finite_are_refused(exported):
     found = dataclasses.replace(exported, precision="int8")
-    exporting._refuse(found)
+    gate.refuse_difference(found)
     for score in (np.float32([[0, np.nan]]), np.float32([[0, np.inf]])):
         for pair in ((score, np.zeros_like(score)), (np.zeros_like(score), score), (score, score)):
-            assert exporting._change(*pair) == math.inf
-    with pytest.raises(acceptor.RunError, match="finite logits"):
-        exporting._refuse(dataclasses.replace(found, largest_change=math.inf))
+            assert gate._change(*pair) == math.inf
+    with raises(acceptor.RunError, "E-RUN-EXPORT", expected="finite logits"):
+        gate.refuse_difference(dataclasses.replace(found, largest_change=math.inf))
 
 
 @pytest.fixture
@@ -238,8 +239,8 @@ def quick(exported, toy_run, monkeypatch):
     return functools.partial(acceptor.export, judge)
 
 
-@pytest.mark.parametrize(("factor", "says"), [(-1, "int8 judges worse"), (0, "MCC is not defined here")])
-def test_int8_that_judges_worse_is_not_written(factor, says, quick, toy, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("factor", "problem"), [(-1, "lower"), (0, "not defined")])
+def test_int8_that_judges_worse_is_not_written(factor, problem, quick, toy, tmp_path, monkeypatch):
     def turned(network):
         proto = onnx.load_model_from_string(network)
         for tensor in proto.graph.initializer:
@@ -248,8 +249,8 @@ def test_int8_that_judges_worse_is_not_written(factor, says, quick, toy, tmp_pat
                 tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
         return proto.SerializeToString()
 
-    monkeypatch.setattr(quantised, "quantised", turned)
-    with pytest.raises(acceptor.RunError, match=says):
+    monkeypatch.setattr(quantizing, "quantize", turned)
+    with raises(acceptor.RunError, "E-RUN-EXPORT", problem=("MCC", problem), found="verdicts flipped"):
         quick(tmp_path / "judge.onnx", precision="int8", verify=toy.test)
     assert nothing_in(tmp_path)
 
@@ -258,7 +259,7 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_leaves_nothing(quick, tmp_path, monkeypatch):
     limits, write = resource.getrlimit(resource.RLIMIT_FSIZE), exporting.write_export_file
 
     def limit(most):
@@ -272,20 +273,20 @@ def test_a_full_disk_is_told_and_leaves_nothing(quick, tmp_path, monkeypatch):
         monkeypatch.setattr(exporting, "write_export_file", writing)
         limit(most)
         try:
-            with pytest.raises(acceptor.ResourceError, match="the disk is full"):
+            with raises(acceptor.ResourceError, "E-RESOURCE-DISK", where=str(tmp_path)):
                 quick(tmp_path / "judge.onnx")
         finally:
             limit(limits[0])
         assert nothing_in(tmp_path)
 
 
-def test_a_network_that_cannot_be_exported_is_told(toy_run, tmp_path):
+def test_a_network_that_cannot_be_exported_is_an_error(toy_run, tmp_path):
     class Choosing(torch.nn.Module):
         def forward(self, input_ids, attention_mask):
             return input_ids if input_ids.sum() > 3 else attention_mask
 
     judge = dataclasses.replace(acceptor.load(toy_run.folder, precision="fp32"), model=Choosing())
-    with pytest.raises(acceptor.RunError, match="torch cannot export this network"):
+    with raises(acceptor.RunError, "E-RUN-EXPORT", problem="torch"):
         acceptor.export(judge, tmp_path / "judge.onnx")
     assert nothing_in(tmp_path)
 
@@ -314,7 +315,7 @@ def test_a_file_never_stands_beside_the_manifest_of_another(quick, tmp_path, mon
 
 def test_a_network_too_large_for_protocol_buffers_is_refused_first(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "MAX_BYTES", 1000)
-    with pytest.raises(acceptor.UsageError, match="too large"):
+    with raises(acceptor.UsageError, "E-USAGE-JUDGE", expected="1,000 bytes"):
         quick(tmp_path / "judge.onnx")
 
 
@@ -337,7 +338,7 @@ def test_outputs_that_cannot_be(toy_run, exported, tmp_path):
 
 
 def test_a_table_that_is_a_matrix_too_is_rounded_in_two_ways(monkeypatch):
-    monkeypatch.setattr(quantised, "MANY_ROWS", 10)
+    monkeypatch.setattr(quantizing, "MANY_ROWS", 10)
     rng = np.random.default_rng(0)
     table = (rng.normal(size=(32, 32)) * np.linspace(0.1, 5, 32)[:, None]).astype(np.float32)
     nodes = [
@@ -351,7 +352,7 @@ def test_a_table_that_is_a_matrix_too_is_rounded_in_two_ways(monkeypatch):
     given = {"ids": np.arange(32)}
     exact, rounded = (
         InferenceSession(one, providers=["CPUExecutionProvider"]).run(None, given)
-        for one in (network, quantised.quantised(network))
+        for one in (network, quantizing.quantize(network))
     )
     for ours, theirs in zip(rounded, exact, strict=True):
         assert 0 < np.abs(ours - theirs).max() < 0.03 * np.abs(theirs).max()
@@ -475,7 +476,7 @@ def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
         {"encoder": None},
     ],
 )
-def test_papers_that_cannot_be_are_refused(changes, exported, tmp_path):
+def test_damaged_metadata_is_refused(changes, exported, tmp_path):
     file = tmp_path / "judge.onnx"
     file.write_bytes(sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported, **changes))
     with pytest.raises((acceptor.RunError, acceptor.EncoderError)):
@@ -535,7 +536,7 @@ def test_paths_that_are_no_files(tmp_path):
         acceptor.load(large)
 
 
-def test_a_batch_that_cannot_be_computed_is_told(exported):
+def test_a_batch_that_cannot_be_computed_is_an_error(exported):
     judge = acceptor.load(exported.path)
     with pytest.raises(acceptor.RunError, match="cannot compute"):
         judge.model.score({"input_ids": np.full((1, 3), 10**6), "attention_mask": np.ones((1, 3), np.int64)})

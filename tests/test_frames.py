@@ -18,8 +18,8 @@ import acceptor
 from acceptor.data.frames import annotated
 from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError
+from acceptor.judging.judge import Judge
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 from conftest import toy_rows
 
 TEXTS = [sentence for sentence, _ in toy_rows(12, 3)]
@@ -52,7 +52,7 @@ def test_polars_gets_the_columns_that_predict_writes(judge, toy_run, tmp_path, a
     assert kept.rename({"input.margin": "margin"}).equals(frame)
     file = tmp_path / "in.parquet"
     frame.write_parquet(file)
-    predict(toy_run.folder, [str(file)], tmp_path / "out.parquet", Settings(all_scores=all_scores))
+    predict(toy_run.folder, [str(file)], out=tmp_path / "out.parquet", all_scores=all_scores)
     written = pl.read_parquet(tmp_path / "out.parquet")
     assert out.columns[2:] == [*written.columns[2:]]
     assert out.columns[4:] == ["verdict", "probability", "margin"] + all_scores * [
@@ -114,17 +114,15 @@ def test_a_column_is_chosen_by_role_and_pairs_are_judged_as_pairs(judge):
     assert not np.allclose(logits, judge.logits(frame["text"].to_list()), atol=1e-3)
 
 
-def test_what_comes_again_is_judged_once():
+def test_equal_rows_are_judged_once(toy_run, monkeypatch):
     seen = []
-
-    def verdicts_on(sentences, seconds, _):
-        seen.append((sentences, seconds))
-        return pl.DataFrame({"length": [len(sentence) for sentence in sentences]})
-
-    frame = pl.DataFrame({"text": ["bb", "a", "bb", "ccc", "a"], "sentence2": ["x", "x", "x", "x", "y"]})
-    out = annotated(frame, {}, verdicts_on)
-    assert out["length"].to_list() == [2, 1, 2, 3, 1]
-    assert seen == [(["bb", "a", "ccc", "a"], ["x", "x", "x", "y"])]
+    judge, logits_of = replace(toy_run.judge, inputs=None), Judge.logits_of
+    monkeypatch.setattr(Judge, "logits_of", lambda self, ids, *_: seen.append(len(ids)) or logits_of(self, ids))
+    frame = pl.DataFrame({"sentence2": ["b", "a", "b", "b"], "text": ["the cats", "the cats", "a girl", "the cats"]})
+    out = judge.annotate(frame, all_scores=True)
+    assert seen == [3]
+    expected = judge.logits(frame["text"].to_list(), frame["sentence2"].to_list())
+    np.testing.assert_allclose(out.select(pl.col("^logit.*$")).to_numpy(), expected, atol=1e-5)
 
 
 def test_no_rows_give_no_verdicts_in_the_same_columns(judge):

@@ -28,7 +28,6 @@ from acceptor.data.writing.parts import Parts
 from acceptor.errors import AcceptorError, DataError, RunError, UsageError
 from acceptor.evaluation.words import explain
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 from acceptor.model import scorer
 from acceptor.model.encode import encode, encode_words, rows_with_special_tokens
 from acceptor.model.tokenizer import tokenizer_info
@@ -180,7 +179,7 @@ def fitted_classifier(toy_run):
 
     model = AcceptorClassifier(device="cpu")
     model.classes_, model._label_ids, model.n_features_in_ = np.array([0, 1]), np.array([0, 1]), 1
-    model._take(toy_run.folder)
+    model._load_run(toy_run.folder)
     return model
 
 
@@ -330,7 +329,7 @@ def test_a_pickle_of_an_exported_judge_holds_the_file_that_was_loaded(exported, 
 # ---------------------------------------------------------------------- sentences or pairs
 
 
-def test_a_run_and_its_export_say_what_they_judge(toy_run, pair_run, old_run, exported, tmp_path):
+def test_a_run_and_its_export_know_their_inputs(toy_run, pair_run, old_run, exported, tmp_path):
     assert acceptor.load(toy_run.folder).inputs == acceptor.load(exported).inputs == "sentences"
     assert acceptor.load(pair_run.folder).inputs == "pairs"
     old = acceptor.load(old_run)
@@ -344,15 +343,15 @@ def test_a_judge_of_pairs_that_is_exported_refuses_sentences(pair_run, tmp_path)
     acceptor.export(acceptor.load(pair_run.folder, device="cpu"), path)
     judge = acceptor.load(path)
     assert judge.inputs == "pairs"
-    with pytest.raises(DataError, match="learnt to judge pairs"):
+    with raises(DataError, "E-DATA-PAIRS", problem="pairs of sentences"):
         judge(["the cats"])
 
 
 @pytest.mark.parametrize("bad", ["both", 3, []])
-def test_a_run_that_says_something_else_is_refused(old_run, tmp_path, bad):
+def test_a_run_with_unknown_inputs_is_refused(old_run, tmp_path, bad):
     shutil.copytree(old_run, tmp_path / "run")
     write_judge(tmp_path / "run", json.loads((old_run / "judge.json").read_text()) | {"inputs": bad})
-    with pytest.raises(RunError, match="inputs"):
+    with raises(RunError, "E-RUN-FILE", where="judge.json", cause="inputs"):
         acceptor.load(tmp_path / "run")
 
 
@@ -371,7 +370,7 @@ def test_every_way_refuses_the_other_kind(judge, pair_judge):
             "evaluate": lambda one=one, split=split: acceptor.evaluate(one, split),
         }
         for ask in asked.values():
-            with pytest.raises(DataError, match=f"learnt to judge {words}"):
+            with raises(DataError, "E-DATA-PAIRS", problem=words):
                 ask()
 
 
@@ -389,7 +388,7 @@ def test_predict_evaluate_and_compare_refuse_the_other_kind(run_cli, toy_run, pa
             ("compare", run.folder, run.folder, "--data", file),
         ):
             code, _, err = run_cli(*command)
-            assert (code, f"learnt to judge {words}" in err) == (1, True), command
+            assert (code, "E-DATA-PAIRS" in err, words in err) == (1, True, True), command
     assert not [path for path in tmp_path.iterdir() if "out.jsonl" in path.name]  # nothing that stands in the way
     kept = run_cli("predict", toy_run.folder, pairs, "--columns", "other=second")
     assert kept[0] == 0  # the way out that the error names
@@ -399,9 +398,9 @@ def test_what_asks_for_single_sentences_refuses_a_judge_of_pairs_at_once(run_cli
     code, _, err = run_cli("judge", pair_run.folder, stdin="the cats\n")
     assert (code, "learnt pairs" in err) == (2, True)
     assert run_cli("judge", pair_run.folder, "the cats")[0] == 1
-    with pytest.raises(UsageError, match="learnt pairs"):
+    with raises(UsageError, "E-USAGE-JUDGE", problem="pairs of sentences"):
         acceptor.pairs(pair_judge, [("the cats", "the cat them")])
-    with pytest.raises(DataError, match="single sentences"):
+    with raises(DataError, "E-DATA-PAIRS", found="pairs"):
         explain(pair_judge, ["the cats"])
 
 
@@ -426,7 +425,7 @@ def test_a_tokenizer_of_bytes_knows_everything(kind):
     assert not encoded.all_unknown.any()
 
 
-def test_verdicts_say_what_is_not_wholly_known(judge):
+def test_verdicts_mark_texts_with_unknown_parts(judge):
     known, partly = judge(["the cats see.", "the cats see 😀."])
     assert (known.unknown, partly.unknown) == (False, True)
     assert partly.to_dict()["unknown"] is True
@@ -441,19 +440,19 @@ def test_an_input_of_which_nothing_is_known_is_refused(judge, exported, text):
         judge.annotate(pd.DataFrame({"text": ["the cats", text, "see"]}, index=list("abc")))
 
 
-def test_a_text_of_which_a_part_is_unknown_is_told_on_the_terminal(run_cli, toy_run, tmp_path):
+def test_a_text_with_unknown_parts_is_marked_on_the_terminal(run_cli, toy_run, tmp_path):
     code, out, err = run_cli("judge", toy_run.folder, "the cats see 😀.", "the cats see.")
     assert (code, "some tokens of 1 of 2 texts are not in the encoder's vocabulary" in err) == (0, True)
     code, out, _ = run_cli("judge", toy_run.folder, stdin="the cats see 😀.\nthe cats see.\n")
     assert ["known" in line for line in out.splitlines()] == [True, False]
 
 
-def test_evaluate_and_load_say_what_they_take(judge, toy, toy_run):
+def test_evaluate_and_load_name_what_they_take(judge, toy, toy_run):
     for given in (toy, None, "cola", [("the cats", "1")]):
-        with pytest.raises(DataError, match=r"not a split"):
+        with raises(DataError, "E-DATA-SPLIT", expected="a Split"):
             acceptor.evaluate(judge, given)
     for given in (None, 3, toy_run):
-        with pytest.raises(UsageError, match=r"(?s)given by its folder.*load\("):
+        with raises(UsageError, "E-USAGE-OPTION", expected="a path", next="load("):
             acceptor.load(given)
 
 
@@ -471,7 +470,7 @@ def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp
     texts = [("the cats see.", STRANGE, "the 😀 cats", "see the mat")[row % 4] for row in range(200)]
     source = tmp_path / "in.tsv"
     source.write_text("id\tsentence\n" + "".join(f"{row}\t{text}\n" for row, text in enumerate(texts)))
-    expected = predict(toy_run.folder, [str(source)], tmp_path / "whole.jsonl", Settings())
+    expected = predict(toy_run.folder, [str(source)], out=tmp_path / "whole.jsonl")
     assert (expected.written, expected.rejected, expected.unknown) == (150, 50, 50)
     assert "50" in str(expected)
     assert expected.to_dict()["unknown"] == 50
@@ -488,15 +487,15 @@ def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp
     with monkeypatch.context() as patch:
         patch.setattr(Parts, "write", write)
         with pytest.raises(Stop):
-            predict(toy_run.folder, [str(source)], out, Settings())
-    assert predict(toy_run.folder, [str(source)], out, Settings()) == expected
+            predict(toy_run.folder, [str(source)], out=out)
+    assert predict(toy_run.folder, [str(source)], out=out) == expected
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     rejected = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
     assert [fault["line"] for fault in rejected] == list(range(3, 203, 4))
     assert "vocabulary" in rejected[0]["problem"]
     for shard in (1, 2):
-        predict(toy_run.folder, [str(source)], tmp_path / "shards.jsonl", Settings(), shard=(shard, 2))
-    assert predict(toy_run.folder, [str(source)], tmp_path / "shards.jsonl", Settings()) == expected
+        predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl", shard=(shard, 2))
+    assert predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl") == expected
 
 
 def test_training_tells_of_them_and_refuses_a_script_that_the_encoder_does_not_know(toy_config, tmp_path, caplog):
@@ -537,7 +536,7 @@ def test_special_tokens_in_the_text_are_found(text):
     assert rows_with_special_tokens(tokenizer, ["the cats"]).tolist() == []
 
 
-def test_they_are_told_wherever_texts_are_read(run_cli, toy_run, toy_config, tmp_path, caplog):
+def test_special_tokens_are_warned_of_wherever_texts_are_read(run_cli, toy_run, toy_config, tmp_path, caplog):
     path = tmp_path / "typed.tsv"
     path.write_text("sentence\tlabel\n" + "".join(f"[CLS] {text} [SEP]\t{label}\n" for text, label in toy_rows(40)))
     settings = ("--encoder", toy_config.encoder, "--epochs", "1", "--on-collapse", "go-on", "--batch-size", "8")

@@ -15,7 +15,6 @@ from acceptor.data.reading import stream
 from acceptor.data.writing.parts import Parts
 from acceptor.judging import predict as corpus
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 
 VERDICTS = ["verdict", "probability", "margin"]
 
@@ -61,7 +60,7 @@ READ = {".parquet": pl.read_parquet, ".arrow": pl.read_ipc, ".feather": pl.read_
 def test_columns_keep_names_and_types(small, toy_run, tmp_path, before, after):
     frame, source, out = typed(), tmp_path / f"in{before}", tmp_path / f"out{after}"
     WRITE[before](frame, source)
-    tally = predict(toy_run.folder, [str(source)], out, Settings())
+    tally = predict(toy_run.folder, [str(source)], out=out)
     found = READ[after](out)
     assert (tally.written, tally.rejected) == (10, 0)  # a label that is missing rejects nothing
     assert found.columns == [*frame.columns, *VERDICTS]
@@ -76,7 +75,7 @@ def test_rejected_rows_take_their_values_with_them(small, toy_run, tmp_path):
     frame = typed().with_columns(text=pl.when(pl.col("id") == 5).then(None).otherwise("text"))
     frame.write_parquet(tmp_path / "in.parquet")
     for suffix in (".parquet", ".jsonl"):
-        predict(toy_run.folder, [str(tmp_path / "in.parquet")], tmp_path / f"out{suffix}", Settings())
+        predict(toy_run.folder, [str(tmp_path / "in.parquet")], out=tmp_path / f"out{suffix}")
     kept = frame.filter(pl.col("id") != 5)
     assert pl.read_parquet(tmp_path / "out.parquet").drop(VERDICTS).equals(kept)
     assert pl.read_ndjson(tmp_path / "out.jsonl")["id"].to_list() == kept["id"].to_list()
@@ -96,7 +95,7 @@ RECORDS = [
 def test_json_lines_stay_what_they_are(small, toy_run, tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in RECORDS * 4))
-    predict(toy_run.folder, [str(source)], tmp_path / "out.jsonl", Settings())
+    predict(toy_run.folder, [str(source)], out=tmp_path / "out.jsonl")
     found = lines(tmp_path / "out.jsonl")
     assert [{key: value for key, value in row.items() if key not in VERDICTS} for row in found] == RECORDS * 4
     assert [list(row) for row in found] == [[*RECORDS[0], *VERDICTS]] * 12
@@ -105,7 +104,7 @@ def test_json_lines_stay_what_they_are(small, toy_run, tmp_path):
 
 def test_types_become_json_where_it_has_them(small, toy_run, tmp_path):
     typed().write_parquet(tmp_path / "in.parquet")
-    predict(toy_run.folder, [str(tmp_path / "in.parquet")], tmp_path / "out.jsonl", Settings())
+    predict(toy_run.folder, [str(tmp_path / "in.parquet")], out=tmp_path / "out.jsonl")
     row = lines(tmp_path / "out.jsonl")[1]
     assert {key: row[key] for key in row if key not in VERDICTS} == {
         "id": 1, "price": 0.25, "flag": False, "day": "2026-01-02", "seen": "2026-01-01T01:00:00+00:00", "none": None,
@@ -122,7 +121,7 @@ def test_json_lines_become_columns_with_types_that_hold_all_rows(small, toy_run,
         for row in range(12)
     ]  # fmt: skip
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    tally = predict(toy_run.folder, [str(tmp_path / "in.jsonl")], tmp_path / f"out{suffix}", Settings())
+    tally = predict(toy_run.folder, [str(tmp_path / "in.jsonl")], out=tmp_path / f"out{suffix}")
     assert tally.written == 12
     found = READ[suffix](tmp_path / f"out{suffix}").drop(VERDICTS)
     assert found.schema == {
@@ -145,7 +144,7 @@ def test_the_sentences_column_keeps_its_name(toy_run, tmp_path, suffix, name):
     else:
         frame.write_parquet(tmp_path / name)
     out = tmp_path / f"out{suffix}"
-    assert predict(toy_run.folder, [str(tmp_path / name)], out, Settings()).written == 2
+    assert predict(toy_run.folder, [str(tmp_path / name)], out=out).written == 2
     read = {".tsv": pd.read_table, ".csv": pd.read_csv, ".parquet": pd.read_parquet}
     found = pd.read_json(out, lines=True) if suffix == ".jsonl" else read[suffix](out)
     assert list(found.columns) == ["Text", "n", "acceptable", *VERDICTS]
@@ -155,7 +154,7 @@ def test_a_name_that_is_taken_is_moved_as_in_a_frame(toy_run, tmp_path):
     frame = pl.DataFrame({"verdict": [7], "content": ["the cats ."], "margin": [True]})
     frame.write_parquet(tmp_path / "in.parquet")
     columns = {"sentence": "content"}
-    predict(toy_run.folder, [str(tmp_path / "in.parquet")], tmp_path / "out.parquet", Settings(columns=columns))
+    predict(toy_run.folder, [str(tmp_path / "in.parquet")], out=tmp_path / "out.parquet", columns=columns)
     found = pl.read_parquet(tmp_path / "out.parquet")
     assert found.columns == toy_run.judge.annotate(frame, columns=columns).columns
     assert found["input.verdict"].to_list() == [7]
@@ -165,14 +164,14 @@ def test_files_of_other_types_and_names_are_judged_together(small, toy_run, tmp_
     pl.DataFrame({"id": [1, 2], "text": ["the cats .", "a"]}).write_parquet(tmp_path / "1.parquet")
     pl.DataFrame({"sentence": ["b"], "id": [0.5]}).write_parquet(tmp_path / "2.parquet")
     files = [str(tmp_path / "1.parquet"), str(tmp_path / "2.parquet")]
-    predict(toy_run.folder, files, tmp_path / "out.parquet", Settings())
+    predict(toy_run.folder, files, out=tmp_path / "out.parquet")
     found = pl.read_parquet(tmp_path / "out.parquet")
     assert found.columns == ["id", "text", *VERDICTS]
     assert found["id"].to_list() == [1.0, 2.0, 0.5]
     (tmp_path / "3.tsv").write_text("id\tsentence\nx\tc\n")
-    predict(toy_run.folder, [*files, str(tmp_path / "3.tsv")], tmp_path / "more.parquet", Settings())
+    predict(toy_run.folder, [*files, str(tmp_path / "3.tsv")], out=tmp_path / "more.parquet")
     assert pl.read_parquet(tmp_path / "more.parquet")["id"].to_list()[-1] == "x"
-    predict(toy_run.folder, [*files, str(tmp_path / "3.tsv")], tmp_path / "more.jsonl", Settings())
+    predict(toy_run.folder, [*files, str(tmp_path / "3.tsv")], out=tmp_path / "more.jsonl")
     assert [row["id"] for row in lines(tmp_path / "more.jsonl")] == [1, 2, 0.5, "x"]
 
 
@@ -182,7 +181,7 @@ def test_stopped_and_gone_on_with_it_is_the_same_bytes(small, toy_run, tmp_path,
     typed(9).write_parquet(files[0])
     # In other places: the second file alone must not decide about the order of columns.
     typed(9, start=9).select(sorted(typed(1).columns)).write_parquet(files[1])
-    predict(toy_run.folder, files, tmp_path / f"whole{suffix}", Settings())
+    predict(toy_run.folder, files, out=tmp_path / f"whole{suffix}")
     out, write = tmp_path / f"out{suffix}", Parts.write
 
     def stop(self, number, *rest):
@@ -193,8 +192,8 @@ def test_stopped_and_gone_on_with_it_is_the_same_bytes(small, toy_run, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(Parts, "write", stop)
         with pytest.raises(KeyboardInterrupt):
-            predict(toy_run.folder, files, out, Settings())
-    assert predict(toy_run.folder, files, out, Settings()).written == 18
+            predict(toy_run.folder, files, out=out)
+    assert predict(toy_run.folder, files, out=out).written == 18
     assert out.read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
 
 
@@ -202,6 +201,6 @@ def test_types_that_polars_lacks_become_text(toy_run, tmp_path):
     odd = pa.array([1, 2], pa.decimal256(5, 2))
     table = pa.table({"odd": odd, "text": ["a", "b"], "map": pa.array([[("k", 1)], None], pa.map_("string", "int64"))})
     pq.write_table(table, tmp_path / "in.parquet")
-    predict(toy_run.folder, [str(tmp_path / "in.parquet")], tmp_path / "out.parquet", Settings())
+    predict(toy_run.folder, [str(tmp_path / "in.parquet")], out=tmp_path / "out.parquet")
     assert pl.read_parquet(tmp_path / "out.parquet")["odd"].to_list() == ["1.00", "2.00"]
     assert pq.read_table(tmp_path / "out.parquet")["map"].to_pylist() == [[("k", 1)], None]

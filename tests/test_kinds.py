@@ -17,7 +17,6 @@ from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.errors import AcceptorError, EncoderError, RunError, UsageError
 from acceptor.judging.load import files_of
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 from acceptor.model.classifier import new_classifier, quiet_transformers
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
@@ -177,7 +176,7 @@ def test_a_hugging_face_classifier_is_judged_by_its_own_labels(classifier, toy_r
     np.testing.assert_allclose(judge.logits(texts), toy_run.judge.logits(texts), atol=1e-5)
     source = tmp_path / "in.tsv"
     source.write_text("sentence\n" + "\n".join(texts))
-    assert predict(classifier, [str(source)], tmp_path / "out.jsonl", Settings()).written == 9
+    assert predict(classifier, [str(source)], out=tmp_path / "out.jsonl").written == 9
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= files_of(classifier).keys()
 
 

@@ -21,6 +21,7 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 from acceptor.native import layers
 from acceptor.runtime.device import choose_runtime
+from conftest import raises
 from tiny import ARCHITECTURES, make_encoder
 
 KNOWN = [name for name in ARCHITECTURES if name not in ("albert", "deberta-v2", "modernbert")]
@@ -114,7 +115,7 @@ def test_a_weight_is_packed_in_panels():
 
 def test_int8_is_refused_where_it_is_not_to_be_had(toy_run, monkeypatch):
     monkeypatch.setattr(layers, "library", lambda: (None, "switched off"))
-    with pytest.raises(UsageError, match="int8 is not to be had here"):
+    with raises(UsageError, "E-USAGE-DEVICE", problem="int8", expected="AVX-512"):
         load(toy_run.folder, precision="int8")
 
 

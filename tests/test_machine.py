@@ -522,5 +522,5 @@ def test_training_and_predict_say_how_far_they_are(clock, capsys, toy, toy_confi
     assert "steps/s" in capsys.readouterr().err
     file = tmp_path / "in.txt"
     file.write_text("\n".join(text for text, _ in toy_rows(50)) + "\n")
-    corpus.predict(toy_run.folder, [str(file)], tmp_path / "out.jsonl", corpus.Settings())
+    corpus.predict(toy_run.folder, [str(file)], out=tmp_path / "out.jsonl")
     assert "judging: " in capsys.readouterr().err

@@ -38,16 +38,21 @@ def printed(parts, width):
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("names", ["intent {}", "a label with quite a long name, number {}"])
 @pytest.mark.parametrize("labels", [2, 3, 6, 77])
-def test_sentence_and_verdict_are_seen(width, names, labels):
+@pytest.mark.parametrize("all_scores", [False, True])
+def test_sentence_and_verdict_are_seen(width, names, labels, all_scores):
     names = tuple(names.format(index) for index in range(labels))
     logits = np.random.default_rng(0).normal(size=(2, labels)).astype(np.float32)
-    frame = pl.DataFrame({"sentence": [SENTENCE, "Ok\nso."]}).hstack(verdict_columns(logits, names, MOST_PROBABLE))
+    columns = verdict_columns(logits, names, MOST_PROBABLE)
+    columns.insert_column(2, pl.Series("margin", MOST_PROBABLE.margins(logits)))
+    columns = columns if all_scores else columns[:, :3]
+    frame = pl.DataFrame({"sentence": [SENTENCE, "Ok\nso."]}).hstack(columns)
     text = printed([terminal.verdict_table(frame, names)], width)
     for word in ("committee", "appointed", "garden", "house"):
         assert word in text, text
     assert "Ok\\nso." in text
     assert frame["verdict"][0][:12] in text
     assert f"{frame['probability'][0]:.3f}" in text
+    assert (f"{logits.max():+.2f}" in text) == all_scores
     assert all(len(line) <= width for line in text.split("\n"))
 
 

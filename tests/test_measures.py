@@ -114,7 +114,7 @@ def test_closed_form_and_bootstrap_agree_on_mcc():
     assert drawn_interval == pytest.approx(closed, abs=0.1 * (closed.high - closed.low))
 
 
-def test_bootstrap_intervals_cover_what_they_say():
+def test_bootstrap_intervals_have_their_coverage():
     truth = float(statistics(*drawn(200_000, seed=10**6))["roc_auc"](np.ones((1, 200_000)))[0])
     inside = 0
     for seed in range(300):
@@ -124,7 +124,7 @@ def test_bootstrap_intervals_cover_what_they_say():
     assert 0.92 <= inside / 300 <= 0.98
 
 
-def test_what_is_not_defined_is_said():
+def test_scores_that_are_not_defined_are_marked():
     gold, predicted, probabilities = drawn(50)
     one_label = measures(np.ones(50, dtype=np.int64), predicted, probabilities)
     for name in ("mcc", "balanced_accuracy", "roc_auc"):
@@ -159,7 +159,7 @@ def test_large_splits_leave_out_groups():
 # ---------------------------------------------------------------------- decisions
 
 
-def test_a_temperature_mends_what_is_too_sure():
+def test_a_temperature_corrects_overconfidence():
     rng = np.random.default_rng(0)
     true_logits = rng.normal(size=(4000, 2)).astype(np.float32) * 1.5
     gold = (rng.random(4000) < softmax(true_logits)[:, 1]).astype(np.int64)

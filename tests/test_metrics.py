@@ -65,7 +65,7 @@ def test_mcc_does_not_overflow_on_large_counts():
 
 
 @pytest.mark.parametrize(("confusion", "n"), [([[0.2, 0.114], [0.06, 0.626]], 516), ([[0.1, 0.2], [0.1, 0.6]], 1043)])
-def test_the_mcc_interval_covers_what_it_says(confusion, n):
+def test_the_mcc_interval_has_its_coverage(confusion, n):
     shares = np.array(confusion) / np.sum(confusion)
     truth = metrics.mcc(shares * 1e6)
     draws = np.random.default_rng(1).multinomial(n, shares.ravel(), size=8000).reshape(-1, 2, 2)

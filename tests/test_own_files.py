@@ -12,7 +12,6 @@ import pytest
 
 from acceptor.errors import DataError, UsageError
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 from conftest import raises
 
 REFUSED = {"code": "E-USAGE-OUTPUT", "next": "new-"}
@@ -54,7 +53,7 @@ def test_an_input_is_never_overwritten(way, toy_run, tmp_path, monkeypatch):
         sources = ["d"]
     before = source.read_bytes()
     with raises(UsageError, **REFUSED):
-        predict(toy_run.folder, sources, out, Settings(where="probability > 2"), overwrite=True)
+        predict(toy_run.folder, sources, out=out, where="probability > 2", overwrite=True)
     assert source.read_bytes() == before
 
 
@@ -62,7 +61,7 @@ def test_files_of_the_run_are_not_overwritten(toy_run, tmp_path, run_cli):
     run = shutil.copytree(toy_run.folder, tmp_path / "run")
     source = jsonl(tmp_path / "in.jsonl")
     with raises(UsageError, **REFUSED):
-        predict(run, [str(source)], run / "history.jsonl", Settings(), overwrite=True)
+        predict(run, [str(source)], out=run / "history.jsonl", overwrite=True)
     (tmp_path / "gold.tsv").write_text("sentence\tlabel\n" + "the cats .\t1\nthe girl\t0\n" * 4)
     for taken in (run / "predictions.parquet", tmp_path / "gold.tsv"):
         before = taken.read_bytes()
@@ -88,18 +87,18 @@ def test_an_earlier_output_is_not_read(sources, toy_run, tmp_path, monkeypatch, 
     jsonl(tmp_path / "d" / "a.jsonl")
     (tmp_path / "d" / "b.jsonl").write_text('{"id": 7, "text": ""}\n{"id": 8, "text": "the girl"}\n')
     out = tmp_path / "d" / "out.jsonl"
-    first = predict(toy_run.folder, [sources], out, Settings())
+    first = predict(toy_run.folder, [sources], out=out)
     before = out.read_bytes()
     assert (first.rows, first.rejected) == (5, 1)
-    again = predict(toy_run.folder, [sources], out, Settings(), overwrite=True)
+    again = predict(toy_run.folder, [sources], out=out, overwrite=True)
     assert (again.to_dict(), out.read_bytes()) == (first.to_dict(), before)
     assert any("out.jsonl is an output" in line for line in caplog.messages)
 
 
 def test_a_pattern_of_nothing_but_the_output_reads_nothing(toy_run, tmp_path):
-    predict(toy_run.folder, [str(jsonl(tmp_path / "a.jsonl"))], tmp_path / "v.jsonl", Settings())
+    predict(toy_run.folder, [str(jsonl(tmp_path / "a.jsonl"))], out=tmp_path / "v.jsonl")
     with raises(DataError, "E-DATA-MISSING", where="v*.jsonl"):
-        predict(toy_run.folder, [str(tmp_path / "v*.jsonl")], tmp_path / "v.jsonl", Settings(), overwrite=True)
+        predict(toy_run.folder, [str(tmp_path / "v*.jsonl")], out=tmp_path / "v.jsonl", overwrite=True)
 
 
 def test_streams_that_are_redirected_to_an_input(toy_run, tmp_path, monkeypatch):
@@ -107,13 +106,13 @@ def test_streams_that_are_redirected_to_an_input(toy_run, tmp_path, monkeypatch)
     with source.open("a") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         with raises(UsageError, **REFUSED):
-            predict(toy_run.folder, [str(source)], __import__("pathlib").Path("-"), Settings())
+            predict(toy_run.folder, [str(source)], out="-")
     tsv = tmp_path / "s.tsv"
     tsv.write_text("a\nb\n")
     with tsv.open() as stream:
         monkeypatch.setattr(sys, "stdin", stream)
         with raises(UsageError, **REFUSED):
-            predict(toy_run.folder, ["-"], tsv, Settings(), overwrite=True)
+            predict(toy_run.folder, ["-"], out=tsv, overwrite=True)
     assert len(tsv.read_text()) == 4
 
 
@@ -121,5 +120,5 @@ def test_other_files_are_written_as_ever(toy_run, tmp_path):
     source = jsonl(tmp_path / "s.jsonl")
     out = tmp_path / "S2.jsonl"
     out.write_text("something else")
-    assert predict(toy_run.folder, [str(source)], out, Settings(), overwrite=True).written == 3
+    assert predict(toy_run.folder, [str(source)], out=out, overwrite=True).written == 3
     assert pl.read_ndjson(out)["id"].to_list() == [0, 1, 2]

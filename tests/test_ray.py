@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +25,13 @@ import acceptor
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.remote_files import found_files
 from acceptor.errors import DataError, RunError, UsageError
-from acceptor.integrations.ray import Task, logits_once, read_chunks
+from acceptor.integrations.ray import JudgeActor, Task, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as corpus
 from acceptor.judging.judge import Judge
-from acceptor.judging.rows import Settings
+from acceptor.judging.rows import PredictSettings
 from acceptor.storage.filesystems import OutputFolder, address_of
-from conftest import REPOSITORY, toy_rows, wait_for
+from conftest import REPOSITORY, raises, toy_rows, wait_for
 
 CODE = "from acceptor.data.reading import stream; stream.CHUNK = 16\nfrom acceptor.cli.app import main; main()"
 
@@ -71,9 +70,9 @@ def wait_while_alive(condition, process):
 
 def start(arguments, out, count):
     """A command in a process of its own, once it has written some parts; and all processes below it."""
-    begun = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_while_alive(lambda: len(parts(out)) >= count, begun)
-    return begun, Below(psutil.Process(begun.pid))
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_while_alive(lambda: len(parts(out)) >= count, process)
+    return process, Below(psutil.Process(process.pid))
 
 
 class Below:
@@ -108,25 +107,25 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     out = tmp_path / "out.parquet"
     arguments = [toy_run.folder, files.as_uri(), "-o", out, "--all-scores", "--ray", "local", "--workers"]
 
-    begun, below = start([*arguments, 1], out, 5)
+    process, below = start([*arguments, 1], out, 5)
     listening = below.listening()
-    begun.terminate()
-    said = begun.communicate(timeout=60)
-    assert begun.returncode == 143, said
+    process.terminate()
+    said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
     assert len(listening) >= 4
     assert set(listening) == {"127.0.0.1"}
     assert below.are_gone()
     assert not (out / MANIFEST).exists()
-    noted = [one for note in (out / DONE).iterdir() for one in json.loads(note.read_bytes())["done"]]
+    noted = [one for save_progress in (out / DONE).iterdir() for one in json.loads(save_progress.read_bytes())["done"]]
     assert 0 < len(noted) < 150
     written = {one["name"]: (out / one["name"]).stat().st_mtime_ns for one in noted}
 
-    begun, below = start([*arguments, 2], out, len(parts(out)) + 5)
+    process, below = start([*arguments, 2], out, len(parts(out)) + 5)
     victim, _ = below.judges()
     victim.send_signal(signal.SIGKILL)
     killed_at = len(parts(out))
-    stdout, stderr = begun.communicate(timeout=120)
-    assert begun.returncode == 0, stderr
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
     assert killed_at < 190
     assert "3,202 rows in = 3,200 out + 2 rejected" in stdout
     assert re.match(r"file://.*/1.tsv: TSV with a header: sentence; passed over: id\n2 workers\n", stderr)
@@ -142,7 +141,7 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     counts = {"rows": 3202, "written": 3200, "left_out": 0, "rejected": 2, "judged": 3200, "unknown": 3200}
     assert manifest["counts"] == counts  # the numbers in the sentences are unknown
 
-    corpus.predict(toy_run.folder, [str(files)], tmp_path / "alone.parquet", Settings(all_scores=True))
+    corpus.predict(toy_run.folder, [str(files)], out=tmp_path / "alone.parquet", all_scores=True)
     alone = pl.read_parquet(tmp_path / "alone.parquet")
     together = pl.from_arrow(pyarrow.dataset.dataset(out).to_table())
     assert together.columns == alone.columns
@@ -182,7 +181,7 @@ def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
     source.write_text("sentence\n" + "".join(f"{text}\n" for text in texts(40)))
     done = subprocess.run(command(file, source, "-o", tmp_path / "ray.parquet", "--ray", "local"), capture_output=True)
     assert done.returncode == 0, done.stderr
-    corpus.predict(file, [str(source)], tmp_path / "plain.parquet", Settings())
+    corpus.predict(file, [str(source)], out=tmp_path / "plain.parquet")
     assert len(parts(tmp_path / "ray.parquet")) == 3
     ours, theirs = pl.read_parquet(tmp_path / "plain.parquet"), pl.read_parquet(parts(tmp_path / "ray.parquet"))
     assert ours.equals(theirs)  # to the last bit: it does not matter what shares a batch
@@ -223,7 +222,7 @@ def test_standard_input_is_refused(toy_run, run_cli, monkeypatch):
     assert (code, "do not see this one's standard input" in err) == (2, True)
 
 
-def test_without_ray_it_says_what_to_install(toy_run, files, tmp_path):
+def test_without_ray_the_error_names_the_extra(toy_run, files, tmp_path):
     code = "import sys; sys.modules['ray'] = None\nfrom acceptor.cli.app import main; main()"
     arguments = ["predict", str(toy_run.folder), str(files), "-o", str(tmp_path / "out.csv"), "--ray", "local"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
@@ -245,7 +244,7 @@ def test_addresses_folders_and_patterns_stand_for_their_files(tmp_path):
 
 
 def chunk_rows(file, names, rows=16, done=()):
-    task = Task(names, "", ".csv", Settings(), rows, None, None)
+    task = Task(names, "", ".csv", PredictSettings(), rows, None, None)
     item = {"file": 3, "address": address_of(file), "origin": str(file), "done": list(done)}
     return [row for table in read_chunks(pa.Table.from_pylist([item]), task) for row in table.to_pylist()]
 
@@ -279,16 +278,24 @@ def test_every_format_is_read_through_an_address(tmp_path, name):
     assert frames.equals(frame.select("n", "sentence"))
 
 
-def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, monkeypatch):
-    seen = []
-    judge, logits_of = replace(toy_run.judge, inputs=None), Judge.logits_of
-    monkeypatch.setattr(Judge, "logits_of", lambda self, ids: seen.append(len(ids)) or logits_of(self, ids))
-    frame = pl.DataFrame({"second": ["b", "a", "b", "b"], "sentence": ["the cats", "the cats", "a girl", "the cats"]})
-    found, judged, _ = logits_once(judge, frame)
-    assert (seen, judged) == ([3], 3)
-    expected = judge.logits(frame["sentence"].to_list(), frame["second"].to_list())
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert logits_once(judge, frame.clear())[0].shape == (0, 2)
+def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, tmp_path, monkeypatch):
+    seen, logits_of = [], Judge.logits_of
+    monkeypatch.setattr(Judge, "logits_of", lambda self, ids, *_: seen.append(len(ids)) or logits_of(self, ids))
+    frame = pl.DataFrame({"sentence": ["the cats", "a girl", "the cats", "see", "a girl"], "n": [0, 1, 2, 3, 4]})
+    frame.write_parquet(tmp_path / "in.parquet")
+    columns = ["sentence", "n"]
+    settings = PredictSettings(all_scores=True)
+    task = Task(columns, address_of(tmp_path / "out.parquet"), ".parquet", settings, 16, None, None)
+    actor = JudgeActor(task, [])
+    actor.judge = toy_run.judge
+    item = {"file": 0, "address": address_of(tmp_path / "in.parquet"), "origin": "in.parquet", "done": [-1]}
+    [chunk] = read_chunks(pa.Table.from_pylist([item]), task)
+    [done] = actor(chunk).to_pylist()
+    assert (seen, done["judged"], done["written"]) == ([3], 3, 5)
+    found = pl.read_parquet(tmp_path / "out.parquet" / done["name"])
+    np.testing.assert_allclose(
+        found.select(pl.col("^logit.*$")).to_numpy(), toy_run.judge.logits(frame["sentence"].to_list()), atol=1e-5
+    )
 
 
 # ---------------------------------------------------------------------- the folder of parts
@@ -305,24 +312,24 @@ def written(output, file, chunk, *, last=False, content=b"abc"):
 
 
 @pytest.fixture
-def begun(tmp_path):
+def started(tmp_path):
     output = Output(OutputFolder(tmp_path / "out.csv"))
     output.begin({"input": 1}, overwrite=False)
     return output
 
 
-def taken_up(output, plan=None, *, overwrite=False):
+def resumed(output, plan=None, *, overwrite=False):
     again = Output(output.folder)
     again.begin(plan or {"input": 1}, overwrite=overwrite)
     return again
 
 
-def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
-    written(begun, 1, 0, last=True)
-    written(begun, 0, 1, last=True)
-    with pytest.raises(RunError, match=r"(?s)missing.*found: +parts of file 1\n.*same command again"):
-        begun.finish(2)
-    again = taken_up(begun)
+def test_it_is_whole_when_every_chunk_of_every_file_is_there(started):
+    written(started, 1, 0, last=True)
+    written(started, 0, 1, last=True)
+    with raises(RunError, "E-RUN-PARTS", found="parts of file 1", next="same command"):
+        started.finish(2)
+    again = resumed(started)
     assert again.unfinished(3) == {0: [1], 2: []}
     written(again, 0, 0)
     (again.folder.path / ".part-000000-000000.csv.0123").write_text("half")
@@ -331,32 +338,32 @@ def test_it_is_whole_when_every_chunk_of_every_file_is_there(begun):
     assert sorted(path.name for path in again.folder.path.iterdir()) == names
 
 
-def test_parts_that_changed_are_made_again(begun):
-    written(begun, 0, 0)
-    written(begun, 0, 1, last=True)
-    (begun.folder.path / "part-000000-000001.csv").write_text("ab")
-    with pytest.raises(RunError, match=r"found: +part-000000-000001\.csv\n"):
-        begun.finish(1)
-    assert taken_up(begun).unfinished(1) == {0: [0]}
+def test_parts_that_changed_are_made_again(started):
+    written(started, 0, 0)
+    written(started, 0, 1, last=True)
+    (started.folder.path / "part-000000-000001.csv").write_text("ab")
+    with raises(RunError, "E-RUN-PARTS", found="part-000000-000001.csv"):
+        started.finish(1)
+    assert resumed(started).unfinished(1) == {0: [0]}
 
 
-def test_other_work_is_not_gone_on_with(begun):
-    written(begun, 0, 0, last=True)
-    begun.note()
-    (begun.folder.path / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"(?s)begun with other data.*found: +other input\n"):
-        taken_up(begun, {"input": 2})
-    assert taken_up(begun, overwrite=True).unfinished(1) == {}
-    assert taken_up(begun, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
-    assert sorted(path.name for path in begun.folder.path.iterdir()) == [PLAN, "mine.txt"]
+def test_an_output_with_another_plan_is_not_continued(started):
+    written(started, 0, 0, last=True)
+    started.save_progress()
+    (started.folder.path / "mine.txt").write_text("mine")
+    with raises(UsageError, "E-USAGE-CHANGED", found="other input"):
+        resumed(started, {"input": 2})
+    assert resumed(started, overwrite=True).unfinished(1) == {}
+    assert resumed(started, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
+    assert sorted(path.name for path in started.folder.path.iterdir()) == [PLAN, "mine.txt"]
 
 
-def test_what_is_finished_is_not_replaced_unasked(begun):
-    written(begun, 0, 0, last=True)
-    begun.finish(1)
-    with pytest.raises(UsageError, match=r"out\.csv exists"):
-        taken_up(begun)
-    assert taken_up(begun, overwrite=True).unfinished(1) == {0: []}
+def test_a_finished_output_is_replaced_only_with_overwrite(started):
+    written(started, 0, 0, last=True)
+    started.finish(1)
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="out.csv"):
+        resumed(started)
+    assert resumed(started, overwrite=True).unfinished(1) == {0: []}
 
 
 # ---------------------------------------------------------------------- the page

@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 import acceptor
-from acceptor.report.curves import calibration, margins, precision_recall, roc
+from acceptor.evaluation.curves import calibration, margins, precision_recall, roc
 from acceptor.report.figures import SERIES, as_svg, loss_figure
 from acceptor.report.html import TEMPLATE, write_report
 from acceptor.report.svg import inline

@@ -22,9 +22,8 @@ from acceptor.data.reading.read import read_table
 from acceptor.data.reading.stream import chunks
 from acceptor.errors import DataError, UsageError
 from acceptor.judging import predict as corpus
-from acceptor.judging.dedup import Block
+from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.predict import predict
-from acceptor.judging.rows import Settings
 from conftest import COLA, needs_cola
 
 ATOMS = [
@@ -162,8 +161,8 @@ def test_each_sentence_is_a_row_with_its_place(small, toy_run, tmp_path, suffix)
     rows = [{"id": str(row), "body": text, "note": f"n{row}"} for row, text in enumerate(texts)]
     files = [jsonl(tmp_path / "a.jsonl", rows[:3]), jsonl(tmp_path / "b.jsonl", rows[3:])]
     out = tmp_path / f"out{suffix}"
-    settings = Settings(columns={"sentence": "body"}, split="en")
-    tally = predict(toy_run.folder, files, out, settings)
+    settings = {"columns": {"sentence": "body"}, "split_language": "en"}
+    tally = predict(toy_run.folder, files, out=out, **settings)
     table = read_table(out, columns={"sentence": "body"})
     assert "sentence ← body" in table.schema
     frame = table.frame
@@ -183,14 +182,14 @@ def test_each_sentence_is_a_row_with_its_place(small, toy_run, tmp_path, suffix)
 def test_documents_of_several_files_in_one_chunk_are_counted_on(toy_run, tmp_path):
     texts = ["", "The girl.", "The boy.", " ", "The cats.", ""]
     files = [jsonl(tmp_path / f"{row}.jsonl", [{"text": text} for text in texts[row : row + 3]]) for row in (0, 3)]
-    tally = predict(toy_run.folder, files, tmp_path / "out.jsonl", Settings(split="en"))
+    tally = predict(toy_run.folder, files, out=tmp_path / "out.jsonl", split_language="en")
     assert pl.read_ndjson(tmp_path / "out.jsonl")["document"].to_list() == [2, 3, 5]
     assert (tally.documents, tally.unread) == (6, 3)
 
 
 def test_places_are_numbers_in_formats_that_have_them(toy_run, tmp_path):
     source = jsonl(tmp_path / "in.jsonl", [{"text": "The girl sees. The boy.", "start": "mine"}])
-    predict(toy_run.folder, [source], tmp_path / "out.parquet", Settings(split="en"))
+    predict(toy_run.folder, [source], out=tmp_path / "out.parquet", split_language="en")
     frame = pl.read_parquet(tmp_path / "out.parquet")
     assert frame.schema.to_python() | {"verdict": str} == {
         "text": str, "input.start": str, "document": int, "start": int, "end": int,
@@ -199,12 +198,12 @@ def test_places_are_numbers_in_formats_that_have_them(toy_run, tmp_path):
     assert frame["input.start"].to_list() == ["mine", "mine"]
     source = jsonl(tmp_path / "in.jsonl", [{"text": "The girl.", "start": "mine", "input.start": "mine, too"}])
     with pytest.raises(DataError, match=r"two columns would be called 'input\.start'"):
-        predict(toy_run.folder, [source], tmp_path / "more.parquet", Settings(split="en"))
+        predict(toy_run.folder, [source], out=tmp_path / "more.parquet", split_language="en")
 
 
-def test_a_sentence_that_comes_again_in_another_document_is_judged_once(small, toy_run, tmp_path):
+def test_an_equal_sentence_of_another_document_is_judged_once(small, toy_run, tmp_path):
     source = jsonl(tmp_path / "in.jsonl", [{"text": "The girl sees. The boy. The girl sees."}] * 12)
-    tally = predict(toy_run.folder, [source], tmp_path / "out.jsonl", Settings(split="en", all_scores=True))
+    tally = predict(toy_run.folder, [source], out=tmp_path / "out.jsonl", split_language="en", all_scores=True)
     assert (tally.rows, tally.judged) == (36, 4)  # two blocks
     frame = pl.read_ndjson(tmp_path / "out.jsonl")
     assert frame.group_by("text").agg(pl.col("logit(acceptable)").n_unique()).to_dict(as_series=False)[
@@ -215,8 +214,8 @@ def test_a_sentence_that_comes_again_in_another_document_is_judged_once(small, t
 def test_a_condition_leaves_out_sentences_and_the_counts_add_up(small, toy_run, tmp_path):
     rows = [{"text": f"the cats see {'girl ' * row}. the cat them see."} for row in range(6)] + [{"text": ""}]
     source = jsonl(tmp_path / "in.jsonl", rows)
-    settings = Settings(split="en", where="verdict = 'acceptable'")
-    tally = predict(toy_run.folder, [source], tmp_path / "out.csv", settings)
+    settings = {"split_language": "en", "where": "verdict = 'acceptable'"}
+    tally = predict(toy_run.folder, [source], out=tmp_path / "out.csv", **settings)
     assert (tally.documents, tally.unread, tally.rows) == (7, 1, 12)
     assert tally.rows == tally.written + tally.left_out
     assert tally.left_out >= 6
@@ -225,12 +224,12 @@ def test_a_condition_leaves_out_sentences_and_the_counts_add_up(small, toy_run, 
     assert str(tally) == f"7 documents in = 6 cut + 1 rejected; {words}"
 
 
-def test_a_sentence_that_cannot_be_judged_is_set_aside_with_its_place(toy_run, tmp_path):
+def test_a_sentence_that_cannot_be_judged_is_rejected_with_its_place(toy_run, tmp_path):
     long = "One. " + "x" * 1_000_001 + ". Three."
     whole = "The girl sees the boy. " * 60_000  # longer than a sentence may be
     source = jsonl(tmp_path / "in.jsonl", [{"text": long}, {"text": whole}, {"text": "Two\nlines. The end."}])
     out = tmp_path / "out.tsv"
-    tally = predict(toy_run.folder, [source], out, Settings(split="en"))
+    tally = predict(toy_run.folder, [source], out=out, split_language="en")
     assert (tally.documents, tally.unread) == (3, 0)
     assert (tally.rows, tally.written, tally.rejected, tally.judged) == (60_005, 60_003, 2, 4)
     faults = [(fault["line"], fault["document"], fault["start"], fault["end"]) for fault in rejected(out)]
@@ -244,18 +243,18 @@ def test_a_sentence_that_cannot_be_judged_is_set_aside_with_its_place(toy_run, t
 def test_pairs_unknown_languages_and_a_missing_splitter_are_refused(toy_run, tmp_path, monkeypatch):
     source = jsonl(tmp_path / "in.jsonl", [{"sentence": "The girl. The boy.", "second": "a"}])
     with pytest.raises(UsageError, match="pairs are not cut"):
-        predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings(split="en"))
-    predict(toy_run.folder, [source], tmp_path / "other.tsv", Settings({"other": "second"}, split="en"))
+        predict(toy_run.folder, [source], out=tmp_path / "out.tsv", split_language="en")
+    predict(toy_run.folder, [source], out=tmp_path / "other.tsv", columns={"other": "second"}, split_language="en")
     assert read_table(tmp_path / "other.tsv").frame["other"].to_list() == ["a", "a"]
     with pytest.raises(UsageError, match=r"(?s)language 'fa'.*en knows the sentence marks"):
-        predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings(split="fa"))
+        predict(toy_run.folder, [source], out=tmp_path / "out.tsv", split_language="fa")
 
     def missing(name):
         raise sentences.PackageNotFoundError(name)
 
     monkeypatch.setattr(sentences, "version", missing)
     with pytest.raises(UsageError, match=r"(?s)not installed.*acceptor\[split\]"):
-        predict(toy_run.folder, [source], tmp_path / "out.tsv", Settings(split="en"))
+        predict(toy_run.folder, [source], out=tmp_path / "out.tsv", split_language="en")
 
 
 def test_another_splitter_does_not_go_on(small, toy_run, tmp_path, monkeypatch):
@@ -270,22 +269,29 @@ def test_another_splitter_does_not_go_on(small, toy_run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(corpus.Parts, "write", stop)
         with pytest.raises(KeyboardInterrupt):
-            predict(toy_run.folder, [source], out, Settings(split="en"))
+            predict(toy_run.folder, [source], out=out, split_language="en")
     with monkeypatch.context() as patch:
         patch.setattr(sentences, "version", lambda _: "0")
         with pytest.raises(UsageError, match=r"(?s)begun with other data or settings.*found: +other versions\n"):
-            predict(toy_run.folder, [source], out, Settings(split="en"))
-    assert predict(toy_run.folder, [source], out, Settings(split="en")).rows == 40
+            predict(toy_run.folder, [source], out=out, split_language="en")
+    assert predict(toy_run.folder, [source], out=out, split_language="en").rows == 40
 
 
-def test_a_block_keeps_scores_in_the_order_of_their_slots_not_of_their_coming():
-    block = Block(0, 0, labels=2)
-    first, second = np.ones((2, 2), dtype=np.float32), np.zeros((1, 2), dtype=np.float32)
-    assert block.scores(np.zeros(0, dtype=np.int64)).shape == (0, 2)
-    block.add(2, second)  # a later chunk's, read back while the first is judged
-    block.add(0, first)
-    block.add(2, second[:0])  # a chunk between them that has nothing new
-    assert block.scores(np.array([2, 0, 1])).tolist() == [[0, 0], [1, 1], [1, 1]]
+def test_a_cache_keeps_logits_in_the_order_of_their_slots_not_of_their_coming(toy_run):
+    judge = toy_run.judge
+    cache = LogitsCache(judge)
+    first = cache.encode(["the cats see.", "a girl sees."])
+    other = LogitsCache(judge)
+    later = other.encode(["the cats sleep."])
+    cache.restore(later.keys, other.add(later))  # a later chunk's, read back while the first is judged
+    cache.add(first)
+    again = cache.encode(["the cats sleep.", "the cats see."])  # nothing new between two that have something
+    assert cache.add(again).shape == (0, 2)
+    last = cache.encode(["the boy", "a girl sees."])
+    assert len(cache.add(last)) == 1
+    assert cache.logits(np.zeros(0, dtype=np.int64)).shape == (0, 2)
+    for inputs, texts in ((again, ["the cats sleep.", "the cats see."]), (last, ["the boy", "a girl sees."])):
+        np.testing.assert_allclose(cache.logits(inputs.slots), judge.logits(texts), atol=1e-5)
 
 
 # ---------------------------------------------------------------------- memory
@@ -314,7 +320,7 @@ def test_small_files_of_long_documents_do_not_share_a_chunk_for_ever(tmp_path):
 # ---------------------------------------------------------------------- the command
 
 
-def test_the_command_says_documents_and_sentences(run_cli, toy_run, tmp_path):
+def test_the_command_counts_documents_and_sentences(run_cli, toy_run, tmp_path):
     source = tmp_path / "in.csv.gz"
     source.write_bytes(gzip.compress(b'id,text\n1,"The girl sees.\n\nThe boy."\n2, \n'))
     out = tmp_path / "out.csv"
@@ -340,7 +346,7 @@ def test_the_command_says_documents_and_sentences(run_cli, toy_run, tmp_path):
 
 def test_documents_from_a_pipe_to_a_pipe(toy_run, monkeypatch, capsysbinary):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"The girl sees. The boy.\n \n")))
-    tally = predict(toy_run.folder, ["-"], Path("-"), Settings(split="en"))
+    tally = predict(toy_run.folder, ["-"], out=Path("-"), split_language="en")
     lines = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert [(line["document"], line["start"], line["end"]) for line in lines] == [(1, 0, 14), (1, 15, 23)]
     assert str(tally) == "2 documents in = 1 cut + 1 rejected; 2 sentences = 2 out + 0 rejected"

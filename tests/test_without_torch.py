@@ -102,7 +102,7 @@ def test_it_judges_predicts_and_evaluates(bare, file, toy_run, run_cli, tmp_path
         (("evaluate", "no.onnx", "no.tsv", "--per-batch", "32", "--figures", "figures"), "train"),  # before it judges
     ],
 )
-def test_what_needs_torch_says_so(bare, toy_run, arguments, extra):
+def test_commands_that_need_torch_name_the_extra(bare, toy_run, arguments, extra):
     told = bare("-m", "acceptor", *(toy_run.folder if word == "RUN" else word for word in arguments))
     assert told.returncode == 2
     assert f"pip install 'acceptor[{extra}]'" in told.stderr

@@ -19,7 +19,7 @@ from acceptor.model.encode import encode, encode_words
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 from acceptor.runtime.device import choose_runtime
-from conftest import needs_minilm, toy_rows
+from conftest import needs_minilm, raises, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
 SENTENCES = ["The cats don't sleep.", "Which boy did the girl see in the garden?", "Naïve café owners — or mat!"]
@@ -171,17 +171,17 @@ def test_minilm_is_explained_by_both_methods():
 # ---------------------------------------------------------------------- what is refused, what is shown
 
 
-def test_explanations_say_what_they_are_and_refuse_the_rest(toy_judge, monkeypatch):
+def test_explanations_have_a_repr_and_refuse_other_input(toy_judge, monkeypatch):
     (one,) = acceptor.explain(toy_judge, ["the cats see."])
     assert repr(one).startswith(f"Explanation({one.verdict.label!r}, {one.verdict.probability:.2f}: the ")
     assert json.loads(json.dumps(one.to_dict()))["weights"] == list(one.weights)
     assert acceptor.explain(toy_judge, []) == []
     with pytest.raises(DataError, match="a single string"):
         acceptor.explain(toy_judge, "the cats see.")
-    with pytest.raises(UsageError, match=r"'shap'(.|\n)*occlusion or gradients"):
+    with raises(UsageError, "E-USAGE-OPTION", problem="'shap'", expected="occlusion or gradients"):
         acceptor.explain(toy_judge, ["the cats see."], method="shap")
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(UsageError, match=r"acceptor\[explain\]"):
+    with raises(UsageError, "E-USAGE-EXTRA", next="acceptor[explain]"):
         acceptor.explain(toy_judge, ["the cats see."], method="gradients")
 
 

@@ -36,9 +36,12 @@ if TYPE_CHECKING:
     from acceptor.experiments.folds import Folds, cross_validate
     from acceptor.experiments.search import Search, search_settings
     from acceptor.experiments.seeds import Seeds, train_seeds
-    from acceptor.exporting.export import Export, export
+    from acceptor.exporting.export import export
+    from acceptor.exporting.gate import Export
     from acceptor.judging.judge import Judge
     from acceptor.judging.load import load
+    from acceptor.judging.predict import predict
+    from acceptor.judging.tally import Tally
     from acceptor.judging.verdicts import Verdict
     from acceptor.report.html import write_report
     from acceptor.training.train import Run, resume, train
@@ -65,7 +68,7 @@ _HOMES = {
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "slices": "evaluation.slices",
-    "Export": "exporting.export",
+    "Export": "exporting.gate",
     "export": "exporting.export",
     "Folds": "experiments.folds",
     "cross_validate": "experiments.folds",
@@ -76,6 +79,8 @@ _HOMES = {
     "Judge": "judging.judge",
     "Verdict": "judging.verdicts",
     "load": "judging.load",
+    "predict": "judging.predict",
+    "Tally": "judging.tally",
     "Run": "training.train",
     "resume": "training.train",
     "train": "training.train",
@@ -107,6 +112,7 @@ __all__ = [
     "Search",
     "Seeds",
     "Split",
+    "Tally",
     "TrainConfig",
     "TrainingError",
     "UsageError",
@@ -121,6 +127,7 @@ __all__ = [
     "load",
     "load_data",
     "pairs",
+    "predict",
     "read_annotations",
     "resume",
     "search_settings",

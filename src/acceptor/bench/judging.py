@@ -164,16 +164,16 @@ def by_hand(way: str, run: str, file: Path, out: Path) -> float:
 
 
 def by_acceptor(precision: str, run: str, file: Path, out: Path) -> float:
-    """Judges the file by `read_table`, `annotate` and `write_table`, all of their columns written."""
+    """Judges the file by `read_table`, `judged_table` and `write_table`, all of their columns written."""
     from acceptor.data.reading.read import read_table
     from acceptor.data.writing.write import write_table
-    from acceptor.judging.judge import annotate
     from acceptor.judging.load import load
+    from acceptor.judging.rows import judged_table
 
     judge = load(run, precision=precision)
     judge(file.read_text("utf-8").splitlines()[:64])
     started = time.perf_counter()
-    frame = annotate(judge, read_table(file))
+    frame = judged_table(judge, read_table(file), all_scores=True)
     write_table(frame, out.with_suffix(".tsv"))
     seconds = time.perf_counter() - started
     np.save(out.with_suffix(".npy"), frame.select(f"logit({label})" for label in judge.labels).to_numpy())

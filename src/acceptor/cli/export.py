@@ -25,7 +25,7 @@ def export(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a run as one ONNX file that judges without torch; refused where its answers are not the run's."""
+    """Write a run as one ONNX file for judging without torch; refused if logits differ by more than 1e-4."""
     from acceptor.cli import render
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs

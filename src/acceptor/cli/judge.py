@@ -19,6 +19,7 @@ from acceptor.cli.options import (
     Why,
 )
 from acceptor.cli.output import answer, write_output
+from acceptor.cli.predict import print_verdicts
 from acceptor.errors import UsageError
 from acceptor.text import decode_argument, plain, shell
 
@@ -37,9 +38,7 @@ def judge(
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences given on the command line, or typed one a line."""
-    from acceptor.cli import render
     from acceptor.data.reading.read import read_table
-    from acceptor.judging.judge import annotate
     from acceptor.judging.load import load
 
     sentences = [decode_argument(sentence) for sentence in sentences or []]
@@ -48,8 +47,7 @@ def judge(
         return
     acceptor = load(run, device=device, precision=precision)
     if sentences:
-        frame = annotate(acceptor, read_table(sentences))
-        answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, acceptor.labels)], as_json)
+        print_verdicts(acceptor, read_table(sentences), as_json, all_scores=True)
         return
     if acceptor.inputs == "pairs":
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -27,7 +27,18 @@ from acceptor.errors import UsageError
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from acceptor.data.table import Table
+    from acceptor.judging.judge import Judge
+    from acceptor.judging.rows import PredictSettings
     from acceptor.judging.tally import Tally
+
+
+class _How(TypedDict):
+    """The arguments that judging with and without Ray share."""
+
+    device: str | None
+    precision: str | None
+    overwrite: bool
 
 
 def predict(
@@ -38,7 +49,7 @@ def predict(
     out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
     columns: Columns = None,
     separator: Separator = None,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="write every label's probability and logit")] = False,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="also every label's probability and logit")] = False,
     where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
     split: Annotated[
         str | None,
@@ -61,44 +72,43 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
-    if spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
-        raise UsageError(
-            "--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=out or "no file", code="E-USAGE-CONFLICT"
-        )
+    from acceptor.judging.predict import check_spreadsheet_safe
+    from acceptor.judging.rows import PredictSettings
+
+    settings = PredictSettings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
+    check_spreadsheet_safe(settings, out or "no file")
     _check_ray(ray, workers, shard, split, out)
     if out is None:
-        if where or split or shard or ray or all_scores or files[1:] or files == ["-"]:
+        if where or split or shard or ray or files[1:] or files == ["-"]:
             raise UsageError(
                 "this needs an output", expected="-o FILE, or -o - for JSON lines on stdout", code="E-USAGE-OUTPUT"
             )
-        _predict_on_terminal(run, files[0], columns, separator, device, precision, as_json)
+        _predict_on_terminal(run, files[0], settings, device, precision, as_json)
         return
-    from acceptor.judging.predict import predict as predict_files
-    from acceptor.judging.rows import Settings
-
-    settings = Settings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
-    how: dict[str, Any] = {"device": device, "precision": precision, "overwrite": overwrite}
-    tally: Tally | None
+    how: _How = {"device": device, "precision": precision, "overwrite": overwrite}
     if ray:
         from acceptor.integrations import ray as on_ray
 
         tally = on_ray.predict(run, files, out, settings, cluster=ray, workers=workers, **how)
     else:
-        tally = predict_files(run, files, Path(out), settings, shard=shard_of(shard), **how)
+        from acceptor.judging.predict import predict as predict_files
+
+        tally = predict_files(run, files, out=out, **vars(settings), shard=shard_of(shard), **how)
     _print_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
 
 
-def _print_tally(tally: Tally | None, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
-    """Prints how many rows were judged and rejected; None: other shards are not done. Exits with 1 if all were."""
-    if tally is None:
-        answer({"shard": shard}, [f"shard {shard} is done; when all are: the same command without --shard"], as_json)
+def _print_tally(tally: Tally, out: str, rejected: str, shard: str | None, as_json: bool) -> None:
+    """Prints how many rows were judged and rejected, of all or of a shard. Exits with 1 if none could be judged."""
+    if shard:
+        text = f"shard {shard} is done ({tally}); when all are: the same command without --shard"
+        answer({"shard": shard, **tally.to_dict()}, [text], as_json)
     elif out == "-":
         typer.echo(str(tally), err=True)
         if tally.rejected and not tally.written + tally.left_out:
             raise typer.Exit(1)
     else:
         content = {**tally.to_dict(), "out": out}
-        tally.nothing_left(rejected)
+        tally.check_any_judged(rejected)
         answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 
@@ -133,21 +143,26 @@ def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: s
 
 
 def _predict_on_terminal(
-    run: Path,
-    file: str,
-    columns: str | None,
-    separator: str | None,
-    device: str | None,
-    precision: str | None,
-    as_json: bool,
+    run: Path, file: str, settings: PredictSettings, device: str | None, precision: str | None, as_json: bool
 ) -> None:
-    from acceptor.cli import render
     from acceptor.data.reading.read import read_table
-    from acceptor.judging.judge import annotate
     from acceptor.judging.load import load
 
     judge = load(run, device=device, precision=precision)
-    table = read_table(file, columns=columns_of(columns), separator=separator_of(separator))
+    table = read_table(file, **settings.reading)
     logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
-    frame = annotate(judge, table)
-    answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, judge.labels)], as_json)
+    print_verdicts(judge, table, as_json, all_scores=settings.all_scores)
+
+
+def print_verdicts(judge: Judge, table: Table, as_json: bool, *, all_scores: bool) -> None:
+    """Judges a table and prints its texts, labels and verdicts; all columns in JSON."""
+    from acceptor.cli import render
+    from acceptor.judging.rows import judged_table
+
+    frame = judged_table(judge, table, all_scores=all_scores)
+    shown = [
+        name  # as it is called in the file
+        for name, role in zip(frame.columns, table.frame.columns, strict=False)
+        if role in ("sentence", "second", "label")
+    ]
+    answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, judge.labels, shown)], as_json)

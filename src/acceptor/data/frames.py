@@ -25,13 +25,13 @@ def annotated(
     columns: Mapping[str, str],
     verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], pl.DataFrame],
 ) -> Frame:
-    """The frame with what is said of each row's sentence (or pair) beside it.
+    """The frame with new columns for each row's sentence (or pair) beside it.
 
     Args:
         frame: A pandas or polars data frame. It stays as it is.
         columns: Which column has which role, as for `read_table`.
-        verdicts_on: Gives a row of columns for each of N distinct sentences (or pairs), in their order; the function
-            that it gets says where such a one stands first.
+        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order. The function that it gets
+            says where a row stands.
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
@@ -42,16 +42,12 @@ def annotated(
     """
     pandas = _is_pandas(frame)
     texts = text_columns(frame, columns)
-    distinct = texts.unique(maintain_order=True)
-    seconds = distinct["second"].to_list() if "second" in distinct.columns else None
-    places = texts.join(distinct.with_row_index("place"), on=texts.columns, how="left", maintain_order="left")["place"]
+    seconds = texts["second"].to_list() if "second" in texts.columns else None
 
-    def first(number: int) -> str:
-        row = int((places == number).arg_max() or 0)
+    def place(row: int) -> str:
         return f"row {row + 1}" + (f", index {frame.index[row]!r}" if pandas else "")  # type: ignore[attr-defined]
 
-    verdicts = verdicts_on(distinct["sentence"].to_list(), seconds, first)
-    whole: Frame = _with(frame, verdicts[places], pandas)
+    whole: Frame = _with(frame, verdicts_on(texts["sentence"].to_list(), seconds, place), pandas)
     return whole
 
 

@@ -16,14 +16,14 @@ from acceptor.evaluation.metrics import METRICS, Values, confusion_matrix, log_l
 from acceptor.judging.decision import Decision, Logits
 
 FOLDS = 10
-HOTTEST = 20.0  # and 1 / 20: what is beyond says that the split is too small, or judged without a mistake
+MAX_TEMPERATURE = 20.0  # and 1 / 20; a fit beyond them means that the split is too small, or has no mistake
 
 Ids = npt.NDArray[np.int64]
 Parts = list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]  # rows to fit on, rows to try on
 
 
 def calibrate(logits: Logits, gold: Ids, metric: str) -> tuple[Decision, list[Derived]]:
-    """The decision for a judge with these logits on validation, and why it is what it is.
+    """The decision for a judge with these logits on validation, and the reasons.
 
     Each of the two numbers is first fitted on nine tenths of the examples and tried on the tenth, ten times over. It is
     kept, fitted on all, where the tenths score better with it than without, by more than the standard error.
@@ -44,7 +44,7 @@ def calibrate(logits: Logits, gold: Ids, metric: str) -> tuple[Decision, list[De
 
 def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derived]:
     if len(gold) < FEW or len(np.unique(gold)) < 2:
-        return 1.0, Derived("temperature", 1.0, f"left out: it takes {FEW} examples and two labels")
+        return 1.0, Derived("temperature", 1.0, f"left out: fitting needs {FEW} examples and two labels")
     plain = log_losses(logits, gold)
     cooled = np.empty_like(plain)
     for most, rest in parts:
@@ -53,8 +53,8 @@ def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derive
     helps = gains.mean() > gains.std() / np.sqrt(len(gains))
     temperature = fit_temperature(logits, gold) if helps else 1.0
     if (logits.argmax(axis=1) == gold).all() and temperature < 1:
-        # Without a mistake nothing holds the probabilities back from 0 and 1, and the next mistake costs 20 times more.
-        return 1.0, Derived("temperature", 1.0, "left out: without a mistake, the split sets no limit to confidence")
+        # Without a mistake the fit drives probabilities to 0 and 1, and the next mistake costs 20 times more.
+        return 1.0, Derived("temperature", 1.0, "left out: without a mistake, the split does not limit confidence")
     losses = f"log loss {plain.mean():.4f} without one, {cooled.mean():.4f} with one, on held-out tenths"
     return temperature, Derived("temperature", round(temperature, 4), f"{'fitted' if helps else 'left out'}: {losses}")
 
@@ -84,8 +84,11 @@ def _threshold(
 
 
 def fit_temperature(logits: Logits, gold: Ids) -> float:
-    """The temperature with the least log loss (Guo et al. 2017, section 4.2), between 1 / `HOTTEST` and `HOTTEST`."""
-    bound = np.log(HOTTEST)
+    """The temperature with the least log loss (Guo et al. 2017, section 4.2).
+
+    It is between 1 / `MAX_TEMPERATURE` and `MAX_TEMPERATURE`.
+    """
+    bound = np.log(MAX_TEMPERATURE)
     scores = logits.astype(np.float64)
     found = minimize_scalar(
         lambda power: log_loss(scores / np.exp(power), gold), bounds=(-bound, bound), method="bounded"

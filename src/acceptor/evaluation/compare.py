@@ -1,4 +1,4 @@
-"""`compare`: does one judge score better than another on the same sentences, and could this test set have shown it?"""
+"""`compare`: paired tests of judges on the same sentences, and the smallest difference that the test set can show."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Comparison:
             f"{self.name} − {self.base}: {self.metric} {self.difference:+.3f} {self.interval or ''} p {self.p_holm:.3g}"
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, with None where one is not defined."""
         content = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
         content["smallest"] = self.smallest
@@ -99,9 +99,17 @@ def compare(
         RunError: A folder is no finished run, or its files are not what was written.
     """
     if metric not in METRICS:
-        raise UsageError(f"no metric is called {metric!r}", expected=", ".join(METRICS))
+        raise UsageError(
+            f"no metric is called {metric!r}",
+            expected=", ".join(METRICS),
+            code="E-USAGE-OPTION",
+        )
     if not others:
-        raise UsageError("there is nothing to compare with", expected="two systems at least")
+        raise UsageError(
+            "there is nothing to compare with",
+            expected="two systems at least",
+            code="E-USAGE-OPTION",
+        )
     first, *rest = judged_of([base, *others], data=data, split=split)
     return compare_judged(first, rest, metric=metric)
 
@@ -109,9 +117,14 @@ def compare(
 def compare_judged(
     base: Judged, others: Sequence[Judged], *, metric: str = "mcc", draws: int = DRAWS
 ) -> list[Comparison]:
-    """`compare` on verdicts that are at hand, with ``draws`` samples of the bootstrap and as many permutations."""
+    """`compare` on given verdicts, with ``draws`` bootstrap samples and as many permutations."""
     if len(base.gold) < FEW:
-        raise DataError("too few examples to compare on", expected=f"{FEW} at least", found=str(len(base.gold)))
+        raise DataError(
+            "too few examples for a comparison",
+            expected=f"{FEW} at least",
+            found=str(len(base.gold)),
+            code="E-DATA-SPLIT",
+        )
     for other in others:
         check_same(base, other)
     found = [_compare(base, other, metric, draws) for other in others]

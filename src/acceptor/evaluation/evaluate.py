@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +54,7 @@ class Scores:
         """True where every verdict is the same label."""
         return int((np.array(self.confusion).sum(axis=0) > 0).sum()) == 1
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, with None where a score is not defined."""
         return {
             "n": self.n,
@@ -175,6 +174,7 @@ class Report:
                 where=self.split.table.origin,
                 expected=", ".join(frame.columns),
                 next=f"did you mean {match!r}?" if match else None,
+                code="E-DATA-COLUMN",
             )
         values = frame[column].to_numpy()
         return {str(value): self._score(values == value) for value in dict.fromkeys(values.tolist())}
@@ -207,7 +207,7 @@ class Report:
         surest = wrong.sort("probability", descending=True, maintain_order=True).head(k)
         return surest.select("line", *texts, "gold", "verdict", "probability")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Scores and where they come from, without the verdicts."""
         return {
             "split": self.split.name,
@@ -228,8 +228,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
     Raises:
-        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge learnt single
-            sentences, or the other way round; or a text of which the judge's vocabulary knows nothing.
+        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge was trained
+            on single sentences, or the other way round; or a text that the judge's vocabulary does not know at all.
     """
     if not isinstance(split, Split):
         raise DataError(
@@ -239,6 +239,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
             next="choose one of its splits: data.test"
             if isinstance(split, Data)
             else "read it first: acceptor.load_data",
+            code="E-DATA-SPLIT",
         )
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
@@ -247,6 +248,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
             where=split.table.origin,
             expected=", ".join(judge.labels),
             found=", ".join(split.labels),
+            code="E-DATA-LABELS",
         )
     warn_of_special_tokens(judge.tokenizer, split.table)
     encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
@@ -264,14 +266,14 @@ def report_of(
     decision: Decision = MOST_PROBABLE,
     trained_on: npt.NDArray[np.uint64] | None = None,
 ) -> Report:
-    """The report of logits that are already at hand.
+    """The report of given logits.
 
     Args:
         split: The examples.
         logits: float32, shape (N, labels).
         selected: This split chose the checkpoint or the decision.
         decision: How logits become verdicts.
-        trained_on: Fingerprints of the rows that the judge learnt from.
+        trained_on: Fingerprints of the judge's training rows.
 
     Raises:
         TrainingError: A logit is not finite.
@@ -283,8 +285,9 @@ def report_of(
             where=split.table.place(int(wrong[0])),
             expected="finite logits",
             found=f"NaN or infinity for {len(wrong)} of {len(split)} sentences",
-            cause="weights that ran away in training, or were damaged",
+            cause="training that diverged, or damaged weights",
             next="train again with a smaller --learning-rate",
+            code="E-TRAINING-NAN",
         )
     leaked = None if trained_on is None else np.isin(fingerprints(split), trained_on)
     gold = split.gold

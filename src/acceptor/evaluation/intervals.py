@@ -16,8 +16,8 @@ Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 DRAWS = 2000  # of a bootstrap
 AT_ONCE = 1_000_000  # weights that are held together: 8 MB
-LEFT_OUT = 2000  # values of a jackknife at most: with more examples, groups of them are left out
-FEW = 10  # with fewer examples an interval says nothing
+JACKKNIFE_GROUPS = 2000  # most values of the jackknife; with more examples, groups of them are left out
+FEW = 10  # with fewer examples no interval is given
 
 Statistic = Callable[[Values], Values]
 """A score of weighted examples: from weights of shape (B, N) to values of shape (B,), NaN where not defined."""
@@ -102,7 +102,7 @@ def bootstrap_intervals(
     """
     rng = np.random.default_rng(seed)
     drawn = _scores(statistics, (_draw(rng, n, rows) for rows in _parts(draws, n)))
-    without = _scores(statistics, _one_left_out(n, rng))
+    without = _scores(statistics, _jackknife_weights(n, rng))
     everyone = np.ones((1, n))
     values = {name: float(statistic(everyone)[0]) for name, statistic in statistics.items()}
     return {
@@ -145,9 +145,9 @@ def _draw(rng: np.random.Generator, n: int, rows: int) -> Values:
     return np.bincount(places.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _one_left_out(n: int, rng: np.random.Generator) -> Iterator[Values]:
-    """Weights without one example each; without one of `LEFT_OUT` random groups where there are more examples."""
-    groups = min(n, LEFT_OUT)
+def _jackknife_weights(n: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Weights without one example each; of more examples without one of `JACKKNIFE_GROUPS` random groups."""
+    groups = min(n, JACKKNIFE_GROUPS)
     group = rng.permutation(np.arange(n) % groups)
     start = 0
     for rows in _parts(groups, n):

@@ -1,4 +1,4 @@
-"""What systems made of the same sentences, out of reports, run folders and folders of seeds."""
+"""Verdicts of systems on the same sentences, from reports, run folders and folders of seeds."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from acceptor.runs.set_file import finished_seeds
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Judged:
-    """What one system made of a split: one judge, or several that differ by their seed.
+    """The verdicts of one system on a split: of one judge, or of several that differ by their seed.
 
     Attributes:
-        name: What to call it.
+        name: Its name in results.
         labels: Label names, in label-id order.
-        sentences: The examples' texts, to know that others judged the same; a pair's two in one tuple.
+        sentences: The examples' texts, to check that systems judged the same; tuples of two for pairs.
         gold: Label ids, int64, shape (N,).
         predicted: Label ids of the verdicts, int64, shape (seeds, N).
         sources: Where each example comes from, shape (N,), or None.
@@ -90,7 +90,7 @@ def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | N
 
 
 def _folders(system: Any) -> list[Any]:
-    """The reports or run folders that a system is made of."""
+    """The reports or run folders of one system."""
     if isinstance(system, Report):
         return [system]
     if isinstance(system, Sequence) and not isinstance(system, str):
@@ -111,7 +111,7 @@ def _folders(system: Any) -> list[Any]:
 
 
 def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
-    """What to call the systems: the shortest ends of their paths that differ."""
+    """Names of the systems: the shortest ends of their paths that differ."""
     paths = []
     for number, places in enumerate(folders, 1):
         first = places[0]
@@ -152,7 +152,7 @@ def _report(place: Path) -> ReportFile:
 
 
 def _read(place: Any, split: str) -> Judged:
-    """What a run folder keeps of one split."""
+    """A run folder's verdicts on one split."""
     if isinstance(place, Report):
         return _of_reports(place.split.name, [place])
     about = _report(place).splits.get(split)
@@ -217,7 +217,7 @@ def check_same(base: Judged, other: Judged) -> None:
     if base.labels != other.labels:
         expected, found = ", ".join(base.labels), ", ".join(other.labels)
         raise DataError(
-            "the systems know different labels", where=where, expected=expected, found=found, code="E-DATA-COMPARE"
+            "the systems have different labels", where=where, expected=expected, found=found, code="E-DATA-COMPARE"
         )
     if len(base.gold) != len(other.gold):
         raise DataError(

@@ -15,7 +15,7 @@ from acceptor.evaluation.metrics import METRICS, Values
 
 BINS = 10  # of equal mass, for the calibration error
 BIASED = ("ece",)
-MANY = 20_000  # examples from which fewer samples are drawn
+MANY = 20_000  # with more examples, a tenth of the bootstrap samples is drawn
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Measure:
             return "not defined"
         return f"{self.value:.3f} {self.interval or '[no interval]'}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, with None where a score is not defined."""
         low, high = self.interval or (None, None)
         value, majority = (None if math.isnan(score) else score for score in (self.value, self.majority))
@@ -59,13 +59,17 @@ def measures(
     counts = np.bincount(gold, minlength=labels)
     constant = np.full(n, counts.argmax()), np.tile(counts / n, (n, 1))
     scores, base_line = statistics(gold, predicted, probabilities), statistics(gold, *constant)
-    draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and says less: the interval is narrow
+    draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and the interval is narrow
     intervals = bootstrap_intervals(scores, n, biased=BIASED, draws=draws) if n >= FEW else dict.fromkeys(scores)
-    everyone = np.ones((1, n))
     return {
-        name: Measure(float(score(everyone)[0]), intervals[name], float(base_line[name](everyone)[0]))
+        name: Measure(unweighted(score, n), intervals[name], unweighted(base_line[name], n))
         for name, score in scores.items()
     }
+
+
+def unweighted(score: Statistic, n: int) -> float:
+    """The score of all n examples, each once."""
+    return float(score(np.ones((1, n)))[0])
 
 
 def statistics(
@@ -102,10 +106,10 @@ def roc_auc(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
 
     NaN without a positive or a negative example.
     """
-    order, starts = _by_score(scores)
+    order, starts = by_score(scores)
 
     def area(weights: Values) -> Values:
-        hits, misses = _sums(weights, order, starts, positive)
+        hits, misses = sums_by_score(weights, order, starts, positive)
         below = np.cumsum(misses, axis=1) - misses / 2
         return _quotient((hits * below).sum(axis=1), hits.sum(axis=1) * misses.sum(axis=1))
 
@@ -114,10 +118,10 @@ def roc_auc(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
 
 def average_precision(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
     """Mean precision over the positive examples, each at its own score as the threshold; NaN without one."""
-    order, starts = _by_score(-scores)
+    order, starts = by_score(-scores)
 
     def precision(weights: Values) -> Values:
-        hits, misses = _sums(weights, order, starts, positive)
+        hits, misses = sums_by_score(weights, order, starts, positive)
         right, taken = np.cumsum(hits, axis=1), np.cumsum(hits + misses, axis=1)
         precisions = right / np.maximum(taken, 1)  # weights are whole numbers; above the first example it is 0 / 1
         return _quotient((hits * precisions).sum(axis=1), hits.sum(axis=1))
@@ -145,20 +149,20 @@ def _mean(values: Values) -> Statistic:
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
-def _by_score(scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def by_score(scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The examples' order by score, and where each different score begins in it."""
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
     return order, np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
 
 
-def _sums(
+def sums_by_score(
     weights: Values, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_]
 ) -> tuple[Values, Values]:
     """Weight of the positive and of the negative examples at each different score, shape (B, scores)."""
     ranked = np.take(weights, order, axis=1)
     hits = ranked * positive[order]
-    if len(starts) < len(order):  # else nothing is to be added up, which would take longer than all the rest
+    if len(starts) < len(order):  # equal scores are added up; without any, this slow step is left out
         ranked, hits = (np.add.reduceat(values, starts, axis=1) for values in (ranked, hits))
     return hits, ranked - hits
 

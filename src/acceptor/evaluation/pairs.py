@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ from acceptor.data.suite import Suite, load_suite
 from acceptor.errors import DataError, RunError, UsageError, nearest
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
-from acceptor.judging.judge import CLOSE_CALLS, PAIRS, SETTLED, Judge
+from acceptor.judging.decision import Logits
+from acceptor.judging.dedup import LogitsCache
+from acceptor.judging.judge import PAIRS, Judge
+from acceptor.judging.settle import CLOSE_CALLS
 from acceptor.model.encode import Encoded
 from acceptor.progress import meter
 
@@ -52,13 +55,13 @@ class PairScores:
     def interval(self) -> Interval:
         """The 95 % interval of `share` (Wilson), of ``right + ties / 2`` out of n.
 
-        A half scatters less about the mean than a win or a loss, so ties make the interval too wide, never too narrow.
+        A half varies less about the mean than a win or a loss, so ties make the interval wider, never too narrow.
         """
         return share_interval(self.right + self.ties / 2, self.n)
 
     @property
     def both_share(self) -> float:
-        """Share of pairs with two right verdicts: 0 for a judge that always says the same, .25 for a coin."""
+        """Share of pairs with two right verdicts: 0 for a judge that always gives the same label, .25 for a coin."""
         return self.both / self.n
 
     @property
@@ -66,7 +69,7 @@ class PairScores:
         """The 95 % interval of `both_share` (Wilson)."""
         return share_interval(self.both, self.n)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields and shares."""
         return {
             **dataclasses.asdict(self),
@@ -86,15 +89,15 @@ class PairScores:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairsReport:
-    """What a judge makes of a suite of minimal pairs.
+    """The results of a judge on a suite of minimal pairs.
 
     Attributes:
         frame: One row a pair: all columns as read, then ``margin_good`` and ``margin_bad`` (log-odds of the label that
             means acceptable, in nats), ``right`` (1, 0.5 or 0) and ``both`` (both verdicts right).
         scores: Over all pairs.
         good: The label that means acceptable.
-        identical: Pairs whose sides are the same text: ties.
-        alike: Further pairs whose sides the tokenizer reads as the same: ties as well.
+        identical: Pairs whose sides are the same text; they are ties.
+        alike: Further pairs whose sides have the same token ids; they are ties as well.
         files: The suite's files, each with its sha256.
     """
 
@@ -121,6 +124,7 @@ class PairsReport:
                 f"the suite has no column {column!r}",
                 expected=", ".join(self.frame.columns),
                 next=f"did you mean {match!r}?" if match else None,
+                code="E-DATA-COLUMN",
             )
         parts = self.frame.partition_by(column, as_dict=True, maintain_order=True)
         scores = {"not given" if value is None else str(value): _scores(part) for (value,), part in parts.items()}
@@ -139,7 +143,7 @@ class PairsReport:
         high = math.hypot(*(part.interval.high - part.share for part in parts)) / len(parts)
         return mean, Interval(max(0.0, mean - low), min(1.0, mean + high))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Scores and where they come from, without the pairs."""
         mean, interval = self.macro
         columns = [column for column in ("phenomenon", "term") if column in self.frame.columns]
@@ -169,33 +173,31 @@ def pairs(
         judge: The judge.
         suite: ``starter`` (its test split), a BLiMP JSONL file, any table with a column for each side, a folder of
             such files, or a list of (acceptable, unacceptable).
-        good: The label that means acceptable, where the judge's labels do not tell.
+        good: The label that means acceptable, where it is not clear from the judge's labels.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
         separator: What separates the cells of delimited text, where it is not what the file's name promises.
 
     Raises:
         DataError: The suite cannot be read whole; or a pair lacks a side.
-        UsageError: Which label means acceptable is not clear; or the judge learnt pairs of sentences.
+        UsageError: Which label means acceptable is not clear; or the judge was trained on pairs of sentences.
         RunError: The judge computes NaN.
     """
     if judge.inputs == PAIRS:
         raise UsageError(
-            "this judge learnt pairs of sentences; each side of a minimal pair is a sentence by itself",
+            "this judge was trained on pairs of sentences; each side of a minimal pair is a single sentence",
             next="take a run that was trained on single sentences",
+            code="E-USAGE-JUDGE",
         )
     label = good_label(judge.labels, good)
     loaded = load_suite(suite, columns=columns, separator=separator)
-    sides = [loaded.frame["sentence_good"].to_list(), loaded.frame["sentence_bad"].to_list()]
-    position = {text: number for number, text in enumerate(dict.fromkeys([*sides[0], *sides[1]]))}
-    texts = list(position)
-    rows = np.array([[position[text] for text in side] for side in sides])  # (2, pairs)
-    encoded = judge.encode(texts)
+    texts = [*loaded.frame["sentence_good"], *loaded.frame["sentence_bad"]]
+    inputs = LogitsCache(judge).encode(texts, place=lambda row: loaded.place(row % len(loaded.frame)))
+    rows, encoded = inputs.slots.reshape(2, -1), inputs.new
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda done: bar.advance(len(done)))
-    same = _first_alike(encoded)
-    read = same[rows]
+    read = _first_with_same_ids(encoded)[rows]
     _refuse_nan(logits[read], loaded)
-    _settle(judge, texts, logits, read, label)
+    _settle_pairs(judge, encoded, logits, read, label)
     margins = log_odds(logits, label)[read]
     called_good = (judge.decision.label_ids(logits) == label)[read]
     frame = loaded.frame.with_columns(
@@ -209,8 +211,8 @@ def pairs(
     return PairsReport(frame, _scores(frame), judge.labels[label], identical, alike, loaded.files)
 
 
-def _first_alike(encoded: Encoded) -> npt.NDArray[np.int64]:
-    """For every input the first one with the same ids, int64, shape (N,): those have the same margin by right.
+def _first_with_same_ids(encoded: Encoded) -> npt.NDArray[np.int64]:
+    """For every input the first one with the same ids, int64, shape (N,): their margins are to be the same.
 
     Their batches differ, and with them the last bits of their logits.
     """
@@ -220,40 +222,28 @@ def _first_alike(encoded: Encoded) -> npt.NDArray[np.int64]:
     return np.array([first.setdefault(key, row) for row, key in enumerate(ids)])
 
 
-def _settle(
-    judge: Judge, texts: Sequence[str], logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], label: int
-) -> None:
-    """Judges the closest pairs again in fp32, in place, where a lossless judge computes in bf16.
-
-    As in `Judge.logits_of`, which settles what is close to the threshold: closest first, until the difference of the
-    margins is `SETTLED` times the largest change of a difference that this has made.
+def _settle_pairs(judge: Judge, encoded: Encoded, logits: Logits, rows: npt.NDArray[np.int64], label: int) -> None:
+    """Settles the order of the closest pairs, in place; `Judge.logits_of` has settled the verdicts.
 
     Args:
         judge: The judge.
-        texts: N sentences.
+        encoded: N sentences.
         logits: float32, shape (N, labels).
         rows: The sentences of each pair, shape (2, pairs).
         label: The label that means acceptable.
     """
-    if not judge.lossless or judge.runtime.precision == "fp32" or len(texts) <= CLOSE_CALLS:
-        return
-    exact = judge.in_fp32()
 
-    def differences(of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        margins = log_odds(logits, label)[of]
-        return np.asarray(margins[0] - margins[1])
+    def differences(of: Logits) -> npt.NDArray[np.float64]:
+        return log_odds(of[0], label) - log_odds(of[1], label)
 
-    rows = rows[:, rows[0] != rows[1]]
-    before = differences(rows)
-    order = np.argsort(np.abs(before), kind="stable")
-    largest_change, size = 0.0, 8 * CLOSE_CALLS
-    for start in range(0, len(order), size):
-        part = order[start : start + size]
-        if start and abs(before[part[0]]) > SETTLED * largest_change:
-            break
-        again = np.unique(rows[:, part])
-        logits[again] = exact.logits([texts[row] for row in again])
-        largest_change = max(largest_change, float(np.abs(differences(rows[:, part]) - before[part]).max()))
+    judge.settle(
+        encoded,
+        logits,
+        rows[:, rows[0] != rows[1]],
+        margins=lambda of: np.abs(differences(of)),
+        changes=lambda before, after: np.abs(differences(after) - differences(before)),
+        at_once=8 * CLOSE_CALLS,
+    )
 
 
 def _refuse_nan(logits: npt.NDArray[np.float32], suite: Suite) -> None:
@@ -264,8 +254,9 @@ def _refuse_nan(logits: npt.NDArray[np.float32], suite: Suite) -> None:
             "the judge computes no finite logits for a pair",
             where=suite.place(int(bad[0])),
             found=f"logits {logits[:, bad[0]].tolist()}; {len(bad)} such pairs",
-            cause="damaged weights, or a precision too narrow for them",
+            cause="damaged weights, or a precision with too small a range",
             next="try --precision fp32",
+            code="E-RUN-NAN",
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +16,10 @@ from acceptor.evaluation.evaluate import Report, Scores, score
 from acceptor.evaluation.intervals import Interval
 from acceptor.text import shell
 
-MOST = 1000  # values of a column; more are no slices but a key
-TOO_FEW = 10  # a slice with fewer examples gets no scores
+MAX_VALUES = 1000  # of a column; one with more is a key, not groups
+MIN_EXAMPLES = 10  # a slice with fewer gets no scores
 LENGTHS = (5, 8, 12, 20)  # the last number of words of each band, of both texts of a pair together
-LENGTHS_UNSPACED = (
-    10,
-    16,
-    24,
-    40,
-)  # where words are not spaced they are counted smaller: see `acceptor.data.word_counts`
+LENGTHS_UNSPACED = (10, 16, 24, 40)  # in scripts without spaces words are shorter: see `acceptor.data.word_counts`
 
 Mask = npt.NDArray[np.bool_]
 
@@ -35,9 +29,9 @@ class Slice:
     """Scores of one part of a split.
 
     Attributes:
-        value: What its examples share.
+        value: The value that its examples have.
         n: Number of examples.
-        scores: Their scores; None where there are fewer than `TOO_FEW`.
+        scores: Their scores; None where there are fewer than `MIN_EXAMPLES`.
         label: The label that all its examples have, or None; then `recall` is defined and the MCC is not.
     """
 
@@ -60,12 +54,12 @@ class Slice:
     def note(self) -> str | None:
         """Why there is no MCC, or None."""
         if self.scores is None:
-            return f"too small (n < {TOO_FEW})"
+            return f"too small (n < {MIN_EXAMPLES})"
         if self.label is not None:
             return "not defined (one label only)"
         return None if self.scores.mcc_interval else self.scores.mcc_words
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it, with None for what is not defined."""
         scores = self.scores.to_dict() if self.scores else {}
         names = ("mcc", "mcc_interval", "accuracy", "accuracy_interval", "majority")
@@ -98,11 +92,11 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
     return sorted(parts, key=lambda part: -part.n)
 
 
-def usual_slices(report: Report) -> dict[str, list[dict[str, Any]]]:
-    """What every run keeps, as dicts: slices by source (where there is such a column of few values), length, label."""
+def usual_slices(report: Report) -> dict[str, list[dict[str, object]]]:
+    """The slices in every run's report, as dicts: by source (where a column has few values), length, label."""
     frame = report.split.table.frame
     sources = frame["source"].n_unique() if "source" in frame.columns else 0
-    names = [*(["source"] if 0 < sources <= MOST else []), "length", "label"]
+    names = [*(["source"] if 0 < sources <= MAX_VALUES else []), "length", "label"]
     return {name: [part.to_dict() for part in slices(report, name)] for name in names}
 
 
@@ -110,7 +104,7 @@ def _slice(report: Report, value: str, rows: Mask) -> Slice:
     gold = report.split.gold[rows]
     kinds = np.unique(gold)
     label = report.split.labels[kinds[0]] if len(kinds) == 1 else None
-    if len(gold) < TOO_FEW:
+    if len(gold) < MIN_EXAMPLES:
         return Slice(value, len(gold), None, label)
     confusion = metrics.confusion_matrix(gold, report.predicted[rows], len(report.split.labels))
     return Slice(value, len(gold), score(confusion), label)
@@ -129,12 +123,13 @@ def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask]]:
     else:
         values = _column(report, by)
         kinds = values.unique(maintain_order=True)
-        if len(kinds) > MOST:
+        if len(kinds) > MAX_VALUES:
             raise DataError(
                 f"the column {by!r} has {len(kinds)} values",
                 where=split.table.origin,
-                expected=f"at most {MOST}, one for each slice",
+                expected=f"at most {MAX_VALUES}, one for each slice",
                 next="name a column of groups, such as source",
+                code="E-DATA-COLUMN",
             )
         yield from ((kind, (values == kind).to_numpy()) for kind in kinds)
 
@@ -159,19 +154,21 @@ def _column(report: Report, name: str) -> pl.Series:
             where=report.split.table.origin,
             expected=", ".join([*frame.columns, "length"]),
             next=f"did you mean {match!r}?" if match else None,
+            code="E-DATA-COLUMN",
         )
     return frame[name]
 
 
 def _ones(report: Report, name: str) -> Mask:
     values = _column(report, name)
-    odd = (~values.is_in(["0", "1"])).arg_true().to_list()
-    if odd:
+    wrong = (~values.is_in(["0", "1"])).arg_true().to_list()
+    if wrong:
         raise DataError(
-            f"the column {name!r} is not one of 0 and 1",
-            where=report.split.table.place(odd[0]),
+            f"the column {name!r} holds other values than 0 and 1",
+            where=report.split.table.place(wrong[0]),
             expected="0 or 1 in every row, where several columns are given at once",
-            found=repr(values[odd[0]]),
+            found=repr(values[wrong[0]]),
             next=f"look at it alone: --by {shell(name)}",
+            code="E-DATA-COLUMN",
         )
     return np.asarray((values == "1").to_numpy())

@@ -1,11 +1,10 @@
-"""Scores of several trainings that differ in nothing but chance: how far they lie apart, what the best is worth."""
+"""Scores of several trainings that differ by their seed: mean, standard deviation, expected maximum."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class Spread:
         sd = "sd not defined (one run)" if self.sd is None else f"± {self.sd:.3f}"
         return f"{self.mean:.3f} {sd}, {self.low:.3f}–{self.high:.3f}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields under their names in ``seeds.json``."""
         return {
             "n": len(self.values),

@@ -1,4 +1,4 @@
-"""`explain`: which words of a sentence weigh for and against the judge's verdict."""
+"""`explain`: how much each word of a sentence contributes to the judge's verdict."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Explanation:
 
     Attributes:
         sentence: The sentence.
-        words: Its words as the tokenizer parts them, in order; those beyond the longest input are not read.
+        words: Its words as the tokenizer splits them, in order; those after the longest input are cut.
         weights: For each word what it adds to the margin of the verdict (log-odds of its label, in nats): above 0 it
-            speaks for the verdict, below 0 against.
-        verdict: What the judge says.
+            supports the verdict, below 0 it opposes it.
+        verdict: The judge's verdict.
         method: ``occlusion`` or ``gradients``.
         margin: The verdict's margin.
         baseline: The margin of the sentence without any of its words: all of them masked.
@@ -55,7 +55,7 @@ class Explanation:
         """All words with their weights in one line."""
         return " · ".join(f"{word} {weight:+.2f}" for word, weight in zip(self.words, self.weights, strict=True))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, for JSON."""
         return {
             "sentence": self.sentence,
@@ -79,7 +79,7 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
     mask tokens (else padding) between the sentence's own special tokens, to the sentence's (Sundararajan, Taly & Yan
     2017, eq. 3; Gauss-Legendre, 32 points; Captum). The weights add up to the difference of the two margins.
 
-    A weight says what this judge reacts to, and neither why nor whether it is right. A word's pieces count together.
+    A weight shows what this judge reacts to, not why, nor whether it is right. The tokens of a word count together.
 
     Args:
         judge: The judge.
@@ -87,16 +87,23 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
         method: ``occlusion`` or ``gradients``.
 
     Raises:
-        DataError: Something is not a sentence, or the judge learnt pairs.
+        DataError: An input is not a sentence, or the judge was trained on pairs.
         UsageError: There is no such method; or Captum is not installed; or gradients of an exported judge.
     """
     check_method(method)
     sentences, seconds = as_texts(sentences)
     if seconds is not None or judge.inputs == PAIRS:
-        raise DataError("words are weighed in single sentences", found="pairs", expected="a judge of single sentences")
+        raise DataError(
+            "explain takes single sentences",
+            found="pairs",
+            expected="a judge of single sentences",
+            code="E-DATA-PAIRS",
+        )
     if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):
         raise UsageError(
-            "an exported judge computes no gradients", next="--why occlusion; or ask the run that it was made from"
+            "an exported judge computes no gradients",
+            next="--why occlusion; or explain with its run folder",
+            code="E-USAGE-JUDGE",
         )
     verdicts = judge(sentences)
     if not verdicts:
@@ -118,13 +125,17 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
 
 
 def check_method(method: str) -> None:
-    """Refuses a method that is not known or not installed.
+    """Refuses a method that is unknown or not installed.
 
     Raises:
         UsageError: The reason.
     """
     if method not in METHODS:
-        raise UsageError(f"words cannot be weighed by {method!r}", expected=" or ".join(METHODS))
+        raise UsageError(
+            f"there is no method {method!r} of explaining",
+            expected=" or ".join(METHODS),
+            code="E-USAGE-OPTION",
+        )
     if method == "gradients":
         _captum()
 
@@ -136,13 +147,14 @@ def _captum() -> Any:
         raise UsageError(
             "integrated gradients need Captum",
             cause=str(error),
-            next="pip install 'acceptor[explain]', or weigh by occlusion, which needs nothing more",
+            next="pip install 'acceptor[explain]', or use occlusion, which needs no other package",
+            code="E-USAGE-EXTRA",
         ) from error
     return IntegratedGradients
 
 
 def _filler(judge: Judge) -> int:
-    """The token that says nothing."""
+    """The token that stands for an unknown word: mask, else padding."""
     mask = judge.tokenizer.mask_token_id
     return int(judge.tokenizer.pad_token_id if mask is None else mask)
 

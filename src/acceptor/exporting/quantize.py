@@ -1,4 +1,4 @@
-"""An ONNX network with its products in 8 bits, in standard operators alone.
+"""An ONNX network with int8 matrix products, in standard operators alone.
 
 ONNX Runtime's own dynamic quantisation gives all activations of a batch one scale. A few of them are much larger than
 the rest (Bondarenko et al. 2021, section 3), which is rounded away. Here each token has a scale of its own, as in
@@ -15,12 +15,12 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-IN_PRODUCTS, IN_TABLES = 63, 127  # what the largest weight becomes
-MANY_ROWS = 1000  # a table of embeddings that is worth 8 bits
+MATMUL_MAX, EMBEDDING_MAX = 63, 127  # what the largest weight is rounded to
+MANY_ROWS = 1000  # a smaller embedding table stays in fp32
 
 
-def quantised(network: bytes) -> bytes:
-    """The network with weights of products, and large tables of embeddings, in 8 bits.
+def quantize(network: bytes) -> bytes:
+    """The network with int8 weights of matrix products and of large embedding tables.
 
     A weight's column has a scale, found now: its largest number becomes 63, so that two products fit into the 16 bits
     in which CPUs without VNNI add them up. A token has a scale and a zero, found when it comes: its smallest activation
@@ -35,7 +35,7 @@ def quantised(network: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Rounded:
+class _QuantizedActivation:
     """The names of an activation's parts.
 
     Attributes:
@@ -58,7 +58,7 @@ class _Rewriting:
         weights: Its float tables and matrices, by name.
         nodes: The new nodes, in order.
         tensors: The new tensors, by name.
-        rounded: The activations that were met, by name.
+        activations: The quantized activations, by name.
     """
 
     def __init__(self, graph: Any) -> None:
@@ -69,24 +69,24 @@ class _Rewriting:
             if len(tensor.dims) == 2 and tensor.data_type == onnx.TensorProto.FLOAT
         }
         self.nodes: list[Any] = []
-        self.tensors: dict[str, Any] = {}
-        self.rounded: dict[str, _Rounded] = {}
+        self.tensors: dict[str, onnx.TensorProto] = {}
+        self.activations: dict[str, _QuantizedActivation] = {}
 
     def take(self, node: Any) -> None:
-        """The next node: as it is, or what takes its place."""
+        """Adds the next node, or the nodes that replace it."""
         if node.op_type == "MatMul" and node.input[1] in self.weights:
-            self._product(node)
+            self._matmul(node)
         elif (
             node.op_type == "Gather"
             and node.input[0] in self.weights
             and self.weights[node.input[0]].dims[0] > MANY_ROWS
         ):
-            self._table(node)
+            self._embedding(node)
         else:
             self.nodes.append(node)
 
     def finish(self) -> None:
-        """Puts the new nodes and tensors into the graph; what nobody uses any more is left out."""
+        """Puts the new nodes and tensors into the graph, without tensors that no node uses any more."""
         used = {name for node in self.nodes for name in node.input}
         kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
         for field in (self.graph.node, self.graph.initializer, self.graph.value_info):
@@ -94,11 +94,11 @@ class _Rewriting:
         self.graph.node.extend(self.nodes)
         self.graph.initializer.extend([*kept, *self.tensors.values()])
 
-    def _product(self, node: Any) -> None:
+    def _matmul(self, node: Any) -> None:
         """From ``x @ W``, with W[:, n] ≈ scale[n] · int8 and x[t] ≈ scale[t] · (uint8 - zero[t])."""
         x, name = node.input
-        weight, scales = self._in_8_bits(name, IN_PRODUCTS, axis=0)
-        rounded = self._rounded(x)
+        weight, scales = self._to_int8(name, MATMUL_MAX, axis=0)
+        rounded = self._activation(x)
         whole = self._add("Cast", self._add("MatMulInteger", rounded.rows, weight), to=onnx.TensorProto.FLOAT)
         sums = numpy_helper.to_array(self.tensors[weight]).sum(axis=0, dtype=np.float32)
         of_zeros = self._add("Mul", rounded.zeros, self._constant(f"{name}.sum", sums))
@@ -106,9 +106,9 @@ class _Rewriting:
         shape = self._add("Concat", rounded.leading, self._constant(f"{name}.width", np.array([len(sums)])), axis=0)
         self.nodes.append(helper.make_node("Reshape", [self._add("Mul", product, rounded.scales), shape], node.output))
 
-    def _rounded(self, x: str) -> _Rounded:
+    def _activation(self, x: str) -> _QuantizedActivation:
         """An activation of shape (…, K) in 8 bits; found once, though several products may take it."""
-        if x not in self.rounded:
+        if x not in self.activations:
             last, nothing = self._constant("last", np.array([1])), self._constant("nothing", np.float32(0))
             width = self._add("Shape", x, start=-1)
             rows = self._add("Reshape", x, self._add("Concat", self._constant("any", np.array([-1])), width, axis=0))
@@ -119,16 +119,16 @@ class _Rewriting:
             zeros = self._add("Round", self._add("Div", self._add("Neg", lowest), scales))
             flat = self._add("Cast", self._add("Squeeze", zeros, last), to=onnx.TensorProto.UINT8)
             bytes_ = self._add("QuantizeLinear", rows, self._add("Squeeze", scales, last), flat, axis=0)
-            self.rounded[x] = _Rounded(bytes_, scales, zeros, self._add("Shape", x, end=-1))
-        return self.rounded[x]
+            self.activations[x] = _QuantizedActivation(bytes_, scales, zeros, self._add("Shape", x, end=-1))
+        return self.activations[x]
 
-    def _table(self, node: Any) -> None:
+    def _embedding(self, node: Any) -> None:
         """Rows of a table of embeddings, table[i] ≈ scale[i] · int8."""
-        table, scales = self._in_8_bits(node.input[0], IN_TABLES, axis=1)
+        table, scales = self._to_int8(node.input[0], EMBEDDING_MAX, axis=1)
         rows = self._add("Cast", self._add("Gather", table, node.input[1]), to=onnx.TensorProto.FLOAT)
         self.nodes.append(helper.make_node("Mul", [rows, self._add("Gather", scales, node.input[1])], node.output))
 
-    def _in_8_bits(self, name: str, top: int, *, axis: int) -> tuple[str, str]:
+    def _to_int8(self, name: str, top: int, *, axis: int) -> tuple[str, str]:
         """The names of a weight's int8 and of its scales along ``axis``."""
         weight = numpy_helper.to_array(self.weights[name])
         largest = np.maximum(np.abs(weight).max(axis=axis, keepdims=axis == 1), 1e-12)

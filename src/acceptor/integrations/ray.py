@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +32,14 @@ from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_column
 from acceptor.data.table import Table
 from acceptor.data.writing.write import FORMATS, write_json_rows, write_rows
 from acceptor.errors import UsageError
-from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, engine, own_errors, pool_size
+from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, import_ray, original_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
+from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import Judge
 from acceptor.judging.load import files_of, load
-from acceptor.judging.rows import Settings, condition_of, usable, with_verdicts
+from acceptor.judging.rows import PredictSettings, condition_of, usable, with_verdicts
 from acceptor.judging.tally import Tally
-from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows, flags_of
+from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows
 from acceptor.progress import meter
 from acceptor.runs.folder import READ_WITH_JUDGE
 from acceptor.runtime.device import versions
@@ -48,15 +49,24 @@ from acceptor.storage.lock import one_writer
 READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
 STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
 
-Papers = dict[str, npt.NDArray[np.uint8]]
+RunFiles = dict[str, npt.NDArray[np.uint8]]
 """The files of a run that judging needs, as bytes: Ray shares arrays between the processes of a machine."""
 
 logger = logging.getLogger(__name__)
 
 
+class Item(TypedDict):
+    """A file that is not done: its number and place, and which of its chunks are done."""
+
+    file: int
+    address: str
+    origin: str
+    done: list[int]
+
+
 @dataclass(frozen=True)
 class Task:
-    """What every reading task and every actor is told.
+    """The arguments of every reading task and every actor.
 
     Attributes:
         names: The columns of the first file; all others must have them.
@@ -66,26 +76,26 @@ class Task:
         rows: The most that a chunk may have.
         device: As for `load`.
         precision: As for `load`.
-        own: What the first file calls the columns with a role: see `Table.source_names`.
+        source_names: What the first file calls the columns with a role: see `Table.source_names`.
         kinds: The types of all columns, where the parts' format has any: those of the first file.
     """
 
     names: list[str]
     out: str
     suffix: str
-    settings: Settings
+    settings: PredictSettings
     rows: int
     device: str | None
     precision: str | None
-    own: Mapping[str, str] = field(default_factory=dict)
-    kinds: Mapping[str, Any] = field(default_factory=dict)
+    source_names: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, pl.DataType] = field(default_factory=dict)
 
 
 def predict(
     run: Path,
     sources: Sequence[str],
     out: str,
-    settings: Settings,
+    settings: PredictSettings,
     *,
     cluster: str = LOCAL,
     workers: int | None = None,
@@ -110,19 +120,19 @@ def predict(
         The counts.
 
     Raises:
-        UsageError: Ray is not installed, no cluster answers, the output is taken or was begun with other data or
+        UsageError: Ray is not installed, no cluster answers, the output is taken or was started with other data or
             settings, or the condition cannot be used.
         DataError: A file cannot be read further. The parts done are kept.
         ResourceError: The output cannot be written. The parts done are kept.
         RunError: The run cannot be loaded, or a part that was written is not there.
     """
     check_cluster(cluster)
-    ray = engine(cluster)
+    ray = import_ray(cluster)
     files = found_files(sources, _local(out))
     judge = load(run, device="cpu")  # a run or a condition that cannot be used shows before Ray starts
     condition_of(settings, judge)
     task = _task(files[0], out, settings, judge, device, precision)
-    papers = _papers(run)
+    run_files = _run_files(run)
     output = Output(OutputFolder(out))
     with contextlib.ExitStack() as stack:
         if output.folder.local:
@@ -130,12 +140,12 @@ def predict(
         output.begin(_plan(run, files, task), overwrite=overwrite)
         stack.push(output.__exit__)
         if items := _items(files, output):
-            stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, papers.values()))))
+            stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, run_files.values()))))
             pool = pool_size(ray, workers, device)
-            stack.enter_context(own_errors(ray))
+            stack.enter_context(original_errors(ray))
             megabytes = sum(files[item["file"]].size for item in items) / 1e6
-            judged = _judged(ray, items, task, papers, pool)
-            # Closed first, whatever happens: Ray must not be ended under work that goes on.
+            judged = _judged(ray, items, task, run_files, pool)
+            # Closed first in any case: Ray must not shut down while work is running.
             with contextlib.closing(judged), meter("judging", megabytes, "MB") as bar:
                 for done in judged:
                     output.add(done)
@@ -158,12 +168,13 @@ def _suffix(out: str) -> str:
         raise UsageError(
             f"cannot tell the format of the parts of {out}",
             expected="a folder whose name ends in " + ", ".join(FORMATS),
+            code="E-USAGE-OUTPUT",
         )
     return suffix
 
 
 def _task(
-    file: InputFile, out: str, settings: Settings, judge: Judge, device: str | None, precision: str | None
+    file: InputFile, out: str, settings: PredictSettings, judge: Judge, device: str | None, precision: str | None
 ) -> Task:
     suffix = _suffix(out)
     names, own, kinds = _columns(file, settings, suffix, judge)
@@ -171,25 +182,24 @@ def _task(
 
 
 def _columns(
-    file: InputFile, settings: Settings, suffix: str, judge: Judge
-) -> tuple[list[str], dict[str, str], dict[str, Any]]:
-    """The first file's columns, their own names and their types; what is wrong with it shows before a cluster is there.
+    file: InputFile, settings: PredictSettings, suffix: str, judge: Judge
+) -> tuple[list[str], dict[str, str], dict[str, pl.DataType]]:
+    """The first file's columns, their own names and their types; its errors are raised before a cluster is started.
 
-    What JSON lines hold is known when all are read, which nobody does here: in columns with types it is text.
+    The types of JSON lines would be known only after reading all of them, so in formats with types they are text.
     """
     opened = open_input(file.address, file.origin)
-    reading: dict[str, Any] = {"columns": settings.columns, "separator": settings.separator, "form": suffix}
-    with TableStream(file.origin, file=opened, **reading) as stream:
+    with TableStream(file.origin, file=opened, form=suffix, **settings.reading) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
         judge.check_inputs(pairs="second" in table.frame.columns)
-    kinds: dict[str, Any] = {}
+    kinds: dict[str, pl.DataType] = {}
     if suffix in COLUMNAR and table.original is not None:
         kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.original.schema.items()}
     return table.frame.columns, dict(table.source_names), kinds
 
 
-def _papers(run: Path) -> Papers:
+def _run_files(run: Path) -> RunFiles:
     run = run.expanduser()
     if run.is_file():
         return {run.name: np.fromfile(run, dtype=np.uint8)}
@@ -197,7 +207,7 @@ def _papers(run: Path) -> Papers:
     return {name: np.fromfile(run / name, dtype=np.uint8) for name in names if (run / name).exists()}
 
 
-def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, Any]:
+def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, object]:
     """All that decides about the output, as JSON."""
     listed = json.dumps([[file.address, file.size, file.changed] for file in files])
     return {
@@ -207,14 +217,14 @@ def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, Any]:
             "sha256": hashlib.sha256(listed.encode()).hexdigest(),
         },
         "run": files_of(run.expanduser()),
-        "settings": {**vars(task.settings), "columns": dict(task.settings.columns or {}), "format": task.suffix},
+        "settings": task.settings.to_dict(task.suffix),
         "computing asked for": [task.device, task.precision],
         "versions": versions(),
         "rows of a part": task.rows,
     }
 
 
-def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
+def _items(files: list[InputFile], output: Output) -> list[Item]:
     """The files that are not done, and which of their chunks are."""
     return [
         {"file": number, "address": files[number].address, "origin": files[number].origin, "done": done}
@@ -224,20 +234,20 @@ def _items(files: list[InputFile], output: Output) -> list[dict[str, Any]]:
 
 def _judged(
     ray: Any,
-    items: list[dict[str, Any]],
+    items: list[Item],
     task: Task,
-    papers: Papers,
+    run_files: RunFiles,
     pool: tuple[int, int],
 ) -> Generator[Done, None, None]:
-    """Reads, judges and writes what is missing; gives what is said of each part, in any order."""
+    """Reads, judges and writes the missing parts; gives the record of each, in any order."""
     workers, gpus = pool
     logger.info("%d workers%s", workers, ", a GPU each" if gpus else "")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.raise_original_map_exception = True  # with its details, which Ray's own wrapping loses
+    context.raise_original_map_exception = True  # with its fields, which Ray's own wrapping loses
     context.target_max_block_size = 1  # a chunk is a block by itself: Ray would else gather many for one worker
-    shipped = [ray.put(dict(papers))]  # in a list, so that an actor that is started anew looks it up anew
+    shipped = [ray.put(dict(run_files))]  # in a list, so that a restarted actor looks it up again
     judged = (
         ray.data.from_items(items, override_num_blocks=len(items))
         .map_batches(
@@ -245,7 +255,7 @@ def _judged(
             fn_kwargs={"task": task},
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=0,  # a small part of one, and no worker must wait for it
+            num_cpus=0,  # reading takes little of one, and no worker must wait for it
             compute=ray.data.TaskPoolStrategy(size=1 + workers // READER_FEEDS),
         )
         .map_batches(
@@ -266,17 +276,17 @@ def _judged(
 
 
 def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
-    """The chunks of one file that are not done, each as a row: its place, its usable rows, what is said of the others.
+    """The chunks of one file that are not done, each as a row: its place, its usable rows, the errors of the others.
 
     Raises:
         DataError: The file cannot be read further, or has other columns than the first one.
     """
     [file] = item.to_pylist()
     opened = open_input(file["address"], file["origin"])
-    held: dict[str, Any] = {}
+    held: dict[str, object] = {}
     before = 0
-    how: dict[str, Any] = {"columns": task.settings.columns, "separator": task.settings.separator}
-    with TableStream(file["origin"], file=opened, rows=task.rows, form=task.suffix, **how) as stream:
+    reading = task.settings.reading
+    with TableStream(file["origin"], file=opened, rows=task.rows, form=task.suffix, **reading) as stream:
         for number, part in enumerate(stream.parts()):
             if held:
                 yield pa.Table.from_pylist([held])
@@ -305,10 +315,10 @@ class JudgeActor:
     """A judge in a process of its own, with the threads that Ray gave it: it judges chunks and writes their parts."""
 
     def __init__(self, task: Task, shipped: list[Any]) -> None:
-        """Loads nothing yet: what is raised here would come to the driver as Ray's words only.
+        """Loads nothing yet: an error raised here would reach the driver only as Ray's message.
 
         Args:
-            task: What is wanted.
+            task: Its arguments.
             shipped: A reference to the run's files, alone in a list.
         """
         self.task, self.shipped = task, shipped
@@ -326,11 +336,11 @@ class JudgeActor:
         threads = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch, and a judge without it, ask there
         with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
-            papers = ray.get(self.shipped[0])
-            for name, content in papers.items():
+            run_files = ray.get(self.shipped[0])
+            for name, content in run_files.items():
                 Path(folder, name).write_bytes(content)
-            exported = next((name for name in papers if name.endswith(".onnx")), "")
-            # Holds them to their manifest, or to the sha256 in the file.
+            exported = next((name for name in run_files if name.endswith(".onnx")), "")
+            # `load` checks them against their manifest, or the sha256 in the file.
             return load(Path(folder, exported), device=self.task.device, precision=self.task.precision)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -341,11 +351,14 @@ class JudgeActor:
         """
         [chunk] = batch.to_pylist()
         settings, faults = self.task.settings, json.loads(chunk["faults"])
+        cache = LogitsCache(self.judge)
         lines = np.array(chunk["lines"], dtype=np.int64)
         texts, frame = pl.read_ipc_stream(chunk["texts"]), pl.read_ipc_stream(chunk["frame"])
         table = Table(texts, lines, chunk["origin"], "", "", chunk["unit"], frame)
-        logits, judged, flags = logits_once(self.judge, texts)
-        table, logits = drop_unknown_rows(table, flags, faults), logits[flags & ALL_UNKNOWN == 0]
+        seconds = texts["second"].to_list() if "second" in texts.columns else None
+        inputs = cache.encode(texts["sentence"].to_list(), seconds, refuse=False)
+        judged, flags = len(cache.add(inputs)), inputs.flags
+        table, logits = drop_unknown_rows(table, flags, faults), cache.logits(inputs.slots[flags & ALL_UNKNOWN == 0])
         frame = table.frame if table.original is None else table.original
         kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
@@ -355,8 +368,8 @@ class JudgeActor:
             write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
         if faults:
-            said = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
-            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(said).encode())
+            lines_of_faults = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
+            self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines_of_faults).encode())
         self.folder.write(name + self.task.suffix, content.getvalue())
         unknown = int((flags == SOME_UNKNOWN).sum())
         rejected = chunk["rows"] - len(frame)
@@ -365,18 +378,3 @@ class JudgeActor:
         computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
         done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}
         return pa.Table.from_pylist([{**done, "sha256": hashlib.sha256(content.getvalue()).hexdigest()}])
-
-
-def logits_once(judge: Judge, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32], int, npt.NDArray[np.uint8]]:
-    """Raw scores of all rows, float32, shape (rows, labels), how many inputs were computed, and `flags_of` the rows.
-
-    Equal inputs are computed once.
-    """
-    texts = frame.select(name for name in ("sentence", "second") if name in frame.columns)
-    distinct = texts.unique(maintain_order=True).with_row_index("slot")
-    if not len(distinct):
-        return np.zeros((0, len(judge.labels)), dtype=np.float32), 0, np.zeros(0, dtype=np.uint8)
-    slots = texts.join(distinct, on=texts.columns, how="left", maintain_order="left")["slot"].to_numpy()
-    seconds = distinct["second"].to_list() if "second" in distinct.columns else None
-    encoded = judge.encode(distinct["sentence"].to_list(), seconds, refuse=False)
-    return judge.logits_of(encoded)[slots], len(distinct), flags_of(encoded)[slots]

@@ -25,11 +25,11 @@ from acceptor.errors import RunError, UsageError
 from acceptor.integrations.sklearn_input import (
     InputError,
     ParameterError,
-    both_kinds_of_error,
+    as_input_error,
+    as_sklearn_errors,
     columns_of,
     labelled,
     read_labels,
-    said_of,
 )
 from acceptor.judging.load import load
 from acceptor.progress import without_progress
@@ -54,17 +54,17 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     ``select="best"`` or ``calibrate`` ask for it. To learn from all of X, give ``fit`` other rows as X_val and y_val.
 
     What is fitted lies in a run folder: ``run_folder``, or a temporary one that lives as long as the classifier. A
-    pickle (joblib, `copy.deepcopy`) holds the bytes of that folder; who unpickles gets a temporary one of their own,
+    pickle (joblib, `copy.deepcopy`) holds the bytes of that folder; unpickling writes it to a new temporary folder,
     checked against its manifest. `acceptor.load` and every command take the folder as it is.
 
     Each parameter but these has the name, the default and the meaning of `TrainConfig`'s field:
 
     Args:
         random_state: `TrainConfig`'s ``seed``, under the name by which scikit-learn's tools know it. An int is the
-            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` holds it.
+            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` has it.
         run_folder: The run folder to make. It must not be there: in a search, whose clones would all write to it,
             leave it None and copy `run_folder_` of the best.
-        verbose: Show a bar (on a terminal) and the training log, on stderr.
+        verbose: Show a progress bar (on a terminal) and training's log, on stderr.
 
     Attributes:
         classes_: The labels, sorted, shape (classes,).
@@ -145,26 +145,31 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             ParameterError: A parameter is out of range, or ``run_folder`` is there.
             AcceptorError: Whatever else `acceptor.train` raises.
         """
-        with both_kinds_of_error():
+        with as_sklearn_errors():
             config = self._config("stratified" if X_val is None else "given")
             labels = read_labels(y)
             classes = np.unique(labels)
             names = [str(label) for label in classes.tolist()]
             if len(names) < 2:
-                raise InputError("there is only one class", expected="rows of two classes at least", found=str(names))
+                raise InputError(
+                    "there is only one class",
+                    expected="rows of two classes at least",
+                    found=str(names),
+                    code="E-DATA-LABELS",
+                )
             # The run's labels are those that load_data gives the same rows; their order may be another one.
             spelling = next((known for known in KNOWN_SPELLINGS if set(known) == set(names)), tuple(names))
             rows = labelled(self._read(X, reset=True), labels)
             validation = None if X_val is None else labelled(self._read(X_val, reset=False), read_labels(y_val))
             data = load_data(rows, validation=validation, labels=spelling)
-            scratch = _Scratch()
-            with self._log_shown():
+            scratch = _TemporaryFolder()
+            with self._logging():
                 run = train(data, out=self._free_folder() or scratch.folder / "run", config=config)
         self.classes_ = classes
         self._label_ids = np.array([spelling.index(name) for name in names])  # by position in classes_
         self.report_ = run.report.to_dict()
-        self._scratch = scratch
-        self._take(run.folder)
+        self._temporary_folder = scratch
+        self._load_run(run.folder)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -214,10 +219,10 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         tags.input_tags.one_d_array = True
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = dict(super().__getstate__())
         if "judge_" in state:
-            del state["judge_"], state["_scratch"], state["run_folder_"]
+            del state["judge_"], state["_temporary_folder"], state["run_folder_"]
             state["_files"] = self._files()
         return state
 
@@ -226,13 +231,13 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         files = state.pop("_files", None)
         super().__setstate__(state)
         if files is not None:
-            self._scratch = _Scratch()
-            folder = self._scratch.folder / "run"
+            self._temporary_folder = _TemporaryFolder()
+            folder = self._temporary_folder.folder / "run"
             for name, content in files.items():
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            self._take(folder)
+            self._load_run(folder)
 
     def _files(self) -> dict[str, bytes]:
         """The run folder's files, by their paths in it.
@@ -244,7 +249,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         check_judge(folder)
         if manifest_bytes(folder) != self._manifest:
             raise RunError(
-                "another run stands where this classifier's was",
+                "the run folder is no longer the one that was fitted",
                 where=str(folder),
                 next="fit again",
                 code="E-RUN-FILE",
@@ -252,14 +257,14 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         names = [*read_manifest(folder).files, MANIFEST]
         return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
 
-    def _take(self, folder: Path) -> None:
-        """Loads the judge of a finished run, after a training as after a journey in a pickle."""
-        precision = "fp32" if self.precision == "fp32" else None  # None settles in fp32 what bf16 might turn
+    def _load_run(self, folder: Path) -> None:
+        """Loads the judge of a finished run, after a training and after unpickling."""
+        precision = "fp32" if self.precision == "fp32" else None  # None: bf16, and close calls in fp32
         self.run_folder_, self._manifest = folder, manifest_bytes(folder)
         try:
             self.judge_ = load(folder, device=self.device, precision=precision)
-        except UsageError:  # fitted on a device that this machine has not
-            logger.warning("there is no %s here; judging on what there is", self.device)
+        except UsageError:  # fitted on a device that this machine does not have
+            logger.warning("device %s is not available here; another one is used", self.device)
             self.judge_ = load(folder, precision=precision)
 
     def _config(self, split: Literal["given", "stratified"]) -> TrainConfig:
@@ -271,11 +276,15 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             try:
                 seed = check_random_state(seed).randint(2**31 - 1)
             except ValueError as error:
-                raise ParameterError(f"random_state = {seed!r}", cause=str(error)) from error
+                raise ParameterError(
+                    f"random_state = {seed!r}",
+                    cause=str(error),
+                    code="E-USAGE-OPTION",
+                ) from error
         return TrainConfig(**given, seed=int(seed), split=split)
 
     def _free_folder(self) -> Path | None:
-        """Where the run is to go, if the user says so."""
+        """The run folder that the user asks for, if any."""
         if self.run_folder is None:
             return None
         folder = Path(self.run_folder).expanduser()
@@ -285,19 +294,20 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 expected="a path that is free",
                 cause="fitted before, or cloned by a search or a cross-validation, whose fits would all write to it",
                 next="give another one; or leave it None and copy run_folder_ of the classifier that you keep",
+                code="E-USAGE-OUTPUT",
             )
         return folder
 
     @contextlib.contextmanager
-    def _log_shown(self) -> Iterator[None]:
-        """Silences the log but for warnings, unless ``verbose``."""
+    def _logging(self) -> Iterator[None]:
+        """Hides all but warnings; where verbose, shows training's log."""
         if not self.verbose:
             with without_progress():
                 yield
             return
         package = logging.getLogger("acceptor")
         handler, level = logging.StreamHandler(), package.level
-        handler.setFormatter(_Inert("%(message)s"))
+        handler.setFormatter(_PlainFormatter("%(message)s"))
         package.addHandler(handler)
         package.setLevel(logging.INFO)
         try:
@@ -308,15 +318,20 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _logits(self, X: Any) -> npt.NDArray[np.float32]:
         check_is_fitted(self, "judge_")
-        with both_kinds_of_error():
+        with as_sklearn_errors():
             columns = self._read(X, reset=False)
             return self.judge_.logits(*columns)
 
     def _read(self, X: Any, *, reset: bool) -> list[list[str]]:
         """X as one or two columns of text; remembers their number and names, or compares with those remembered."""
         if isinstance(X, str):
-            raise InputError("X is a single string", expected="N sentences", next="put it in a list: [sentence]")
-        with said_of("X"):
+            raise InputError(
+                "X is a single string",
+                expected="N sentences",
+                next="put it in a list: [sentence]",
+                code="E-DATA-TYPE",
+            )
+        with as_input_error("X"):
             cells = validate_data(self, X, reset=reset, dtype=object, ensure_2d=False, ensure_all_finite=False)
         columns = columns_of(cells)
         if reset:
@@ -326,19 +341,20 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 f"X has {len(columns)} features, but {type(self).__name__} is expecting {self.n_features_in_} features"
                 " as input",
                 cause="sentences were given where it was fitted on pairs, or the other way round",
+                code="E-DATA-PAIRS",
             )
         return columns
 
 
-class _Inert(logging.Formatter):
-    """Log lines may quote files: nothing in them takes hold of the terminal."""
+class _PlainFormatter(logging.Formatter):
+    """Escapes control characters: log lines may quote files."""
 
     def format(self, record: logging.LogRecord) -> str:
         return plain_lines(super().format(record))
 
 
-class _Scratch:
-    """A temporary folder that goes with its holder."""
+class _TemporaryFolder:
+    """A temporary folder that is removed with this object."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="acceptor-"))

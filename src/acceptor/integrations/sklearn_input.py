@@ -1,4 +1,4 @@
-"""What scikit-learn's users give as X and y: read, or refused with an error that both houses know."""
+"""Reads X and y as scikit-learn's users give them, or refuses them with errors that both libraries know."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from acceptor.errors import DataError, UsageError
 
 
 class InputError(DataError, ValueError):
-    """X or y is not what it must be: the `ValueError` that scikit-learn expects, with all that a `DataError` says."""
+    """X or y cannot be used: a `DataError` that is also the `ValueError` that scikit-learn expects."""
 
 
 class ParameterError(UsageError, ValueError):
-    """A parameter is out of range, or cannot be had here: a `UsageError` that is also a `ValueError`."""
+    """A parameter is out of range or not available here: a `UsageError` that is also a `ValueError`."""
 
 
 @contextlib.contextmanager
-def both_kinds_of_error() -> Iterator[None]:
+def as_sklearn_errors() -> Iterator[None]:
     """Makes Acceptor's errors scikit-learn's, too.
 
     Raises:
@@ -42,12 +42,16 @@ def both_kinds_of_error() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def said_of(what: str) -> Iterator[None]:
-    """Makes what scikit-learn's own checks say of X or y an InputError."""
+def as_input_error(what: str) -> Iterator[None]:
+    """Turns errors of scikit-learn's own checks of X or y into an InputError."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise InputError(str(error), where=what) from error
+        raise InputError(
+            str(error),
+            where=what,
+            code="E-DATA-TYPE",
+        ) from error
 
 
 def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
@@ -62,6 +66,7 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
             "X is not sentences",
             expected="N sentences (1-d, or one column) or N pairs (two columns)",
             found=f"shape {cells.shape}",
+            code="E-DATA-TYPE",
         )
     columns = [table[:, index].tolist() for index in range(table.shape[1])]
     for column in columns:
@@ -69,7 +74,11 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
             if not isinstance(cell, str) or not cell.strip():
                 found = repr(cell)[:60]
                 raise InputError(
-                    "X holds what is not a sentence", where=f"row {row}, from 0", expected="text", found=found
+                    "a value of X is not a sentence",
+                    where=f"row {row}, from 0",
+                    expected="text",
+                    found=found,
+                    code="E-DATA-TYPE",
                 )
     return columns
 
@@ -80,7 +89,7 @@ def read_labels(y: Any) -> npt.NDArray[Any]:
     Raises:
         InputError: It is not labels of classes, or lacks one.
     """
-    with said_of("y"):
+    with as_input_error("y"):
         labels = column_or_1d(y, warn=True)
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
@@ -89,7 +98,7 @@ def read_labels(y: Any) -> npt.NDArray[Any]:
 
 def labelled(columns: list[list[str]], labels: npt.NDArray[Any]) -> pl.DataFrame:
     """Sentences or pairs with their labels, as `load_data` takes them."""
-    with said_of("X and y"):
+    with as_input_error("X and y"):
         check_consistent_length(columns[0], labels)
     names = ("sentence", "second")[: len(columns)]
     return pl.DataFrame({**dict(zip(names, columns, strict=True)), "label": [str(label) for label in labels.tolist()]})

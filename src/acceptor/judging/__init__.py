@@ -1,1 +1,1 @@
-"""A judge: loaded, its logits, its verdicts, and files of any size judged."""
+"""Inference: a judge, its decision and verdicts, and `predict` for files of any size."""

@@ -1,4 +1,4 @@
-"""`Decision`: how logits become probabilities and verdicts. Python, command line and files all ask here."""
+"""`Decision`: how logits become probabilities and verdicts, for Python, the command line and files alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Decision:
-    """The two numbers of a judge that are fitted on validation; as they stand, the most probable label is the verdict.
+    """The two numbers of a judge that are fitted on validation. By default the most probable label is the verdict.
 
     Attributes:
         temperature: Logits are divided by it, > 0, before the softmax (Guo et al. 2017, section 4.2).
@@ -36,25 +36,25 @@ class Decision:
         return (self._above(logits) >= 0).astype(np.int64)
 
     def margins(self, logits: Logits) -> npt.NDArray[np.float32]:
-        """How far each verdict is from another one, in logits: float32 ≥ 0, shape (N,)."""
+        """The distance of each verdict from the next label, in logits: float32 ≥ 0, shape (N,)."""
         if self.threshold is None:
             best = np.sort(logits, axis=1)
             return np.asarray(best[:, -1] - best[:, -2])
         return np.abs(self._above(logits))
 
     def _above(self, logits: Logits) -> npt.NDArray[np.float32]:
-        """By how much label id 1 is above the threshold, in logits: probabilities near 0 and 1 would be rounded."""
+        """By how much label id 1 is above the threshold: in logits, since probabilities near 0 and 1 are rounded."""
         assert self.threshold is not None  # noqa: S101 - both callers have looked
         boundary = self.temperature * math.log(self.threshold / (1 - self.threshold))
         return logits[:, 1] - logits[:, 0] - np.float32(boundary)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Both numbers."""
         return {"temperature": self.temperature, "threshold": self.threshold}
 
 
 MOST_PROBABLE = Decision()
-"""What a judge decides by where nothing was fitted."""
+"""The decision of a judge for which nothing was fitted."""
 
 
 def softmax(logits: npt.NDArray[Any], temperature: float = 1.0) -> npt.NDArray[np.float64]:

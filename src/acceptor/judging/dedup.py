@@ -1,50 +1,131 @@
-"""What has been judged in one block of chunks, so that a sentence that comes again is not judged again."""
+"""Equal inputs are judged once: in one call, and among the chunks of a file that belong together.
+
+Everything that judges more than a list goes through here: files, documents, frames, minimal pairs, Ray's actors.
+"""
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.data.writing.parts import Parts
+from acceptor.data.python_inputs import by_position
+from acceptor.judging.decision import Logits
+from acceptor.model.batches import Rows
+from acceptor.model.coverage import flags_of
+from acceptor.model.encode import Encoded
 
-KEY = 16  # bytes of a sentence's hash; a byte of flags stands behind them
+if TYPE_CHECKING:
+    from acceptor.judging.judge import Judge
+
+KEY = 16  # bytes of an input's hash; a byte of flags stands behind them
 
 
-class Block:
-    """What has been judged in one block.
-
-    One thread adds chunk after chunk, another one judges them: what a thread needs of the other stands there before.
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """N inputs, of which equal ones are one.
 
     Attributes:
-        number: Its place among all blocks, from 0.
-        slots: Where the scores of a sentence (hashed, with its second) stand.
-        next: The first chunk that is not yet in.
-        flags: For each slot, what `acceptor.judging.predict` has noted of its text.
+        slots: int64, shape (N,): where in the cache the logits of each input stand.
+        flags: uint8, shape (N,): `flags_of` each input.
+        new: The ids of the inputs that the cache did not hold. Their slots are consecutive, from ``start`` on.
+        start: See ``new``.
+        keys: uint8, shape (new, 17): the hash and the flags of each new input.
     """
 
-    def __init__(self, number: int, first: int, labels: int) -> None:
-        """Begins a block whose first chunk has the number ``first``."""
-        self.number, self.next = number, first
-        self.slots: dict[bytes, int] = {}
-        self.flags = bytearray()
-        self._nothing = np.zeros((0, labels), dtype=np.float32)
-        self._scores: dict[int, npt.NDArray[np.float32]] = {}  # of each chunk's new sentences, by their first slot
+    slots: npt.NDArray[np.int64]
+    flags: npt.NDArray[np.uint8]
+    new: Encoded
+    start: int
+    keys: npt.NDArray[np.uint8]
 
-    def restore(self, parts: Parts, chunk: int) -> None:
-        """Takes in what earlier processes have judged for the chunks before this one."""
-        for done in range(self.next, chunk):
-            keys, scores = parts.scores(done)
-            start = len(self.slots)
-            self.add(start, scores)
-            self.slots |= {key[:KEY].tobytes(): start + index for index, key in enumerate(keys)}
-            self.flags += keys[:, KEY].tobytes()
-        self.next = chunk + 1
 
-    def add(self, start: int, scores: npt.NDArray[np.float32]) -> None:
-        """The scores of sentences whose slots begin at ``start``: float32, shape (new, labels)."""
-        if len(scores):  # else the next chunk's slots begin there, too
-            self._scores[start] = scores
+class LogitsCache:
+    """The logits of all inputs that were given to it, each computed once.
 
-    def scores(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The scores at some slots, all of which have been added: float32, shape (len(slots), labels)."""
-        return np.concatenate([self._nothing, *(self._scores[start] for start in sorted(self._scores))])[slots]
+    One thread may `encode` the next inputs while another one computes the `logits` of those before.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        """An empty one.
+
+        Args:
+            judge: Computes the logits that are not in the cache yet.
+        """
+        self.judge = judge
+        self._slots: dict[bytes, int] = {}  # by hash
+        self._flags = bytearray()  # by slot
+        self._logits: dict[int, Logits] = {}  # of consecutive slots, by the first of them
+
+    def encode(
+        self,
+        sentences: Sequence[str],
+        seconds: Sequence[str] | None = None,
+        *,
+        place: Callable[[int], str] = by_position,
+        refuse: bool = True,
+    ) -> Inputs:
+        """Looks up the sentences (or pairs), and encodes those that are not there yet.
+
+        Args:
+            sentences: N texts.
+            seconds: The N second sentences of pairs.
+            place: Gives the place of an input, for errors.
+            refuse: False where the caller handles the flags itself.
+
+        Raises:
+            DataError: As `Judge.encode`.
+        """
+        texts = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
+        start = len(self._slots)
+        slots = np.empty(len(texts), dtype=np.int64)
+        here: dict[str, int] = {}  # by text: not each repeated one has to be hashed
+        rows: list[int] = []  # of new inputs
+        keys = bytearray()
+        for row, text in enumerate(texts):
+            slot = here.get(text, -1)
+            if slot < 0:
+                key = hashlib.blake2b(text.encode(), digest_size=KEY).digest()
+                slot = here[text] = self._slots.setdefault(key, start + len(rows))
+                if slot == start + len(rows):
+                    rows.append(row)
+                    keys += key
+            slots[row] = slot
+        new = self.judge.encode(
+            [sentences[row] for row in rows],
+            None if seconds is None else [seconds[row] for row in rows],
+            place=lambda number: place(rows[number]),
+            refuse=refuse,
+        )
+        flags = flags_of(new)
+        self._flags += flags.tobytes()
+        hashed = np.column_stack([np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, KEY), flags])
+        return Inputs(slots, np.frombuffer(bytes(self._flags), dtype=np.uint8)[slots], new, start, hashed)
+
+    def add(self, inputs: Inputs, on_batch: Callable[[Rows], None] | None = None) -> Logits:
+        """Judges the new inputs: float32, shape (new, labels). ``on_batch``: see `Judge.logits_of`."""
+        logits = np.zeros((0, len(self.judge.labels)), dtype=np.float32)
+        if len(inputs.new):
+            logits = self.judge.logits_of(inputs.new, on_batch)
+        self._put(inputs.start, logits)
+        return logits
+
+    def restore(self, keys: npt.NDArray[np.uint8], logits: Logits) -> None:
+        """Adds what another process has judged: the `Inputs.keys` of its inputs, and their logits."""
+        start = len(self._slots)
+        self._put(start, logits)
+        self._slots |= {key[:KEY].tobytes(): start + index for index, key in enumerate(keys)}
+        self._flags += keys[:, KEY].tobytes()
+
+    def logits(self, slots: npt.NDArray[np.int64]) -> Logits:
+        """The logits at some slots, all of which have been added: float32, shape (len(slots), labels)."""
+        nothing = np.zeros((0, len(self.judge.labels)), dtype=np.float32)
+        return np.concatenate([nothing, *(self._logits[start] for start in sorted(self._logits))])[slots]
+
+    def _put(self, start: int, logits: Logits) -> None:
+        if len(logits):  # else the slots of the next inputs start there, too
+            self._logits[start] = logits

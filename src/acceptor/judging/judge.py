@@ -1,4 +1,4 @@
-"""`Judge`: an encoder, its head, its tokenizer and its labels, from sentences to verdicts."""
+"""`Judge`: a classifier with its tokenizer and labels, from sentences to verdicts."""
 
 from __future__ import annotations
 
@@ -14,35 +14,33 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.data.frames import Frame, annotated, side_by_side
+from acceptor.data.frames import Frame, annotated
 from acceptor.data.python_inputs import as_texts, by_position
-from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
-from acceptor.judging.decision import MOST_PROBABLE, Decision
+from acceptor.judging.decision import MOST_PROBABLE, Decision, Logits
+from acceptor.judging.dedup import LogitsCache
+from acceptor.judging.settle import CLOSE_CALLS, Values, settle
 from acceptor.judging.verdicts import Verdict, verdict_columns
 from acceptor.model.batches import Rows, judging_batches, pad
-from acceptor.model.coverage import check_known, warn_of_special_tokens, warn_of_unknown
+from acceptor.model.coverage import check_known
 from acceptor.model.encode import Encoded, encode
 from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
 from acceptor.model.tokenizer import encode_as_text
-from acceptor.progress import meter
 from acceptor.runs.fingerprints import write_fingerprints
 from acceptor.runs.judge_file import JudgeFile, write_judge_file
 from acceptor.runtime.device import Runtime
 from acceptor.text import Json
 
-CLOSE_CALLS = 64  # inputs that are looked at again at once; fewer inputs than that are judged in fp32 alone
-TOKENS, FEW_TOKENS = 2048, 256  # of a batch at most, so that it stays in a core's cache; of one among few inputs
-SETTLED = 4.0  # a margin that many times the largest change seen is not close
+TOKENS, FEW_TOKENS = 2048, 256  # most tokens of a batch, so that it fits a core's cache; the same for few inputs
 SENTENCES, PAIRS = "sentences", "pairs"
 
-_making = threading.Lock()  # what computes is made once, whichever threads ask for it
+_making = threading.Lock()  # each scorer is made once, by one thread
 
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """A fine-tuned classifier with all that it needs to read text. Made by `train` and `load`.
+    """A fine-tuned classifier with its tokenizer, labels and decision. Made by `train` and `load`.
 
     Attributes:
         model: The Transformers classifier, or an `OnnxModel`.
@@ -50,13 +48,13 @@ class Judge:
         labels: Label names; a label's position is its label id.
         max_length: Longest input in tokens; longer ones are cut.
         runtime: Where it computes.
-        encoder: Name, revision and hash of the encoder that it grew from.
-        lossless: In bf16, look at close calls again in fp32, so that no label changes; without effect in fp32.
+        encoder: Name, revision and hash of the encoder that was fine-tuned.
+        lossless: In bf16, compute close calls again in fp32, so that no label changes; no effect in fp32.
         decision: How its logits become probabilities and verdicts: temperature and threshold.
-        trained_on: Fingerprints of the rows that it learnt from, uint64; None where they are not known.
+        trained_on: Fingerprints of the training rows, uint64; None where they are not known.
         selected_on: The sha256 of the data that chose its checkpoint or decision; None where none did.
-        inputs: What it learnt to judge, ``sentences`` or ``pairs``; None where that is not known.
-        written: How each label was written where it learnt it, if it has another name; None where it has not.
+        inputs: What it was trained on, ``sentences`` or ``pairs``; None where that is not known.
+        written: How each label is written in the training data, where its name differs; else None.
     """
 
     model: Any
@@ -75,13 +73,13 @@ class Judge:
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle, copy, joblib and processes: all but what computes, which is made again when it is needed."""
+    def __getstate__(self) -> dict[str, object]:
+        """For pickle, copy and joblib: all but the scorers, which are made again when they are needed."""
         return {name: value for name, value in vars(self).items() if name != "_scorers"}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        encode_as_text(self.tokenizer.backend_tokenizer)  # which does not travel with a tokenizer
+        encode_as_text(self.tokenizer.backend_tokenizer)  # pickle loses this setting of a tokenizer
 
     def __call__(self, sentences: Any, seconds: Any = None) -> list[Verdict]:
         """One verdict for every sentence (or pair), in order.
@@ -105,12 +103,12 @@ class Judge:
         Args:
             sentences: A list, an array, a Series of str; or a frame.
             seconds: The second ones, where pairs do not come in a frame.
-            place: Says where an input stands, for errors.
-            refuse: False where the caller looks at `Encoded.all_unknown` itself.
+            place: Gives the place of an input, for errors.
+            refuse: False where the caller handles `Encoded.all_unknown` itself.
 
         Raises:
-            DataError: Something else; something empty or not text; pairs where it learnt sentences, or the other way
-                round; text of which its vocabulary knows nothing.
+            DataError: Something else; something empty or not text; pairs where it was trained on sentences, or
+                the other way round; text that its vocabulary does not know at all.
         """
         sentences, seconds = as_texts(sentences, seconds, place)
         self.check_inputs(pairs=seconds is not None)
@@ -120,61 +118,83 @@ class Judge:
         return encoded
 
     def check_inputs(self, *, pairs: bool) -> None:
-        """Refuses what it has not learnt to judge.
+        """Refuses inputs of the kind that it was not trained on.
 
         Raises:
-            DataError: Pairs where it learnt sentences, or the other way round.
+            DataError: Pairs where it was trained on sentences, or the other way round.
         """
         given = PAIRS if pairs else SENTENCES
         if self.inputs in (None, given):
             return
         advice = "name the columns: --columns sentence=NAME,second=NAME; in Python: judge(sentences, seconds)"
         if pairs:
-            advice = "--columns other=NAME keeps a second text and does not judge it; or train a judge of pairs"
+            advice = "--columns other=NAME keeps a second text without judging it; or train on pairs"
         raise DataError(
-            f"this judge learnt to judge {'single sentences' if pairs else 'pairs of sentences'}",
+            f"this judge was trained on {'single sentences' if pairs else 'pairs of sentences'}",
             expected="one text in each row" if pairs else "two texts in each row",
             found="pairs of sentences" if pairs else "single sentences",
             next=advice,
+            code="E-DATA-PAIRS",
         )
 
-    def logits(self, sentences: Any, seconds: Any = None) -> npt.NDArray[np.float32]:
+    def logits(self, sentences: Any, seconds: Any = None) -> Logits:
         """Raw scores: float32, shape (N, labels), in the order of the sentences."""
         return self.logits_of(self.encode(sentences, seconds))
 
-    def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> npt.NDArray[np.float32]:
-        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` hears of each batch done.
+    def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> Logits:
+        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` gets the rows of each batch done.
 
-        In bf16 a lossless judge settles close calls in fp32: inputs are judged again, closest call first, until the
-        margin between the two best labels is `SETTLED` times the largest change that the second look has made.
+        A lossless judge in bf16 computes close calls again in fp32, where a call is the verdict on an input and its
+        margin that between the two best labels: see `settle`.
         """
         everything = np.arange(len(encoded))
-        lossless = self.lossless and self.runtime.precision != "fp32"
-        if lossless and len(encoded) <= CLOSE_CALLS:
+        if self._settles and len(encoded) <= CLOSE_CALLS:
             return self._pass(encoded, everything, "fp32", on_batch)
         scores = self._pass(encoded, everything, self.runtime.precision, on_batch)
-        if not lossless:
-            return scores
-        margins = self.decision.margins(scores)
-        closest_first = np.argsort(margins, kind="stable")
-        largest_change = 0.0
-        for start in range(0, len(closest_first), CLOSE_CALLS):
-            rows = closest_first[start : start + CLOSE_CALLS]
-            if start and margins[rows[0]] > SETTLED * largest_change:
-                break
-            settled = self._pass(encoded, rows, "fp32")
-            changes = settled - scores[rows]
-            largest_change = max(largest_change, float(np.ptp(changes, axis=1).max()))
-            scores[rows] = settled
+        self.settle(
+            encoded,
+            scores,
+            everything[None],
+            margins=lambda logits: self.decision.margins(logits[0]),
+            changes=lambda before, after: np.ptp(after[0] - before[0], axis=1),
+        )
         return scores
+
+    def settle(
+        self,
+        encoded: Encoded,
+        logits: Logits,
+        calls: Rows,
+        *,
+        margins: Callable[[Logits], Values],
+        changes: Callable[[Logits, Logits], Values],
+        at_once: int = CLOSE_CALLS,
+    ) -> None:
+        """Computes the closest of some calls again in fp32, in place; only a lossless judge in bf16 does anything here.
+
+        Args:
+            encoded: N inputs.
+            logits: What `logits_of` gave for them.
+            calls: Which inputs decide each call: see `judging.settle.settle`, as for all that follows.
+            margins: See there.
+            changes: See there.
+            at_once: See there.
+        """
+        if self._settles and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
+            in_fp32 = functools.partial(self._pass, encoded, precision="fp32")
+            settle(logits, calls, margins=margins, changes=changes, in_fp32=in_fp32, at_once=at_once)
+
+    @property
+    def _settles(self) -> bool:
+        return self.lossless and self.runtime.precision != "fp32"
 
     @functools.cached_property
     def _scorers(self) -> dict[str, Scorer]:
-        """What computes, by precision; made when it is first needed."""
+        """The scorers, by precision. Each is made when it is first needed."""
         return {}
 
     def scorer(self, precision: str) -> Scorer:
-        """What scores padded batches in that precision."""
+        """The function that turns padded batches into logits in that precision."""
         with _making:
             if precision not in self._scorers:
                 self._scorers[precision] = self._new_scorer(precision)
@@ -189,12 +209,12 @@ class Judge:
 
     def _pass(
         self, encoded: Encoded, rows: Rows, precision: str, on_batch: Callable[[Rows], None] | None = None
-    ) -> npt.NDArray[np.float32]:
+    ) -> Logits:
         """Raw scores of some inputs, float32, shape (len(rows), labels)."""
         scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         lengths, cores = encoded.lengths[rows], scorer.cores()
-        # Few inputs are cut smaller, so that no core waits long for the last batch of another.
+        # Few inputs go into smaller batches, so that no core waits long for the last batch of another.
         budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
 
         def judge(at: Rows) -> None:
@@ -206,7 +226,7 @@ class Judge:
         return scores
 
     def in_fp32(self) -> Judge:
-        """This judge with fp32 products, for differences of margins that are smaller than bf16's steps.
+        """This judge in fp32, for differences of margins that are smaller than bf16's rounding.
 
         An exported judge computes as it was exported.
         """
@@ -214,7 +234,7 @@ class Judge:
             return self
         return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
 
-    def verdicts(self, logits: npt.NDArray[np.float32], unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
+    def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels); ``unknown`` marks texts that are not wholly known, shape (N,)."""
         ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)
         marks = np.zeros(len(logits), dtype=np.bool_) if unknown is None else unknown
@@ -223,25 +243,38 @@ class Judge:
             for label, row, scores, mark in zip(ids, probabilities, logits, marks, strict=True)
         ]
 
-    def columns(self, logits: npt.NDArray[np.float32]) -> pl.DataFrame:
-        """`verdict_columns`, and in third place the margin: how far the verdict is from another one, in logits."""
+    def columns(self, logits: Logits, *, all_scores: bool = True) -> pl.DataFrame:
+        """The columns that every output has: verdict, its probability, and its margin.
+
+        Args:
+            logits: Shape (N, labels).
+            all_scores: Also each label's probability and logit.
+        """
         columns = verdict_columns(logits, self.labels, self.decision)
-        return columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+        columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+        return columns if all_scores else columns[:, :3]
 
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
-        """A pandas or polars data frame, kept as it is, and beside it what `acceptor predict` writes: see docs/api.md.
+        """A copy of a pandas or polars data frame with the columns beside it that `predict` writes: see docs/api.md.
+
+        Args:
+            frame: The frame; it is not changed.
+            columns: Role (``sentence``, ``second``) to column name, where the names are not known ones.
+            all_scores: Also each label's probability and logit.
 
         Raises:
             DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
         """
 
         def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
-            columns = self.columns(self.logits_of(self.encode(sentences, seconds, place=place)))
-            return columns if all_scores else columns[:, :3]
+            cache = LogitsCache(self)
+            inputs = cache.encode(sentences, seconds, place=place)
+            cache.add(inputs)
+            return self.columns(cache.logits(inputs.slots), all_scores=all_scores)
 
         return annotated(frame, columns or {}, verdicts_on)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Labels, longest input, encoder, decision and machine."""
         return {**self.about(), "machine": self.runtime.to_dict()}
 
@@ -256,10 +289,14 @@ class Judge:
         """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it.
 
         Raises:
-            UsageError: It was exported: its file is all there is.
+            UsageError: It was exported; its file is complete by itself.
         """
         if isinstance(self.model, OnnxModel):
-            raise UsageError("an exported judge has no run folder", next=f"copy its file: {self.model.where}")
+            raise UsageError(
+                "an exported judge has no run folder",
+                next=f"copy its file: {self.model.where}",
+                code="E-USAGE-JUDGE",
+            )
         from acceptor.model.classifier import quiet_transformers
 
         with quiet_transformers():
@@ -268,15 +305,3 @@ class Judge:
         write_judge_file(folder, JudgeFile.new(self.about()))
         if self.trained_on is not None:
             write_fingerprints(folder, self.trained_on)
-
-
-def annotate(judge: Judge, table: Table) -> pl.DataFrame:
-    """The table with the judge's verdicts beside every row: see `verdict_columns`."""
-    frame = table.frame
-    seconds = frame["second"].to_list() if "second" in frame.columns else None
-    warn_of_special_tokens(judge.tokenizer, table)
-    encoded = judge.encode(frame["sentence"].to_list(), seconds, place=table.place)
-    warn_of_unknown(encoded, table)
-    with meter("judging", len(encoded), "sentences") as bar:
-        logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    return side_by_side(frame, verdict_columns(logits, judge.labels, judge.decision))

@@ -39,18 +39,11 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
             ``lossless``, or None: bf16 where that is fast, and close calls again in fp32. An exported judge has one.
 
     Raises:
-        RunError: The folder is missing, is not a finished run, or its files are not what was written; likewise a file.
+        RunError: The folder or file is missing, is not a finished run, or its files do not match their hashes.
         EncoderError: Its weights, config or tokenizer cannot be read.
-        UsageError: The device or precision asked for is not there; or its longest input leaves no text.
+        UsageError: The device or precision is not available; or its longest input leaves no room for text.
     """
-    if not isinstance(run, str | os.PathLike):
-        raise UsageError(
-            "a run is given by its folder",
-            expected="a path",
-            found=f"{type(run).__module__}.{type(run).__name__}",
-            next="load(run.folder)" if hasattr(run, "folder") else 'load("runs/NAME")',
-        )
-    folder = Path(run).expanduser()
+    folder = run_path(run)
     if folder.suffix == ".onnx":
         return _load_onnx(folder, device, precision)
     check_installed("torch", "transformers")
@@ -80,6 +73,23 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         runtime = _in_int8(runtime, model)
     lossless = precision not in ("bf16", "int8")
     return _judge(file, model, tokenizer, runtime, lossless=lossless, trained_on=read_fingerprints(folder))
+
+
+def run_path(run: Any) -> Path:
+    """The path of a run folder or an exported file, as users give it.
+
+    Raises:
+        UsageError: It is no path.
+    """
+    if not isinstance(run, str | os.PathLike):
+        raise UsageError(
+            "a run is given by its folder",
+            expected="a path",
+            found=f"{type(run).__module__}.{type(run).__name__}",
+            next="load(run.folder)" if hasattr(run, "folder") else 'load("runs/NAME")',
+            code="E-USAGE-OPTION",
+        )
+    return Path(os.fsdecode(run)).expanduser()
 
 
 def _judge(
@@ -114,7 +124,7 @@ def _labels_of_classifier(folder: Path, run: str | Path) -> tuple[str, ...]:
     labels = labels_of_classifier(folder, read_config(folder))
     logger.warning(
         "%s is a Hugging Face classifier and no run: its labels are %s, as its config.json says; it has no threshold, "
-        "and whether it learnt single sentences or pairs is not known",
+        "and whether it was trained on single sentences or pairs is not known",
         run,
         ", ".join(labels[:8]) + (", …" if len(labels) > 8 else ""),
     )
@@ -142,6 +152,7 @@ def _no_run(folder: Path, run: str | Path) -> RunError:
         found=found,
         cause="a wrong path, or a training that did not finish",
         next="list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN",
+        code="E-RUN-MISSING",
     )
 
 
@@ -153,6 +164,7 @@ def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:
             f"{path.name} computes in {file.precision} on a CPU",
             found=f"device {device or 'not given'}, precision {precision or 'not given'}",
             next="leave --device and --precision out, or judge with the run that it was made from",
+            code="E-USAGE-DEVICE",
         )
     check_length(found.tokenizer, file.max_length, pairs=file.inputs == PAIRS)
     runtime = runtime_without_torch(file.precision)
@@ -178,9 +190,10 @@ def _in_int8(runtime: Runtime, model: Any) -> Runtime:
 
     if not has_whole_layers(model, "int8"):
         raise UsageError(
-            "int8 is not to be had here",
+            "int8 is not supported here",
             expected="a CPU with AVX-512 VNNI, a C compiler, and an encoder such as BERT, RoBERTa, MPNet or DistilBERT",
             found=f"{model.config.model_type} on {runtime.device}, {runtime.device_name}",
-            next="leave --precision out; `acceptor doctor` says what this machine is good at",
+            next="leave --precision out; `acceptor doctor` shows what this machine supports",
+            code="E-USAGE-DEVICE",
         )
     return dataclasses.replace(runtime, precision="int8")

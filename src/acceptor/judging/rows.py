@@ -1,42 +1,52 @@
-"""Rows that are judged and written: which of them can be, and what stands beside them then."""
+"""The rows of `predict`: which can be judged and written, and the verdict columns beside them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.documents import DOCUMENTS_TEXT
 from acceptor.data.frames import side_by_side
-from acceptor.data.reading.original import as_json_text
+from acceptor.data.reading.original import as_json_text, with_source_names
 from acceptor.data.reading.stream import CHUNK_TEXT, RejectedRow
 from acceptor.data.table import Table
 from acceptor.data.writing.write import break_error, rows_with_breaks
 from acceptor.errors import DataError
+from acceptor.judging.decision import Logits
+from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import Judge
 from acceptor.judging.where import condition
-from acceptor.model.coverage import drop_rows
+from acceptor.model.coverage import SOME_UNKNOWN, drop_rows, warn_of_special_tokens, warn_of_unknown
+from acceptor.progress import meter
 
-LONGEST_SENTENCE = 1_000_000  # bytes; what is longer is no sentence, and takes seconds to tokenise
+LONGEST_SENTENCE = 1_000_000  # bytes; longer texts are rejected: they take seconds to tokenise
 
 logger = logging.getLogger(__name__)
 
 
+class Reading(TypedDict):
+    """How rows are read, as keywords of whatever reads them: see `read_table`."""
+
+    columns: Mapping[str, str] | None
+    separator: str | None
+
+
 @dataclass(frozen=True)
-class Settings:
-    """What is written.
+class PredictSettings:
+    """What `predict` is to write.
 
     Attributes:
         columns: Which input column has which role, as for `read_table`.
         where: Condition on the verdict columns; rows that do not meet it are left out.
         all_scores: Also each label's probability and logit.
         spreadsheet_safe: As for `write_table`.
-        split: Take texts as documents in this language, and judge each of their sentences.
+        split_language: Texts are documents in this language: judge each of their sentences.
         separator: What separates the cells of delimited text, as for `read_table`.
     """
 
@@ -44,48 +54,75 @@ class Settings:
     where: str | None = None
     all_scores: bool = False
     spreadsheet_safe: bool = False
-    split: str | None = None
+    split_language: str | None = None
     separator: str | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How the rows are read."""
+        return {"columns": self.columns, "separator": self.separator}
 
     @property
     def text(self) -> int:
         """About how many characters make a chunk, however few rows that are."""
-        return DOCUMENTS_TEXT if self.split else CHUNK_TEXT
+        return DOCUMENTS_TEXT if self.split_language else CHUNK_TEXT
+
+    def to_dict(self, suffix: str) -> dict[str, object]:
+        """All that decides about an output in the format ``suffix``, as JSON."""
+        content = asdict(self) | {"columns": dict(self.columns or {}), "format": suffix}
+        content["split"] = content.pop("split_language")
+        return content
 
 
-def condition_of(settings: Settings, judge: Judge) -> pl.Expr | None:
+def condition_of(settings: PredictSettings, judge: Judge) -> pl.Expr | None:
     """The condition on this judge's verdict columns, where there is one.
 
     Raises:
         UsageError: It cannot be used.
     """
-    nothing = judge.columns(np.zeros((0, len(judge.labels)), dtype=np.float32))
-    return condition(settings.where, nothing.schema) if settings.where else None
+    no_rows = judge.columns(np.zeros((0, len(judge.labels)), dtype=np.float32))
+    return condition(settings.where, no_rows.schema) if settings.where else None
 
 
 def with_verdicts(
     frame: pl.DataFrame,
-    logits: npt.NDArray[np.float32],
+    logits: Logits,
     judge: Judge,
-    settings: Settings,
+    settings: PredictSettings,
     kept: pl.Expr | None,
     form: str,
 ) -> pl.DataFrame:
-    """The rows that ``kept`` keeps, with their verdict columns beside them; ``logits`` has shape (rows, labels)."""
-    verdicts = judge.columns(logits)
-    shown = verdicts if settings.all_scores else verdicts.select("verdict", "probability", "margin")
-    shown = as_json_text(shown) if form == ".jsonl" else shown
-    annotated = side_by_side(frame, shown)
-    return annotated if kept is None else annotated.filter(verdicts.select(kept).to_series())
+    """The rows that meet the condition ``kept``, with their verdict columns; ``logits`` has shape (rows, labels)."""
+    shown = judge.columns(logits, all_scores=settings.all_scores)
+    whole = side_by_side(frame, as_json_text(shown) if form == ".jsonl" else shown)
+    return whole if kept is None else whole.filter(judge.columns(logits).select(kept).to_series())
+
+
+def judged_table(judge: Judge, table: Table, *, all_scores: bool = False) -> pl.DataFrame:
+    """A whole table with the columns that `predict` writes, under the names that they have in their file.
+
+    Raises:
+        DataError: A row cannot be judged: see `Judge.encode`.
+    """
+    frame = table.frame
+    seconds = frame["second"].to_list() if "second" in frame.columns else None
+    warn_of_special_tokens(judge.tokenizer, table)
+    cache = LogitsCache(judge)
+    inputs = cache.encode(frame["sentence"].to_list(), seconds, place=table.place)
+    warn_of_unknown(inputs.flags & SOME_UNKNOWN > 0, table)
+    with meter("judging", len(inputs.new), "sentences") as bar:
+        cache.add(inputs, lambda rows: bar.advance(len(rows)))
+    columns = judge.columns(cache.logits(inputs.slots), all_scores=all_scores)
+    return side_by_side(with_source_names(frame, table.source_names), columns)
 
 
 def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
-    """Says at once that rows will be set aside for a format that cannot hold them, and which one can."""
+    """Warns early of rows that will be rejected, since TSV cannot hold them, and names formats that can."""
     broken = sum(len(rows_with_breaks(table.frame)) for table in tables) if suffix == ".tsv" else 0
     if broken:
         rows = sum(map(len, tables))
         logger.warning(
-            "%d of the first %d rows hold a tab or a line break, which TSV cannot: they are set aside; "
+            "%d of the first %d rows hold a tab or a line break, which TSV cannot: they are rejected; "
             ".csv, .jsonl and .parquet hold them: -o OUT.jsonl",
             broken,
             rows,
@@ -93,12 +130,14 @@ def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
 
 
 def usable(table: Table, suffix: str, rejected: list[RejectedRow]) -> Table:
-    """The rows that can be judged and written; the others are told to ``rejected``."""
+    """The rows that can be judged and written; the others are added to ``rejected``."""
     faults: dict[int, DataError] = {}
     for name in table.frame.columns:
         if name in ("sentence", "second"):
             for row in (table.frame[name].str.len_bytes() > LONGEST_SENTENCE).arg_true():
-                error = DataError(f"a {name} is longer than {LONGEST_SENTENCE:,} bytes", where=table.place(row))
+                error = DataError(
+                    f"a {name} is longer than {LONGEST_SENTENCE:,} bytes", where=table.place(row), code="E-DATA-ROW"
+                )
                 faults.setdefault(row, error)
     if suffix == ".tsv":
         for row in rows_with_breaks(table.frame):

@@ -8,9 +8,9 @@ from acceptor.errors import DataError
 from acceptor.text import shell
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tally:
-    """How many rows there were, and what became of them: rows = written + left_out + rejected.
+    """The counts of a call of `predict`: rows = written + left_out + rejected.
 
     Where documents are cut into sentences, a row is a sentence, and documents are counted beside: those that are not
     among ``unread`` have been cut.
@@ -20,9 +20,9 @@ class Tally:
         written: Rows with a verdict in the output.
         left_out: Rows with a verdict that the condition did not keep.
         rejected: Rows that cannot be judged; ``OUT.rejected.jsonl`` names them.
-        judged: Sentences (or pairs) that were computed; the others had been seen before in their block.
+        judged: Sentences (or pairs) that were computed; the others are equal to one before them in their block.
         documents: Documents read; 0 where rows are taken as sentences.
-        unread: Documents of which no sentence could be had; ``OUT.rejected.jsonl`` names them, too.
+        unread: Documents that could not be read; ``OUT.rejected.jsonl`` names them, too.
         unknown: Rows with a verdict of whose text the encoder's vocabulary does not know a part.
     """
 
@@ -38,11 +38,14 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
 
-    def nothing_left(self, rejected: str) -> None:
-        """Ends a command that judged nothing, since all of its rows were rejected.
+    def __repr__(self) -> str:
+        return f"Tally({self})"
+
+    def check_any_judged(self, rejected: str) -> None:
+        """Refuses a result in which all rows were rejected.
 
         Raises:
-            DataError: It is one; ``rejected`` says where they are named.
+            DataError: It is one; ``rejected`` is the place where they are named.
         """
         if self.rejected + self.unread and not self.written + self.left_out:
             raise DataError(
@@ -51,6 +54,7 @@ class Tally:
                 found=str(self),
                 cause="the file of rejected rows names the reason for each",
                 next=f"look at it: head -3 {shell(rejected)}",
+                code="E-DATA-REJECTED",
             )
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a judge says, one by one and as columns."""
+"""Verdicts: as objects, and as columns."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from acceptor.judging.decision import Decision
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a judge makes of one sentence.
+    """The result for one sentence (or pair).
 
     Attributes:
-        label: The label's name: the most probable one's, or what the judge's threshold says.
+        label: The name of the label: the most probable one, or the one that the threshold decides for.
         probability: Its probability, in [0, 1].
         probabilities: All labels' probabilities, in label-id order; they sum to 1.
         logits: The raw scores, in label-id order.
-        unknown: The judge's vocabulary does not know a part of the text.
+        unknown: A part of the text is not in the judge's vocabulary.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Verdict:
     def __repr__(self) -> str:
         return f"Verdict({self.label!r}, {self.probability:.2f})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All fields, for JSON."""
         return {
             "label": self.label,
@@ -47,7 +47,7 @@ class Verdict:
 def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], decision: Decision) -> pl.DataFrame:
     """Logits of shape (N, labels) as columns: verdict, its probability, each label's probability and logit."""
     probabilities, verdicts = decision.probabilities(logits), decision.label_ids(logits)
-    columns: dict[str, Any] = {
+    columns: dict[str, pl.Series | npt.NDArray[Any]] = {
         "verdict": pl.Series([labels[index] for index in verdicts], dtype=pl.String),  # also without rows
         "probability": probabilities[np.arange(len(logits)), verdicts],
     }

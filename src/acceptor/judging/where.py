@@ -1,4 +1,4 @@
-"""A condition on columns, in the words of SQL: comparisons, and, or, not, in, between, like, is null. No functions."""
+"""A condition on columns, in SQL's syntax: comparisons, and, or, not, in, between, like, is null. No functions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _TOKEN = re.compile(
 
 
 def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The condition as an expression that is true or false for each row by itself.
+    """The condition as an expression that is true or false for each row.
 
     Args:
-        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column whose name is not one word stands in
+        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column name that is not one word goes in
             double quotes.
         schema: The columns that it may name.
 
     Raises:
-        UsageError: It names anything else, cannot be read, or is no condition.
+        UsageError: It names another column, cannot be parsed, or is not a condition.
     """
     position = 0
     while position < len(text.rstrip()):
@@ -54,4 +54,5 @@ def _wrong(text: str, schema: Mapping[str, pl.DataType], found: str) -> UsageErr
         expected=f"comparisons of {names}; and, or, not, in, between, like",
         found=found,
         next="for example --where \"probability >= .8 and verdict = 'acceptable'\"",
+        code="E-USAGE-CONDITION",
     )

@@ -70,9 +70,9 @@ def warn_of_unknown_texts(tokenizer: Any, encoded: Encoded, split: Split) -> Non
     warn_of_special_tokens(tokenizer, split.table)
 
 
-def warn_of_unknown(encoded: Encoded, table: Table) -> None:
-    """Warns of rows with unknown tokens."""
-    rows = np.flatnonzero(encoded.has_unknown)
+def warn_of_unknown(has_unknown: npt.NDArray[np.bool_], table: Table) -> None:
+    """Warns of rows with unknown tokens, those where ``has_unknown``, shape (rows,), is True."""
+    rows = np.flatnonzero(has_unknown)
     if len(rows):
         logger.warning(
             "some tokens of %d of %d texts are not in the encoder's vocabulary: %s",

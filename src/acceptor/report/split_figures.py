@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from acceptor.evaluation.curves import Curve, calibration, margins, precision_recall, roc
 from acceptor.evaluation.metrics import mistakes
-from acceptor.report.curves import Curve, calibration, margins, precision_recall, roc
 from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, PAPER, SERIES, SMALL, drawing, new_figure
 from acceptor.report.folder import JudgedSplit
 from acceptor.text import plain

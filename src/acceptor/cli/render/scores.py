@@ -194,35 +194,28 @@ def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> I
             yield f"{line}: {one.verdict.label}: {one.line}"
 
 
-def verdict_table(frame: pl.DataFrame, labels: Sequence[str]) -> Table:
-    """Sentence, logits, softmax, prediction and, where it is known, the true label; of many labels the most probable.
+def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[str] = ("sentence",)) -> Table:
+    """Texts and verdicts, in the columns that a file would get. All scores are a line for each label.
 
     Args:
-        frame: From `acceptor.judging.judge.annotate`.
+        frame: Columns as read, and after them those of `Judge.columns`.
         labels: The judge's labels.
+        shown: Which columns as read are shown.
     """
-    truth = "label" if "label" in frame.columns else None
-    texts = [name for name in ("sentence", "second") if name in frame.columns]
-    few = len(labels) == 2
-    scores = ["logits", "softmax"] if few else [f"{min(SCORES, len(labels))} of {len(labels)} labels"]
-    header = [*texts, *scores, "prediction", *(["true label"] if truth else [])]
+    with_scores = f"p({labels[0]})" in frame.columns
+    scores = [f"p, logit: {min(SCORES, len(labels))} of {len(labels)} labels"] if with_scores else []
     rows = []
     for row in frame.iter_rows(named=True):
-        true_label = [_short(row[truth])] if truth else []
-        cells = _all_scores(row, labels) if few else [Text("\n".join(map(plain, _top_scores(row, labels))))]
-        rows.append([*(row[name] for name in texts), *cells, _short(row["verdict"]), *true_label])
-    return table(header, rows, wide=texts)
-
-
-def _all_scores(row: dict[str, Any], labels: Sequence[str]) -> list[str]:
-    logits = "  ".join(f"{row[f'logit({label})']:+.2f}" for label in labels)
-    return [logits, "  ".join(f"{row[f'p({label})']:.3f}" for label in labels)]
+        lines = [Text("\n".join(map(plain, _top_scores(row, labels))))] if with_scores else []
+        verdict = [_short(row["verdict"]), f"{row['probability']:.3f}", f"{row['margin']:.2f}"]
+        rows.append([*(row[name] for name in shown), *verdict, *lines])
+    return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown, narrow=scores)
 
 
 def _top_scores(row: dict[str, Any], labels: Sequence[str]) -> Iterator[str]:
     ranked = sorted(labels, key=lambda label: -row[f"p({label})"])
     for label in ranked[:SCORES]:
-        yield f"{row[f'p({label})']:.3f} {_short(label)}"
+        yield f"{row[f'p({label})']:.3f} {row[f'logit({label})']:+.2f} {_short(label)}"
 
 
 def _short(label: str) -> str:

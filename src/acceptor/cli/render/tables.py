@@ -29,8 +29,10 @@ def show(*parts: Any) -> None:
         console.print(Text(plain_lines(part)) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | Sequence[str] = ()) -> Table:
-    """A table; numbers stand right. The columns called ``wide`` may wrap, and keep some room; no other does."""
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | Sequence[str] = (), narrow: Sequence[str] = ()
+) -> Table:
+    """A table; numbers stand right. The columns called ``wide`` may wrap, and keep some room; ``narrow`` may wrap."""
     wide = [wide] if isinstance(wide, str) else wide
     rows = [list(row) for row in rows]
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
@@ -39,8 +41,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | S
         grid.add_column(
             Text(plain(name)),
             justify="right" if number else "left",
-            no_wrap=name not in wide,
-            overflow="fold" if name in wide else "ellipsis",
+            no_wrap=name not in (*wide, *narrow),
+            overflow="fold" if name in (*wide, *narrow) else "ellipsis",
             min_width=WIDE if name in wide and any(len(str(row[index])) >= WIDE for row in rows) else None,
         )
     for row in rows:

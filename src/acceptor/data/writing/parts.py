@@ -116,6 +116,10 @@ class Parts:
         arrays = load_file(self._place(number) / _SCORES)
         return arrays["keys"], arrays["logits"]
 
+    def counts(self, number: int) -> dict[str, int]:
+        """What was counted for a part that is there."""
+        return {name: int(count) for name, count in read_json_object(self._place(number) / "counts.json").items()}
+
     @property
     def end(self) -> int | None:
         """How many parts there will be; None before the end of the input was read."""
@@ -142,7 +146,7 @@ class Parts:
             with rejected.open("wb") as stream:
                 for part in range(number):
                     self._check(part)
-                    for name, count in json.loads((self._place(part) / "counts.json").read_bytes()).items():
+                    for name, count in self.counts(part).items():
                         counts[name] = counts.get(name, 0) + count
                     _append(self._place(part) / "rejected", stream)
             self._join_rows(whole, number)

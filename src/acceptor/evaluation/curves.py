@@ -1,4 +1,4 @@
-"""The numbers behind a report's figures: curves of ranking, calibration, margins."""
+"""The points of a report's figures: ranking, calibration, margins. Their areas and errors are those of `measures`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.evaluation.intervals import Interval, share_interval
-from acceptor.evaluation.measures import bins_of
+from acceptor.evaluation.measures import (
+    average_precision,
+    bins_of,
+    by_score,
+    calibration_error,
+    roc_auc,
+    sums_by_score,
+    unweighted,
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -27,7 +35,7 @@ _UNDEFINED = Curve(np.empty(0), np.empty(0), math.nan)  # there is only one labe
 
 
 def roc(gold: npt.NDArray[np.int64], scores: Values) -> Curve:
-    """False against true positive rate over all thresholds, and the area under it (Fawcett 2006, algorithms 1 and 2).
+    """False against true positive rate over all thresholds, and `roc_auc` (Fawcett 2006, algorithm 1).
 
     Args:
         gold: 1 for positive, 0 for negative, shape (N,).
@@ -35,40 +43,36 @@ def roc(gold: npt.NDArray[np.int64], scores: Values) -> Curve:
     """
     if len(np.unique(gold)) < 2:
         return _UNDEFINED
-    hits, misses = _above(gold, scores)
+    hits, misses = _from_the_top(gold, scores)
     true, false = np.r_[0, hits] / hits[-1], np.r_[0, misses] / misses[-1]
-    return Curve(false, true, float(np.trapezoid(true, false)))
+    return Curve(false, true, unweighted(roc_auc(scores, gold == 1), len(gold)))
 
 
 def precision_recall(gold: npt.NDArray[np.int64], scores: Values) -> Curve:
-    """Recall against precision over all thresholds, and the average precision: Σ precision · gain of recall.
-
-    Arguments as for `roc`.
-    """
+    """Recall against precision over all thresholds, and `average_precision`. Arguments as for `roc`."""
     if len(np.unique(gold)) < 2:
         return _UNDEFINED
-    hits, misses = _above(gold, scores)
-    recall, precision = hits / hits[-1], hits / (hits + misses)
-    return Curve(recall, precision, float(np.diff(recall, prepend=0) @ precision))
+    hits, misses = _from_the_top(gold, scores)
+    area = unweighted(average_precision(scores, gold == 1), len(gold))
+    return Curve(hits / hits[-1], hits / (hits + misses), area)
 
 
-def _above(gold: npt.NDArray[np.int64], scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _from_the_top(gold: npt.NDArray[np.int64], scores: Values) -> tuple[Values, Values]:
     """Positive and negative examples at or above each different score, from the highest."""
-    order = np.argsort(-scores, kind="stable")
-    last = np.flatnonzero(np.diff(scores[order], append=-math.inf))  # equal scores pass a threshold together
-    return np.cumsum(gold[order])[last], np.cumsum(1 - gold[order])[last]
+    hits, misses = sums_by_score(np.ones((1, len(gold))), *by_score(-scores), gold == 1)
+    return np.cumsum(hits[0]), np.cumsum(misses[0])
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Confidence against what became of it, in bins of equal mass.
+    """Mean confidence and share of right verdicts, in bins of equal mass.
 
     Attributes:
         confidence: Mean probability of the verdicts in each bin, shape (bins,).
         right: Share of right verdicts in each bin.
         intervals: Its 95 % intervals (Wilson).
         counts: Examples in each bin.
-        error: Expected calibration error: mean of |right − confidence|, weighted by counts (Guo et al. 2017, eq. 3).
+        error: `calibration_error`: mean of |right − confidence|, weighted by counts.
     """
 
     confidence: list[float]
@@ -79,7 +83,7 @@ class Calibration:
 
 
 def calibration(probability: Values, right: npt.NDArray[np.bool_]) -> Calibration:
-    """How far confidence can be taken at its word.
+    """Compares the probability of verdicts with the share of them that are right.
 
     Args:
         probability: Of each verdict, shape (N,), in [0, 1].
@@ -90,7 +94,7 @@ def calibration(probability: Values, right: npt.NDArray[np.bool_]) -> Calibratio
     means = [float(probability[rows].mean()) for rows in members]
     shares = [float(right[rows].mean()) for rows in members]
     counts = [int(rows.sum()) for rows in members]
-    error = sum(abs(a - b) * count for a, b, count in zip(means, shares, counts, strict=True)) / len(right)
+    error = unweighted(calibration_error(probability, right), len(right))
     intervals = [share_interval(int(right[rows].sum()), int(rows.sum())) for rows in members]
     return Calibration(means, shares, intervals, counts, error)
 

@@ -1,0 +1,52 @@
+"""Close calls: what bf16 leaves open is computed again in fp32. The one place that decides what is close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.judging.decision import Logits
+
+CLOSE_CALLS = 64  # calls that are computed again at once; up to so many inputs are judged in fp32 alone
+SETTLED = 4.0  # a margin of so many times the largest change seen is not close
+
+Values = npt.NDArray[np.floating[Any]]
+
+
+def settle(
+    logits: Logits,
+    calls: npt.NDArray[np.int64],
+    *,
+    margins: Callable[[Logits], Values],
+    changes: Callable[[Logits, Logits], Values],
+    in_fp32: Callable[[npt.NDArray[np.int64]], Logits],
+    at_once: int = CLOSE_CALLS,
+) -> None:
+    """Computes the closest calls again in fp32, in place.
+
+    It starts with the smallest margin and ends where margins are `SETTLED` times the largest change that it has made.
+    That is a bound taken from what was seen, not a proof.
+
+    Args:
+        logits: float32, shape (N, labels). It is changed.
+        calls: int64, shape (k, M): each of M calls is decided by k inputs: a verdict by one, a pair's order by two.
+        margins: How far each call is from another answer, ≥ 0, shape (M,), from logits of shape (k, M, labels).
+        changes: By how much calls have changed, ≥ 0, shape (m,), from the logits before and after, (k, m, labels).
+        in_fp32: The logits of some inputs in fp32, shape (n, labels), from their numbers, shape (n,).
+        at_once: How many calls are computed again before margins and changes are compared.
+    """
+    before = logits.copy()
+    distances = margins(before[calls])
+    closest_first = np.argsort(distances, kind="stable")
+    largest_change = 0.0
+    for start in range(0, len(closest_first), at_once):
+        part = closest_first[start : start + at_once]
+        if start and distances[part[0]] > SETTLED * largest_change:
+            break
+        rows = np.unique(calls[:, part])
+        logits[rows] = in_fp32(rows)
+        changed = changes(before[calls[:, part]], logits[calls[:, part]])
+        largest_change = max(largest_change, float(changed.max()))
