@@ -74,7 +74,8 @@ def test_a_collapse_stops_the_training_and_says_what_to_do(toy, high, tmp_path):
         acceptor.train(toy, out=tmp_path / "run", config=high)
     text = str(caught.value)
     for words in ("all validation verdicts are", "seed 7, epoch 1, step 10", "margins within", "verdict 1.000",
-                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007", "--on-collapse restart"):  # fmt: skip
+                  "--learning-rate 2e-05 --warmup 0.1 --max-grad-norm 1 --seed 1007",
+                  "--on-collapse restart"):  # fmt: skip
         assert words in text, words
     assert caught.value.exit_code == 1
     assert list(tmp_path.iterdir()) == []
