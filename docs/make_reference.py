@@ -1,9 +1,9 @@
-"""Writes docs/api.md and docs/errors.md from the source: signatures, docstrings, the table of codes. `make reference`.
+"""Writes docs/api.md, docs/errors.md and the modules in docs/architecture.md from the source. `make reference`.
 
     python docs/make_reference.py [--check | --modules]
 
 It reads the source without running it, so that it needs none of the extras. ``--check`` writes nothing and says with
-its exit code whether both pages are what the source says. ``--modules`` prints the modules of the public names.
+its exit code whether the pages are what the source says. ``--modules`` prints the modules of the public names.
 """
 
 from __future__ import annotations
@@ -319,12 +319,24 @@ def errors() -> str:
     return ERRORS_INTRO + "".join(rows)
 
 
+def modules() -> str:
+    """The page of the house, with every module of the package and the first line of its docstring."""
+    rows, root = [], SOURCE / "acceptor"
+    for path in sorted(root.rglob("*.py"), key=lambda path: (path.parent != root, path.parent, path.name)):
+        first = str(ast.get_docstring(ast.parse(path.read_text("utf-8")))).split("\n")[0]
+        name = path.relative_to(root.parent).as_posix().removesuffix("__init__.py")
+        rows.append(f"- **`{name}`** {first}\n" if name.endswith("/") else f"  - `{path.name}` {first}\n")
+    page = (HERE / "architecture.md").read_text("utf-8")
+    before, rest = page.split("<!-- modules -->\n")
+    return f"{before}<!-- modules -->\n{markdown(''.join(rows))}<!-- /modules -->{rest.split('<!-- /modules -->')[1]}"
+
+
 def main() -> int:
-    """Writes or checks both pages."""
+    """Writes or checks the pages."""
     if "--modules" in sys.argv[1:]:
         print(*sorted({f"acceptor.{home}" for home in HOMES.values()}))
         return 0
-    pages = {HERE / "api.md": api(), HERE / "errors.md": errors()}
+    pages = {HERE / "api.md": api(), HERE / "errors.md": errors(), HERE / "architecture.md": modules()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if "--check" in sys.argv[1:]:

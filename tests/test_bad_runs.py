@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import shutil
@@ -294,3 +295,17 @@ def test_no_damage_of_a_checkpoint_is_a_traceback(damage, place):
         newest(place / "stopped")
     with pytest.raises(RunError, match=r"state\.json"):
         acceptor.resume(place / "stopped")
+
+
+def test_only_one_package_names_the_files_of_runs():
+    """Whoever reads or writes them calls it; words for people and folders of other programs may name such a file."""
+    source = Path(acceptor.__file__).parent
+    files = {"judge.json", "run.json", "report.json", "history.jsonl", "predictions.parquet", "seeds.json", "cv.json"}
+    files |= {"search.json", "study.db", "state.json", "train_hashes.safetensors", "manifest.json"}
+    naming = set()
+    for path in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and node.value in files:
+                naming.add(path.relative_to(source).as_posix())
+    elsewhere = {name for name in naming if not name.startswith("runs/")}
+    assert elsewhere == {"storage/files.py", "data/reading/folders.py"}  # the manifest; a data set of `datasets`

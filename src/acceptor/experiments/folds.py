@@ -17,7 +17,7 @@ from acceptor.errors import DataError, UsageError, nearest
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
-from acceptor.experiments.run_set import RunSet, counted, head_of, plan_of, train_all
+from acceptor.experiments.run_set import RunSet, SetKind, counted, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.runs.folder import is_finished
 from acceptor.runs.predictions import read_predictions, write_predictions
@@ -83,11 +83,7 @@ def cross_validate(
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: Whatever `load_data` and `train` raise about all trainings alike.
     """
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
-    if "on_collapse" not in config.model_fields_set:
-        config = config.model_copy(update={"on_collapse": "restart"})
+    config = with_restart(config, encoder)
     if config.split not in (None, "stratified"):
         raise UsageError(
             f"split = {config.split} means nothing in a cross-validation",
@@ -101,16 +97,9 @@ def cross_validate(
     parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
     plans = [_plan(data.train, name, value, rows, config) for name, (value, rows) in _named(parts).items()]
     rows_of = {plan.name: rows for plan, rows in zip(plans, parts.values(), strict=True)}
-    file = train_all(
-        plans,
-        out,
-        FoldsFile,
-        {**head_of(data, config), "by": by},
-        entry=_entry,
-        processes=processes,
-        overwrite=overwrite,
-        summary=lambda entries: _summary(entries, out, data.train, rows_of),
-    )
+    head = {**head_of(data, config), "by": by}
+    kind = SetKind(FoldsFile, head, _entry, lambda entries: _summary(entries, out, data.train, rows_of))
+    file = train_all(plans, out, kind, processes=processes, overwrite=overwrite)
     return Folds(out, file)
 
 

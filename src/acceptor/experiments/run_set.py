@@ -79,29 +79,36 @@ def counted(entries: Sequence[Entry], status: Status) -> int:
     return sum(entry.status == status for entry in entries)
 
 
-def train_all(
-    plans: Sequence[Plan],
-    out: Path,
-    model: type[F],
-    head: Json,
-    *,
-    entry: Callable[[Json], Entry],
-    processes: int,
-    overwrite: bool,
-    summary: Callable[[list[Any]], Json],
-) -> F:
+@dataclass(frozen=True)
+class SetKind(Generic[F]):
+    """A kind of set.
+
+    Attributes:
+        model: What the file of the set holds.
+        head: What decides about all trainings, by the file's fields; it must be the same when the set is resumed.
+        entry: Makes an entry of the file from its fields.
+        summary: What the file says about all entries together, by its fields.
+    """
+
+    model: type[F]
+    head: Json
+    entry: Callable[[Json], Entry]
+    summary: Callable[[list[Any]], Json]
+
+    def file_of(self, entries: Sequence[Entry]) -> F:
+        """The content of the file with these entries."""
+        return self.model.new({**self.head, "runs": list(entries), **self.summary(list(entries))})
+
+
+def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: int, overwrite: bool) -> F:
     """Trains what has not ended yet, and rewrites the file of the set after every training.
 
     Args:
         plans: The trainings, in the order of their entries.
         out: The folder of all.
-        model: What the file of the set holds.
-        head: What decides about all of them: ``config``, ``encoder``, ``data``, ``labels`` and more; it stands in the
-            file and must be the same when the same command resumes the set.
-        entry: Makes an entry of the file from its fields.
+        kind: Seeds or folds.
         processes: How many train at once; 1 trains in this process.
         overwrite: Start again.
-        summary: What the file says about all entries together.
 
     Returns:
         The content of the file.
@@ -111,39 +118,42 @@ def train_all(
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: Whatever is wrong with all trainings alike.
     """
-
-    def content_of(entries: list[Entry]) -> F:
-        return model.new({**head, "runs": entries, **summary(entries)})
-
     _check(plans, processes, out if overwrite else None)
     with one_writer(out), replacing(out):
-        setup = content_of([])
-        before = _entries_before(out, setup, overwrite=overwrite)
+        before = _entries_before(out, kind.file_of([]), overwrite=overwrite)
         # Finished trainings are known by their folders; failed ones are tried again and stay in the file until then.
         entries = {name: entry for name, entry in before.items() if entry.status == "collapsed"}
         out.mkdir(exist_ok=True)
 
         def write() -> F:
             known = {**before, **entries}
-            content = content_of([known[plan.name] for plan in _due(plans, entries) if plan.name in known])
+            content = kind.file_of([known[plan.name] for plan in _due(plans, entries) if plan.name in known])
             write_set_file(out, content)
             return content
 
-        for plan in _due(plans, entries):
-            if _is_finished(out / plan.name, plan, head):
-                entries[plan.name] = entry(_fields(plan, Outcome("finished"), out))
+        for plan in _finished(plans, entries, out, kind.head):
+            entries[plan.name] = kind.entry(_fields(plan, Outcome("finished"), out))
         content = write()
         todo = deque(plan for plan in _due(plans, entries) if plan.name not in entries)
         for plan, outcome in outcomes(todo, out, processes):
-            entries[plan.name] = entry(_fields(plan, outcome, out))
-            content = write()
-            due = _due(plans, entries)
+            entries[plan.name] = kind.entry(_fields(plan, outcome, out))
+            content, due = write(), _due(plans, entries)
             logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
             if outcome.status == "collapsed":
-                shutil.rmtree(out / plan.name, ignore_errors=True)  # checkpoints alone; the entry says why
+                shutil.rmtree(out / plan.name, ignore_errors=True)  # it holds checkpoints alone
                 todo.extend(again for again in due if again.restarted_from == plan.name)
-    _refuse_none_finished(content.runs, out / model.file_name)
+    _refuse_none_finished(content.runs, out / kind.model.file_name)
     return content
+
+
+def with_restart(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
+    """The settings of several trainings: a collapsed one is restarted, unless they say otherwise."""
+    config = config or TrainConfig()
+    if encoder is not None:
+        config = config.model_copy(update={"encoder": encoder})
+    if "on_collapse" not in config.model_fields_set:
+        config = config.model_copy(update={"on_collapse": "restart"})
+    return config
 
 
 def plan_of(name: str, data: Data, config: TrainConfig, about: Json) -> Plan:
@@ -235,6 +245,11 @@ def _refuse_changes(before: Json, now: Json, *, where: Path) -> None:
 def _split(plan: Plan) -> Data:
     config = plan.config
     return with_validation(plan.data, config.split, share=config.validation_share, seed=config.seed)[0]
+
+
+def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
+    """The trainings that are finished already."""
+    return [plan for plan in _due(plans, entries) if _is_finished(out / plan.name, plan, head)]
 
 
 def _is_finished(folder: Path, plan: Plan, head: Json) -> bool:

@@ -13,7 +13,7 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
-from acceptor.experiments.run_set import RunSet, counted, head_of, plan_of, train_all
+from acceptor.experiments.run_set import RunSet, SetKind, counted, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.runs.report_file import SPLITS
 from acceptor.runs.set_file import SEEDS_FILE, SeedEntry, SeedsFile, read_set_file
@@ -92,11 +92,7 @@ def train_seeds(
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: Whatever `load_data` and `train` raise about all trainings alike.
     """
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
-    if "on_collapse" not in config.model_fields_set:
-        config = config.model_copy(update={"on_collapse": "restart"})
+    config = with_restart(config, encoder)
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
     numbers = _numbers(seeds, config.seed)
@@ -107,16 +103,8 @@ def train_seeds(
         numbers = list(dict.fromkeys([*numbers, *ended]))
     plans = [_plan(data, config, number, vary) for number in numbers]
     head = {**head_of(data, config), "vary": vary}
-    file = train_all(
-        plans,
-        out,
-        SeedsFile,
-        head,
-        entry=SeedEntry.model_validate,
-        processes=processes,
-        overwrite=overwrite,
-        summary=_summary,
-    )
+    kind = SetKind(SeedsFile, head, SeedEntry.model_validate, _summary)
+    file = train_all(plans, out, kind, processes=processes, overwrite=overwrite)
     return Seeds(out, file)
 
 

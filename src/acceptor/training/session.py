@@ -63,13 +63,7 @@ class Request:
 
 
 def run_loop(
-    judge: Judge,
-    data: Data,
-    encoded: dict[str, Encoded],
-    request: Request,
-    earlier: Collapse | None,
-    *,
-    static: bool,
+    judge: Judge, data: Data, encoded: dict[str, Encoded], request: Request, earlier: Collapse | None, *, static: bool
 ) -> tuple[list[Line], Logits | None]:
     """Runs the loop and leaves the weights that ``config.select`` asks for in the judge.
 
@@ -78,21 +72,18 @@ def run_loop(
     Args:
         judge: The judge to train.
         data: All splits.
-        encoded: Their ids, by the name of the split.
+        encoded: Their ids, by name.
         request: Settings, and how to start.
         earlier: The collapse after which this training starts again.
-        static: Steps in static shapes: see `choose_static_steps`.
+        static: Steps in static shapes.
 
     Returns:
-        The history; and the logits of validation under the weights that are kept, unless an earlier process computed
-        them.
+        The history; and validation's logits under the weights that are kept, unless an earlier process computed them.
     """
     config, runtime = request.config, judge.runtime
-    bf16, pad_id = runtime.precision == "bf16", judge.tokenizer.pad_token_id
-    optimizer = FlatAdamW(judge.model, config, bf16=bf16, ids=encoded["train"].ids, pad_id=pad_id, static=static)
-    checkpoints = Checkpoints(
-        request.out, judge.model, optimizer, _setup(judge, data, config), writes=runtime.is_main_process
-    )
+    optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
+    setup = _setup(judge, data, config)
+    checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, logits = Progress(), None
     best: Tensors = {}
     history: list[Line] = [RestartLine(event="restart", **earlier.to_dict())] if earlier else []
@@ -124,14 +115,22 @@ def run_loop(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
-                    command = f"acceptor train {shell(request.out)} --resume"
-                    logger.info("stopped at step %d; this resumes it: %s", event.step, command)
+                    _log_stop(event, request.out)
                     break
     optimizer.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
     judge.model.eval()
     return history, logits
+
+
+def _new_optimizer(judge: Judge, train: Encoded, config: TrainConfig, *, static: bool) -> FlatAdamW:
+    bf16, pad_id = judge.runtime.precision == "bf16", judge.tokenizer.pad_token_id
+    return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
+
+
+def _log_stop(event: Step, out: Path) -> None:
+    logger.info("stopped at step %d; this resumes it: %s", event.step, f"acceptor train {shell(out)} --resume")
 
 
 def _setup(judge: Judge, data: Data, config: TrainConfig) -> TrainingSetup:
