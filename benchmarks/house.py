@@ -28,6 +28,7 @@ RUN_FILES = (
     "judge.json", "run.json", "history.jsonl", "report.json", "predictions.parquet", "seeds.json", "cv.json",
     "search.json", "state.json",
 )  # fmt: skip
+OTHERS_FILES = {("data/corpus_folder.py", "state.json")}  # the `datasets` library has a file of that name
 DIALECT = frozenset((
     "told", "tell", "tells", "heed", "heeds", "heeded", "begun", "hear", "hears", "heard", "hearing", "papers", "odd",
     "strangers", "vouch", "vouches", "said", "says", "children", "learner", "noise", "shrink",
@@ -105,7 +106,7 @@ def other_parsers(tree: Path) -> dict[str, list[str]]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
         }
         for name in RUN_FILES:
-            if name in texts:
+            if name in texts and (place, name) not in OTHERS_FILES:
                 found[name].append(place)
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from acceptor.data.reading.read import read_table
-from acceptor.data.table import Table
+from acceptor.data.table import Data, Table
 from acceptor.errors import DataError
 from acceptor.runtime.cache import cache_folder
 from acceptor.storage.files import new_file
@@ -31,6 +31,11 @@ CORPORA = {
     "starter": "Acceptor's own: minimal pairs made by a small English grammar; needs no download",
 }
 """Name to what it is."""
+
+
+def paths_of(data: Data) -> list[str]:
+    """The paths that data were read from: those that were given, and every file that they stand for."""
+    return [*(path for path in data.given_paths if path not in CORPORA), *(one.table.origin for one in data.splits)]
 
 
 def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:

@@ -73,20 +73,26 @@ def load_data(
         logger.info("%s", split.describe())
     if "test" in splits and splits["test"].label_ids is None:
         logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
-    if not all(given is None or isinstance(given, str | Path) for given in (source, validation, test, folder)):
-        return _data_of(splits)
-    given = DataSource(
-        source=str(source),
-        validation=None if validation is None else str(validation),
-        test=None if test is None else str(test),
-        folder=None if folder is None else str(folder),
-        columns=dict(columns) if columns else None,
-        separator=separator,
-        labels=list(labels) if labels else None,
-        normalise_labels=normalise_labels,
-        drop_unlabelled=drop_unlabelled,
+    given = {"source": source, "validation": validation, "test": test, "folder": folder}
+    return _data_of(splits, _source_of(given, reading, rules))
+
+
+def _source_of(given: Mapping[str, Any], reading: Reading, rules: LabelRules) -> DataSource | None:
+    """How the same data can be read again; None if an object in memory was given."""
+    if not all(place is None or isinstance(place, str | Path) for place in given.values()):
+        return None
+    paths = {name: None if place is None else str(place) for name, place in given.items()}
+    return DataSource(
+        source=str(paths["source"]),
+        validation=paths["validation"],
+        test=paths["test"],
+        folder=paths["folder"],
+        columns=dict(reading.columns) if reading.columns else None,
+        separator=reading.separator,
+        labels=list(rules.declared) if rules.declared else None,
+        normalise_labels=rules.normalise,
+        drop_unlabelled=rules.drop_unlabelled,
     )
-    return _data_of(splits, given)
 
 
 def _rules_of(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from acceptor.config import TrainConfig, safer
+from acceptor.data.corpora import paths_of
 from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
@@ -23,7 +24,7 @@ from acceptor.experiments.workers import Outcome, Plan, outcomes
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
-from acceptor.runs.place import move_aside, paths_of, refuse_within, replacing
+from acceptor.runs.place import move_aside, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file, setup_of
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file

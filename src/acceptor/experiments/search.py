@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptor.config import TrainConfig
+from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError, UsageError
@@ -39,7 +40,7 @@ from acceptor.experiments.study import (
 from acceptor.experiments.workers import Worker, side_by_side
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.folder import is_finished
-from acceptor.runs.place import paths_of, refuse_within
+from acceptor.runs.place import refuse_within
 from acceptor.runs.report_file import OF_THE_DATA, read_report_file
 from acceptor.runs.search_file import SearchFile, Trial
 from acceptor.runtime.processes import process_rank

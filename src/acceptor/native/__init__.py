@@ -81,8 +81,7 @@ def adamw_step(
 
     Args:
         master_weights: The weights, fp32.
-        network_weights: The weights that the network computes with: bf16 copies, which are updated here, or
-            ``master_weights`` itself.
+        network_weights: What the network computes with: bf16 copies, updated here, or ``master_weights`` itself.
         grad: The gradients, in the type of ``network_weights``.
         exp_avg: The running mean of gradients, fp32.
         exp_avg_sq: The running mean of squared gradients, fp32.

@@ -11,8 +11,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from acceptor.data.corpora import CORPORA
-from acceptor.data.table import Data
 from acceptor.environment import whole_number
 from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.checkpoint import FOLDER, has_checkpoint
@@ -138,11 +136,6 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
                 next=f"write elsewhere: --out {shell(out.with_name(out.name + '-2'))}",
                 code="E-USAGE-OUTPUT",
             )
-
-
-def paths_of(data: Data) -> list[str]:
-    """Where data were read from: what was given, and every file that it stands for."""
-    return [*(path for path in data.given_paths if path not in CORPORA), *(one.table.origin for one in data.splits)]
 
 
 def move_aside(out: Path) -> None:

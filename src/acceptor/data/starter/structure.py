@@ -210,9 +210,9 @@ def _negated_subject(w: Words) -> Square:
 
 def _negated_clause(w: Words) -> Square:
     """The negation is in the main clause, or in the clause below."""
-    speaker, agent, said = w.someone(), w.someone(), w.draw(w.lexicon.declarative).participle
+    speaker, agent, participle = w.someone(), w.someone(), w.draw(w.lexicon.declarative).participle
     has, action = w.pick(("has", "had")), w.predicate().base
-    subject, clause = f"{speaker} {has}", f"{said} that {agent} would"
+    subject, clause = f"{speaker} {has}", f"{participle} that {agent} would"
     positive = f"{action}, and so {has} {w.someone()}"
     return (
         orders(f"{subject} not {clause} ever {action}", f"{subject} ever {clause} not {action}"),
