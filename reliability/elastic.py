@@ -47,7 +47,7 @@ def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
         victims = [(number % 2, steps[0]), (1 - number % 2, steps[1])]
         began = time.perf_counter()
         code, words = _torchrun(work, place, victims)
-        took, resumed = time.perf_counter() - began, words.count("going on after")
+        took, resumed = time.perf_counter() - began, words.count("resuming after")
         same = code == 0 and (place / "model.safetensors").read_bytes() == expected
         if not same or resumed < 2 * len(victims) or took > 120:
             told = f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"

@@ -26,6 +26,7 @@ from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file
 from acceptor.runs.search_file import read_search_file
 from acceptor.runs.set_file import FoldsFile, SeedsFile, read_set_file
+from acceptor.training.resume import data_and_config
 from conftest import raises
 
 OLD = Path(__file__).parent / "data" / "a684b4a"
@@ -295,6 +296,16 @@ def test_no_damage_of_a_checkpoint_is_a_traceback(damage, place):
         newest(place / "stopped")
     with pytest.raises(RunError, match=r"state\.json"):
         acceptor.resume(place / "stopped")
+
+
+def test_fields_that_this_version_does_not_know_are_passed_over(place, monkeypatch):
+    def more(content):
+        content["more"] = content["progress_of"] = content["settings"]["source"]["more"] = [1]
+
+    change(place / STATE, more)
+    monkeypatch.chdir(place)
+    data, config = data_and_config(Path("stopped"), {"epochs": 5})
+    assert (len(data.train), config.epochs) == (48, 5)
 
 
 def test_only_one_package_names_the_files_of_runs():

@@ -377,7 +377,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "41")
     assert (found, "epochs changed" in stderr) == (2, True)
     found, _, stderr = run_cli(*arguments, "--resume")
-    assert (found, "going on after epoch" in stderr) == (0, True)
+    assert (found, "resuming after epoch" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     assert not (out / "checkpoints").exists()
     steps = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
@@ -397,7 +397,7 @@ def test_a_run_alone_tells_what_it_was_begun_with(files, tiny_bert, tmp_path, un
     code, _, stderr = run_cli("train", "run", "--resume", "--learning-rate", "0.5")
     assert (code, "learning_rate changed" in stderr) == (2, True)
     code, _, stderr = run_cli("train", "--resume", "run")
-    assert (code, "going on after epoch" in stderr) == (0, True), stderr
+    assert (code, "resuming after epoch" in stderr) == (0, True), stderr
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     code, _, stderr = run_cli("train", "--resume", "run")
     assert (code, "run is finished" in stderr) == (2, True)
@@ -411,7 +411,7 @@ def test_the_same_command_goes_on_where_it_chose_its_folder(files, tiny_bert, tm
     arguments = ["train", files, "--encoder", tiny_bert, *LONG]
     assert stopped(*arguments, step=25, signals=[signal.SIGTERM])[0] == 143
     code, _, stderr = run_cli(*arguments, "--resume")
-    assert (code, "going on after epoch" in stderr) == (0, True), stderr
+    assert (code, "resuming after epoch" in stderr) == (0, True), stderr
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{files.name}-bert"]
 
 
@@ -444,7 +444,7 @@ def test_a_training_that_is_taken_away_again_and_again_loses_no_step(
         code, stderr = stopped(*arguments, *(["--resume"] if kill else []), step=step, signals=signals)
         assert code == 143, stderr
         reached += step
-        assert f"stopped at step {reached}; this goes on: acceptor train " in stderr
+        assert f"stopped at step {reached}; this resumes it: acceptor train " in stderr
     code, _, stderr = run_cli(*arguments, "--resume")
     assert (code, f", step {reached}" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted

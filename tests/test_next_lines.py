@@ -54,7 +54,7 @@ def test_errors_quote_paths_in_their_commands(tmp_path):
     assert shlex.split(caught.value.details["next"]) == ["mkdir", "-p", str(tmp_path / "out dir")]
 
 
-def test_the_version_is_told(run_cli):
+def test_the_version_is_shown(run_cli):
     code, stdout, _ = run_cli("--version")
     assert (code, stdout) == (0, f"acceptor {acceptor.__version__}\n")
     assert re.search(r"--version", run_cli("--help")[1])

@@ -14,7 +14,7 @@ import pytest
 import acceptor
 from acceptor.errors import UsageError
 from acceptor.training.checkpoint import Checkpoints
-from conftest import REPOSITORY, toy_rows
+from conftest import REPOSITORY, raises, toy_rows
 
 CONFIG = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "max_length": 32, "on_collapse": "go-on"}
 
@@ -34,7 +34,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_training_that_is_killed_leaves_the_old_run_and_goes_on(old, tiny_bert, tmp_path):
+def test_a_training_that_is_killed_leaves_the_old_run_and_resumes(old, tiny_bert, tmp_path):
     before = weights(old)
     (tmp_path / "train.tsv").write_text("sentence\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in toy_rows(60)))
     code = f"""
@@ -64,14 +64,14 @@ def test_a_training_that_is_killed_leaves_the_old_run_and_goes_on(old, tiny_bert
 def test_killed_before_its_first_checkpoint_it_is_put_back_by_the_next_command(old, toy, toy_config):
     before = weights(old)
     old.rename(old.with_name(".R.replaced-1"))  # what a kill right after leaves
-    with pytest.raises(UsageError, match="finished run"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="finished run", next="--overwrite"):
         acceptor.train(toy, out=old, config=toy_config)
     assert (weights(old), names(old.parent)) == (before, ["R"])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("saved", [False, True])
-def test_an_error_puts_it_back_unless_there_is_something_to_go_on_with(error, saved, old, toy, toy_config, monkeypatch):
+def test_an_error_puts_it_back_unless_there_is_a_checkpoint(error, saved, old, toy, toy_config, monkeypatch):
     before = weights(old)
     save = Checkpoints.save
 
@@ -102,7 +102,7 @@ def test_what_somebody_put_in_its_place_is_not_removed(old, toy, toy_config):
     old.rename(old.with_name(".R.replaced-1"))
     old.mkdir()
     (old / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not a run"):
+    with raises(UsageError, "E-USAGE-OUTPUT", expected="a path that is free", next="--out PATH"):
         acceptor.train(toy, out=old, config=toy_config, overwrite=True)
     assert names(old) == ["mine.txt"]
     assert names(old.parent) == [".R.replaced-1", "R"]
@@ -131,7 +131,7 @@ def test_an_output_that_holds_what_is_read_is_refused(way, old, toy, toy_config,
         data.write_text("sentence\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in toy_rows(60)))
     before = weights(old)
     config = toy_config.model_copy(update={"encoder": str(encoder)})
-    with pytest.raises(UsageError, match=r"(?s)lies in the output.*--out"):
+    with raises(UsageError, "E-USAGE-OUTPUT", where=str(out), next="--out"):
         acceptor.train(data, out=out, config=config, overwrite=True)
     assert weights(old) == before
 
@@ -141,12 +141,12 @@ def test_seeds_and_folds_and_searches_refuse_it_too(toy, toy_config, tmp_path):
     seeds = acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config)
     before = weights(seeds.runs[0])
     own = config.model_copy(update={"encoder": str(seeds.runs[0])})
-    with pytest.raises(UsageError, match="lies in the output"):
+    with raises(UsageError, "E-USAGE-OUTPUT", where=str(tmp_path / "S")):
         acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=own, overwrite=True)
-    with pytest.raises(UsageError, match="lies in the output"):
+    with raises(UsageError, "E-USAGE-OUTPUT", where=str(tmp_path / "S")):
         acceptor.cross_validate(toy, by=2, out=tmp_path / "S", config=own, overwrite=True)
     pytest.importorskip("optuna")
-    with pytest.raises(UsageError, match="lies in the output"):
+    with raises(UsageError, "E-USAGE-OUTPUT", where=str(tmp_path / "S")):
         acceptor.search_settings(toy, out=tmp_path / "S", trials=1, seeds=0, config=own)
     assert weights(seeds.runs[0]) == before
 

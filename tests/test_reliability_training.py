@@ -21,7 +21,7 @@ from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.training import checkpoint
 from acceptor.training.signals import deferred_signals
-from conftest import REPOSITORY
+from conftest import REPOSITORY, raises
 
 KILLS = {
     "kills": 20, "kills_in_a_save": 20, "ten_kills_in_one_run": 10, "kills_between_epochs": 6, "kills_between_parts": 3,
@@ -76,13 +76,13 @@ def test_a_checkpoint_is_due_only_where_all_of_them_stay_within_their_share_of_t
     assert not checkpoints.due()
 
 
-def test_a_training_that_was_killed_in_its_first_save_is_begun_again(tmp_path):
-    """Neither finished nor begun: --resume finds nothing, and the plain command must not be refused."""
+def test_a_training_that_was_killed_in_its_first_save_starts_again(tmp_path):
+    """Neither finished nor with a checkpoint: --resume finds nothing, and the plain command must not be refused."""
     out = tmp_path / "run"
     (out / "checkpoints" / ".epoch-0-step-1.abcdefgh.part").mkdir(parents=True)
     check_out(out, overwrite=False, resume=False)
     (out / "checkpoints" / "mine.txt").write_text("")
-    with pytest.raises(UsageError, match="is not a run"):
+    with raises(UsageError, "E-USAGE-OUTPUT", expected="a path that is free"):
         check_out(out, overwrite=False, resume=False)
 
 
@@ -109,7 +109,7 @@ def test_the_best_epochs_weights_need_room_as_well(tmp_path, monkeypatch):
     free = shutil.disk_usage(tmp_path)._replace(free=(11 << 30) + SLACK_BYTES)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
     check_room(tmp_path / "run", 1 << 30)
-    with pytest.raises(ResourceError, match="no room"):
+    with raises(ResourceError, "E-RESOURCE-DISK", expected="MB", found="MB free"):
         check_room(tmp_path / "run", 1 << 30, keeps_best=True)
 
 

@@ -124,7 +124,7 @@ def test_the_page_is_one_file_that_its_policy_keeps_shut(toy_page):
     assert len(page) < 500_000
 
 
-def test_the_page_says_what_the_records_say(run, toy_page):
+def test_the_page_shows_what_the_records_hold(run, toy_page):
     text = " ".join(" ".join(Elements(toy_page.read_text("utf-8")).text).split())
     for report in run.reports.values():
         low, high = report.interval
@@ -430,7 +430,7 @@ def test_curves_are_those_of_scikit_learn():
     assert precision_recall(gold, scores).area == pytest.approx(average_precision_score(gold, scores))
 
 
-def test_figures_and_scores_tell_the_same_areas(run):
+def test_figures_and_scores_have_the_same_areas(run):
     for report in run.reports.values():
         probabilities = report.decision.probabilities(report.logits)
         confidence = probabilities[np.arange(len(report.split)), report.predicted]
@@ -501,7 +501,7 @@ def test_the_words_of_the_surest_errors_are_tinted(run, report_of):
 # ---------------------------------------------------------------------- the command
 
 
-def test_the_command_writes_beside_the_run_or_where_it_is_told(run_cli, run, tmp_path, monkeypatch):
+def test_the_command_writes_beside_the_run_or_to_a_given_path(run_cli, run, tmp_path, monkeypatch):
     folder = remade(run.folder, tmp_path / "run")
     code, out, _ = run_cli("report", folder)
     assert (code, (folder / "report.html").is_file()) == (0, True)

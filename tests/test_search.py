@@ -36,7 +36,7 @@ def config(tiny_bert):
     return TrainConfig(encoder=str(tiny_bert), epochs=2, batch_size=8, learning_rate=1e-2, max_length=32, seed=7)
 
 
-def told(found):
+def outcome(found):
     """What must be the same, however often the search was stopped."""
     return [(trial["state"], trial["params"], trial["value"], trial["epochs"]) for trial in found.trials]
 
@@ -73,7 +73,7 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
 
 
-def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(data, config, undisturbed, tmp_path, caplog):
+def test_a_search_that_is_killed_resumes_to_the_same_trials(data, config, undisturbed, tmp_path, caplog):
     out = tmp_path / "killed"
     command = [sys.executable, "-c", KILLED, config.model_dump_json(exclude_unset=True), str(out), repr(SMALL)]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True)
@@ -83,13 +83,13 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(data, config, und
         found = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
     assert "trial 2 was stopped; it resumes" in caplog.text
     assert "resuming after epoch 1" in caplog.text
-    assert told(found) == told(undisturbed)
-    assert [trial["number"] for trial in found.trials] == [0, 1, 3, 4]  # 2 is told of as 3
+    assert outcome(found) == outcome(undisturbed)
+    assert [trial["number"] for trial in found.trials] == [0, 1, 3, 4]  # 2 was resumed as 3
     again = search_settings(data, out=out, trials=4, seeds=0, config=config, space=SMALL)
-    assert told(again) == told(found)
+    assert outcome(again) == outcome(found)
 
 
-def test_a_search_tells_all_trials_and_keeps_the_best_ones_run(undisturbed, config):
+def test_a_search_records_all_trials_and_keeps_the_best_ones_run(undisturbed, config):
     first = undisturbed.trials[0]
     assert first["params"] == {name: getattr(config, name) for name in SMALL}  # the base line
     assert len(undisturbed.trials) == 4
@@ -126,10 +126,10 @@ def test_no_trial_sees_the_test_split(data, config, tmp_path, monkeypatch):
     assert list(report) == ["format", "validation"]
     assert report["validation"]["selected_on_this_split"]  # it chose among the trials
     assert data.test.table.sha256 not in (run / "run.json").read_text() + (found.folder / "search.json").read_text()
-    # Another test split changes nothing: the same search goes on.
+    # Another test split changes nothing: the same search resumes.
     other = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(30, 5))
     again = search_settings(other, out=tmp_path / "s", trials=1, seeds=0, config=config, space={"epochs": [3]})
-    assert told(again) == told(found)
+    assert outcome(again) == outcome(found)
 
 
 def test_a_hopeless_trial_is_pruned_at_the_same_share_of_its_training(data, config, tmp_path):
@@ -153,7 +153,7 @@ def test_a_hopeless_trial_is_pruned_at_the_same_share_of_its_training(data, conf
     for epoch in range(1, 9):
         watch(lines(*[0.1 + epoch / 10] * epoch) if epoch > 4 else lines(*[0.6] * epoch))
     good = study.ask()
-    searching._Watch(good, own)(lines(0.2, 0.6, 0.2, 0.7))  # gone on with: all epochs are heard of
+    searching._Watch(good, own)(lines(0.2, 0.6, 0.2, 0.7))  # resumed: it gets all epochs
     assert study.trials[good.number].intermediate_values == {1: 0.6, 2: 0.7}
     last = searching._Watch(study.ask(), config.model_copy(update={"epochs": 1}))
     last(lines(0.0))  # it is done: there is nothing to save
@@ -241,7 +241,7 @@ def test_the_same_command_started_twice_joins_the_study(data, config, tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
-    assert told(found["a"]) == told(found["b"])
+    assert outcome(found["a"]) == outcome(found["b"])
     assert len(found["a"].trials) == 4
     assert max(waited) == 2
 

@@ -34,7 +34,7 @@ def same(first, second):
 
 @pytest.fixture(scope="module")
 def short(toy_config):
-    """Two epochs; what collapses is not begun again."""
+    """Two epochs; what collapses is not restarted."""
     return toy_config.model_copy(update={"epochs": 2, "on_collapse": "go-on"})
 
 
@@ -99,7 +99,7 @@ def test_the_summary_is_that_of_all_values(three):
     assert read_seeds(three.folder).to_dict() == three.to_dict()
 
 
-def test_the_text_tells_all_values_and_that_the_best_is_no_score(three, capsys):
+def test_the_text_shows_all_values_and_that_the_best_is_no_score(three, capsys):
     from acceptor.cli.render import show
 
     record = copy.deepcopy(three.record)
@@ -198,7 +198,7 @@ def test_a_place_with_other_files_is_refused_also_to_overwrite(toy, toy_config, 
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_one_seed_has_no_spread_and_says_so(toy, short, tmp_path, caplog):
+def test_one_seed_has_no_spread(toy, short, tmp_path, caplog):
     seeds = acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=short)
     assert "is not defined" in caplog.text
     assert seeds.record["summary"]["test"]["accuracy"]["sd"] is None
@@ -226,7 +226,7 @@ workers.worker_main()
     assert b"from Python" in ended.stderr
 
 
-def test_a_run_that_fails_is_told_of_and_tried_again(toy, short, tmp_path, monkeypatch):
+def test_a_run_that_fails_is_counted_and_tried_again(toy, short, tmp_path, monkeypatch):
     config = short.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "weight_decay": 1e30})
     with raises(RunError, "E-RUN-UNFINISHED", where="seeds.json", found="seed-7 failed"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
@@ -260,7 +260,7 @@ def undisturbed(files, tiny_bert, tmp_path_factory):
     return acceptor.train_seeds(files, out=out, seeds=[7, 8], config=config).folder
 
 
-def test_a_stopped_command_goes_on_to_the_same_runs(files, tiny_bert, tmp_path, undisturbed):
+def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, undisturbed):
     """Two trainings side by side are killed, go on at once, are stopped, go on in one process: the same runs."""
     out = tmp_path / "seeds"
     for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
@@ -276,8 +276,8 @@ def test_a_stopped_command_goes_on_to_the_same_runs(files, tiny_bert, tmp_path, 
     assert "resuming after epoch" in done.stderr
     for seed in (7, 8):
         assert same(out / f"seed-{seed}", undisturbed / f"seed-{seed}")
-    told, expected = (json.loads((each / "seeds.json").read_text()) for each in (out, undisturbed))
-    assert told == expected
+    found, expected = (json.loads((each / "seeds.json").read_text()) for each in (out, undisturbed))
+    assert found == expected
 
 
 # ---------------------------------------------------------------------- the command
@@ -294,7 +294,7 @@ def test_a_stopped_command_goes_on_to_the_same_runs(files, tiny_bert, tmp_path, 
         (["--seeds", "2", "--on-collapse", "again"], "on_collapse = 'again'"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, words, files, tiny_bert, tmp_path, monkeypatch, capsys):
+def test_options_out_of_range_are_refused(options, words, files, tiny_bert, tmp_path, monkeypatch, capsys):
     from acceptor.cli import app as cli
 
     out = tmp_path / "seeds"

@@ -34,7 +34,7 @@ def test_batches_that_fit_are_left_alone(toy_run):
     assert not [item for item in toy_run.record["derived"] if item["name"] == "batch_size"]
 
 
-def test_seeds_of_a_dozen_sentences_go_on(tiny_bert, tmp_path):
+def test_seeds_of_a_dozen_sentences_finish(tiny_bert, tmp_path):
     config = acceptor.TrainConfig(encoder=str(tiny_bert), epochs=1, on_collapse="go-on")
     for seeds in (1, 2):
         found = acceptor.train_seeds(dozen(), out=tmp_path / "seeds", seeds=seeds, config=config)

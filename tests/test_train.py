@@ -29,7 +29,7 @@ from acceptor.training import train as training
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import fit
 from acceptor.training.schedule import learning_rate
-from conftest import needs_minilm, toy_rows
+from conftest import needs_minilm, raises, toy_rows
 
 FILES = {
     "README.md",
@@ -99,7 +99,7 @@ def test_history_has_every_step_and_every_epoch(toy_run, toy, toy_config):
         assert line["n"] == len(toy.validation)
 
 
-def test_the_record_says_what_was_used(toy_run, toy, toy_config):
+def test_the_record_holds_what_was_used(toy_run, toy, toy_config):
     record = json.loads((toy_run.folder / "run.json").read_text())
     assert record["config"] == toy_config.model_dump()
     assert {item["name"] for item in record["derived"]} >= {"device", "precision", "max_length", "padding", "split"}
@@ -146,7 +146,7 @@ def test_resume_needs_data_that_can_be_read_again(toy, toy_config, tmp_path, mon
     with pytest.raises(Stop):
         acceptor.train(toy, out=tmp_path / "run", config=toy_config)
     monkeypatch.undo()
-    with pytest.raises(UsageError, match=r"(?s)objects in Python.*acceptor\.train\(DATA, out=.*resume=True"):
+    with raises(UsageError, "E-USAGE-CHANGED", next=("acceptor.train(DATA, out=", "resume=True")):
         acceptor.resume(tmp_path / "run")
 
 

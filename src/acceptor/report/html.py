@@ -187,9 +187,9 @@ def _bound(value: float) -> str:
     return f"{value:.1f}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
-def _grouped(rows: Iterable[dict[str, Any]], key: str) -> list[tuple[Any, list[dict[str, Any]]]]:
+def _grouped(rows: Iterable[dict[str, object]], key: str) -> list[tuple[object, list[dict[str, object]]]]:
     """Rows with the same value of ``key`` together, in the order of first appearance."""
-    groups: dict[Any, list[dict[str, Any]]] = {}
+    groups: dict[object, list[dict[str, object]]] = {}
     for row in rows:
         groups.setdefault(row[key], []).append(row)
     return list(groups.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -127,6 +127,6 @@ def read_report_file(folder: Path) -> ReportFile:
 
 def write_report_file(folder: Path, reports: Mapping[str, Json]) -> None:
     """Writes a run's ``report.json``: for each split what `Report.to_dict` gives, and its slices."""
-    content: dict[str, Any] = {"format": FORMAT, **reports}
+    content: Json = {"format": FORMAT, **reports}
     ReportFile.model_validate(content)
     write_json(folder / REPORT_FILE, content)

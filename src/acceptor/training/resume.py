@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from acceptor.config import TrainConfig, safer
 from acceptor.data.corpora import CORPORA
@@ -12,7 +11,7 @@ from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.model.pretrained import EMBEDDED
-from acceptor.runs.checkpoint import newest, was_restarted
+from acceptor.runs.checkpoint import SourceRecord, newest, was_restarted
 
 
 def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, TrainConfig]:
@@ -31,11 +30,11 @@ def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, Tra
             next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as at the start",
             code="E-USAGE-CHANGED",
         )
-    values: dict[str, Any] = {**settings.config, **changes}
-    config = TrainConfig(**values)
+    config = TrainConfig.model_validate({**settings.config, **changes})
     if config.encoder not in EMBEDDED:
         config = config.model_copy(update={"encoder": _found(config.encoder, start)})
-    reading: dict[str, Any] = source.to_dict()  # a run of 0.1 lacks some arguments
+    # A run of 0.1 lacks some arguments; a file may hold fields that are none.
+    reading = source.model_dump(include=set(SourceRecord.model_fields), exclude_unset=True)
     for name in ("source", "validation", "test", "folder"):
         path = reading[name]
         reading[name] = path if path is None or path in CORPORA else _found(path, start)
