@@ -199,7 +199,7 @@ def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
         (["-o", "out.csv", "--workers", "2"], "--workers are Ray's"),
         (
             ["-o", "out.csv", "--ray", "ray://host:1"],
-            r"(?s)no cluster can be named 'ray://host:1'.*local.*auto.*HOST:PORT",
+            r"(?s)'ray://host:1'.*local.*auto.*HOST:PORT",
         ),
         (["-o", "out.csv", "--ray", "local", "--split-sentences", "en"], "take rows as sentences"),
         (["-o", "out", "--ray", "local"], r"(?s)format of the parts of out.*\.parquet"),

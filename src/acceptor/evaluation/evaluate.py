@@ -26,7 +26,7 @@ from acceptor.progress import meter
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a set of verdicts, never without n, interval and base line.
+    """Scores of a set of verdicts, always with n, intervals and the majority baseline.
 
     Attributes:
         n: Number of examples.
@@ -98,7 +98,7 @@ def score(confusion: metrics.Confusion) -> Scores:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """Scores of one judge on one split, with the verdicts that they come from.
+    """Scores of one judge on one split, with its verdicts.
 
     Attributes:
         split: The examples.
@@ -127,7 +127,7 @@ class Report:
 
     @property
     def leaks(self) -> int | None:
-        """Number of rows that stand in train, after normalisation; None where train is not known."""
+        """Number of rows that also occur in train, after normalisation; None where train is not known."""
         return None if self.leaked is None else int(self.leaked.sum())
 
     @property
@@ -180,7 +180,7 @@ class Report:
         return {str(value): self._score(values == value) for value in dict.fromkeys(values.tolist())}
 
     def per_batch(self, size: int) -> list[Scores]:
-        """Scores of each run of ``size`` examples in the split's order: how much a small set would scatter."""
+        """Scores of each run of ``size`` examples in the split's order: how much scores of small sets vary."""
         rows = np.arange(len(self.split))
         return [self._score((rows >= start) & (rows < start + size)) for start in range(0, len(rows), size)]
 
@@ -201,7 +201,7 @@ class Report:
         )
 
     def worst(self, k: int) -> pl.DataFrame:
-        """The ``k`` errors of which the judge was surest, the surest first: line, texts, gold, verdict, probability."""
+        """The ``k`` errors with the highest probability, the highest first: line, texts, gold, verdict, probability."""
         texts = [name for name in ("sentence", "second") if name in self.split.table.frame.columns]
         wrong = self.predictions().filter(pl.col("verdict") != pl.col("gold"))
         surest = wrong.sort("probability", descending=True, maintain_order=True).head(k)
