@@ -50,8 +50,10 @@ def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
         took, resumed = time.perf_counter() - began, words.count("going on after")
         same = code == 0 and (place / "model.safetensors").read_bytes() == expected
         if not same or resumed < 2 * len(victims) or took > 120:
-            told = f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"
-            failures += [f"kills of (rank, step) {victims}: {told}: {words[-300:]}"] * 2
+            described = (
+                f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"
+            )
+            failures += [f"kills of (rank, step) {victims}: {described}: {words[-300:]}"] * 2
     return outcome("torchrun's processes killed and begun anew: the same weights", 2 * tries, failures)
 
 

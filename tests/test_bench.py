@@ -65,7 +65,7 @@ def test_judging_is_compared_with_what_people_use(roomy, monkeypatch):
     assert judging["pipeline"]["vs_pipeline32"] == 1
 
 
-def test_flips_are_counted_where_there_is_something_to_flip():
+def test_flipped_labels_are_counted_without_ties():
     exact = np.array([[0, 1], [0, 5e-4], [1, 0], [2, 0]], np.float32)
     other = np.array([[1, 0], [1, 0], [0, 1], [2, 0]], np.float32)
     assert count_flips(other, exact) == 2
@@ -77,7 +77,7 @@ def test_a_way_that_fails_is_named(tmp_path):
         compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")
 
 
-def test_what_is_missing_is_named(monkeypatch, tiny_bert):
+def test_a_missing_package_is_named(monkeypatch, tiny_bert):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with raises(UsageError, "E-USAGE-EXTRA", problem="accelerate", next="pip install 'acceptor[bench]'"):
         bench([str(tiny_bert)])
