@@ -54,7 +54,7 @@ def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
                 f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"
             )
             failures += [f"kills of (rank, step) {victims}: {described}: {words[-300:]}"] * 2
-    return outcome("torchrun's processes killed and begun anew: the same weights", 2 * tries, failures)
+    return outcome("torchrun's processes killed and restarted: the same weights", 2 * tries, failures)
 
 
 def failed(work: Work, tries: int) -> Outcome:

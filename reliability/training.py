@@ -256,7 +256,7 @@ def _interrupted(
 
 
 def _killed_at(work: Work, name: str, kills: Sequence[Before], other: str = "undisturbed") -> list[str]:
-    """One training whose processes kill themselves at given steps; a failure for every kill where it does not end the same."""
+    """One training whose processes kill themselves at given steps; one failure for each that ends otherwise."""
     place, codes = work.scratch / name, []
     for before in (*kills, None):
         codes.append(wait(start(work, place, before=before)))
