@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -119,6 +118,8 @@ class Page:
 @contextlib.contextmanager
 def chromium() -> Iterator[Page]:
     """A running Chromium with one tab."""
+    import fcntl
+
     assert CHROMIUM, "no Chromium is installed: see .ci/run"
     pipes = (*os.pipe(), *os.pipe())
     # Away from 3 and 4, where Chromium looks for its ends.
