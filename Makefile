@@ -4,15 +4,22 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo fix check test bench docs reliability inputs mpnet
+# Files of tests that train nothing: together some 90 seconds of one core.
+QUICK := house data tables read encode batches layers model metrics measures
+
+.PHONY: help setup demo fix check test quick cover bench house reference docs reliability inputs mpnet
 
 help:
 	@echo "make setup   .venv with everything the other commands need"
 	@echo "make demo    fine-tune minilm on the embedded corpus, evaluate, judge three sentences"
 	@echo "make fix     format, and mend what can be mended"
 	@echo "make check   ruff, mypy --strict, import-linter"
-	@echo "make test    the test suite"
-	@echo "make bench   the figures of records/house.md, measured here"
+	@echo "make test    the test suite; ARGS='tests/test_cli.py -k collapse' for a part of it"
+	@echo "make quick   the part of the suite that answers in a minute"
+	@echo "make cover   the test suite, and which lines it runs"
+	@echo "make bench   start-up, reading and padding, measured here"
+	@echo "make house   how the source is built, in numbers: rooms, arrows, floors, sizes"
+	@echo "make reference  docs/api.md and docs/errors.md from the source"
 	@echo "make reliability  all promises of docs/reliability.md, tried"
 	@echo "make inputs  files, labels and machines as people bring them, tried; writes records/inputs.md"
 	@echo "make docs    the API pages in site/"
@@ -44,8 +51,16 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+ARGS ?= --numprocesses 2
+
 test: setup
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest $(ARGS)
+
+quick: setup
+	$(BIN)/pytest --numprocesses 2 -m "not real" $(QUICK:%=tests/test_%.py)
+
+cover: setup
+	$(BIN)/pytest --numprocesses 2 --cov=acceptor --cov-report=term:skip-covered
 
 bench: setup
 	$(BIN)/python benchmarks/startup.py

@@ -240,7 +240,7 @@ def _paths() -> Iterator[Case]:
 
 
 def _runs() -> Iterator[Case]:
-    """Runs whose papers do not agree with what lies there."""
+    """Runs whose files contradict each other."""
     for what, changes in (
         ("labels in one text", {"labels": "ab"}),
         ("100,000 labels", {"labels": [f"l{n}" for n in range(70_000)]}),

@@ -28,9 +28,9 @@ from reliability.process import (
     ERRORS,
     KINDS,
     Work,
-    begun,
     difference,
     digest_of,
+    interrupted,
     limit_files,
     outcome,
     said,
@@ -46,7 +46,7 @@ def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
     """A bit turned round, or an end cut off or zeroed, in any file of the newest checkpoint or of a finished run."""
     rng, failures = random.Random(seed), []
     place = work.scratch / "begun"
-    begun(work, place)
+    interrupted(work, place)
     latest = stored.newest_first(place)[0]
     for number in range(flips + cuts):
         folder = latest if number % 2 else work.scratch / "undisturbed"
@@ -73,7 +73,7 @@ def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
 def hostile_states(work: Work) -> Outcome:
     """Checkpoints whose manifest is right and whose content is not: the one before is taken, or a typed error."""
     place, failures = work.scratch / "hostile", []
-    begun(work, place)
+    interrupted(work, place)
     latest, before = stored.newest_first(place)
     settings = stored.read_state(latest).settings
     runtime = choose_runtime("cpu", "fp32")
@@ -109,7 +109,7 @@ def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
     rng, failures = random.Random(seed), []
     for number in range(tries):
         place = work.scratch / f"full-{number}"
-        begun(work, place)
+        interrupted(work, place)
         old = digest_of(stored.newest_first(place)[0])
         most = rng.randrange((stored.newest_first(place)[0] / "state.safetensors").stat().st_size)
         code = wait(start(work, place, before=partial(limit_files, most)))

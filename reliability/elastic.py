@@ -50,9 +50,11 @@ def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
         took, resumed = time.perf_counter() - began, words.count("resuming after")
         same = code == 0 and (place / "model.safetensors").read_bytes() == expected
         if not same or resumed < 2 * len(victims) or took > 120:
-            told = f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"
-            failures += [f"kills of (rank, step) {victims}: {told}: {words[-300:]}"] * 2
-    return outcome("torchrun's processes killed and begun anew: the same weights", 2 * tries, failures)
+            described = (
+                f"exit code {code} in {took:.0f} s, {'the same' if same else 'other'} weights, {resumed} went on"
+            )
+            failures += [f"kills of (rank, step) {victims}: {described}: {words[-300:]}"] * 2
+    return outcome("torchrun's processes killed and restarted: the same weights", 2 * tries, failures)
 
 
 def failed(work: Work, tries: int) -> Outcome:

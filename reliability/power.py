@@ -1,4 +1,4 @@
-"""Power cuts, as a model: what a disk may hold that was only told some of what was done.
+"""Power cuts, modelled: what a disk may hold if only some writes reached it.
 
 A training is recorded: at each file operation (a folder made, a name changed, a flush, a removal) all names and bytes
 as the program sees them, and what has been flushed by then. A power cut behind an operation leaves of each folder the

@@ -213,7 +213,7 @@ def digest_of(folder: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
 
 
-def begun(work: Work, place: Path, config: acceptor.TrainConfig | None = None) -> None:
+def interrupted(work: Work, place: Path, config: acceptor.TrainConfig | None = None) -> None:
     """A training that was stopped after some steps and has two checkpoints."""
     process = start(work, place, config)
     until(lambda: len(stored.newest_first(place)) == 2)

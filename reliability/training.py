@@ -164,12 +164,12 @@ def not_finite(work: Work, tries: int, seed: int = 0) -> Outcome:
         record = json.loads((place / "run.json").read_text()) if second == 0 else {}
         history = (place / "history.jsonl").read_text().splitlines() if second == 0 else []
         skipped = [json.loads(line) for line in history if '"skip"' in line]
-        told = [str(line) for line in skipped[0]["rows"]] == re.findall(r"\d+", named) if skipped else False
+        described = [str(line) for line in skipped[0]["rows"]] == re.findall(r"\d+", named) if skipped else False
         if code != KINDS[TrainingError] or reached != step - 1 or record.get("skipped_steps") != 1:
             failures.append(
                 f"{value} at step {step}: {ERRORS.get(code, code)}, kept {reached}, {record.get('skipped_steps')}"
             )
-        elif named not in words or not told:
+        elif named not in words or not described:
             failures.append(f"{value} at step {step}: {named} not named in {words}")
         shutil.rmtree(place, ignore_errors=True)
     return outcome("NaN and infinity: stopped at that step with its rows, or skipped", tries, failures)
@@ -257,7 +257,7 @@ def _interrupted(
 
 
 def _killed_at(work: Work, name: str, kills: Sequence[Before], other: str = "undisturbed") -> list[str]:
-    """One training whose processes kill themselves as told; a failure for every kill where it does not end the same."""
+    """One training whose processes kill themselves at given steps; one failure for each that ends otherwise."""
     place, codes = work.scratch / name, []
     for before in (*kills, None):
         codes.append(wait(start(work, place, before=before)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -43,7 +42,7 @@ class Page:
             message["sessionId"] = self._session
         os.write(self._send, json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self._number:
-            self._hear(answer)
+            self._handle(answer)
         assert "error" not in answer, answer
         return answer["result"]
 
@@ -57,7 +56,7 @@ class Page:
         self._loaded = False
         self("Page.navigate", url=path.resolve().as_uri())
         while not self._loaded:
-            self._hear(self._next())
+            self._handle(self._next())
 
     def evaluate(self, code: str) -> Any:
         found = self("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
@@ -89,7 +88,7 @@ class Page:
         size = self("Page.getLayoutMetrics")["cssContentSize"]
         return {"clip": {**size, "scale": 1}} if whole else {}
 
-    def _hear(self, event: dict[str, Any]) -> None:
+    def _handle(self, event: dict[str, Any]) -> None:
         method, about = event.get("method"), event.get("params", {})
         if method == "Page.loadEventFired":
             self._loaded = True
@@ -119,6 +118,8 @@ class Page:
 @contextlib.contextmanager
 def chromium() -> Iterator[Page]:
     """A running Chromium with one tab."""
+    import fcntl
+
     assert CHROMIUM, "no Chromium is installed: see .ci/run"
     pipes = (*os.pipe(), *os.pipe())
     # Away from 3 and 4, where Chromium looks for its ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 
@@ -13,10 +14,12 @@ import torch
 
 from acceptor import native
 from acceptor.bench import compare
-from acceptor.bench.compare import bench, count_flips, seconds_per_step
+from acceptor.bench.compare import bench, count_flips, limit_ms, seconds_per_step
 from acceptor.bench.ways import WAYS
 from acceptor.cli.app import app
 from acceptor.errors import ResourceError, UsageError
+from acceptor.model.classifier import new_classifier, parameter_counts
+from acceptor.model.pretrained import find_encoder
 from conftest import REPOSITORY, raises
 from tiny import make_encoder
 
@@ -44,13 +47,23 @@ def test_training_is_compared_with_what_people_use(roomy, monkeypatch, capsys):
     assert set(ways) == {"notebook", "trainer", "trainer_best", "acceptor"}
     ours = ways["acceptor"]["ms_per_step"]
     assert training["ms_per_step"] == ours
-    assert training["vs_notebook"] == pytest.approx(ways["notebook"]["ms_per_step"] / ours, rel=0.05)
-    assert 0 < training["vs_limit"] < 1
-    assert result["machine"]["matmul_tflops"] > 0.001
+    assert training["vs_notebook"] == pytest.approx(ways["notebook"]["ms_per_step"] / ours, rel=1e-3, abs=0.06)
+    limit = limit_ms(roomy, "starter", result["machine"])
+    assert training["vs_limit"] == pytest.approx(limit / ours, abs=0.006)
     from acceptor.cli import render as terminal
 
     terminal.show(*terminal.bench_text(result))
     assert "trainer_best" in capsys.readouterr().out
+
+
+def test_the_limit_is_the_time_of_products_and_memory_traffic(roomy):
+    both = limit_ms(roomy, "starter", {"matmul_tflops": 0.1, "memory_gb_per_s": 10.0})
+    products = limit_ms(roomy, "starter", {"matmul_tflops": 0.1, "memory_gb_per_s": math.inf})
+    traffic = limit_ms(roomy, "starter", {"matmul_tflops": math.inf, "memory_gb_per_s": 10.0})
+    assert both == pytest.approx(products + traffic)
+    assert 0 < products < both
+    weights = parameter_counts(new_classifier(find_encoder(roomy), ("no", "yes"), seed=1))["total"]
+    assert traffic == pytest.approx(1000 * 28 * weights / 10e9)
 
 
 @needs_peers
@@ -65,7 +78,7 @@ def test_judging_is_compared_with_what_people_use(roomy, monkeypatch):
     assert judging["pipeline"]["vs_pipeline32"] == 1
 
 
-def test_flips_are_counted_where_there_is_something_to_flip():
+def test_flipped_labels_are_counted_without_ties():
     exact = np.array([[0, 1], [0, 5e-4], [1, 0], [2, 0]], np.float32)
     other = np.array([[1, 0], [1, 0], [0, 1], [2, 0]], np.float32)
     assert count_flips(other, exact) == 2
@@ -77,7 +90,7 @@ def test_a_way_that_fails_is_named(tmp_path):
         compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")
 
 
-def test_what_is_missing_is_named(monkeypatch, tiny_bert):
+def test_a_missing_package_is_named(monkeypatch, tiny_bert):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with raises(UsageError, "E-USAGE-EXTRA", problem="accelerate", next="pip install 'acceptor[bench]'"):
         bench([str(tiny_bert)])

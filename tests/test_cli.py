@@ -46,7 +46,7 @@ def test_train_prints_what_it_derived_and_its_report(run_cli, files, tiny_bert, 
     assert json.loads(stdout)["reports"]["test"]["n"] == 40
 
 
-def test_train_names_its_own_folder_and_counts_on(run_cli, files, tiny_bert, tmp_path, monkeypatch):
+def test_train_chooses_a_free_folder(run_cli, files, tiny_bert, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["train", files / "train.tsv", "--encoder", tiny_bert, "--epochs", "1"]
     for folder in ("runs/train-bert", "runs/train-bert-2"):
@@ -54,7 +54,7 @@ def test_train_names_its_own_folder_and_counts_on(run_cli, files, tiny_bert, tmp
         assert (code, f"written to {folder}" in stdout) == (0, True)
 
 
-def test_the_notebook_preset_cuts_the_chapters_split(run_cli, files, tiny_bert, tmp_path):
+def test_the_notebook_preset_has_the_chapters_settings_and_split(run_cli, files, tiny_bert, tmp_path):
     code, stdout, _ = run_cli(
         "train", files, "--encoder", tiny_bert, "--out", tmp_path / "run", "--preset", "notebook", "--json"
     )
@@ -138,7 +138,7 @@ def bad_place(tmp_path, files, tiny_bert, monkeypatch):
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_gets_an_error_with_the_way_on_and_leaves_nothing(case, run_cli, bad_place, toy_run, tiny_bert):
+def test_bad_input_is_refused_with_a_next_step_and_leaves_no_files(case, run_cli, bad_place, toy_run, tiny_bert):
     arguments, code, words = BAD_INPUT[case]
     arguments = [str(toy_run.folder) if argument == "RUN" else argument for argument in arguments]
     if arguments[0] == "train" and "--encoder" not in arguments:
@@ -192,7 +192,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(files, tiny_bert, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_errors_are_json_where_json_was_asked_for(run_cli, tmp_path):
+def test_errors_are_json_with_json(run_cli, tmp_path):
     code, stdout, _ = run_cli("train", tmp_path / "no.tsv", "--json")
     assert (code, json.loads(stdout)["error"]) == (1, "DataError")
 
@@ -366,7 +366,7 @@ def uninterrupted(files, tiny_bert, tmp_path_factory):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_stopped_training_goes_on_to_the_same_weights(
+def test_a_stopped_training_resumes_to_the_same_weights(
     files, tiny_bert, tmp_path, uninterrupted, run_cli, signum, code
 ):
     out = tmp_path / "run"
@@ -384,7 +384,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     assert [line["step"] for line in steps if line["event"] == "step"] == list(range(1, 401))
 
 
-def test_a_run_alone_tells_what_it_was_begun_with(files, tiny_bert, tmp_path, uninterrupted, run_cli, monkeypatch):
+def test_a_run_is_resumed_by_its_path_alone(files, tiny_bert, tmp_path, uninterrupted, run_cli, monkeypatch):
     """`acceptor train RUN --resume`, from another folder than the first: data, columns and settings are recorded."""
     monkeypatch.chdir(files.parent)
     out = tmp_path / "run"
@@ -405,7 +405,7 @@ def test_a_run_alone_tells_what_it_was_begun_with(files, tiny_bert, tmp_path, un
     assert (code, "nothing to resume in nowhere" in stderr) == (1, True)
 
 
-def test_the_same_command_goes_on_where_it_chose_its_folder(files, tiny_bert, tmp_path, run_cli, monkeypatch):
+def test_the_same_command_resumes_in_the_folder_that_it_chose(files, tiny_bert, tmp_path, run_cli, monkeypatch):
     """Without --out, too: not in the next free folder."""
     monkeypatch.chdir(tmp_path)
     arguments = ["train", files, "--encoder", tiny_bert, *LONG]
@@ -432,7 +432,7 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_a_training_that_is_taken_away_again_and_again_loses_no_step(
+def test_a_training_that_is_stopped_three_times_repeats_and_loses_no_step(
     files, tiny_bert, tmp_path, uninterrupted, run_cli
 ):
     """SIGTERM in the middle of epochs of ten steps, three times, the second time twice at once."""
@@ -477,7 +477,7 @@ sys.addaudithook(count)
 @pytest.mark.parametrize(
     ("event", "count"), [("open", 67), ("os.rename", 33), ("shutil.rmtree", 20)]
 )  # at random times, and many more, in reliability/
-def test_a_training_that_is_killed_in_a_save_goes_on_to_the_same_weights(
+def test_a_training_that_is_killed_in_a_save_resumes_to_the_same_weights(
     event, count, files, tiny_bert, tmp_path, uninterrupted, run_cli
 ):
     """Every step saves a checkpoint. SIGKILL at the ``count``-th event of a kind in there (`sys.addaudithook`).
@@ -523,7 +523,7 @@ def still(encoder, folder):
     return copy
 
 
-def test_nothing_but_json_is_on_stdout(files, tiny_bert, tmp_path):
+def test_stdout_is_json_alone(files, tiny_bert, tmp_path):
     process = start("train", files, "--encoder", tiny_bert, "--epochs", "1", "--json", "--out", tmp_path / "run")
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -531,7 +531,7 @@ def test_nothing_but_json_is_on_stdout(files, tiny_bert, tmp_path):
     assert "Traceback" not in stderr
 
 
-def test_a_pipe_that_closes_is_no_traceback(toy_run, files):
+def test_a_closed_pipe_gives_no_traceback(toy_run, files):
     with start("predict", toy_run.folder, files / "train.tsv") as process:
         process.stdout.readline()
         process.stdout.close()

@@ -101,7 +101,7 @@ def test_the_house_is_measured_as_it_is(house, tmp_path):
     assert house.untyped_dicts(tmp_path) == 1
 
 
-def test_public_names_are_all_there_sorted_and_documented():
+def test_public_names_are_complete_sorted_and_documented():
     assert acceptor.__all__ == sorted(acceptor.__all__, key=lambda name: (not name.isupper(), name))
     assert set(acceptor.__all__) == set(acceptor._HOMES)
     for name in acceptor.__all__:

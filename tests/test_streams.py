@@ -58,7 +58,7 @@ def test_json_loses_no_character(toy_run):
 
 
 @pytest.mark.parametrize("shell", [">&- 2>&-", "2>&1 | head -c 1"])
-def test_work_is_done_whoever_listens(shell, toy_run, tmp_path):
+def test_the_work_is_done_whatever_the_streams_are(shell, toy_run, tmp_path):
     file = tmp_path / "in.txt"
     file.write_text("\n".join(SENTENCES))
     code, _, err = command("predict", toy_run.folder, file, "-o", tmp_path / "out.jsonl", shell=shell)
@@ -67,19 +67,19 @@ def test_work_is_done_whoever_listens(shell, toy_run, tmp_path):
 
 
 @pytest.mark.parametrize("shell", [">&-", "2>&-", "<&-", "2>/dev/full", "| head -c 1"])
-def test_work_that_is_all_answer_ends_well_whoever_listens(shell):
+def test_commands_that_only_print_succeed_whatever_the_streams_are(shell):
     code, _, err = command("corpora", shell=shell)
     assert (code, err) == (0, "")
 
 
-def test_an_answer_that_cannot_be_written_is_an_error():
+def test_output_that_cannot_be_written_is_an_error():
     for extra in ((), ("--json",)):
         code, _, err = command("corpora", *extra, shell=">/dev/full")
         assert code == 1
         assert "standard output" in err
 
 
-def test_who_reads_no_more_ends_the_judging_quietly(toy_run):
+def test_a_reader_that_leaves_ends_the_judging_quietly(toy_run):
     many = "the cats sleep.\n" * 5000
     code, out, err = command("judge", toy_run.folder, "--json", shell="| head -n 1", stdin=many)
     assert code == 141
@@ -87,7 +87,7 @@ def test_who_reads_no_more_ends_the_judging_quietly(toy_run):
     assert "acceptor:" not in err
 
 
-def test_closed_numbers_are_not_given_to_files(monkeypatch):
+def test_descriptors_of_closed_streams_are_not_reused(monkeypatch):
     """Else the next file that is opened would be number 1, and what a library prints would land in it."""
     code = (
         "import os; os.close(1); os.close(0)\n"
@@ -99,14 +99,14 @@ def test_closed_numbers_are_not_given_to_files(monkeypatch):
     assert (done.returncode, done.stderr) == (0, b"True")
 
 
-def test_streams_that_somebody_replaced_are_left_alone(monkeypatch):
+def test_replaced_streams_are_left_alone(monkeypatch):
     own = io.StringIO()
     monkeypatch.setattr(sys, "stdout", own)
     streams.set_up_streams()
     assert sys.stdout is own
 
 
-def test_what_stands_for_a_character():
+def test_the_replacement_of_each_character():
     def plain(text, encoding="ascii"):
         stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="acceptor", newline="")
         stream.write(text)

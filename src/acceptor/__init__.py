@@ -91,7 +91,7 @@ _HOMES = {
     "write_report": "report.html",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "PRESETS",
     "AcceptorError",
