@@ -92,7 +92,7 @@ class Below:
         return [one.laddr.ip.removeprefix("::ffff:") for one in found if one.status == psutil.CONN_LISTEN]
 
     def are_gone(self):
-        _, alive = psutil.wait_procs(self.processes, timeout=20)
+        _, alive = psutil.wait_procs(self.processes, timeout=60)
         return not alive and not Path(self.scratch).exists()
 
 
