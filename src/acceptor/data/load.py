@@ -62,12 +62,7 @@ def load_data(
     if test is not None:
         tables["test"] = reading.table(test)
     train = tables["train"]
-    if not _has_labels(train, rules):
-        raise no_labels(train)
-    for remark in [*inspect_labels(train, rules), *inspect_texts(train)]:
-        if remark.severity == "error":
-            raise remark.error
-        logger.warning("%s", remark)
+    _check_train(train, rules)
     splits = _splits(tables, classes_of(train, rules), rules)
     for split in splits.values():
         logger.info("%s", split.describe())
@@ -93,6 +88,16 @@ def _source_of(given: Mapping[str, Any], reading: Reading, rules: LabelRules) ->
         normalise_labels=rules.normalise,
         drop_unlabelled=rules.drop_unlabelled,
     )
+
+
+def _check_train(train: Table, rules: LabelRules) -> None:
+    """Raises the first error of a training table, and logs the warnings."""
+    if not _has_labels(train, rules):
+        raise no_labels(train)
+    for remark in [*inspect_labels(train, rules), *inspect_texts(train)]:
+        if remark.severity == "error":
+            raise remark.error
+        logger.warning("%s", remark)
 
 
 def _rules_of(
