@@ -116,7 +116,7 @@ def test_a_hub_encoder_comes_from_the_cache_with_its_revision(tmp_path, tiny_ber
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "refusal"),
     [
         ({"auto_map": {"AutoModel": "x.Y"}}, ("E-ENCODER-UNSAFE", {"where": "auto_map"})),
         ({"model_type": "gpt2"}, ("E-ENCODER-ARCHITECTURE", {"problem": "'gpt2'"})),

@@ -96,8 +96,8 @@ def adamw_step(
     if kernel and not isinstance(step, Tensor):
         arrays = (array.data_ptr() for array in (master_weights, network_weights, grad, exp_avg, exp_avg_sq))
         scale = 1.0 if clip_scale is None else 1 / float(clip_scale)
-        pace, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
-        kernel(len(master_weights), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, pace, root)
+        step_size, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
+        kernel(len(master_weights), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, step_size, root)
         return
     number = step if isinstance(step, Tensor) else torch.tensor(float(step), device=master_weights.device)
     for start in range(0, len(master_weights), _slice(master_weights)):

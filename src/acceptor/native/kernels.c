@@ -39,18 +39,18 @@ static inline bf16 narrow(float x) { /* to the nearest, ties to even */
 
 /* network_weights: bf16 copies of the weights, which are updated; unused for fp32 gradients, where the network computes
    with master_weights itself.
-   scale: what gradients are multiplied by; decay: 1 - rate * weight_decay; pace: rate / (1 - beta1^t);
+   scale: what gradients are multiplied by; decay: 1 - rate * weight_decay; step_size: rate / (1 - beta1^t);
    root: 1 / sqrt(1 - beta2^t). */
 #define ADAMW(NAME, TYPE, READ, WRITE)                                                                              \
     void NAME(int64_t n, float *restrict master_weights, bf16 *restrict network_weights, const TYPE *restrict grad, \
               float *restrict exp_avg, float *restrict exp_avg_sq, float beta1, float beta2, float eps,             \
-              float scale, float decay, float pace, float root) {                                                   \
+              float scale, float decay, float step_size, float root) {                                              \
         _Pragma("omp parallel for simd schedule(static)")                                                           \
         for (int64_t i = 0; i < n; i++) {                                                                           \
             float g = READ(grad[i]) * scale;                                                                        \
             float m = exp_avg[i] + (g - exp_avg[i]) * (1 - beta1);                                                  \
             float v = exp_avg_sq[i] * beta2 + g * g * (1 - beta2);                                                  \
-            float p = master_weights[i] * decay - pace * m / (sqrtf(v) * root + eps);                               \
+            float p = master_weights[i] * decay - step_size * m / (sqrtf(v) * root + eps);                          \
             exp_avg[i] = m;                                                                                         \
             exp_avg_sq[i] = v;                                                                                      \
             master_weights[i] = p;                                                                                  \
