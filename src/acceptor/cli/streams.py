@@ -71,6 +71,8 @@ def set_up_streams() -> None:
         _occupy(number)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
+    if sys.platform == "win32" and sys.stdout is not None and sys.stdout.isatty():
+        return  # Python writes to a Windows console by its own means, in all characters
     if sys.stdout is None or sys.stdout is sys.__stdout__:
         sys.stdout = _over(_Output(1, "w", closefd=False), sys.stdout)
     if sys.stderr is None or sys.stderr is sys.__stderr__:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import json
 import logging
@@ -315,7 +316,10 @@ def _end(*_: Any) -> None:
 def _end_when_alone() -> None:
     while os.read(0, 1):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    if os.name == "posix":
+        os.kill(os.getpid(), signal.SIGTERM)  # also wakes a main thread that waits in a system call
+    else:
+        _thread.interrupt_main(signal.SIGTERM)  # there os.kill would end the process without a checkpoint
 
 
 def environment_of(place: int, processes: int) -> dict[str, str]:

@@ -148,7 +148,7 @@ def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.svg").write_text(as_svg(figure), "utf-8")
+    (folder / f"{name}.svg").write_text(as_svg(figure), "utf-8", newline="\n")
     save_png(figure, folder / f"{name}.png")
 
 

@@ -71,7 +71,7 @@ class Studio:
         text, name = as_svg(figure), f"{self.prefix}{name}"
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / f"{name}.svg").write_text(text, "utf-8")
+            (self.folder / f"{name}.svg").write_text(text, "utf-8", newline="\n")
             save_png(figure, self.folder / f"{name}.png")
         title = figure.get_suptitle()
         return Picture(inline(text, f"{title}. {caption}", name), caption, figure.get_figwidth() > 1.2 * SMALL[0])

@@ -137,4 +137,4 @@ def read_history(folder: Path) -> list[Line]:
 def write_history(folder: Path, history: Sequence[Record]) -> None:
     """Writes a run's ``history.jsonl``."""
     lines = (json.dumps(line.to_dict(), allow_nan=False) + "\n" for line in history)
-    (folder / HISTORY_FILE).write_text("".join(lines), "utf-8")
+    (folder / HISTORY_FILE).write_text("".join(lines), "utf-8", newline="\n")

@@ -119,4 +119,4 @@ def write_run(
     epochs = [(line.step, line.validation_loss) for line in lines_of(history, EpochLine)]
     title = f"{name}: {judge.encoder['name']} on {Path(data.train.table.origin).name}"
     save_figure(loss_figure(losses, epochs, title), folder / "figures", "loss")
-    (folder / "README.md").write_text(model_card(name, data, reports, run), "utf-8")
+    (folder / "README.md").write_text(model_card(name, data, reports, run), "utf-8", newline="\n")

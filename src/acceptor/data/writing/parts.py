@@ -104,7 +104,7 @@ class Parts:
                 if self._form in WITH_HEADER:
                     self._rows(frame.clear(), folder / "header")
                 lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rejected)
-                (folder / "rejected").write_text("".join(lines), "utf-8")
+                (folder / "rejected").write_text("".join(lines), "utf-8", newline="\n")
                 save_file({"keys": scores[0], "logits": scores[1]}, folder / _SCORES)
                 write_json(folder / "counts.json", counts)
         except ResourceError as error:
