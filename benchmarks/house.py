@@ -41,6 +41,12 @@ def sources(tree: Path) -> list[Path]:
     return sorted((tree / "src" / "acceptor").rglob("*.py"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a module."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def words_of(name: str) -> list[str]:
     """The words of a name: ``check_output`` and ``CheckOutput`` have the same two."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_").split("_")
@@ -66,7 +72,7 @@ def dialect(tree: Path) -> dict[str, list[str]]:
     """Names with a word of `DIALECT`, by module; modules' own names, too."""
     found = {}
     for path in sources(tree):
-        names = {path.stem, *names_in(ast.parse(path.read_text("utf-8")))}
+        names = {path.stem, *names_in(parsed(path))}
         if hits := sorted(name for name in names if DIALECT & set(words_of(name))):
             found[path.relative_to(tree / "src" / "acceptor").as_posix()] = hits
     return found
@@ -76,7 +82,7 @@ def posix_at_the_top(tree: Path) -> list[str]:
     """Modules that import what exists on POSIX alone when they are imported themselves."""
     found = []
     for path in sources(tree):
-        for node in ast.parse(path.read_text("utf-8")).body:
+        for node in parsed(path).body:
             imported = (
                 {one.name for one in node.names} if isinstance(node, ast.Import)
                 else {node.module} if isinstance(node, ast.ImportFrom) else set()
@@ -98,7 +104,7 @@ def other_parsers(tree: Path) -> dict[str, list[str]]:
         place = path.relative_to(tree / "src" / "acceptor").as_posix()
         if place.startswith("runs/"):
             continue
-        module = ast.parse(path.read_text("utf-8"))
+        module = parsed(path)
         prose = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}  # docstrings
         texts = {
             node.value
