@@ -24,6 +24,7 @@ from typing import Any
 
 from acceptor.errors import RunError
 from acceptor.runs import checkpoint as stored
+from acceptor.runs import record
 from acceptor.storage import files
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.training import checkpoint
@@ -129,7 +130,7 @@ def _record(root: Path, log: Path) -> None:
     recorded(os, "rmdir")
     recorded(files, "_exchange")
     recorded(files, "write_json")
-    recorded(checkpoint, "write_json")
+    recorded(record, "write_json")
     save = checkpoint.Checkpoints.save
 
     def saved(self: Any, progress: Any, *rest: Any) -> None:
