@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from acceptor.bench.judging import OURS
 from acceptor.bench.judging import WAYS as JUDGING
-from acceptor.bench.ways import QUIET, sentences
-from acceptor.bench.ways import WAYS as TRAINING
+from acceptor.bench.training import QUIET, sentences
+from acceptor.bench.training import WAYS as TRAINING
 from acceptor.config import TrainConfig
 from acceptor.errors import ResourceError, UsageError
 from acceptor.native.layers import has_layers
@@ -101,7 +101,7 @@ def compare_training(encoder: str, data: str, rounds: int, device: str, machine:
             for way in TRAINING:
                 warm, measured = (STEPS if device == "cpu" else GPU_STEPS)[way]
                 started = time.perf_counter()
-                marks = _child("acceptor.bench.ways", way, encoder, str(warm), str(measured), data, device)
+                marks = _run_module("acceptor.bench.training", way, encoder, str(warm), str(measured), data, device)
                 cold.setdefault(way, time.perf_counter() - started - (marks[-1][1] - marks[0][1]))
                 seconds[way].append(seconds_per_step(marks))
                 bar.advance(1, f"{way} {1000 * seconds[way][-1]:.0f} ms a step")
@@ -166,7 +166,7 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
         with meter(f"judging {rows} sentences", rounds * len(seconds), "files") as bar:
             for _ in range(rounds):
                 for way, times in seconds.items():
-                    times.append(_child("acceptor.bench.judging", way, str(run), str(file), str(folder / way)))
+                    times.append(_run_module("acceptor.bench.judging", way, str(run), str(file), str(folder / way)))
                     bar.advance(1, f"{way} {rows / times[-1]:.0f} sentences/s")
         exact = np.load(folder / "pipeline.npy")
         flips = {way: count_flips(np.load(folder / f"{way}.npy"), exact) for way in seconds}
@@ -189,7 +189,7 @@ def count_flips(logits: npt.NDArray[np.float32], exact: npt.NDArray[np.float32])
     return int((clear & (logits.argmax(1) != exact.argmax(1))).sum())
 
 
-def _child(module: str, *arguments: str) -> Any:
+def _run_module(module: str, *arguments: str) -> Any:
     """The JSON that a process of its own prints on its last line."""
     command = [sys.executable, "-m", module, *arguments]
     ours = arguments[0] in ("acceptor", *OURS)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.bench.ways import QUIET
+from acceptor.bench.training import QUIET
 
 Logits = npt.NDArray[np.float32]
 Judging = Callable[[list[str]], Logits]

@@ -76,7 +76,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logger = logging.getLogger("acceptor")
     logger.setLevel(logging.INFO)
-    logger.addHandler(_OnConsole())
+    logger.addHandler(_ConsoleHandler())
     logger.propagate = False
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so that half-written folders are removed
@@ -114,7 +114,7 @@ def _as_acceptor_error(error: AcceptorError | ModuleNotFoundError) -> AcceptorEr
     raise error
 
 
-class _OnConsole(logging.Handler):
+class _ConsoleHandler(logging.Handler):
     """Writes log lines to stderr, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:

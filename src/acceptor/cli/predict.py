@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from acceptor.judging.tally import Tally
 
 
-class _How(TypedDict):
+class _PredictArguments(TypedDict):
     """The arguments that judging with and without Ray share."""
 
     device: str | None
@@ -85,7 +85,7 @@ def predict(
             )
         _predict_on_terminal(run, files[0], settings, device, precision, as_json)
         return
-    how: _How = {"device": device, "precision": precision, "overwrite": overwrite}
+    how: _PredictArguments = {"device": device, "precision": precision, "overwrite": overwrite}
     if ray:
         from acceptor.integrations import ray as on_ray
 

@@ -43,7 +43,7 @@ def seeds(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.experiments.seeds import train_seeds
-    from acceptor.runs.place import default_set
+    from acceptor.runs.out_path import default_set
 
     if vary not in ("init", "order", "both"):
         raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both", code="E-USAGE-OPTION")

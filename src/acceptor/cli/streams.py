@@ -54,7 +54,7 @@ class _Output(io.FileIO):
         return written
 
 
-class _Notes(io.FileIO):
+class _ErrorStream(io.FileIO):
     """Standard error: what cannot be written is dropped."""
 
     def write(self, data: Any) -> int:
@@ -68,18 +68,18 @@ class _Notes(io.FileIO):
 def set_up_streams() -> None:
     """Makes the three standard streams usable. Streams that a caller has replaced are left alone."""
     for number in (0, 1, 2):
-        _occupy(number)
+        _open_null_if_closed(number)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
     if sys.platform == "win32" and sys.stdout is not None and sys.stdout.isatty():
         return  # Python writes to a Windows console by its own means, in all characters
     if sys.stdout is None or sys.stdout is sys.__stdout__:
-        sys.stdout = _over(_Output(1, "w", closefd=False), sys.stdout)
+        sys.stdout = _text_stream(_Output(1, "w", closefd=False), sys.stdout)
     if sys.stderr is None or sys.stderr is sys.__stderr__:
-        sys.stderr = _over(_Notes(2, "w", closefd=False), sys.stderr)
+        sys.stderr = _text_stream(_ErrorStream(2, "w", closefd=False), sys.stderr)
 
 
-def _occupy(number: int) -> None:
+def _open_null_if_closed(number: int) -> None:
     """Opens the null device if a standard stream is closed; else the next file opened would get its descriptor."""
     try:
         os.fstat(number)
@@ -91,7 +91,7 @@ def _occupy(number: int) -> None:
         os.set_inheritable(number, True)
 
 
-def _over(raw: io.FileIO, before: TextIO | None) -> TextIO:
+def _text_stream(raw: io.FileIO, before: TextIO | None) -> TextIO:
     """A text stream over ``raw`` with the settings of the one before, which can write every character."""
     codecs.register_error("acceptor", in_plain_characters)
     encoding = getattr(before, "encoding", None) or "utf-8"

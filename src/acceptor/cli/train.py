@@ -52,7 +52,7 @@ def train(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.report.html import write_report
-    from acceptor.runs.place import default_out, default_set
+    from acceptor.runs.out_path import default_out, default_set
     from acceptor.training import train as training
 
     if cv is not None and (resume or allow_change):
@@ -87,7 +87,7 @@ def train(
 def _names_a_run(data: str, out: Path | None) -> bool:
     """True if DATA of --resume is a run folder, or cannot be anything else."""
     from acceptor.data.corpora import CORPORA
-    from acceptor.runs.place import is_run
+    from acceptor.runs.out_path import is_run
 
     place = Path(data).expanduser()
     return is_run(place) or (out is None and data not in CORPORA and not place.exists())

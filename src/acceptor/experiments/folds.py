@@ -17,7 +17,7 @@ from acceptor.errors import DataError, UsageError, nearest
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
-from acceptor.experiments.run_set import RunSet, SetKind, counted, head_of, plan_of, train_all, with_restart
+from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.runs.folder import is_finished
 from acceptor.runs.predictions import read_predictions, write_predictions
@@ -188,7 +188,7 @@ def _entry(content: Json) -> FoldEntry:
 
 def _summary(entries: list[FoldEntry], out: Path, train: Split, rows_of: dict[str, Rows]) -> Json:
     """Writes the verdicts of all finished folds as one table into ``out``; returns what ``cv.json`` says of them."""
-    counts = {"collapsed": counted(entries, "collapsed"), "failed": counted(entries, "failed")}
+    counts = {"collapsed": count_status(entries, "collapsed"), "failed": count_status(entries, "failed")}
     finished = [entry for entry in entries if is_finished(out / entry.folder)]
     if not finished:
         return {**counts, "pooled": None}

@@ -20,11 +20,11 @@ from acceptor.data.corpora import paths_of
 from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
-from acceptor.experiments.workers import Outcome, Plan, outcomes
+from acceptor.experiments.workers import Outcome, Plan, train_plans
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
-from acceptor.runs.place import move_aside, refuse_within, replacing
+from acceptor.runs.out_path import move_aside, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file, setup_of
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
@@ -68,14 +68,14 @@ class RunSet(Generic[F]):
 
     def count(self, status: Status) -> int:
         """How many trainings ended so: ``finished``, ``collapsed`` or ``failed``."""
-        return counted(self.file.runs, status)
+        return count_status(self.file.runs, status)
 
     def to_dict(self) -> Json:
         """Folder and record, for JSON."""
         return {"folder": str(self.folder), **self.record}
 
 
-def counted(entries: Sequence[Entry], status: Status) -> int:
+def count_status(entries: Sequence[Entry], status: Status) -> int:
     """How many trainings ended so."""
     return sum(entry.status == status for entry in entries)
 
@@ -136,7 +136,7 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
             entries[plan.name] = kind.entry(_fields(plan, Outcome("finished"), out))
         content = write()
         todo = deque(plan for plan in _due(plans, entries) if plan.name not in entries)
-        for plan, outcome in outcomes(todo, out, processes):
+        for plan, outcome in train_plans(todo, out, processes):
             entries[plan.name] = kind.entry(_fields(plan, outcome, out))
             content, due = write(), _due(plans, entries)
             logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
@@ -192,7 +192,7 @@ def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None
 
 def _refuse_none_finished(entries: Sequence[Entry], file: Path) -> None:
     """Several trainings of which none finished have no score."""
-    if not counted(entries, "finished"):
+    if not count_status(entries, "finished"):
         first = entries[0]
         error = first.error or {}
         raise RunError(

@@ -37,10 +37,10 @@ from acceptor.experiments.study import (
     open_study,
     write_trials,
 )
-from acceptor.experiments.workers import Worker, side_by_side
+from acceptor.experiments.workers import Worker, run_workers
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.folder import is_finished
-from acceptor.runs.place import refuse_within
+from acceptor.runs.out_path import refuse_within
 from acceptor.runs.report_file import OF_THE_DATA, read_report_file
 from acceptor.runs.search_file import SearchFile, Trial
 from acceptor.runtime.processes import process_rank
@@ -64,7 +64,7 @@ FIXED = {"seed", "metric", "select", "split", "validation_share"}
 WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # what the sampler gets where a score is not defined
 LEFT_OUT = OF_THE_DATA | {"confusion"}  # of a trial's scores: what all trials share, and what is long
 QUARTERS = 4  # of a training: where it may be pruned, so that long and short ones are compared at the same share
-LOOK_EVERY = 0.2  # seconds between two looks at trials of other processes
+POLL_SECONDS = 0.2  # seconds between two looks at trials of other processes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -237,18 +237,18 @@ def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data
                 continue
         if not in_states(study, "RUNNING"):
             return
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> None:
     """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
     # A restart would credit a trial's settings with what safer ones did.
     own, place = _with(config, {**trial.params, "on_collapse": "stop"}), out / folder_of(trial)
-    logger.info("trial %d: %s", trial.number, in_words(trial.params))
+    logger.info("trial %d: %s", trial.number, format_settings(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:
         if not is_finished(place):  # else it was killed before the study had the score
-            train_trial(data, out=place, config=own, on_epoch=_Watch(trial, own))
+            train_trial(data, out=place, config=own, on_epoch=_Pruner(trial, own))
         scores = read_report_file(place).splits["validation"]
         trial.set_user_attr("scores", {key: one for key, one in scores.to_dict().items() if key not in LEFT_OUT})
         score = scores.score(own.metric)
@@ -275,7 +275,7 @@ def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> N
     logger.info("trial %d: %s", trial.number, words)
 
 
-class _Watch:
+class _Pruner:
     """Is called after every epoch of a trial, and ends it where it is hopeless."""
 
     def __init__(self, trial: Any, config: TrainConfig) -> None:
@@ -300,7 +300,7 @@ class _Watch:
             raise _PrunedError
 
 
-def in_words(params: Mapping[str, object]) -> str:
+def format_settings(params: Mapping[str, object]) -> str:
     """Settings in one line."""
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
@@ -318,6 +318,6 @@ def _work_in_processes(arguments: tuple[object, ...], processes: int) -> None:
         number = places.popleft()
         return Worker(number, f"process {number + 1}", work, arguments, place, processes)
 
-    for worker in side_by_side(lambda: bool(places), start, processes):
+    for worker in run_workers(lambda: bool(places), start, processes):
         if worker.process.returncode:
             logger.warning("%s: %s", worker.name, worker.death().problem)

@@ -13,7 +13,7 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
-from acceptor.experiments.run_set import RunSet, SetKind, counted, head_of, plan_of, train_all, with_restart
+from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.runs.report_file import SPLITS
 from acceptor.runs.set_file import SEEDS_FILE, SeedEntry, SeedsFile, read_set_file
@@ -161,9 +161,9 @@ def _summary(entries: list[SeedEntry]) -> Json:
     alike = [entry for entry in entries if any(scores.collapsed for scores in (entry.scores or {}).values())]
     return {
         "n_runs": len(entries),
-        "collapsed": counted(entries, "collapsed"),
-        "failed": counted(entries, "failed"),
-        "one_verdict": counted(alike, "finished"),
+        "collapsed": count_status(entries, "collapsed"),
+        "failed": count_status(entries, "failed"),
+        "one_verdict": count_status(alike, "finished"),
         "summary": {
             split: {
                 metric: found.to_dict() if (found := spread(_values(entries, split, metric))) else None

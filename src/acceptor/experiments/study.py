@@ -112,7 +112,7 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         head = json.loads(json.dumps({"config": config.model_dump(), "space": dict(space), "data": splits}))
         before = study.user_attrs.get("head")
         if before is None:
-            if all(_lies_in(getattr(config, name), domain) for name, domain in space.items()):
+            if all(_in_domain(getattr(config, name), domain) for name, domain in space.items()):
                 study.enqueue_trial({name: getattr(config, name) for name in space}, skip_if_exists=True)
             study.set_user_attr("head", head)
             study.set_user_attr("format", FORMAT)
@@ -139,7 +139,7 @@ def _storage(out: Path, *, has_locks: bool) -> Any:
         raise damaged(out / STUDY_FILE, str(error).split("\n")[0][:300]) from error
 
 
-def _lies_in(value: Any, domain: Domain) -> bool:
+def _in_domain(value: Any, domain: Domain) -> bool:
     return value in domain if isinstance(domain, list) else bool(domain[0] <= value <= domain[1])
 
 

@@ -34,8 +34,8 @@ from acceptor.training.train import train
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.05  # seconds between two looks at the processes
-PATIENCE = 60.0  # seconds that a process of a killed command has to write its checkpoint and let go of a run folder
+POLL_SECONDS = 0.05
+MAX_WAIT_SECONDS = 60.0  # for the process of a killed command to write its checkpoint and end
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Outcome:
     collapse: Json | None = None
 
 
-def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
+def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
     """Trains what stands in ``todo``, also what is put there on the way, and yields how each training ended.
 
     Args:
@@ -95,7 +95,7 @@ def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Pla
         plan = todo.popleft()
         return Worker(plan, plan.name, train_plan, (plan, out / plan.name), place, processes)
 
-    for worker in side_by_side(lambda: bool(todo), start, processes):
+    for worker in run_workers(lambda: bool(todo), start, processes):
         if worker.answer is not None:
             yield worker.task, Outcome(**worker.answer)
         elif not worker.was_stopped:
@@ -122,7 +122,7 @@ def _train_plan(plan: Plan, place: Path) -> Outcome:
 
 def _wait_until_free(place: Path) -> None:
     """Waits for a process of a command that was killed: it is writing its last checkpoint."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + MAX_WAIT_SECONDS
     while True:
         try:
             with one_writer(place):
@@ -130,13 +130,13 @@ def _wait_until_free(place: Path) -> None:
         except RunError:
             if time.monotonic() > until:
                 raise
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 # ── the supervisor ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], processes: int) -> Iterator[Worker[T]]:
+def run_workers(more: Callable[[], bool], start: Callable[[int], Worker[T]], processes: int) -> Iterator[Worker[T]]:
     """Keeps several workers running until there is no more to do, and yields each that has ended.
 
     SIGINT and SIGTERM stop all workers, each after its checkpoint; so does leaving the loop over this.
@@ -157,7 +157,7 @@ def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], pr
                 for place in range(processes):
                     if place not in running and more() and not stop:
                         running[place] = start(place)
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
                 for worker in running.values():
                     if stop:
                         worker.stop()

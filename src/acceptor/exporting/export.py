@@ -15,7 +15,7 @@ from pathlib import Path
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
 from acceptor.errors import ResourceError, RunError, UsageError, check_installed
-from acceptor.exporting.gate import Export, compare_export, refuse_difference
+from acceptor.exporting.verify import Export, compare_export, refuse_difference
 from acceptor.judging.judge import Judge
 from acceptor.judging.load import load
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal

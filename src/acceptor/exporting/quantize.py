@@ -27,7 +27,7 @@ def quantize(network: bytes) -> bytes:
     becomes 0, its largest 255. The rounded numbers are multiplied; all else stays in fp32.
     """
     model = onnx.load_model_from_string(network)
-    rewriting = _Rewriting(model.graph)
+    rewriting = _GraphRewriter(model.graph)
     for node in model.graph.node:
         rewriting.take(node)
     rewriting.finish()
@@ -51,7 +51,7 @@ class _QuantizedActivation:
     leading: str
 
 
-class _Rewriting:
+class _GraphRewriter:
     """A graph while its nodes are replaced.
 
     Attributes:

@@ -35,7 +35,7 @@ from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.history import Collapse, Line, as_dicts
-from acceptor.runs.place import check_out, check_room, move_aside, refuse_within, replacing, restarted
+from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import process_group, process_rank

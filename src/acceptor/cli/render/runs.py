@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from acceptor.experiments.folds import Folds
     from acceptor.experiments.search import Search
     from acceptor.experiments.seeds import Seeds
-    from acceptor.exporting.gate import Export
+    from acceptor.exporting.verify import Export
     from acceptor.training.train import Run
 
 

@@ -2,7 +2,7 @@
 
 Run as a process of its own:
 
-    python -m acceptor.bench.ways WAY ENCODER WARM STEPS DATA [DEVICE]
+    python -m acceptor.bench.training WAY ENCODER WARM STEPS DATA [DEVICE]
 
 prints one JSON list: pairs of a number of steps and the second at which they were done, after WARM steps. On a CPU one
 of every step; on a GPU, which is made to wait for nothing in between, of the two ends alone. A process each, because

@@ -20,8 +20,8 @@ from acceptor.model.onnx import INPUTS
 from acceptor.runtime.device import versions
 from acceptor.storage.manifest import file_sha256
 
-CLOSE = 1e-4  # what a logit may change in fp32
-CHANCE = 0.05  # int8 is refused where its MCC is lower and p is below this
+MAX_DIFFERENCE = 1e-4  # what a logit may change in fp32
+SIGNIFICANCE = 0.05  # int8 is refused where its MCC is lower and p is below this
 SHAPES = ((1, 1), (1, 2), (2, 9), (7, 17), (64, 11), (64, 64), (8, 128), (2, 512))
 """Batches on which every export is tried: rows and the longest of them in tokens, cut at the judge's longest input."""
 
@@ -73,22 +73,22 @@ def compare_export(judge: Judge, other: Judge, out: Path, verify: Split | None) 
     scorers = plain.scorer("plain"), other.scorer(precision)
     inputs, largest = 0, 0.0
     for rows, longest in SHAPES:
-        made_up = made_up_inputs(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in other.model.inputs)
+        made_up = random_inputs(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in other.model.inputs)
         batch = pad(made_up, np.arange(rows), judge.tokenizer.pad_token_id)
         ours, theirs = (scorer.score(batch) for scorer in scorers)
-        inputs, largest = inputs + rows, max(largest, _change(ours, theirs))
+        inputs, largest = inputs + rows, max(largest, _largest_difference(ours, theirs))
     found = Export(out, precision, where.stat().st_size, file_sha256(where), inputs, largest)
     if verify is None:
         return found
     before, after = evaluate(plain, verify), evaluate(other, verify)
-    largest = max(largest, _change(before.logits, after.logits))
+    largest = max(largest, _largest_difference(before.logits, after.logits))
     [comparison] = compare(before, after)
     flips = int((before.predicted != after.predicted).sum())
     comparison = replace(comparison, base="the run", name=out.name)
     return replace(found, inputs=inputs + len(verify), largest_change=largest, flips=flips, comparison=comparison)
 
 
-def made_up_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
+def random_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
     """Inputs of random words, the first of them the longest; each with a second part where token types are used."""
     rng = np.random.default_rng([rows, longest])
     known = judge.tokenizer.backend_tokenizer.get_vocab().values()
@@ -100,7 +100,7 @@ def made_up_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Enc
     return Encoded(ids, second if types else None, offsets, np.zeros(rows, np.int32))
 
 
-def _change(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
+def _largest_difference(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
     finite = np.isfinite(ours).all() and np.isfinite(theirs).all()
     return float(np.abs(ours - theirs).max()) if finite else math.inf
 
@@ -109,14 +109,14 @@ def refuse_difference(found: Export) -> None:
     """Refuses a file that differs from its run.
 
     Raises:
-        RunError: In fp32, a logit differs by more than `CLOSE`. In int8, logits are not finite, the MCC is not defined,
-            or it is lower with p < `CHANCE`.
+        RunError: In fp32, a logit differs by more than `MAX_DIFFERENCE`. In int8, logits are not finite, the MCC is
+            not defined, or it is lower with p < `SIGNIFICANCE`.
     """
     fp32, one = found.precision == "fp32", found.comparison
-    if found.largest_change > CLOSE if fp32 else math.isinf(found.largest_change):
+    if found.largest_change > MAX_DIFFERENCE if fp32 else math.isinf(found.largest_change):
         raise RunError(
             "the exported network's logits differ from the run's; nothing was written",
-            expected=f"a difference of at most {CLOSE:g}" if fp32 else "finite logits",
+            expected=f"a difference of at most {MAX_DIFFERENCE:g}" if fp32 else "finite logits",
             found=f"a difference of {found.largest_change:.3g} on {found.inputs} inputs",
             cause="this version of torch or ONNX Runtime exports or computes this architecture wrongly",
             next="try the versions in constraints.txt",
@@ -130,11 +130,11 @@ def refuse_difference(found: Export) -> None:
             next="--verify sentences of all labels, on which the run gives all verdicts; or leave --precision int8 out",
             code="E-RUN-EXPORT",
         )
-    if not fp32 and one and not (one.difference >= 0 or one.p >= CHANCE):
+    if not fp32 and one and not (one.difference >= 0 or one.p >= SIGNIFICANCE):
         fall = f"{one.difference:+.3f} {one.interval or ''}, p {one.p:.3g}"
         raise RunError(
-            f"the MCC of int8 is lower, with p < {CHANCE}; nothing was written",
-            expected=f"an MCC that is not lower, or p ≥ {CHANCE}",
+            f"the MCC of int8 is lower, with p < {SIGNIFICANCE}; nothing was written",
+            expected=f"an MCC that is not lower, or p ≥ {SIGNIFICANCE}",
             found=f"{fall}; {found.flips} of {one.n} verdicts flipped",
             next="leave --precision int8 out",
             code="E-RUN-EXPORT",
