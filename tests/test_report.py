@@ -386,7 +386,7 @@ def test_bad_arguments_are_refused(run, report_of, tmp_path):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda reports, record: reports["test"].update(n=39), "40 verdicts of test, but its scores are of 39"),
+        (lambda reports, record: reports["test"].update(n=39), "40 verdicts of test, but scores of 39 rows"),
         (lambda reports, record: reports["test"].pop("labels"), "test.labels"),
         (lambda reports, record: record.pop("versions"), "versions"),
         (lambda reports, record: reports["test"].update(confusion="many"), "test.confusion"),
@@ -499,7 +499,7 @@ def test_the_words_of_the_most_confident_errors_are_coloured(run, report_of):
     tinted_rows = [row for row in rows if 'class="w ' in row]
     assert 1 <= len(tinted_rows) <= 3
     assert all('data-right="0"' in row for row in tinted_rows)
-    assert "speaks for the verdict" in page
+    assert "supports the verdict" in page
 
 
 # ---------------------------------------------------------------------- the command

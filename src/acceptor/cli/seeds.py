@@ -27,14 +27,14 @@ def seeds(
     out: Annotated[Path | None, typer.Option(help="the folder of all runs [runs/DATA-ENCODER-seeds]")] = None,
     seeds: Annotated[str, typer.Option(help="how many, counted from --seed; or the seeds themselves: 1,5,9")] = "10",
     vary: Annotated[
-        str, typer.Option(help="what a seed changes: init (head, dropout, split), order (of examples), both")
+        str, typer.Option(help="what the seed changes: init (head, dropout, split), order (of examples), both")
     ] = "both",
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
-    report: Annotated[bool, typer.Option("--report", help="write report.html of all runs, too")] = False,
+    report: Annotated[bool, typer.Option("--report", help="also write report.html about all runs")] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

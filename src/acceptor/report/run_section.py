@@ -219,7 +219,7 @@ def _verdict_figures(splits: Sequence[JudgedSplit], writer: FigureWriter) -> Ite
 def _sides(split: JudgedSplit) -> str:
     if len(split.labels) != 2:
         return "the farther right, the more confident. Look at the confident verdicts that are wrong."
-    return f"right of the line it is “{split.labels[1]}”, left of it “{split.labels[0]}”; distance is confidence."
+    return f"right of the line: “{split.labels[1]}”, left: “{split.labels[0]}”; confidence grows with distance."
 
 
 def _positive(split: JudgedSplit) -> str:
