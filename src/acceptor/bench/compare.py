@@ -192,9 +192,7 @@ def _run_module(module: str, *arguments: str) -> Any:
     """Runs a module in a new process and returns the JSON of its last output line."""
     command = [sys.executable, "-m", module, *arguments]
     ours = arguments[0] in ("acceptor", *OURS)
-    found = (
-        dict(os.environ) if ours else original_environment(os.environ)
-    )  # other libraries run in the user's environment
+    found = dict(os.environ) if ours else original_environment(os.environ)  # unchanged for other libraries
     done = subprocess.run(command, capture_output=True, text=True, env={**found, **QUIET})  # noqa: S603
     if done.returncode:
         raise ResourceError(

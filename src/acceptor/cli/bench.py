@@ -12,9 +12,7 @@ from acceptor.errors import UsageError
 
 
 def bench(
-    encoder: Annotated[
-        list[str] | None, typer.Option(help="encoders to train; judging uses the first [minilm]")
-    ] = None,
+    encoder: Annotated[list[str] | None, typer.Option(help="encoders to train; the first also judges [minilm]")] = None,
     data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter")] = "starter",
     only: Annotated[str | None, typer.Option(help="train or judge [both]")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="how often each method is measured")] = 3,

@@ -49,9 +49,7 @@ def predict(
     out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
     columns: Columns = None,
     separator: Separator = None,
-    all_scores: Annotated[
-        bool, typer.Option("--all-scores", help="also write every label's probability and logit")
-    ] = False,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="every label's probability and logit too")] = False,
     where: Annotated[str | None, typer.Option(help='write only these rows: "probability >= .8"')] = None,
     split: Annotated[
         str | None,
@@ -69,7 +67,7 @@ def predict(
     precision: Precision = None,
     spreadsheet_safe: Annotated[
         bool,
-        typer.Option("--spreadsheet-safe", help="escape texts in a .csv that a spreadsheet would read as formulas"),
+        typer.Option("--spreadsheet-safe", help="in a .csv, escape texts that a spreadsheet reads as formulas"),
     ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,

@@ -17,7 +17,7 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders of seeds")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="the page to write [RUN/report.html; report.html for several runs]"),
+        typer.Option("-o", "--out", help="the page to write [RUN/report.html; of several: report.html]"),
     ] = None,
     why: Annotated[int, typer.Option(metavar="N", min=0, help="explain the N most confident errors")] = 0,
     figures: Annotated[bool, typer.Option(help="also write the figures as SVG and PNG beside the page")] = True,

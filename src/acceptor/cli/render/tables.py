@@ -32,7 +32,7 @@ def show(*parts: Any) -> None:
 def table(
     header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | Sequence[str] = (), narrow: Sequence[str] = ()
 ) -> Table:
-    """A table with numbers right-aligned. Columns in ``wide`` and ``narrow`` may wrap; ``wide`` ones keep a least width."""
+    """A table; numbers are right-aligned. Columns in ``wide`` and ``narrow`` may wrap; ``wide`` have a least width."""
     wide = [wide] if isinstance(wide, str) else wide
     rows = [list(row) for row in rows]
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
