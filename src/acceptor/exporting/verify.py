@@ -1,4 +1,4 @@
-"""The gate of an export: the file's logits against the run's, on made-up inputs and on labelled sentences."""
+"""Compares an exported file's logits and verdicts with the run's; refuses a file that differs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from acceptor.model.onnx import INPUTS
 from acceptor.runtime.device import versions
 from acceptor.storage.manifest import file_sha256
 
-MAX_DIFFERENCE = 1e-4  # what a logit may change in fp32
-SIGNIFICANCE = 0.05  # int8 is refused where its MCC is lower and p is below this
+MAX_DIFFERENCE = 1e-4  # of a logit in fp32
+SIGNIFICANCE = 0.05  # int8 is refused if its MCC is lower with p below this
 SHAPES = ((1, 1), (1, 2), (2, 9), (7, 17), (64, 11), (64, 64), (8, 128), (2, 512))
-"""Batches on which every export is tried: rows and the longest of them in tokens, cut at the judge's longest input."""
+"""(rows, longest row in tokens) of the batches that every export is tested on; cut at the judge's `max_length`."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Export:
     Attributes:
         path: The file. Its manifest, ``PATH.json``, holds these fields.
         precision: ``fp32`` or ``int8``.
-        bytes: Its size.
-        sha256: Of the whole file.
-        inputs: Number of inputs on which logits were compared: random ones of all `SHAPES`, and those of ``verify``.
+        bytes: The size of the file.
+        sha256: The sha256 of the whole file.
+        inputs: Number of inputs with compared logits: random ones of all `SHAPES`, and those of ``verify``.
         largest_change: The largest difference of a logit on any of them.
         flips: Number of verdicts on ``verify`` that differ; None without it.
         comparison: MCC of the file against the judge's on ``verify``, paired; None without it.
@@ -54,7 +54,7 @@ class Export:
         return f"Export({self.path} · {self.precision}, {self.bytes / 1e6:.1f} MB · logits ± {self.largest_change:.1g})"
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, and the versions it was made with."""
+        """All fields, and the versions of the libraries that exported it."""
         content = {**vars(self), "path": str(self.path), "versions": versions()}
         return content | {"comparison": self.comparison.to_dict() if self.comparison else None}
 
@@ -65,8 +65,8 @@ def compare_export(judge: Judge, other: Judge, out: Path, verify: Split | None) 
     Args:
         judge: The run's judge.
         other: The file's judge.
-        out: Where the file is to go.
-        verify: Labelled sentences to compare verdicts on; None for made-up inputs alone.
+        out: The final path of the file.
+        verify: Labelled sentences to compare verdicts on; None to use only random inputs.
     """
     plain = replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
     precision, where = other.runtime.precision, Path(other.model.where)
@@ -89,7 +89,7 @@ def compare_export(judge: Judge, other: Judge, out: Path, verify: Split | None) 
 
 
 def random_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
-    """Inputs of random words, the first of them the longest; each with a second part where token types are used."""
+    """Inputs of random tokens, the longest first; with a second segment if ``types`` is true."""
     rng = np.random.default_rng([rows, longest])
     known = judge.tokenizer.backend_tokenizer.get_vocab().values()
     words = sorted({*known} - {judge.tokenizer.pad_token_id})
@@ -106,7 +106,7 @@ def _largest_difference(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.fl
 
 
 def refuse_difference(found: Export) -> None:
-    """Refuses a file that differs from its run.
+    """Refuses a file that differs too much from its run.
 
     Raises:
         RunError: In fp32, a logit differs by more than `MAX_DIFFERENCE`. In int8, logits are not finite, the MCC is
@@ -126,8 +126,8 @@ def refuse_difference(found: Export) -> None:
         raise RunError(
             "MCC is not defined on these sentences, so int8 cannot be compared; nothing was written",
             found=f"{found.flips} of {one.n} verdicts flipped",
-            cause="gold labels, or verdicts, that are all alike",
-            next="--verify sentences of all labels, on which the run gives all verdicts; or leave --precision int8 out",
+            cause="all gold labels, or all verdicts, are the same",
+            next="use --verify with sentences of all labels, for which the run gives all verdicts; or leave --precision int8 out",
             code="E-RUN-EXPORT",
         )
     if not fp32 and one and not (one.difference >= 0 or one.p >= SIGNIFICANCE):

@@ -44,7 +44,7 @@ class CollapseError(TrainingError):
         super().__init__(
             f"the training has collapsed: all validation verdicts are {collapse.label!r}",
             where=f"seed {collapse.seed}, epoch {collapse.epoch}, step {collapse.step}",
-            expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels, which is the loss of a constant answer",
+            expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels",
             found=f"loss {collapse.loss:.4f} in the epoch's second half, share of the verdict {collapse.share:.3f}, "
             f"margins within ± {collapse.margin_sd:.1g}",
             cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "

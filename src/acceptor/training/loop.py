@@ -234,7 +234,7 @@ def _halve_micro_batch(judge: Judge, optimizer: FlatAdamW, largest: int) -> None
     """Halves the micro-batch after ``largest`` examples at once did not fit into memory."""
     optimizer.micro_batch = -(-largest // 2)
     logger.warning(
-        "out of memory: continuing with micro-batches of %d examples; the batch size is unchanged",
+        "out of memory: continuing with micro-batches of %d; the batch size is unchanged",
         optimizer.micro_batch,
     )
     free_memory(judge.runtime.device)

@@ -2,9 +2,9 @@
 
 A step of a base-size encoder on 32 short sentences is some two thousand kernels of a few microseconds each: launching
 them one by one takes longer than running them. So a batch is padded to one of a few lengths, and the last batch of an
-epoch to the full number of rows, by rows of weight 0. For each shape the whole step, from row numbers to updated weights, is captured
-once as a CUDA graph. From then on a step is one small copy to the GPU and one launch. Nothing is read back: the device
-decides whether a step is finite, and the loop fetches the losses in bulk.
+epoch to the full number of rows, by rows of weight 0. For each shape the whole step, from row numbers to updated
+weights, is captured once as a CUDA graph. From then on a step is one small copy to the GPU and one launch. Nothing is
+read back: the device decides whether a step is finite, and the loop fetches the losses in bulk.
 
 Without a GPU the same step runs eagerly, and with `compile` through a compiled network.
 """

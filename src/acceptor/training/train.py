@@ -116,7 +116,7 @@ def train(
         config: All settings; the defaults if None.
         overwrite: Replace an existing run at ``out``.
         resume: Resume from the newest complete checkpoint in ``out``, with the same data and settings.
-        allow_change: When resuming, allow a changed learning rate and other settings that do not change the data order.
+        allow_change: When resuming, allow changes of the learning rate, the precision and the like.
         on_epoch: Called after every epoch with the lines of ``history.jsonl`` so far, one dict each; under ``torchrun``
             in every process. If it raises, a checkpoint is written and `train` raises that exception.
 
