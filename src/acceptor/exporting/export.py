@@ -44,8 +44,8 @@ def export(
         overwrite: Replace an existing file at ``out``.
 
     Raises:
-        UsageError: ``out`` exists or does not end in ``.onnx``; the precision is unknown; int8 without ``verify``; the judge
-            is on a GPU or larger than 2 GiB; or the extra ``onnx`` is not installed.
+        UsageError: ``out`` exists or does not end in ``.onnx``; the precision is unknown, or int8 without ``verify``; the
+            judge is on a GPU or larger than 2 GiB; or the extra ``onnx`` is not installed.
         RunError: torch cannot export it; a logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined,
             or is lower with p < .05. Nothing is written then. Or another process is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
@@ -75,9 +75,7 @@ def export(
         use_umask(scratch.parent)
         for path in (scratch, export_file_of(scratch)):
             fsync(path)
-        export_file_of(out).unlink(
-            missing_ok=True
-        )  # after a kill there is no manifest, rather than that of another file
+        export_file_of(out).unlink(missing_ok=True)  # a kill from here on leaves no manifest of another file
         scratch.replace(out)
         export_file_of(scratch).replace(export_file_of(out))
         fsync(out.parent)
@@ -202,7 +200,7 @@ def _quiet_exporter() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch(out: Path) -> Iterator[Path]:
-    """Yields a temporary path for the file that becomes ``out``, in a scratch folder beside it that is removed at the end.
+    """Yields a temporary path for ``out``, in a scratch folder beside it that is removed at the end.
 
     The scratch folder of a killed export is removed by the next one.
 
