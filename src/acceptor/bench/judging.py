@@ -127,7 +127,7 @@ def _sorted(tokenizer: Any, batch: Callable[[dict[str, Any]], Any]) -> Judging:
             scores = batch({name: inputs[name] for name in ("input_ids", "attention_mask")})
             logits = np.empty((len(ids), scores.shape[1]), np.float32) if logits is None else logits
             logits[rows] = scores
-        assert logits is not None  # noqa: S101 - there is one sentence at least
+        assert logits is not None  # noqa: S101 - there is at least one sentence
         return logits
 
     return judging

@@ -44,7 +44,7 @@ def export(
         overwrite: Replace an existing file at ``out``.
 
     Raises:
-        UsageError: ``out`` exists or does not end in ``.onnx``; the precision is unknown, or int8 without ``verify``; the
+        UsageError: ``out`` exists or does not end in ``.onnx``; unknown precision, or int8 without ``verify``; the
             judge is on a GPU or larger than 2 GiB; or the extra ``onnx`` is not installed.
         RunError: torch cannot export it; a logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined,
             or is lower with p < .05. Nothing is written then. Or another process is writing ``out``.
@@ -176,7 +176,7 @@ def _network(judge: Judge) -> bytes:
             next="try the versions in constraints.txt",
             code="E-RUN-EXPORT",
         ) from error
-    assert program is not None  # noqa: S101 - None comes from the older exporter alone
+    assert program is not None  # noqa: S101 - only the older exporter returns None
     proto = program.model_proto  # a new object at each access
     graph = proto.graph
     for part in (proto, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):

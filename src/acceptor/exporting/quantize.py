@@ -23,8 +23,8 @@ def quantize(network: bytes) -> bytes:
     """The network with int8 weights of matrix products and of large embedding tables.
 
     Weights are quantized here, per column: the largest number becomes 63, so that the sum of two products fits into the
-    16 bits that CPUs without VNNI use. Activations are quantized at inference, per token, with scale and zero point: the
-    smallest becomes 0, the largest 255. Only the matrix products are in int8; all else stays in fp32.
+    16 bits that CPUs without VNNI use. Activations are quantized at inference, per token, with scale and zero point:
+    the smallest becomes 0, the largest 255. Only the matrix products are in int8; all else stays in fp32.
     """
     model = onnx.load_model_from_string(network)
     rewriting = _GraphRewriter(model.graph)

@@ -127,7 +127,7 @@ def refuse_difference(found: Export) -> None:
             "MCC is not defined on these sentences, so int8 cannot be compared; nothing was written",
             found=f"{found.flips} of {one.n} verdicts flipped",
             cause="all gold labels, or all verdicts, are the same",
-            next="--verify sentences of all labels, for which the run gives all verdicts; or leave --precision int8 out",
+            next="--verify sentences with all labels and, by the run, all verdicts; or leave --precision int8 out",
             code="E-RUN-EXPORT",
         )
     if not fp32 and one and not (one.difference >= 0 or one.p >= SIGNIFICANCE):

@@ -49,9 +49,9 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     column; or N pairs: a DataFrame (a 2-d array, a list of tuples) of two. y is N labels of any kind that scikit-learn
     accepts as classes: strings, ints, bools.
 
-    `fit` calls `acceptor.train`, which needs validation rows: by default a stratified ``validation_share`` of the rows is
-    not trained on. Its scores are in `report_`, it is used to detect a collapse, and ``select="best"`` and ``calibrate``
-    choose on it. To train on all of X, give ``fit`` other rows as X_val and y_val.
+    `fit` calls `acceptor.train`, which needs validation rows: by default a stratified ``validation_share`` of the rows,
+    which are not trained on. Their scores are in `report_`. They are also used to detect a collapse, and by
+    ``select="best"`` and ``calibrate``. To train on all of X, give ``fit`` other rows as X_val and y_val.
 
     The fitted model is a run folder: ``run_folder``, or a temporary one that is removed with the classifier. A pickle
     (joblib, `copy.deepcopy`) contains the files of that folder; unpickling writes them to a new temporary folder and
@@ -197,8 +197,8 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def decision_function(self, X: Any) -> npt.NDArray[np.float32]:
         """Scores in logits, float32.
 
-        For two classes, shape (N,): the distance from the decision boundary; above 0 the verdict is ``classes_[1]``. For
-        more classes, the logits: shape (N, classes), in the order of `classes_`.
+        For two classes, shape (N,): the distance from the decision boundary; above 0 the verdict is ``classes_[1]``.
+        For more classes, the logits: shape (N, classes), in the order of `classes_`.
 
         Raises:
             NotFittedError: `fit` comes first.
@@ -291,7 +291,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             raise ParameterError(
                 f"run_folder {folder} exists",
                 expected="a path that does not exist",
-                cause="it was fitted before, or it is a clone in a search or cross-validation, whose fits would all write there",
+                cause="fitted before, or cloned by a search or cross-validation, whose fits would all write to it",
                 next="choose another one; or leave it None and copy run_folder_ of the classifier that you keep",
                 code="E-USAGE-OUTPUT",
             )
@@ -322,7 +322,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return self.judge_.logits(*columns)
 
     def _read(self, X: Any, *, reset: bool) -> list[list[str]]:
-        """X as one or two columns of text. Stores their number and names if ``reset``, else compares with those stored."""
+        """X as one or two columns of text. Stores their number and names if ``reset``, else compares them."""
         if isinstance(X, str):
             raise InputError(
                 "X is a single string",
