@@ -23,7 +23,7 @@ from pathlib import Path
 
 import acceptor
 from acceptor.bench.compare import seconds_per_step
-from acceptor.bench.ways import QUIET, sentences
+from acceptor.bench.training import QUIET, sentences
 from acceptor.runtime.device import choose_runtime, source_commit
 from acceptor.runtime.spinning import original_environment
 
@@ -50,7 +50,7 @@ def measure(way: str, run: Path, file: Path, prefix: list[str]) -> float:
         )
     name = "acceptor" if way == "as found" else way
     warm, steps = STEPS[name]
-    marks = seconds([*python, "acceptor.bench.ways", name, "minilm", str(warm), str(steps), "starter"], environment)
+    marks = seconds([*python, "acceptor.bench.training", name, "minilm", str(warm), str(steps), "starter"], environment)
     return seconds_per_step(marks)  # type: ignore[arg-type]
 
 

@@ -30,14 +30,14 @@ from typing import Any
 import numpy as np
 
 from acceptor import Judge, export, load
-from acceptor.bench.ways import sentences
+from acceptor.bench.training import sentences
 from acceptor.cli import render as terminal
 from acceptor.data.load import load_split
 from acceptor.evaluation.compare import compare
 from acceptor.evaluation.evaluate import evaluate
 from acceptor.exporting.export import _network
-from acceptor.exporting.gate import made_up_inputs
 from acceptor.exporting.quantize import quantize
+from acceptor.exporting.verify import random_inputs
 from acceptor.model.batches import pad
 from acceptor.model.onnx import INPUTS, OnnxModel
 
@@ -62,7 +62,7 @@ def parity(folder: Path) -> dict[str, Any]:
         plain = replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
         largest, spread, inputs = 0.0, 0.0, 0
         for rows, longest in itertools.product(ROWS, TOKENS):
-            made_up = made_up_inputs(judge, rows, longest, types=INPUTS[2] in other.model.inputs)
+            made_up = random_inputs(judge, rows, longest, types=INPUTS[2] in other.model.inputs)
             batch = pad(made_up, np.arange(rows), judge.tokenizer.pad_token_id)
             ours, theirs = plain.scorer("plain").score(batch), other.scorer("fp32").score(batch)
             largest, spread = max(largest, float(np.abs(ours - theirs).max())), max(spread, float(np.ptp(ours)))

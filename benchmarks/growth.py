@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import acceptor
-from acceptor.bench.ways import sentences
+from acceptor.bench.training import sentences
 
 
 def judging(run: str, data: str, most: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from acceptor.bench.ways import QUIET, sentences
+from acceptor.bench.training import QUIET, sentences
 from acceptor.data.reading.stream import CHUNK
 
 
@@ -86,7 +86,9 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {"train": {}, "predict": {}}
     if options.only != "predict":
         for way in ("trainer", "trainer_best", "acceptor"):
-            figures["train"][way] = peak_mb("-m", "acceptor.bench.ways", way, options.encoder, "0", "100", options.data)
+            figures["train"][way] = peak_mb(
+                "-m", "acceptor.bench.training", way, options.encoder, "0", "100", options.data
+            )
             print(f"train, 100 steps, {way:<14}{figures['train'][way]:>9.0f} MB", flush=True)
     if options.run and options.only != "train":
         print(f"{'predict, rows':>14}{'peak MB':>10}{'at 10 %':>10}{'at 100 %':>10}{'rows/s':>10}")

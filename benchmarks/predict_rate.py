@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from acceptor.bench.ways import sentences
+from acceptor.bench.training import sentences
 from acceptor.data.reading.stream import chunks
 from acceptor.judging import predict as corpus
 from acceptor.judging.judge import Judge

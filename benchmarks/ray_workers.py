@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from acceptor.bench.ways import sentences
+from acceptor.bench.training import sentences
 
 WAYS = {
     "1 thread": (1, []),

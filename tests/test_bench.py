@@ -15,7 +15,7 @@ import torch
 from acceptor import native
 from acceptor.bench import compare
 from acceptor.bench.compare import bench, count_flips, limit_ms, seconds_per_step
-from acceptor.bench.ways import WAYS
+from acceptor.bench.training import WAYS
 from acceptor.cli.app import app
 from acceptor.errors import ResourceError, UsageError
 from acceptor.model.classifier import new_classifier, parameter_counts
@@ -87,7 +87,7 @@ def test_flipped_labels_are_counted_without_ties():
 
 def test_a_way_that_fails_is_named(tmp_path):
     with raises(ResourceError, "E-RESOURCE-PROCESS", problem="notebook"):
-        compare._child("acceptor.bench.ways", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")
+        compare._run_module("acceptor.bench.training", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")
 
 
 def test_a_missing_package_is_named(monkeypatch, tiny_bert):

@@ -23,8 +23,8 @@ from onnxruntime import InferenceSession
 import acceptor
 from acceptor.cli import render as terminal
 from acceptor.exporting import export as exporting
-from acceptor.exporting import gate
 from acceptor.exporting import quantize as quantizing
+from acceptor.exporting import verify
 from acceptor.judging.decision import Decision
 from acceptor.model.classifier import longest_input, new_classifier
 from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
@@ -56,8 +56,8 @@ def test_every_architecture_answers_the_same(architecture, tmp_path):
     assert judge.max_length == 512
     found = acceptor.export(judge, tmp_path / "judge.onnx")
     assert found.largest_change < 1e-5
-    assert max(rows for rows, _ in gate.SHAPES) == 64
-    assert max(longest for _, longest in gate.SHAPES) == 512
+    assert max(rows for rows, _ in verify.SHAPES) == 64
+    assert max(longest for _, longest in verify.SHAPES) == 512
     other = acceptor.load(found.path)
     np.testing.assert_allclose(other.logits(SENTENCES), judge.logits(SENTENCES), atol=1e-5)
     if "token_type_ids" in other.model.inputs or "token_type_ids" not in judge.tokenizer.model_input_names:
@@ -96,7 +96,7 @@ def test_the_manifest_holds_the_comparison(exported, toy):
     told = json.loads((exported.path.parent / "toy.onnx.json").read_text())
     assert told["sha256"] == file_sha256(exported.path) == exported.sha256
     assert told["bytes"] == exported.path.stat().st_size
-    assert told["inputs"] == sum(rows for rows, _ in gate.SHAPES) + len(toy.test)
+    assert told["inputs"] == sum(rows for rows, _ in verify.SHAPES) + len(toy.test)
     assert told["flips"] == 0
     assert told["comparison"]["n"] == len(toy.test)
     assert told["comparison"]["name"] == "toy.onnx"
@@ -181,7 +181,7 @@ def test_words_are_weighed_by_occlusion_not_by_gradients(exported, run_cli):
     assert "occlusion" in stderr
 
 
-# ── the gate ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── differences ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def nothing_in(folder):
@@ -221,12 +221,12 @@ def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, mo
 
 def test_logits_that_are_not_finite_are_refused(exported):
     found = dataclasses.replace(exported, precision="int8")
-    gate.refuse_difference(found)
+    verify.refuse_difference(found)
     for score in (np.float32([[0, np.nan]]), np.float32([[0, np.inf]])):
         for pair in ((score, np.zeros_like(score)), (np.zeros_like(score), score), (score, score)):
-            assert gate._change(*pair) == math.inf
+            assert verify._largest_difference(*pair) == math.inf
     with raises(acceptor.RunError, "E-RUN-EXPORT", expected="finite logits"):
-        gate.refuse_difference(dataclasses.replace(found, largest_change=math.inf))
+        verify.refuse_difference(dataclasses.replace(found, largest_change=math.inf))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from acceptor.errors import ResourceError, UsageError
-from acceptor.runs.place import SLACK_BYTES, check_out, check_room
+from acceptor.runs.out_path import SLACK_BYTES, check_out, check_room
 from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.runtime.processes import process_group
 from acceptor.storage.files import new_folder

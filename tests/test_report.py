@@ -23,8 +23,8 @@ import acceptor
 from acceptor.evaluation.curves import calibration, margins, precision_recall, roc
 from acceptor.report.figures import SERIES, as_svg, loss_figure
 from acceptor.report.html import TEMPLATE, write_report
+from acceptor.report.run_section import highlight_words
 from acceptor.report.svg import inline
-from acceptor.report.view import tinted
 from acceptor.storage.manifest import check_manifest, file_sha256
 from acceptor.text import plain
 from browser import CHROMIUM, chromium
@@ -169,10 +169,10 @@ def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
         reports["validation"] |= {"selected_on_this_split": True, "threshold": 0.625, "temperature": 1.5}
         record["config"]["select"] = "best"
 
-    assert "also chose" not in report_of(run.folder)
+    assert "also used to choose" not in report_of(run.folder)
     page = report_of(remade(run.folder, tmp_path / "run", change=chosen))
     cards = page.split("<article")[1:]
-    assert ["also chose the checkpoint, temperature and threshold" in card for card in cards] == [False, True]
+    assert ["also used to choose the checkpoint, temperature and threshold" in card for card in cards] == [False, True]
     assert ["Too good:" in card.split("</article>")[0] for card in cards] == [False, True]
 
 
@@ -219,7 +219,7 @@ def test_slices_leaks_and_all_scores_are_shown_if_the_run_has_them(run, report_o
     text = " ".join(" ".join(Elements(page).text).split())
     for words in (
         "Test, by source", "0.125 [−0.250, 0.500]", "recall 0.910 [0.620, 0.980]", "too small (n < 10)", "only <good>",
-        "without the 7 that stand in train", "0.111 [0.000, 0.222]", "−0.100 [−0.300, 0.100]", "calibration error",
+        "without the 7 that are also in train", "0.111 [0.000, 0.222]", "−0.100 [−0.300, 0.100]", "calibration error",
     ):  # fmt: skip
         assert words in text, words
     assert "MCC from −0.3 to 1" in text
@@ -280,7 +280,7 @@ def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, t
     record = json.loads((folder / "seeds.json").read_text("utf-8"))
     record["runs"][0]["scores"]["validation"]["selected_on_this_split"] = True
     (folder / "seeds.json").write_text(json.dumps(record), "utf-8")
-    assert "also chose in each training" in " ".join(Elements(report_of(folder)).text)
+    assert "also used to choose in each training" in " ".join(Elements(report_of(folder)).text)
     assert "one verdict only not defined not defined" in text  # its row: no score on either split
     entry = json.loads((folder / "seeds.json").read_text("utf-8"))
     entry["runs"][0]["folder"] = "../toy"
@@ -386,7 +386,7 @@ def test_bad_arguments_are_refused(run, report_of, tmp_path):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda reports, record: reports["test"].update(n=39), "40 verdicts of test, but its scores are of 39"),
+        (lambda reports, record: reports["test"].update(n=39), "40 verdicts of test, but scores of 39 rows"),
         (lambda reports, record: reports["test"].pop("labels"), "test.labels"),
         (lambda reports, record: record.pop("versions"), "versions"),
         (lambda reports, record: reports["test"].update(confusion="many"), "test.confusion"),
@@ -461,10 +461,10 @@ def test_calibration_is_the_mean_distance_of_bins():
 def test_margins_and_tints():
     assert margins(np.array([[1.0, 3.0], [2.0, 0.5]])).tolist() == [2.0, -1.5]
     assert margins(np.array([[1.0, 3.0, 2.5]])).tolist() == [0.5]
-    parts = tinted("A b's c d.", [("A", 2.0), ("b", -1.0), ("'", 0.01), ("s", 0.0), ("c", 0.6), ("x", 9.0e-9)])
+    parts = highlight_words("A b's c d.", [("A", 2.0), ("b", -1.0), ("'", 0.01), ("s", 0.0), ("c", 0.6), ("x", 9.0e-9)])
     assert "".join(text for text, *_ in parts) == "A b's c d."
     assert {text: tint for text, tint, _ in parts if tint} == {"A": "p3", "b": "m1", "c": "p1"}
-    assert tinted("A b.", []) == []
+    assert highlight_words("A b.", []) == []
 
 
 def luminance(colour):
@@ -499,7 +499,7 @@ def test_the_words_of_the_most_confident_errors_are_coloured(run, report_of):
     tinted_rows = [row for row in rows if 'class="w ' in row]
     assert 1 <= len(tinted_rows) <= 3
     assert all('data-right="0"' in row for row in tinted_rows)
-    assert "speaks for the verdict" in page
+    assert "supports the verdict" in page
 
 
 # ---------------------------------------------------------------------- the command

@@ -145,17 +145,17 @@ def test_a_hopeless_trial_is_pruned_at_the_same_share_of_its_training(data, conf
     def lines(*scores):
         return [{"event": "epoch", "mcc": score} for score in scores]
 
-    watch = searching._Watch(study.ask(), own)
+    watch = searching._Pruner(study.ask(), own)
     watch(lines(None))  # an eighth: not compared yet
     with pytest.raises(searching._PrunedError):
         watch(lines(None, 0.1))
-    watch = searching._Watch(study.ask(), own)
+    watch = searching._Pruner(study.ask(), own)
     for epoch in range(1, 9):
         watch(lines(*[0.1 + epoch / 10] * epoch) if epoch > 4 else lines(*[0.6] * epoch))
     good = study.ask()
-    searching._Watch(good, own)(lines(0.2, 0.6, 0.2, 0.7))  # resumed: it gets all epochs
+    searching._Pruner(good, own)(lines(0.2, 0.6, 0.2, 0.7))  # resumed: it gets all epochs
     assert study.trials[good.number].intermediate_values == {1: 0.6, 2: 0.7}
-    last = searching._Watch(study.ask(), config.model_copy(update={"epochs": 1}))
+    last = searching._Pruner(study.ask(), config.model_copy(update={"epochs": 1}))
     last(lines(0.0))  # it is done: there is nothing to save
 
 
@@ -194,7 +194,7 @@ def processes_at(lock):
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at who waits in /proc")
 def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
     out = tmp_path / "shared"
-    side_by_side, held = searching._work_in_processes, threading.Event()
+    run_workers, held = searching._work_in_processes, threading.Event()
 
     def hold():  # until both wait: else the one that starts first might do it all
         with locked(out):
@@ -205,7 +205,7 @@ def test_two_processes_share_one_study(data, config, tmp_path, monkeypatch):
         thread = threading.Thread(target=hold)
         thread.start()
         held.wait()
-        side_by_side(*arguments)
+        run_workers(*arguments)
         thread.join()
 
     monkeypatch.setattr(searching, "_work_in_processes", both_at_once)

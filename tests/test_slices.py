@@ -288,7 +288,7 @@ def test_a_run_keeps_its_leaks_and_slices(toy, toy_run):
         leaks = sum(text in train for text in split.sentences)
         assert kept[name]["leaked"] == leaks > 0
         assert kept[name]["without_leaked"]["n"] == len(split) - leaks
-        assert f"{leaks} rows of {name} stand in train" in card
+        assert f"{leaks} rows of {name} are also in train" in card
         assert list(kept[name]["slices"]) == ["length", "label"]
         assert sum(part["n"] for part in kept[name]["slices"]["length"]) == len(split)
         assert {part["value"]: part["n"] for part in kept[name]["slices"]["label"]} == split.balance()

@@ -126,7 +126,7 @@ def test_only_the_first_failure_of_standard_output_is_raised(tmp_path):
     with raises(ResourceError, "E-RESOURCE-WRITE", problem="standard output"):
         full.write(b"abc")
     assert full.write(b"abc") == 3
-    notes = streams._Notes(os.open("/dev/full", os.O_WRONLY), "w")
+    notes = streams._ErrorStream(os.open("/dev/full", os.O_WRONLY), "w")
     assert notes.write(b"abc") == 3
     full.close()
     notes.close()

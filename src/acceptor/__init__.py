@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from acceptor.experiments.search import Search, search_settings
     from acceptor.experiments.seeds import Seeds, train_seeds
     from acceptor.exporting.export import export
-    from acceptor.exporting.gate import Export
+    from acceptor.exporting.verify import Export
     from acceptor.judging.judge import Judge
     from acceptor.judging.load import load
     from acceptor.judging.predict import predict
@@ -68,7 +68,7 @@ _HOMES = {
     "Scores": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "slices": "evaluation.slices",
-    "Export": "exporting.gate",
+    "Export": "exporting.verify",
     "export": "exporting.export",
     "Folds": "experiments.folds",
     "cross_validate": "experiments.folds",

@@ -1,1 +1,1 @@
-"""Speed, measured: against the notebook chapter, the Hugging Face Trainer, its pipeline, and ONNX Runtime."""
+"""Benchmarks: speed against the notebook's loop, the Hugging Face Trainer and pipeline, and ONNX Runtime."""

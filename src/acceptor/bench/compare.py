@@ -1,7 +1,6 @@
-"""Runs the ways against each other, a process each, in turn, and makes ratios of medians.
+"""Runs the compared methods, each in its own process, and computes ratios of median times.
 
-These machines are noisy: a way is measured once a round, the rounds go through all ways, and a ratio is that of two
-medians from the same run.
+Timings are noisy. So every round measures each method once, and a ratio is that of two medians from the same rounds.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ import numpy.typing as npt
 
 from acceptor.bench.judging import OURS
 from acceptor.bench.judging import WAYS as JUDGING
-from acceptor.bench.ways import QUIET, sentences
-from acceptor.bench.ways import WAYS as TRAINING
+from acceptor.bench.training import QUIET, sentences
+from acceptor.bench.training import WAYS as TRAINING
 from acceptor.config import TrainConfig
 from acceptor.errors import ResourceError, UsageError
 from acceptor.native.layers import has_layers
@@ -33,12 +32,12 @@ from acceptor.progress import meter
 from acceptor.runtime.spinning import original_environment
 from acceptor.training.train import train as train_run
 
-FLIP_MARGIN = 1e-3  # logits nearer than that are a draw, and a draw has no label to flip
+FLIP_MARGIN = 1e-3  # smaller differences between logits are ties, which are not counted as flips
 
-# Steps to warm up and steps that are measured, of each way: few where a step takes seconds. The first steps of bf16
-# compile a product for every new length, of which there are thirty; a training has a thousand steps.
+# (warm-up steps, measured steps) of each method: few if a step takes seconds. The first steps in bf16 compile a matrix
+# product for every new length, of which there are thirty; a training has a thousand steps.
 STEPS = {"notebook": (3, 3), "trainer": (10, 15), "trainer_best": (40, 30), "acceptor": (40, 30)}
-# On a GPU a step takes milliseconds; Acceptor makes CoLA's four epochs in full.
+# On a GPU a step takes milliseconds; Acceptor runs all of CoLA's four epochs.
 COLA = 964  # steps of four epochs
 GPU_STEPS = {"notebook": (20, 60), "trainer": (50, 200), "trainer_best": (50, 200), "acceptor": (100, COLA)}
 NEEDS = {"ort_fp32": "onnxruntime", "ort_int8": "onnxruntime", "openvino": "openvino"}
@@ -53,15 +52,15 @@ def bench(
     rows: int = 20_000,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Speed of training and judging against what people use, in one run.
+    """Measures the speed of training and judging against other libraries.
 
     Args:
-        encoders: Names or folders; the first one also judges.
+        encoders: Names or folders of encoders to train; judging is measured with the first one.
         data: A folder of CoLA's raw files, or ``starter``.
-        rounds: How often each way is measured.
+        rounds: How often each method is measured.
         parts: ``train``, ``judge`` or both.
-        rows: Sentences in the file that is judged; the data's own, repeated.
-        device: ``cpu`` or ``cuda``, for training.
+        rows: Number of sentences in the file to judge: those of ``data``, repeated.
+        device: ``cpu`` or ``cuda``; for training only.
 
     Returns:
         ``{"train": {ENCODER: {"ms_per_step", "vs_notebook", "vs_trainer_best", "vs_limit", …}},
@@ -93,7 +92,7 @@ def bench(
 
 
 def compare_training(encoder: str, data: str, rounds: int, device: str, machine: dict[str, Any]) -> dict[str, Any]:
-    """Milliseconds per optimizer step of 32 sentences, of every way."""
+    """Milliseconds per optimizer step of 32 sentences, for every method."""
     seconds: dict[str, list[float]] = {way: [] for way in TRAINING}
     cold: dict[str, float] = {}
     with meter(f"training {encoder}", rounds * len(TRAINING), "runs") as bar:
@@ -101,7 +100,7 @@ def compare_training(encoder: str, data: str, rounds: int, device: str, machine:
             for way in TRAINING:
                 warm, measured = (STEPS if device == "cpu" else GPU_STEPS)[way]
                 started = time.perf_counter()
-                marks = _child("acceptor.bench.ways", way, encoder, str(warm), str(measured), data, device)
+                marks = _run_module("acceptor.bench.training", way, encoder, str(warm), str(measured), data, device)
                 cold.setdefault(way, time.perf_counter() - started - (marks[-1][1] - marks[0][1]))
                 seconds[way].append(seconds_per_step(marks))
                 bar.advance(1, f"{way} {1000 * seconds[way][-1]:.0f} ms a step")
@@ -126,16 +125,16 @@ def compare_training(encoder: str, data: str, rounds: int, device: str, machine:
 
 
 def seconds_per_step(marks: Sequence[tuple[int, float]]) -> float:
-    """The median over pairs of neighbours: on a CPU of single steps, on a GPU the mean of the whole stretch."""
+    """Median time of a step between neighbouring marks. On a GPU there are only two marks, so it is the mean."""
     pairs = itertools.pairwise(marks)
     return statistics.median((end - start) / (after - before) for (before, start), (after, end) in pairs)
 
 
 def limit_ms(encoder: str, data: str, machine: dict[str, Any]) -> float:
-    """What a step would take at the measured rates: its matrix products, then AdamW's traffic, nothing else.
+    """A lower bound of a step's time: its matrix products and AdamW's memory traffic at the measured rates.
 
-    A product costs 6 operations a weight and token (forward 2, backward 4); AdamW reads gradient, weight and two
-    moments and writes the last three, 28 bytes a weight in fp32.
+    Matrix products cost 6 operations per weight and token (forward 2, backward 4). AdamW reads gradient, weight and two
+    moments and writes the last three: 28 bytes per weight in fp32.
     """
     from acceptor.model.classifier import new_classifier, parameter_counts
     from acceptor.model.encode import encode
@@ -151,7 +150,7 @@ def limit_ms(encoder: str, data: str, machine: dict[str, Any]) -> float:
 
 
 def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str, Any]:
-    """Sentences per second from file to file, of every way, with one judge that is trained for it."""
+    """Sentences per second from file to file, for every method, with a judge that is trained here."""
     texts, labels = sentences(data)
     ways = [way for way in JUDGING if importlib.util.find_spec(NEEDS.get(way, "transformers"))]
     ours = [precision for precision in OURS if precision != "int8" or has_layers(precision)]
@@ -166,7 +165,7 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
         with meter(f"judging {rows} sentences", rounds * len(seconds), "files") as bar:
             for _ in range(rounds):
                 for way, times in seconds.items():
-                    times.append(_child("acceptor.bench.judging", way, str(run), str(file), str(folder / way)))
+                    times.append(_run_module("acceptor.bench.judging", way, str(run), str(file), str(folder / way)))
                     bar.advance(1, f"{way} {rows / times[-1]:.0f} sentences/s")
         exact = np.load(folder / "pipeline.npy")
         flips = {way: count_flips(np.load(folder / f"{way}.npy"), exact) for way in seconds}
@@ -183,17 +182,17 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
 
 
 def count_flips(logits: npt.NDArray[np.float32], exact: npt.NDArray[np.float32]) -> int:
-    """Rows whose label differs from that of the exact logits, which are not a draw there."""
+    """Number of rows whose label differs from that of the exact logits; ties in the exact logits are not counted."""
     best = np.sort(exact, axis=1)
     clear = best[:, -1] - best[:, -2] > FLIP_MARGIN
     return int((clear & (logits.argmax(1) != exact.argmax(1))).sum())
 
 
-def _child(module: str, *arguments: str) -> Any:
-    """The JSON that a process of its own prints on its last line."""
+def _run_module(module: str, *arguments: str) -> Any:
+    """Runs a module in a new process and returns the JSON of its last output line."""
     command = [sys.executable, "-m", module, *arguments]
     ours = arguments[0] in ("acceptor", *OURS)
-    found = dict(os.environ) if ours else original_environment(os.environ)  # others' as their users would have them
+    found = dict(os.environ) if ours else original_environment(os.environ)  # unchanged for other libraries
     done = subprocess.run(command, capture_output=True, text=True, env={**found, **QUIET})  # noqa: S603
     if done.returncode:
         raise ResourceError(

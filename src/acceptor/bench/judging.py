@@ -1,11 +1,9 @@
-"""The ways to judge a file that are compared, each as people write it.
-
-Run as a process of its own:
+"""The compared methods of judging a file, each written as a user of its library would write it.
 
     python -m acceptor.bench.judging WAY RUN FILE OUT
 
-reads the sentences of FILE (one a line), writes a label and a score for each to OUT.tsv, and prints one JSON object:
-seconds from reading to written, loading and a first small batch not counted. The logits lie in OUT.npy afterwards.
+reads the sentences of FILE (one per line), writes a label and a score for each to OUT.tsv and the logits to OUT.npy,
+and prints one JSON object: the seconds from reading to writing, without loading the model and a first small batch.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.bench.ways import QUIET
+from acceptor.bench.training import QUIET
 
 Logits = npt.NDArray[np.float32]
 Judging = Callable[[list[str]], Logits]
@@ -69,7 +67,7 @@ def ort_int8(run: str) -> Judging:
 
 
 def openvino(run: str) -> Judging:
-    """OpenVINO, sorted by length, batches of 32; its CPU plug-in chooses the arithmetic by itself."""
+    """OpenVINO, sorted by length, batches of 32; its CPU plug-in chooses the precision itself."""
     from openvino import compile_model
     from transformers import AutoTokenizer
 
@@ -86,7 +84,7 @@ def _onnxruntime(run: str, *, int8: bool) -> Judging:
 
 
 def _onnx(run: str, *, int8: bool) -> str:
-    """The run as an ONNX file beside it, made once."""
+    """The path of the run's ONNX file beside the run; exported at the first call."""
     import torch
     from onnxruntime.quantization import quantize_dynamic
     from transformers import AutoModelForSequenceClassification
@@ -99,7 +97,7 @@ def _onnx(run: str, *, int8: bool) -> str:
         ids, mask = (
             torch.ones(2, 8, dtype=torch.int64),
             torch.ones(2, 8, dtype=torch.int64),
-        )  # one tensor would be one input
+        )  # the same tensor twice would become one input
         rows, length = torch.export.Dim("rows", min=1, max=4096), torch.export.Dim("length", min=2, max=512)
         torch.onnx.export(
             model,
@@ -117,7 +115,7 @@ def _onnx(run: str, *, int8: bool) -> str:
 
 
 def _sorted(tokenizer: Any, batch: Callable[[dict[str, Any]], Any]) -> Judging:
-    """Tokenises all, judges from the shortest to the longest, puts the logits back in order."""
+    """Tokenises all sentences, judges them sorted by length, and restores their order."""
 
     def judging(sentences: list[str]) -> Logits:
         ids = tokenizer(sentences, truncation=True, max_length=128)["input_ids"]
@@ -129,7 +127,7 @@ def _sorted(tokenizer: Any, batch: Callable[[dict[str, Any]], Any]) -> Judging:
             scores = batch({name: inputs[name] for name in ("input_ids", "attention_mask")})
             logits = np.empty((len(ids), scores.shape[1]), np.float32) if logits is None else logits
             logits[rows] = scores
-        assert logits is not None  # noqa: S101 - there is one sentence at least
+        assert logits is not None  # noqa: S101 - there is at least one sentence
         return logits
 
     return judging
@@ -142,11 +140,11 @@ WAYS: dict[str, Callable[[str], Judging]] = {
     "ort_int8": ort_int8,
     "openvino": openvino,
 }
-OURS = ("fp32", "lossless", "bf16", "int8")  # precisions of a judge
+OURS = ("fp32", "lossless", "bf16", "int8")  # precisions of Acceptor's judge
 
 
 def by_hand(way: str, run: str, file: Path, out: Path) -> float:
-    """Judges the file in another way than ours."""
+    """Judges the file with another library."""
     from transformers import AutoConfig
 
     names = AutoConfig.from_pretrained(run).id2label
@@ -164,7 +162,7 @@ def by_hand(way: str, run: str, file: Path, out: Path) -> float:
 
 
 def by_acceptor(precision: str, run: str, file: Path, out: Path) -> float:
-    """Judges the file by `read_table`, `judged_table` and `write_table`, all of their columns written."""
+    """Judges the file with Acceptor: `read_table`, `judged_table` and `write_table`, with all columns."""
     from acceptor.data.reading.read import read_table
     from acceptor.data.writing.write import write_table
     from acceptor.judging.load import load

@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured: the rate of matrix products and of memory."""
+"""Measures this machine's rate of matrix products and its memory bandwidth; the checks of `acceptor doctor`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from acceptor.runtime.threads import available_cores, cpu_quota
 
 
 def measure_machine(device: str = "cpu") -> dict[str, Any]:
-    """Name, cores, the arithmetic that training takes, and two rates.
+    """Device name, cores, training precision, and two measured rates.
 
-    ``matmul_tflops``: products of 352 tokens with a base-size encoder's widest weights, in the arithmetic that is
-    taken here. ``memory_gb_per_s``: AdamW over 50 million weights, 28 bytes each, the best pass of several.
+    ``matmul_tflops``: products of 352 tokens with the widest weights of a base-size encoder, in the training precision.
+    ``memory_gb_per_s``: AdamW over 50 million weights, 28 bytes each, the fastest of several passes.
     """
     import torch
 
@@ -45,7 +45,7 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def doctor() -> list[tuple[str, str, str]]:
-    """What decides about speed here: name, finding, and what to do about it or how to switch it."""
+    """What determines speed on this machine: rows of name, finding, and the switch or advice."""
     runtime = choose_runtime()
     kernels, reason = native.library()
     rows = [(item.name, str(item.value), item.reason) for item in runtime.derived]
@@ -66,7 +66,7 @@ def doctor() -> list[tuple[str, str, str]]:
 
 
 def _fastest(function: Callable[[], Any], rounds: int) -> float:
-    """Seconds of the fastest call, after one to warm up."""
+    """Seconds of the fastest call, after one warm-up call."""
     import torch
 
     times = []

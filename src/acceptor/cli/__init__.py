@@ -1,1 +1,1 @@
-"""The command line: one file a command, what it prints in `render`; `app` puts them together and exits."""
+"""The command line: one file per command; `render` formats their output; `app` runs them and sets exit codes."""

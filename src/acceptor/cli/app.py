@@ -1,4 +1,4 @@
-"""The command line: all commands, logging, errors, exit codes. It alone exits and sets up logging."""
+"""The command line: finds the commands, sets up logging, prints errors, sets exit codes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import plain_lines
 
 FIRST = ("train", "seeds", "search", "evaluate", "predict", "judge", "compare", "pairs", "report", "export", "audit")
-"""The order of the help; commands that are not named here follow, by name."""
+"""The order of commands in the help; others follow by name."""
 
 app = typer.Typer(
     name="acceptor",
     help="Fine-tune a BERT-family encoder into a judge of sentences.",
-    epilog="Begin with: acceptor train starter --encoder minilm",
+    epilog="Start with: acceptor train starter --encoder minilm",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,7 +38,7 @@ app = typer.Typer(
 
 
 def commands() -> Iterator[Callable[..., None]]:
-    """All commands: a file in this folder with a function of the file's name is one."""
+    """All commands: each file in this folder that defines a function with the file's name."""
     names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name != "app"]
     for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)):
         command = getattr(importlib.import_module(f"acceptor.cli.{name}"), name, None)
@@ -67,7 +67,7 @@ def _options(
 def main() -> None:
     """Runs the command line and ends with the exit code: 0 done, 1 failed, 2 wrong usage, 130, 143.
 
-    141, as of a process that SIGPIPE ended, if the reader of stdout left before the work was done.
+    141, as after SIGPIPE, if the reader of stdout has closed it before the work was done.
     """
     set_up_streams()
     drop_empty_variables()
@@ -76,7 +76,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logger = logging.getLogger("acceptor")
     logger.setLevel(logging.INFO)
-    logger.addHandler(_OnConsole())
+    logger.addHandler(_ConsoleHandler())
     logger.propagate = False
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so that half-written folders are removed
@@ -114,7 +114,7 @@ def _as_acceptor_error(error: AcceptorError | ModuleNotFoundError) -> AcceptorEr
     raise error
 
 
-class _OnConsole(logging.Handler):
+class _ConsoleHandler(logging.Handler):
     """Writes log lines to stderr, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:

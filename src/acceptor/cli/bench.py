@@ -15,12 +15,12 @@ def bench(
     encoder: Annotated[list[str] | None, typer.Option(help="encoders to train; the first also judges [minilm]")] = None,
     data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter")] = "starter",
     only: Annotated[str | None, typer.Option(help="train or judge [both]")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="how often each way is measured")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="how often each method is measured")] = 3,
     rows: Annotated[int, typer.Option(min=1000, help="sentences in the file that is judged")] = 20_000,
     device: Annotated[str, typer.Option(help="cpu or cuda, for training")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Speed, measured: against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""
+    """Measure speed against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""
     from acceptor.bench.compare import bench
     from acceptor.cli import render
 

@@ -12,14 +12,14 @@ from acceptor.cli.output import answer
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="the base line: a run folder, or a folder of seeds")],
-    others: Annotated[list[Path], typer.Argument(metavar="RUN…", help="what is compared with it")],
-    data: Annotated[str | None, typer.Option(help="a file or corpus to judge with all [what they judged]")] = None,
-    split: Annotated[str | None, typer.Option(help="test or validation [test where all have it]")] = None,
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="the baseline: a run folder, or a folder of seeds")],
+    others: Annotated[list[Path], typer.Argument(metavar="RUN…", help="runs to compare with it")],
+    data: Annotated[str | None, typer.Option(help="a file or corpus to judge with all [their own splits]")] = None,
+    split: Annotated[str | None, typer.Option(help="test or validation [test if all have it]")] = None,
     metric: Annotated[str, typer.Option(help="mcc, accuracy, f1 or balanced_accuracy")] = "mcc",
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs on the same sentences: paired difference, interval, p, and what could have been found."""
+    """Compare runs on the same sentences: paired difference, interval, p, smallest detectable difference."""
     from acceptor.cli import render
     from acceptor.evaluation.compare import compare
 

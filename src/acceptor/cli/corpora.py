@@ -7,7 +7,7 @@ from acceptor.cli.output import answer
 
 
 def corpora(as_json: AsJson = False) -> None:
-    """The corpora that have a name."""
+    """List the corpora that have a name."""
     from acceptor.cli import render
     from acceptor.data.corpora import CORPORA
 

@@ -7,7 +7,7 @@ from acceptor.cli.output import answer
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """What determines speed on this machine, why, and how to change it."""
+    """Show what determines speed on this machine, why, and how to change it."""
     from acceptor.bench.machine import doctor
     from acceptor.cli import render
 

@@ -14,7 +14,7 @@ def encoders(
     name: Annotated[str | None, typer.Argument(help="embedded name, folder or hub name")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The encoders that come as packages; with a NAME: its configuration explained, size, tokenizer."""
+    """List the encoders that are packages; with a NAME, explain its configuration, size, tokenizer."""
     from acceptor.cli import render
     from acceptor.model.pretrained import EMBEDDED, find_encoder
 

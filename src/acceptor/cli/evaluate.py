@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @takes_reading
 def evaluate(
     run: JudgePath,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus, for its test split")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus (its test split is used)")],
     reading: Any = None,
     of_column: OfColumn = None,
     by: Annotated[
@@ -41,7 +41,7 @@ def evaluate(
         Path | None, typer.Option(help="a file or folder of features of the same rows, such as CoLA's phenomena")
     ] = None,
     per_batch: Annotated[
-        int | None, typer.Option(min=2, help="also score every N examples, as the chapter does")
+        int | None, typer.Option(min=2, help="also score every N examples, as the notebook does")
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
     predictions: Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})")] = None,
@@ -52,7 +52,7 @@ def evaluate(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a run on labelled sentences: MCC with its interval, confusion, parts."""
+    """Score a run on labelled sentences: MCC with its interval, confusion matrix, slices."""
     from acceptor.cli import render
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def _slice(report: Report, by: list[str], annotations: Path | None, content: dict[str, Any], text: list[Any]) -> None:
-    """Adds the slices that were asked for to the output."""
+    """Adds the requested slices to the output."""
     from acceptor.cli import render
     from acceptor.data.annotations import read_annotations
     from acceptor.evaluation.slices import slices
@@ -106,7 +106,7 @@ def _slice(report: Report, by: list[str], annotations: Path | None, content: dic
 def _per_batch(
     report: Report, size: int, figures: Path | None, title: str, content: dict[str, Any], text: list[Any]
 ) -> None:
-    """Adds the scores of each batch of ``size`` examples, and their figure if it was asked for."""
+    """Adds the scores of each batch of ``size`` examples, and their figure if requested."""
     from acceptor.cli import render
 
     batches = report.per_batch(size)

@@ -65,7 +65,7 @@ def judge(
         content = {"sentence": line, **verdict.to_dict()}
         write_output(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
     if blank:
-        typer.echo(f"{blank} blank {'line' if blank == 1 else 'lines'} passed over", err=True)
+        typer.echo(f"{blank} blank {'line' if blank == 1 else 'lines'} skipped", err=True)
 
 
 def _typed_lines(judge: Judge) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The options that several commands share, and the parsers of those with structured values."""
+"""Options that several commands share, and the parsers of structured option values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JudgePath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, or
 Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
 Separator = Annotated[
     str | None,
-    typer.Option(help="what separates cells: ';', ',', '|' or tab [by the file's name]", metavar="CHARACTER"),
+    typer.Option(help="the separator of cells: ';', ',', '|' or tab [by the file's name]", metavar="CHARACTER"),
 ]
 Normalise = Annotated[
     bool, typer.Option("--normalise-labels", help="labels that differ in case, blanks or Unicode form are the same")
@@ -28,7 +28,7 @@ Normalise = Annotated[
 DropUnlabelled = Annotated[bool, typer.Option("--drop-unlabelled", help="leave out rows without a label: -, ?, -1")]
 Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
-Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest present]")]
+Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest available]")]
 Precision = Annotated[
     str | None,
     typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
@@ -41,18 +41,18 @@ Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses n
 Labels = Annotated[
     str | None, typer.Option(help="labels in the order of ids: a,b; as written, or names for numbers in their order")
 ]
-Processes = Annotated[int, typer.Option(help="trainings at once, each on its GPU or its share of the cores")]
+Processes = Annotated[int, typer.Option(help="trainings at the same time, each on a GPU or a share of the cores")]
 
 ON_AND_OFF = {"keep_head": "--keep-head/--new-head"}
-"""The spellings of settings that are true or false, where not ``--NAME/--no-NAME``."""
+"""The option names of boolean settings that are not ``--NAME/--no-NAME``."""
 
 
 def _settings() -> dict[str, Any]:
     """The option ``--preset``, and one for every field of `TrainConfig`: its type, docstring and default.
 
-    They are read from the source, because importing pydantic would take longer than all the rest of ``--help``.
+    They are read from the source, because importing pydantic would take longer than the rest of ``--help``.
     """
-    preset = "notebook: the chapter's settings, its weight decay made real"
+    preset = "notebook: the chapter's settings, with weight decay that takes effect"
     options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset)]}
     tree = ast.parse((Path(__file__).parents[1] / "config.py").read_text("utf-8"))
     (config,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainConfig")
@@ -96,7 +96,7 @@ READING: dict[str, Any] = {
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `SETTINGS`; what was given of them comes as its argument ``settings``."""
+    """Adds the options of `SETTINGS` to a command, which gets the given ones as its argument ``settings``."""
 
     def read(given: dict[str, Any]) -> dict[str, Any]:
         from acceptor.config import PRESETS
@@ -111,7 +111,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def takes_reading(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `READING`; they come as its argument ``reading``, as `load_data` takes them."""
+    """Adds the options of `READING` to a command, which gets them as ``reading``: arguments of `load_data`."""
 
     def read(given: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -130,7 +130,7 @@ def _with_options(
     options: dict[str, Any],
     read: Callable[[dict[str, Any]], Any],
 ) -> Callable[..., None]:
-    """The command with many options in the place of one argument, which gets what ``read`` makes of them."""
+    """Replaces one argument of a command by many options; the argument gets the result of ``read``."""
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
@@ -152,7 +152,7 @@ def _with_options(
     return with_options
 
 
-Why = Annotated[str | None, typer.Option(help="show what each word weighs: occlusion or gradients")]
+Why = Annotated[str | None, typer.Option(help="show the weight of each word: occlusion or gradients")]
 
 
 def listed_in(text: str, option: str) -> list[str]:

@@ -20,7 +20,7 @@ def answer(content: Any, text: Any, as_json: bool) -> None:
 
 
 def write_output(content: Any, text: Any, as_json: bool) -> None:
-    """As `answer`, while there is work left to do.
+    """Like `answer`, but before the work is done: a closed stdout raises.
 
     Raises:
         ReaderGone: stdout has been closed by its reader.

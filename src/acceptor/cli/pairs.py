@@ -37,7 +37,7 @@ def pairs(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
+    """Score minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
     from acceptor.cli import render
     from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.data.writing.write import check_output, write_table

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from acceptor.judging.tally import Tally
 
 
-class _How(TypedDict):
-    """The arguments that judging with and without Ray share."""
+class _PredictArguments(TypedDict):
+    """Arguments of `predict` with and without Ray."""
 
     device: str | None
     precision: str | None
@@ -49,15 +49,15 @@ def predict(
     out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
     columns: Columns = None,
     separator: Separator = None,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="also every label's probability and logit")] = False,
-    where: Annotated[str | None, typer.Option(help='write these rows only: "probability >= .8"')] = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="every label's probability and logit too")] = False,
+    where: Annotated[str | None, typer.Option(help='write only these rows: "probability >= .8"')] = None,
     split: Annotated[
         str | None,
         typer.Option(
-            "--split-sentences", metavar="LANGUAGE", help="texts are documents in en, de, …: judge their sentences"
+            "--split-sentences", metavar="LANGUAGE", help="the texts are documents in en, de, …: judge their sentences"
         ),
     ] = None,
-    shard: Annotated[str | None, typer.Option(help="K/N: the K-th of N jobs; then once without it, to join")] = None,
+    shard: Annotated[str | None, typer.Option(help="K/N: run as job K of N; then run once without it, to join")] = None,
     ray: Annotated[
         str | None,
         typer.Option(metavar="CLUSTER", help="judge on Ray into a folder of parts: local, auto or HOST:PORT"),
@@ -66,7 +66,8 @@ def predict(
     device: Device = None,
     precision: Precision = None,
     spreadsheet_safe: Annotated[
-        bool, typer.Option("--spreadsheet-safe", help="a .csv in which no text is taken for a formula, not exact")
+        bool,
+        typer.Option("--spreadsheet-safe", help="in a .csv, escape texts that a spreadsheet reads as formulas"),
     ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -85,7 +86,7 @@ def predict(
             )
         _predict_on_terminal(run, files[0], settings, device, precision, as_json)
         return
-    how: _How = {"device": device, "precision": precision, "overwrite": overwrite}
+    how: _PredictArguments = {"device": device, "precision": precision, "overwrite": overwrite}
     if ray:
         from acceptor.integrations import ray as on_ray
 

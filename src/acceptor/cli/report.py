@@ -16,13 +16,14 @@ REPORT = "report.html"
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders of seeds")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="the page to write [RUN/report.html; of several report.html]")
+        Path | None,
+        typer.Option("-o", "--out", help="the page to write [RUN/report.html; of several: report.html]"),
     ] = None,
     why: Annotated[int, typer.Option(metavar="N", min=0, help="explain the N most confident errors")] = 0,
-    figures: Annotated[bool, typer.Option(help="leave the figures as SVG and PNG beside the page, too")] = True,
+    figures: Annotated[bool, typer.Option(help="also write the figures as SVG and PNG beside the page")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Write one self-contained page about a run, or several side by side; runs are only read."""
+    """Write one self-contained HTML page about a run, or several side by side; runs are not changed."""
     from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.report.html import write_report
 

@@ -24,7 +24,7 @@ def search(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
     out: Annotated[Path | None, typer.Option(help="the folder of the search [runs/DATA-ENCODER-search]")] = None,
     trials: Annotated[int, typer.Option(help="trainings to try")] = 30,
-    seeds: Annotated[int, typer.Option(help="seeds to train the best settings with; 0: none")] = 5,
+    seeds: Annotated[int, typer.Option(help="number of seeds to train with the best settings; 0: none")] = 5,
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,

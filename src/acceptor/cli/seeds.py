@@ -27,14 +27,14 @@ def seeds(
     out: Annotated[Path | None, typer.Option(help="the folder of all runs [runs/DATA-ENCODER-seeds]")] = None,
     seeds: Annotated[str, typer.Option(help="how many, counted from --seed; or the seeds themselves: 1,5,9")] = "10",
     vary: Annotated[
-        str, typer.Option(help="what a seed changes: init (head, dropout, split), order (of examples), both")
+        str, typer.Option(help="what the seed changes: init (head, dropout, split), order (of examples), both")
     ] = "both",
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
-    report: Annotated[bool, typer.Option("--report", help="write report.html of all runs, too")] = False,
+    report: Annotated[bool, typer.Option("--report", help="also write report.html about all runs")] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +43,7 @@ def seeds(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.experiments.seeds import train_seeds
-    from acceptor.runs.place import default_set
+    from acceptor.runs.out_path import default_set
 
     if vary not in ("init", "order", "both"):
         raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both", code="E-USAGE-OPTION")

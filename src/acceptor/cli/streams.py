@@ -1,4 +1,4 @@
-"""Standard input, output and error, which may be closed, full, cut off, or unable to encode a character.
+"""Robust standard streams: they may be closed, full, disconnected, or unable to encode a character.
 
 Errors on standard error (progress, log lines) are ignored. An error on standard output is raised, because it holds the
 result; if its reader has closed the pipe, later output is dropped.
@@ -22,7 +22,7 @@ PLAIN = {
     "┃": "|", "✓": "v", "✗": "x", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "σ": "s", "Δ": "D",
     "τ": "t", "κ": "k", "ᵀ": "T",
 }  # fmt: skip
-"""Replacements for our own characters that a stream cannot encode; other characters are written as escapes."""
+"""Replacements for Acceptor's own characters if a stream cannot encode them; others are written as escapes."""
 
 
 class ReaderGone(Exception):  # noqa: N818 - not an error
@@ -48,14 +48,14 @@ class _Output(io.FileIO):
             raise ResourceError(
                 "the answer cannot be written to standard output",
                 cause=error.strerror,
-                next="send it elsewhere; the files that the command has written are complete",
+                next="redirect it to another place; the files that the command has written are complete",
                 code="E-RESOURCE-WRITE",
             ) from error
         return written
 
 
-class _Notes(io.FileIO):
-    """Standard error: what cannot be written is dropped."""
+class _ErrorStream(io.FileIO):
+    """Standard error. Text that cannot be written is dropped."""
 
     def write(self, data: Any) -> int:
         """Writes as much as fits."""
@@ -68,19 +68,19 @@ class _Notes(io.FileIO):
 def set_up_streams() -> None:
     """Makes the three standard streams usable. Streams that a caller has replaced are left alone."""
     for number in (0, 1, 2):
-        _occupy(number)
+        _open_null_if_closed(number)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
     if sys.platform == "win32" and sys.stdout is not None and sys.stdout.isatty():
-        return  # Python writes to a Windows console by its own means, in all characters
+        return  # Python itself writes all characters to a Windows console
     if sys.stdout is None or sys.stdout is sys.__stdout__:
-        sys.stdout = _over(_Output(1, "w", closefd=False), sys.stdout)
+        sys.stdout = _text_stream(_Output(1, "w", closefd=False), sys.stdout)
     if sys.stderr is None or sys.stderr is sys.__stderr__:
-        sys.stderr = _over(_Notes(2, "w", closefd=False), sys.stderr)
+        sys.stderr = _text_stream(_ErrorStream(2, "w", closefd=False), sys.stderr)
 
 
-def _occupy(number: int) -> None:
-    """Opens the null device if a standard stream is closed; else the next file opened would get its descriptor."""
+def _open_null_if_closed(number: int) -> None:
+    """Opens the null device if a standard stream is closed; otherwise the next opened file would get its descriptor."""
     try:
         os.fstat(number)
     except OSError:
@@ -91,12 +91,12 @@ def _occupy(number: int) -> None:
         os.set_inheritable(number, True)
 
 
-def _over(raw: io.FileIO, before: TextIO | None) -> TextIO:
-    """A text stream over ``raw`` with the settings of the one before, which can write every character."""
+def _text_stream(raw: io.FileIO, before: TextIO | None) -> TextIO:
+    """A text stream over ``raw`` with the settings of ``before``; it can write every character."""
     codecs.register_error("acceptor", in_plain_characters)
     encoding = getattr(before, "encoding", None) or "utf-8"
     errors = getattr(before, "errors", None) or "strict"
-    if errors in ("strict", "surrogateescape", "backslashreplace"):  # any other is the user's (PYTHONIOENCODING)
+    if errors in ("strict", "surrogateescape", "backslashreplace"):  # any other was set by the user (PYTHONIOENCODING)
         errors = "acceptor"
     if before is not None:
         before.flush()

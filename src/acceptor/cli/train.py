@@ -37,13 +37,13 @@ def train(
     settings: Any = None,
     cv: Annotated[
         str | None,
-        typer.Option("--cv", help="cross-validate: leave out a column's values in turn (source), or k parts"),
+        typer.Option("--cv", help="cross-validate: hold out each value of a column (source) in turn, or k parts"),
     ] = None,
     processes: Processes = 1,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="resume a training that was stopped")] = False,
     allow_change: Annotated[
-        bool, typer.Option("--allow-change", help="resume with another learning rate, say")
+        bool, typer.Option("--allow-change", help="resume with another learning rate and the like")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,7 +52,7 @@ def train(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.report.html import write_report
-    from acceptor.runs.place import default_out, default_set
+    from acceptor.runs.out_path import default_out, default_set
     from acceptor.training import train as training
 
     if cv is not None and (resume or allow_change):
@@ -85,16 +85,16 @@ def train(
 
 
 def _names_a_run(data: str, out: Path | None) -> bool:
-    """True if DATA of --resume is a run folder, or cannot be anything else."""
+    """True if DATA, given with --resume, is a run folder or cannot be data."""
     from acceptor.data.corpora import CORPORA
-    from acceptor.runs.place import is_run
+    from acceptor.runs.out_path import is_run
 
     place = Path(data).expanduser()
     return is_run(place) or (out is None and data not in CORPORA and not place.exists())
 
 
 def _refuse_known(context: typer.Context, run: str) -> None:
-    """Refuses options for data: a run that is resumed has its own."""
+    """Refuses options for data: a resumed run uses its own data."""
     names = [name for name in ("out", "validation", "test", *READING, "overwrite") if context.params[name]]
     if names:
         options = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in names]

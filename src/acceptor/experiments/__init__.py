@@ -1,1 +1,1 @@
-"""Several trainings: seeds, folds, a search, and the processes that train them."""
+"""Several trainings: seeds, cross-validation, hyper-parameter search, and their worker processes."""

@@ -1,4 +1,4 @@
-"""`cross_validate`: every part of the training split judged once, by a judge that did not learn from it."""
+"""`cross_validate`: judges every part of the training split with a judge that was trained without it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from acceptor.errors import DataError, UsageError, nearest
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
-from acceptor.experiments.run_set import RunSet, SetKind, counted, head_of, plan_of, train_all, with_restart
+from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.runs.folder import is_finished
 from acceptor.runs.predictions import read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
 from acceptor.text import Json
 
-FEW = 10  # examples: a fold with fewer has no score worth a number
+FEW = 10  # examples: smaller folds get no score
 
 Rows = npt.NDArray[np.int64]
 
@@ -33,8 +33,8 @@ class Folds(RunSet[FoldsFile]):
     """A cross-validation.
 
     Attributes:
-        folder: Where its runs lie, with ``cv.json`` and ``predictions.parquet``.
-        file: What ``cv.json`` holds: settings, data, one entry for each fold, the pooled scores.
+        folder: The folder with its runs, ``cv.json`` and ``predictions.parquet``.
+        file: The content of ``cv.json``: settings, data, one entry for each fold, the pooled scores.
     """
 
     def __repr__(self) -> str:
@@ -60,34 +60,34 @@ def cross_validate(
     processes: int = 1,
     overwrite: bool = False,
 ) -> Folds:
-    """Trains once for every part of the training split, without it, judges it, and scores all verdicts together.
+    """Cross-validates: trains without each part of the training split in turn, and scores all verdicts together.
 
-    The part that is held out plays the test role: it selects nothing. Validation is cut from the rest, label shares
-    kept. Validation and test splits of the corpus' own stay out of use. The same call resumes after a stop, as
-    `train_seeds` does.
+    The held-out part is the test split: nothing is selected on it. Validation is a stratified part of the rest. The
+    corpus' validation and test splits are not used. The same call resumes after a stop, like `train_seeds`.
 
     Args:
-        data: A `Data`, or anything that `load_data` takes.
-        by: A column: leave out the rows of one of its values at a time (``"source"``); or how many parts to make of
-            equal size and label shares, at random by ``config.seed``.
-        out: The folder to make: a run folder ``fold-NAME`` for each, ``cv.json`` and ``predictions.parquet``, the
-            verdicts on all rows, with a column ``fold``.
+        data: A `Data`, or anything that `load_data` accepts.
+        by: A column, of which one value at a time is held out (``"source"``); or the number of stratified random parts
+            of equal size, drawn with ``config.seed``.
+        out: The folder to write: a run folder ``fold-NAME`` for each part, ``cv.json``, and ``predictions.parquet`` with
+            the verdicts on all rows and a column ``fold``.
         encoder: Short for ``config.encoder``.
-        config: All other settings. Where it does not say what follows a collapse, that is ``"restart"``.
-        processes: As of `train_seeds`.
-        overwrite: Replace the cross-validation that stands at ``out``.
+        config: All other settings. ``on_collapse`` is ``"restart"`` if it is not set.
+        processes: See `train_seeds`.
+        overwrite: Replace an existing cross-validation at ``out``.
 
     Raises:
-        UsageError: ``out`` holds something else, or one of other settings or data; fewer than 2 parts; a split rule.
-        DataError: There is no such column; a part is too small, or what it leaves is; a label is too rare.
+        UsageError: ``out`` holds something else, or has other settings or data; there are fewer than 2 parts; or
+            ``config.split`` is a rule that cannot be used.
+        DataError: There is no such column; a part or the rest is too small; or a label is too rare.
         RunError: Another process is writing ``out``; or no training finished.
-        AcceptorError: Whatever `load_data` and `train` raise about all trainings alike.
+        AcceptorError: `load_data` or `train` raises an error that concerns all trainings.
     """
     config = with_restart(config, encoder)
     if config.split not in (None, "stratified"):
         raise UsageError(
-            f"split = {config.split} means nothing in a cross-validation",
-            cause="validation is cut from what each fold leaves of train, label shares kept",
+            f"split = {config.split} has no meaning in a cross-validation",
+            cause="validation is a stratified part of the rows outside of each fold",
             next="leave --split out",
             code="E-USAGE-CONFLICT",
         )
@@ -120,19 +120,19 @@ def _by_column(train: Split, column: str) -> dict[str, Rows]:
     single = [value for value, rows in parts.items() if len(rows) < 2]
     if single or len(parts) < 2:
         raise DataError(
-            f"column {column!r} cannot be cross-validated by",
+            f"cannot cross-validate by column {column!r}",
             where=train.table.origin,
-            expected="2 values at least, each with 2 examples at least",
+            expected="at least 2 values, each with at least 2 examples",
             found=f"{len(parts)} values"
             + (f"; with one example: {', '.join(map(repr, single[:5]))}" if single else ""),
-            next="join such values, or make parts of equal size: --cv 5",
+            next="merge such values, or use parts of equal size: --cv 5",
             code="E-DATA-SPLIT",
         )
     return parts
 
 
 def _by_number(train: Split, number: int, seed: int) -> dict[str, Rows]:
-    """Parts of equal size and label shares, drawn by the seed."""
+    """Stratified parts of equal size, drawn with the seed."""
     from sklearn.model_selection import StratifiedKFold
 
     if number < 2:
@@ -144,7 +144,7 @@ def _by_number(train: Split, number: int, seed: int) -> dict[str, Rows]:
             where=train.table.origin,
             expected=f"{number} examples of every label, one for each part",
             found=f"{rarest[1]}",
-            next=f"make fewer: --cv {max(2, rarest[1])}",
+            next=f"use fewer parts: --cv {max(2, rarest[1])}",
             code="E-DATA-SPLIT",
         )
     folds = StratifiedKFold(number, shuffle=True, random_state=seed).split(np.zeros(len(train)), train.gold)
@@ -152,7 +152,7 @@ def _by_number(train: Split, number: int, seed: int) -> dict[str, Rows]:
 
 
 def _named(parts: dict[str, Rows]) -> dict[str, tuple[str, Rows]]:
-    """A name for a folder for each value, whatever is in it: no two alike, also where case does not count."""
+    """A folder name for each value, unique also on case-insensitive file systems."""
     named: dict[str, tuple[str, Rows]] = {}
     for value, rows in parts.items():
         plain = f"fold-{re.sub(r'[^A-Za-z0-9._]+', '_', value)[:40] or '_'}"
@@ -168,9 +168,9 @@ def _plan(train: Split, name: str, value: str, held_out: Rows, config: TrainConf
     missing = [label for label, count in train.take(rest, "train").balance().items() if not count]
     if missing:
         raise DataError(
-            f"without fold {value!r} no example of label {missing[0]!r} is left to learn from",
+            f"without fold {value!r} train has no example of label {missing[0]!r}",
             where=train.table.origin,
-            next="make parts of equal label shares: --cv 5",
+            next="use stratified parts: --cv 5",
             code="E-DATA-SPLIT",
         )
     data = Data(train.take(rest, "train"), test=train.take(held_out, "test"))
@@ -178,7 +178,7 @@ def _plan(train: Split, name: str, value: str, held_out: Rows, config: TrainConf
 
 
 def _entry(content: Json) -> FoldEntry:
-    """The entry of a fold; the test part of a small one has no MCC."""
+    """The entry of a fold; a small fold has no MCC on test."""
     entry = FoldEntry.model_validate(content)
     if not entry.scores or "test" not in entry.scores or entry.n >= FEW:
         return entry
@@ -187,8 +187,8 @@ def _entry(content: Json) -> FoldEntry:
 
 
 def _summary(entries: list[FoldEntry], out: Path, train: Split, rows_of: dict[str, Rows]) -> Json:
-    """Writes the verdicts of all finished folds as one table into ``out``; returns what ``cv.json`` says of them."""
-    counts = {"collapsed": counted(entries, "collapsed"), "failed": counted(entries, "failed")}
+    """Writes the verdicts of all finished folds as one table into ``out``; returns the summary for ``cv.json``."""
+    counts = {"collapsed": count_status(entries, "collapsed"), "failed": count_status(entries, "failed")}
     finished = [entry for entry in entries if is_finished(out / entry.folder)]
     if not finished:
         return {**counts, "pooled": None}
@@ -199,7 +199,7 @@ def _summary(entries: list[FoldEntry], out: Path, train: Split, rows_of: dict[st
 
 
 def _scores(verdicts: pl.DataFrame, held_out: Split) -> Json:
-    """Scores of verdicts as their judges gave them: each may have a temperature and a threshold of its own."""
+    """Pooled scores of the saved verdicts; each fold's judge may have a different temperature and threshold."""
     labels, gold = held_out.labels, held_out.gold
     ids = {label: index for index, label in enumerate(labels)}
     predicted = np.array([ids[label] for label in verdicts["verdict"]], dtype=np.int64)

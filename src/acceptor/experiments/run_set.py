@@ -1,7 +1,7 @@
-"""Several trainings in one folder: one after the other, or several processes at once; all of it can be resumed.
+"""Sets of trainings in one folder, trained in one or several processes. A stopped set can be resumed.
 
-The folder holds one run folder for each, and a JSON file with what became of them. A training that was stopped resumes
-from its checkpoint; one that has ended is never trained again, nor dropped from the count.
+The folder has one run folder for each training, and a JSON file with their outcomes. A stopped training resumes from
+its checkpoint. A training that has ended is not repeated, and stays in the count.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from acceptor.data.corpora import paths_of
 from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
-from acceptor.experiments.workers import Outcome, Plan, outcomes
+from acceptor.experiments.workers import Outcome, Plan, train_plans
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
-from acceptor.runs.place import move_aside, refuse_within, replacing
+from acceptor.runs.out_path import move_aside, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file, setup_of
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
@@ -41,11 +41,11 @@ ELSEWHERE = "repeat the first command, choose another path: --out PATH, or start
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunSet(Generic[F]):
-    """Several trainings in one folder.
+    """A set of trainings in one folder.
 
     Attributes:
-        folder: Where they lie, with the file of the set.
-        file: What that file holds: settings, data, one entry for each training, the scores of all together.
+        folder: The folder with the runs and the file of the set.
+        file: The content of that file: settings, data, one entry for each training, the summary.
     """
 
     folder: Path
@@ -53,12 +53,12 @@ class RunSet(Generic[F]):
 
     @functools.cached_property
     def record(self) -> Json:
-        """What the file of the set holds, as a dict."""
+        """The content of the file of the set, as a dict."""
         return self.file.to_dict()
 
     @property
     def entries(self) -> list[Json]:
-        """What became of every training, collapsed and failed ones too."""
+        """The outcome of every training, including collapsed and failed ones."""
         return list(self.record["runs"])
 
     @property
@@ -67,28 +67,29 @@ class RunSet(Generic[F]):
         return [self.folder / entry.folder for entry in self.file.runs if entry.status == "finished"]
 
     def count(self, status: Status) -> int:
-        """How many trainings ended so: ``finished``, ``collapsed`` or ``failed``."""
-        return counted(self.file.runs, status)
+        """The number of trainings with a status: ``finished``, ``collapsed`` or ``failed``."""
+        return count_status(self.file.runs, status)
 
     def to_dict(self) -> Json:
         """Folder and record, for JSON."""
         return {"folder": str(self.folder), **self.record}
 
 
-def counted(entries: Sequence[Entry], status: Status) -> int:
-    """How many trainings ended so."""
+def count_status(entries: Sequence[Entry], status: Status) -> int:
+    """The number of trainings with a status."""
     return sum(entry.status == status for entry in entries)
 
 
 @dataclass(frozen=True)
 class SetKind(Generic[F]):
-    """A kind of set.
+    """A kind of set: seeds or folds.
 
     Attributes:
-        model: What the file of the set holds.
-        head: What decides about all trainings, by the file's fields; it must be the same when the set is resumed.
+        model: The class of the set's file.
+        head: The fields of the file that all trainings share: settings, encoder, data. They must be the same when the
+            set is resumed.
         entry: Makes an entry of the file from its fields.
-        summary: What the file says about all entries together, by its fields.
+        summary: Makes the fields of the file that summarise all entries.
     """
 
     model: type[F]
@@ -97,27 +98,27 @@ class SetKind(Generic[F]):
     summary: Callable[[list[Any]], Json]
 
     def file_of(self, entries: Sequence[Entry]) -> F:
-        """The content of the file with these entries."""
+        """The content of the set's file with these entries."""
         return self.model.new({**self.head, "runs": list(entries), **self.summary(list(entries))})
 
 
 def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: int, overwrite: bool) -> F:
-    """Trains what has not ended yet, and rewrites the file of the set after every training.
+    """Trains every training that has not ended, and rewrites the file of the set after each.
 
     Args:
         plans: The trainings, in the order of their entries.
-        out: The folder of all.
+        out: The folder of the set.
         kind: Seeds or folds.
-        processes: How many train at once; 1 trains in this process.
-        overwrite: Start again.
+        processes: Number of trainings at the same time; 1 trains in this process.
+        overwrite: Start again from nothing.
 
     Returns:
         The content of the file.
 
     Raises:
-        UsageError: ``out`` holds something else, or trainings of other settings or data.
+        UsageError: ``out`` holds something else, or trainings with other settings or data.
         RunError: Another process is writing ``out``; or no training finished.
-        AcceptorError: Whatever is wrong with all trainings alike.
+        AcceptorError: An error that concerns all trainings.
     """
     _check(plans, processes, out if overwrite else None)
     with one_writer(out), replacing(out):
@@ -136,19 +137,19 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
             entries[plan.name] = kind.entry(_fields(plan, Outcome("finished"), out))
         content = write()
         todo = deque(plan for plan in _due(plans, entries) if plan.name not in entries)
-        for plan, outcome in outcomes(todo, out, processes):
+        for plan, outcome in train_plans(todo, out, processes):
             entries[plan.name] = kind.entry(_fields(plan, outcome, out))
             content, due = write(), _due(plans, entries)
             logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
             if outcome.status == "collapsed":
-                shutil.rmtree(out / plan.name, ignore_errors=True)  # it holds checkpoints alone
+                shutil.rmtree(out / plan.name, ignore_errors=True)  # it has only checkpoints
                 todo.extend(again for again in due if again.restarted_from == plan.name)
     _refuse_none_finished(content.runs, out / kind.model.file_name)
     return content
 
 
 def with_restart(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
-    """The settings of several trainings: a collapsed one is restarted, unless they say otherwise."""
+    """The settings of a set of trainings: ``on_collapse`` is ``restart`` if it is not set."""
     config = config or TrainConfig()
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
@@ -158,13 +159,13 @@ def with_restart(config: TrainConfig | None, encoder: str | None) -> TrainConfig
 
 
 def plan_of(name: str, data: Data, config: TrainConfig, about: Json) -> Plan:
-    """A training that, where the settings say "restart", ends with its collapse: `train_all` starts it again."""
+    """Plans a training. If ``on_collapse`` is ``restart``, it stops at a collapse and `train_all` restarts it."""
     restarts = config.on_collapse == "restart"
     return Plan(name, data, config.model_copy(update={"on_collapse": "stop"}) if restarts else config, about, restarts)
 
 
 def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
-    """All trainings to be: after each that collapsed its restart with safer settings."""
+    """All planned trainings, each collapsed one followed by its restart with safer settings."""
     due: list[Plan] = []
     for plan in plans:
         due.append(plan)
@@ -175,7 +176,7 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
 
 
 def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
-    """``replaced``: the folder that is to be overwritten."""
+    """Checks the arguments of all plans. ``replaced`` is the folder to overwrite."""
     if process_rank().world_size > 1:
         raise UsageError(
             "torchrun trains one judge in several processes",
@@ -191,8 +192,8 @@ def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None
 
 
 def _refuse_none_finished(entries: Sequence[Entry], file: Path) -> None:
-    """Several trainings of which none finished have no score."""
-    if not counted(entries, "finished"):
+    """Raises an error if no training finished, since there is no score then."""
+    if not count_status(entries, "finished"):
         first = entries[0]
         error = first.error or {}
         raise RunError(
@@ -200,13 +201,13 @@ def _refuse_none_finished(entries: Sequence[Entry], file: Path) -> None:
             where=str(file),
             found=f"{first.folder} {first.status}: {error.get('problem', 'all verdicts are alike')}",
             cause=error.get("cause"),
-            next="mend that and give the same command again",
+            next="fix that and run the same command again",
             code="E-RUN-UNFINISHED",
         )
 
 
 def head_of(data: Data, config: TrainConfig) -> Json:
-    """What decides about all trainings: settings, encoder, data."""
+    """The fields that all trainings share: settings, encoder, data."""
     encoder = find_encoder(config.encoder).to_dict()
     return {"config": config.model_dump(), "encoder": encoder, "data": data.to_dict(), "labels": list(data.labels)}
 
@@ -214,7 +215,7 @@ def head_of(data: Data, config: TrainConfig) -> Json:
 def _entries_before(out: Path, setup: SetFile[Any], *, overwrite: bool) -> dict[str, Entry]:
     """The entries of trainings in ``out`` that collapsed or failed, by name.
 
-    The place has to be free, or of the same settings and data.
+    ``out`` must not exist, or must have the same settings and data.
     """
     file = out / setup.file_name
     if not out.exists() or not any(out.iterdir()):
@@ -222,8 +223,8 @@ def _entries_before(out: Path, setup: SetFile[Any], *, overwrite: bool) -> dict[
     if not file.is_file():
         raise UsageError(
             f"{out} exists and holds no {file.name}",
-            expected="a path that is free, or one that the same command started",
-            next="choose another: --out PATH",
+            expected="a path that does not exist, or one that the same command started",
+            next="choose another one: --out PATH",
             code="E-USAGE-OUTPUT",
         )
     if overwrite:
@@ -249,12 +250,12 @@ def _split(plan: Plan) -> Data:
 
 
 def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
-    """The trainings that are finished already."""
+    """The trainings that are already finished."""
     return [plan for plan in _due(plans, entries) if _is_finished(out / plan.name, plan, head)]
 
 
 def _is_finished(folder: Path, plan: Plan, head: Json) -> bool:
-    """True for a finished run of this plan; one of another is refused."""
+    """True if ``folder`` is a finished run of this plan. Raises an error if it is a run of another plan."""
     if not is_finished(folder):
         return False
     check_records(folder)
@@ -277,7 +278,7 @@ def _fields(plan: Plan, outcome: Outcome, out: Path) -> Json:
         "scores": None,
     }
     if outcome.status == "finished":
-        if read_run_file(out / plan.name).collapsed:  # and went on, as its settings say
+        if read_run_file(out / plan.name).collapsed:  # and continued, as its settings require
             content["status"] = "collapsed"
         splits = read_report_file(out / plan.name).splits
         content["scores"] = {name: report.scores() for name, report in splits.items()}

@@ -1,6 +1,6 @@
-"""`search_settings`: settings that do well on validation, found by Optuna; then seeds of the best.
+"""`search_settings`: hyper-parameter search with Optuna, then several seeds with the best settings.
 
-A trial is a training like any other. Trials see train and validation alone: the test split is not in their data.
+A trial is an ordinary training. Trials use only train and validation: the test split is not in their data.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from acceptor.experiments.study import (
     open_study,
     write_trials,
 )
-from acceptor.experiments.workers import Worker, side_by_side
+from acceptor.experiments.workers import Worker, run_workers
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.folder import is_finished
-from acceptor.runs.place import refuse_within
+from acceptor.runs.out_path import refuse_within
 from acceptor.runs.report_file import OF_THE_DATA, read_report_file
 from acceptor.runs.search_file import SearchFile, Trial
 from acceptor.runtime.processes import process_rank
@@ -57,24 +57,24 @@ SPACE: dict[str, Domain] = {
     "warmup": (0.0, 0.3),
     "weight_decay": (1e-3, 0.3, "log"),
 }
-"""Where settings are looked for: (lowest, highest), on a logarithmic scale where that is said, or a list of values."""
+"""The default domains: (lowest, highest), (lowest, highest, "log"), or a list of values."""
 FIXED = {"seed", "metric", "select", "split", "validation_share"}
-"""Settings that decide what a score means, or how lucky it is: they are not searched."""
+"""Settings that are not searched, since they change what is scored or how lucky a score is."""
 
-WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # what the sampler gets where a score is not defined
-LEFT_OUT = OF_THE_DATA | {"confusion"}  # of a trial's scores: what all trials share, and what is long
-QUARTERS = 4  # of a training: where it may be pruned, so that long and short ones are compared at the same share
-LOOK_EVERY = 0.2  # seconds between two looks at trials of other processes
+WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # the value for the sampler if a score is not defined
+LEFT_OUT = OF_THE_DATA | {"confusion"}  # scores that are not kept: equal in all trials, or long
+QUARTERS = 4  # points of a training at which it may be pruned, so that long and short trainings are comparable
+POLL_SECONDS = 0.2  # while waiting for trials of other processes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Search:
-    """A search, finished or as far as it has come.
+    """A search, finished or not.
 
     Attributes:
-        folder: Where it lies; the best trial's run folder is in it.
-        file: What ``search.json`` holds: settings, space, data, all trials, the best one.
-        seeds: What `train_seeds` gives for the best settings; None where no seeds were asked for.
+        folder: The folder of the search, with the best trial's run folder.
+        file: The content of ``search.json``: settings, space, data, all trials, the best one.
+        seeds: The result of `train_seeds` with the best settings; None if no seeds were requested.
     """
 
     folder: Path
@@ -83,7 +83,7 @@ class Search:
 
     @functools.cached_property
     def record(self) -> Json:
-        """What ``search.json`` holds, as a dict."""
+        """The content of ``search.json``, as a dict."""
         return self.file.to_dict()
 
     @property
@@ -93,7 +93,7 @@ class Search:
 
     @property
     def best(self) -> Json | None:
-        """The trial with the highest value; None where no value is defined."""
+        """The trial with the highest value; None if no value is defined."""
         best: Json | None = self.record["best"]
         return best
 
@@ -109,7 +109,7 @@ class Search:
 
 
 class _PrunedError(Exception):
-    """Ends a hopeless training."""
+    """Ends a training that Optuna prunes."""
 
 
 def search_settings(
@@ -123,27 +123,26 @@ def search_settings(
     space: Mapping[str, Domain] | None = None,
     processes: int = 1,
 ) -> Search:
-    """Looks for settings with the highest ``config.metric`` on validation, then trains seeds of the best.
+    """Searches settings with the highest ``config.metric`` on validation, then trains several seeds with the best.
 
-    The sampler is TPE (Bergstra et al. 2011) and seeded; the first trial has the settings as given, as a base line. A
-    trial is pruned where its best score so far is below the median of the others' at the same quarter of a training.
-    The same call resumes after a stop, and joins where another process is at work. Only the best trial's weights are
-    kept.
+    The sampler is TPE (Bergstra et al. 2011) and seeded; the first trial has the given settings, as a baseline. A trial
+    is pruned if its best score so far is below the median of the others at the same quarter of a training. The same
+    call resumes after a stop, and joins a search that is running. Only the best trial's weights are kept.
 
     Args:
-        data: A `Data`, or anything that `load_data` takes. Its test split is left alone until the seeds.
+        data: A `Data`, or anything that `load_data` accepts. Its test split is used only for the final seeds.
         out: The folder of the search.
-        trials: How many there are to be in all.
-        seeds: How many seeds to train the best settings with; 0 trains none.
+        trials: The total number of trials.
+        seeds: Number of seeds to train with the best settings; 0 trains none.
         encoder: Short for ``config.encoder``.
         config: All settings that are not searched, and the first trial's.
-        space: Domains by setting, in place of `SPACE`: (lowest, highest), (lowest, highest, "log"), or a list.
-        processes: How many trials at once; each has its share of the cores, or a GPU in turn.
+        space: Domains by setting, instead of `SPACE`: (lowest, highest), (lowest, highest, "log"), or a list.
+        processes: Number of trials at the same time. Each gets a share of the cores; GPUs are assigned in turn.
 
     Raises:
-        UsageError: Optuna is not installed; ``out`` holds something else, or a search of other settings or data; or a
-            domain is not one.
-        AcceptorError: Whatever `load_data` and `train` raise about all trials alike.
+        UsageError: Optuna is not installed; ``out`` holds something else, or a search with other settings or data; or
+            a domain is invalid.
+        AcceptorError: `load_data` or `train` raises an error that concerns all trials.
     """
     config = config or TrainConfig()
     if encoder is not None:
@@ -153,7 +152,7 @@ def search_settings(
     data = data if isinstance(data, Data) else load_data(data)
     out = Path(out).expanduser()
     if seeds and data.test is None:
-        logger.warning("no test split: the seeds, too, will be scored on the split that chooses the settings")
+        logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
     study = open_study(out, config, domains, data)
     blind = dataclasses.replace(data, test=None)
@@ -237,18 +236,18 @@ def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data
                 continue
         if not in_states(study, "RUNNING"):
             return
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> None:
     """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
-    # A restart would credit a trial's settings with what safer ones did.
+    # After a restart the score would be that of the safer settings, not of the trial's.
     own, place = _with(config, {**trial.params, "on_collapse": "stop"}), out / folder_of(trial)
-    logger.info("trial %d: %s", trial.number, in_words(trial.params))
+    logger.info("trial %d: %s", trial.number, format_settings(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:
         if not is_finished(place):  # else it was killed before the study had the score
-            train_trial(data, out=place, config=own, on_epoch=_Watch(trial, own))
+            train_trial(data, out=place, config=own, on_epoch=_Pruner(trial, own))
         scores = read_report_file(place).splits["validation"]
         trial.set_user_attr("scores", {key: one for key, one in scores.to_dict().items() if key not in LEFT_OUT})
         score = scores.score(own.metric)
@@ -275,8 +274,8 @@ def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> N
     logger.info("trial %d: %s", trial.number, words)
 
 
-class _Watch:
-    """Is called after every epoch of a trial, and ends it where it is hopeless."""
+class _Pruner:
+    """Called after every epoch of a trial; ends it if Optuna prunes it."""
 
     def __init__(self, trial: Any, config: TrainConfig) -> None:
         self.trial, self.config = trial, config
@@ -285,8 +284,8 @@ class _Watch:
     def __call__(self, history: list[Json]) -> None:
         """Reports the score at every quarter of the training that has passed.
 
-        Epochs are searched, and the learning rate falls over all of them: epoch 2 of 8 is not compared with epoch 2 of
-        2. The history of a training that was resumed holds its earlier epochs.
+        The number of epochs is searched too, and the learning rate decays over all of them, so epoch 2 of 8 is not
+        compared with epoch 2 of 2. The history of a resumed training includes its earlier epochs.
         """
         metric, epochs = self.config.metric, self.config.epochs
         scores = [line[metric] for line in history if line["event"] == "epoch"]
@@ -300,8 +299,8 @@ class _Watch:
             raise _PrunedError
 
 
-def in_words(params: Mapping[str, object]) -> str:
-    """Settings in one line."""
+def format_settings(params: Mapping[str, object]) -> str:
+    """Formats settings as one line."""
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
     )
@@ -311,13 +310,13 @@ def in_words(params: Mapping[str, object]) -> str:
 
 
 def _work_in_processes(arguments: tuple[object, ...], processes: int) -> None:
-    """Does `work` in several processes at once, and waits for them. This one does what a process that died left."""
+    """Runs `work` in several processes and waits for them. The caller then does the rest if one has died."""
     places = deque(range(processes))
 
     def start(place: int) -> Worker[int]:
         number = places.popleft()
         return Worker(number, f"process {number + 1}", work, arguments, place, processes)
 
-    for worker in side_by_side(lambda: bool(places), start, processes):
+    for worker in run_workers(lambda: bool(places), start, processes):
         if worker.process.returncode:
             logger.warning("%s: %s", worker.name, worker.death().problem)

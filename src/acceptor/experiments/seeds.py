@@ -1,4 +1,4 @@
-"""`train_seeds`: the same training with several seeds, and all their scores, not the best one's."""
+"""`train_seeds`: the same training with several seeds, and a summary of all scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
-from acceptor.experiments.run_set import RunSet, SetKind, counted, head_of, plan_of, train_all, with_restart
+from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.runs.report_file import SPLITS
 from acceptor.runs.set_file import SEEDS_FILE, SeedEntry, SeedsFile, read_set_file
@@ -25,29 +25,29 @@ Vary = Literal["init", "order", "both"]
 
 
 class Seeds(RunSet[SeedsFile]):
-    """Trainings that differ in their seed alone.
+    """Trainings that differ only in their seed.
 
     Attributes:
-        folder: Where they lie, with ``seeds.json``.
-        file: What ``seeds.json`` holds: settings, data, one entry for each training, the summary.
+        folder: The folder with the runs and ``seeds.json``.
+        file: The content of ``seeds.json``: settings, data, one entry for each training, the summary.
     """
 
     @property
     def split(self) -> str:
-        """The split whose scores lead: test, or validation where there is no test split."""
+        """The main split: test, or validation if there is no test split."""
         return next((name for name in SPLITS if name in self.file.summary), SPLITS[-1])
 
     @property
     def metric(self) -> str:
-        """The score that leads."""
+        """The main metric."""
         return self.file.metric
 
     def spread(self, split: str | None = None, metric: str | None = None) -> Spread | None:
-        """Mean, standard deviation, extremes and so on of a score; None where no run has it."""
+        """Mean, standard deviation, minimum, maximum and so on of a score; None if no run has it."""
         return spread(_values(self.file.runs, split or self.split, metric or self.metric))
 
     def selected(self, split: str | None = None) -> bool:
-        """True where the split chose checkpoints, temperatures or thresholds: its scores are then too good."""
+        """True if checkpoints, temperatures or thresholds were chosen on the split: its scores are then too good."""
         scores = [(entry.scores or {}).get(split or self.split) for entry in self.file.runs]
         return any(one is not None and one.selected_on_this_split for one in scores)
 
@@ -71,34 +71,34 @@ def train_seeds(
     vary: Vary = "both",
     overwrite: bool = False,
 ) -> Seeds:
-    """Trains once for every seed and sums up: all values, not the best.
+    """Trains once for every seed and summarises all scores.
 
-    The same call resumes after a stop: finished runs are kept, one that was under way resumes from its checkpoint, and
-    more seeds can be added.
+    The same call resumes after a stop: finished runs are kept, an unfinished one resumes from its checkpoint, and more
+    seeds can be added.
 
     Args:
-        data: A `Data`, or anything that `load_data` takes.
-        out: The folder to make: a run folder ``seed-SEED`` for each, and ``seeds.json``.
-        seeds: How many, counted from ``config.seed``; or the seeds themselves.
+        data: A `Data`, or anything that `load_data` accepts.
+        out: The folder to write: a run folder ``seed-SEED`` for each seed, and ``seeds.json``.
+        seeds: The number of seeds, counted from ``config.seed``; or a list of seeds.
         encoder: Short for ``config.encoder``.
-        config: All other settings. Where it does not say what follows a collapse, that is ``"restart"``.
-        processes: How many train at once: each has a GPU of its own in turn, or its share of the cores.
-        vary: What a seed decides: ``"init"`` the head, dropout and a stratified split; ``"order"`` the order of the
-            examples alone; or ``"both"``.
-        overwrite: Replace the seeds that stand at ``out``.
+        config: All other settings. ``on_collapse`` is ``"restart"`` if it is not set.
+        processes: Number of trainings at the same time. Each gets a share of the cores; GPUs are assigned in turn.
+        vary: What the seed changes: ``"init"``: the head, dropout and a stratified split; ``"order"``: only the order
+            of the examples; or ``"both"``.
+        overwrite: Replace an existing set of seeds at ``out``.
 
     Raises:
-        UsageError: ``out`` holds something else, or seeds of other settings or data; no seeds, or one given twice.
+        UsageError: ``out`` holds something else, or has other settings or data; there are no seeds, or one twice.
         RunError: Another process is writing ``out``; or no training finished.
-        AcceptorError: Whatever `load_data` and `train` raise about all trainings alike.
+        AcceptorError: `load_data` or `train` raises an error that concerns all trainings.
     """
     config = with_restart(config, encoder)
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
     numbers = _numbers(seeds, config.seed)
     if len(numbers) == 1:
-        logger.warning("one seed: how far scores lie apart (sd, interval) is not defined")
-    if not overwrite and (out / SEEDS_FILE).is_file():  # a training that has ended is not dropped from the count
+        logger.warning("only one seed: standard deviation and interval are not defined")
+    if not overwrite and (out / SEEDS_FILE).is_file():  # a training that has ended stays in the count
         ended = [entry.planned for entry in read_set_file(out, SeedsFile).runs]
         numbers = list(dict.fromkeys([*numbers, *ended]))
     plans = [_plan(data, config, number, vary) for number in numbers]
@@ -109,7 +109,7 @@ def train_seeds(
 
 
 def read_seeds(folder: str | Path) -> Seeds:
-    """The seeds in a folder, as far as they have come.
+    """Reads the seeds in a folder, finished or not.
 
     Raises:
         RunError: There is no ``seeds.json``, or it cannot be read.
@@ -130,7 +130,7 @@ def _numbers(seeds: int | Sequence[int], first: int) -> list[int]:
     if twice:
         raise UsageError(
             "a seed is given twice: " + ", ".join(map(str, twice)),
-            cause="it would give the same run again, and count it twice",
+            cause="the same run would be counted twice",
             next="give every seed once",
             code="E-USAGE-OPTION",
         )
@@ -156,14 +156,14 @@ def _values(entries: Sequence[SeedEntry], split: str, metric: str) -> list[float
 
 
 def _summary(entries: list[SeedEntry]) -> Json:
-    """What ``seeds.json`` says of all trainings together. A score that is not defined has no value, but is counted."""
+    """The summary for ``seeds.json``. An undefined score has no value, but its training is counted."""
     splits = dict.fromkeys(split for entry in entries for split in entry.scores or ())
     alike = [entry for entry in entries if any(scores.collapsed for scores in (entry.scores or {}).values())]
     return {
         "n_runs": len(entries),
-        "collapsed": counted(entries, "collapsed"),
-        "failed": counted(entries, "failed"),
-        "one_verdict": counted(alike, "finished"),
+        "collapsed": count_status(entries, "collapsed"),
+        "failed": count_status(entries, "failed"),
+        "one_verdict": count_status(alike, "finished"),
         "summary": {
             split: {
                 metric: found.to_dict() if (found := spread(_values(entries, split, metric))) else None

@@ -1,7 +1,7 @@
-"""A search's study on disk: what was tried, with which scores, and what is tried next.
+"""The Optuna study of a search, on disk: trials and their scores, and the choice of the next trial.
 
-It is Optuna's, in a SQLite file, whose transactions survive a kill at any point, and which several processes can
-share. The process that works on a trial holds a lock, which the kernel releases when the process dies.
+The study is in a SQLite file, which survives a kill at any point and which several processes can share. The process
+that works on a trial holds a lock, which the kernel releases when the process dies.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from acceptor.storage.lock import one_writer, take_lock
 logger = logging.getLogger(__name__)
 
 Domain = tuple[Any, ...] | list[Any]
-"""Where a setting is looked for: (lowest, highest), (lowest, highest, "log"), or a list of values."""
+"""The domain of a setting: (lowest, highest), (lowest, highest, "log"), or a list of values."""
 
 STATES = ("COMPLETE", "PRUNED")
 OPTIMISTIC = (
-    "the best value was chosen among all trials on this very split, so it is too good; the figure to quote is the mean "
+    "the best value was chosen among all trials on this split, so it is too good; the figure to quote is the mean "
     "over new seeds, on the test split"
 )
 
 
 def load_optuna() -> Any:
-    """Optuna, silent.
+    """Imports Optuna with its logging switched off.
 
     Raises:
         UsageError: It is not installed.
@@ -61,13 +61,13 @@ def load_optuna() -> Any:
 
 @contextlib.contextmanager
 def locked(out: Path, name: str = "study") -> Iterator[bool]:
-    """Waits until no other process is in such a block; True where that can be known."""
+    """Holds a lock on ``out``, so that one process at a time is in such a block. Yields False if locks do not work."""
     with (out / f".{name}.lock").open("a") as lock:
         yield take_lock(lock, wait=True)
 
 
 def check_shareable(out: Path) -> None:
-    """Refuses several processes where nothing would keep them apart.
+    """Refuses several processes if the file system has no locks.
 
     Raises:
         UsageError: The file system of ``out`` has no locks.
@@ -84,22 +84,22 @@ def check_shareable(out: Path) -> None:
 
 
 def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data) -> Any:
-    """The study in ``out``, made where there is none. Its first trial has the settings as given, if they lie in space.
+    """Opens or creates the study in ``out``. The first trial has the given settings, if they are in ``space``.
 
     Raises:
-        UsageError: ``out`` holds something else, or a search of other settings or data.
+        UsageError: ``out`` holds something else, or a search with other settings or data.
     """
     optuna = load_optuna()
     if out.exists() and not is_search(out) and any(path.name != ".study.lock" for path in out.iterdir()):
         raise UsageError(
             f"{out} exists and is not a search",
-            expected="a path that is free, or a search to resume",
+            expected="a path that does not exist, or a search to resume",
             next="search elsewhere: --out PATH",
             code="E-USAGE-OUTPUT",
         )
     out.mkdir(parents=True, exist_ok=True)
     with locked(out) as has_locks:
-        # Not before 5 trials have ended, and not in the first of the `QUARTERS`.
+        # No pruning before 5 trials have ended, nor in the first of the `QUARTERS`.
         pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
         study = optuna.create_study(
             study_name="search",
@@ -112,7 +112,7 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         head = json.loads(json.dumps({"config": config.model_dump(), "space": dict(space), "data": splits}))
         before = study.user_attrs.get("head")
         if before is None:
-            if all(_lies_in(getattr(config, name), domain) for name, domain in space.items()):
+            if all(_in_domain(getattr(config, name), domain) for name, domain in space.items()):
                 study.enqueue_trial({name: getattr(config, name) for name in space}, skip_if_exists=True)
             study.set_user_attr("head", head)
             study.set_user_attr("format", FORMAT)
@@ -126,12 +126,12 @@ def _storage(out: Path, *, has_locks: bool) -> Any:
     """Optuna's storage in the study's file.
 
     Raises:
-        RunError: The file is no SQLite file, or a newer Optuna wrote it.
+        RunError: The file is not a SQLite file, or a newer Optuna wrote it.
     """
     from sqlalchemy.exc import DatabaseError
     from sqlalchemy.pool import NullPool
 
-    # By a function, since in a URL some characters of a path would mean something.
+    # A function instead of a URL, in which some characters of a path would have a meaning.
     engine = {"creator": lambda: open_study_file(out, has_locks=has_locks), "poolclass": NullPool}
     try:
         return load_optuna().storages.RDBStorage("sqlite://", engine_kwargs=engine)
@@ -139,7 +139,7 @@ def _storage(out: Path, *, has_locks: bool) -> Any:
         raise damaged(out / STUDY_FILE, str(error).split("\n")[0][:300]) from error
 
 
-def _lies_in(value: Any, domain: Domain) -> bool:
+def _in_domain(value: Any, domain: Domain) -> bool:
     return value in domain if isinstance(domain, list) else bool(domain[0] <= value <= domain[1])
 
 
@@ -148,7 +148,7 @@ def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if changed:
         raise UsageError(
-            f"another search stands in {out}",
+            f"{out} has another search",
             expected="\n".join(f"{name} = {old.get(name)}" for name in changed),
             found="\n".join(f"{name} = {new.get(name)}" for name in changed),
             next="resume it with its settings and data, or search elsewhere: --out PATH",
@@ -162,12 +162,12 @@ def _flat(setup: SearchSetup) -> dict[str, object]:
 
 
 def in_states(study: Any, *names: str) -> list[Any]:
-    """The trials in any of some states, in the order of their numbers."""
+    """The trials with one of these states, in the order of their numbers."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in names]
 
 
 def lock_of_trial(out: Path, number: int) -> Path:
-    """What the process that works on a trial holds a lock for (`one_writer`)."""
+    """The path that the process working on a trial has locked (`one_writer`)."""
     return out / f"trial-{number}.alive"
 
 
@@ -180,9 +180,9 @@ def _is_alive(out: Path, number: int) -> bool:
 
 
 def next_trial(study: Any, out: Path, seed: int, space: Mapping[str, Domain], trials: int) -> Any:
-    """The next trial with its settings, or None where there are enough. The caller has `locked` the study.
+    """The next trial with its settings, or None if there are enough. The caller has `locked` the study.
 
-    A trial whose process is dead is queued again, to resume from its checkpoint.
+    A trial whose process has died is queued again and resumes from its checkpoint.
     """
     optuna = load_optuna()
     for dead in [trial for trial in in_states(study, "RUNNING") if not _is_alive(out, trial.number)]:
@@ -193,7 +193,7 @@ def next_trial(study: Any, out: Path, seed: int, space: Mapping[str, Domain], tr
     if started >= trials:
         return None
     trial = study.ask()
-    # A seed for each trial, so that a search that was killed draws the same trials when it resumes.
+    # One seed per trial, so that a killed search samples the same trials when it resumes.
     own = int(np.random.SeedSequence([seed, started]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=own)
     for name, domain in space.items():
@@ -211,12 +211,12 @@ def _suggest(trial: Any, name: str, domain: Domain) -> Any:
 
 
 def folder_of(trial: Any) -> str:
-    """The name of a trial's run folder: its number's, or that of the stopped trial that it resumes."""
+    """The name of a trial's run folder: by its number, or the folder of the stopped trial that it resumes."""
     return str(trial.user_attrs.get("folder", f"trial-{trial.number}"))
 
 
 def write_trials(study: Any, out: Path) -> SearchFile:
-    """Writes ``search.json`` and returns what it holds. The caller has `locked` the study."""
+    """Writes ``search.json`` and returns its content. The caller has `locked` the study."""
     head = study.user_attrs["head"]
     trials = [_trial(trial) for trial in in_states(study, *STATES)]
     content = SearchFile.new(
@@ -235,7 +235,7 @@ def write_trials(study: Any, out: Path) -> SearchFile:
 
 
 def _best(trials: Sequence[Trial]) -> Trial | None:
-    """The trial with the highest value, the earlier of two equals; None where no value is defined."""
+    """The trial with the highest value, the earlier of two equal ones; None if no value is defined."""
     values = {trial.number: trial.value for trial in trials if trial.value is not None}
     return max((one for one in trials if one.number in values), key=lambda one: values[one.number], default=None)
 

@@ -1,4 +1,4 @@
-"""Processes side by side, each with its share of the machine; and the trainings of a set, which run in them."""
+"""Worker processes that train in parallel, each with its share of cores or a GPU."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from acceptor.training.train import train
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.05  # seconds between two looks at the processes
-PATIENCE = 60.0  # seconds that a process of a killed command has to write its checkpoint and let go of a run folder
+POLL_SECONDS = 0.05
+MAX_WAIT_SECONDS = 60.0  # for the process of a killed command to write its checkpoint and end
 
 T = TypeVar("T")
 
@@ -45,15 +45,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Plan:
-    """One training to be.
+    """A planned training.
 
     Attributes:
-        name: Its folder's.
-        data: What it trains on.
-        config: Its settings.
-        about: What its entry says of it beside its seeds and its outcome.
-        restarts: True where it is to start again, with safer settings, after a collapse.
-        restarted_from: The name of the collapsed training of which this one is the restart.
+        name: The name of its folder.
+        data: The data to train on.
+        config: The settings.
+        about: Further fields of its entry, besides seeds and outcome.
+        restarts: True if it is restarted with safer settings after a collapse.
+        restarted_from: The name of the collapsed training that this one restarts; None if it is not a restart.
     """
 
     name: str
@@ -66,23 +66,23 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: the error, as `AcceptorError.to_dict`, of one that did not finish; its collapse."""
+    """How a training ended: its error (as `AcceptorError.to_dict`) if it did not finish, and its collapse, if any."""
 
     status: Literal["finished", "collapsed", "failed"]
     error: dict[str, str] | None = None
     collapse: Json | None = None
 
 
-def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
-    """Trains what stands in ``todo``, also what is put there on the way, and yields how each training ended.
+def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Plan, Outcome]]:
+    """Trains every plan in ``todo``, including those added meanwhile, and yields each plan with its outcome.
 
     Args:
-        todo: The trainings to be; a training is taken from the left when it starts.
-        out: The folder of their run folders.
-        processes: How many train at once; 1 trains in this process.
+        todo: The plans. A training is removed from the left when it starts.
+        out: The folder of the set.
+        processes: Number of trainings at the same time; 1 trains in this process.
 
     Raises:
-        AcceptorError: What is wrong with all trainings alike: data, encoder, a setting.
+        AcceptorError: An error that concerns all trainings: data, encoder, a setting.
     """
     if processes == 1:
         while todo:
@@ -95,7 +95,7 @@ def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Pla
         plan = todo.popleft()
         return Worker(plan, plan.name, train_plan, (plan, out / plan.name), place, processes)
 
-    for worker in side_by_side(lambda: bool(todo), start, processes):
+    for worker in run_workers(lambda: bool(todo), start, processes):
         if worker.answer is not None:
             yield worker.task, Outcome(**worker.answer)
         elif not worker.was_stopped:
@@ -103,15 +103,15 @@ def outcomes(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[Pla
 
 
 def train_plan(plan: Plan, place: Path) -> Json:
-    """One training in a process of its own: its `Outcome` as a dict."""
+    """Trains a plan in a worker process; returns its `Outcome` as a dict."""
     return asdict(_train_plan(plan, place))
 
 
 def _train_plan(plan: Plan, place: Path) -> Outcome:
-    """One training, from its checkpoint where there is one."""
+    """Trains a plan, from its checkpoint if there is one."""
     try:
         _wait_until_free(place)
-        if not is_finished(place):  # else the process that we waited for has finished it
+        if not is_finished(place):  # else the other process has finished it
             train(plan.data, out=place, config=plan.config, resume=has_checkpoint(place))
     except CollapseError as error:
         return Outcome("collapsed", error.to_dict(), error.collapse.to_dict())
@@ -121,8 +121,8 @@ def _train_plan(plan: Plan, place: Path) -> Outcome:
 
 
 def _wait_until_free(place: Path) -> None:
-    """Waits for a process of a command that was killed: it is writing its last checkpoint."""
-    until = time.monotonic() + PATIENCE
+    """Waits for the worker of a killed command, which is still writing its last checkpoint."""
+    until = time.monotonic() + MAX_WAIT_SECONDS
     while True:
         try:
             with one_writer(place):
@@ -130,22 +130,22 @@ def _wait_until_free(place: Path) -> None:
         except RunError:
             if time.monotonic() > until:
                 raise
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 # ── the supervisor ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], processes: int) -> Iterator[Worker[T]]:
-    """Keeps several workers running until there is no more to do, and yields each that has ended.
+def run_workers(more: Callable[[], bool], start: Callable[[int], Worker[T]], processes: int) -> Iterator[Worker[T]]:
+    """Keeps several workers running while there are tasks, and yields each worker that has ended.
 
-    SIGINT and SIGTERM stop all workers, each after its checkpoint; so does leaving the loop over this.
+    SIGINT and SIGTERM stop all workers; each writes a checkpoint first. So does leaving the loop over this generator.
 
     Args:
-        more: True while there is a task that no worker has.
-        start: Starts a worker on the next task at a place from 0 to ``processes`` - 1: each place has its share of the
-            cores, or a GPU.
-        processes: How many workers run at once.
+        more: Returns True while there are tasks that are not started.
+        start: Starts a worker on the next task. Its argument is a slot from 0 to ``processes`` - 1, which determines
+            the worker's cores or GPU.
+        processes: Number of workers at the same time.
 
     Raises:
         AcceptorError: A worker refused its task.
@@ -157,7 +157,7 @@ def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], pr
                 for place in range(processes):
                     if place not in running and more() and not stop:
                         running[place] = start(place)
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
                 for worker in running.values():
                     if stop:
                         worker.stop()
@@ -175,16 +175,16 @@ def side_by_side(more: Callable[[], bool], start: Callable[[int], Worker[T]], pr
 class Worker(Generic[T]):
     """A process that does one task.
 
-    It stops in its orderly way when its standard input ends, so also when this process is killed. What it logs is
-    logged here, after its name.
+    It writes a checkpoint and stops when its standard input is closed, which also happens if this process is killed.
+    Its log lines are logged here, prefixed by its name.
 
     Args:
-        task: What the worker is for; kept for the caller.
-        name: What it is called in the log.
-        function: A function at the top of a module; it returns an object of JSON.
-        arguments: Its arguments, which can be pickled.
-        place: The worker's place among ``processes``.
-        processes: How many run at once.
+        task: The task, kept for the caller.
+        name: The worker's name in the log.
+        function: A module-level function that returns a JSON object.
+        arguments: Its arguments, which must be picklable.
+        place: The worker's slot, from 0 to ``processes`` - 1.
+        processes: Number of workers at the same time.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Worker(Generic[T]):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment_of(place, processes),
-            start_new_session=True,  # a terminal's ^C comes to this process, which stops the others
+            start_new_session=True,  # a terminal's Ctrl-C reaches only this process, which stops the workers
         )
         logger.info("%s starts", name)
         request = pickle.dumps((function, arguments))
@@ -222,20 +222,20 @@ class Worker(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """True when the process is gone."""
+        """True if the process has ended."""
         return self.process.poll() is not None
 
     def stop(self) -> None:
-        """Asks it to write a checkpoint and end."""
+        """Tells the worker to write a checkpoint and end."""
         if not self._stopping:
             self._stopping = True
             self._threads[0].join()
             assert self.process.stdin is not None  # noqa: S101 - a pipe
-            with contextlib.suppress(OSError):  # gone already
+            with contextlib.suppress(OSError):  # already ended
                 self.process.stdin.close()
 
     def finish(self) -> None:
-        """Takes the answer of a process that has ended; ``answer`` stays None where it was stopped or died.
+        """Reads the answer of a process that has ended; ``answer`` stays None if it was stopped or died.
 
         Raises:
             AcceptorError: The function raised it.
@@ -244,7 +244,7 @@ class Worker(Generic[T]):
         self.stop()
         for thread in self._threads:
             thread.join()
-        self.was_stopped = asked and self.process.returncode in (130, 143)  # else something else ended it
+        self.was_stopped = asked and self.process.returncode in (130, 143)  # else something else stopped it
         if self._output:
             output: Json = json.loads(self._output)
             if "refused" in output:
@@ -262,7 +262,7 @@ class Worker(Generic[T]):
 
     def _send(self, request: bytes) -> None:
         assert self.process.stdin is not None  # noqa: S101 - a pipe
-        with contextlib.suppress(OSError):  # it died before it read all
+        with contextlib.suppress(OSError):  # it ended before it read everything
             self.process.stdin.write(request)
             self.process.stdin.flush()
 
@@ -283,9 +283,9 @@ class Worker(Generic[T]):
 
 
 def worker_main() -> None:
-    """Does the task that `Worker` sends on standard input, and answers on standard output."""
+    """Runs the task that `Worker` sends on standard input, and writes the answer to standard output."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints, in C too, is no part of the answer
+    os.dup2(2, 1)  # prints of libraries, also from C, go to stderr: they are not part of the answer
     function, arguments = _task()
     output: Json
     try:
@@ -299,7 +299,7 @@ def worker_main() -> None:
 
 
 def _task() -> tuple[Callable[..., Json | None], tuple[Any, ...]]:
-    """The function and its arguments from standard input. When that ends, this process ends too."""
+    """Reads the function and its arguments from standard input. When that is closed, this process ends."""
     signal.signal(signal.SIGTERM, _end)
     task: tuple[Callable[..., Json | None], tuple[Any, ...]]
     task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
@@ -323,7 +323,7 @@ def _end_when_alone() -> None:
 
 
 def environment_of(place: int, processes: int) -> dict[str, str]:
-    """The environment of a worker at one of several places: package, cache, its share of cores, a GPU in turn."""
+    """Environment variables of a worker: path of the package, cache, share of the cores, GPU."""
     own = {"PYTHONPATH": _path_to_acceptor(), "ACCEPTOR_CACHE": str(cache_folder())}
     return {**os.environ, **_share_of_machine(place, processes), **own}
 
@@ -334,7 +334,7 @@ def _path_to_acceptor() -> str:
 
 
 def _share_of_machine(place: int, processes: int) -> dict[str, str]:
-    """A GPU for each process, in turn; and its share of the cores."""
+    """A GPU for each process, assigned in turn; and its share of the cores."""
     import torch
 
     share = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // processes))}

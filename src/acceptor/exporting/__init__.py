@@ -1,1 +1,1 @@
-"""A judge as one ONNX file."""
+"""Exports a judge to one ONNX file."""

@@ -1,4 +1,4 @@
-"""`export`: a judge as one ONNX file; refused if logits differ from the run's by more than 1e-4."""
+"""`export`: writes a judge as one ONNX file; refuses if logits differ from the run's by more than 1e-4."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
 from acceptor.errors import ResourceError, RunError, UsageError, check_installed
-from acceptor.exporting.gate import Export, compare_export, refuse_difference
+from acceptor.exporting.verify import Export, compare_export, refuse_difference
 from acceptor.judging.judge import Judge
 from acceptor.judging.load import load
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
@@ -36,16 +36,16 @@ def export(
     The file is compared with the judge first, and refused if a logit in fp32 differs by more than 1e-4.
 
     Args:
-        judge: One in a run folder, loaded on the CPU.
-        out: The file to be; its name ends in ``.onnx``.
+        judge: A judge from a run folder, loaded on the CPU.
+        out: The file to write; its name ends in ``.onnx``.
         precision: ``fp32``; or ``int8``: weights in 8 bits, activations too (see `exporting.quantize`). It needs
             ``verify``.
-        verify: Labelled sentences that no checkpoint was chosen on, to compare verdicts on.
-        overwrite: Replace what stands at ``out``.
+        verify: Labelled sentences to compare verdicts on. No checkpoint should have been chosen on them.
+        overwrite: Replace an existing file at ``out``.
 
     Raises:
-        UsageError: ``out`` is taken or named otherwise, no such precision, int8 without ``verify``, a judge on a GPU
-            or of more than 2 GiB, or the extra ``onnx`` is not installed.
+        UsageError: ``out`` exists or does not end in ``.onnx``; unknown precision, or int8 without ``verify``; the
+            judge is on a GPU or larger than 2 GiB; or the extra ``onnx`` is not installed.
         RunError: torch cannot export it; a logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined,
             or is lower with p < .05. Nothing is written then. Or another process is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
@@ -75,7 +75,7 @@ def export(
         use_umask(scratch.parent)
         for path in (scratch, export_file_of(scratch)):
             fsync(path)
-        export_file_of(out).unlink(missing_ok=True)  # a kill from here on leaves none, rather than that of another file
+        export_file_of(out).unlink(missing_ok=True)  # a kill from here on leaves no manifest of another file
         scratch.replace(out)
         export_file_of(scratch).replace(export_file_of(out))
         fsync(out.parent)
@@ -129,10 +129,10 @@ def _check_place(out: Path, overwrite: bool) -> None:
             if path.is_dir():
                 raise UsageError(
                     f"{path} is a folder",
-                    expected="a file, or a path that is free",
+                    expected="a file, or a path that does not exist",
                     code="E-USAGE-OUTPUT",
                 )
-        out.parent.stat()  # `one_writer` would make it
+        out.parent.stat()  # `one_writer` would create it
 
 
 # ── the network ──────────────────────────────────────────────────────────────────────────────────────────
@@ -176,17 +176,17 @@ def _network(judge: Judge) -> bytes:
             next="try the versions in constraints.txt",
             code="E-RUN-EXPORT",
         ) from error
-    assert program is not None  # noqa: S101 - None comes from the older exporter alone
-    proto = program.model_proto  # a new one each time
+    assert program is not None  # noqa: S101 - only the older exporter returns None
+    proto = program.model_proto  # a new object at each access
     graph = proto.graph
     for part in (proto, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
-        del part.metadata_props[:]  # where each comes from: lines of files on this machine
+        del part.metadata_props[:]  # source files and lines on this machine
     return proto.SerializeToString()  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Hides the exporter's warnings: of packages that it does not need, and of its own later versions."""
+    """Hides the exporter's warnings about optional packages and deprecations."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -200,13 +200,13 @@ def _quiet_exporter() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch(out: Path) -> Iterator[Path]:
-    """The path of a file that is to become ``out``, in a scratch folder beside it, which is removed in the end.
+    """Yields a temporary path for ``out``, in a scratch folder beside it that is removed at the end.
 
     The scratch folder of a killed export is removed by the next one.
 
     Raises:
-        ResourceError: The disk is full, or the place cannot be written.
-        RunError: Another process is writing it.
+        ResourceError: The disk is full, or the folder is not writable.
+        RunError: Another process is writing ``out``.
     """
     with one_writer(out):
         with explain_write_errors(out):

@@ -1,8 +1,8 @@
-"""An ONNX network with int8 matrix products, in standard operators alone.
+"""Quantizes an ONNX network to int8 with standard operators only.
 
-ONNX Runtime's own dynamic quantisation gives all activations of a batch one scale. A few of them are much larger than
-the rest (Bondarenko et al. 2021, section 3), which is rounded away. Here each token has a scale of its own, as in
-`native/layers.c`; `benchmarks/export_table.py` compares the ways.
+ONNX Runtime's own dynamic quantisation gives all activations of a batch one scale. A few outliers are much larger than
+the rest (Bondarenko et al. 2021, section 3), so the rest loses precision. Here each token has its own scale, as in
+`native/layers.c`; `benchmarks/export_table.py` compares both.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-MATMUL_MAX, EMBEDDING_MAX = 63, 127  # what the largest weight is rounded to
+MATMUL_MAX, EMBEDDING_MAX = 63, 127  # the int8 value of the largest weight
 MANY_ROWS = 1000  # a smaller embedding table stays in fp32
 
 
 def quantize(network: bytes) -> bytes:
     """The network with int8 weights of matrix products and of large embedding tables.
 
-    A weight's column has a scale, found now: its largest number becomes 63, so that two products fit into the 16 bits
-    in which CPUs without VNNI add them up. A token has a scale and a zero, found when it comes: its smallest activation
-    becomes 0, its largest 255. The rounded numbers are multiplied; all else stays in fp32.
+    Weights are quantized here, per column: the largest number becomes 63, so that the sum of two products fits into the
+    16 bits that CPUs without VNNI use. Activations are quantized at inference, per token, with scale and zero point:
+    the smallest becomes 0, the largest 255. Only the matrix products are in int8; all else stays in fp32.
     """
     model = onnx.load_model_from_string(network)
-    rewriting = _Rewriting(model.graph)
+    rewriting = _GraphRewriter(model.graph)
     for node in model.graph.node:
         rewriting.take(node)
     rewriting.finish()
@@ -36,13 +36,13 @@ def quantize(network: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _QuantizedActivation:
-    """The names of an activation's parts.
+    """Names of the tensors of a quantized activation.
 
     Attributes:
         rows: uint8, shape (tokens, K).
-        scales: Of each token, float32, shape (tokens, 1).
-        zeros: What 0 is rounded to in each token, float32, shape (tokens, 1).
-        leading: The activation's shape but for K.
+        scales: Scale of each token, float32, shape (tokens, 1).
+        zeros: Zero point of each token, float32, shape (tokens, 1).
+        leading: The activation's shape without K.
     """
 
     rows: str
@@ -51,11 +51,11 @@ class _QuantizedActivation:
     leading: str
 
 
-class _Rewriting:
-    """A graph while its nodes are replaced.
+class _GraphRewriter:
+    """Replaces the nodes of a graph.
 
     Attributes:
-        weights: Its float tables and matrices, by name.
+        weights: The float tables and matrices of the graph, by name.
         nodes: The new nodes, in order.
         tensors: The new tensors, by name.
         activations: The quantized activations, by name.
@@ -86,7 +86,7 @@ class _Rewriting:
             self.nodes.append(node)
 
     def finish(self) -> None:
-        """Puts the new nodes and tensors into the graph, without tensors that no node uses any more."""
+        """Puts the new nodes and tensors into the graph, without tensors that no node uses."""
         used = {name for node in self.nodes for name in node.input}
         kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
         for field in (self.graph.node, self.graph.initializer, self.graph.value_info):
@@ -107,7 +107,7 @@ class _Rewriting:
         self.nodes.append(helper.make_node("Reshape", [self._add("Mul", product, rounded.scales), shape], node.output))
 
     def _activation(self, x: str) -> _QuantizedActivation:
-        """An activation of shape (…, K) in 8 bits; found once, though several products may take it."""
+        """Quantizes an activation of shape (…, K) to 8 bits; once, even if several products use it."""
         if x not in self.activations:
             last, nothing = self._constant("last", np.array([1])), self._constant("nothing", np.float32(0))
             width = self._add("Shape", x, start=-1)
@@ -134,17 +134,17 @@ class _Rewriting:
         largest = np.maximum(np.abs(weight).max(axis=axis, keepdims=axis == 1), 1e-12)
         scales = (largest / top).astype(np.float32)
         rounded = np.clip(np.rint(weight / scales), -top, top).astype(np.int8)
-        name += f".{axis}"  # a table that is a matrix, too, is rounded in two ways
+        name += f".{axis}"  # a table that is also a matrix is quantized twice
         return self._constant(f"{name}.int8", rounded), self._constant(f"{name}.scale", scales)
 
     def _add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """A new node; the name of its output."""
+        """Adds a node and returns the name of its output."""
         output = f"int8.{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
     def _constant(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
-        """A new tensor, once; its name."""
+        """Adds a tensor, unless it exists, and returns its name."""
         name = f"int8.{name}"
         self.tensors.setdefault(name, numpy_helper.from_array(np.asarray(value), name))
         return name

@@ -1,1 +1,1 @@
-"""Acceptor inside other tools: each behind an extra."""
+"""Integrations with scikit-learn and Ray."""

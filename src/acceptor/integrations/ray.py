@@ -1,8 +1,8 @@
 """`predict` on a Ray cluster: tasks read the files, a pool of actors judges their chunks and writes them.
 
-A row of Ray's data set is one chunk of `data.reading.stream`. An actor judges it by itself and writes it under the
-name of its place in the input; so a chunk that is judged again, because its worker died, replaces itself. What comes
-back to the driver is only counts: it sees by them that every chunk was written, and writes the manifest last.
+A row of Ray's data set is one chunk of `data.reading.stream`. An actor judges it and writes it to a file named by its
+position in the input, so a chunk that is judged again after its worker died replaces the same file. The driver receives
+only counts: it checks that every chunk was written, and writes the manifest last.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from acceptor.runtime.device import versions
 from acceptor.storage.filesystems import OutputFolder, address_of, open_input
 from acceptor.storage.lock import one_writer
 
-READER_FEEDS = 16  # workers for which one reading task is enough: it parses a hundred times as fast as they judge
-STORE = 1 << 29  # bytes of a local cluster's object store, beside the run: chunks that wait for a worker
+READER_FEEDS = 16  # workers per reading task: parsing is a hundred times as fast as judging
+STORE = 1 << 29  # bytes for waiting chunks in a local cluster's object store, in addition to the run
 
 RunFiles = dict[str, npt.NDArray[np.uint8]]
 """The files of a run that judging needs, as bytes: Ray shares arrays between the processes of a machine."""
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 
 class Item(TypedDict):
-    """A file that is not done: its number and place, and which of its chunks are done."""
+    """An unfinished input file: its number, its path, and its finished chunks."""
 
     file: int
     address: str
@@ -66,18 +66,18 @@ class Item(TypedDict):
 
 @dataclass(frozen=True)
 class Task:
-    """The arguments of every reading task and every actor.
+    """Arguments of all reading tasks and actors.
 
     Attributes:
-        names: The columns of the first file; all others must have them.
-        out: The address of the output.
-        suffix: The format of its parts.
-        settings: What is written.
-        rows: The most that a chunk may have.
-        device: As for `load`.
-        precision: As for `load`.
-        source_names: What the first file calls the columns with a role: see `Table.source_names`.
-        kinds: The types of all columns, where the parts' format has any: those of the first file.
+        names: The columns of the first file; all files must have them.
+        out: The address of the output folder.
+        suffix: The format of the parts, as a file suffix.
+        settings: The output settings.
+        rows: The maximum number of rows of a chunk.
+        device: See `load`.
+        precision: See `load`.
+        source_names: The first file's names of the columns with a role: see `Table.source_names`.
+        kinds: The column types of the first file, if the format of the parts has types.
     """
 
     names: list[str]
@@ -106,30 +106,30 @@ def predict(
     """Judges files of any size on a Ray cluster, into a folder of parts.
 
     Args:
-        run: The run folder, or the exported file, on this machine; the workers get it through Ray.
+        run: The run folder, or the exported file, on this machine; it is sent to the workers through Ray.
         sources: Files, folders and patterns: paths, or addresses such as ``s3://bucket/folder``.
-        out: The folder to be, path or address; its name ends in the format of its parts.
-        settings: What is written.
-        cluster: ``local``: one on this machine, for this call; ``auto`` or HOST:PORT: one that runs.
-        workers: Actors that judge, each on a GPU where there are any, else on a CPU; as many as those where None.
-        device: As for `load`, on the workers.
-        precision: As for `load`, on the workers.
-        overwrite: Replace what stands at ``out``.
+        out: The folder to write, path or address; its suffix is the format of the parts.
+        settings: The output settings.
+        cluster: ``local`` starts a cluster on this machine for this call; ``auto`` or HOST:PORT use a running one.
+        workers: Number of judging actors, each with a GPU if the cluster has any, else a CPU; None uses all of them.
+        device: See `load`; on the workers.
+        precision: See `load`; on the workers.
+        overwrite: Replace an existing output.
 
     Returns:
         The counts.
 
     Raises:
-        UsageError: Ray is not installed, no cluster answers, the output is taken or was started with other data or
-            settings, or the condition cannot be used.
-        DataError: A file cannot be read further. The parts done are kept.
-        ResourceError: The output cannot be written. The parts done are kept.
-        RunError: The run cannot be loaded, or a part that was written is not there.
+        UsageError: Ray is not installed, no cluster answers, the output exists or was started with other data or
+            settings, or the condition is invalid.
+        DataError: A file cannot be read to its end. Finished parts are kept.
+        ResourceError: The output cannot be written. Finished parts are kept.
+        RunError: The run cannot be loaded, or a finished part is missing.
     """
     check_cluster(cluster)
     ray = import_ray(cluster)
     files = found_files(sources, _local(out))
-    judge = load(run, device="cpu")  # a run or a condition that cannot be used shows before Ray starts
+    judge = load(run, device="cpu")  # reports a bad run or condition before Ray starts
     condition_of(settings, judge)
     task = _task(files[0], out, settings, judge, device, precision)
     run_files = _run_files(run)
@@ -157,7 +157,7 @@ def predict(
 
 
 def _local(out: str) -> list[Path]:
-    """The output's folder, where that is on this machine."""
+    """The output folder, if it is on this machine; else nothing."""
     folder = OutputFolder(out)
     return [folder.path] if folder.local else []
 
@@ -184,9 +184,9 @@ def _task(
 def _columns(
     file: InputFile, settings: PredictSettings, suffix: str, judge: Judge
 ) -> tuple[list[str], dict[str, str], dict[str, pl.DataType]]:
-    """The first file's columns, their own names and their types; its errors are raised before a cluster is started.
+    """The first file's columns, their original names and types. Raises its errors before a cluster is started.
 
-    The types of JSON lines would be known only after reading all of them, so in formats with types they are text.
+    The types of JSON lines are unknown until all are read, so in formats with types they become text.
     """
     opened = open_input(file.address, file.origin)
     with TableStream(file.origin, file=opened, form=suffix, **settings.reading) as stream:
@@ -208,7 +208,7 @@ def _run_files(run: Path) -> RunFiles:
 
 
 def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, object]:
-    """All that decides about the output, as JSON."""
+    """Everything that determines the output, as JSON."""
     listed = json.dumps([[file.address, file.size, file.changed] for file in files])
     return {
         "input": {
@@ -225,7 +225,7 @@ def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, object]:
 
 
 def _items(files: list[InputFile], output: Output) -> list[Item]:
-    """The files that are not done, and which of their chunks are."""
+    """The unfinished files, with their finished chunks."""
     return [
         {"file": number, "address": files[number].address, "origin": files[number].origin, "done": done}
         for number, done in output.unfinished(len(files)).items()
@@ -239,14 +239,14 @@ def _judged(
     run_files: RunFiles,
     pool: tuple[int, int],
 ) -> Generator[Done, None, None]:
-    """Reads, judges and writes the missing parts; gives the record of each, in any order."""
+    """Reads, judges and writes the missing parts; yields the record of each, in any order."""
     workers, gpus = pool
     logger.info("%d workers%s", workers, ", a GPU each" if gpus else "")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.raise_original_map_exception = True  # with its fields, which Ray's own wrapping loses
-    context.target_max_block_size = 1  # a chunk is a block by itself: Ray would else gather many for one worker
+    context.raise_original_map_exception = True  # keeps the error's fields, which Ray's wrapper loses
+    context.target_max_block_size = 1  # one chunk per block: otherwise Ray gathers many for one worker
     shipped = [ray.put(dict(run_files))]  # in a list, so that a restarted actor looks it up again
     judged = (
         ray.data.from_items(items, override_num_blocks=len(items))
@@ -255,7 +255,7 @@ def _judged(
             fn_kwargs={"task": task},
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=0,  # reading takes little of one, and no worker must wait for it
+            num_cpus=0,  # reading needs little CPU, and no worker must wait for it
             compute=ray.data.TaskPoolStrategy(size=1 + workers // READER_FEEDS),
         )
         .map_batches(
@@ -276,10 +276,10 @@ def _judged(
 
 
 def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
-    """The chunks of one file that are not done, each as a row: its place, its usable rows, the errors of the others.
+    """Yields the unfinished chunks of one file, each as a row: position, valid rows, errors of the rejected rows.
 
     Raises:
-        DataError: The file cannot be read further, or has other columns than the first one.
+        DataError: The file cannot be read to its end, or has other columns than the first one.
     """
     [file] = item.to_pylist()
     opened = open_input(file["address"], file["origin"])
@@ -312,21 +312,21 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
 
 
 class JudgeActor:
-    """A judge in a process of its own, with the threads that Ray gave it: it judges chunks and writes their parts."""
+    """An actor that judges chunks and writes their parts, with the CPUs or GPU that Ray has assigned to it."""
 
     def __init__(self, task: Task, shipped: list[Any]) -> None:
-        """Loads nothing yet: an error raised here would reach the driver only as Ray's message.
+        """Stores the arguments. Loads nothing: an error here would reach the driver only as a message of Ray.
 
         Args:
-            task: Its arguments.
-            shipped: A reference to the run's files, alone in a list.
+            task: The arguments of the actor.
+            shipped: A list with one reference to the run's files.
         """
         self.task, self.shipped = task, shipped
         self.folder = OutputFolder(task.out)
 
     @functools.cached_property
     def judge(self) -> Judge:
-        """The run, loaded once.
+        """The judge, loaded once.
 
         Raises:
             AcceptorError: It cannot be loaded here.
@@ -334,7 +334,7 @@ class JudgeActor:
         import ray
 
         threads = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch, and a judge without it, ask there
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch and by ONNX judges
         with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
             run_files = ray.get(self.shipped[0])
             for name, content in run_files.items():

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster: a running one, or a local one that is started and stopped here."""
+"""Connects to a running Ray cluster, or starts and stops a local one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_
 
 
 def check_cluster(cluster: str) -> None:
-    """Refuses what is not ``local``, ``auto`` or HOST:PORT.
+    """Refuses a value that is not ``local``, ``auto`` or HOST:PORT.
 
     Raises:
-        UsageError: It does not.
+        UsageError: ``cluster`` is something else.
     """
     if cluster not in (LOCAL, AUTO) and not re.fullmatch(r"[^/\s]+:[0-9]+", cluster):
         raise UsageError(
             f"{cluster!r} is not a cluster",
-            expected="local (one on this machine, for this command), auto (the one that runs here) or HOST:PORT",
+            expected="local (one on this machine, for this command), auto (the running one) or HOST:PORT",
             code="E-USAGE-OPTION",
         )
 
@@ -38,15 +38,15 @@ def check_cluster(cluster: str) -> None:
 def import_ray(cluster: str) -> Any:
     """Imports Ray without telemetry. Ray reads its settings from the environment, some when it is imported.
 
-    Whoever reaches a cluster's ports can run code. So a local one listens on the loopback address alone
-    (``RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0``) and asks for a token, which protects it from other users of the machine.
-    Neither is set where the calling program has imported Ray before, with settings of its own.
+    Anyone who can connect to a cluster's ports can run code. So a local cluster listens only on the loopback address
+    (``RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0``) and requires a token, which protects it from other users of the machine.
+    Neither is set if the calling program has already imported Ray.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if cluster == LOCAL and "ray" not in sys.modules:
         os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors come as exceptions
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are raised as exceptions
     try:
         import ray
         import ray.data
@@ -62,16 +62,16 @@ def import_ray(cluster: str) -> Any:
 
 @contextlib.contextmanager
 def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterator[None]:
-    """A connection to a cluster; ``local`` starts one, and stops and removes it afterwards.
+    """Connects to a cluster for the block; ``local`` starts one, and stops and removes it afterwards.
 
     Args:
-        ray: From `import_ray`.
-        cluster: As for `check_cluster`.
-        workers: How many CPUs a local one has; those of the machine where None.
-        store: Bytes of a local one's object store.
+        ray: The module from `import_ray`.
+        cluster: See `check_cluster`.
+        workers: Number of CPUs of a local cluster; all of the machine if None.
+        store: Bytes of a local cluster's object store.
 
     Raises:
-        ResourceError: None answers, or none can be started.
+        ResourceError: No cluster answers, or none can be started.
     """
     options: dict[str, object] = {"address": cluster, "log_to_driver": False, "logging_level": logging.ERROR}
     with contextlib.ExitStack() as stack:
@@ -81,9 +81,9 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
             options |= {"_temp_dir": stack.enter_context(scratch)}
         else:
             options["runtime_env"] = {"env_vars": ONE_THREAD}
-        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # Ray prints there that workers died
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # Ray prints messages about dead workers there
         stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", module=r"ray\.")  # such as fewer chunks than workers
+        warnings.filterwarnings("ignore", module=r"ray\.")  # such as that there are fewer chunks than workers
         at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             with _without_stderr():
@@ -92,20 +92,18 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
             raise ResourceError(
                 f"no Ray cluster answers at {cluster!r}" if cluster != LOCAL else "Ray could not start here",
                 cause=str(error).strip().split("\n")[0],
-                next=None
-                if cluster == LOCAL
-                else "look at it: ray status; the token it asks for goes into RAY_AUTH_TOKEN",
+                next=None if cluster == LOCAL else "check it: ray status; set RAY_AUTH_TOKEN to its token",
                 code="E-RESOURCE-CLUSTER",
             ) from error
         stack.callback(ray.shutdown)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, at_sigterm)  # Ray's own aborts
+            signal.signal(signal.SIGTERM, at_sigterm)  # Ray's handler aborts
         yield
 
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Hides what Ray's core, which is not Python, prints on stderr about its log level."""
+    """Hides what Ray's C++ core prints on stderr about its log level."""
     kept = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
@@ -117,13 +115,13 @@ def _without_stderr() -> Iterator[None]:
 
 
 def pool_size(ray: Any, workers: int | None, device: str | None) -> tuple[int, int]:
-    """How many actors judge, and how many GPUs each has: 1 or 0."""
+    """The number of judging actors, and the number of GPUs of each: 1 or 0."""
     there = ray.cluster_resources()
     gpus = int(there.get("GPU", 0)) if device in (None, "cuda") else 0
     if device == "cuda" and not gpus:
         raise UsageError(
             "the cluster has no GPU",
-            next="leave --device out, and the best device present is taken",
+            next="leave --device out to use the best available device",
             code="E-USAGE-DEVICE",
         )
     return workers or gpus or int(there.get("CPU", 0)) or 1, min(gpus, 1)
@@ -131,7 +129,7 @@ def pool_size(ray: Any, workers: int | None, device: str | None) -> tuple[int, i
 
 @contextlib.contextmanager
 def original_errors(ray: Any) -> Iterator[None]:
-    """Raises the error of a task or an actor itself, in place of Ray's wrapper of it."""
+    """Raises the original error of a task or an actor instead of Ray's wrapper."""
     try:
         yield
     except ray.exceptions.RayError as error:
@@ -143,6 +141,6 @@ def original_errors(ray: Any) -> Iterator[None]:
         raise RunError(
             "Ray failed",
             cause=str(error).strip().split("\n")[-1],
-            next="give the same command again: what was judged is kept",
+            next="run the same command again: finished parts are kept",
             code="E-RUN-CLUSTER",
         ) from error

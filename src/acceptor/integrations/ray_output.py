@@ -1,7 +1,7 @@
-"""The folder of parts that a Ray cluster writes: its plan, its progress, its manifest.
+"""The output folder of a Ray cluster: parts, plan, progress and manifest.
 
-``_plan.json`` is written first, ``_done/`` lists what has been written so far, ``_manifest.json`` comes last: a folder
-without it is not finished. Readers of data sets leave out names that begin with ``_``.
+``_plan.json`` is written first, ``_done/`` lists the finished parts, ``_manifest.json`` is written last: a folder
+without it is not finished. Readers of data sets ignore names that start with ``_``.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from acceptor.storage.filesystems import OutputFolder
 from acceptor.storage.strict_json import parse_json_object
 
 PLAN, DONE, MANIFEST, REJECTED = "_plan.json", "_done", "_manifest.json", "_rejected"
-SAVE_EVERY = 20.0  # seconds between two saves of what is done; so much is judged again after a kill
+SAVE_EVERY = 20.0  # seconds between saves of the progress; this much work is repeated after a kill
 _OURS = re.compile(r"\.?part-\d{6}-\d{6}\.|_plan\.json$|_manifest\.json$")
 _OF_A_PART = ("bytes", "sha256", "rows", "written")
 _MAX_BYTES = 1 << 30  # of a plan or a progress file
 
 Done = dict[str, Any]
-"""A worker's record of a chunk that it has written: its place, the part's name, bytes and sha256, the counts."""
+"""A worker's record of a written chunk: its position, the part's name, size and sha256, the counts."""
 
 
 def part_name(file: int, chunk: int) -> str:
-    """How a chunk's part is called, without its suffix: sorted by name they are in the order of the input."""
+    """The file name of a chunk's part, without suffix. Sorted by name, parts are in the order of the input."""
     return f"part-{file:06d}-{chunk:06d}"
 
 
 class Output:
-    """The parts of one output, which may continue an earlier command that was stopped.
+    """The parts of one output. Resumes the output of a stopped command.
 
     Attributes:
-        folder: Where they lie.
-        done: What has been written, by file and chunk.
+        folder: The folder of the parts.
+        done: The records of finished parts, by file and chunk.
     """
 
     def __init__(self, folder: OutputFolder) -> None:
@@ -50,14 +50,14 @@ class Output:
             self.save_progress()
 
     def begin(self, plan: dict[str, object], *, overwrite: bool) -> None:
-        """Continues what is there, or starts anew.
+        """Resumes an unfinished output with the same plan, or starts a new one.
 
         Args:
-            plan: All that decides about the output, as JSON.
-            overwrite: What is finished, or belongs to another plan, is removed.
+            plan: Everything that determines the output, as JSON.
+            overwrite: Remove an output that is finished or has another plan.
 
         Raises:
-            UsageError: Something is there, and may not be replaced.
+            UsageError: Such an output exists and ``overwrite`` is False.
         """
         sizes = self.folder.sizes()
         found = parse_json_object(self.folder.read(PLAN), limit=_MAX_BYTES) if PLAN in sizes else None
@@ -72,7 +72,7 @@ class Output:
         self.folder.write(PLAN, json.dumps(plan, indent=2).encode())
 
     def add(self, done: Done) -> None:
-        """Adds a part that was written; saves the progress every `SAVE_EVERY` seconds.
+        """Adds the record of a written part; saves the progress every `SAVE_EVERY` seconds.
 
         Raises:
             ResourceError: The progress cannot be written.
@@ -88,7 +88,7 @@ class Output:
             self._saved, self._files, self._last = len(self.done), self._files + 1, time.monotonic()
 
     def unfinished(self, files: int) -> dict[int, list[int]]:
-        """The files, of so many, of which a chunk is not there or the last one is not known; and their chunks."""
+        """The unfinished files (a chunk is missing, or the last one is unknown), with their finished chunks."""
         chunks: dict[int, list[int]] = {number: [] for number in range(files)}
         for file, chunk in self.done:
             chunks[file].append(chunk)
@@ -99,13 +99,13 @@ class Output:
         }
 
     def finish(self, files: int) -> dict[str, int]:
-        """Checks that every chunk of every file is there, once, and writes the manifest.
+        """Checks that every chunk of every file was written exactly once, and writes the manifest.
 
         Returns:
-            The sums of the counts, by the fields of `Tally`.
+            The total counts, by the fields of `Tally`.
 
         Raises:
-            RunError: A part is missing, or is not of the size that was written.
+            RunError: A part is missing or has another size.
         """
         self.save_progress()
         sizes = self.folder.sizes()
@@ -113,11 +113,11 @@ class Output:
         wrong += [f"parts of file {file + 1}" for file in self.unfinished(files)]
         if wrong:
             raise RunError(
-                "parts of the output are missing, or are not what was written",
+                "parts of the output are missing or were changed",
                 where=self.folder.address,
                 found=", ".join(wrong[:5]),
-                cause="something else writes or removes files there",
-                next="give the same command again: it writes them again",
+                cause="another program writes or removes files there",
+                next="run the same command again: it writes them again",
                 code="E-RUN-PARTS",
             )
         parts = [self.done[place] for place in sorted(self.done)]
@@ -150,8 +150,8 @@ class Output:
         if MANIFEST in sizes or found is None:
             return UsageError(
                 f"{self.folder.address} exists",
-                expected="a path that is free",
-                next="choose another, or --overwrite",
+                expected="a path that does not exist",
+                next="choose another one, or --overwrite",
                 code="E-USAGE-OUTPUT",
             )
         differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
@@ -159,6 +159,6 @@ class Output:
             f"{self.folder.address} was started with other data or settings, and is not finished",
             expected="the same command on the same files",
             found="other " + ", ".join(differing),
-            next="give the command as it was, write elsewhere, or start again: --overwrite",
+            next="repeat the original command, choose another output, or start again: --overwrite",
             code="E-USAGE-CHANGED",
         )

@@ -1,4 +1,4 @@
-"""`AcceptorClassifier`: a training and its judge as a scikit-learn classifier of sentences."""
+"""`AcceptorClassifier`: training and judging as a scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -47,36 +47,36 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     X is N sentences: a list, a numpy array, a pandas or polars Series of str, or a DataFrame (a 2-d array) of one such
     column; or N pairs: a DataFrame (a 2-d array, a list of tuples) of two. y is N labels of any kind that scikit-learn
-    takes for classes: strings, ints, bools.
+    accepts as classes: strings, ints, bools.
 
-    `fit` is `acceptor.train`, and so it validates: by default it does not learn from ``validation_share`` of the rows
-    (label shares kept), but has their scores in `report_`, guards against collapse with them, and chooses by them where
-    ``select="best"`` or ``calibrate`` ask for it. To learn from all of X, give ``fit`` other rows as X_val and y_val.
+    `fit` calls `acceptor.train`, which needs validation rows: by default a stratified ``validation_share`` of the rows,
+    which are not trained on. Their scores are in `report_`. They are also used to detect a collapse, and by
+    ``select="best"`` and ``calibrate``. To train on all of X, give ``fit`` other rows as X_val and y_val.
 
-    What is fitted lies in a run folder: ``run_folder``, or a temporary one that lives as long as the classifier. A
-    pickle (joblib, `copy.deepcopy`) holds the bytes of that folder; unpickling writes it to a new temporary folder,
-    checked against its manifest. `acceptor.load` and every command take the folder as it is.
+    The fitted model is a run folder: ``run_folder``, or a temporary one that is removed with the classifier. A pickle
+    (joblib, `copy.deepcopy`) contains the files of that folder; unpickling writes them to a new temporary folder and
+    checks them against the manifest. `acceptor.load` and every command accept the folder.
 
-    Each parameter but these has the name, the default and the meaning of `TrainConfig`'s field:
+    All parameters are fields of `TrainConfig`, with the same names and defaults, except these:
 
     Args:
-        random_state: `TrainConfig`'s ``seed``, under the name by which scikit-learn's tools know it. An int is the
-            seed; a RandomState draws one at each fit, None takes one from numpy's global state; ``run.json`` has it.
-        run_folder: The run folder to make. It must not be there: in a search, whose clones would all write to it,
-            leave it None and copy `run_folder_` of the best.
+        random_state: The ``seed`` of `TrainConfig`. An int is the seed; a RandomState draws a seed at each fit; None
+            draws it from numpy's global state. ``run.json`` has the seed.
+        run_folder: The run folder to write. It must not exist. In a search, all clones would write to it: leave it
+            None and copy `run_folder_` of the best estimator.
         verbose: Show a progress bar (on a terminal) and training's log, on stderr.
 
     Attributes:
         classes_: The labels, sorted, shape (classes,).
         n_features_in_: 1 for sentences, 2 for pairs.
-        feature_names_in_: The column names of a DataFrame; not there otherwise.
-        judge_: The `Judge`. Its labels are `classes_` as text; or unacceptable, acceptable where `load_data` says so.
-        report_: The scores on the validation rows, as `Report.to_dict` gives them.
-        run_folder_: Where the run lies.
+        feature_names_in_: The column names, if X is a DataFrame.
+        judge_: The `Judge`. Its labels are `classes_` as text, or unacceptable and acceptable if `load_data` maps them.
+        report_: The scores on the validation rows: `Report.to_dict`.
+        run_folder_: The run folder.
 
     Bad X or y is an `InputError`, a bad parameter a `ParameterError`; both are also `ValueError`s.
-    `sklearn.utils.estimator_checks.check_estimator` passes with ``expected_failed_checks=EXPECTED_FAILED_CHECKS``: its
-    other checks give matrices of numbers, of any width, which are refused.
+    `sklearn.utils.estimator_checks.check_estimator` passes with ``expected_failed_checks=EXPECTED_FAILED_CHECKS``: the
+    others use matrices of numbers, which are refused.
     """
 
     def __init__(
@@ -131,19 +131,18 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> AcceptorClassifier:
-        """Trains anew.
+        """Trains from the pre-trained encoder.
 
         Args:
             X: Sentences or pairs, see the class.
             y: Their labels, shape (N,).
-            X_val: Sentences or pairs to validate on; then all of X is learnt from.
-            y_val: Their labels, all of which occur in y.
+            X_val: Sentences or pairs to validate on. If given, all of X is trained on.
+            y_val: Their labels. All of them must occur in y.
 
         Raises:
-            InputError: X or y cannot be used; there is one class; there are too few rows for a
-                validation split.
-            ParameterError: A parameter is out of range, or ``run_folder`` is there.
-            AcceptorError: Whatever else `acceptor.train` raises.
+            InputError: X or y is invalid; there is only one class; or there are too few rows for a validation split.
+            ParameterError: A parameter is out of range, or ``run_folder`` exists.
+            AcceptorError: Any other error of `acceptor.train`.
         """
         with as_sklearn_errors():
             config = self._config("stratified" if X_val is None else "given")
@@ -153,11 +152,11 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             if len(names) < 2:
                 raise InputError(
                     "there is only one class",
-                    expected="rows of two classes at least",
+                    expected="rows of at least two classes",
                     found=str(names),
                     code="E-DATA-LABELS",
                 )
-            # The run's labels are those that load_data gives the same rows; their order may be another one.
+            # The run's labels are those of load_data for the same rows; their order may differ from classes_.
             spelling = next((known for known in KNOWN_SPELLINGS if set(known) == set(names)), tuple(names))
             rows = labelled(self._read(X, reset=True), labels)
             validation = None if X_val is None else labelled(self._read(X_val, reset=False), read_labels(y_val))
@@ -173,7 +172,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The verdicts: shape (N,), of the labels in `classes_`. Those of ``acceptor.load(run_folder_)(X)``.
+        """Predicted labels, shape (N,): the verdicts of ``acceptor.load(run_folder_)(X)``.
 
         Raises:
             NotFittedError: `fit` comes first.
@@ -186,7 +185,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Probabilities: float64, shape (N, classes), in the order of `classes_`; rows sum to 1.
 
-        Where ``calibrate`` has fitted a threshold, `predict` may differ from the most probable class.
+        If ``calibrate`` has fitted a threshold, `predict` may differ from the most probable class.
 
         Raises:
             NotFittedError: `fit` comes first.
@@ -198,8 +197,8 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def decision_function(self, X: Any) -> npt.NDArray[np.float32]:
         """Scores in logits, float32.
 
-        For two classes shape (N,): by how much a row is above (> 0: ``classes_[1]``) or below the line between the
-        verdicts. For more, the logits: shape (N, classes), in the order of `classes_`.
+        For two classes, shape (N,): the distance from the decision boundary; above 0 the verdict is ``classes_[1]``.
+        For more classes, the logits: shape (N, classes), in the order of `classes_`.
 
         Raises:
             NotFittedError: `fit` comes first.
@@ -213,7 +212,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return np.where(decision.label_ids(logits) == self._label_ids[1], margins, -margins)
 
     def __sklearn_tags__(self) -> Any:
-        """Text in one dimension, or in one or two columns."""
+        """Tags: input is text, in one dimension or in one or two columns."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
@@ -243,7 +242,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """The run folder's files, by their paths in it.
 
         Raises:
-            RunError: The folder is no longer the run that was fitted.
+            RunError: The files of the folder have changed since `fit`.
         """
         folder: Path = self.run_folder_
         check_judge(folder)
@@ -259,11 +258,11 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _load_run(self, folder: Path) -> None:
         """Loads the judge of a finished run, after a training and after unpickling."""
-        precision = "fp32" if self.precision == "fp32" else None  # None: bf16, and close calls in fp32
+        precision = "fp32" if self.precision == "fp32" else None  # None: bf16, with close calls in fp32
         self.run_folder_, self._manifest = folder, manifest_bytes(folder)
         try:
             self.judge_ = load(folder, device=self.device, precision=precision)
-        except UsageError:  # fitted on a device that this machine does not have
+        except UsageError:  # fitted on a device that is not available here
             logger.warning("device %s is not available here; another one is used", self.device)
             self.judge_ = load(folder, precision=precision)
 
@@ -284,23 +283,23 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return TrainConfig(**given, seed=int(seed), split=split)
 
     def _free_folder(self) -> Path | None:
-        """The run folder that the user asks for, if any."""
+        """The run folder that the user has chosen, if any."""
         if self.run_folder is None:
             return None
         folder = Path(self.run_folder).expanduser()
         if folder.exists():
             raise ParameterError(
                 f"run_folder {folder} exists",
-                expected="a path that is free",
-                cause="fitted before, or cloned by a search or a cross-validation, whose fits would all write to it",
-                next="give another one; or leave it None and copy run_folder_ of the classifier that you keep",
+                expected="a path that does not exist",
+                cause="fitted before, or cloned by a search or cross-validation, whose fits would all write to it",
+                next="choose another one; or leave it None and copy run_folder_ of the classifier that you keep",
                 code="E-USAGE-OUTPUT",
             )
         return folder
 
     @contextlib.contextmanager
     def _logging(self) -> Iterator[None]:
-        """Hides all but warnings; where verbose, shows training's log."""
+        """Shows only warnings; if verbose, also the log of training."""
         if not self.verbose:
             with without_progress():
                 yield
@@ -323,7 +322,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return self.judge_.logits(*columns)
 
     def _read(self, X: Any, *, reset: bool) -> list[list[str]]:
-        """X as one or two columns of text; remembers their number and names, or compares with those remembered."""
+        """X as one or two columns of text. Stores their number and names if ``reset``, else compares them."""
         if isinstance(X, str):
             raise InputError(
                 "X is a single string",
@@ -340,7 +339,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             raise InputError(
                 f"X has {len(columns)} features, but {type(self).__name__} is expecting {self.n_features_in_} features"
                 " as input",
-                cause="sentences were given where it was fitted on pairs, or the other way round",
+                cause="sentences were given to a classifier of pairs, or pairs to one of sentences",
                 code="E-DATA-PAIRS",
             )
         return columns
@@ -354,7 +353,7 @@ class _PlainFormatter(logging.Formatter):
 
 
 class _TemporaryFolder:
-    """A temporary folder that is removed with this object."""
+    """A temporary folder that is removed when this object is deleted."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="acceptor-"))
@@ -362,7 +361,7 @@ class _TemporaryFolder:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child holds the same folder
+    if os.getpid() == owner:  # a forked child has the same object
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -385,8 +384,8 @@ EXPECTED_FAILED_CHECKS: dict[str, str] = {
             "check_f_contiguous_array_estimator", "check_fit2d_1feature", "check_fit2d_1sample",
             "check_fit2d_predict1d", "check_methods_sample_order_invariance", "check_methods_subset_invariance",
         ),
-        "makes its numbers one-dimensional, as it may by the tag, and then wants their second dimension",
+        "makes its numbers one-dimensional, as the tag allows, and then needs their second dimension",
     ),
 }
-"""What text makes impossible, for ``check_estimator(..., expected_failed_checks=)``: the check, and why it fails."""
+"""Checks that text input cannot pass, with reasons, for ``check_estimator(..., expected_failed_checks=)``."""
 # fmt: on

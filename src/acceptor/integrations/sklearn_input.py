@@ -1,4 +1,4 @@
-"""Reads X and y as scikit-learn's users give them, or refuses them with errors that both libraries know."""
+"""Validates X and y of `AcceptorClassifier`; raises errors of both scikit-learn's and Acceptor's types."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ParameterError(UsageError, ValueError):
 
 @contextlib.contextmanager
 def as_sklearn_errors() -> Iterator[None]:
-    """Makes Acceptor's errors scikit-learn's, too.
+    """Turns Acceptor's errors into ones that are also scikit-learn's.
 
     Raises:
-        InputError: What was a DataError.
-        ParameterError: What was a UsageError.
+        InputError: For a DataError.
+        ParameterError: For a UsageError.
     """
     try:
         yield
@@ -58,7 +58,7 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
     """The columns of X: one of sentences, or two of pairs.
 
     Raises:
-        InputError: X has another shape, or a cell is not text, with its row.
+        InputError: X has another shape, or a cell is not text; the error names its row.
     """
     table = cells[:, None] if cells.ndim == 1 else cells
     if table.ndim != 2 or table.shape[1] > 2:
@@ -84,10 +84,10 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
 
 
 def read_labels(y: Any) -> npt.NDArray[Any]:
-    """y, shape (N,), as scikit-learn's classifiers take it.
+    """y, shape (N,), checked as scikit-learn's classifiers do.
 
     Raises:
-        InputError: It is not labels of classes, or lacks one.
+        InputError: y is not a vector of class labels, or a label is missing.
     """
     with as_input_error("y"):
         labels = column_or_1d(y, warn=True)
@@ -97,7 +97,7 @@ def read_labels(y: Any) -> npt.NDArray[Any]:
 
 
 def labelled(columns: list[list[str]], labels: npt.NDArray[Any]) -> pl.DataFrame:
-    """Sentences or pairs with their labels, as `load_data` takes them."""
+    """Sentences or pairs with their labels, as input of `load_data`."""
     with as_input_error("X and y"):
         check_consistent_length(columns[0], labels)
     names = ("sentence", "second")[: len(columns)]

@@ -1,1 +1,1 @@
-"""What people see of a run: figures, model card."""
+"""Reports of runs: the HTML page, figures, the model card."""

@@ -1,4 +1,4 @@
-"""The model card: the README.md of a run folder, with the scores it really has."""
+"""The model card: the README.md of a run folder, with the scores of the run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from acceptor.text import as_json, markdown
 
 
 def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFile) -> str:
-    """The card's Markdown.
+    """Returns the model card as Markdown.
 
     Args:
         name: The run folder's name.
-        data: What it was trained on.
+        data: The data that the run was trained on.
         reports: One report per split that was judged.
-        run: What goes into ``run.json``.
+        run: The content of ``run.json``.
     """
     encoder = run.encoder
     revision = f", revision {markdown(encoder.revision)}" if encoder.revision else ""
@@ -42,8 +42,8 @@ A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder 
 |---|---|---|---|---|---|
 {rows}
 
-An interval says how far the score would move with other sentences of the same kind; another seed moves it too.
-A split marked † chose the checkpoint, the temperature or the threshold, so its score is too good.
+An interval shows how far the score would vary with other sentences of the same kind; it also varies with the seed.
+A split marked † was used to choose the checkpoint, the temperature or the threshold, so its score is too good.
 {leaks}
 
 ## Data
@@ -69,15 +69,15 @@ pipeline("text-classification", {as_json(name)})("The book was wrote.")
 
 
 def _leaks(report: Report) -> str:
-    """How far a split is in train, and what it is worth without that."""
+    """How many rows of a split are also in train, and the score without these rows."""
     name = report.split.name
     if report.leaks is None:
-        return f"Whether rows of {name} stand in train is not known."
+        return f"It is not known whether rows of {name} are also in train."
     if not report.leaks:
-        return f"No row of {name} stands in train."
+        return f"No row of {name} is in train."
     rest = report.without_leaked
-    score = f"without them: MCC {rest.mcc_words}, n {rest.n}" if rest else "that is all of them"
-    return f"{report.leaks} rows of {name} stand in train (but for case, spacing and the like); {score}."
+    score = f"without them: MCC {rest.mcc_words}, n {rest.n}" if rest else "these are all its rows"
+    return f"{report.leaks} rows of {name} are also in train (ignoring case and spacing); {score}."
 
 
 def _row(report: Report) -> str:

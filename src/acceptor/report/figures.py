@@ -1,4 +1,4 @@
-"""The look of all figures, their files as SVG and PNG, and the figures of a training and of small sets."""
+"""Matplotlib style of all figures, saving as SVG and PNG, and the figures of losses and of scores per batch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from acceptor.text import plain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Every colour has a name in the report, which gives it another value on a dark page (report/svg.py).
+# The report replaces each colour by a CSS variable, which has another value in the dark theme (report/svg.py).
 INK, MUTED, GRID, PAPER = "#1c2024", "#5b6570", "#e1e4e8", "#fefefe"
-SERIES = ("#1d5fa8", "#b4510d", "#0a7560", "#8a4a9c", "#866200", "#a3294f")  # told apart by the colour-blind, too
+SERIES = ("#1d5fa8", "#b4510d", "#0a7560", "#8a4a9c", "#866200", "#a3294f")  # distinguishable with colour blindness
 BLUE, ORANGE = SERIES[:2]
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1)))
 WIDE, SMALL = (8.0, 4.0), (3.4, 2.7)  # inches
 STYLE: Any = {
     "font.size": 8.5,
     "text.color": INK,
-    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
+    "text.parse_math": False,  # a dollar sign in a label starts no formula
     "axes.edgecolor": MUTED,
     "axes.linewidth": 0.7,
     "axes.labelcolor": MUTED,
@@ -61,9 +61,9 @@ STYLE: Any = {
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Everything in it is drawn in the style of all figures.
+    """Applies `STYLE` to everything that is drawn in the block.
 
-    Without the warning about letters that the font lacks: whoever shows an SVG has other fonts.
+    Hides matplotlib's warning about missing glyphs: an SVG is shown with the viewer's fonts.
     """
     import matplotlib
 
@@ -85,7 +85,7 @@ def loss_figure(
     Args:
         losses: Mean loss of each step's batch, in nats.
         epochs: (step, validation loss) at the end of every epoch.
-        title: One line above.
+        title: The figure's title.
         size: Width and height in inches.
     """
     figure, axes = new_figure(title, size)
@@ -111,7 +111,7 @@ def loss_figure(
 
 @drawing()
 def per_batch_figure(batches: Sequence[Scores], whole: Scores, size: int, title: str) -> Figure:
-    """MCC of each run of ``size`` examples as bars, and of the whole set with its interval as a line."""
+    """MCC of each batch of ``size`` examples as bars; MCC of the whole set, with its interval, as a line."""
     figure, axes = new_figure(title, WIDE)
     values = [0.0 if math.isnan(batch.mcc) else batch.mcc for batch in batches]
     axes.bar(np.arange(1, len(batches) + 1), values, color=BLUE, alpha=0.45, width=0.8, label=f"batches of {size}")
@@ -131,7 +131,7 @@ def per_batch_figure(batches: Sequence[Scores], whole: Scores, size: int, title:
 
 
 def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) -> tuple[Figure, Any]:
-    """An empty figure with a title and axes, an array of them for several rows; to be filled in the `drawing` style."""
+    """An empty figure with a title and axes (an array of axes if ``rows`` > 1). Fill it inside `drawing`."""
     # Figures are built without pyplot: it keeps global state and may open windows.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -154,14 +154,14 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
 
 @drawing()
 def save_png(figure: Figure, path: Path) -> None:
-    """Writes the figure as a PNG file of 160 dots an inch."""
+    """Writes the figure as a PNG file at 160 dpi."""
     figure.savefig(path, dpi=160, metadata={"Software": None})
 
 
 @drawing()
 def as_svg(figure: Figure) -> str:
-    """The figure as the text of an SVG file."""
+    """Returns the figure as SVG text."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
-    figure.set_layout_engine("none")  # everything has its place: the PNG need not look for it again
+    figure.set_layout_engine("none")  # the layout is computed: saving the PNG need not repeat it
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""A finished run as its folder holds it: what a report is made from. Nothing is trained or judged here."""
+"""Reads a finished run for a report. Nothing is trained or judged here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_GROUPS = 60
 
 @dataclass(frozen=True, eq=False)
 class JudgedSplit:
-    """One split with its verdicts.
+    """The verdicts and scores of one split.
 
     Attributes:
         name: ``validation`` or ``test``.
@@ -49,17 +49,17 @@ class JudgedSplit:
 
     @property
     def decision(self) -> Decision:
-        """How logits became verdicts: temperature and threshold."""
+        """The temperature and threshold that turn logits into verdicts."""
         return Decision(self.scores.temperature, self.scores.threshold)
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """Label ids of the verdicts, int64, shape (N,), as the run wrote them."""
+        """Label ids of the verdicts, int64, shape (N,), as saved by the run."""
         return _ids(self.frame["verdict"], self.labels)
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
-        """Of every label, shape (N, labels)."""
+        """Probability of every label, shape (N, labels)."""
         return self.decision.probabilities(self.logits)
 
     @property
@@ -69,12 +69,12 @@ class JudgedSplit:
 
     @property
     def selected(self) -> bool:
-        """True where this split chose the checkpoint."""
+        """True if the checkpoint, temperature or threshold was chosen on this split."""
         return self.scores.selected_on_this_split
 
     @property
     def groups(self) -> str | None:
-        """The first column by which sentences can be grouped: ``source``, or any with 2 to 60 different values."""
+        """The column to group sentences by: ``source``, or the first with 2 to 60 different values."""
         scores = ("p(", "logit(")
         names = [name for name in self.frame.columns if name not in KNOWN and not name.startswith(scores)]
         names.sort(key=lambda name: name != "source")
@@ -86,12 +86,12 @@ class RunFolder:
     """A finished run.
 
     Attributes:
-        folder: Where it lies.
-        name: What to call it.
-        record: ``run.json``.
-        history: ``history.jsonl``.
+        folder: The run folder.
+        name: The run's name in the report.
+        record: The content of ``run.json``.
+        history: The lines of ``history.jsonl``.
         splits: The judged splits by name, the test split first.
-        audit: What an audit of the data found, where there was one.
+        audit: The findings of the audit of the data; empty if there was none.
     """
 
     folder: Path
@@ -103,28 +103,28 @@ class RunFolder:
 
     @property
     def metric(self) -> str:
-        """The score that leads: ``mcc``, ``accuracy`` or ``f1``."""
+        """The main metric: ``mcc``, ``accuracy`` or ``f1``."""
         return self.record.metric
 
     @property
     def selects_best(self) -> bool:
-        """True where the scores on validation chose the epoch whose weights were kept."""
+        """True if the weights are those of the epoch with the best validation score."""
         return self.record.config.get("select") == "best"
 
     def lines(self, kind: type[L]) -> list[L]:
-        """The lines of the history of one kind: `StepLine` or `EpochLine`."""
+        """The lines of the history of one class: `StepLine` or `EpochLine`."""
         return lines_of(self.history, kind)
 
 
 def read_run(folder: Path, name: str | None = None) -> RunFolder:
-    """Reads what a run says about itself.
+    """Reads a finished run folder.
 
     Args:
         folder: A finished run folder.
-        name: What to call it; its folder's name where None.
+        name: The run's name in the report; the folder's name if None.
 
     Raises:
-        RunError: It is not a finished run, or its records are not what was written, or cannot be read.
+        RunError: The run is not finished, or a file was changed, cannot be read, or contradicts another.
     """
     check_records(folder)
     record, history = read_run_file(folder), read_history(folder)
@@ -141,7 +141,7 @@ def read_run(folder: Path, name: str | None = None) -> RunFolder:
 
 
 def number(value: float | None) -> float:
-    """A score as a float; NaN where it is not defined."""
+    """A score as a float; NaN if it is not defined."""
     return math.nan if value is None else float(value)
 
 
@@ -150,7 +150,7 @@ def _judged(folder: Path, report: SplitReport, frame: pl.DataFrame) -> JudgedSpl
     rows = frame.filter(pl.col("split") == name)
     rows = rows.select([column for column in rows if column.null_count() < len(column) or column.name in KNOWN])
     if len(rows) != report.n:
-        raise _contradicting(folder, f"{len(rows)} verdicts of {name}, but its scores are of {report.n}")
+        raise _contradicting(folder, f"{len(rows)} verdicts of {name}, but scores of {report.n} rows")
     try:
         logits = rows.select([f"logit({label})" for label in labels]).to_numpy().astype(np.float32)
         gold = _ids(rows["gold"], labels)

@@ -1,4 +1,4 @@
-"""`write_report`: one page that shows runs, with nothing in it that comes from elsewhere or could go there."""
+"""`write_report`: one self-contained HTML page about one or several runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from markupsafe import Markup
 from acceptor.errors import RunError, UsageError
 from acceptor.report.folder import RunFolder, read_run
 from acceptor.report.run_figures import Dot, losses_figure, metric_figure
-from acceptor.report.seeds_view import middle_run, seeds_view
-from acceptor.report.view import Studio, Words, card, file_name, run_view
-from acceptor.report.why import weigh
+from acceptor.report.run_section import FigureWriter, Words, file_name, headline, run_section
+from acceptor.report.seeds_section import median_run, seeds_section
+from acceptor.report.word_weights import explain_errors
 from acceptor.runs.set_file import SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_write_errors, new_file
@@ -31,22 +31,22 @@ _HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
 def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, figures: bool = True) -> Path:
-    """Writes one self-contained HTML page about one or several runs; several stand side by side.
+    """Writes one self-contained HTML page about one or several runs; several are shown side by side.
 
     The page loads nothing: styles, script and figures are in it, and its Content-Security-Policy allows nothing else.
-    Run folders are only read. Of a folder with many seeds (``seeds.json``) all scores are shown, and the training whose
-    score on the validation split is the median is shown in full.
+    Run folders are not changed. For a folder of seeds (``seeds.json``), the scores of all runs are shown, and the run
+    with the median validation score is shown in full.
 
     Args:
         runs: Finished run folders, or folders of seeds.
-        out: The page to be, ``.html``; what stood there is replaced.
-        why: Weigh the words of this many errors of each run, the surest ones: which speak for the wrong verdict. The
-            judge is loaded for it.
-        figures: Also leave every figure as SVG and PNG in the folder ``figures`` beside the page.
+        out: The page to write, ``.html``; an existing file is replaced.
+        why: Show word weights for this many of the most confident errors of each run. If above 0, the judges are
+            loaded.
+        figures: Also write every figure as SVG and PNG to the folder ``figures`` beside the page.
 
     Raises:
-        UsageError: No run is named, or ``out`` is not the name of a page.
-        RunError: A folder is not a finished run, or its records are not what was written.
+        UsageError: ``runs`` is empty, or ``out`` does not end in ``.html``.
+        RunError: A folder is not a finished run, or one of its files was changed.
         ResourceError: ``out`` cannot be written.
     """
     out = Path(out).expanduser()
@@ -59,20 +59,20 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
         )
     found, seeds = _read([Path(run).expanduser() for run in runs])
-    words = [weigh(run, why) for run in found]
+    words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
         except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
-                "the files of a run lack what a report shows",
+                "the files of a run lack a field that the report needs",
                 where=", ".join(map(str, runs)),
                 cause=f"{type(error).__name__}: {error}",
                 next="train it again: acceptor train DATA --out RUN",
                 code="E-RUN-FILE",
             ) from error
-        _replace(out, page)
+        _write_page(out, page)
     return out
 
 
@@ -83,7 +83,7 @@ class _Seeds(NamedTuple):
 
 
 def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
-    """The runs to show in full, and the seeds that some of them stand for."""
+    """The runs to show in full, and the sets of seeds."""
     runs, seeds = [], []
     for folder, name in zip(folders, _names(folders), strict=True):
         record = finished_seeds(folder)
@@ -91,15 +91,18 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
             runs.append(read_run(folder, name))
             continue
         done = [entry for entry in record.runs if entry.status == "finished"]
-        middle, among = middle_run(record)
+        median, among = median_run(record)
         seeds.append(_Seeds(folder, record, [read_run(folder / one.folder, f"seed {one.seed}") for one in done]))
-        runs.append(read_run(folder / middle.folder, f"{name}, seed {middle.seed} (median of {among})"))
+        runs.append(read_run(folder / median.folder, f"{name}, seed {median.seed} (median of {among})"))
     return runs, seeds
 
 
 def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Words], figures: Path | None) -> str:
     several = len(runs) > 1
-    studios = [Studio(figures, f"{file_name(run.name)}-" if several else "") for run in runs]
+
+    def writer(name: str) -> FigureWriter:
+        return FigureWriter(figures, f"{file_name(name)}-" if several else "")
+
     style, script = ((TEMPLATE / name).read_text("utf-8") for name in ("style.css", "script.js"))
     policy = (
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:; "
@@ -111,7 +114,7 @@ def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Wo
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_inert,
+        finalize=_printable,
     )
     environment.filters |= {"score": _score, "count": "{:,}".format, "bound": _bound, "groupby_order": _grouped}
     environment.globals |= {
@@ -127,20 +130,20 @@ def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Wo
         style=Markup(style),  # noqa: S704 - ours, as the script is
         script=Markup(script),  # noqa: S704
         title=" · ".join(run.name for run in runs),
-        runs=[run_view(*each) for each in zip(runs, studios, words, strict=True)],
-        seeds=[seeds_view(*one, Studio(figures, f"{file_name(one.folder.name)}-" if several else "")) for one in seeds],
+        runs=[run_section(run, writer(run.name), each) for run, each in zip(runs, words, strict=True)],
+        seeds=[seeds_section(*one, writer(one.folder.name)) for one in seeds],
         overview=_overview(runs) if several else {},
-        pictures=_side_by_side(runs, Studio(figures, "")) if several else [],
+        pictures=_side_by_side(runs, FigureWriter(figures, "")) if several else [],
         version=versions()["acceptor"],
     )
 
 
 def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, object]]]:
-    """A headline for every run, by split."""
+    """The main scores of every run, by split."""
     names = dict.fromkeys(name for run in runs for name in run.splits)
     return {
         name: [
-            {"run": run, "anchor": f"run{index}", **card(run, run.splits[name])}
+            {"run": run, "anchor": f"run{index}", **headline(run, run.splits[name])}
             for index, run in enumerate(runs, 1)
             if name in run.splits
         ]
@@ -148,17 +151,17 @@ def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, object]]]:
     }
 
 
-def _side_by_side(runs: Sequence[RunFolder], studio: Studio) -> list[Any]:
-    loss = "Loss on each run's validation split after every pass over its training sentences; lower is better."
-    metric = "The metric that leads, on each run's validation split after every pass; a cross where it is not defined."
+def _side_by_side(runs: Sequence[RunFolder], writer: FigureWriter) -> list[Any]:
+    loss = "Loss on each run's validation split after every epoch; lower is better."
+    metric = "The main metric on each run's validation split after every epoch; a cross means that it is not defined."
     return [
-        studio.picture(metric_figure(runs), "runs-metric", metric),
-        studio.picture(losses_figure(runs), "runs-loss", loss),
+        writer.picture(metric_figure(runs), "runs-metric", metric),
+        writer.picture(losses_figure(runs), "runs-loss", loss),
     ]
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' own names; with the one above where two are alike."""
+    """The names of the folders, each with its parent's name if two are equal."""
     places = [folder.resolve() for folder in folders]
     counts = Counter(place.name for place in places)
     return [place.name if counts[place.name] == 1 else f"{place.parent.name}/{place.name}" for place in places]
@@ -168,13 +171,13 @@ def _source(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def _inert(value: Any) -> Any:
-    """Everything that the template shows: text of unknown origin loses what is unprintable; jinja escapes the rest."""
+def _printable(value: Any) -> Any:
+    """Escapes unprintable characters in everything that the template shows; jinja escapes markup."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
 
 
 def _score(value: float | Dot) -> str:
-    """Three decimals, with the interval where there is one; never a number where none is defined."""
+    """Three decimals, with the interval if there is one; ``not defined`` for NaN."""
     if isinstance(value, Dot):
         if math.isnan(value.value):
             return "not defined"
@@ -196,7 +199,7 @@ def _grouped(rows: Iterable[dict[str, object]], key: str) -> list[tuple[object, 
 
 
 def _span(dot: Dot, start: float) -> dict[str, str]:
-    """Where a score and its interval lie on a line from ``start`` to 1."""
+    """Positions of a score, its interval and 0 on an axis from ``start`` to 1, in percent."""
     low, high = (dot.value, dot.value) if math.isnan(dot.low) else (dot.low, dot.high)
     places = {"zero": 0.0, "low": low, "high": high, "value": dot.value}
     return {name: _at(value, start) for name, value in places.items()}
@@ -207,13 +210,13 @@ def _at(value: float, start: float) -> str:
 
 
 def _start(dots: Iterable[Dot]) -> float:
-    """Where a line begins that has room for all intervals below 0: a tenth at or below 0."""
+    """The start of an axis that contains all intervals: 0 or below, a multiple of 0.1."""
     lows = [dot.value if math.isnan(dot.low) else dot.low for dot in dots if not math.isnan(dot.value)]
     return max(-1.0, math.floor(10 * min([0.0, *lows])) / 10)
 
 
 def _flat(record: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
-    """A record's keys and values in words; what lies within is named by its keys, outermost first."""
+    """A record's keys and values as text; a nested value has the path of its keys as its name."""
     for key, value in record.items():
         name = f"{above} {key}".strip().replace("_", " ")
         if isinstance(value, Mapping):
@@ -228,7 +231,7 @@ def _flat(record: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
             yield name, _HASH.sub(r"\1…", str(value))
 
 
-def _replace(out: Path, text: str) -> None:
-    """Lets the page appear whole."""
+def _write_page(out: Path, text: str) -> None:
+    """Writes the page to a temporary file, then renames it."""
     with new_file(out) as scratch:
         scratch.write_text(text, "utf-8", newline="\n")

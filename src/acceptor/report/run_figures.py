@@ -1,4 +1,4 @@
-"""Figures of one or several runs: the metric by epoch, losses side by side, scores as dots, seeds as a strip."""
+"""Figures of one or several runs: metric and loss by epoch, dot plots of scores, strip plots of seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = {"mcc": "MCC", "accuracy": "accuracy", "f1": "F1", "balanced_accuracy": 
 
 
 class Dot(NamedTuple):
-    """A score with its interval: a line of a dot plot."""
+    """A score with its interval: a row of a dot plot."""
 
     name: str
     value: float
@@ -31,12 +31,12 @@ class Dot(NamedTuple):
 
 @drawing()
 def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = False) -> Figure:
-    """The metric that leads, on the validation split after every epoch; one run with intervals, several without.
+    """The main metric on the validation split after every epoch; with intervals if there is one run.
 
     Args:
-        runs: At least one.
-        title: One line above.
-        alike: Draw all in one colour, without names.
+        runs: The runs, at least one.
+        title: The figure's title.
+        alike: Draw all runs in one colour, without names.
     """
     metric = runs[0].metric
     name = NAMES.get(metric, metric)
@@ -54,7 +54,7 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
         missing = at[np.isnan(values)]
         label = "not defined" if len(runs) == 1 and len(missing) else None
         at_foot: Any = {"transform": axes.get_xaxis_transform(), "color": style["color"], "label": label}
-        axes.plot(missing, np.full(len(missing), 0.04), "x", **at_foot)  # no value, so at no value of the axis
+        axes.plot(missing, np.full(len(missing), 0.04), "x", **at_foot)  # drawn at the foot of the axes
     last = max((line.epoch for run in runs for line in run.lines(EpochLine)), default=1)
     axes.set(xlim=(0.5, last + 0.5), ylabel=name)
     if np.isnan(every).all():
@@ -79,12 +79,12 @@ def losses_figure(runs: Sequence[RunFolder]) -> Figure:
 
 @drawing()
 def best_figure(best: Mapping[str, Sequence[float]], title: str, label: str) -> Figure:
-    """The expected largest score of k runs, by split, for k = 1 to N."""
+    """The expected maximum score of k runs, by split, for k = 1 to N."""
     figure, axes = new_figure(title)
     for index, (split, values) in enumerate(best.items()):
         style: Any = {"color": SERIES[index], "linestyle": DASHES[index]}
         axes.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=4, label=split, **style)
-    axes.set(xlabel="trainings, of which the best is taken", ylabel=label)
+    axes.set(xlabel="number of trainings, of which the best is kept", ylabel=label)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _headroom(axes)
     axes.legend(loc="upper left", ncols=2)
@@ -93,20 +93,20 @@ def best_figure(best: Mapping[str, Sequence[float]], title: str, label: str) -> 
 
 @drawing()
 def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None = None) -> Figure:
-    """Scores with their intervals, one below the other.
+    """A dot plot: scores with their intervals, one per row.
 
     Args:
-        dots: From top to bottom; NaN where a score or its interval is not defined.
-        title: One line above.
-        label: What the scores are.
-        line: A value to compare with, such as that of the whole split.
+        dots: The scores from top to bottom; NaN if a score or its interval is not defined.
+        title: The figure's title.
+        label: The label of the axis.
+        line: A value to compare with, such as the score of the whole split.
     """
     figure, axes = new_figure(title, (SMALL[0] * 1.5, 0.8 + 0.2 * max(3, len(dots))))
     if line is not None and not math.isnan(line):
         axes.axvline(line, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
     for row, dot in enumerate(dots):
         if math.isnan(dot.value):
-            at = axes.get_yaxis_transform()  # at the left, whatever the axis shows
+            at = axes.get_yaxis_transform()  # x in axes coordinates: at the left, whatever the scale
             axes.text(0.01, row, "not defined", color=MUTED, size=8, va="center", transform=at)
             continue
         axes.plot([dot.low, dot.high], [row, row], color=BLUE, linewidth=1.3, alpha=0.6)
@@ -122,12 +122,12 @@ def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None 
 
 @drawing()
 def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, label: str) -> Figure:
-    """Every seed's score as a dot, one line a split, with the mean; scores that are not defined stand apart.
+    """A strip plot: each seed's score as a dot, one row per split, with the mean; undefined scores are drawn apart.
 
     Args:
-        strips: Name and scores of every line; NaN where a run collapsed.
-        title: One line above.
-        label: What the scores are.
+        strips: Name and scores of every row; NaN if a run collapsed.
+        title: The figure's title.
+        label: The label of the axis.
     """
     figure, axes = new_figure(title, SMALL)
     every = [value for _, values in strips for value in values if not math.isnan(value)]
@@ -136,7 +136,7 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
     lost = False
     for row, (_, values) in enumerate(strips):
         scores = np.array(values, dtype=np.float64)
-        # A fixed scatter, so that equal scores do not hide each other and the same runs give the same figure.
+        # Fixed jitter: equal scores do not hide each other, and the same runs give the same figure.
         heights = row + 0.28 * (np.arange(len(scores)) * 0.618034 % 1 - 0.5)
         good = ~np.isnan(scores)
         axes.plot(scores[good], heights[good], "o", color=SERIES[row % 2], alpha=0.75, markersize=6, markeredgewidth=0)
@@ -157,7 +157,7 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
 
 
 def _line(index: int, run: RunFolder, of: int) -> dict[str, object]:
-    """Colour, dashes and label of one of several lines; too many to tell apart are all alike."""
+    """Colour, dashes and label of one of ``of`` lines; if there are more than colours, all look the same."""
     if of == 1:
         return {"color": ORANGE, "label": "validation"}
     if of > len(SERIES):
@@ -181,6 +181,6 @@ def _intervals(axes: Any, at: Any, epochs: Sequence[EpochLine], metric: str) -> 
 
 
 def _headroom(axes: Any, rows: int = 1) -> None:
-    """Room for a legend of so many rows above the curves."""
+    """Makes room above the curves for a legend of ``rows`` rows."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + (0.08 + 0.12 * rows) * (high - low))

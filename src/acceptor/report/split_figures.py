@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MATRIX = 20  # labels of which a matrix can be read
-MISTAKES = 15  # shown where there are more labels
+MATRIX = 20  # most labels for which a matrix is readable
+MISTAKES = 15  # number of mistakes that are shown if there are more labels
 
 
 @drawing()
 def confusion_figure(split: JudgedSplit) -> Figure:
-    """Counts by gold label and verdict; a cell is the darker, the more of its gold label fell there."""
+    """The confusion matrix: counts in the cells, shaded by their share of the gold label."""
     from matplotlib.patches import Rectangle
 
     counts = np.array(split.scores.confusion)
@@ -37,7 +37,7 @@ def confusion_figure(split: JudgedSplit) -> Figure:
         colour = BLUE if row == column else ORANGE
         cell = Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.04 + 0.36 * share, edgecolor=PAPER, linewidth=2)
         axes.add_patch(cell)
-        if side <= 12:  # in smaller cells the shade must do
+        if side <= 12:  # smaller cells have no room for numbers
             middle = (column + 0.5, row + 0.5)
             big = 13 if side <= 3 else 8
             axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=big, color=INK)
@@ -55,7 +55,7 @@ def confusion_figure(split: JudgedSplit) -> Figure:
 
 @drawing()
 def mistakes_figure(split: JudgedSplit) -> Figure:
-    """The most frequent mistakes as bars, where a matrix of all labels would show nothing."""
+    """The most frequent mistakes as bars, for too many labels for a matrix."""
     found = mistakes(split.scores.confusion)[:MISTAKES]
     figure, axes = new_figure(
         f"The most frequent mistakes, {split.name}", (SMALL[0] * 1.5, 0.9 + 0.22 * max(3, len(found)))
@@ -73,7 +73,7 @@ def mistakes_figure(split: JudgedSplit) -> Figure:
 
 @drawing()
 def roc_figure(splits: Sequence[JudgedSplit]) -> Figure:
-    """True against false positive rate; the diagonal is guessing."""
+    """ROC curves; the diagonal is guessing."""
     figure, axes = new_figure("ROC")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(2, 2))
     _curves(axes, _ranked(splits, roc), "AUC")
@@ -85,7 +85,7 @@ def roc_figure(splits: Sequence[JudgedSplit]) -> Figure:
 
 @drawing()
 def precision_figure(splits: Sequence[JudgedSplit]) -> Figure:
-    """Precision against recall."""
+    """Precision-recall curves."""
     figure, axes = new_figure("Precision and recall")
     _curves(axes, _ranked(splits, precision_recall), "AP")
     if len(splits[0].labels) == 2:
@@ -98,7 +98,7 @@ def precision_figure(splits: Sequence[JudgedSplit]) -> Figure:
 
 @drawing()
 def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
-    """Share of right verdicts against their confidence, in ten bins of equal mass."""
+    """Reliability diagram: accuracy against confidence, in ten bins of equal size."""
     figure, axes = new_figure("Reliability")
     lowest = 1 / len(splits[0].labels)
     axes.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=0.8, dashes=(2, 2))
@@ -112,7 +112,7 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
             marker="os"[index % 2], markersize=4, elinewidth=0.7, label=f"{split.name}, ECE {found.error:.3f}",
         )  # fmt: skip
         least = min(least, float(low.min()))
-        lowest = min(lowest, *found.confidence)  # below 1 / labels where a threshold decides
+        lowest = min(lowest, *found.confidence)  # can be below 1 / labels if there is a threshold
     axes.set(xlim=(lowest - 0.02, 1.02), ylim=(max(0, least - 0.05), 1.03 + 0.09 * len(splits)))  # room for the legend
     axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1])
     axes.set_xlabel("confidence (probability of the verdict)")
@@ -123,7 +123,7 @@ def reliability_figure(splits: Sequence[JudgedSplit]) -> Figure:
 
 @drawing()
 def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
-    """Sentences by margin, a panel a split: for two labels by gold label, for more by right and wrong."""
+    """Histograms of margins, one panel per split: by gold label for two labels, by right and wrong for more."""
     labels = splits[0].labels
     binary = len(labels) == 2
     figure, axes = new_figure("Margins", rows=len(splits))
@@ -149,13 +149,13 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
 
 
 def short(label: str, most: int = 18) -> str:
-    """A label in at most ``most`` characters."""
+    """A label, cut to at most ``most`` characters."""
     label = plain(label)
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def _ranked(splits: Sequence[JudgedSplit], curve: Any) -> list[tuple[str, Curve]]:
-    """A curve a split where there are two labels; else a curve a label, of the first split."""
+    """One curve per split if there are two labels; else one per label, for the first split."""
     if len(splits[0].labels) == 2:
         return [(split.name, curve(split.gold, split.probabilities[:, 1])) for split in splits]
     first = splits[0]

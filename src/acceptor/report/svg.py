@@ -1,4 +1,4 @@
-"""A figure's SVG as part of a page: colours that follow the page, no style of its own, no name twice."""
+"""Embeds a figure's SVG in the page: CSS variables for colours, no ``style`` attributes, unique ids."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _REFERENCE = re.compile(r"#(\w+)")
 
 
 def inline(svg: str, label: str, name: str) -> Markup:
-    """The ``<svg>`` element of a figure that matplotlib has drawn.
+    """Returns the ``<svg>`` element of a figure, ready to be embedded.
 
-    A strict Content-Security-Policy allows no ``style`` attribute: every property becomes an attribute of its own.
-    Colours become the page's variables, so that they change with its theme.
+    The page's Content-Security-Policy forbids ``style`` attributes, so each property becomes an SVG attribute. Colours
+    become CSS variables, so that they follow the page's theme.
 
     Args:
-        svg: The file's text.
-        label: What the figure shows, for whoever cannot see it.
-        name: Begins every id, so that several figures share a page.
+        svg: The SVG text from matplotlib.
+        label: A description of the figure for screen readers.
+        name: The prefix of every id, unique on the page.
     """
     root = ElementTree.fromstring(svg)  # noqa: S314 - what matplotlib has just written
     _without(root, {"metadata", "style"})
@@ -58,7 +58,7 @@ def _without(element: ElementTree.Element, tags: set[str]) -> None:
 
 
 def _font(value: str) -> dict[str, str]:
-    """Weight and size; the family is the page's."""
+    """Font weight and size; the font family is the page's."""
     found = _FONT.search(value)
     if not found:
         return {}
@@ -69,7 +69,7 @@ def _font(value: str) -> dict[str, str]:
 def _value(key: str, value: str, name: str, used: set[str]) -> str:
     if key in ("fill", "stroke") and value in COLOURS:
         return f"var(--{COLOURS[value]})"
-    if value == "#ffffff":  # the file's background; the page has its own
+    if value == "#ffffff":  # the background; the page has its own
         return "none"
     if key == "id":
         return f"{name}-{value}"

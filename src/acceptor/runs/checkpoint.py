@@ -1,4 +1,4 @@
-"""A checkpoint's ``state.json`` and where checkpoints lie. What a checkpoint is: `training.checkpoint`."""
+"""Reads and writes a checkpoint's ``state.json``; finds checkpoints. See also `training.checkpoint`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "o
     "precision",
     "compile",
 }
-"""Settings that may change when a training resumes, if asked for: the others decide the examples' order or the result.
-"""
+"""Settings that may be changed when a training resumes (``allow_change``). The others determine the result."""
 
 
 class Progress(Record):
-    """How far a training has come: finished epochs, optimizer steps, seconds in the loop.
+    """The progress of a training: finished epochs, optimizer steps, seconds in the loop.
 
-    ``epoch_loss`` is the sum of the losses of the epoch that is under way, over its ``epoch_examples`` so far.
+    ``epoch_loss`` is the sum of the losses of the current epoch, over its ``epoch_examples`` so far.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -49,7 +48,7 @@ class Progress(Record):
 
 
 class SourceRecord(Record):
-    """What `load_data` was called with, so that the data can be read again. Paths are as they were given."""
+    """The arguments of `load_data`, to read the data again. Paths are as given."""
 
     source: str
     validation: str | None
@@ -63,9 +62,9 @@ class SourceRecord(Record):
 
 
 class TrainingSetup(Setup):
-    """What a training was started with: all that must be the same when it resumes, and where its data lie.
+    """Data and settings of a training, which must be the same when it resumes, and the paths of the data.
 
-    ``source`` is None where the data were objects in Python; ``directory`` is where paths start.
+    ``source`` is None if the data were Python objects; relative paths start at ``directory``.
     """
 
     labels: list[str]
@@ -73,12 +72,12 @@ class TrainingSetup(Setup):
     directory: str
 
     def deciding(self) -> Json:
-        """All that must be the same in a training that resumes, by name."""
+        """All values that must be the same when the training resumes, by name."""
         return {**super().deciding(), "labels": self.labels}
 
 
 class StateFile(FileRecord):
-    """What ``state.json`` holds, beside the tensors of ``state.safetensors``."""
+    """The content of ``state.json``. The tensors are in ``state.safetensors``."""
 
     progress: Progress
     decay: float
@@ -88,30 +87,30 @@ class StateFile(FileRecord):
 
 
 def newest(run: Path) -> StateFile:
-    """The state of the newest whole checkpoint of a run; damaged ones are named in a warning and passed over.
+    """Reads the state of the newest complete checkpoint of a run. Damaged ones are skipped with a warning.
 
     Raises:
-        RunError: There is no checkpoint, or none is whole.
+        RunError: There is no checkpoint, or none is complete.
     """
     return newest_whole(run, read_state)[1]
 
 
 def has_checkpoint(run: Path) -> bool:
-    """True where the run folder holds a training that can be resumed."""
+    """True if the run folder has a training that can be resumed."""
     return bool(newest_first(run))
 
 
 def checkpoint_folder(run: Path, progress: Progress) -> Path:
-    """Where the checkpoint of this progress lies."""
+    """The folder of the checkpoint with this progress."""
     return run / FOLDER / f"epoch-{progress.epoch}-step-{progress.step}"
 
 
 def read_state(folder: Path) -> StateFile:
-    """A checkpoint's ``state.json``, in which everything is of the right type and nothing contradicts the rest.
+    """Reads a checkpoint's ``state.json`` and checks its consistency.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`; or the history does not fit the progress, or the progress does
-            not fit the folder's name.
+        RunError: See `acceptor.runs.record.read_record`; or the history does not match the progress, or the progress
+            does not match the name of the folder.
     """
     path = folder / STATE_FILE
     state = read_record(path, StateFile, limit=MAX_STATE_BYTES)
@@ -132,19 +131,19 @@ def write_state(folder: Path, state: StateFile) -> None:
 
 
 def was_restarted(state: StateFile) -> bool:
-    """True where the training had collapsed and started again with safer settings."""
+    """True if the training collapsed and was restarted with safer settings."""
     return any(isinstance(line, RestartLine) for line in state.history)
 
 
 def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
-    """The newest checkpoint that ``read`` can make something of, and what that is."""
+    """The newest checkpoint that ``read`` can read, and the result of ``read``."""
     damage: RunError | None = None
     for folder in newest_first(run):
         try:
             check_manifest(folder, needed=(STATE_FILE, TENSORS_FILE))
             return folder, read(folder)
         except RunError as error:
-            logger.warning("passing over a damaged checkpoint: %s", error)
+            logger.warning("skipping a damaged checkpoint: %s", error)
             damage = error
     if damage:
         raise damage
@@ -171,28 +170,28 @@ def age(folder: Path) -> tuple[int, int]:
 
 
 def unfit(path: Path, expected: str, found: str) -> RunError:
-    """The error of a checkpoint's file that cannot be of this training."""
+    """The error for a checkpoint file that does not belong to this training."""
     return RunError(
-        f"{path.name} is not of this training",
+        f"{path.name} does not belong to this training",
         where=str(path),
         expected=expected,
         found=found,
-        cause="it was changed by hand, or by another version",
+        cause="it was changed by hand, or by another version of Acceptor",
         next="start again: --overwrite",
         code="E-RUN-CHECKPOINT",
     )
 
 
 def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, allow_change: bool = False) -> None:
-    """Data and encoder must be the same; settings too, but for those of `FREE` if that is allowed.
+    """Refuses to resume with other data, encoder or settings; settings in `FREE` may change if that is allowed.
 
     Args:
-        before: What decided about the training, by name: `Setup.deciding`, and more.
-        now: The same of the one that is to resume it.
-        allow_change: Take settings of `FREE` that differ.
+        before: The values of the training that was started, by name: `Setup.deciding`, and more.
+        now: The same values of the call that resumes it.
+        allow_change: Allow changes of the settings in `FREE`.
 
     Raises:
-        UsageError: Something differs, with both values.
+        UsageError: A value differs; the error has both.
     """
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if allow_change:
@@ -206,6 +205,6 @@ def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, a
             expected="\n".join(f"{name} = {before.get(name)}" for name in changed),
             found="\n".join(f"{name} = {now.get(name)}" for name in changed),
             next="repeat the first command with --resume, or start again with --overwrite"
-            + ("; or take the new value from here on: --allow-change" if allowed else ""),
+            + ("; or use the new value from here on: --allow-change" if allowed else ""),
             code="E-USAGE-CHANGED",
         )

@@ -1,4 +1,4 @@
-"""``PATH.json`` beside an exported judge: how its answers differ from those of the run that it was made from."""
+"""``PATH.json`` beside an exported judge: how its logits and verdicts differ from the run's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from acceptor.runs.record import Count, FileRecord, read_record, write_record
 
 
 class ExportFile(FileRecord):
-    """What the file holds: see `acceptor.Export`."""
+    """The content of the file: see `acceptor.Export`."""
 
     path: str
     precision: Literal["fp32", "int8"]
@@ -26,19 +26,19 @@ class ExportFile(FileRecord):
 
 
 def export_file_of(path: Path) -> Path:
-    """Where the file of the exported judge at ``path`` lies."""
+    """The path of the JSON file of the exported judge at ``path``."""
     return path.with_name(path.name + ".json")
 
 
 def read_export_file(path: Path) -> ExportFile:
-    """The file beside the exported judge at ``path``.
+    """Reads the JSON file of the exported judge at ``path``.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`.
+        RunError: See `acceptor.runs.record.read_record`.
     """
     return read_record(export_file_of(path), ExportFile)
 
 
 def write_export_file(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes the file beside the exported judge at ``path``; ``content`` is what `Export.to_dict` gives."""
+    """Writes the JSON file of the exported judge at ``path``; ``content`` is from `Export.to_dict`."""
     write_record(export_file_of(path), ExportFile.new(content))

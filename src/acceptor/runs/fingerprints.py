@@ -1,4 +1,4 @@
-"""``train_hashes.safetensors``: fingerprints of the rows that a judge learnt from, so that leaks can be found later."""
+"""``train_hashes.safetensors``: fingerprints of the training rows, to find leaks into test data later."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MAX_BYTES = 1 << 30  # 134 million rows
 
 
 def write_fingerprints(folder: Path, hashes: npt.NDArray[np.uint64]) -> None:
-    """Writes fingerprints of train, sorted and each once, into a run folder."""
+    """Writes fingerprints of train, sorted and without duplicates, to a run folder."""
     from safetensors.numpy import save_file
 
     save_file({"sentences": np.unique(hashes)}, folder / FINGERPRINTS_FILE)
 
 
 def read_fingerprints(folder: Path) -> npt.NDArray[np.uint64] | None:
-    """The fingerprints of train in a run folder; None where it keeps none.
+    """Reads a run's fingerprints of train; None if it has none.
 
     Raises:
-        RunError: The file is not what `write_fingerprints` writes.
+        RunError: The file was not written by `write_fingerprints`.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

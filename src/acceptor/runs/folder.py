@@ -1,4 +1,4 @@
-"""A run folder as a whole: whether it is finished, and whether its files are those that were written."""
+"""Checks a run folder: whether it is finished, and whether its files have changed."""
 
 from __future__ import annotations
 
@@ -15,66 +15,66 @@ from acceptor.storage.manifest import MANIFEST as MANIFEST
 from acceptor.storage.manifest import check_manifest
 
 JUDGE_PARTS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
-"""How the names of the files begin that decide about verdicts."""
+"""Prefixes of the files that determine the verdicts."""
 READ_WITH_JUDGE = (MANIFEST, FINGERPRINTS_FILE)
-"""What `load` reads beside them."""
+"""Further files that `load` reads."""
 
 
 class ManifestFile(FileRecord):
-    """What ``manifest.json`` holds: the sha256 of each file, by its path in the folder."""
+    """The content of ``manifest.json``: the sha256 of each file, by its path in the folder."""
 
     files: dict[str, str]
 
 
 def is_finished(folder: Path) -> bool:
-    """True where a run is whole: its manifest is written last."""
+    """True if a run is complete: its manifest is written last."""
     return (folder / MANIFEST).is_file()
 
 
 def has_run_parts(folder: Path) -> bool:
-    """True where a folder that is no whole run holds parts of one."""
+    """True if a folder has parts of a run, complete or not."""
     return is_finished(folder) or (folder / RUN_FILE).exists()
 
 
 def read_manifest(folder: Path) -> ManifestFile:
-    """The files of a finished run.
+    """Reads the manifest of a finished run.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`.
+        RunError: See `acceptor.runs.record.read_record`.
     """
     return read_record(folder / MANIFEST, ManifestFile)
 
 
 def manifest_bytes(folder: Path) -> bytes:
-    """The manifest as it is: two runs with the same bytes are the same run."""
+    """The bytes of the manifest: they are equal only for identical runs."""
     return (folder / MANIFEST).read_bytes()
 
 
 def check_judge(folder: Path) -> None:
-    """Compares the files that decide about verdicts with the manifest.
+    """Compares the files that determine the verdicts with the manifest.
 
     Raises:
-        RunError: One is missing or is not what was written.
+        RunError: A file is missing or was changed.
     """
     needed = JUDGE_PARTS[:3]
     check_manifest(folder, among=(*JUDGE_PARTS, FINGERPRINTS_FILE), needed=needed)
 
 
 def check_scores(folder: Path) -> None:
-    """Compares the files that say how a run scored with the manifest.
+    """Compares the files with scores with the manifest.
 
     Raises:
-        RunError: One is missing or is not what was written.
+        RunError: A file is missing or was changed.
     """
     names = (REPORT_FILE, PREDICTIONS_FILE)
     check_manifest(folder, among=names, needed=names)
 
 
 def check_records(folder: Path) -> None:
-    """Compares the files that say how a run was trained and how it scored with the manifest.
+    """Compares the files with settings, history and scores with the manifest.
 
     Raises:
-        RunError: The run is not finished; or one is missing or is not what was written.
+        RunError: The run is not finished; or a file is missing or was changed.
     """
     if not is_finished(folder):
         raise RunError(

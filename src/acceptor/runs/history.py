@@ -17,7 +17,7 @@ HISTORY_FILE = "history.jsonl"
 
 
 class StepLine(Record):
-    """An optimizer step: its batch's mean loss in nats, its number of examples, the seconds since training began."""
+    """An optimizer step: mean loss of the batch in nats, number of examples, seconds since training started."""
 
     event: Literal["step"]
     epoch: Count
@@ -29,7 +29,7 @@ class StepLine(Record):
 
 
 class SkipLine(Record):
-    """A step whose gradient was not finite. The weights stayed as they were; ``lines`` or ``rows`` are its examples."""
+    """A step whose gradient was not finite. The weights were unchanged; ``lines`` or ``rows`` are its examples."""
 
     event: Literal["skip"]
     epoch: Count
@@ -39,16 +39,16 @@ class SkipLine(Record):
 
 
 class Collapse(Record):
-    """What was seen when a training collapsed.
+    """The measurements of a collapsed training.
 
     Attributes:
-        seed: Of the training.
-        epoch: The epoch, counted from 1, at whose end it was seen.
-        step: The optimizer steps by then.
+        seed: The seed of the training.
+        epoch: The epoch at whose end the collapse was detected, counted from 1.
+        step: The number of optimizer steps until then.
         label: The only verdict.
         share: Share of the majority verdict among the validation verdicts, in [0, 1].
         loss: Mean training loss of the epoch's second half, in nats.
-        entropy: Entropy of the labels in train, in nats: the loss of answering by their shares.
+        entropy: Entropy of the labels in train, in nats: the loss of a constant answer.
         margin_sd: Standard deviation of the margins over validation, in nats.
     """
 
@@ -63,7 +63,7 @@ class Collapse(Record):
 
 
 class RestartLine(Collapse):
-    """The collapse after which this training started again with safer settings. It is the first line."""
+    """The collapse after which this training was restarted with safer settings. It is the first line."""
 
     event: Literal["restart"]
 
@@ -89,7 +89,7 @@ class EpochLine(Record):
     collapse: Collapse | None = None
 
     def score(self, metric: str) -> float | None:
-        """The score ``mcc``, ``accuracy`` or ``f1``; None where it is not defined."""
+        """The score ``mcc``, ``accuracy`` or ``f1``; None if it is not defined."""
         return {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}[metric]
 
 
@@ -99,21 +99,21 @@ L = TypeVar("L", bound=Record)
 
 
 def lines_of(history: Iterable[Record], kind: type[L]) -> list[L]:
-    """The lines of one kind, such as `EpochLine`."""
+    """The lines of one class, such as `EpochLine`."""
     return [line for line in history if isinstance(line, kind)]
 
 
 def as_dicts(history: Iterable[Record]) -> list[Json]:
-    """The lines as they stand in the file."""
+    """The lines as in the file."""
     return [line.to_dict() for line in history]
 
 
 def read_history(folder: Path) -> list[Line]:
-    """A run's ``history.jsonl``.
+    """Reads a run's ``history.jsonl``.
 
     Raises:
-        RunError: It is missing or too large; a line is not one JSON object of a known kind, with the number of the
-            line and the field.
+        RunError: It is missing or too large; or a line is not a JSON object of a known kind. The error names the line
+            and the field.
     """
     path = folder / HISTORY_FILE
     try:

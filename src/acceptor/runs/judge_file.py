@@ -1,4 +1,4 @@
-"""``judge.json``: what a judge is beside its network and tokenizer. An ONNX file holds the same."""
+"""``judge.json``: labels, decision, encoder and limits of a judge. An exported ONNX file has the same data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ JUDGE_FILE = "judge.json"
 
 Temperature = Annotated[float, Field(gt=0)]
 Threshold = Annotated[float, Field(gt=0, lt=1)]
-"""How logits become verdicts: see `acceptor.judging.decision.Decision`."""
+"""Temperature and threshold: see `acceptor.judging.decision.Decision`."""
 
 
 class EncoderRecord(Record):
-    """The encoder that a judge grew from."""
+    """The encoder that a judge was fine-tuned from."""
 
     name: str
     revision: str | None = None
@@ -30,7 +30,7 @@ class EncoderRecord(Record):
 
 
 class JudgeFile(FileRecord):
-    """What ``judge.json`` holds. Fields have the meaning of `Judge`'s."""
+    """The content of ``judge.json``. Fields have the same meaning as in `Judge`."""
 
     labels: Annotated[list[str], Field(min_length=2)]
     max_length: Annotated[int, Field(ge=1)]
@@ -53,7 +53,7 @@ class JudgeFile(FileRecord):
 
 
 class ExportedJudgeFile(JudgeFile):
-    """What the metadata of an exported judge's ONNX file hold: ``judge.json``, and how its tokenizer pads."""
+    """The metadata of an exported ONNX file: those of ``judge.json``, and the padding of its tokenizer."""
 
     precision: Literal["fp32", "int8"]
     pad_token_id: int
@@ -62,10 +62,10 @@ class ExportedJudgeFile(JudgeFile):
 
 
 def read_judge_file(folder: Path) -> JudgeFile:
-    """A run's ``judge.json``.
+    """Reads a run's ``judge.json``.
 
     Raises:
-        RunError: As `read_record`.
+        RunError: See `read_record`.
     """
     return read_record(folder / JUDGE_FILE, JudgeFile)
 
@@ -76,15 +76,15 @@ def write_judge_file(folder: Path, judge: JudgeFile) -> None:
 
 
 def exported_judge_text(judge: ExportedJudgeFile) -> str:
-    """The JSON that an ONNX file holds of its judge."""
+    """The JSON text for the metadata of an ONNX file."""
     return json.dumps(judge.to_dict(), ensure_ascii=False, allow_nan=False)
 
 
 def parse_exported_judge(text: str, path: Path) -> ExportedJudgeFile:
-    """What the ONNX file at ``path`` says of its judge.
+    """Parses the metadata of the ONNX file at ``path``.
 
     Raises:
-        RunError: As `read_record`.
+        RunError: See `read_record`.
     """
     try:
         content = parse_json_object(text.encode(), limit=MAX_OBJECT_BYTES)
@@ -94,7 +94,7 @@ def parse_exported_judge(text: str, path: Path) -> ExportedJudgeFile:
 
 
 def unusable_export(path: Path, cause: str) -> RunError:
-    """The error of an exported judge that is damaged."""
+    """The error for a damaged ONNX file."""
     return RunError(
         "the ONNX file cannot be used",
         where=str(path),

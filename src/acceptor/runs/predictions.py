@@ -1,4 +1,4 @@
-"""``predictions.parquet``: a run's verdicts, one row for each example that it was scored on."""
+"""``predictions.parquet``: a run's verdicts, one row per scored example."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from acceptor.runs.record import damaged
 
 PREDICTIONS_FILE = "predictions.parquet"
 COLUMNS = {"sentence": pl.String, "split": pl.String, "line": pl.Int64, "gold": pl.String, "verdict": pl.String}
-"""The columns that every file has; beside them all columns of the data, probabilities and logits."""
+"""The columns that every file has. It also has all columns of the data, probabilities and logits."""
 
 
 def read_predictions(folder: Path, split: str | None = None) -> pl.DataFrame:
-    """A run's verdicts.
+    """Reads a run's verdicts.
 
     Args:
         folder: The run folder.
-        split: ``validation`` or ``test`` for the rows of that split alone.
+        split: ``validation`` or ``test``: only the rows of that split.
 
     Raises:
-        RunError: The file is missing or is not Parquet, or one of `COLUMNS` is missing or has
-            another type.
+        RunError: The file is missing or is not Parquet; or one of `COLUMNS` is missing or has another type.
     """
     path = folder / PREDICTIONS_FILE
     try:
@@ -38,5 +37,5 @@ def read_predictions(folder: Path, split: str | None = None) -> pl.DataFrame:
 
 
 def write_predictions(folder: Path, frames: Sequence[pl.DataFrame]) -> None:
-    """Writes the verdicts on all splits as one table; columns that one of them lacks are empty there."""
+    """Writes the verdicts on all splits as one table. Columns that a split lacks are null in its rows."""
     pl.concat(frames, how="diagonal").write_parquet(folder / PREDICTIONS_FILE)

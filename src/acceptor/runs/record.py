@@ -1,4 +1,4 @@
-"""What all files of runs share: strict models, the format number, errors that name the file and the field."""
+"""Base of all run files: strict models, the format number, errors that name the file and the field."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from acceptor.text import Json
 FORMAT = 1
 """The format of the files that this version writes. A file without a number has format 1, that of Acceptor 0.1.
 
-It goes up when an earlier version could no longer read what is written; a reader keeps reading all formats before it.
+It increases when an older version could not read the new files; older formats stay readable.
 """
-MAX_RECORD_BYTES = 64 << 20  # of a file that grows with the run: history, slices, thousands of trainings
+MAX_RECORD_BYTES = 64 << 20  # limit for files that grow with the run: history, slices, thousands of trainings
 RUN_FILE = "run.json"
 
 Count = Annotated[int, Field(ge=0)]
 Settings = dict[str, JsonValue]
-"""Settings by name, as `TrainConfig` has them: an earlier version may lack some."""
+"""The fields of `TrainConfig` by name; files of older versions may lack some."""
 
 
 class Record(BaseModel):
@@ -33,18 +33,18 @@ class Record(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="allow")
 
     def to_dict(self) -> Json:
-        """The object as it stands in the file: fields that the file lacks are not there."""
+        """The object as in the file, without fields that the file lacks."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class FileRecord(Record):
-    """A whole file."""
+    """The content of a whole file."""
 
     format: Annotated[int, Field(ge=1)] = FORMAT
 
     @classmethod
     def new(cls, content: Mapping[str, Any]) -> Self:
-        """The content of a file that is to be written, with the number of its format."""
+        """The content of a new file, with the format number."""
         return cls.model_validate({"format": FORMAT, **content})
 
 
@@ -56,12 +56,12 @@ def read_record(path: Path, model: type[R], *, limit: int = MAX_OBJECT_BYTES) ->
 
     Args:
         path: The file.
-        model: What it must hold.
-        limit: Its largest size in bytes.
+        model: The class of its content.
+        limit: The maximum size in bytes.
 
     Raises:
-        RunError: It is missing or larger than the limit, is not one JSON object, has a key twice or a NaN; a field is
-            missing or has the wrong type, with the field's name; or its format is newer than `FORMAT`.
+        RunError: It is missing or larger than the limit, is not one JSON object, or has a duplicate key or a NaN; a
+            field is missing or has the wrong type (the error names it); or its format is newer than `FORMAT`.
     """
     try:
         content = read_json_object(path, limit=limit)
@@ -71,7 +71,7 @@ def read_record(path: Path, model: type[R], *, limit: int = MAX_OBJECT_BYTES) ->
 
 
 def parse_record(content: Json, model: type[R], path: Path) -> R:
-    """The content of ``path`` as a model. Raises as `read_record` does."""
+    """Converts the content of ``path`` to a model. Raises the errors of `read_record`."""
     check_format(content, path)
     try:
         return model.model_validate(content)
@@ -85,7 +85,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first field that is wrong, and what is wrong with it."""
+    """The first invalid field, and the reason."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(map(str, first["loc"]))
     given = first["input"]
@@ -94,13 +94,13 @@ def first_problem(error: ValidationError) -> str:
 
 
 def damaged(path: Path, found: str) -> RunError:
-    """The error of a file that is missing or does not hold what it must."""
+    """The error for a file that is missing or invalid."""
     return RunError(
         f"{path.name} cannot be read",
         where=str(path),
         expected="the file as Acceptor wrote it",
         found=found,
-        cause="a damaged disk, a copy that broke off, or a change by hand",
+        cause="a damaged disk, an incomplete copy, or a change by hand",
         next="copy the folder again, or train it again: acceptor train DATA --out RUN",
         code="E-RUN-FILE",
     )
@@ -127,7 +127,7 @@ def check_format(content: Mapping[str, Any], path: Path) -> None:
 
 
 def _written_by(content: Mapping[str, Any], path: Path) -> str | None:
-    """The version of Acceptor that wrote a file: it says so itself, or the ``run.json`` beside it does."""
+    """The version of Acceptor that wrote a file, from the file itself or from ``run.json`` beside it."""
     try:
         beside: Json = read_json_object(path.with_name(RUN_FILE))
     except (OSError, ValueError):

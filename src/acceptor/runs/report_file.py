@@ -1,4 +1,4 @@
-"""``report.json``: the scores of a run on its splits. Sets of runs and searches hold the same of each training."""
+"""``report.json``: the scores of a run on its splits. Files of sets and searches contain the same scores."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from acceptor.text import Json
 
 REPORT_FILE = "report.json"
 SPLITS = ("test", "validation")
-"""The splits that a run is scored on. Where one of them leads, it is the first that there is."""
-OF_THE_DATA = {"split", "origin", "sha256", "labels"}  # what a report says of its split: the same for many trainings
+"""The splits that a run is scored on. The first one that a run has is its main split."""
+OF_THE_DATA = {"split", "origin", "sha256", "labels"}  # fields about the split, which many trainings share
 
 Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class ScoresRecord(Record):
-    """Scores of a set of verdicts; None where one is not defined. See `acceptor.Scores`."""
+    """Scores of a set of verdicts; None if one is not defined. See `acceptor.Scores`."""
 
     n: Count
     mcc: float | None
@@ -36,13 +36,13 @@ class ScoresRecord(Record):
     confusion: list[list[Count]] | None = None
 
     def score(self, metric: str) -> float | None:
-        """The score of that name; None where it is not defined."""
+        """The score of that name; None if it is not defined."""
         scores = {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}
         return {**scores, "balanced_accuracy": self.balanced_accuracy}[metric]
 
 
 class MeasureRecord(Record):
-    """One of the nine scores, its bootstrap interval, and what always naming the most frequent label has."""
+    """One of the nine scores, its bootstrap interval, and the score of the majority baseline."""
 
     value: float | None
     low: float | None
@@ -80,7 +80,7 @@ class SplitScores(ScoresRecord):
 
 
 class SplitReport(SplitScores):
-    """What ``report.json`` holds of one split."""
+    """The entry of one split in ``report.json``."""
 
     split: str
     origin: str
@@ -98,12 +98,12 @@ class SplitReport(SplitScores):
         return self
 
     def scores(self) -> SplitScores:
-        """The scores without what they say of the split."""
+        """The scores without the fields about the split."""
         return SplitScores.model_validate(self.model_dump(exclude=OF_THE_DATA, exclude_unset=True))
 
 
 class ReportFile(FileRecord):
-    """What ``report.json`` holds."""
+    """The content of ``report.json``."""
 
     validation: SplitReport | None = None
     test: SplitReport | None = None
@@ -117,16 +117,16 @@ class ReportFile(FileRecord):
 
 
 def read_report_file(folder: Path) -> ReportFile:
-    """A run's ``report.json``.
+    """Reads a run's ``report.json``.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`.
+        RunError: See `acceptor.runs.record.read_record`.
     """
     return read_record(folder / REPORT_FILE, ReportFile, limit=MAX_RECORD_BYTES)
 
 
 def write_report_file(folder: Path, reports: Mapping[str, Json]) -> None:
-    """Writes a run's ``report.json``: for each split what `Report.to_dict` gives, and its slices."""
+    """Writes a run's ``report.json``: for each split the result of `Report.to_dict`, and its slices."""
     content: Json = {"format": FORMAT, **reports}
     ReportFile.model_validate(content)
     write_json(folder / REPORT_FILE, content)

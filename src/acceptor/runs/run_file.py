@@ -1,4 +1,4 @@
-"""``run.json``: all that a training used. Checkpoints and sets of runs hold the same of what they were started with."""
+"""``run.json``: settings, encoder, data, versions and machine of a run; also the part that checkpoints share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from acceptor.runs.record import (
 from acceptor.text import Json
 
 METRICS = ("mcc", "accuracy", "f1")
-ADDED_SETTINGS: Settings = {"keep_head": False}  # since format 1
+ADDED_SETTINGS: Settings = {"keep_head": False}  # settings that format 1 lacks, with their values
 
 
 class SplitRecord(Record):
@@ -34,12 +34,12 @@ class SplitRecord(Record):
     origin: str
     sha256: str
     rows: Count
-    columns: str = Field(alias="schema")  # a method of pydantic's has that name
+    columns: str = Field(alias="schema")  # `schema` is a method of pydantic
     balance: dict[str, Count]
 
     @property
     def roles(self) -> list[str]:
-        """Which column has which role, from ``schema``: the words around that are other ones in each version."""
+        """The role of each column, parsed from ``schema``, whose wording differs between versions."""
         found = self.columns.partition(": ")[2].partition("; ")[0] or self.columns
         numbered = [re.sub(r"^(\d+) (\w+)$", r"\2 ← column \1", word) for word in found.split(", ")]
         roles = [re.sub(r" \(.*", "", word) for word in numbered]
@@ -47,7 +47,7 @@ class SplitRecord(Record):
 
 
 class Setup(Record):
-    """What decides about a training: settings, encoder, data."""
+    """What determines a training: settings, encoder, data."""
 
     config: Settings
     encoder: EncoderRecord
@@ -61,13 +61,13 @@ class Setup(Record):
 
     @property
     def metric(self) -> str:
-        """The score that leads: ``mcc``, ``accuracy`` or ``f1``."""
+        """The main metric: ``mcc``, ``accuracy`` or ``f1``."""
         return str(self.config.get("metric", "mcc"))
 
     def deciding(self) -> Json:
-        """All that must be the same in a training that resumes, by name.
+        """All values that must be the same when a training resumes, by name.
 
-        Where data and encoder lie does not count, since their hashes are compared.
+        Paths of data and encoder are left out, since their hashes are compared.
         """
         data = {name: {**_without(split, "origin"), "schema": split.roles} for name, split in self.data.items()}
         encoder = _without(self.encoder, "name")
@@ -75,7 +75,7 @@ class Setup(Record):
 
 
 def all_settings(config: Settings) -> Settings:
-    """The settings with those that an earlier version did not have, as it trained."""
+    """The settings, completed by those that an older version lacked, with the values it trained with."""
     return {**ADDED_SETTINGS, **config}
 
 
@@ -84,7 +84,7 @@ def _without(record: Record, name: str) -> Json:
 
 
 class DerivedRecord(Record):
-    """A value that was not given but worked out, and why."""
+    """A derived value and its reason."""
 
     name: str
     value: JsonValue
@@ -92,7 +92,7 @@ class DerivedRecord(Record):
 
 
 class RunFile(FileRecord, Setup):
-    """What ``run.json`` holds."""
+    """The content of ``run.json``."""
 
     finished: str
     derived: list[DerivedRecord]
@@ -106,21 +106,21 @@ class RunFile(FileRecord, Setup):
 
 
 def setup_of(config: Mapping[str, Any], encoder: Mapping[str, Any], data: Mapping[str, Any]) -> Setup:
-    """What decides about a training that is to start.
+    """Returns the `Setup` of a new training.
 
     Args:
-        config: What `TrainConfig.model_dump` gives.
-        encoder: What `Encoder.to_dict` gives.
-        data: What `Data.to_dict` gives.
+        config: The result of `TrainConfig.model_dump`.
+        encoder: The result of `Encoder.to_dict`.
+        data: The result of `Data.to_dict`.
     """
     return Setup.model_validate({"config": config, "encoder": encoder, "data": data})
 
 
 def read_run_file(folder: Path) -> RunFile:
-    """A run's ``run.json``.
+    """Reads a run's ``run.json``.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`.
+        RunError: See `acceptor.runs.record.read_record`.
     """
     return read_record(folder / RUN_FILE, RunFile, limit=MAX_RECORD_BYTES)
 

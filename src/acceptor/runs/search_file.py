@@ -1,4 +1,4 @@
-"""``search.json``: all trials of a search and the best of them; and ``study.db``, from which the search resumes."""
+"""``search.json``: the trials of a search and the best one; and ``study.db``, from which a search resumes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEARCH_FILE, STUDY_FILE = "search.json", "study.db"
 
 
 class SearchSetup(Record):
-    """What decides about a search: settings, the domains of those that are searched, the sha256 of each split."""
+    """What determines a search: settings, the domains of the searched ones, the sha256 of each split."""
 
     config: Settings
     space: dict[str, list[JsonValue]]
@@ -40,7 +40,7 @@ class Trial(Record):
 
 
 class SearchFile(FileRecord, SearchSetup):
-    """What ``search.json`` holds."""
+    """The content of ``search.json``."""
 
     metric: Literal["mcc", "accuracy", "f1"]
     split: str
@@ -51,25 +51,25 @@ class SearchFile(FileRecord, SearchSetup):
 
 
 def read_search_file(folder: Path) -> SearchFile:
-    """A search's ``search.json``.
+    """Reads a search's ``search.json``.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`.
+        RunError: See `acceptor.runs.record.read_record`.
     """
     return read_record(folder / SEARCH_FILE, SearchFile, limit=MAX_RECORD_BYTES)
 
 
 def write_search_file(folder: Path, content: SearchFile) -> None:
-    """Replaces a search's ``search.json``: a reader finds the old one or the new one, whole."""
+    """Replaces a search's ``search.json`` atomically."""
     replace_json(folder / SEARCH_FILE, content.to_dict())
 
 
 def is_search(folder: Path) -> bool:
-    """True where a search stands."""
+    """True if the folder has a search."""
     return (folder / STUDY_FILE).is_file()
 
 
 def open_study_file(folder: Path, *, has_locks: bool) -> sqlite3.Connection:
-    """The SQLite file of a search's study. SQLite's own locks would fail where the file system has none."""
+    """Opens the SQLite file of a search's study, without SQLite's locks if the file system has none."""
     own = "" if has_locks or os.name != "posix" else "?vfs=unix-none"
     return sqlite3.connect((folder / STUDY_FILE).absolute().as_uri() + own, timeout=60, uri=True)

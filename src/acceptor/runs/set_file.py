@@ -1,4 +1,4 @@
-"""``seeds.json`` and ``cv.json``: what became of each training of a set, and what their scores say together."""
+"""``seeds.json`` and ``cv.json``: the outcome of each training of a set, and the summary of their scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Status = Literal["finished", "collapsed", "failed"]
 
 
 class Entry(Record):
-    """What became of one training. ``scores`` are by split; an ``error`` is that of a training that did not finish."""
+    """The outcome of one training: ``scores`` by split, or the ``error`` of a training that did not finish."""
 
     seed: Count
     order_seed: Count
@@ -33,19 +33,19 @@ class Entry(Record):
     error: dict[str, str] | None = None
 
     def score(self, split: str, metric: str) -> float | None:
-        """A score of the training; None where it is not defined or the split was not judged."""
+        """A score of the training; None if it is not defined or the split was not judged."""
         scores = (self.scores or {}).get(split)
         return None if scores is None else scores.score(metric)
 
 
 class SeedEntry(Entry):
-    """One of several seeds. ``planned`` is the seed that was asked for: a restart has another one."""
+    """A training with one seed. ``planned`` is the requested seed: a restart has another one."""
 
     planned: Count
 
 
 class FoldEntry(Entry):
-    """A training without one part of the data: the part, its number of rows, its labels."""
+    """A training without one part of the data: the name of the part, its number of rows, its label counts."""
 
     fold: str
     n: Count
@@ -53,7 +53,7 @@ class FoldEntry(Entry):
 
 
 class SpreadRecord(Record):
-    """How far one score of several trainings spreads: see `acceptor.evaluation.spread.Spread`."""
+    """The spread of one score over several trainings: see `acceptor.evaluation.spread.Spread`."""
 
     n: Count
     values: list[float]
@@ -75,7 +75,7 @@ E = TypeVar("E", bound=Entry)
 
 
 class SetFile(FileRecord, Setup, Generic[E]):
-    """What the files of all sets of trainings hold."""
+    """The common content of the files of all sets of trainings."""
 
     file_name: ClassVar[str]
 
@@ -85,12 +85,12 @@ class SetFile(FileRecord, Setup, Generic[E]):
     failed: Count
 
     def deciding(self) -> Json:
-        """All that must be the same when the same command resumes the set, by name."""
+        """All values that must be the same when the set is resumed, by name."""
         return {**super().deciding(), "labels": self.labels}
 
 
 class SeedsFile(SetFile[SeedEntry]):
-    """What ``seeds.json`` holds."""
+    """The content of ``seeds.json``."""
 
     file_name = SEEDS_FILE
 
@@ -100,12 +100,12 @@ class SeedsFile(SetFile[SeedEntry]):
     summary: dict[str, dict[str, SpreadRecord | None]]
 
     def deciding(self) -> Json:
-        """All that must be the same when the same command resumes the set, by name."""
+        """All values that must be the same when the set is resumed, by name."""
         return {**super().deciding(), "vary": self.vary}
 
 
 class FoldsFile(SetFile[FoldEntry]):
-    """What ``cv.json`` holds."""
+    """The content of ``cv.json``."""
 
     file_name = FOLDS_FILE
 
@@ -113,7 +113,7 @@ class FoldsFile(SetFile[FoldEntry]):
     pooled: PooledScores | None
 
     def deciding(self) -> Json:
-        """All that must be the same when the same command resumes the set, by name."""
+        """All values that must be the same when the set is resumed, by name."""
         return {**super().deciding(), "by": self.by}
 
 
@@ -121,10 +121,10 @@ S = TypeVar("S", bound=SetFile[Any])
 
 
 def read_set_file(folder: Path, model: type[S]) -> S:
-    """The file of a set of trainings.
+    """Reads the file of a set of trainings.
 
     Raises:
-        RunError: As `acceptor.runs.record.read_record`; or an entry names a folder outside of the set's.
+        RunError: See `acceptor.runs.record.read_record`; or an entry names a folder outside of the set's folder.
     """
     path = folder / model.file_name
     found = read_record(path, model, limit=MAX_RECORD_BYTES)
@@ -135,15 +135,15 @@ def read_set_file(folder: Path, model: type[S]) -> S:
 
 
 def write_set_file(folder: Path, content: SetFile[Any]) -> None:
-    """Replaces the file of a set of trainings: a reader finds the old one or the new one, whole."""
+    """Replaces the file of a set of trainings atomically."""
     replace_json(folder / content.file_name, content.to_dict())
 
 
 def finished_seeds(folder: Path) -> SeedsFile | None:
-    """The ``seeds.json`` of a folder in which a training has finished; None where the folder has no such file.
+    """Reads a folder's ``seeds.json``; None if the folder has no such file.
 
     Raises:
-        RunError: As `read_set_file`; or no training has finished.
+        RunError: See `read_set_file`; or no training has finished.
     """
     if not (folder / SEEDS_FILE).is_file():
         return None

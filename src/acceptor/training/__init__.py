@@ -1,1 +1,1 @@
-"""Fine-tuning: optimizer, loop."""
+"""One training: `train`, the loop, the optimizer, checkpoints, the collapse check."""

@@ -1,12 +1,12 @@
-"""Checkpoints: all that a training needs to resume from any step, to the same weights.
+"""Checkpoints, from which a training resumes at any step and ends with the same weights.
 
 A checkpoint is a folder of safetensors and JSON, no pickle:
 
     checkpoints/epoch-3-step-750/     three epochs and 750 steps are done
-      state.safetensors   weights, the best epoch's weights where they are kept, both moments of AdamW, the trained
-                          rows of the vocabulary
-      state.json          epoch, step, seconds, loss and decay so far, what the training was started with, history
-      manifest.json       sha256 of the two, written last
+      state.safetensors   weights, the best epoch's weights if they are kept, AdamW's exp_avg and exp_avg_sq, the
+                          trained rows of the vocabulary
+      state.json          epoch, step, seconds, loss and decay so far, the training's data and settings, history
+      manifest.json       sha256 of both files, written last
 
 No random generator is saved: every step's randomness follows from the seed and its number. The two newest checkpoints
 are kept: if the newest is damaged, the one before it is used.
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, Tensor]
 
-EVERY = 60.0  # seconds between checkpoints within an epoch, at least
-SHARE = 0.03  # of the time goes into them, at most
-KEPT = 2  # checkpoints
+EVERY = 60.0  # minimum seconds between checkpoints within an epoch
+SHARE = 0.03  # maximum share of the training time for saving checkpoints
+KEPT = 2  # checkpoints on disk
 
 
 class Checkpoints:
@@ -58,28 +58,28 @@ class Checkpoints:
     Args:
         run: The run folder.
         model: The classifier in training.
-        optimizer: Made from it.
-        settings: What the training is started with. All but where the data lie must be the same when it resumes.
-        writes: False in the processes that only compute.
+        optimizer: The optimizer of ``model``.
+        settings: Data and settings. All but the paths of the data must be the same when the training resumes.
+        writes: False in the processes that do not write checkpoints.
     """
 
     def __init__(self, run: Path, model: Any, optimizer: FlatAdamW, settings: TrainingSetup, *, writes: bool) -> None:
         self.run, self.model, self.optimizer, self.settings, self.writes = run, model, optimizer, settings, writes
         self.began = self.saved = time.perf_counter()
-        self.spent = self.dearest = 0.0  # seconds in all saves, and in the one that took longest
+        self.spent = self.dearest = 0.0  # seconds of all saves, and of the longest one
 
     def due(self, *, epoch_ends: bool = False) -> bool:
-        """True after an epoch and once a minute, unless saves would then take more than their share of the time."""
+        """True after an epoch and once a minute, unless saves would take more than `SHARE` of the time."""
         now = time.perf_counter()
         affordable = self.spent + self.dearest <= SHARE * (now - self.began)
         return affordable and (epoch_ends or now - self.saved > EVERY)
 
     def save(self, progress: Progress, best: Tensors, history: Sequence[Line]) -> None:
-        """Writes a checkpoint and, once it is whole, removes all but the one before it.
+        """Writes a checkpoint; once it is complete, removes all older ones except the last.
 
         Args:
-            progress: How far the training has come: after a whole step, or after an epoch and its validation.
-            best: The weights of the best epoch so far; empty where none are kept.
+            progress: The progress after a whole step, or after an epoch and its validation.
+            best: The weights of the best epoch so far; empty if they are not kept.
             history: The lines of ``history.jsonl`` so far.
         """
         from safetensors.torch import save_file
@@ -102,7 +102,7 @@ class Checkpoints:
                 save_file(whole, scratch / TENSORS_FILE)
                 write_state(scratch, state)
             kept = [path for path in newest_first(self.run) if age(path) <= age(folder)][:KEPT]
-            for path in folder.parent.iterdir():  # older ones, those passed over, and what a killed process began
+            for path in folder.parent.iterdir():  # older ones, damaged ones, and incomplete ones of a killed process
                 if path not in kept:
                     shutil.rmtree(path)
         self.saved = time.perf_counter()
@@ -110,17 +110,17 @@ class Checkpoints:
         self.dearest = max(self.dearest, self.saved - began)
 
     def load(self, *, allow_change: bool) -> tuple[Progress, list[Line], Tensors]:
-        """Puts the newest whole checkpoint's state into model and optimizer.
+        """Loads the newest complete checkpoint into model and optimizer.
 
         Args:
-            allow_change: Take settings of `FREE` that are not those that the training was started with.
+            allow_change: Accept changed values of the settings in `FREE`.
 
         Returns:
-            How far the training had come, its history, and the best epoch's weights where they are kept.
+            The progress, the history, and the best epoch's weights if they are kept.
 
         Raises:
-            RunError: There is no checkpoint, or none is whole and of this training.
-            UsageError: Data or settings are not those that the training was started with.
+            RunError: There is no checkpoint, or none is complete and belongs to this training.
+            UsageError: Data or settings have changed since the training was started.
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
         self.model.load_state_dict(_part(tensors, "model."))
@@ -132,17 +132,17 @@ class Checkpoints:
         return state.progress, state.history, _part(tensors, "best.")
 
     def _tensors(self) -> Tensors:
-        """All that a step changes, by the names of ``state.safetensors``."""
+        """All tensors that a step changes, by their names in ``state.safetensors``."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {"adamw.first": self.optimizer.exp_avg, "adamw.second": self.optimizer.exp_avg_sq}
         return {**tensors, "rows": self.optimizer.rows.weight.detach()}
 
     def _read(self, folder: Path, *, allow_change: bool) -> tuple[StateFile, Tensors]:
-        """A checkpoint's two files, which have to fit this training."""
+        """Reads a checkpoint's two files and checks that they fit this training."""
         state = read_state(folder)
         refuse_changes(state.settings.deciding(), self.settings.deciding(), allow_change=allow_change)
         config, epoch, step = self.optimizer.config, state.progress.epoch, state.progress.step
-        steps = math.ceil(self.settings.data["train"].rows / config.batch_size)  # of an epoch
+        steps = math.ceil(self.settings.data["train"].rows / config.batch_size)  # per epoch
         if not steps * epoch <= step <= min(steps * (epoch + 1), steps * config.epochs):
             raise unfit(folder / STATE_FILE, f"{config.epochs} epochs of {steps} steps", folder.name)
         if state.micro_batch > config.batch_size:

@@ -1,4 +1,4 @@
-"""The collapse guard: a training whose judge gives every sentence the same verdict, and would not recover.
+"""Detects a collapsed training: the judge gives every sentence the same verdict and does not recover.
 
 Some fine-tunings fail: the encoder's output stops depending on its input, and only the head's bias learns the labels'
 shares (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many healthy trainings, too, give one verdict
@@ -7,11 +7,11 @@ epoch, from the first one on:
 
 1. Every validation verdict is the same.
 2. Neither loss is below the entropy of the labels, the loss of a constant answer: the mean training loss of
-   the epoch's second half (by two standard errors of what one answer for all would have), and the validation loss.
+   the epoch's second half (by two standard errors of the loss of a constant answer), and the validation loss.
 3. The margins hardly differ between sentences: their standard deviation is below `MIN_MARGIN_SD`.
 
-Within an epoch only the losses are collected, which the loop fetches anyway. The guard computes no verdicts and never
-waits for the device; the loss alone cannot distinguish the two kinds of training.
+The check uses only losses and logits that the loop has fetched anyway, so it never waits for the device. The loss alone
+cannot distinguish collapsed from healthy trainings.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MIN_MARGIN_SD = 3e-3  # nats; collapsed, minilm has 2e-6 to 6e-4; after a health
 
 
 class CollapseError(TrainingError):
-    """A training has collapsed; ``collapse`` is the evidence."""
+    """A training has collapsed; ``collapse`` has the measurements."""
 
     def __init__(self, collapse: Collapse, config: TrainConfig) -> None:
         self.collapse = collapse
@@ -44,13 +44,13 @@ class CollapseError(TrainingError):
         super().__init__(
             f"the training has collapsed: all validation verdicts are {collapse.label!r}",
             where=f"seed {collapse.seed}, epoch {collapse.epoch}, step {collapse.step}",
-            expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels: what answering at random has",
+            expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels",
             found=f"loss {collapse.loss:.4f} in the epoch's second half, share of the verdict {collapse.share:.3f}, "
             f"margins within ± {collapse.margin_sd:.1g}",
             cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
             "or an encoder that was never pre-trained",
             next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
-            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; by itself: --on-collapse restart",
+            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; or automatically: --on-collapse restart",
             code="E-TRAINING-COLLAPSE",
         )
 
@@ -58,13 +58,13 @@ class CollapseError(TrainingError):
 def check_collapse(
     event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: TrainConfig
 ) -> Collapse | None:
-    """Checks an epoch that has ended, and acts as ``config.on_collapse`` says.
+    """Checks for a collapse at the end of an epoch and acts according to ``config.on_collapse``.
 
     Args:
-        event: The epoch's end.
+        event: The end of the epoch.
         history: The lines of ``history.jsonl`` so far, the epoch's steps among them.
         train: The training split.
-        validation: The split that the logits are of.
+        validation: The split that was judged.
         config: The settings.
 
     Returns:
@@ -85,7 +85,7 @@ def check_collapse(
 def collapse_at(
     event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, seed: int
 ) -> Collapse | None:
-    """The collapse at an epoch's end; None unless all three conditions hold. Arguments as of `check_collapse`."""
+    """The collapse at an epoch's end; None unless all three conditions hold. Arguments: see `check_collapse`."""
     verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
     ordered = np.sort(event.logits.astype(np.float64), axis=1)
     margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())
@@ -112,9 +112,9 @@ def collapse_at(
 
 
 def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Mean and standard deviation, in nats, of the loss of the best constant answer, which is the labels' shares.
+    """Mean and standard deviation, in nats, of the loss when every answer is the labels' shares.
 
-    The mean is the entropy of the labels; no other constant answer has a smaller one.
+    The mean is the entropy of the labels, the smallest mean loss of a constant answer.
     """
     shares = np.unique(gold, return_counts=True)[1] / len(gold)
     losses = -np.log(shares)

@@ -1,15 +1,15 @@
-"""`FlatAdamW`: AdamW on a network whose weights lie end to end in flat arrays.
+"""`FlatAdamW`: AdamW on flat arrays that hold all weights of a network.
 
-A step reads and writes five arrays of one number per weight:
+A step reads and writes five arrays with one number per weight:
 
-    network_weights   what the network computes with: bf16, or fp32 and then the same array as master_weights
+    network_weights   the weights that the network uses: bf16, or fp32 and then the same array as master_weights
     grad              the gradients, in the type of network_weights
-    master_weights    the weights, fp32, so that an update of 1e-9 is not lost to bf16's eight bits
+    master_weights    the weights, fp32, because bf16's eight bits would lose an update of 1e-9
     exp_avg           AdamW's running mean of gradients, fp32
     exp_avg_sq        AdamW's running mean of squared gradients, fp32
 
-They are flat because the optimizer is bound by memory traffic: it passes over them once, whatever the shapes of the
-weights. Processes that train together reduce one array.
+The optimizer is limited by memory bandwidth: with flat arrays it reads and writes each number once. Data-parallel
+processes all-reduce a single array.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FlatAdamW:
         model: The Transformers classifier, fp32, on its device.
         config: The settings of AdamW.
         bf16: Compute in bf16.
-        static: Begin with steps in static shapes (`StaticSteps`).
+        static: Start with steps in static shapes (`StaticSteps`).
         ids: All token ids of the training data.
         pad_id: The padding token's id.
     """
@@ -60,7 +60,7 @@ class FlatAdamW:
         self.table = model.get_input_embeddings()
         self.rows = TrainedRows(self.table, np.union1d(ids, [pad_id]))
         old = [p for p in model.parameters() if p.requires_grad and p is not self.table.weight]
-        # Matrices first: they decay, biases and norms do not.
+        # Matrices first: they have weight decay, biases and norms do not.
         old = [p for p in (self.rows.weight, *old) if p.ndim >= 2] + [p for p in old if p.ndim < 2]
         self.master_weights = torch.cat([p.detach().flatten() for p in old])
         self.network_weights = self.master_weights.bfloat16() if bf16 else self.master_weights
@@ -91,13 +91,13 @@ class FlatAdamW:
         self._accumulated = [p.grad for p in new.values() if p.grad is not None and id(p) not in not_accumulated]
 
     def start_step(self, rank: int) -> None:
-        """To be called before the forward pass: seeds this step's dropout and clears accumulated gradients."""
+        """Call this before the forward pass. It seeds this step's dropout and clears accumulated gradients."""
         self.dropout_masks.start(self.config.seed, self.steps, rank)
         self._clear_gradients()
 
     @contextlib.contextmanager
     def accumulate_gradients(self) -> Iterator[Callable[[], None]]:
-        """For a batch in parts: call the yielded function after each backward pass; at the end ``grad`` is the sum."""
+        """Sums the gradients of micro-batches: call the yielded function after each backward pass."""
         total, touched = torch.zeros_like(self.grad, dtype=torch.float32), []
 
         def add() -> None:
@@ -114,7 +114,7 @@ class FlatAdamW:
         self._rows.clear_gradient()
 
     def backward(self, loss: Tensor) -> None:
-        """Writes the gradient of a loss to ``grad`` in a few kernels; accumulating takes one per weight matrix."""
+        """Writes the gradient of a loss to ``grad``. Needs fewer kernels than accumulating into each weight's grad."""
         grads = torch.autograd.grad(loss, self._trained, allow_unused=True, materialize_grads=True)
         torch._foreach_copy_(self._grads, grads)
 
@@ -122,7 +122,7 @@ class FlatAdamW:
         """`step` without a wait for the device: if loss or gradient is not finite, the weights stay unchanged.
 
         Args:
-            loss: The batch's mean loss, which has to be finite, too.
+            loss: The batch's mean loss.
             rate: The learning rate, fp32.
             number: The number of this step, from 1, fp32.
 
@@ -136,26 +136,26 @@ class FlatAdamW:
         return loss.masked_fill(bad, math.nan)
 
     def end_static_shapes(self) -> None:
-        """From here on, batches have shapes of their own, and `step` updates the weights."""
+        """Ends static shapes: later batches have different shapes, and `step` updates the weights."""
         self.static, self._rows.in_place = False, True
         self.grad.zero_()
 
     def sum_over_processes(self) -> None:
         """Makes ``grad`` the sum of all processes' gradients."""
         torch.distributed.all_reduce(self.grad)
-        self._rows.touched.append(slice(None))  # other processes' rows have to be cleared, too
+        self._rows.touched.append(slice(None))  # the rows of other processes must be cleared too
 
     def step(self, rate: float, *, check: bool) -> bool:
-        """One step of AdamW (Loshchilov & Hutter 2019; decoupled decay, bias correction, eps 1e-8) at a learning rate.
+        """One AdamW step (Loshchilov & Hutter 2019; decoupled decay, bias correction, eps 1e-8) at a learning rate.
 
         If the norm of all gradients is above ``max_grad_norm``, they are scaled down to it.
 
         Args:
             rate: The learning rate.
-            check: Do not change the weights if the norm is not finite. On a GPU this waits for the device.
+            check: Leave the weights unchanged if the gradient norm is not finite. On a GPU this waits for the device.
 
         Returns:
-            False if the weights were not changed.
+            False if the weights were left unchanged.
         """
         clip_scale = None
         self.steps += 1
@@ -171,7 +171,7 @@ class FlatAdamW:
     def _adamw(
         self, number: int | Tensor, rate: float | Tensor, clip_scale: Tensor | None, skip: Tensor | None = None
     ) -> None:
-        """`adamw_step` on all weights: matrices decay, the others do not."""
+        """`adamw_step` on all weights: weight decay is for matrices only."""
         for part, weight_decay in ((self._matrices, self.config.weight_decay), (self._vectors, 0.0)):
             arrays = (self.master_weights, self.network_weights, self.grad, self.exp_avg, self.exp_avg_sq)
             adamw_step(
@@ -199,13 +199,13 @@ class FlatAdamW:
         self.decay = 1.0
 
     def reload(self, rows: Tensor) -> None:
-        """Takes over the classifier's weights after they were loaded, and ``rows`` as the trained rows."""
+        """Copies the classifier's weights to the flat arrays after they were loaded; ``rows`` are the trained rows."""
         with torch.no_grad():
             self.rows.weight.copy_(rows)
             self.network_weights.copy_(self.master_weights)
 
     def release(self, model: Any) -> None:
-        """Gives the classifier's parameters storage of their own, so that the flat arrays can be freed."""
+        """Copies the classifier's parameters out of the flat arrays, so that these can be freed."""
         for p in model.parameters():
             p.data = p.data.clone()
 
@@ -213,12 +213,12 @@ class FlatAdamW:
 class TrainedRows(nn.Module):
     """The rows of an embedding table that the data uses. Training changes all others by weight decay only.
 
-    CoLA uses 5,585 of MiniLM's 30,522 word pieces. Leaving the others out saves their gradient's zeros and their
-    share of every optimizer step, 42 % of MiniLM's, and changes no result.
+    CoLA uses 5,585 of MiniLM's 30,522 word pieces. Leaving the others out saves their
+    zero gradients and 42 % of MiniLM's optimizer step, and changes no result.
 
     Args:
         table: The embedding.
-        used: Ids that occur, ascending.
+        used: The ids that occur, ascending.
     """
 
     def __init__(self, table: nn.Embedding, used: npt.NDArray[Any]) -> None:
@@ -228,13 +228,13 @@ class TrainedRows(nn.Module):
         self.weight = nn.Parameter(table.weight.detach()[self.used])
         self.place = torch.full((table.num_embeddings,), -1, device=device)
         self.place[self.used] = torch.arange(len(used), device=device)
-        padding = np.flatnonzero(used == table.padding_idx)  # none where the tokenizer pads with another id
+        padding = np.flatnonzero(used == table.padding_idx)  # empty if the tokenizer pads with another id
         self.padding_idx = int(padding[0]) if len(padding) else None
         self.touched: list[Tensor | slice] = []
         self.in_place = True
 
     def with_weight(self, weight: nn.Parameter) -> TrainedRows:
-        """The same rows over another array."""
+        """The same rows with another array as weight."""
         other = TrainedRows.__new__(TrainedRows)
         nn.Module.__init__(other)
         other.used, other.place, other.padding_idx, other.weight = self.used, self.place, self.padding_idx, weight
@@ -244,7 +244,7 @@ class TrainedRows(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """The rows of ``ids``: shape (B, L) to (B, L, d)."""
         places = self.place[ids]
-        if not self.in_place:  # torch's own: cheap on a GPU, and its sums have a fixed order
+        if not self.in_place:  # torch's embedding: cheap on a GPU, with sums in a fixed order
             return nn.functional.embedding(places, self.weight, self.padding_idx)
         self.touched.append(places)
         return _Lookup.apply(self.weight, places, self.padding_idx)  # type: ignore

@@ -1,7 +1,6 @@
-"""The training loop, the only one.
+"""The training loop.
 
-`fit` is a generator. It yields events, which its caller writes, shows or counts; the loop itself knows neither files
-nor terminals.
+`fit` is a generator of events. Its caller logs them and writes files; the loop does neither.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from acceptor.training.static import StaticSteps
 
 logger = logging.getLogger(__name__)
 
-FETCH_EVERY = 50  # steps between two fetches of the losses on a GPU, each of which waits for it
+FETCH_EVERY = 50  # steps between fetches of the losses from a GPU, each of which synchronises
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step. ``loss`` is the batch's mean in nats, ``seconds`` count from the loop's start."""
+    """One optimizer step. ``loss`` is the batch's mean in nats; ``seconds`` are since the start of the loop."""
 
     epoch: int
     step: int
@@ -49,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A step whose gradient was not finite: the weights are unchanged. ``rows`` are its examples, from 0."""
+    """A step whose gradient was not finite: the weights are unchanged. ``rows`` are its examples, counted from 0."""
 
     epoch: int
     step: int
@@ -67,14 +66,14 @@ class NotFiniteError(TrainingError):
             where=f"epoch {epoch}, step {step}",
             expected="a finite number",
             cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
-            next="try --learning-rate 1e-5 or --precision fp32; or go over such steps: --on-nan skip",
+            next="try --learning-rate 1e-5 or --precision fp32; or skip such steps: --on-nan skip",
             code="E-TRAINING-NAN",
         )
 
 
 @contextlib.contextmanager
 def rows_named(table: Table) -> Iterator[None]:
-    """Adds to a `NotFiniteError` the lines of ``table`` that the step's examples come from."""
+    """Adds the lines of the step's examples in ``table`` to a `NotFiniteError`."""
     try:
         yield
     except NotFiniteError as error:
@@ -84,7 +83,7 @@ def rows_named(table: Table) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """One pass over train is done. ``train_loss`` is its mean over examples; ``logits`` are validation's."""
+    """The end of an epoch. ``train_loss`` is the mean over its examples; ``logits`` are those of validation."""
 
     epoch: int
     step: int
@@ -104,12 +103,12 @@ def fit(
 ) -> Iterator[Step | Skipped | EpochEnd]:
     """Fine-tunes ``judge.model`` in place and yields every `Step`, `Skipped` and `EpochEnd`.
 
-    Under ``torchrun`` each process takes its share of every batch and gradients are summed, so the
-    batch stays ``config.batch_size``; every process judges the whole validation split.
+    Under ``torchrun`` each process computes its share of every batch and gradients are summed, so the
+    total batch size stays ``config.batch_size``. Every process judges the whole validation split.
 
     Args:
         judge: The judge whose model is trained, on its device.
-        optimizer: Made from that model.
+        optimizer: The optimizer of that model.
         train: N encoded inputs.
         gold: Their label ids, int64, shape (N,).
         validation: Encoded inputs that are judged after every epoch.
@@ -196,7 +195,7 @@ def _step(
 
 
 def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any, rows: Rows) -> Any:
-    """Leaves this process' share of a batch's gradient in the optimizer and returns its share of the batch's mean loss.
+    """Computes this process' share of a batch's gradient and returns its share of the batch's mean loss.
 
     If memory runs out, this batch and later ones are computed in parts of half the size. The parts' gradients sum to
     that of the batch.
@@ -234,7 +233,10 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any,
 def _halve_micro_batch(judge: Judge, optimizer: FlatAdamW, largest: int) -> None:
     """Halves the micro-batch after ``largest`` examples at once did not fit into memory."""
     optimizer.micro_batch = -(-largest // 2)
-    logger.warning("memory ran out: going on with %d examples at a time, with unchanged batches", optimizer.micro_batch)
+    logger.warning(
+        "out of memory: continuing with micro-batches of %d; the batch size is unchanged",
+        optimizer.micro_batch,
+    )
     free_memory(judge.runtime.device)
 
 

@@ -1,4 +1,4 @@
-"""What a training writes: the lines of its history, its log, and its run folder."""
+"""Writes the results of a training: lines of the history and the log, and the files of the run folder."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 def validation_of(data: Data) -> Split:
-    """The validation split, which every training has."""
+    """The validation split; every training has one."""
     assert data.validation is not None  # noqa: S101 - with_validation made it
     return data.validation
 
 
 def log_setup(data: Data, judge: Judge, derived: list[Derived]) -> None:
-    """Logs data, encoder and what was derived, with the reasons, before training starts."""
+    """Logs data, encoder and derived values with their reasons, before training starts."""
     logger.info("%-12s%s", "data", data)
     logger.info("%-12s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
     for item in derived:
@@ -39,14 +39,14 @@ def log_setup(data: Data, judge: Judge, derived: list[Derived]) -> None:
 
 
 def step_line(event: Step, config: TrainConfig) -> tuple[StepLine, str]:
-    """A step as a line of the history, and in words for the progress bar."""
+    """A step as a line of the history, and as text for the progress bar."""
     rate = config.batch_size * event.step / event.seconds
     words = f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
     return StepLine(event="step", **vars(event)), words
 
 
 def skip_line(event: Skipped, data: Data) -> tuple[SkipLine, str]:
-    """A skipped step as a line of the history, and in words for the log."""
+    """A skipped step as a line of the history, and as text for the log."""
     table = data.train.table
     places = {f"{table.unit}s": [int(table.lines[row]) for row in event.rows]}
     words = f"step {event.step} skipped, its gradient is not finite: {table.places(event.rows)}"
@@ -54,7 +54,7 @@ def skip_line(event: Skipped, data: Data) -> tuple[SkipLine, str]:
 
 
 def epoch_line(event: EpochEnd, data: Data, config: TrainConfig) -> tuple[EpochLine, str]:
-    """The end of an epoch as a line of the history, and in words for the log."""
+    """The end of an epoch as a line of the history, and as text for the log."""
     report = report_of(validation_of(data), event.logits)
     scores = {name: value for name, value in report.scores.to_dict().items() if name != "confusion"}
     line = {
@@ -79,7 +79,7 @@ def run_file_of(
     seconds: dict[str, float],
     history: Sequence[Line],
 ) -> RunFile:
-    """What ``run.json`` holds: all that was used, not what was typed."""
+    """The content of ``run.json``: the resolved settings, not the ones that were typed."""
     last, restarts = history[-1], lines_of(history, RestartLine)
     return RunFile.new(
         {
@@ -109,7 +109,7 @@ def write_run(
     *,
     name: str,
 ) -> None:
-    """Writes all files of a finished run but its manifest; ``name`` is the run's for figure and card."""
+    """Writes all files of a finished run except its manifest; ``name`` is the title of figure and model card."""
     judge.save(folder)
     write_run_file(folder, run)
     write_report_file(folder, {key: {**one.to_dict(), "slices": usual_slices(one)} for key, one in reports.items()})

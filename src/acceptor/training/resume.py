@@ -1,4 +1,4 @@
-"""How a stopped training resumes: its data and settings, read from its checkpoint."""
+"""Reads the data and settings of a stopped training from its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from acceptor.runs.checkpoint import SourceRecord, newest, was_restarted
 
 
 def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, TrainConfig]:
-    """The data that a training was started with, read again from where they were, and its settings with ``changes``.
+    """Returns a stopped training's data, read again from their files, and its settings with ``changes`` applied.
 
     Raises:
-        UsageError: The data were objects in Python, which no checkpoint holds; or a setting is out of range.
-        RunError: There is no checkpoint, or none is whole.
-        DataError: The data are not there any more, or cannot be read.
+        UsageError: The data were Python objects, which no checkpoint holds; or a setting is out of range.
+        RunError: There is no checkpoint, or none is complete.
+        DataError: The data no longer exist, or cannot be read.
     """
     settings = newest(run).settings
     source, start = settings.source, Path(settings.directory)
     if source is None:
         raise UsageError(
-            f"the data of {run} were objects in Python, of which its checkpoint holds a fingerprint only",
+            f"the data of {run} were Python objects; its checkpoint holds only their fingerprint",
             next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as at the start",
             code="E-USAGE-CHANGED",
         )
     config = TrainConfig.model_validate({**settings.config, **changes})
     if config.encoder not in EMBEDDED:
         config = config.model_copy(update={"encoder": _found(config.encoder, start)})
-    # A run of 0.1 lacks some arguments; a file may hold fields that are none.
+    # A run of 0.1 lacks some arguments; a file may have fields that are not arguments.
     reading = source.model_dump(include=set(SourceRecord.model_fields), exclude_unset=True)
     for name in ("source", "validation", "test", "folder"):
         path = reading[name]
@@ -42,15 +42,15 @@ def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, Tra
 
 
 def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
-    """The settings with which a training resumes: safer ones if it had collapsed and was restarted.
+    """The settings to resume with: the safer ones if the training was restarted after a collapse.
 
     Raises:
-        RunError: There is no checkpoint, or none is whole.
+        RunError: There is no checkpoint, or none is complete.
     """
     return safer(config) if was_restarted(newest(run)) else config
 
 
 def _found(path: str, start: Path) -> str:
-    """A path as it was given, or where that leads from the folder in which it was given."""
+    """The path as given if it exists, else relative to the folder in which training was started."""
     here = Path(path).expanduser()
     return path if here.exists() or not (start / here).exists() else str(start / here)

@@ -1,4 +1,4 @@
-"""The learning rate of every step."""
+"""The learning rate schedule: linear warm-up, then linear decay."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from acceptor.config import TrainConfig
 
 
 def learning_rate(step: int, total_steps: int, config: TrainConfig) -> float:
-    """The rate of optimizer step ``step`` (0-based): a linear climb to the peak, then linearly to 0."""
+    """The rate of optimizer step ``step`` (0-based): linear warm-up to the peak, then linear decay to 0."""
     warmup_steps = round(config.warmup * total_steps)
     if step < warmup_steps:
         return config.learning_rate * (step + 1) / (warmup_steps + 1)

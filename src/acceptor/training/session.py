@@ -1,4 +1,4 @@
-"""One run of the loop: writes history, log and checkpoints, handles signals, keeps the best epoch's weights."""
+"""Runs the training loop: writes history, log and checkpoints, handles signals, keeps the best epoch's weights."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Request:
-    """What `train` was asked for.
+    """The arguments of `train`.
 
     Attributes:
-        out: The run folder to be.
+        out: The run folder to write.
         config: All settings.
         overwrite: As for `train`.
         resume: As for `train`.
         allow_change: As for `train`.
         on_epoch: As for `train`.
-        compared: True where the scores on validation decide which of several trainings is kept.
+        compared: True if validation scores decide which of several trainings is kept.
     """
 
     out: Path
@@ -65,20 +65,20 @@ class Request:
 def run_loop(
     judge: Judge, data: Data, encoded: dict[str, Encoded], request: Request, earlier: Collapse | None, *, static: bool
 ) -> tuple[list[Line], Logits | None]:
-    """Runs the loop and leaves the weights that ``config.select`` asks for in the judge.
+    """Runs the loop and puts the weights that ``config.select`` chooses into the judge.
 
-    Checkpoints after every epoch, about every minute, and when SIGINT or SIGTERM comes.
+    Writes a checkpoint after every epoch, about every minute, and on SIGINT or SIGTERM.
 
     Args:
         judge: The judge to train.
         data: All splits.
-        encoded: Their ids, by name.
-        request: Settings, and how to start.
-        earlier: The collapse after which this training starts again.
-        static: Steps in static shapes.
+        encoded: The token ids of each split, by name.
+        request: The arguments of `train`.
+        earlier: The collapse after which this training was restarted; None if it was not.
+        static: Train in static shapes.
 
     Returns:
-        The history; and validation's logits under the weights that are kept, unless an earlier process computed them.
+        The history, and the validation logits of the weights that are kept; None if an earlier process computed them.
     """
     config, runtime = request.config, judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
@@ -110,7 +110,7 @@ def run_loop(
             bar.advance(1, words)
             if isinstance(event, Skipped):
                 logger.warning(words)
-            elif event.step == optimizer.steps:  # else its loss came late, and the weights are further on
+            elif event.step == optimizer.steps:  # else later steps have changed the weights already
                 stopping = any_process(bool(stop), runtime.device, runtime.world_size)
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
@@ -130,11 +130,11 @@ def _new_optimizer(judge: Judge, train: Encoded, config: TrainConfig, *, static:
 
 
 def _log_stop(event: Step, out: Path) -> None:
-    logger.info("stopped at step %d; this resumes it: %s", event.step, f"acceptor train {shell(out)} --resume")
+    logger.info("stopped at step %d; resume it: %s", event.step, f"acceptor train {shell(out)} --resume")
 
 
 def _setup(judge: Judge, data: Data, config: TrainConfig) -> TrainingSetup:
-    """What a checkpoint says of its training, for those who resume it."""
+    """The data and settings that a checkpoint records, to compare when the training resumes."""
     return TrainingSetup.model_validate(
         {
             "config": config.model_dump(),
@@ -148,7 +148,7 @@ def _setup(judge: Judge, data: Data, config: TrainConfig) -> TrainingSetup:
 
 
 def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: TrainConfig) -> EpochLine:
-    """The epoch's line for the history, logged; a collapse is named there, or ends the training."""
+    """Logs the end of an epoch and returns its line for the history. A collapse is recorded, or raised."""
     line, words = epoch_line(event, data, config)
     collapse = check_collapse(event, history, data.train, validation_of(data), config)
     logger.log(logging.INFO if process_rank().is_main_process else logging.DEBUG, words)
@@ -158,7 +158,7 @@ def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: Tr
 def _save_epoch(
     event: EpochEnd, history: list[Line], best: Tensors, checkpoints: Checkpoints, on_epoch: OnEpoch | None
 ) -> None:
-    """Writes a checkpoint, if it is time, and calls ``on_epoch``. If that raises, the checkpoint is written anyway."""
+    """Writes a checkpoint if one is due, and calls ``on_epoch``. If that raises, a checkpoint is always written."""
     progress = Progress(epoch=event.epoch, step=event.step, seconds=event.seconds, epoch_loss=0.0, epoch_examples=0)
     due = checkpoints.due(epoch_ends=True)
     if due:
@@ -174,7 +174,7 @@ def _save_epoch(
 
 
 def _progress(event: Step, history: Sequence[Line]) -> Progress:
-    """Where the training stands after a step, with the loss of its epoch so far."""
+    """The progress after a step, with the loss of the epoch so far."""
     lines = [line for line in lines_of(history, StepLine) if line.epoch == event.epoch]
     return Progress(
         epoch=event.epoch - 1,
@@ -186,7 +186,7 @@ def _progress(event: Step, history: Sequence[Line]) -> Progress:
 
 
 def _is_best(history: Sequence[Line], metric: str) -> bool:
-    """True where the last epoch has the best score so far; a score that is not defined is the worst."""
+    """True if the last epoch has the best score so far; an undefined score is the worst."""
     scores = [line.score(metric) for line in lines_of(history, EpochLine)]
     values = [-math.inf if score is None else score for score in scores]
     return values[-1] > max(values[:-1], default=-math.inf)

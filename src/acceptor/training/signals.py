@@ -1,4 +1,4 @@
-"""Signals that are handled between training steps, not within one."""
+"""Defers SIGINT and SIGTERM to the end of a training step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """Defers SIGINT and SIGTERM: the yielded list holds the signals that arrived.
+    """Defers SIGINT and SIGTERM. The yielded list contains the signals that have arrived.
 
     After the block, the first of them is raised again for its previous handler: Python's own (KeyboardInterrupt), the
-    command line's (exit code 143), a scheduler's. Later ones are ignored. Only the main thread can do this; in other
-    threads nothing is deferred.
+    command line's (exit code 143), a scheduler's. Later ones are ignored. In other threads than the main one, nothing
+    is deferred.
     """
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -34,7 +34,7 @@ def deferred_signals() -> Iterator[list[int]]:
 
 
 def any_process(stop: bool, device: str, world_size: int) -> bool:
-    """True in all processes if ``stop`` is true in one, so that they stop together and none waits for another."""
+    """True in all processes if ``stop`` is true in one, so that all stop after the same step."""
     if world_size == 1:
         return stop
     import torch

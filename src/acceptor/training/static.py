@@ -1,10 +1,10 @@
-"""Training steps in static shapes: on a GPU one CUDA graph a shape, and what `torch.compile` can work with.
+"""Training steps in static shapes: one CUDA graph per shape on a GPU; also used for `torch.compile`.
 
 A step of a base-size encoder on 32 short sentences is some two thousand kernels of a few microseconds each: launching
-them one by one takes longer than running them. So a batch is padded to one of a few lengths, and a last batch to the
-full number of rows by rows of weight 0. For each shape the whole step, from row numbers to updated weights, is captured
-once as a CUDA graph. From then on a step is one small copy to the GPU and one launch. Nothing is read back: the device
-decides whether a step is finite, and the loop fetches the losses in bulk.
+them one by one takes longer than running them. So a batch is padded to one of a few lengths, and the last batch of an
+epoch to the full number of rows, by rows of weight 0. For each shape the whole step, from row numbers to updated
+weights, is captured once as a CUDA graph. From then on a step is one small copy to the GPU and one launch. Nothing is
+read back: the device decides whether a step is finite, and the loop fetches the losses in bulk.
 
 Without a GPU the same step runs eagerly, and with `compile` through a compiled network.
 """
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, list[Derived]]:
-    """True for steps in static shapes; and this choice and that of `compile`, with reasons.
+    """Decides on static shapes (True or False); also returns this choice and that of `compile` with their reasons.
 
     Raises:
         UsageError: ``compile`` is set, and several processes train together.
@@ -53,9 +53,9 @@ def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, li
     if config.compile is not None:
         compiled = "given"
     elif on_gpu:
-        compiled = "CUDA graphs take the launches away; compiling would cost tens of seconds"
+        compiled = "CUDA graphs remove the launches; compiling would take tens of seconds"
     else:
-        compiled = "measured on a CPU: twice the time of the layers written by hand"
+        compiled = "measured on a CPU: twice the time of `FastLayer`"
     return static, [
         Derived("shapes", "static" if static else "ragged", shapes),
         Derived("compile", bool(config.compile), compiled),
@@ -66,8 +66,8 @@ class StaticSteps:
     """The optimizer steps of one training, in static shapes.
 
     Args:
-        judge: The judge that is trained.
-        optimizer: Made from its model, with ``static``.
+        judge: The judge to train.
+        optimizer: The optimizer of its model, created with ``static``.
         train: N encoded inputs.
         targets: Their label ids, int64, shape (N,), on the device.
     """
@@ -78,7 +78,7 @@ class StaticSteps:
         self.limit = static_length(int(train.lengths.max()), judge.max_length)
         self.data = DeviceInputs(train, judge.tokenizer.pad_token_id, self.limit, device)
         self.shapes = sorted({static_length(int(n), self.limit) for n in np.unique(train.lengths)}, reverse=True)
-        # The arguments of a step, in one copy: row numbers, their weights, the learning rate, the step's number.
+        # The arguments of a step in one array: row numbers, their weights, the learning rate, the step number.
         self.arguments = torch.zeros(2 * self.size + 2, dtype=torch.float64, device=device)
         self.loss = torch.zeros((), device=device)
         self.graphs: dict[int, Any] | None = None
@@ -101,7 +101,7 @@ class StaticSteps:
             self._capture()
         length = static_length(int(self.lengths[rows].max()), self.limit)
         numbers, missing = rows.tolist(), self.size - len(rows)
-        # The rows of weight 0 are real ones: softmax over padding only is NaN, and NaN times 0 is NaN.
+        # Rows of weight 0 are copies of real rows: softmax over padding only is NaN, and NaN times 0 is NaN.
         weights = [1 / len(rows)] * len(rows) + [0.0] * missing
         self._copy_arguments(numbers + numbers[:1] * missing, weights, rate, optimizer.steps + 1)
         optimizer.dropout_masks.start(optimizer.config.seed, optimizer.steps, 0)
@@ -144,13 +144,13 @@ class StaticSteps:
             return
         stream, pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
         # Rows of weight NaN: such a step runs every kernel and changes neither weights nor running means. The shortest
-        # row, so that a part is masked; else Transformers would warm up another attention kernel.
+        # row is used so that a part is masked; else Transformers would warm up another attention kernel.
         self._copy_arguments([int(self.lengths.argmin())] * self.size, [float("nan")] * self.size, 0.0, 1)
         try:
             for length in self.shapes:
                 stream.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(stream):
-                    for _ in range(2):  # libraries allocate and kernels load, which must not happen in a capture
+                    for _ in range(2):  # libraries allocate memory and load kernels, which must not happen in a capture
                         self._compute(length)
                     graph = torch.cuda.CUDAGraph()
                     with torch.cuda.graph(graph, pool=pool, stream=stream):
@@ -163,4 +163,4 @@ class StaticSteps:
             if is_out_of_memory(first):
                 raise
             reason = str(first).strip().split("\n")[0]
-            logger.warning("no CUDA graph of this network (%s): its kernels are launched one by one", reason)
+            logger.warning("no CUDA graph of this network (%s): kernels are launched one by one", reason)

@@ -35,7 +35,7 @@ from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.history import Collapse, Line, as_dicts
-from acceptor.runs.place import check_out, check_room, move_aside, refuse_within, replacing, restarted
+from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import process_group, process_rank
@@ -56,11 +56,11 @@ class Run:
     """A finished training.
 
     Attributes:
-        folder: Where it was written.
-        judge: The judge that came out.
-        reports: One report per judged split, by name: `validation`, and `test` where there is one.
+        folder: The run folder.
+        judge: The trained judge.
+        reports: One report per judged split, by name: `validation`, and `test` if there is one.
         lines: The lines of ``history.jsonl``.
-        file: What ``run.json`` holds: config, derived values, data, versions, machine, timing.
+        file: The content of ``run.json``: config, derived values, data, versions, machine, timing.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class Run:
 
     @functools.cached_property
     def record(self) -> Json:
-        """What ``run.json`` holds, as a dict."""
+        """The content of ``run.json``, as a dict."""
         return self.file.to_dict()
 
     @property
@@ -110,23 +110,22 @@ def train(
     stopped training can be resumed. Under ``torchrun`` every process calls this; only the first one writes.
 
     Args:
-        data: A `Data`, or anything that `load_data` takes.
-        out: The run folder to make.
+        data: A `Data`, or anything that `load_data` accepts.
+        out: The run folder to write.
         encoder: Short for ``config.encoder``.
-        config: All settings; defaults where None.
-        overwrite: Replace a run that stands at ``out``.
-        resume: Resume from the newest whole checkpoint in ``out``, with the same data and settings.
-        allow_change: When resuming, take a learning rate and the like that differ from those at the start.
+        config: All settings; the defaults if None.
+        overwrite: Replace an existing run at ``out``.
+        resume: Resume from the newest complete checkpoint in ``out``, with the same data and settings.
+        allow_change: When resuming, allow changes of the learning rate, the precision and the like.
         on_epoch: Called after every epoch with the lines of ``history.jsonl`` so far, one dict each; under ``torchrun``
-            in every process. An exception that it raises ends the training, after a checkpoint is written, and comes
-            out of this call.
+            in every process. If it raises, a checkpoint is written and `train` raises that exception.
 
     Raises:
-        UsageError: ``out`` is taken, a setting does not fit the machine, or has changed since.
-        DataError: The data cannot be read, or cannot be trained on.
+        UsageError: ``out`` exists, a setting does not fit the machine, or a setting was changed before resuming.
+        DataError: The data cannot be read, or cannot be used for training.
         EncoderError: The encoder cannot be found or read.
         RunError: There is nothing to resume, or it is damaged, or another process is writing ``out``.
-        ResourceError: The disk has no room for the run, or ``out`` cannot be written.
+        ResourceError: The disk has too little space for the run, or ``out`` cannot be written.
         TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.collapse`).
     """
     config = config or TrainConfig()
@@ -138,9 +137,9 @@ def train(
 
 
 def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch) -> Run:
-    """Trains one trial of a search, or resumes it: `train`, with reports that say that validation selects.
+    """Trains or resumes one trial of a search, like `train`, but marks the validation scores as selected.
 
-    A search keeps the trial with the best scores on validation, so these scores are too good.
+    A search keeps the trial with the best validation score, so these scores are too good.
 
     Raises:
         AcceptorError: As `train`.
@@ -150,7 +149,7 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
 
 
 def _train_in_place(data: Any, request: Request) -> Run:
-    """Trains while nobody else may write the run folder, and once more after a collapse if the settings say so."""
+    """Trains under the lock of the run folder; restarts once after a collapse if ``on_collapse`` is ``restart``."""
     out, place = request.out, process_rank()
     if restarted() and has_checkpoint(out):
         request = dataclasses.replace(request, resume=True, overwrite=False)
@@ -169,8 +168,8 @@ def _train_in_place(data: Any, request: Request) -> Run:
             if not restarts or place.world_size > 1:
                 raise
             config = safer(request.config)
-            logger.warning("%s", f"{error.problem}; starting again with seed {config.seed} and safer settings")
-            shutil.rmtree(out, ignore_errors=True)  # it held checkpoints alone
+            logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
+            shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
             again = dataclasses.replace(request, config=config, overwrite=False, resume=False, allow_change=False)
             return _train(data, again, error.collapse)
 
@@ -179,12 +178,12 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
     """Resumes a training that was stopped, with the data and settings that it was started with.
 
     Args:
-        run: Its run folder.
-        changes: Settings by name that are to differ from here on; see ``allow_change`` of `train`.
-        allow_change: Take them.
+        run: The run folder.
+        changes: New values of settings, by name; see ``allow_change`` of `train`.
+        allow_change: Allow the changes.
 
     Raises:
-        UsageError: The run is finished; or its data were objects in Python, which no checkpoint holds.
+        UsageError: The run is finished; or its data were Python objects, which no checkpoint holds.
         RunError: There is nothing to resume, or it is damaged.
         AcceptorError: Whatever `load_data` and `train` raise.
     """
@@ -195,7 +194,7 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
 
 
 def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
-    """``earlier``: the collapse after which this training starts again."""
+    """``earlier`` is the collapse after which this training was restarted."""
     started, out, config = time.perf_counter(), request.out, request.config
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
@@ -232,7 +231,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
 def _prepare(
     data: Data, encoder: Encoder, config: TrainConfig, runtime: Runtime, *, static: bool
 ) -> tuple[Judge, dict[str, Encoded], list[Derived]]:
-    """The untrained judge, every split's ids, and what was derived on the way."""
+    """The untrained judge, the token ids of every split, and the derived values."""
     tokenizer = load_tokenizer(encoder.folder)
     pairs = data.train.seconds is not None
     model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head).to(runtime.device)
@@ -260,20 +259,20 @@ def _prepare(
 
 
 def trained_on_by(encoder: Encoder, train: Split) -> tuple[npt.NDArray[np.uint64], list[Derived]]:
-    """Fingerprints of all that the judge will have learnt from: train, and what its encoder was trained on before."""
+    """Fingerprints of all rows that the judge is trained on: train, and those its encoder was fine-tuned on before."""
     own, before = fingerprints(train), read_fingerprints(encoder.folder)
     if before is None:
         return own, []
-    reason = f"rows that {encoder.name} learnt from; in reports they count as rows that stand in train"
+    reason = f"rows that {encoder.name} was trained on before; reports count them as rows of train"
     return np.union1d(own, before), [Derived("learnt before", len(before), reason)]
 
 
 def _reports(
     judge: Judge, data: Data, encoded: dict[str, Encoded], request: Request, known: Logits | None
 ) -> tuple[Judge, dict[str, Report], list[Derived]]:
-    """The finished judge, with its decision; its reports on validation and, where there is one, on test.
+    """The trained judge with its decision, and its reports on validation and, if there is one, on test.
 
-    ``known``: the judge's logits on validation, if the loop has computed them.
+    ``known`` are the judge's validation logits, if the loop has computed them.
     """
     config, validation = request.config, validation_of(data)
     logits = {"validation": judge.logits_of(encoded["validation"]) if known is None else known}

@@ -50,17 +50,17 @@ def audit_text(audit: Audit) -> Iterator[Any]:
 
 
 def findings_text(findings: Sequence[Finding]) -> Iterator[Any]:
-    """What was found, as a table; then each with its examples; and what was looked for in vain."""
+    """A table of the findings, then each with its examples, then the checks that found nothing."""
     found = [finding for finding in findings if finding.count]
     absent = dict.fromkeys(finding.kind for finding in findings if not finding.count)
     for kind in dict.fromkeys(finding.kind for finding in found):
         absent.pop(kind, None)
     if found:
-        stops = {"error": "training stops", "warning": "training says it"}
+        stops = {"error": "training stops", "warning": "training warns"}
         counted = [(one.kind, one.split, one.count, one.of, stops.get(one.severity, "")) for one in found]
         yield table(("finding", "in", "count", "of", ""), counted)
     if absent:
-        yield f"{'looked for, not found' if found else 'nothing found of'}: {', '.join(absent)}"
+        yield f"{'not found' if found else 'nothing found of'}: {', '.join(absent)}"
     for one in found:
         yield f"\n{one.split}: {one.count} {one.kind}"
         yield f"  {one.what}"
@@ -109,7 +109,7 @@ def bench_text(result: dict[str, Any]) -> Iterator[Any]:
             for way, one in training["ways"].items()
         ]
         yield table(("way", "a step", "of Acceptor's", "964 steps", "cold start"), steps)
-        yield f"{training['vs_limit']:.0%} of the speed that the two rates would allow"
+        yield f"{training['vs_limit']:.0%} of the speed that the two rates allow"
     for encoder, judging in result["judge"].items():
         yield f"\njudging a file with {encoder}, reading, tokenising and writing included"
         rows = [

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from acceptor.experiments.folds import Folds
     from acceptor.experiments.search import Search
     from acceptor.experiments.seeds import Seeds
-    from acceptor.exporting.gate import Export
+    from acceptor.exporting.verify import Export
     from acceptor.training.train import Run
 
 
 def run_text(run: Run) -> Iterator[Any]:
-    """A finished training: epochs, scores, where it lies, what to do next."""
+    """A finished training: epochs, scores, folder, next command."""
     epochs = lines_of(run.lines, EpochLine)
     header = ("epoch", "train loss", "validation loss", "accuracy", "MCC")
     yield table(
@@ -45,7 +45,7 @@ def run_text(run: Run) -> Iterator[Any]:
     if collapse := run.file.restarted_after:
         yield f"restarted with safer settings: seed {collapse.seed} collapsed in epoch {collapse.epoch}"
     if run.file.collapsed:
-        yield "collapsed: all verdicts are the same label, and the loss is no better than that of the labels' shares"
+        yield "collapsed: all verdicts are the same label, and the loss is not below the entropy of the labels"
     seconds = run.file.seconds["train"]
     sentences = len(epochs) * run.file.data["train"].rows
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
@@ -55,7 +55,7 @@ def run_text(run: Run) -> Iterator[Any]:
 
 
 def seeds_text(seeds: Seeds) -> Iterator[Any]:
-    """Every training with its scores, then what they say together."""
+    """Every training with its scores, then the summary."""
     entries, splits = seeds.file.runs, list(seeds.file.summary)
     header = ("seed", "order", "run", "ended", *(f"{split} MCC, 95 % interval" for split in splits))
     yield table(
@@ -96,7 +96,7 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
 
 
 def folds_text(folds: Folds) -> Iterator[Any]:
-    """Every fold with its score, then all verdicts together."""
+    """Every fold with its score, then the pooled score."""
     rows = [
         (entry.fold, entry.n, _how_ended(entry), *_mcc_cells(entry, ["test"]), _majority(entry))
         for entry in folds.file.runs
@@ -110,7 +110,7 @@ def folds_text(folds: Folds) -> Iterator[Any]:
 
 
 def search_text(search: Search) -> Iterator[Any]:
-    """All trials, the highest value first; the best one, and what its value is worth."""
+    """All trials, the highest value first; then the best trial and the warning that its value is too good."""
     file, best = search.file, search.file.best
     metric, names = file.metric, list(file.space)
     rows = []
@@ -122,7 +122,7 @@ def search_text(search: Search) -> Iterator[Any]:
     yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
     yield ""
     if best is None or best.scores is None:
-        yield f"no trial has a {metric} that is defined: take a lower learning rate or more epochs"
+        yield f"no trial has a {metric} that is defined: use a lower learning rate or more epochs"
         return
     interval = getattr(best.scores, f"{metric}_interval", None)
     span = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
@@ -178,7 +178,7 @@ def _mcc_cells(entry: Entry, splits: Sequence[str]) -> list[str]:
 
 
 def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
-    """What was written, and how its answers differ from the run's; ``pairs`` says whether it judges these."""
+    """The written file and how its logits and verdicts differ from the run's. ``pairs``: it judges pairs."""
     yield f"{found.path}: {found.precision}, {found.bytes / 1e6:.1f} MB, sha256 {found.sha256[:16]}…"
     yield f"logits of {found.inputs:,} inputs differ by {found.largest_change:.2g} at most"
     if found.comparison:
@@ -189,12 +189,12 @@ def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
         )
         yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
         if one.selected:
-            yield "these sentences chose a checkpoint or threshold, so both scores are too good"
+            yield "a checkpoint or threshold was chosen on these sentences, so both scores are too good"
     yield f"\nnext: {judging_command(found.path, pairs=pairs)}"
 
 
 def judging_command(judge: Path, *, pairs: bool, data: str = "FILE") -> str:
-    """A command that tries a judge: on a sentence, or, where it judges pairs, on a file of them."""
+    """A command to try a judge: on a sentence, or on a file if it judges pairs."""
     if not pairs:
         return f'acceptor judge {shell(judge)} "The book was wrote."'
     return f"acceptor predict {shell(judge)} {shell(data) if os.path.isfile(data) else 'FILE'} -o verdicts.jsonl"

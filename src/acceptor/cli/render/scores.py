@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from acceptor.evaluation.words import Explanation
 
 
-MATRIX, WIDTH = 8, 80  # labels of which a confusion matrix fits on a terminal, where their names are short enough
-MISTAKES = 15  # the most frequent ones, shown where it does not
-LABEL = 16  # characters of a label that are shown beside a sentence
-SCORES = 3  # labels of which scores are shown, the most probable ones, where there are more
+MATRIX, WIDTH = 8, 80  # most labels, and width, for which a confusion matrix is shown
+MISTAKES = 15  # number of mistakes that are shown instead
+LABEL = 16  # most characters of a label beside a sentence
+SCORES = 3  # most labels with scores beside a sentence, the most probable ones
 
 
 def report_text(report: Report) -> Iterator[Any]:
-    """Scores of one split, with what the majority's label alone would score, and its confusion matrix."""
+    """Scores of one split beside those of the majority baseline, and the confusion matrix."""
     yield repr(report)
     if report.leaks is None:
         yield "sentences that are also in train: not known, the run has no fingerprints of them"
@@ -54,7 +54,7 @@ def report_text(report: Report) -> Iterator[Any]:
 
 
 def _mistakes_text(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> Iterator[Any]:
-    """The most frequent mistakes, where a matrix of all labels would not fit."""
+    """The most frequent mistakes, for too many labels for a matrix."""
     found = mistakes(confusion)
     if not found:
         yield "no mistakes"
@@ -82,10 +82,10 @@ def scores_table(what: str, scores: dict[str, Scores]) -> Table:
 
 
 def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
-    """Each system's score beside the base line's, and whether the difference could be chance."""
+    """Each system's score, its difference from the baseline, and its p-value."""
     first = comparisons[0]
     seeds = f", mean of {first.seeds[0]} seeds" if first.seeds[0] > 1 else ""
-    yield f"{first.metric} on the same {first.n:,} sentences; base line {first.base}: {number(first.scores[0])}{seeds}"
+    yield f"{first.metric} on the same {first.n:,} sentences; baseline {first.base}: {number(first.scores[0])}{seeds}"
     yield ""
     header = ("system", "seeds", "score", "difference, 95 % interval", "p", "p, Holm", "smallest to be found")
     yield table(
@@ -112,15 +112,15 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
         if one.p_mcnemar is not None:
             yield f"{one.name}: McNemar's test of the accuracies, p {number(one.p_mcnemar)}, not corrected by Holm"
         if one.selected:
-            yield f"{one.name}: this split chose a checkpoint or threshold, so the scores are too good"
+            yield f"{one.name}: a checkpoint or threshold was chosen on this split, so the scores are too good"
     yield (
-        "p: how often so large a difference comes from chance alone. Smallest: what four of five such sets of "
-        "sentences would have shown at p < .05."
+        "p: how often chance alone gives so large a difference. Smallest: the difference that is found at p < .05 "
+        "in four of five such sets of sentences."
     )
 
 
 def slices_table(what: str, parts: Sequence[Slice]) -> Table:
-    """One line of scores with intervals for each slice; of a slice that is too small, that it is."""
+    """One line of scores with intervals for each slice, or a note that it is too small."""
     header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
     rows = []
     for part in parts:
@@ -189,18 +189,18 @@ def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> I
     if worst.height:
         yield frame_table(worst)
     if explained:
-        yield f"\nwhat each word weighs for (+) or against (-) the verdict, by {explained[0].method}"
+        yield f"\nthe weight of each word for (+) or against (-) the verdict, by {explained[0].method}"
         for line, one in zip(worst["line"], explained, strict=True):
             yield f"{line}: {one.verdict.label}: {one.line}"
 
 
 def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[str] = ("sentence",)) -> Table:
-    """Texts and verdicts, in the columns that a file would get. All scores are a line for each label.
+    """Texts and verdicts, in the columns of an output file; with all scores, one line per label.
 
     Args:
-        frame: Columns as read, and after them those of `Judge.columns`.
+        frame: The input columns, then those of `Judge.columns`.
         labels: The judge's labels.
-        shown: Which columns as read are shown.
+        shown: The input columns to show.
     """
     with_scores = f"p({labels[0]})" in frame.columns
     scores = [f"p, logit: {min(SCORES, len(labels))} of {len(labels)} labels"] if with_scores else []

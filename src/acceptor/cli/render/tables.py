@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 WIDE = 24  # least width of a text column on a narrow terminal
-WIDTH_OF_FILES = 200  # width if stdout is no terminal, so that nothing is cut
+WIDTH_OF_FILES = 200  # width if stdout is not a terminal, so that nothing is cut off
 
 
 def show(*parts: Any) -> None:
@@ -32,7 +32,7 @@ def show(*parts: Any) -> None:
 def table(
     header: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: str | Sequence[str] = (), narrow: Sequence[str] = ()
 ) -> Table:
-    """A table; numbers stand right. The columns called ``wide`` may wrap, and keep some room; ``narrow`` may wrap."""
+    """A table; numbers are right-aligned. Columns in ``wide`` and ``narrow`` may wrap; ``wide`` have a least width."""
     wide = [wide] if isinstance(wide, str) else wide
     rows = [list(row) for row in rows]
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
@@ -57,7 +57,7 @@ def _cell(cell: Any) -> Text:
 
 
 def frame_table(frame: pl.DataFrame) -> Table:
-    """A small frame as it is."""
+    """A small frame as a table."""
     return table(frame.columns, frame.rows(), wide="sentence")
 
 

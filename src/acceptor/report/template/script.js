@@ -1,22 +1,22 @@
 "use strict";
-// The page is whole without this: the theme's button, and filters and order of the sentences. No string of the data
-// ever becomes markup here; rows are only hidden, shown and moved.
+// The page is complete without this script, which adds the theme button and the filters and sorting of sentences. Text
+// from the data never becomes markup here; rows are only hidden, shown and moved.
 (() => {
   const page = document.documentElement;
   const button = document.querySelector("#theme");
   const dark = () => page.dataset.theme
     ? page.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
-  const say = () => { button.textContent = dark() ? "Light" : "Dark"; button.setAttribute("aria-label", `${button.textContent} colours`); };
+  const updateButton = () => { button.textContent = dark() ? "Light" : "Dark"; button.setAttribute("aria-label", `${button.textContent} colours`); };
   try { if (["light", "dark"].includes(localStorage.acceptorTheme)) page.dataset.theme = localStorage.acceptorTheme; } catch { /* no storage */ }
   button.hidden = false;
   button.addEventListener("click", () => {
     page.dataset.theme = dark() ? "light" : "dark";
     try { localStorage.acceptorTheme = page.dataset.theme; } catch { /* no storage */ }
-    say();
+    updateButton();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", say);
-  say();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", updateButton);
+  updateButton();
 
   const STEP = 25;
   for (const place of document.querySelectorAll(".browse")) {

@@ -1,4 +1,4 @@
-"""What the report's template is given: a run's records as numbers, words and pictures, ready to be shown."""
+"""The data of the report's section about one run: scores, figures, tables of sentences."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ MOST_ROWS = 5000
 MEASURES = {
     "mcc": ("MCC", "correlation of verdicts and gold labels; 0 is guessing, 1 is perfect"),
     "accuracy": ("accuracy", "share of right verdicts"),
-    "balanced_accuracy": ("balanced accuracy", "mean over labels of the share found"),
-    "f1": ("F1", "precision and recall in one number"),
-    "roc_auc": ("ROC-AUC", "chance that a sentence of the second label gets the higher score of two"),
+    "balanced_accuracy": ("balanced accuracy", "mean recall over all labels"),
+    "f1": ("F1", "harmonic mean of precision and recall"),
+    "roc_auc": ("ROC-AUC", "probability that a sentence with the second label scores above one with the first"),
     "average_precision": ("average precision", "mean precision over all thresholds"),
     "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
     "log_loss": ("log loss", "in nats; lower is better"),
-    "ece": ("calibration error (ECE)", "how far confidence is from the share right; lower is better"),
+    "ece": ("calibration error (ECE)", "mean gap between confidence and accuracy; lower is better"),
 }
 LOWER_IS_BETTER = ("brier", "log_loss", "ece")
 
 
 class Picture(NamedTuple):
-    """A figure of the page with the sentence that explains it."""
+    """A figure on the page, with its caption."""
 
     svg: Markup
     caption: str
@@ -55,19 +55,19 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Studio:
-    """Draws figures for the page and leaves each as SVG and PNG in a folder, too.
+class FigureWriter:
+    """Makes figures ready for the page; also writes each as SVG and PNG.
 
     Attributes:
-        folder: Where the files go; None for none.
-        prefix: Begins every file's name and every id.
+        folder: The folder for the files; None writes no files.
+        prefix: The prefix of file names and ids.
     """
 
     folder: Path | None
     prefix: str
 
     def picture(self, figure: Figure, name: str, caption: str) -> Picture:
-        """The figure for the page; ``name`` is that of its files."""
+        """Returns the figure for the page; ``name`` is the name of its files."""
         text, name = as_svg(figure), f"{self.prefix}{name}"
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,11 +77,11 @@ class Studio:
         return Picture(inline(text, f"{title}. {caption}", name), caption, figure.get_figwidth() > 1.2 * SMALL[0])
 
 
-Words = Mapping[tuple[str, int], Sequence[tuple[str, float]]]  # of a sentence, by split and line, with their weights
+Words = Mapping[tuple[str, int], Sequence[tuple[str, float]]]  # (word, weight) of a sentence, by split and line
 
 
-def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, object]:
-    """All that one run's section shows."""
+def run_section(run: RunFolder, writer: FigureWriter, words: Words) -> dict[str, object]:
+    """Returns the variables of ``run.html``."""
     splits = list(run.splits.values())
     return {
         "name": run.name,
@@ -89,13 +89,13 @@ def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, object]:
         "encoder": run.record.encoder.to_dict(),
         "metric": NAMES.get(run.metric, run.metric),
         "chosen": run.selects_best,
-        "cards": [card(run, split) for split in splits],
-        "training": list(_training(run, studio)),
+        "cards": [headline(run, split) for split in splits],
+        "training": list(_training(run, writer)),
         "epochs": list(_epochs(run)),
-        "verdicts": list(_verdict_figures(splits, studio)),
+        "verdicts": list(_verdict_figures(splits, writer)),
         "measures": [row for split in splits for row in measures(split)],
         "leaked": [row for split in splits for row in _leaked(split)],
-        "slices": list(_slices(splits, studio)),
+        "slices": list(_slices(splits, writer)),
         "sentences": sentences(run, words),
         "audit": run.audit,
         "record": run.record,
@@ -103,8 +103,8 @@ def run_view(run: RunFolder, studio: Studio, words: Words) -> dict[str, object]:
     }
 
 
-def card(run: RunFolder, split: JudgedSplit) -> dict[str, object]:
-    """The headline of one split."""
+def headline(run: RunFolder, split: JudgedSplit) -> dict[str, object]:
+    """The main scores of one split."""
     scores, decision = split.scores, split.decision
     chosen = ["checkpoint"] * run.selects_best
     chosen += ["temperature"] * (decision.temperature != 1) + ["threshold"] * (decision.threshold is not None)
@@ -133,7 +133,7 @@ def _and(words: Sequence[str]) -> str:
 
 
 def measures(split: JudgedSplit) -> list[dict[str, object]]:
-    """All scores of a split, where ``report.json`` has them."""
+    """All scores of a split that ``report.json`` has."""
     rows: list[dict[str, object]] = []
     for key, measure in split.scores.measures.items():
         name, meaning = MEASURES.get(key, (key.replace("_", " "), ""))
@@ -146,28 +146,28 @@ def measures(split: JudgedSplit) -> list[dict[str, object]]:
 
 
 def scored(scores: Record | None, key: str, name: str = "") -> Dot:
-    """A score of ``report.json`` with its interval; not defined where there are no scores."""
+    """A score of ``report.json`` with its interval; NaN if there are no scores."""
     low, high = getattr(scores, f"{key}_interval", None) or (None, None)
     return Dot(name, number(getattr(scores, key, None)), number(low), number(high), getattr(scores, "n", None))
 
 
-def _training(run: RunFolder, studio: Studio) -> Iterator[Picture]:
+def _training(run: RunFolder, writer: FigureWriter) -> Iterator[Picture]:
     losses = [line.loss for line in run.lines(StepLine)]
     epochs = [(line.step, line.validation_loss) for line in run.lines(EpochLine)]
     if losses:
         figure = loss_figure(losses, epochs, "Loss by step", size=SMALL)
-        yield studio.picture(
+        yield writer.picture(
             figure,
             "training-loss",
-            "How surprised the judge is by the gold labels, in nats; where validation rises while train falls, "
-            "it learns sentences by heart.",
+            "Cross-entropy of the gold labels, in nats. If validation loss rises while training loss falls, "
+            "the judge overfits.",
         )
     if epochs:
         name = NAMES.get(run.metric, run.metric)
-        yield studio.picture(
+        yield writer.picture(
             metric_figure([run]),
             "training-metric",
-            f"{name} on the validation split after every pass over the training sentences, with 95 % intervals.",
+            f"{name} on the validation split after every epoch, with 95 % intervals.",
         )
 
 
@@ -177,49 +177,49 @@ def _epochs(run: RunFolder) -> Iterator[dict[str, float]]:
         yield {"epoch": line.epoch, "metric": number(line.score(run.metric)), **losses}
 
 
-def _verdict_figures(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[Picture]:
+def _verdict_figures(splits: Sequence[JudgedSplit], writer: FigureWriter) -> Iterator[Picture]:
     for split in splits:
         if len(split.labels) > MATRIX:
-            yield studio.picture(
+            yield writer.picture(
                 mistakes_figure(split),
                 f"{split.name}-mistakes",
                 f"The mistakes on the {split.name} sentences that occur most often; report.json has the whole matrix.",
             )
             continue
-        yield studio.picture(
+        yield writer.picture(
             confusion_figure(split),
             f"{split.name}-confusion",
             f"Of the {split.name} sentences with each gold label, how many got each verdict; blue is right.",
         )
-    yield studio.picture(
+    yield writer.picture(
         margin_figure(splits),
         "margins",
-        "How sure the verdicts are: " + _sides(splits[0]),
+        "How confident the verdicts are: " + _sides(splits[0]),
     )
-    yield studio.picture(
+    yield writer.picture(
         roc_figure(splits),
         "roc",
         f"How well {_positive(splits[0])} rank above the others, whatever the threshold; "
         "the dashed line is guessing, an area (AUC) of 1 is perfect.",
     )
-    yield studio.picture(
+    yield writer.picture(
         precision_figure(splits),
         "precision-recall",
         f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision); "
         "the dashed line is guessing.",
     )
-    yield studio.picture(
+    yield writer.picture(
         reliability_figure(splits),
         "reliability",
-        "Whether confidence can be taken at its word: on the dashed line, verdicts of 80 % confidence are right in "
-        "80 % of cases; below it the judge is too sure.",
+        "Calibration: on the dashed line, verdicts with 80 % confidence are right in 80 % of cases; "
+        "below the line the judge is overconfident.",
     )
 
 
 def _sides(split: JudgedSplit) -> str:
     if len(split.labels) != 2:
-        return "the farther right, the surer; sure and wrong verdicts deserve a look."
-    return f"right of the line it is “{split.labels[1]}”, left of it “{split.labels[0]}”; the farther, the surer."
+        return "the farther right, the more confident. Look at the confident verdicts that are wrong."
+    return f"right of the line: “{split.labels[1]}”, left: “{split.labels[0]}”; confidence grows with distance."
 
 
 def _positive(split: JudgedSplit) -> str:
@@ -229,20 +229,20 @@ def _positive(split: JudgedSplit) -> str:
 
 
 def _leaked(split: JudgedSplit) -> Iterator[dict[str, object]]:
-    """The scores of all rows and of those that do not stand in the training split, where they were looked for."""
+    """The scores with and without the rows that are also in train; nothing if it is not known which are."""
     leaks, rest = split.scores.leaked, split.scores.without_leaked
     if leaks is None:
         return
     parts: list[tuple[str, ScoresRecord]] = [("all sentences", split.scores)]
     if rest:
-        parts.append((f"without the {leaks} that stand in train", rest))
+        parts.append((f"without the {leaks} that are also in train", rest))
     else:
-        parts = [(f"all; {leaks or 'none'} of them stand in train", split.scores)]
+        parts = [(f"all; {leaks or 'none'} of them are also in train", split.scores)]
     for what, part in parts:
         yield {"split": split.name, "dot": scored(part, "mcc", what), "accuracy": scored(part, "accuracy")}
 
 
-def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str, object]]:
+def _slices(splits: Sequence[JudgedSplit], writer: FigureWriter) -> Iterator[dict[str, object]]:
     for split in splits:
         whole = number(split.scores.mcc)
         for column, rows in split.scores.slices.items():
@@ -258,11 +258,11 @@ def _slices(splits: Sequence[JudgedSplit], studio: Studio) -> Iterator[dict[str,
                 }
                 for row, dot, recall in zip(rows, dots, recalls, strict=True)
             ]
-            if studio.folder and any(not math.isnan(dot.value) for dot in dots):
+            if writer.folder and any(not math.isnan(dot.value) for dot in dots):
                 figure = dots_figure(dots, f"MCC by {column}, {split.name}", "MCC, 95 % interval (sentences)", whole)
-                studio.picture(figure, f"{split.name}-by-{file_name(column)}", "")
+                writer.picture(figure, f"{split.name}-by-{file_name(column)}", "")
             named = {"split": split.name, "column": column, "rows": parts}
-            if all(math.isnan(dot.value) for dot in dots):  # by label, say: every part has one gold label
+            if all(math.isnan(dot.value) for dot in dots):  # such as by label: every part has one gold label
                 yield {**named, "score": "recall", "drawn": recalls, "whole": math.nan}
             else:
                 yield {**named, "score": "MCC", "drawn": dots, "whole": whole}
@@ -284,7 +284,7 @@ class Sentence(NamedTuple):
 
 
 def sentences(run: RunFolder, words: Words) -> dict[str, object]:
-    """The rows of the table of sentences: the wrong verdicts first, the surest on top."""
+    """The table of sentences: wrong verdicts first, the most confident on top."""
     rows = [row for split in run.splits.values() for row in _sentences(split, words)]
     rows.sort(key=lambda row: (row.right, -row.confidence))
     wrong = sum(not row.right for row in rows)
@@ -319,20 +319,20 @@ def _sentences(split: JudgedSplit, words: Words) -> Iterator[Sentence]:
             verdict=int(predicted[index]),
             right=bool(predicted[index] == split.gold[index]),
             confidence=float(confidence[index]),
-            words=tinted(sentence, words.get((split.name, line), [])),
+            words=highlight_words(sentence, words.get((split.name, line), [])),
         )
 
 
-def tinted(sentence: str, weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
-    """A sentence in parts, with a class of colour: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
+def highlight_words(sentence: str, weights: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
+    """Splits a sentence into parts with CSS classes: ``p1`` to ``p3`` for the verdict, ``m1`` to ``m3`` against it.
 
     Args:
-        sentence: Its text.
-        weights: (word, weight) in the sentence's order; weight above 0 speaks for the verdict.
+        sentence: The text.
+        weights: (word, weight) in the sentence's order; a weight above 0 supports the verdict.
 
     Returns:
-        (text, class, weight); together the texts are the sentence. What is no word has no class, and neither has a word
-        that weighs little.
+        (text, class, weight); the texts joined are the sentence. Text between words and words with small weights have
+        an empty class.
     """
     largest = max((abs(weight) for _, weight in weights), default=0.0) or 1.0
     parts, done = [], 0
@@ -347,5 +347,5 @@ def tinted(sentence: str, weights: Sequence[tuple[str, float]]) -> list[tuple[st
 
 
 def file_name(text: str) -> str:
-    """A name of unknown origin as part of a file's name."""
+    """An untrusted name, made safe as part of a file name."""
     return "".join(char if char.isalnum() or char in "-_." else "-" for char in text).strip(".")[:60] or "run"

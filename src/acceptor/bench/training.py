@@ -1,12 +1,10 @@
-"""The ways to train that are compared, each as people write it, from public API.
+"""The compared methods of training, each written as a user of its library would write it.
 
-Run as a process of its own:
+    python -m acceptor.bench.training WAY ENCODER WARM STEPS DATA [DEVICE]
 
-    python -m acceptor.bench.ways WAY ENCODER WARM STEPS DATA [DEVICE]
-
-prints one JSON list: pairs of a number of steps and the second at which they were done, after WARM steps. On a CPU one
-of every step; on a GPU, which is made to wait for nothing in between, of the two ends alone. A process each, because
-one way's allocator, threads and caches must not help or harm another's.
+prints one JSON list of pairs: a number of steps, and the time in seconds at which they were done, after WARM steps. On
+a CPU there is a pair for every step; on a GPU only for the first and the last, to avoid synchronising in between. Each
+method runs in its own process, so that its allocator, threads and caches do not affect another's.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ import numpy as np
 
 BATCH_SIZE = 32
 
-# A process of the comparison stays offline and quiet.
+# Environment variables that keep a benchmark process offline and quiet.
 QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
@@ -40,12 +38,12 @@ Marks = list[tuple[int, float]]
 
 
 class Clock:
-    """When steps were done.
+    """Records when steps were done.
 
     Args:
-        warm: Steps before what is measured.
-        steps: Steps that are measured.
-        device: ``cpu``, or a GPU: work is handed to it ahead of time, so it has to be waited for at both ends.
+        warm: Number of warm-up steps.
+        steps: Number of measured steps.
+        device: The device. A GPU runs asynchronously, so it is synchronised at the first and the last mark.
     """
 
     def __init__(self, warm: int, steps: int, device: str) -> None:
@@ -55,7 +53,7 @@ class Clock:
         self.tick()
 
     def tick(self) -> bool:
-        """Another step was handed over (the first call: none so far). True where it was the last one."""
+        """Counts a launched step (the first call counts none). Returns True after the last one."""
         import torch
 
         self.steps += 1
@@ -67,7 +65,7 @@ class Clock:
 
 
 def notebook(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
-    """The chapter: everything padded to 128, fp32, torch's default AdamW, the loss fetched twice a step."""
+    """The notebook chapter's loop: all padded to 128, fp32, torch's default AdamW, ``loss.item()`` twice per step."""
     import torch
     from torch.utils.data import DataLoader, RandomSampler, TensorDataset
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
@@ -102,13 +100,13 @@ def trainer(encoder: str, warm: int, steps: int, data: str, device: str) -> Mark
 
 
 def trainer_best(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
-    """The Trainer at its best known: bf16, sentences grouped by length, fused AdamW, no look at each step's loss."""
+    """The Trainer with the fastest settings known: bf16, ``group_by_length``, fused AdamW, no NaN check per step."""
     best = {"bf16": True, "train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"}
     return _trainer(encoder, warm, steps, data, device, logging_nan_inf_filter=False, **best)
 
 
 def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
-    """`acceptor train` with its defaults: the loop itself, without evaluation and files."""
+    """`acceptor train` with its defaults: the loop only, without evaluation and files."""
     from acceptor.config import TrainConfig
     from acceptor.judging.judge import Judge
     from acceptor.model.classifier import new_classifier
@@ -142,7 +140,7 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
                 judging += event.seconds - last
             elif isinstance(event, Step):
                 last = event.seconds
-                # On a GPU losses are fetched after many steps at once, and all these steps were done then.
+                # On a GPU losses are fetched for many steps at once, when all these steps are done.
                 if event.step == optimizer.steps >= warm:
                     marks.append((event.step, event.seconds - judging))
                 if marks and event.step >= marks[0][0] + steps and event.step == optimizer.steps:

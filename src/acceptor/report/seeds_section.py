@@ -1,4 +1,4 @@
-"""Many seeds of one training as the report's template is given them, and the run that stands for them all."""
+"""The data of the report's section about a set of seeds, and the choice of the run that is shown in full."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from acceptor.report.folder import RunFolder, number
 from acceptor.report.run_figures import NAMES, best_figure, metric_figure, strip_figure
-from acceptor.report.view import Studio, scored
+from acceptor.report.run_section import FigureWriter, scored
 from acceptor.runs.report_file import SPLITS
 from acceptor.runs.set_file import Entry, SeedEntry, SeedsFile
 
 
-def middle_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
-    """The finished training whose score on the validation split is the median (the lower one of two), and of how many.
+def median_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
+    """The finished training with the median validation score (the lower one of two), and the number of scores.
 
-    The test split chooses nothing, not even what is shown. A score that is not defined has no rank.
+    Test scores choose nothing, not even what is shown. Undefined scores are left out.
     """
     done = [entry for entry in seeds.runs if entry.status == "finished" and entry.scores]
     scores = {entry.folder: entry.score("validation", seeds.metric) for entry in done}
@@ -25,14 +25,14 @@ def middle_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
     return among[(len(among) - 1) // 2], len(among)
 
 
-def seeds_view(folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], studio: Studio) -> dict[str, object]:
-    """All that the section of several seeds shows.
+def seeds_section(folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], writer: FigureWriter) -> dict[str, object]:
+    """Returns the variables of ``seeds.html``.
 
     Args:
-        folder: Where they lie.
-        seeds: ``seeds.json``.
+        folder: The folder of the set.
+        seeds: The content of ``seeds.json``.
         runs: The finished trainings.
-        studio: Draws the figures.
+        writer: Writes the figures.
     """
     metric = seeds.metric
     name = NAMES.get(metric, metric)
@@ -40,21 +40,21 @@ def seeds_view(folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], studio
     strips = [(split, [number(entry.score(split, metric)) for entry in seeds.runs]) for split in splits]
     summary = {split: seeds.summary.get(split, {}).get(metric) for split in splits}
     pictures = [
-        studio.picture(
+        writer.picture(
             strip_figure(strips, f"{name} of every seed", name),
             "seeds",
-            "Every dot is one training, the line their mean: so far apart lie trainings that differ only by chance.",
+            "Every dot is one training, the line is their mean. The trainings differ only in their random seed.",
         ),
-        studio.picture(metric_figure(runs, title=f"{name} by epoch, every seed", alike=True), "seeds-metric",
-                       "On the validation split, after every pass over the training sentences."),
+        writer.picture(metric_figure(runs, title=f"{name} by epoch, every seed", alike=True), "seeds-metric",
+                       "On the validation split, after every epoch."),
     ]  # fmt: skip
     best = {split: found.expected_maximum for split, found in summary.items() if found}
     if any(len(values) > 1 for values in best.values()):
         pictures.append(
-            studio.picture(
+            writer.picture(
                 best_figure(best, f"The best of several, {name}", name),
                 "seeds-best",
-                "What the best of so many trainings is expected to score; who reports a best should say of how many.",
+                "The expected score of the best of k trainings. Report a best score together with its k.",
             )
         )
     return {

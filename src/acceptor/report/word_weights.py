@@ -1,4 +1,4 @@
-"""Which words of the worst errors speak for the wrong verdict."""
+"""Word weights of the most confident errors, for the report."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from acceptor.errors import UsageError
 from acceptor.evaluation.words import explain
 from acceptor.judging.load import load
 from acceptor.report.folder import RunFolder
-from acceptor.report.view import Words
+from acceptor.report.run_section import Words
 
 
-def weigh(run: RunFolder, most: int) -> Words:
-    """The words of the ``most`` surest errors of a run with their weights, by occlusion; see `explain`.
+def explain_errors(run: RunFolder, most: int) -> Words:
+    """Word weights of the ``most`` most confident errors of a run, by occlusion; see `explain`.
 
     Args:
-        run: A finished run. Its judge is loaded, unless ``most`` is 0.
-        most: How many sentences.
+        run: A finished run. Its judge is loaded unless ``most`` is 0.
+        most: The number of sentences.
 
     Raises:
         UsageError: ``most`` is below 0, or the run judges pairs of sentences.
-        RunError: Its judge is not what was written.
+        RunError: A file of the judge was changed.
     """
     if most < 0:
         raise UsageError("a number of errors is below 0", expected="--why 20", found=str(most), code="E-USAGE-OPTION")
-    worst = _worst(run)[:most]
+    worst = _most_confident_errors(run)[:most]
     if not worst:
         return {}
     if any("second" in split.frame.columns for split in run.splits.values()):
         raise UsageError(
-            "--why weighs the words of single sentences; these are pairs",
+            "--why explains single sentences; these are pairs",
             next="leave --why out",
             code="E-USAGE-CONFLICT",
         )
@@ -40,8 +40,8 @@ def weigh(run: RunFolder, most: int) -> Words:
     }
 
 
-def _worst(run: RunFolder) -> list[tuple[str, int, str]]:
-    """Split, line and sentence of every error, the surest first."""
+def _most_confident_errors(run: RunFolder) -> list[tuple[str, int, str]]:
+    """Split, line and sentence of every error, the most confident first."""
     errors = []
     for split in run.splits.values():
         confidence = split.confidence

@@ -1,4 +1,4 @@
-"""The output path of a run: it must be free, on a disk with room. This is checked before any work is done."""
+"""Checks the output path of a run before any work: it must not exist, and the disk must have enough space."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
 
-SLACK_BYTES = 32 << 20  # everything in a run folder but weights
+SLACK_BYTES = 32 << 20  # everything in a run folder except weights
 
 
 def default_out(source: str, encoder: str, *, resume: bool) -> Path:
-    """The first free path among ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on.
+    """The first path of ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on that does not exist.
 
-    To resume, it is the last path that exists, if its training can be resumed.
+    With ``resume``, it is the last path that exists, if its training can be resumed.
     """
     name = _name(source, encoder)
     last = free = Path("runs") / name
@@ -39,7 +39,7 @@ def default_out(source: str, encoder: str, *, resume: bool) -> Path:
 
 
 def default_set(source: str, encoder: str, kind: str) -> Path:
-    """``runs/SOURCE-ENCODER-KIND``, for several trainings: the same command resumes in the same place."""
+    """``runs/SOURCE-ENCODER-KIND``, for a set of trainings: the same command resumes in the same folder."""
     return Path("runs") / f"{_name(source, encoder)}-{kind}"
 
 
@@ -49,26 +49,24 @@ def _name(source: str, encoder: str) -> str:
 
 
 def restarted() -> bool:
-    """True where ``torchrun`` repeats the command after one of its processes failed."""
+    """True if ``torchrun`` has restarted the command after one of its processes failed."""
     return whole_number("TORCHELASTIC_RESTART_COUNT", 0) > 0
 
 
 def is_run(path: Path) -> bool:
-    """True for the folder of a run, finished or not, as opposed to a folder of data."""
+    """True for the folder of a run, finished or not; False for a folder of data."""
     return (path / FOLDER).is_dir() or (path / RUN_FILE).is_file()
 
 
 def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuses an output path that is taken.
+    """Refuses an output path that exists.
 
     Raises:
-        UsageError: Something stands at ``out`` and may be neither replaced nor resumed.
-        ResourceError: We may not even look at ``out``.
+        UsageError: ``out`` exists and can be neither replaced nor resumed.
+        ResourceError: ``out`` cannot be read.
     """
     if overwrite and resume:
-        raise UsageError(
-            "--overwrite and --resume exclude each other", next="give one of them", code="E-USAGE-CONFLICT"
-        )
+        raise UsageError("--overwrite and --resume exclude each other", next="use one of them", code="E-USAGE-CONFLICT")
     with explain_write_errors(out):
         if not out.exists() and not out.is_symlink():
             return
@@ -79,29 +77,29 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
     if not finished and not stopped and not unsaved:
         raise UsageError(
             f"{out} exists and is not a run",
-            expected="a path that is free",
+            expected="a path that does not exist",
             cause="overwriting would delete files that Acceptor did not write",
-            next="choose another: --out PATH",
+            next="choose another path: --out PATH",
             code="E-USAGE-OUTPUT",
         )
     if finished and resume:
         raise UsageError(
             f"{out} is finished",
-            next=f"look at it: {out / 'README.md'}; or train again: --overwrite",
+            next=f"read {out / 'README.md'}; or train again: --overwrite",
             code="E-USAGE-OUTPUT",
         )
     if not overwrite and not resume:
         ways = "replace it: --overwrite" if finished else "resume it: --resume, or start again: --overwrite"
         raise UsageError(
             f"{out} exists: " + ("a finished run" if finished else "a training that was stopped"),
-            expected="a path that is free",
+            expected="a path that does not exist",
             next=f"choose another path: --out PATH\n{ways}",
             code="E-USAGE-OUTPUT",
         )
 
 
 def _killed_in_its_first_save(out: Path) -> bool:
-    """True where a folder is empty or holds a checkpoint that was not written to its end: there is nothing to lose."""
+    """True if a folder is empty or has only an incomplete checkpoint, so that nothing can be lost."""
     within = set(out.iterdir()) if out.is_dir() else {out}
     checkpoints = (out / FOLDER).iterdir() if (out / FOLDER).is_dir() else iter(())
     return within <= {out / FOLDER} and all(path.name.endswith(SCRATCH) for path in checkpoints)
@@ -111,14 +109,14 @@ def _killed_in_its_first_save(out: Path) -> bool:
 
 
 def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
-    """Refuses an output that holds what is read, since what stands there is removed when the new run is whole.
+    """Refuses an output folder that contains an input, since the old folder is removed when the new run is complete.
 
     Args:
-        out: The folder to be.
-        inputs: Paths of encoders and data; what is no path on this machine is passed over.
+        out: The folder to write.
+        inputs: Paths of encoders and data; those that are not paths on this machine are ignored.
 
     Raises:
-        UsageError: One of them is the output or lies in it, as written or behind links.
+        UsageError: An input is the output folder or is in it, also through links.
     """
     if not os.path.lexists(out):
         return
@@ -130,32 +128,32 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
         inside = any(Path(path).is_relative_to(place) for path in found for place in places)
         if inside or any(os.path.samefile(parent, out) for parent in Path(os.path.realpath(given)).parents):
             raise UsageError(
-                f"{given} is read, and lies in the output, which is replaced",
+                f"{given} is an input, and is in the output folder, which is replaced",
                 where=str(out),
-                expected="an output that holds neither the encoder nor the data",
-                next=f"write elsewhere: --out {shell(out.with_name(out.name + '-2'))}",
+                expected="an output folder that contains neither the encoder nor the data",
+                next=f"write to another folder: --out {shell(out.with_name(out.name + '-2'))}",
                 code="E-USAGE-OUTPUT",
             )
 
 
 def move_aside(out: Path) -> None:
-    """Makes room at ``out``: what stands there is kept beside it until the new run is whole: see `replacing`."""
+    """Renames an existing ``out``; it is kept beside it until the new run is complete: see `replacing`."""
     if not os.path.lexists(out):
         return
     number = next(number for number in itertools.count(1) if not os.path.lexists(_replaced(out, number)))
     with explain_write_errors(out):
         out.rename(_replaced(out, number))
-    logger.info("what stands at %s is kept as %s until the new run is whole", out, _replaced(out, number))
+    logger.info("the old %s is kept as %s until the new run is complete", out, _replaced(out, number))
 
 
 def _put_back(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     _all_replaced(out)[-1].rename(out)
-    logger.info("no new run can be resumed: what stood at %s stands there again", out)
+    logger.info("no new run can be resumed: the old %s was restored", out)
 
 
 def drop_replaced(out: Path) -> None:
-    """Removes what was moved aside: the new run is whole."""
+    """Removes the renamed old folders after the new run is complete."""
     for place in _all_replaced(out):
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
@@ -165,9 +163,9 @@ def drop_replaced(out: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[None]:
-    """What is moved aside in the block is removed when all goes well, and put back if no new run can be resumed.
+    """Removes the old folders if the block succeeds; restores them if it fails and no new run can be resumed.
 
-    First, what a killed command left undone is done.
+    First, this is done for a command that was killed.
     """
     if is_finished(out):
         drop_replaced(out)
@@ -181,7 +179,7 @@ def replacing(out: Path) -> Iterator[None]:
         if kept != before and not _can_resume(out):
             _put_back(out)
         elif kept:
-            logger.info("what stood at %s is kept as %s; it is removed when the new run is whole", out, kept[-1])
+            logger.info("the old %s is kept as %s; it is removed when the new run is complete", out, kept[-1])
         raise
     drop_replaced(out)
 
@@ -191,38 +189,38 @@ def _replaced(out: Path, number: int) -> Path:
 
 
 def _all_replaced(out: Path) -> list[Path]:
-    """What was moved aside, the oldest first."""
+    """The renamed old folders, the oldest first."""
     found = out.parent.glob(f".{glob.escape(out.name)}.replaced-*")
     numbered = [path for path in found if path.name.rpartition("-")[2].isdecimal()]
     return sorted(numbered, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def _can_resume(out: Path) -> bool:
-    """True where a run, or one of a set, is finished or can be resumed."""
+    """True if a run, or one of a set, is finished or can be resumed."""
     places = [out, *out.glob("*/")]
     return any(is_finished(place) or has_checkpoint(place) for place in places)
 
 
 def check_room(out: Path, weight_bytes: int, *, keeps_best: bool = False) -> None:
-    """Refuses to start where the run and its checkpoints would not fit on the disk.
+    """Refuses to start if the run and its checkpoints would not fit on the disk.
 
     Args:
-        out: The run folder to be.
-        weight_bytes: Size of the weights. A checkpoint holds them and AdamW's two averages; three may exist at once.
-        keeps_best: It also holds the best epoch's weights.
+        out: The run folder to write.
+        weight_bytes: Size of the weights. A checkpoint has them and AdamW's two averages; three can exist at once.
+        keeps_best: Checkpoints also have the best epoch's weights.
 
     Raises:
-        ResourceError: Too little room, with the bytes needed and free.
+        ResourceError: There is too little space; the error has the bytes needed and free.
     """
     place = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free
     needed = (3 * (3 + keeps_best) + 1) * weight_bytes + SLACK_BYTES
     if free < needed:
         raise ResourceError(
-            "the disk has no room for this run and its checkpoints",
+            "the disk has too little space for this run and its checkpoints",
             where=str(place),
             expected=f"{needed / 1e6:,.0f} MB",
             found=f"{free / 1e6:,.0f} MB free",
-            next="free some, or write to another disk: --out PATH",
+            next="free some space, or write to another disk: --out PATH",
             code="E-RESOURCE-DISK",
         )

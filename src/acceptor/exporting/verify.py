@@ -1,4 +1,4 @@
-"""The gate of an export: the file's logits against the run's, on made-up inputs and on labelled sentences."""
+"""Compares an exported file's logits and verdicts with the run's; refuses a file that differs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from acceptor.model.onnx import INPUTS
 from acceptor.runtime.device import versions
 from acceptor.storage.manifest import file_sha256
 
-CLOSE = 1e-4  # what a logit may change in fp32
-CHANCE = 0.05  # int8 is refused where its MCC is lower and p is below this
+MAX_DIFFERENCE = 1e-4  # of a logit in fp32
+SIGNIFICANCE = 0.05  # int8 is refused if its MCC is lower with p below this
 SHAPES = ((1, 1), (1, 2), (2, 9), (7, 17), (64, 11), (64, 64), (8, 128), (2, 512))
-"""Batches on which every export is tried: rows and the longest of them in tokens, cut at the judge's longest input."""
+"""(rows, longest row in tokens) of the batches that every export is tested on; cut at the judge's `max_length`."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Export:
     Attributes:
         path: The file. Its manifest, ``PATH.json``, holds these fields.
         precision: ``fp32`` or ``int8``.
-        bytes: Its size.
-        sha256: Of the whole file.
-        inputs: Number of inputs on which logits were compared: random ones of all `SHAPES`, and those of ``verify``.
+        bytes: The size of the file.
+        sha256: The sha256 of the whole file.
+        inputs: Number of inputs with compared logits: random ones of all `SHAPES`, and those of ``verify``.
         largest_change: The largest difference of a logit on any of them.
         flips: Number of verdicts on ``verify`` that differ; None without it.
         comparison: MCC of the file against the judge's on ``verify``, paired; None without it.
@@ -54,7 +54,7 @@ class Export:
         return f"Export({self.path} · {self.precision}, {self.bytes / 1e6:.1f} MB · logits ± {self.largest_change:.1g})"
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, and the versions it was made with."""
+        """All fields, and the versions of the libraries that exported it."""
         content = {**vars(self), "path": str(self.path), "versions": versions()}
         return content | {"comparison": self.comparison.to_dict() if self.comparison else None}
 
@@ -65,31 +65,31 @@ def compare_export(judge: Judge, other: Judge, out: Path, verify: Split | None) 
     Args:
         judge: The run's judge.
         other: The file's judge.
-        out: Where the file is to go.
-        verify: Labelled sentences to compare verdicts on; None for made-up inputs alone.
+        out: The final path of the file.
+        verify: Labelled sentences to compare verdicts on; None to use only random inputs.
     """
     plain = replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
     precision, where = other.runtime.precision, Path(other.model.where)
     scorers = plain.scorer("plain"), other.scorer(precision)
     inputs, largest = 0, 0.0
     for rows, longest in SHAPES:
-        made_up = made_up_inputs(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in other.model.inputs)
+        made_up = random_inputs(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in other.model.inputs)
         batch = pad(made_up, np.arange(rows), judge.tokenizer.pad_token_id)
         ours, theirs = (scorer.score(batch) for scorer in scorers)
-        inputs, largest = inputs + rows, max(largest, _change(ours, theirs))
+        inputs, largest = inputs + rows, max(largest, _largest_difference(ours, theirs))
     found = Export(out, precision, where.stat().st_size, file_sha256(where), inputs, largest)
     if verify is None:
         return found
     before, after = evaluate(plain, verify), evaluate(other, verify)
-    largest = max(largest, _change(before.logits, after.logits))
+    largest = max(largest, _largest_difference(before.logits, after.logits))
     [comparison] = compare(before, after)
     flips = int((before.predicted != after.predicted).sum())
     comparison = replace(comparison, base="the run", name=out.name)
     return replace(found, inputs=inputs + len(verify), largest_change=largest, flips=flips, comparison=comparison)
 
 
-def made_up_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
-    """Inputs of random words, the first of them the longest; each with a second part where token types are used."""
+def random_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
+    """Inputs of random tokens, the longest first; with a second segment if ``types`` is true."""
     rng = np.random.default_rng([rows, longest])
     known = judge.tokenizer.backend_tokenizer.get_vocab().values()
     words = sorted({*known} - {judge.tokenizer.pad_token_id})
@@ -100,23 +100,23 @@ def made_up_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Enc
     return Encoded(ids, second if types else None, offsets, np.zeros(rows, np.int32))
 
 
-def _change(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
+def _largest_difference(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
     finite = np.isfinite(ours).all() and np.isfinite(theirs).all()
     return float(np.abs(ours - theirs).max()) if finite else math.inf
 
 
 def refuse_difference(found: Export) -> None:
-    """Refuses a file that differs from its run.
+    """Refuses a file that differs too much from its run.
 
     Raises:
-        RunError: In fp32, a logit differs by more than `CLOSE`. In int8, logits are not finite, the MCC is not defined,
-            or it is lower with p < `CHANCE`.
+        RunError: In fp32, a logit differs by more than `MAX_DIFFERENCE`. In int8, logits are not finite, the MCC is
+            not defined, or it is lower with p < `SIGNIFICANCE`.
     """
     fp32, one = found.precision == "fp32", found.comparison
-    if found.largest_change > CLOSE if fp32 else math.isinf(found.largest_change):
+    if found.largest_change > MAX_DIFFERENCE if fp32 else math.isinf(found.largest_change):
         raise RunError(
             "the exported network's logits differ from the run's; nothing was written",
-            expected=f"a difference of at most {CLOSE:g}" if fp32 else "finite logits",
+            expected=f"a difference of at most {MAX_DIFFERENCE:g}" if fp32 else "finite logits",
             found=f"a difference of {found.largest_change:.3g} on {found.inputs} inputs",
             cause="this version of torch or ONNX Runtime exports or computes this architecture wrongly",
             next="try the versions in constraints.txt",
@@ -126,15 +126,15 @@ def refuse_difference(found: Export) -> None:
         raise RunError(
             "MCC is not defined on these sentences, so int8 cannot be compared; nothing was written",
             found=f"{found.flips} of {one.n} verdicts flipped",
-            cause="gold labels, or verdicts, that are all alike",
-            next="--verify sentences of all labels, on which the run gives all verdicts; or leave --precision int8 out",
+            cause="all gold labels, or all verdicts, are the same",
+            next="--verify sentences with all labels and, by the run, all verdicts; or leave --precision int8 out",
             code="E-RUN-EXPORT",
         )
-    if not fp32 and one and not (one.difference >= 0 or one.p >= CHANCE):
+    if not fp32 and one and not (one.difference >= 0 or one.p >= SIGNIFICANCE):
         fall = f"{one.difference:+.3f} {one.interval or ''}, p {one.p:.3g}"
         raise RunError(
-            f"the MCC of int8 is lower, with p < {CHANCE}; nothing was written",
-            expected=f"an MCC that is not lower, or p ≥ {CHANCE}",
+            f"the MCC of int8 is lower, with p < {SIGNIFICANCE}; nothing was written",
+            expected=f"an MCC that is not lower, or p ≥ {SIGNIFICANCE}",
             found=f"{fall}; {found.flips} of {one.n} verdicts flipped",
             next="leave --precision int8 out",
             code="E-RUN-EXPORT",
