@@ -164,7 +164,7 @@ def test_an_output_that_exists_is_refused_unless_overwritten(run_cli, files, tin
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     code, _, stderr = run_cli(*arguments[:-1], tmp_path / "mine", "--overwrite")
-    assert (code, "is not a run" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-OUTPUT" in stderr, str(tmp_path / "mine") in stderr) == (2, True, True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
@@ -172,7 +172,7 @@ def test_a_disk_without_room_is_refused_before_training(run_cli, files, tiny_ber
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "run")
-    assert (code, "no room" in stderr, "epoch" in stderr) == (1, True, False)
+    assert (code, "code:     E-RESOURCE-DISK" in stderr, "epoch" in stderr) == (1, True, False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(files, tiny_bert, tmp
     arguments = ["train", str(files), "--encoder", str(tiny_bert), "--out", str(tmp_path / "new" / "run"), *SETTINGS]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
-    assert "the disk became full" in done.stderr
+    assert "code:     E-RESOURCE-DISK" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -375,7 +375,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(
     assert not (out / "manifest.json").exists()
     assert "a training that was stopped" in run_cli(*arguments)[2]
     found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "41")
-    assert (found, "epochs changed" in stderr) == (2, True)
+    assert (found, "code:     E-USAGE-CHANGED" in stderr, "epochs" in stderr) == (2, True, True)
     found, _, stderr = run_cli(*arguments, "--resume")
     assert (found, "resuming after epoch" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted
@@ -393,16 +393,16 @@ def test_a_run_is_resumed_by_its_path_alone(files, tiny_bert, tmp_path, uninterr
     assert stopped(*arguments, step=25, signals=[signal.SIGTERM])[0] == 143
     monkeypatch.chdir(tmp_path)
     code, _, stderr = run_cli("train", "--resume", "run", "--labels", "1,0")
-    assert (code, "run is a run, whose data are known: --labels" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-CONFLICT" in stderr, "--labels" in stderr) == (2, True, True)
     code, _, stderr = run_cli("train", "run", "--resume", "--learning-rate", "0.5")
-    assert (code, "learning_rate changed" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-CHANGED" in stderr, "learning_rate" in stderr) == (2, True, True)
     code, _, stderr = run_cli("train", "--resume", "run")
     assert (code, "resuming after epoch" in stderr) == (0, True), stderr
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     code, _, stderr = run_cli("train", "--resume", "run")
-    assert (code, "run is finished" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-OUTPUT" in stderr, "--overwrite" in stderr) == (2, True, True)
     code, _, stderr = run_cli("train", "--resume", "nowhere")
-    assert (code, "nothing to resume in nowhere" in stderr) == (1, True)
+    assert (code, "code:     E-RUN-CHECKPOINT" in stderr, "nowhere" in stderr) == (1, True, True)
 
 
 def test_the_same_command_resumes_in_the_folder_that_it_chose(files, tiny_bert, tmp_path, run_cli, monkeypatch):
@@ -426,7 +426,7 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
         content[len(content) // 2] ^= 1
         state.write_bytes(content)
     code, _, stderr = run_cli(*arguments, "--resume")
-    assert (code, "state.safetensors is not what was written" in stderr) == (1, True)
+    assert (code, "code:     E-RUN-FILE" in stderr, "state.safetensors" in stderr) == (1, True, True)
     assert run_cli(*arguments[:-1], "8", "--overwrite", "--epochs", "1")[0] == 0
     assert "is finished" in run_cli(*arguments, "--resume")[2]
 

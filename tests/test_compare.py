@@ -202,7 +202,7 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
             with raises(RunError, "E-RUN-FILE", problem="seeds.json", where=str(tmp_path)):
                 read()
     (tmp_path / "seed-7" / "report.json").write_bytes((tmp_path / "seed-7" / "report.json").read_bytes() + b"\n")
-    with pytest.raises(RunError, match="not what was written"):
+    with raises(RunError, "E-RUN-FILE", where="report.json", expected="sha256", found="sha256"):
         acceptor.compare(tmp_path / "seed-7", toy_run)
     (validation,) = acceptor.compare(toy_run, toy_run, split="validation")
     assert validation.n == len(toy_run.report.split)

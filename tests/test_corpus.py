@@ -332,14 +332,14 @@ def test_later_rows_are_held_to_what_the_first_rows_said(tmp_path):
 
 def test_the_first_row_may_be_a_header_and_is_never_rejected(tmp_path):
     (tmp_path / "in.tsv").write_text("sentence\na\t1\nb\t0\n")
-    with pytest.raises(DataError, match=r"(?s)wrong number of columns.*line 1\n"):
+    with raises(DataError, "E-DATA-ROW", where="line 1", expected="2 columns"):
         stream_of(tmp_path / "in.tsv", 10)
 
 
 def test_a_line_without_end_is_no_row(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "LONGEST_LINE", 1 << 21)
     (tmp_path / "in.txt").write_bytes(b"a\n" + b"x" * (1 << 22))
-    with pytest.raises(DataError, match=r"(?s)longer than 2 MiB.*line 2\n"):
+    with raises(DataError, "E-DATA-FORMAT", problem="2 MiB", where="line 2"):
         stream_of(tmp_path / "in.txt", 10)
 
 
@@ -366,9 +366,9 @@ def test_folders_and_patterns_stand_for_their_files(tmp_path):
     names = ["a.jsonl.gz", "b.tsv", "c.parquet"]
     assert input_files([str(tmp_path)]) == [str(tmp_path / name) for name in names]
     assert input_files([str(tmp_path / "*.tsv"), "x.csv"]) == [str(tmp_path / "b.tsv"), "x.csv"]
-    with pytest.raises(DataError, match=r"(?s)no file is there.*\*\.arrow"):
+    with raises(DataError, "E-DATA-MISSING", where="*.arrow"):
         input_files([str(tmp_path / "*.arrow")])
-    with pytest.raises(UsageError, match="read alone"):
+    with raises(UsageError, "E-USAGE-INPUT", found="- a.tsv"):
         input_files(["-", "a.tsv"])
 
 
@@ -387,14 +387,14 @@ def test_small_files_share_a_chunk_and_columns_may_stand_in_another_order(small,
 def test_a_column_that_is_missing_in_the_second_file_ends_it(small, toy_run, tmp_path):
     files = [tsv(tmp_path / "1.tsv", lines_of(64)), tsv(tmp_path / "2.tsv", ["a girl"], "sentence")]
     out = tmp_path / "out.csv"
-    with pytest.raises(DataError, match=r"(?s)other columns.*2\.tsv.*id, sentence.*found: +sentence"):
+    with raises(DataError, "E-DATA-COLUMN", where="2.tsv", expected="id, sentence", found="sentence"):
         predict(toy_run.folder, files, out=out)
     assert not out.exists()
     assert len(list((tmp_path / ".out.csv.parts").glob("0*"))) >= 3
 
 
 def test_a_missing_file_is_an_error_before_any_work(toy_run, tmp_path):
-    with pytest.raises(DataError, match=r"(?s)no such file.*nowhere\.tsv"):
+    with raises(DataError, "E-DATA-MISSING", where="nowhere.tsv"):
         predict(toy_run.folder, [tsv(tmp_path / "1.tsv", lines_of(3)), "nowhere.tsv"], out=tmp_path / "o.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["1.tsv"]
 
@@ -445,12 +445,12 @@ def test_a_continued_call_judges_only_the_missing_parts(stopped, toy_run, monkey
 
 def test_other_settings_or_data_do_not_go_on_with_it(stopped, toy_run):
     source, out = stopped
-    with pytest.raises(UsageError, match=r"(?s)begun with other data or settings.*found: +other settings\n"):
+    with raises(UsageError, "E-USAGE-CHANGED", found="settings"):
         predict(toy_run.folder, [source], out=out, all_scores=True)
     Path(source).write_text(Path(source).read_text() + "100\ta girl.\n")
-    with pytest.raises(UsageError, match=r"(?s)begun with other data.*found: +other input\n"):
+    with raises(UsageError, "E-USAGE-CHANGED", found="input"):
         predict(toy_run.folder, [source], out=out)
-    with pytest.raises(UsageError, match="begun with other data"):
+    with raises(UsageError, "E-USAGE-CHANGED", problem=str(out)):
         predict(toy_run.folder, [source], out=out, overwrite=True, shard=(1, 2))
     assert predict(toy_run.folder, [source], out=out, overwrite=True).written == 101
 
@@ -459,7 +459,7 @@ def test_a_damaged_part_is_found(stopped, toy_run):
     source, out = stopped
     part = out.parent / ".out.tsv.parts" / "00000001"
     (part / "rows").write_bytes((part / "rows").read_bytes()[:-1])
-    with pytest.raises(RunError, match=r"(?s)rows is not what was written.*rm -r .*00000001"):
+    with raises(RunError, "E-RUN-FILE", where=str(part / "rows"), next=f"rm -r {part}"):
         predict(toy_run.folder, [source], out=out)
     assert not out.exists()
     subprocess.run(["rm", "-r", str(part)], check=True)
@@ -476,7 +476,7 @@ def test_an_end_between_the_outputs_name_and_clearing_up(small, toy_run, tmp_pat
     assert (tmp_path / ".out.tsv.parts").exists()
     assert predict(toy_run.folder, [source], out=out).rows == 50
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tsv", "out.tsv"]
-    with pytest.raises(UsageError, match="exists"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem=str(out), next="--overwrite"):
         predict(toy_run.folder, [source], out=out)
     assert predict(toy_run.folder, [source], out=out, overwrite=True).rows == 50
 
@@ -484,7 +484,7 @@ def test_an_end_between_the_outputs_name_and_clearing_up(small, toy_run, tmp_pat
 def test_a_taken_file_of_rejected_rows_is_not_replaced(toy_run, tmp_path):
     source = tsv(tmp_path / "in.tsv", lines_of(3))
     (tmp_path / "out.tsv.rejected.jsonl").write_text("mine")
-    with pytest.raises(UsageError, match=r"rejected\.jsonl exists"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="out.tsv.rejected.jsonl", next="--overwrite"):
         predict(toy_run.folder, [source], out=tmp_path / "out.tsv")
     predict(toy_run.folder, [source], out=tmp_path / "out.tsv", overwrite=True)
     assert not (tmp_path / "out.tsv.rejected.jsonl").exists()
@@ -495,7 +495,7 @@ def test_no_room_for_the_plan_is_understood(toy_run, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("acceptor.data.writing.parts.replace_json", full)
-    with pytest.raises(ResourceError, match=r"(?s)disk became full while out\.tsv.*kept"):
+    with raises(ResourceError, "E-RESOURCE-DISK", problem="out.tsv", where=".out.tsv.parts"):
         predict(toy_run.folder, [tsv(tmp_path / "in.tsv", lines_of(3))], out=tmp_path / "out.tsv")
 
 
@@ -503,7 +503,7 @@ def test_the_whole_waits_for_no_shard(small, toy_run, tmp_path):
     from acceptor.storage.lock import one_writer
 
     source, out = tsv(tmp_path / "in.tsv", lines_of(3)), tmp_path / "out.tsv"
-    with one_writer(out.with_name("out.tsv.2-of-3")), pytest.raises(RunError, match="another process is writing"):
+    with one_writer(out.with_name("out.tsv.2-of-3")), raises(RunError, "E-RUN-LOCKED", where=".out.tsv.2-of-3.lock"):
         predict(toy_run.folder, [source], out=out)
     (tmp_path / ".out.tsv.2-of-3.lock").write_text("of a process that was killed")
     assert predict(toy_run.folder, [source], out=out).rows == 3
@@ -548,7 +548,7 @@ def test_an_unfinished_output_of_a_pipe_is_started_again(small, toy_run, tmp_pat
     out = tmp_path / "out.tsv"
     Parts(out).begin({"input": {"files": 1}}, overwrite=False)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the girl sees.\nthe boy\n")))
-    with pytest.raises(UsageError, match="begun with other data"):
+    with raises(UsageError, "E-USAGE-CHANGED", problem=str(out)):
         predict(toy_run.folder, ["-"], out=out)
     Parts(out).begin({"input": {}}, overwrite=True)
     assert predict(toy_run.folder, ["-"], out=out).rows == 2

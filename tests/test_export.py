@@ -147,7 +147,7 @@ def test_predict_goes_on_only_with_the_same_file(run_cli, exported, toy_run, sen
     acceptor.export(acceptor.load(toy_run.folder, precision="fp32"), file, overwrite=True)  # another decision
     code, _, stderr = run_cli("predict", file, sentences, "-o", out)
     assert code == 2
-    assert "other run" in stderr
+    assert "code:     E-USAGE-CHANGED" in stderr
 
 
 @pytest.mark.parametrize(
@@ -323,17 +323,18 @@ def test_outputs_that_cannot_be(toy_run, exported, tmp_path):
     judge = acceptor.load(toy_run.folder)
     (tmp_path / "taken.onnx.json").write_text("mine")
     (tmp_path / "folder.onnx").mkdir()
-    for out, options, says in (
-        (tmp_path / "judge.bin", {}, "does not end in .onnx"),
-        (exported.path, {}, "exists"),
-        (tmp_path / "taken.onnx", {}, "taken.onnx.json exists"),
-        (tmp_path / "folder.onnx", {"overwrite": True}, "is a folder"),
-        (tmp_path / "judge.onnx", {"precision": "int4"}, "fp32 or int8"),
+    for out, options, fields in (
+        (tmp_path / "judge.bin", {}, {"expected": ".onnx", "found": "judge.bin"}),
+        (exported.path, {}, {"problem": str(exported.path), "next": "--overwrite"}),
+        (tmp_path / "taken.onnx", {}, {"problem": "taken.onnx.json", "next": "--overwrite"}),
+        (tmp_path / "folder.onnx", {"overwrite": True}, {"problem": "folder.onnx"}),
     ):
-        with pytest.raises(acceptor.UsageError, match=says):
+        with raises(acceptor.UsageError, "E-USAGE-OUTPUT", **fields):
             acceptor.export(judge, out, **options)
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", problem="int4", expected="fp32 or int8"):
+        acceptor.export(judge, tmp_path / "judge.onnx", precision="int4")
     for name in ("no/judge.onnx", "taken.onnx.json/judge.onnx", "x" * 300 + ".onnx"):
-        with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+        with raises(acceptor.ResourceError, "E-RESOURCE-WRITE", problem=str(tmp_path / name)):
             acceptor.export(judge, tmp_path / name)
 
 
@@ -530,11 +531,11 @@ def test_paths_that_are_no_files(tmp_path):
     large = tmp_path / "large.onnx"
     with large.open("wb") as stream:
         stream.truncate(MAX_BYTES + 1)
-    with pytest.raises(acceptor.RunError, match="too large"):
+    with raises(acceptor.RunError, "E-RUN-FILE", where=str(large), expected=f"{MAX_BYTES:,}"):
         acceptor.load(large)
 
 
 def test_a_batch_that_cannot_be_computed_is_an_error(exported):
     judge = acceptor.load(exported.path)
-    with pytest.raises(acceptor.RunError, match="cannot compute"):
+    with raises(acceptor.RunError, "E-RUN-COMPUTE", where=str(exported.path), found="1 × 3 tokens"):
         judge.model.score({"input_ids": np.full((1, 3), 10**6), "attention_mask": np.ones((1, 3), np.int64)})

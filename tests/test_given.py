@@ -396,7 +396,7 @@ def test_predict_evaluate_and_compare_refuse_the_other_kind(run_cli, toy_run, pa
 
 def test_what_asks_for_single_sentences_refuses_a_judge_of_pairs_at_once(run_cli, pair_run, pair_judge, tmp_path):
     code, _, err = run_cli("judge", pair_run.folder, stdin="the cats\n")
-    assert (code, "learnt pairs" in err) == (2, True)
+    assert (code, "code:     E-USAGE-JUDGE" in err) == (2, True)
     assert run_cli("judge", pair_run.folder, "the cats")[0] == 1
     with raises(UsageError, "E-USAGE-JUDGE", problem="pairs of sentences"):
         acceptor.pairs(pair_judge, [("the cats", "the cat them")])

@@ -14,7 +14,7 @@ from acceptor.runs.history import StepLine
 from acceptor.training import checkpoint
 from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
 from acceptor.training.loop import EpochEnd
-from conftest import COLA, needs_cola, needs_minilm
+from conftest import COLA, needs_cola, needs_minilm, raises
 
 HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
 
@@ -123,7 +123,7 @@ def test_a_restarted_training_that_was_stopped_goes_on_as_one(toy, high, tmp_pat
     run = acceptor.train(toy, out=out, config=config, resume=True)
     assert run.record["restarted_after"]["seed"] == 7
     assert run.record["config"]["seed"] == 1007
-    with pytest.raises(UsageError, match="is finished"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem=str(out), next="--overwrite"):
         acceptor.train(toy, out=out, config=config, resume=True)
 
 
@@ -147,7 +147,7 @@ def test_collapsed_seeds_stay_in_the_count_and_are_begun_again(processes, toy, h
 
 def test_without_a_restart_a_collapse_is_final(toy, high, tmp_path):
     stop = high.model_copy(update={"on_collapse": "stop"})
-    with pytest.raises(RunError, match=r"(?s)no training finished.*seed-7 collapsed.*learning rate too high"):
+    with raises(RunError, "E-RUN-UNFINISHED", found="seed-7", cause="0.9"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=stop)
     told = json.loads((tmp_path / "seeds" / "seeds.json").read_text())
     assert (told["n_runs"], told["collapsed"]) == (1, 1)

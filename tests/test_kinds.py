@@ -210,7 +210,7 @@ def test_what_cannot_judge_is_named(classifier, fields, found, cause):
 def test_a_run_that_lost_its_papers_is_no_classifier(toy_run, tmp_path):
     shutil.copytree(toy_run.folder, tmp_path / "run")
     (tmp_path / "run" / "judge.json").unlink()
-    with pytest.raises(RunError, match="not a run"):
+    with raises(RunError, "E-RUN-MISSING", problem=str(tmp_path / "run"), expected="judge.json"):
         acceptor.load(tmp_path / "run")
 
 

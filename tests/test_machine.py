@@ -424,7 +424,7 @@ def test_without_locks_work_goes_on_with_one_warning(number, tmp_path, monkeypat
             with lock.one_writer(tmp_path / "out"), study.locked(tmp_path) as known:
                 assert not known
     assert caplog.text.count("no locks") == 1
-    with pytest.raises(UsageError, match="--processes 1"):
+    with raises(UsageError, "E-USAGE-OUTPUT", next="--processes 1"):
         study.check_shareable(tmp_path)
 
 

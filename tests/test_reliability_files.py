@@ -66,5 +66,5 @@ def test_hostile_strings_are_inert_wherever_results_are_shown(tmp_path):
 
 @pytest.mark.parametrize("out", [[], ["-o", "x.jsonl"]])
 def test_a_spreadsheet_safe_file_is_a_csv(tmp_path, out):
-    with pytest.raises(UsageError, match="--spreadsheet-safe is for CSV"):
+    with raises(UsageError, "E-USAGE-CONFLICT", problem="--spreadsheet-safe", expected=".csv"):
         app(["predict", str(tmp_path), "in.txt", *out, "--spreadsheet-safe"], standalone_mode=False)

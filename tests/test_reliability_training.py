@@ -142,7 +142,7 @@ def test_a_lock_names_its_holder_and_clears_what_a_killed_one_left(tmp_path):
         assert not left.exists()
         code = f"import pathlib, acceptor.storage.lock as f\nwith f.one_writer(pathlib.Path({str(place)!r})): pass"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert "another process is writing" in done.stderr
+        assert "code:     E-RUN-LOCKED" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr
     assert [path.name for path in place.parent.iterdir()] == [other.name]
 

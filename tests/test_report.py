@@ -379,7 +379,7 @@ def test_bad_arguments_are_refused(run, report_of, tmp_path):
     with raises(acceptor.UsageError, "E-USAGE-OPTION", found="-1"):
         report_of(run.folder, why=-1)
     (tmp_path / "file").touch()
-    with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+    with raises(acceptor.ResourceError, "E-RESOURCE-WRITE", problem="r.html", where=str(tmp_path / "file")):
         write_report([run.folder], tmp_path / "file" / "r.html")
 
 
@@ -407,7 +407,7 @@ def test_changed_records_and_nan_logits_are_refused(run, report_of, tmp_path):
         report_of(odd)
     odd = remade(run.folder, tmp_path / "run")
     (odd / "report.json").write_text((odd / "report.json").read_text("utf-8").replace("0", "1", 1), "utf-8")
-    with pytest.raises(acceptor.RunError, match=r"report\.json is not what was written"):
+    with raises(acceptor.RunError, "E-RUN-FILE", where=str(odd / "report.json"), expected="sha256"):
         report_of(odd)
 
 
@@ -515,7 +515,7 @@ def test_the_command_writes_beside_the_run_or_to_out(run_cli, run, tmp_path, mon
     assert json.loads(out)["report"] == "report.html"
     assert not (tmp_path / "figures").exists()
     code, _, err = run_cli("report", tmp_path, "-o", tmp_path / "r.html")
-    assert (code, "is not a finished run" in err) == (1, True)
+    assert (code, "code:     E-RUN-MISSING" in err, str(tmp_path) in err) == (1, True, True)
 
 
 def test_training_by_command_leaves_a_report(run_cli, tiny_bert, tmp_path):

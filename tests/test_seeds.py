@@ -207,7 +207,7 @@ def test_one_seed_has_no_spread(toy, short, tmp_path, caplog):
 
 def test_what_is_wrong_with_all_is_raised_from_a_process_too(toy, toy_config, tmp_path):
     config = toy_config.model_copy(update={"device": "mps"})
-    with pytest.raises(UsageError, match="mps"):
+    with raises(UsageError, "E-USAGE-DEVICE", problem="mps"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=config, processes=2)
 
 

@@ -11,10 +11,11 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 import acceptor
-from acceptor.data.auditing.duplicates import HASHES_FILE, fingerprints
+from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.load import load_split
 from acceptor.evaluation.evaluate import report_of
 from acceptor.evaluation.slices import slices, usual_slices
+from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.storage.manifest import MANIFEST, file_sha256
 from conftest import COLA, needs_cola, raises, toy_rows
 
@@ -184,17 +185,20 @@ def test_annotations_of_another_length_or_order_are_refused_and_the_row_is_named
         rows[where - 1] += " indeed"
     path = tmp_path / "changed.tsv"
     path.write_text("\n".join(rows), "utf-8")
-    with pytest.raises(acceptor.DataError, match=rf"row {where} differs(.|\n)*line {where}\b"):
+    with raises(acceptor.DataError, "E-DATA-ANNOTATIONS", problem=f"row {where}", where=f"line {where}"):
         acceptor.read_annotations(ANNOTATIONS, load_split(path, LABELS))
 
 
 @needs_cola
 def test_a_split_that_ends_early_or_goes_on_is_refused(dev, tmp_path):
     rows = (dev / "out.tsv").read_text("utf-8").rstrip("\n").split("\n")
-    for content, row, words in ((rows[:-1], 516, "behind its last row"), ([*rows, "x\t1\t\tMore."], 517, "ends there")):
+    for content, row, fields in (
+        (rows[:-1], 516, {"expected": "1043 of 1043", "found": "516 of 515"}),
+        ([*rows, "x\t1\t\tMore."], 517, {"where": "line 517", "expected": "1044 of 1043", "found": "'More.'"}),
+    ):
         path = tmp_path / "changed.tsv"
         path.write_text("\n".join(content), "utf-8")
-        with pytest.raises(acceptor.DataError, match=rf"row {row} differs(.|\n)*{words}"):
+        with raises(acceptor.DataError, "E-DATA-ANNOTATIONS", problem=f"row {row}", **fields):
             acceptor.read_annotations(ANNOTATIONS, load_split(path, LABELS))
 
 
@@ -207,10 +211,10 @@ def test_annotations_of_ones_own_need_features_and_a_file(tmp_path):
     assert {name: list(features) for name, features in joined.features.items()} == {"own": ["passive"]}
     assert joined.features["own"]["passive"].sum() == 6
     own.write_text("sentence\tnote\n" + "".join(f"{text}\tx\n" for text, _ in rows))
-    with pytest.raises(acceptor.DataError, match="no feature in this file"):
+    with raises(acceptor.DataError, "E-DATA-ANNOTATIONS", where=str(own), found="sentence, note"):
         acceptor.read_annotations(own, split)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(acceptor.DataError, match="no annotations in this folder"):
+    with raises(acceptor.DataError, "E-DATA-MISSING", where=str(tmp_path / "empty"), expected=".tsv"):
         acceptor.read_annotations(tmp_path / "empty", split)
 
 
@@ -238,7 +242,7 @@ def test_evaluate_shows_slices_and_annotations(run_cli, toy_run, dev):
     code, _, stderr = run_cli(
         "evaluate", toy_run.folder, COLA / "raw" / "in_domain_train.tsv", "--annotations", ANNOTATIONS
     )
-    assert (code, "row 1 differs" in stderr) == (1, True)
+    assert (code, "code:     E-DATA-ANNOTATIONS" in stderr, "row 1 " in stderr) == (1, True, True)
 
 
 # ---------------------------------------------------------------------- rows that stand in train
@@ -298,11 +302,11 @@ def test_a_run_keeps_its_leaks_and_slices(toy, toy_run):
 def test_leaks_of_a_run_without_fingerprints_are_not_known(run_cli, toy_run, leaky, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(toy_run.folder, old)
-    (old / HASHES_FILE).unlink()
-    with pytest.raises(acceptor.RunError, match=r"train_hashes\.safetensors is not what was written"):
+    (old / FINGERPRINTS_FILE).unlink()
+    with raises(acceptor.RunError, "E-RUN-FILE", where=str(old / FINGERPRINTS_FILE), expected="sha256"):
         acceptor.load(old)
     manifest = json.loads((old / MANIFEST).read_text())
-    del manifest["files"][HASHES_FILE]
+    del manifest["files"][FINGERPRINTS_FILE]
     (old / MANIFEST).write_text(json.dumps(manifest))
     report = acceptor.evaluate(acceptor.load(old), leaky)
     assert (report.leaks, report.without_leaked, report.to_dict()["leaked"]) == (None, None, None)
@@ -323,14 +327,14 @@ def test_broken_fingerprints_are_refused(toy_run, tmp_path, content):
 
     run = tmp_path / "run"
     shutil.copytree(toy_run.folder, run)
-    (run / HASHES_FILE).write_bytes(content if isinstance(content, bytes) else save(content))
+    (run / FINGERPRINTS_FILE).write_bytes(content if isinstance(content, bytes) else save(content))
     manifest = json.loads((run / MANIFEST).read_text())
-    manifest["files"][HASHES_FILE] = file_sha256(run / HASHES_FILE)
+    manifest["files"][FINGERPRINTS_FILE] = file_sha256(run / FINGERPRINTS_FILE)
     (run / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(acceptor.RunError, match="cannot be read"):
+    with raises(acceptor.RunError, "E-RUN-FILE", where=str(run / FINGERPRINTS_FILE), expected="`sentences`"):
         acceptor.load(run)
 
 
 def test_a_judge_that_knows_no_train_split_saves_no_fingerprints(toy_run, tmp_path):
     dataclasses.replace(toy_run.judge, trained_on=None).save(tmp_path)
-    assert not (tmp_path / HASHES_FILE).exists()
+    assert not (tmp_path / FINGERPRINTS_FILE).exists()

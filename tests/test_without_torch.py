@@ -113,4 +113,4 @@ def test_the_same_in_python(bare, file, toy_run):
     program = "import acceptor, sys; print(acceptor.load(sys.argv[1])(['the cats sleep.'])[0].label)"
     assert bare("-c", program, file).stdout.strip() == acceptor.load(file)(["the cats sleep."])[0].label
     told = bare("-c", "import acceptor; acceptor.train")
-    assert "UsageError: this needs torch" in told.stderr
+    assert "code:     E-USAGE-EXTRA" in told.stderr

@@ -176,7 +176,7 @@ def test_explanations_have_a_repr_and_refuse_other_input(toy_judge, monkeypatch)
     assert repr(one).startswith(f"Explanation({one.verdict.label!r}, {one.verdict.probability:.2f}: the ")
     assert json.loads(json.dumps(one.to_dict()))["weights"] == list(one.weights)
     assert acceptor.explain(toy_judge, []) == []
-    with pytest.raises(DataError, match="a single string"):
+    with raises(DataError, "E-DATA-TYPE", found="the cats see.", next="judge(["):
         acceptor.explain(toy_judge, "the cats see.")
     with raises(UsageError, "E-USAGE-OPTION", problem="'shap'", expected="occlusion or gradients"):
         acceptor.explain(toy_judge, ["the cats see."], method="shap")
