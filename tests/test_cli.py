@@ -1,4 +1,4 @@
-"""The command line as users run it: real processes for exit codes, in-process calls for what they print."""
+"""The command line as users run it: real processes for exit codes, in-process calls for their output."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_an_output_that_exists_is_refused_unless_overwritten(run_cli, files, tin
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
-def test_a_disk_without_room_is_refused_before_training(run_cli, files, tiny_bert, tmp_path, monkeypatch):
+def test_a_disk_with_too_little_space_is_refused_before_training(run_cli, files, tiny_bert, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "run")
@@ -272,7 +272,7 @@ def test_control_characters_and_markup_are_shown_as_text(run_cli, toy_run):
 
 
 @needs_cola
-def test_audit_shows_cola_as_the_chapter_does(run_cli, tiny_bert):
+def test_audit_of_cola_shows_the_chapters_numbers(run_cli, tiny_bert):
     code, stdout, _ = run_cli("audit", COLA / "raw", "--encoder", tiny_bert, "--max-length", "40")
     assert code == 0
     for words in (
@@ -319,7 +319,7 @@ def test_corpora_are_listed(run_cli):
 
 
 def start(*arguments, before="", **options):
-    """The command line in a process of its own; ``before`` is code that runs first."""
+    """The command line in a new process; ``before`` is code that runs first."""
     interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # as at a terminal
     command = [sys.executable, "-c", f"{interruptible}{before}\nfrom acceptor.cli.app import main; main()"]
     return subprocess.Popen(
@@ -356,7 +356,7 @@ LONG = ["--epochs", "40", *SETTINGS[2:]]
 
 @pytest.fixture(scope="module")
 def uninterrupted(files, tiny_bert, tmp_path_factory):
-    """The weights of a training that nobody stopped."""
+    """The weights of a training that was not stopped."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run"
     with start("train", files, "--encoder", tiny_bert, "--out", out, *LONG) as process:
         _, stderr = process.communicate(timeout=300)
@@ -415,7 +415,7 @@ def test_the_same_command_resumes_in_the_folder_that_it_chose(files, tiny_bert, 
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{files.name}-bert"]
 
 
-def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp_path, run_cli):
+def test_resume_refuses_finished_absent_or_damaged_trainings(files, tiny_bert, tmp_path, run_cli):
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
     assert "nothing to resume" in run_cli(*arguments, "--resume")[2]
@@ -480,10 +480,10 @@ sys.addaudithook(count)
 def test_a_training_that_is_killed_in_a_save_resumes_to_the_same_weights(
     event, count, files, tiny_bert, tmp_path, uninterrupted, run_cli
 ):
-    """Every step saves a checkpoint. SIGKILL at the ``count``-th event of a kind in there (`sys.addaudithook`).
+    """Every step saves a checkpoint. SIGKILL at the ``count``-th event of a kind in its folder (`sys.addaudithook`):
 
-    So while a file is written, before a folder gets its name, before an old one goes. ``reliability/`` kills at random
-    times, and more often.
+    while a file is written, before a folder gets its name, before an old one is removed. ``reliability/`` kills at
+    random times, and more often.
     """
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
@@ -523,7 +523,7 @@ def still(encoder, folder):
     return copy
 
 
-def test_stdout_is_json_alone(files, tiny_bert, tmp_path):
+def test_stdout_is_only_json(files, tiny_bert, tmp_path):
     process = start("train", files, "--encoder", tiny_bert, "--epochs", "1", "--json", "--out", tmp_path / "run")
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr

@@ -1,4 +1,4 @@
-"""Data frames with verdicts beside them: nothing lost, nothing turned, columns as `acceptor predict` writes them."""
+"""Data frames with added verdicts: nothing lost, no order changed, columns as `acceptor predict` writes them."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_column_is_chosen_by_role_and_pairs_are_judged_as_pairs(judge):
     assert judge.annotate(frame, columns={"sentence": "other"})["verdict"].to_list() == [
         verdict.label for verdict in judge(frame["other"].to_list())
     ]
-    judge = replace(judge, inputs=None)  # as of a run of before that was written down
+    judge = replace(judge, inputs=None)  # as of a run of an older version
     pairs = judge.annotate(frame, columns={"second": "other"}, all_scores=True)
     logits = judge.logits(frame["text"].to_list(), frame["other"].to_list())
     np.testing.assert_allclose(pairs.select("^logit.*$").to_numpy(), logits, atol=1e-5)
@@ -170,14 +170,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("frame", "code", "fields"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_judged_is_refused_by_row_and_index(judge, frame, code, fields):
+def test_rows_that_cannot_be_judged_are_named_by_row_and_index(judge, frame, code, fields):
     with raises(DataError, code, **fields):
         judge.annotate(frame)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("a \t\n\x0b\x1c\x1f\x85\xa0\u2003\u200b\ufeff\0", max_size=3), min_size=1, max_size=4))
-def test_the_quick_look_at_text_refuses_what_reading_refuses(texts):
+def test_the_fast_check_of_text_refuses_the_same_as_reading(texts):
     def outcome(read):
         try:
             return read()

@@ -1,4 +1,4 @@
-"""A loaded judge: verdicts in order, logits that batches do not change, reports and their parts."""
+"""A loaded judge: verdicts in order, logits independent of batches, reports and their parts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_single_string_is_refused(judge):
         judge("the cats")
 
 
-def test_seconds_of_another_number_are_refused(judge):
+def test_more_or_fewer_seconds_are_refused(judge):
     with raises(DataError, "E-DATA-PAIRS", expected="2 seconds", found="1"):
         judge(["a b", "c d"], ["e f"])
 
@@ -94,7 +94,7 @@ def test_loading_a_folder_that_is_not_a_run_is_refused(tmp_path, toy_run):
         acceptor.load(folder)
 
 
-def test_weights_that_are_no_safetensors_are_refused(tmp_path, toy_run):
+def test_weights_that_are_not_safetensors_are_refused(tmp_path, toy_run):
     folder = shutil.copytree(toy_run.folder, tmp_path / "copy")
     (folder / "model.safetensors").write_bytes(b"\0" * 100)
     with raises(EncoderError, "E-ENCODER-FILE", where="model.safetensors", cause="0 bytes"):
@@ -115,7 +115,7 @@ def test_verdict_columns_do_not_overflow():
 
 
 def rounded_logits(n: int = 2000, step: float = 0.03):
-    """Exact logits of two labels, and what narrow arithmetic makes of them."""
+    """Exact logits of two labels, and the same with rounding errors."""
     rng = np.random.default_rng(0)
     exact = rng.normal(size=(n, 2)).astype(np.float32)
     return exact, (exact + rng.uniform(-step, step, exact.shape)).astype(np.float32)
@@ -206,7 +206,7 @@ def test_evaluating_without_labels_or_with_others_is_refused(judge):
 
 @pytest.fixture(scope="module")
 def calibrated(toy, toy_config, tmp_path_factory):
-    """A run with a decision that turns verdicts, whatever vocabulary the tiny encoder has: see `turning`."""
+    """A run with a decision that changes verdicts, whatever vocabulary the tiny encoder has: see `turning`."""
     config = toy_config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("acceptor.training.train.calibrate", turning)
@@ -246,7 +246,7 @@ def test_a_report_marks_the_split_that_fitted_the_decision(calibrated):
     assert "selected on this split" in repr(calibrated.report)
     assert not calibrated.reports["test"].selected
     assert calibrated.report.to_dict()["threshold"] == calibrated.judge.decision.threshold
-    again = acceptor.load(calibrated.folder)  # also to whoever scores the same file later
+    again = acceptor.load(calibrated.folder)  # also if the same file is scored later
     assert acceptor.evaluate(again, calibrated.report.split).selected
     assert not acceptor.evaluate(again, calibrated.reports["test"].split).selected
 
@@ -259,6 +259,6 @@ def test_a_decision_out_of_range_is_refused(calibrated, tmp_path):
         acceptor.load(folder)
 
 
-def test_logits_that_are_no_numbers_are_refused(report):
+def test_nan_logits_are_refused(report):
     with raises(TrainingError, "E-TRAINING-NAN", found=("NaN", "1 of")):
         report_of(report.split, np.where(np.arange(len(report.split))[:, None] == 3, np.nan, report.logits))

@@ -1,4 +1,4 @@
-"""Minimal pairs: reading suites, who wins a pair, ties, intervals, and that bf16 decides no pair."""
+"""Minimal pairs: reading suites, which side has the higher margin, ties, intervals, no pair decided by rounding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BLIMP = {"field": "syntax", "linguistics_term": "agreement", "UID": "cats_1", "s
 
 
 def toy_pairs(n: int, seed: int = 5) -> list[tuple[str, str]]:
-    """What the toy judge has learned: "the cats" is acceptable, "the cat them" is not."""
+    """Pairs that the toy judge can judge: "the cats" is acceptable, "the cat them" is not."""
     tails = [sentence.split(maxsplit=3 if "them" in sentence else 2)[-1] for sentence, _ in toy_rows(n, seed)]
     return [(f"the cats {tail}", f"the cat them {tail}") for tail in tails]
 
@@ -42,7 +42,7 @@ def judge(toy_run):
 # ---------------------------------------------------------------------- scores
 
 
-def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
+def test_a_pair_is_right_if_the_acceptable_side_has_the_higher_margin(judge):
     rows = toy_pairs(60)
     rows += [(bad, good) for good, bad in toy_pairs(20, 6)] + [(rows[0][0], rows[0][0])]
     report = acceptor.pairs(judge, rows)
@@ -51,7 +51,7 @@ def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
     right, ties = int((difference[:-1] > 0).sum()), 1
     both = int(((good[:, 1] > good[:, 0]) & (bad[:, 1] < bad[:, 0])).sum())
     assert report.scores == PairScores(81, right, ties, both)
-    assert 50 < right < 81 > report.scores.n - both > 10  # the judge learned it, and knows nothing of the swap
+    assert 50 < right < 81 > report.scores.n - both > 10  # the judge was trained on the other order
     assert report.frame["right"].to_list() == [*(difference[:-1] > 0).astype(float), 0.5]
     np.testing.assert_allclose(report.frame["margin_good"] - report.frame["margin_bad"], difference, atol=1e-4)
     assert (report.identical, report.alike) == (1, 0)
@@ -60,7 +60,7 @@ def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
     assert json.loads(json.dumps(report.to_dict()))["ties"] == 1
 
 
-def test_sides_that_the_tokenizer_reads_alike_are_ties_whatever_their_batches(judge):
+def test_sides_with_the_same_ids_are_ties_in_any_batch(judge):
     rows = [(good, good.upper()) for good, _ in toy_pairs(40)]
     report = acceptor.pairs(judge, rows + toy_pairs(40))
     assert (report.identical, report.alike, report.scores.ties) == (0, 40, 40)
@@ -117,7 +117,7 @@ def test_bf16_decides_no_pair(judge):
     assert (acceptor.pairs(rough, rows).frame["right"] == exact).all()
 
 
-def test_the_acceptable_label_is_found_by_name_or_asked_for(judge):
+def test_the_acceptable_label_is_found_by_name_or_must_be_given(judge):
     assert good_label(("unacceptable", "acceptable")) == 1
     assert good_label(("good", "bad")) == 0
     assert good_label(("spam", "ham"), "ham") == 1

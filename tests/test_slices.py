@@ -1,4 +1,4 @@
-"""Slices, annotations and leaked rows: against counts of their own, on made-up logits where they suffice."""
+"""Slices, annotations and leaked rows: against independent counts, mostly on made-up logits."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_annotations_of_another_length_or_order_are_refused_and_the_row_is_named
 
 
 @needs_cola
-def test_a_split_that_ends_early_or_goes_on_is_refused(dev, tmp_path):
+def test_a_split_that_is_shorter_or_longer_is_refused(dev, tmp_path):
     rows = (dev / "out.tsv").read_text("utf-8").rstrip("\n").split("\n")
     for content, row, fields in (
         (rows[:-1], 516, {"expected": "1043 of 1043", "found": "516 of 515"}),
@@ -202,7 +202,7 @@ def test_a_split_that_ends_early_or_goes_on_is_refused(dev, tmp_path):
             acceptor.read_annotations(ANNOTATIONS, load_split(path, LABELS))
 
 
-def test_annotations_of_ones_own_need_features_and_a_file(tmp_path):
+def test_own_annotations_need_features_and_a_file(tmp_path):
     rows = toy_rows(12)
     split = acceptor.load_data(rows).train
     own = tmp_path / "own.tsv"
@@ -245,12 +245,12 @@ def test_evaluate_shows_slices_and_annotations(run_cli, toy_run, dev):
     assert (code, "code:     E-DATA-ANNOTATIONS" in stderr, "row 1 " in stderr) == (1, True, True)
 
 
-# ---------------------------------------------------------------------- rows that stand in train
+# ---------------------------------------------------------------------- rows that are in train
 
 
 @pytest.fixture(scope="module")
 def leaky(toy_run):
-    """Half of these rows stand in train, some in other case and spacing."""
+    """Half of these rows are in train, some in other case and spacing."""
     train = [text for text, _ in toy_rows(160)]
     fresh = [(f"the cats see the book number {index}", str(index % 2)) for index in range(20)]
     old = [(text.upper() if index % 2 else text.replace(".", " ."), "1") for index, text in enumerate(train[:20])]
@@ -273,7 +273,7 @@ def test_a_report_gives_the_score_without_rows_that_stand_in_train(toy_run, leak
 
 @needs_cola
 def test_6_and_12_sentences_of_colas_dev_sets_leak(toy_run):
-    """As the audit counts; also out-of-domain scores are those of the other 504."""
+    """As many as the audit counts; scores without them are of the other 504."""
     cola = acceptor.load_data(COLA / "raw")
     judge = dataclasses.replace(toy_run.judge, trained_on=fingerprints(cola.train))
     train = set(cola.train.sentences)

@@ -1,4 +1,4 @@
-"""An installation of the extra `onnx` alone: it judges with exported files, and knows neither torch nor more."""
+"""An installation with only the extra `onnx`: it judges with exported files, without torch and Transformers."""
 
 from __future__ import annotations
 
