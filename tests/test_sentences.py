@@ -341,7 +341,7 @@ def test_the_command_counts_documents_and_sentences(run_cli, toy_run, tmp_path):
     code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite", "--json")
     assert "documents" not in json.loads(stdout)
     code, _, err = run_cli("predict", toy_run.folder, source, "--split-sentences", "en")
-    assert (code, "code:     E-USAGE-OPTION" in err) == (2, True)
+    assert (code, "code:     E-USAGE-OUTPUT" in err) == (2, True)
 
 
 def test_documents_from_a_pipe_to_a_pipe(toy_run, monkeypatch, capsysbinary):
