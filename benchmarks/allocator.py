@@ -1,4 +1,4 @@
-"""What keeping freed memory is worth in a training step on a CPU: a base-size BERT with random weights.
+"""Measures how much faster a training step on a CPU is if freed memory is kept: a base-size BERT, random weights.
 
     python benchmarks/allocator.py [--rounds 3]
 

@@ -1,10 +1,10 @@
-"""A million rows audited: this working tree against an older commit, in turn, each time in a process of its own.
+"""Measures an audit of a million rows: this working tree against an older commit, in turn, each in a new process.
 
     python benchmarks/audit_speed.py
     python benchmarks/audit_speed.py --rows 100000 --rounds 3 --than a684b4a
 
-The older commit's sources are taken out of git into a temporary folder. One JSON object: seconds of every round, by the
-clock and of processors (which other work on the machine changes less), medians, and their ratio (now / then).
+The older commit's sources are extracted from git into a temporary folder. One JSON object: wall-clock and CPU seconds
+of every round (CPU seconds depend less on other work on the machine), medians, and their ratio (now / then).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def sources_of(commit: str, folder: Path) -> Path:
 
 
 def seconds_of(sources: Path, data: Path) -> dict[str, float]:
-    """How long one audit takes, the start of its process included: by the clock, and of processors."""
+    """Wall-clock and CPU seconds of one audit, including the start of its process."""
     env = {**os.environ, "PYTHONPATH": str(sources)}
     command = [sys.executable, "-m", "acceptor", "audit", str(data), "--json"]
     began, used = time.perf_counter(), _processors()
@@ -63,7 +63,7 @@ def _processors() -> float:
 
 
 def main() -> None:
-    """Measures in turn, prints."""
+    """Measures in turn, and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)

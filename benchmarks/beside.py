@@ -1,10 +1,10 @@
-"""A machine that is not idle: training and judging alone, beside one and two busy processes, and under a CPU quota.
+"""Measures training and judging on a busy machine: alone, beside one and two busy processes, under a CPU quota.
 
     python benchmarks/beside.py [--rounds 2] [--rows 1000]
 
 Acceptor and the Trainer at its best train minilm on the embedded corpus, Acceptor and the pipeline judge a file: fresh
-processes, in turn; medians. Every figure is a ratio to the same way alone. `as found` is Acceptor with ACCEPTOR_SPIN=0,
-the libraries' own spins, alone. A busy process is an endless loop. The quota is 1.5 cores of a control group, where
+processes, in turn; medians. Every number is a ratio to the same way alone. `as found` is Acceptor with ACCEPTOR_SPIN=0,
+the libraries' default spins, alone. A busy process is an endless loop. The quota is 1.5 cores of a control group, if
 this user may make one. A table in Markdown, then one JSON object on the last line; six minutes on two idle cores.
 """
 
@@ -34,7 +34,7 @@ STATES = ("alone", "1 busy", "2 busy", f"quota {QUOTA}")
 
 
 def seconds(command: list[str], environment: dict[str, str]) -> object:
-    """The JSON on the last line of a process of its own."""
+    """The JSON on the last line of a new process's output."""
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**environment, **QUIET})
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -56,7 +56,7 @@ def measure(way: str, run: Path, file: Path, prefix: list[str]) -> float:
 
 @contextlib.contextmanager
 def busy(count: int) -> Iterator[list[str]]:
-    """So many processes beside that never rest."""
+    """Runs so many busy processes."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield []
@@ -68,10 +68,10 @@ def busy(count: int) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def quota(cores: float) -> Iterator[list[str]]:
-    """A control group with so many cores' time; gives what a command is put behind to run in it.
+    """A control group with a quota of so many cores; gives the prefix that runs a command in it.
 
     Raises:
-        OSError: This user, or this system, makes none.
+        OSError: This user, or this system, cannot make one.
     """
     first = GROUPS / "cpu" if (GROUPS / "cpu").is_dir() else GROUPS
     group = first / f"acceptor-beside-{os.getpid()}"
@@ -88,7 +88,7 @@ def quota(cores: float) -> Iterator[list[str]]:
 
 
 def state(name: str) -> contextlib.AbstractContextManager[list[str]]:
-    """The machine as one of `STATES` has it."""
+    """Puts the machine into one of `STATES`."""
     return quota(QUOTA) if name.startswith("quota") else busy(0 if name == "alone" else int(name[0]))
 
 

@@ -1,8 +1,8 @@
-"""What it costs that a training can go on: the share of its time that checkpoints take at the default intervals.
+"""Measures the share of a training's time that checkpoints take at the default intervals.
 
     python benchmarks/checkpoints.py [DATA] [--encoder minilm] [--epochs 12]
 
-Trains and counts the seconds in saves; trains again, breaks off behind a save in the second half, and goes on: how long
+Trains and counts the seconds in saves; trains again, stops after a save in the second half, and resumes: shows how long
 reading the checkpoint takes, and whether the weights are the same.
 """
 
@@ -20,7 +20,7 @@ from acceptor.training import checkpoint
 
 
 class Killed(BaseException):
-    """Raised where a kill would have come."""
+    """Raised in place of a kill."""
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""Does the collapse guard catch what collapses, and nothing else? Trains at a rate far too high, and at usual ones.
+"""Counts the collapsed and healthy trainings that the collapse guard stops, at a far too high rate and at usual ones.
 
     python benchmarks/collapse.py FOLDER_OF_COLA --encoder minilm --runs 10
 
-At ``--high`` (1e-3) every training should be stopped; at ``--usual`` (1e-4 and 2e-5 in turn) none, though after their
-first epoch all verdicts are often alike, too. One JSON object a line: each training, last the counts. A training at the
-high rate that ends with different verdicts did not collapse; it is counted apart.
+At ``--high`` (1e-3) every training should be stopped; at ``--usual`` (1e-4 and 2e-5 in turn) none, although after their
+first epoch all verdicts are often the same label, too. One JSON object a line: each training, last the counts. A
+training at the high rate that ends with different verdicts did not collapse; it is counted separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from acceptor.training.collapse import CollapseError
 
 
 def tried(data: acceptor.Data, config: acceptor.TrainConfig) -> dict[str, Any]:
-    """One training, and whether it was stopped."""
+    """Trains once, and returns whether it was stopped."""
     about = {"learning_rate": config.learning_rate, "seed": config.seed}
     with tempfile.TemporaryDirectory() as scratch:
         try:

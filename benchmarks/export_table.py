@@ -1,4 +1,4 @@
-"""Exported judges: the parity of nine architectures, what int8 costs and saves, rates from file to file.
+"""Measures exported judges: parity of nine architectures, size and scores of int8, rates from file to file.
 
     python benchmarks/export_table.py --only parity
     python benchmarks/export_table.py --only int8 --run minilm=RUN --run mpnet=RUN --verify FILE [--verify FILE]
@@ -6,7 +6,7 @@
 
 `parity` makes small random encoders with 514 positions and tries batches of 1 to 64 rows and 1 to 512 tokens against
 Transformers in fp32. `int8` scores each run and its quantised forms on the labelled files together: ours, and the ways
-of ONNX Runtime's own tools. `rates` judges the corpus' sentences again and again. Tables for people, then one JSON
+of ONNX Runtime's own tools. `rates` judges the corpus' sentences repeatedly. Tables, then one JSON
 object on the last line.
 """
 

@@ -1,4 +1,4 @@
-"""Does the time per token stay constant as a file grows? Judging from 1,000 to 1,000,000 sentences; two processes.
+"""Measures the time per token from 1,000 to 1,000,000 sentences, and training with two processes.
 
     python benchmarks/growth.py --run RUN --data FOLDER [--most 1000000]
     python benchmarks/growth.py --data FOLDER --processes
@@ -36,7 +36,7 @@ def judging(run: str, data: str, most: int) -> dict[str, Any]:
     size = 1000
     while size <= most:
         repeated = [texts[index % len(texts)] for index in range(size)]
-        tokens = int(np.resize(lengths, size).sum())  # the file's beginning has longer sentences than the rest
+        tokens = int(np.resize(lengths, size).sum())  # the beginning of the file has longer sentences than the rest
         passes = []
         for _ in range(max(1, min(5, 20_000 // size))):
             started = time.perf_counter()

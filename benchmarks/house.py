@@ -1,8 +1,8 @@
-"""How the source is built, in numbers: rooms, arrows, floors, sizes, names. `make house`.
+"""Measures the structure of the source: packages, imports between them, floors, sizes, names. `make house`.
 
     python benchmarks/house.py [TREE] [--before TREE] [--record]
 
-TREE is a checkout of this repository, of today or older; without one, the one that this file stands in. ``--record``
+TREE is a checkout of this repository, of today or older; without one, the checkout of this file. ``--record``
 writes the table into ``records/house.md``.
 """
 
@@ -33,11 +33,11 @@ DIALECT = frozenset((
     "told", "tell", "tells", "heed", "heeds", "heeded", "begun", "hear", "hears", "heard", "hearing", "papers", "odd",
     "strangers", "vouch", "vouches", "said", "says", "children", "learner", "noise", "shrink",
 ))  # fmt: skip
-"""Words that once stood in names instead of the field's own."""
+"""Words that names must not use, because the field has others."""
 
 
 def sources(tree: Path) -> list[Path]:
-    """All modules of the package, without what an editor or a compiler left beside them."""
+    """All modules of the package, without temporary files of editors and compilers."""
     return sorted((tree / "src" / "acceptor").rglob("*.py"))
 
 
@@ -53,7 +53,7 @@ def words_of(name: str) -> list[str]:
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:
-    """Every name that a module gives: functions, classes, arguments, variables, attributes, keywords of calls."""
+    """Every name in a module: functions, classes, arguments, variables, attributes, keywords of calls."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -79,7 +79,7 @@ def dialect(tree: Path) -> dict[str, list[str]]:
 
 
 def posix_at_the_top(tree: Path) -> list[str]:
-    """Modules that import what exists on POSIX alone when they are imported themselves."""
+    """Modules that import POSIX-only modules at the top."""
     found = []
     for path in sources(tree):
         for node in parsed(path).body:
@@ -98,7 +98,7 @@ def untyped_dicts(tree: Path) -> int:
 
 
 def other_parsers(tree: Path) -> dict[str, list[str]]:
-    """For each file of a run, the modules outside ``runs/`` that name it in code: 0 where it has one owner."""
+    """For each file of a run, the modules outside ``runs/`` that name it in code: 0 if it has one owner."""
     found: dict[str, list[str]] = {name: [] for name in RUN_FILES}
     for path in sources(tree):
         place = path.relative_to(tree / "src" / "acceptor").as_posix()
@@ -118,7 +118,7 @@ def other_parsers(tree: Path) -> dict[str, list[str]]:
 
 
 def rooms(tree: Path) -> dict[str, Any]:
-    """Packages and files at the root, imports between them, and the longest chain of those."""
+    """Packages and files at the root, imports between them, and the longest chain of imports."""
     import grimp
 
     sys.path.insert(0, str(tree / "src"))
@@ -140,7 +140,7 @@ def rooms(tree: Path) -> dict[str, Any]:
 
 
 def sizes(tree: Path) -> dict[str, Any]:
-    """The longest file and function, and how much of the tests there is."""
+    """The longest file and function, and the size of the tests."""
     files = {path: path.read_text("utf-8") for path in sources(tree)}
     lines = {path: text.count("\n") for path, text in files.items()}
     functions = {
@@ -168,7 +168,7 @@ def sizes(tree: Path) -> dict[str, Any]:
 
 
 def measure(tree: Path) -> dict[str, Any]:
-    """All numbers of one tree, by the names of the table."""
+    """All numbers of one tree, by their names in the table."""
     root = [path.name for path in (tree / "src" / "acceptor").glob("*.py")]
     built = rooms(tree)
     parsers = other_parsers(tree)
@@ -188,13 +188,13 @@ def measure(tree: Path) -> dict[str, Any]:
 
 
 def in_own_process(tree: Path) -> dict[str, Any]:
-    """`measure` in a new process: two versions of one package do not fit into one."""
+    """`measure` in a new process, because two versions of one package cannot be imported into one."""
     command = [sys.executable, str(Path(__file__).resolve()), str(tree), "--json"]
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def main() -> None:
-    """Measures, prints and, where asked to, records."""
+    """Measures, prints and, with --record, writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tree", type=Path, nargs="?", default=REPOSITORY)
     parser.add_argument("--before", type=Path, help="an older checkout, for a second column")

@@ -1,8 +1,8 @@
-"""Judging speed from file to file: pipeline, sorted torch, ONNX Runtime fp32 and int8, OpenVINO, Acceptor. In one run.
+"""Measures judging from file to file: pipeline, sorted torch, ONNX Runtime fp32 and int8, OpenVINO, Acceptor.
 
     python benchmarks/judge_speed.py --data FOLDER --encoder minilm [--rows 20000]
 
-A table for people, then one JSON object on the last line. `acceptor bench --only judge` is the same.
+A table, then one JSON object on the last line. `acceptor bench --only judge` is the same.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Peak resident memory: training against the Hugging Face Trainer, and predict as the file grows.
+"""Measures peak resident memory: training against the Hugging Face Trainer, and predict as the file grows.
 
     python benchmarks/memory.py --data FOLDER --encoder minilm [--run RUN] [--rows 10000 1000000] [--only predict]
 
-Processes of their own. The peak of training is the kernel's count (ru_maxrss of the child). Of `predict` the resident
-size is looked at all the time: the largest, and the means while 5 to 15 % and 90 to 100 % of the chunks were done.
+Each in a new process. The peak of training is the kernel's count (ru_maxrss of the child). The resident size of
+`predict` is sampled: the maximum, and the means while 5 to 15 % and 90 to 100 % of the chunks were done.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def peak_mb(*command: str) -> float:
 
 
 def predict_growth(run: str, data: str, rows: int, scratch: Path) -> dict[str, float]:
-    """`acceptor predict` of the corpus' sentences, again and again with a number of their own: megabytes, rows/s."""
+    """`acceptor predict` of the corpus' sentences, repeated with a different number in each: megabytes, rows/s."""
     texts = sentences(data)[0]
     file, out = scratch / "sentences.tsv", scratch / "verdicts.tsv"
     with file.open("w", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Does the fast path score as the plain loop does? Both train with the same seeds; the differences of MCC are tested.
+"""Compares the scores of the fast path and a plain loop: same seeds, paired differences of MCC.
 
     python benchmarks/paired.py starter --encoder minilm --seeds 1 2 3 4 5
     python benchmarks/paired.py cola --data FOLDER --encoder minilm --seeds 1 2 3 4 5
@@ -38,7 +38,7 @@ from acceptor.training.schedule import learning_rate
 
 
 def plain_loop(data: acceptor.Data, config: acceptor.TrainConfig) -> Judge:
-    """Fine-tunes as everybody writes it."""
+    """Fine-tunes with the usual loop."""
     encoder = find_encoder(config.encoder)
     tokenizer = load_tokenizer(encoder.folder)
     model = new_classifier(encoder, data.labels, config.seed).train()
@@ -70,13 +70,13 @@ def plain_loop(data: acceptor.Data, config: acceptor.TrainConfig) -> Judge:
 
 
 def fast_path(data: acceptor.Data, config: acceptor.TrainConfig) -> Judge:
-    """Fine-tunes as `acceptor.train` does, in the arithmetic that this machine gets by default."""
+    """Fine-tunes as `acceptor.train` does, in this machine's default precision."""
     with tempfile.TemporaryDirectory() as scratch:
         return acceptor.train(data, out=Path(scratch) / "run", config=config).judge
 
 
 def main() -> None:
-    """Trains both ways once a seed, prints."""
+    """Trains both ways once for each seed, and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus")
     parser.add_argument("--data", help="folder of a named corpus' files")

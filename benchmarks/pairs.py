@@ -1,9 +1,9 @@
-"""Seconds that `acceptor pairs` takes for a suite of BLiMP's format and size: 67 files of 1,000 pairs.
+"""Measures `acceptor pairs` on a suite of BLiMP's format and size: 67 files of 1,000 pairs.
 
     python benchmarks/pairs.py --run RUN [--files 67] [--pairs 1000] [--precision fp32]
 
-The pairs are made by the starter corpus' grammar, from seeds of their own; no pair of BLiMP is among them. The time is
-that of the whole command in a process of its own: start, reading, tokenising, judging, scoring. A table for people, one
+The pairs are made by the starter corpus' grammar, from other seeds; no pair of BLiMP is used. The time is
+that of the whole command in a new process: start, reading, tokenising, judging, scoring. A table, then one
 JSON object on the last line.
 """
 
@@ -23,7 +23,7 @@ from acceptor.data.starter import generate, phenomena
 
 
 def made_pairs(needed: dict[str, int]) -> dict[str, list[tuple[str, str]]]:
-    """As many pairs of each phenomenon as asked for, no pair twice."""
+    """The requested number of pairs of each phenomenon, no pair twice."""
     found: dict[str, dict[tuple[str, str], None]] = {name: {} for name in needed}
     seed = 0
     while any(len(found[name]) < count for name, count in needed.items()):

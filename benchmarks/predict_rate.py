@@ -1,9 +1,9 @@
-"""Rows a second of `acceptor predict` but for the network: reading, looking up sentences, writing, flushing.
+"""Measures rows a second of `acceptor predict` without the network: reading, looking up sentences, writing, flushing.
 
     python benchmarks/predict_rate.py --run RUN [--data FOLDER] [--rows 500000]
 
-The corpus' sentences again and again with a number of their own; the network is left out, so its logits are made up.
-Medians of three; a table for people, one JSON object on the last line.
+The corpus' sentences, repeated with a different number in each; the network is replaced by made-up logits.
+Medians of three; a table, then one JSON object on the last line.
 """
 
 from __future__ import annotations

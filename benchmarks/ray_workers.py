@@ -1,11 +1,11 @@
-"""Rows a second of `acceptor predict` on Ray, with 1 and 2 workers of one CPU, beside 1 and 2 threads without Ray.
+"""Measures `acceptor predict` on Ray with 1 and 2 workers of one CPU, and without Ray with 1 and 2 threads.
 
     python benchmarks/ray_workers.py --run RUN [--data FOLDER] [--rows 160000] [--rounds 3] [--quick]
 
 The corpus' sentences with a number in each, so that no two are equal, in parts of 4,096 rows; the four ways take turns.
-Seconds of the whole command; and rows a second from the first part written to the end of the output, which leaves out
-what starting and ending cost. Medians; a table for people, one JSON object on the last line. ``--quick`` only shows
-that it runs.
+Seconds of the whole command; and rows a second from the first part written to the end of the output, which excludes
+starting and ending. Medians; a table, then one JSON object on the last line. ``--quick`` only shows that it
+runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WAYS = {
 
 
 def seconds(way: str, run: Path, file: Path, rows_of_a_part: int) -> tuple[float, float]:
-    """One way's command: all of it, and from its first part to its output."""
+    """Seconds of one way's command: of all of it, and from its first part to its output."""
     threads, options = WAYS[way]
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         out = Path(folder) / "out.parquet"

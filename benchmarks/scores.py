@@ -4,7 +4,7 @@
     python benchmarks/scores.py starter --encoder minilm --seeds 1 2 3
 
 One JSON object a line: first each seed's, last the summary. Runs are written to a temporary folder and
-removed. The test split chooses nothing: the last epoch's weights are scored (`select="last"`).
+removed. The test split is used for no choice: the last epoch's weights are scored (`select="last"`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import acceptor
 
 
 def main() -> None:
-    """Reads the arguments, trains once a seed, prints."""
+    """Reads the arguments, trains once for each seed, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus")
     parser.add_argument("--data", help="folder of a named corpus' files")

@@ -1,11 +1,11 @@
-"""Do intervals cover what they say, and do tests err as seldom as they say? Simulated, where the truth is known.
+"""Simulates the coverage of intervals and the error rates of tests, with a known truth.
 
     python benchmarks/simulations.py [--draws 2000] [--sizes 516 1043] [--only coverage|errors]
 
 Margins of acceptable and unacceptable sentences are normal, with CoLA's share of acceptable ones and a Matthews
 correlation near .55. `coverage`: of the drawn test sets, the share whose 95 % interval holds the score of a million
 sentences. `errors`: two systems that are equally good in truth are compared; the share of p below .05, and of intervals
-without 0. Human lines, one JSON object last.
+without 0. Lines of text, then one JSON object.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from acceptor.evaluation.metrics import confusion_matrix
 
 ACCEPTABLE = 0.69
 MEANS = np.array([-0.4, 1.2])  # of the margins of unacceptable and acceptable sentences; their sd is 1
-SHARPNESS = 1.6  # p(acceptable) is the logistic function of so many margins: close to the truth, not quite
+SHARPNESS = 1.6  # p(acceptable) is the logistic function of the margin times this: slightly miscalibrated
 SOURCES = 17
 
 
@@ -47,7 +47,7 @@ def _covered(task: tuple[int, int, dict[str, float]]) -> dict[str, bool | None]:
 
 
 def coverage(pool: ProcessPoolExecutor, draws: int, n: int) -> dict[str, float]:
-    """Share of the draws whose interval holds the truth, by score."""
+    """Share of the draws whose interval contains the truth, by score."""
     everyone = statistics(*draw(np.random.default_rng(0), 1_000_000))
     truth = {name: float(score(np.ones((1, 1_000_000)))[0]) for name, score in everyone.items()}
     found = list(pool.map(_covered, [(seed, n, truth) for seed in range(draws)], chunksize=10))
@@ -58,7 +58,7 @@ def coverage(pool: ProcessPoolExecutor, draws: int, n: int) -> dict[str, float]:
 
 
 def _erred(task: tuple[int, int, int, float]) -> dict[str, bool]:
-    """One comparison of two systems of equal quality: which of the answers are wrong?"""
+    """One comparison of two systems of equal quality: which of the results are wrong."""
     seed, n, seeds, leaning = task
     rng = np.random.default_rng([2, seed])
     gold = (rng.random(n) < ACCEPTABLE).astype(np.int64)
@@ -66,7 +66,7 @@ def _erred(task: tuple[int, int, int, float]) -> dict[str, bool]:
     common = MEANS[gold] + 0.2 * rng.normal(size=SOURCES)[sources] + 0.9 * rng.normal(size=n)
 
     def system(name: str) -> Judged:
-        # What a seed changes: a little everywhere, and how well it tells the labels apart.
+        # A seed changes every margin a little, and how well the labels are separated.
         own = 0.4 * rng.normal(size=(seeds, n)) + leaning * rng.normal(size=(seeds, 1)) * (2 * gold - 1)
         verdicts = (common + own >= 0).astype(np.int64)
         return Judged(name, ("no", "yes"), range(n), gold, verdicts, sources)
@@ -84,7 +84,7 @@ def _holds_zero(interval: Any) -> bool:
 
 
 def errors(pool: ProcessPoolExecutor, draws: int, n: int, seeds: int, leaning: float) -> dict[str, float]:
-    """Share of the comparisons that find a difference where there is none, by test."""
+    """Share of the comparisons that find a false difference, by test."""
     found = list(pool.map(_erred, [(seed, n, seeds, leaning) for seed in range(draws)], chunksize=10))
     shares = {name: sum(one[name] for one in found) / draws for name in found[0]}
     for name, share in shares.items():

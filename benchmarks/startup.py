@@ -1,8 +1,8 @@
-"""Start-up, reading CoLA, padding: measured. `make bench`.
+"""Measures start-up, reading CoLA, padding. `make bench`.
 
     python benchmarks/startup.py [--data FOLDER]
 
-A table for people, then one JSON object on the last line. Times are medians of several runs.
+A table, then one JSON object on the last line. Times are medians of several runs.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    """The file's lines by a way of its own: bytes split at line feeds."""
+    """The file's lines, independent of our reader: bytes split at line feeds."""
     return [line.decode("utf-8") for line in path.read_bytes().rstrip(b"\n").split(b"\n")]
 
 

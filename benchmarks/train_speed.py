@@ -1,10 +1,10 @@
-"""Training speed: the notebook chapter, the Hugging Face Trainer, the Trainer at its best, Acceptor. In one run.
+"""Measures training speed: the notebook chapter, the Hugging Face Trainer, the tuned Trainer, Acceptor. In one run.
 
     python benchmarks/train_speed.py --data FOLDER --encoder minilm --encoder mpnet
     python benchmarks/train_speed.py --device cuda --encoder bert-base-random
 
-A table for people, then one JSON object on the last line. `acceptor bench --only train` is the same. The data is CoLA
-where its raw files lie in `shared/data/cola/raw`, in or beside the repository, else the embedded corpus.
+A table, then one JSON object on the last line. `acceptor bench --only train` is the same. The data is CoLA
+if its raw files are in `shared/data/cola/raw`, in or beside the repository, else the embedded corpus.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def base_random(folder: Path) -> str:
-    """A base-size BERT with random weights and MiniLM's tokenizer: speed does not ask what was learnt."""
+    """A base-size BERT with random weights and MiniLM's tokenizer: speed does not depend on the weights."""
     from transformers import BertConfig, BertModel
 
     from acceptor.model.pretrained import find_encoder

@@ -1,10 +1,10 @@
-"""What judging without torch takes: a virtual environment with `acceptor[onnx]` alone, installed by pip, at work.
+"""Measures judging without torch, in a virtual environment with only `acceptor[onnx]`, installed by pip.
 
     python benchmarks/without_torch.py --run RUN [--precision int8 --verify FILE]
 
 exports the run, installs the checkout with the extra `onnx` into an empty environment, judges one sentence in both, and
 prints the size of the packages, seconds from the shell's prompt to the verdict (the median of five) and the peak of
-memory. It needs a package index. A table for people, then one JSON object on the last line.
+memory. It needs a package index. A table, then one JSON object on the last line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SENTENCE = "The book was wrote by John."
 
 
 def megabytes(folder: Path) -> float:
-    """Of all files below a folder, links not followed."""
+    """The size of all files below a folder, links not followed."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_symlink()) / 1e6
 
 
@@ -43,7 +43,7 @@ main()
 
 
 def judged(python: Path, judge: Path) -> dict[str, Any]:
-    """Seconds, peak of memory and verdict of `acceptor judge`, a process of its own."""
+    """Seconds, peak of memory and verdict of `acceptor judge` in a new process."""
     seconds, peak, verdict = [], 0, {}
     for _ in range(5):
         command = [str(python), "-c", PROGRAM, "judge", str(judge), SENTENCE, "--json"]

@@ -1,1 +1,1 @@
-"""How often each promise of Acceptor holds when it is attacked; a program beside the benchmarks."""
+"""Tries each promise of docs/reliability.md many times, and counts how often it holds."""

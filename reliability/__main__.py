@@ -1,7 +1,7 @@
-"""All promises of docs/reliability.md, tried: a table for people, one JSON object of [held, tried] on the last line.
+"""Tries all promises of docs/reliability.md: a table, then one JSON object of [held, tried] on the last line.
 
 python -m reliability                   the full form
-python -m reliability --quick           a few minutes: the same tries, fewer of each
+python -m reliability --quick           a few minutes: the same tests, fewer tries
 python -m reliability --only kills      one promise (or one half: training, files)
 """
 
@@ -27,7 +27,7 @@ from reliability.process import Work, prepared
 
 
 class Row(NamedTuple):
-    """A promise: how many tries in the full form and in the quick one, and seconds that one takes, for time left."""
+    """A promise: the number of tries in the full and in the quick form, and seconds of one try, for the time left."""
 
     half: str
     name: str
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
-    """The promises, those of training first. A row's number counts what its function takes: kills, trainings, files."""
+    """The promises, those of training first. A row's number is its function's argument: kills, trainings, files."""
     ready = functools.cache(lambda: predicting.prepared(scratch / "predicting"))
     cut = functools.cache(lambda: predicting.documents(ready()))
     return [
@@ -76,7 +76,7 @@ def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
 
 
 def main() -> None:
-    """Tries, prints, and ends with 1 where a promise was broken."""
+    """Tries, prints, and exits with 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="training, predicting, files, or the names of rows, with commas")

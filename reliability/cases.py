@@ -1,4 +1,4 @@
-"""The hostile folders: what is changed in each, and how loading it has to end."""
+"""The hostile folders: the change in each, and the expected result of loading it."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _configs() -> Iterator[Case]:
 
 
 def _key_twice(place: Place) -> None:
-    """A good file, but for a key that a reader of the first and a reader of the last see differently."""
+    """A good file with a repeated key, of which some parsers take the first and some the last value."""
     path = place.folder / "config.json"
     path.write_text(path.read_text("utf-8").replace("{", '{"model_type": "llama",', 1), "utf-8")
 
@@ -197,7 +197,7 @@ def _regex(pattern: str) -> dict[str, Any]:
 
 
 def _paths() -> Iterator[Case]:
-    """Links, pipes, indexes and archives: names that stand for something else."""
+    """Links, pipes, indexes and archives: names that lead to other files."""
     for name in ("config.json", WEIGHTS, TOKENIZER, "vocab.txt", "tokenizer_config.json"):
         yield Case(f"{name} links out", "encoder", REFUSED, link(name, f"{{outside}}/{name}"))
         yield Case(f"{name} climbs out", "encoder", REFUSED, link(name, f"{{up}}/{name}"))

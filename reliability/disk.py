@@ -1,4 +1,4 @@
-"""Damaged, hostile and unwritable folders, full disks, and what checkpoints cost."""
+"""Damaged, hostile and unwritable folders, full disks, and the cost of checkpoints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOBODY = 65534
 
 
 def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
-    """A bit turned round, or an end cut off or zeroed, in any file of the newest checkpoint or of a finished run."""
+    """A bit flipped, or an end cut off or zeroed, in any file of the newest checkpoint or of a finished run."""
     rng, failures = random.Random(seed), []
     place = work.scratch / "begun"
     interrupted(work, place)
@@ -71,7 +71,7 @@ def damaged(work: Work, flips: int, cuts: int, seed: int = 0) -> Outcome:
 
 
 def hostile_states(work: Work) -> Outcome:
-    """Checkpoints whose manifest is right and whose content is not: the one before is taken, or a typed error."""
+    """Checkpoints with a right manifest and wrong content: the one before is used, or there is a typed error."""
     place, failures = work.scratch / "hostile", []
     interrupted(work, place)
     latest, before = stored.newest_first(place)
@@ -105,7 +105,7 @@ def hostile_states(work: Work) -> Outcome:
 
 
 def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
-    """No file may grow past a random size: the checkpoint before stays, nothing half-written does, and it goes on."""
+    """No file may grow past a random size: the old checkpoint stays, no incomplete file does, the training resumes."""
     rng, failures = random.Random(seed), []
     for number in range(tries):
         place = work.scratch / f"full-{number}"
@@ -123,13 +123,13 @@ def disk_full(work: Work, tries: int, seed: int = 0) -> Outcome:
 
 
 def unwritable(work: Work) -> Outcome:
-    """No permission, a file in the way, a read-only place: said before any work; in mid-run nothing is lost."""
+    """No permission, a file in the way, a read-only place: reported before any work; during a run nothing is lost."""
     scratch, failures = work.scratch / "unwritable", []
     locked = scratch / "locked"
     locked.mkdir(parents=True)
     locked.chmod(0o555)
     for folder in (work.scratch.parent, work.scratch, work.scratch / "seen"):
-        folder.chmod(0o777)  # for one who is nobody to tell what came of it
+        folder.chmod(0o777)  # so that another user can report the result
     (scratch / "file").write_text("")
     (scratch / "dead").symlink_to(scratch / "nowhere")
     places = {
@@ -165,7 +165,7 @@ def cheap(work: Work, tries: int) -> Outcome:
         code = wait(start(work, place, config, often=False))
         took = [float(line.split()[1]) for line in seen(work, place.name) if line.startswith("took")]
         last = json.loads((place / "history.jsonl").read_text().splitlines()[-1])
-        took[-1] = min(took[-1], max(took[:-1], default=took[-1]))  # what nobody could foresee
+        took[-1] = min(took[-1], max(took[:-1], default=took[-1]))  # which could not be known before
         shares.append(sum(took) / last["seconds"])
         if code != 0 or len(took) < 2 or shares[-1] > checkpoint.SHARE:
             failures.append(f"{len(took)} checkpoints took {sum(took):.2f} s of {last['seconds']:.1f} s")
@@ -180,19 +180,19 @@ def _turned(content: bytes, rng: random.Random) -> bytes:
 
 
 def _cut(content: bytes, rng: random.Random) -> bytes:
-    """Cut short; or, where that changes it, with its last bytes zero."""
+    """Cut short; or with its last bytes zeroed, if that changes it."""
     at = rng.randrange(len(content))
     zeroed = content[:at] + bytes(len(content) - at)
     return zeroed if rng.random() < 0.5 and zeroed != content else content[:at]
 
 
 def _nobody() -> None:
-    if os.geteuid() == 0:  # whom no permission stops
+    if os.geteuid() == 0:  # root ignores permissions
         os.seteuid(NOBODY)
 
 
 def _put_in_the_way(place: Path) -> None:
-    """At the fifth step, a file stands where the checkpoints were."""
+    """At the fifth step, a file replaces the folder of checkpoints."""
     save = checkpoint.Checkpoints.save
 
     def saving(self: Any, progress: Any, *rest: Any) -> None:
@@ -204,7 +204,7 @@ def _put_in_the_way(place: Path) -> None:
     checkpoint.Checkpoints.save = saving
 
 
-# What may be wrong with a checkpoint whose manifest is right.
+# Faults of a checkpoint whose manifest is right.
 
 
 def _set(*path: str | int, value: Any) -> Callable[[Path], None]:

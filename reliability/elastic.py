@@ -1,4 +1,4 @@
-"""Two processes under torchrun: one is killed and both begin anew and go on; one fails and both end."""
+"""Two processes under torchrun: one is killed and both restart and resume; one fails and both end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ main()
 
 
 def restarted(work: Work, tries: int, seed: int = 0) -> Outcome:
-    """Each try kills both of the two, one after the other, at random steps; the weights must come out the same."""
+    """Each try kills both of the two, one after the other, at random steps; the final weights must be the same."""
     rng, failures = random.Random(seed), []
     whole = work.scratch / "elastic-whole"
     code, words = _torchrun(work, whole, [])
@@ -75,7 +75,7 @@ def failed(work: Work, tries: int) -> Outcome:
 def _torchrun(
     work: Work, place: Path, victims: list[tuple[int, int]], *, restarts: int = 3, fail: str = ""
 ) -> tuple[int, str]:
-    """Exit code and stderr. Each victim is a rank and the step behind which it is killed."""
+    """Exit code and stderr. Each victim is a rank and the step after which it is killed."""
     table, script = work.scratch / "elastic.tsv", work.scratch / "often.py"
     rows = zip(work.data.train.sentences, work.data.train.gold, strict=True)
     table.write_text("sentence\tlabel\n" + "".join(f"{sentence}\t{gold}\n" for sentence, gold in rows))
@@ -100,7 +100,7 @@ def _torchrun(
 
 
 def _kill(torchrun: Any, place: Path, rank: int, after: int) -> None:
-    """SIGKILL to the worker of a rank once there is a checkpoint of a step."""
+    """Sends SIGKILL to the worker of a rank after the checkpoint of a step."""
     ends = time.perf_counter() + 120
     while torchrun.poll() is None and time.perf_counter() < ends:
         steps = [stored.age(path)[0] for path in stored.newest_first(place)]

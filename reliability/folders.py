@@ -1,7 +1,7 @@
-"""Folders that nobody should load: good ones of the program's own making, each with one thing changed.
+"""Folders that must not be loaded: generated good ones, each with one change.
 
-A `Case` says how its folder is used (as an encoder, as a run, or its weights alone), what was changed, and how it has
-to end: refused, or loaded with the dangerous file lying beside it unopened.
+A `Case` has the use of its folder (as an encoder, as a run, or only its weights), the change, and the expected result:
+refused, or loaded without opening the dangerous file beside it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ SECRET = "SECRET of another folder"
 
 @dataclass(frozen=True)
 class Place:
-    """What a change may use: the folder, a folder outside it with good files and a secret, the canary."""
+    """The paths for a change: the folder, a folder outside it with good files and a secret, the canary."""
 
     folder: Path
     outside: Path
     canary: Path
 
     def named(self, text: str) -> str:
-        """The text with the outside folder's path for ``{outside}``, and the way there for ``{up}``."""
+        """The text with the outside folder's path for ``{outside}``, and the relative path to it for ``{up}``."""
         climb = os.path.relpath(self.outside, self.folder)
         return text.replace("{outside}", str(self.outside)).replace("{up}", climb)
 
@@ -103,7 +103,7 @@ def good_encoder(folder: Path, *, every_byte: bool = False) -> Path:
 
 
 def good_run(folder: Path, encoder: Path) -> Path:
-    """A judge that was never trained, saved as a run is."""
+    """An untrained judge, saved as a run."""
     import numpy as np
 
     from acceptor.judging.judge import Judge
@@ -231,7 +231,7 @@ def hard_link(name: str, target: str) -> Change:
 
 
 def pipe(name: str) -> Change:
-    """A named pipe: opening it would wait for ever."""
+    """A named pipe: opening it would never return."""
 
     def change(place: Place) -> None:
         (place.folder / name).unlink(missing_ok=True)
@@ -251,7 +251,7 @@ def removed(*names: str) -> Change:
 
 
 def sparse(name: str, size: int) -> Change:
-    """A file of zeros that takes no room on the disk."""
+    """A sparse file of zeros, which needs no disk space."""
 
     def change(place: Place) -> None:
         with (place.folder / name).open("wb") as stream:
@@ -283,7 +283,7 @@ def flipped(name: str, at: int) -> Change:
 
 
 def archive(kind: str, *, alone: bool = False) -> Change:
-    """Only an archive in the folder, or ``alone`` instead of it, with a member that climbs out of it."""
+    """Only an archive in the folder, or ``alone`` instead of it, with a member whose path leads out of it."""
 
     def change(place: Place) -> None:
         shutil.rmtree(place.folder)
@@ -303,7 +303,7 @@ def archive(kind: str, *, alone: bool = False) -> Change:
 
 
 def snapshot(*, shared: bool = False, escapes: bool = False) -> Change:
-    """The folder as the hub's cache keeps it: links to blobs; one of them leads out where it ``escapes``."""
+    """The folder as the hub's cache keeps it: links to blobs; one of them leads out if it ``escapes``."""
 
     def change(place: Place) -> None:
         home = place.folder.parent.parent

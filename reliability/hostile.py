@@ -1,9 +1,9 @@
-"""Models that want to run code, read elsewhere or fill the memory: refused, or loaded with the trap unopened.
+"""Models that try to run code, read other files or fill the memory: refused, or loaded without opening the trap.
 
 `hostile_folders` and `hostile_weights` make their folders (`cases.py`, `folders.py`) and load them in one process that
-watches itself (`loader.py`). Held means: no code run, nothing sent, nothing opened outside the folder, an understood
-error or a good model at the end, in less than two seconds of processor time and 50 MB. What was loaded from a folder
-that has to be refused counts as read from outside it.
+watches itself (`loader.py`). Held means: no code run, nothing sent, nothing opened outside the folder, one of our
+errors or a good model at the end, in less than two seconds of processor time and 50 MB. A model that is loaded from a
+folder that has to be refused counts as read from outside it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATIENCE = 600  # seconds for a whole corpus
 
 
 def hostile_folders(scratch: Path, tries: int | None = None) -> Outcome:
-    """Encoders and runs that nobody should load.
+    """Tries encoders and runs that must not be loaded.
 
     Args:
         scratch: An empty folder to work in.
@@ -40,7 +40,7 @@ def hostile_folders(scratch: Path, tries: int | None = None) -> Outcome:
 
 
 def hostile_weights(scratch: Path, tries: int = 2000, seed: int = 0) -> Outcome:
-    """Safetensors files that break the format, or fit no model.
+    """Tries safetensors files that break the format, or fit no model.
 
     Args:
         scratch: An empty folder to work in.
@@ -139,7 +139,7 @@ def _broken(good: bytes) -> dict[str, bytes]:
 
 
 def _long_header(place: Place) -> None:
-    """200 MB of header, as a file with a hole: it takes no room on the disk."""
+    """200 MB of header in a sparse file, which needs no disk space."""
     with (place.folder / WEIGHTS).open("wb") as stream:
         stream.write((200 << 20).to_bytes(8, "little"))
         stream.truncate((200 << 20) + 4096)
@@ -170,7 +170,7 @@ def _mutated(good: bytes, mutate: random.Random) -> bytes:
 
 
 def _loaded(scratch: Path, cases: Sequence[Case]) -> list[tuple[Case, dict[str, Any]]]:
-    """Every case with what the loading process wrote of it."""
+    """Every case with the loading process's result."""
     good, run, outside = scratch / "good", scratch / "run", scratch / "outside"
     scratch.mkdir(parents=True, exist_ok=True)
     good_run(run, good_encoder(good))
@@ -204,7 +204,7 @@ def _loaded(scratch: Path, cases: Sequence[Case]) -> list[tuple[Case, dict[str, 
         died = f"no end within {PATIENCE} s"
     lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.exists() else []
     nothing = {"ended": f"never tried: {died}", "bad": []}
-    if canary.exists():  # code ran after the last case, or where nobody looked
+    if canary.exists():  # code ran after the last case, or unnoticed
         lines = []
     return [(case, lines[number] if number < len(lines) else nothing) for number, case in enumerate(cases)]
 

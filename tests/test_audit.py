@@ -1,4 +1,4 @@
-"""Findings against counts of their own, on CoLA and on planted rows; near duplicates against all pairs."""
+"""Findings against independent counts, on CoLA and on planted rows; near duplicates against all pairs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def found(cola):
 
 @pytest.fixture(scope="module")
 def raw():
-    """The corpus' lines, read by nobody's code but this."""
+    """The corpus' lines, read without the package."""
     text = {role: (COLA / "raw" / name).read_bytes().decode("utf-8") for role, name in FILES.items()}
     return {role: [line.split("\t") for line in one.rstrip("\n").split("\n")] for role, one in text.items()}
 
@@ -103,7 +103,7 @@ def test_balance_by_source_is_that_of_the_file(cola, raw):
 
 @needs_cola
 def test_near_duplicates_are_those_of_all_pairs(cola):
-    """No false one at all, and of those that a comparison of all pairs finds, 97 % at least."""
+    """None is false, and at least 97 % of those are found that a comparison of all pairs finds."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     train = normalised_units(cola.train).unique(maintain_order=True).to_list()[:3000]
@@ -131,7 +131,7 @@ def test_near_duplicates_are_those_of_all_pairs(cola):
         assert set(rows.tolist()) <= truth
 
 
-def test_rows_that_are_all_alike_do_not_take_n_squared():
+def test_rows_that_are_all_similar_take_linear_time():
     """50,000 rows of one bucket; all pairs would be 1.2 billion."""
     texts = [f"the committee has looked at the proposal with number {number} once again" for number in range(50_000)]
     rows, partners, similarities = near_rows(signatures(texts))
@@ -164,7 +164,7 @@ def test_similarity_of_a_pair_is_that_of_its_less_similar_half():
         ("the cats at.", False),
     ],
 )
-def test_normalisation_hides_case_spacing_width_and_the_invisible_only(text, same):
+def test_normalisation_removes_only_case_spacing_width_and_invisible_characters(text, same):
     plain, other = normalised(pl.Series(["the cat sat.", text]))
     assert (plain == other) == same
 

@@ -1,4 +1,4 @@
-"""`acceptor predict` on bad input, by command line: an error that says where, or rows set aside, all counted."""
+"""`acceptor predict` on bad input, by command line: an error that names the place, or rejected rows, all counted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parts_of(out):
     return sorted(path.name for path in (out.parent / f".{out.name}.parts").glob("0*"))
 
 
-def test_a_truncated_archive_ends_it_what_was_done_is_kept(small, run_cli, toy_run, tmp_path):
+def test_a_truncated_archive_is_an_error_and_finished_parts_are_kept(small, run_cli, toy_run, tmp_path):
     whole = gzip.compress(lines_of(500).encode(), mtime=0)
     (tmp_path / "a.tsv").write_text(lines_of(64))
     (tmp_path / "b.tsv.gz").write_bytes(whole[: len(whole) // 2])
@@ -42,7 +42,7 @@ def test_a_truncated_archive_ends_it_what_was_done_is_kept(small, run_cli, toy_r
     assert "b.tsv.gz" in err
     assert len(parts_of(out)) >= 4
     (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(lines_of(50).encode(), mtime=0))
-    assert run_cli(*command)[0] == 2  # other data than it was begun with
+    assert run_cli(*command)[0] == 2  # other data than it was started with
     code, stdout, _ = run_cli(*command, "--overwrite")
     assert (code, "114 rows in = 114 out + 0 rejected" in stdout, parts_of(out)) == (0, True, [])
 
@@ -62,8 +62,8 @@ def limit(soft, hard):
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.csv.gz", "out.arrow", "out.parquet"])
-def test_a_disk_without_room(small, run_cli, toy_run, tmp_path, monkeypatch, name):
-    """Once the judge is loaded no file may grow: past half a part; then past the output without its last byte."""
+def test_a_full_disk(small, run_cli, toy_run, tmp_path, monkeypatch, name):
+    """Limits the size of files after the judge is loaded: to half a part, then to the output without its last byte."""
     (tmp_path / "in.tsv").write_text(lines_of(200))
     place = tmp_path / "full"
     place.mkdir()
@@ -87,7 +87,7 @@ def test_a_disk_without_room(small, run_cli, toy_run, tmp_path, monkeypatch, nam
     assert (place / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_an_output_that_exists_is_left_as_it_is(run_cli, toy_run, tmp_path):
+def test_an_existing_output_is_not_changed(run_cli, toy_run, tmp_path):
     (tmp_path / "in.tsv").write_text(lines_of(3))
     for taken, out in (("out.tsv.gz", "out.tsv.gz"), ("out.arrow.rejected.jsonl", "out.arrow")):
         (tmp_path / taken).write_text("mine")
@@ -99,7 +99,7 @@ def test_an_output_that_exists_is_left_as_it_is(run_cli, toy_run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tsv", "out.arrow.rejected.jsonl", "out.tsv.gz"]
 
 
-def test_an_output_of_no_known_format_or_place(run_cli, toy_run, tmp_path):
+def test_an_output_of_an_unknown_format_or_in_no_folder(run_cli, toy_run, tmp_path):
     (tmp_path / "in.tsv").write_text(lines_of(3))
     for out, words in (
         ("o.xlsx", ".jsonl, .parquet"),

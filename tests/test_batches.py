@@ -1,4 +1,4 @@
-"""Ids to tensors: every row once, masks from lengths, little padding, an order that the seed decides."""
+"""Batches: every row once, masks from lengths, little padding, an order that depends on the seed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_padding_ratio_counts_positions_per_real_token():
     assert padding_ratio(np.array([2, 4, 3, 3]), [np.array([0, 1]), np.array([2, 3])]) == pytest.approx(14 / 12)
 
 
-def test_bucketing_wastes_far_less_than_random_order(tiny_bert):
+def test_bucketing_pads_far_less_than_random_order(tiny_bert):
     from conftest import toy_rows
 
     encoded = encode(load_tokenizer(tiny_bert), [text for text, _ in toy_rows(2000)], max_length=64)

@@ -1,4 +1,4 @@
-"""The comparison itself: real Trainer, real pipeline, real ONNX Runtime, small numbers; and what `doctor` says."""
+"""The comparison itself: real Trainer, real pipeline, real ONNX Runtime, small numbers; and the output of `doctor`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def roomy(tmp_path_factory):
 
 
 @needs_peers
-def test_training_is_compared_with_what_people_use(roomy, monkeypatch, capsys):
+def test_training_is_compared_with_common_tools(roomy, monkeypatch, capsys):
     monkeypatch.setattr(compare, "STEPS", dict.fromkeys(compare.STEPS, (1, 2)))
     result = bench([roomy], rounds=1, parts=("train",))
     training = result["train"][roomy]
@@ -67,7 +67,7 @@ def test_the_limit_is_the_time_of_products_and_memory_traffic(roomy):
 
 
 @needs_peers
-def test_judging_is_compared_with_what_people_use(roomy, monkeypatch):
+def test_judging_is_compared_with_common_tools(roomy, monkeypatch):
     monkeypatch.setattr(compare, "JUDGING", {name: compare.JUDGING[name] for name in ("pipeline", "ort_fp32")})
     result = bench([roomy], rounds=1, parts=("judge",), rows=1000)
     judging = result["judge"][roomy]

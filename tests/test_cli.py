@@ -1,4 +1,4 @@
-"""The command line as users run it: real processes for exit codes, in-process calls for what they print."""
+"""The command line as users run it: real processes for exit codes, in-process calls for their output."""
 
 from __future__ import annotations
 
@@ -164,15 +164,15 @@ def test_an_output_that_exists_is_refused_unless_overwritten(run_cli, files, tin
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     code, _, stderr = run_cli(*arguments[:-1], tmp_path / "mine", "--overwrite")
-    assert (code, "is not a run" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-OUTPUT" in stderr, str(tmp_path / "mine") in stderr) == (2, True, True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
-def test_a_disk_without_room_is_refused_before_training(run_cli, files, tiny_bert, tmp_path, monkeypatch):
+def test_a_disk_with_too_little_space_is_refused_before_training(run_cli, files, tiny_bert, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "run")
-    assert (code, "no room" in stderr, "epoch" in stderr) == (1, True, False)
+    assert (code, "code:     E-RESOURCE-DISK" in stderr, "epoch" in stderr) == (1, True, False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(files, tiny_bert, tmp
     arguments = ["train", str(files), "--encoder", str(tiny_bert), "--out", str(tmp_path / "new" / "run"), *SETTINGS]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
-    assert "the disk became full" in done.stderr
+    assert "code:     E-RESOURCE-DISK" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -272,7 +272,7 @@ def test_control_characters_and_markup_are_shown_as_text(run_cli, toy_run):
 
 
 @needs_cola
-def test_audit_shows_cola_as_the_chapter_does(run_cli, tiny_bert):
+def test_audit_of_cola_shows_the_chapters_numbers(run_cli, tiny_bert):
     code, stdout, _ = run_cli("audit", COLA / "raw", "--encoder", tiny_bert, "--max-length", "40")
     assert code == 0
     for words in (
@@ -319,7 +319,7 @@ def test_corpora_are_listed(run_cli):
 
 
 def start(*arguments, before="", **options):
-    """The command line in a process of its own; ``before`` is code that runs first."""
+    """The command line in a new process; ``before`` is code that runs first."""
     interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # as at a terminal
     command = [sys.executable, "-c", f"{interruptible}{before}\nfrom acceptor.cli.app import main; main()"]
     return subprocess.Popen(
@@ -356,7 +356,7 @@ LONG = ["--epochs", "40", *SETTINGS[2:]]
 
 @pytest.fixture(scope="module")
 def uninterrupted(files, tiny_bert, tmp_path_factory):
-    """The weights of a training that nobody stopped."""
+    """The weights of a training that was not stopped."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run"
     with start("train", files, "--encoder", tiny_bert, "--out", out, *LONG) as process:
         _, stderr = process.communicate(timeout=300)
@@ -375,7 +375,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(
     assert not (out / "manifest.json").exists()
     assert "a training that was stopped" in run_cli(*arguments)[2]
     found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "41")
-    assert (found, "epochs changed" in stderr) == (2, True)
+    assert (found, "code:     E-USAGE-CHANGED" in stderr, "epochs" in stderr) == (2, True, True)
     found, _, stderr = run_cli(*arguments, "--resume")
     assert (found, "resuming after epoch" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted
@@ -393,16 +393,16 @@ def test_a_run_is_resumed_by_its_path_alone(files, tiny_bert, tmp_path, uninterr
     assert stopped(*arguments, step=25, signals=[signal.SIGTERM])[0] == 143
     monkeypatch.chdir(tmp_path)
     code, _, stderr = run_cli("train", "--resume", "run", "--labels", "1,0")
-    assert (code, "run is a run, whose data are known: --labels" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-CONFLICT" in stderr, "--labels" in stderr) == (2, True, True)
     code, _, stderr = run_cli("train", "run", "--resume", "--learning-rate", "0.5")
-    assert (code, "learning_rate changed" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-CHANGED" in stderr, "learning_rate" in stderr) == (2, True, True)
     code, _, stderr = run_cli("train", "--resume", "run")
     assert (code, "resuming after epoch" in stderr) == (0, True), stderr
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     code, _, stderr = run_cli("train", "--resume", "run")
-    assert (code, "run is finished" in stderr) == (2, True)
+    assert (code, "code:     E-USAGE-OUTPUT" in stderr, "--overwrite" in stderr) == (2, True, True)
     code, _, stderr = run_cli("train", "--resume", "nowhere")
-    assert (code, "nothing to resume in nowhere" in stderr) == (1, True)
+    assert (code, "code:     E-RUN-CHECKPOINT" in stderr, "nowhere" in stderr) == (1, True, True)
 
 
 def test_the_same_command_resumes_in_the_folder_that_it_chose(files, tiny_bert, tmp_path, run_cli, monkeypatch):
@@ -415,7 +415,7 @@ def test_the_same_command_resumes_in_the_folder_that_it_chose(files, tiny_bert, 
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{files.name}-bert"]
 
 
-def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp_path, run_cli):
+def test_resume_refuses_finished_absent_or_damaged_trainings(files, tiny_bert, tmp_path, run_cli):
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
     assert "nothing to resume" in run_cli(*arguments, "--resume")[2]
@@ -426,7 +426,7 @@ def test_resume_refuses_what_is_finished_absent_or_damaged(files, tiny_bert, tmp
         content[len(content) // 2] ^= 1
         state.write_bytes(content)
     code, _, stderr = run_cli(*arguments, "--resume")
-    assert (code, "state.safetensors is not what was written" in stderr) == (1, True)
+    assert (code, "code:     E-RUN-FILE" in stderr, "state.safetensors" in stderr) == (1, True, True)
     assert run_cli(*arguments[:-1], "8", "--overwrite", "--epochs", "1")[0] == 0
     assert "is finished" in run_cli(*arguments, "--resume")[2]
 
@@ -480,10 +480,10 @@ sys.addaudithook(count)
 def test_a_training_that_is_killed_in_a_save_resumes_to_the_same_weights(
     event, count, files, tiny_bert, tmp_path, uninterrupted, run_cli
 ):
-    """Every step saves a checkpoint. SIGKILL at the ``count``-th event of a kind in there (`sys.addaudithook`).
+    """Every step saves a checkpoint. SIGKILL at the ``count``-th event of a kind in its folder (`sys.addaudithook`):
 
-    So while a file is written, before a folder gets its name, before an old one goes. ``reliability/`` kills at random
-    times, and more often.
+    while a file is written, before a folder gets its name, before an old one is removed. ``reliability/`` kills at
+    random times, and more often.
     """
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
@@ -523,7 +523,7 @@ def still(encoder, folder):
     return copy
 
 
-def test_stdout_is_json_alone(files, tiny_bert, tmp_path):
+def test_stdout_is_only_json(files, tiny_bert, tmp_path):
     process = start("train", files, "--encoder", tiny_bert, "--epochs", "1", "--json", "--out", tmp_path / "run")
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr

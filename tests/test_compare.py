@@ -1,4 +1,4 @@
-"""Paired comparison: tests that err as seldom as they say, differences that are found, systems that do not compare."""
+"""Paired comparison: error rates of the tests, power, systems that cannot be compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conftest import raises
 
 
 def systems(n=300, skill=(1.0, 1.0), seeds=(1, 1), seed=0, sources=None, sd=0.0):
-    """Systems that share much of what is hard about a sentence; ``sd`` is how far skill scatters over seeds."""
+    """Systems with correlated errors; ``sd`` is the standard deviation of skill over seeds."""
     rng = np.random.default_rng(seed)
     gold = (rng.random(n) < 0.69).astype(np.int64)
     common = 0.8 * rng.normal(size=n)
@@ -61,7 +61,7 @@ def test_the_permutation_test_is_exact_on_few_disagreements():
 
 
 @pytest.mark.parametrize(("seeds", "sd", "sources"), [(1, 0.0, None), (4, 0.0, None), (4, 0.2, 17)])
-def test_differences_are_seldom_found_where_there_are_none(seeds, sd, sources):
+def test_false_differences_are_found_as_rarely_as_stated(seeds, sd, sources):
     wrong = {"p": 0, "interval": 0}
     tries = 200
     for seed in range(tries):
@@ -85,8 +85,8 @@ def test_the_smallest_difference_is_found_with_80_percent_power():
 
 
 @pytest.mark.parametrize("seeds", [2, 3])
-def test_few_seeds_make_no_nonsense_of_the_smallest_difference(seeds):
-    """Draws of Student's t with one or two degrees of freedom have no variance, so no standard deviation counts."""
+def test_the_smallest_difference_of_few_seeds_is_finite(seeds):
+    """Draws of Student's t with one or two degrees of freedom have no finite variance, so it must not be used."""
     (found,) = compare_judged(*_one(systems(n=500, seeds=(seeds, seeds), sd=0.3, seed=2)), draws=2000)
     assert found.standard_error == pytest.approx(np.ptp(found.interval) / 3.92, rel=0.01)
 
@@ -104,7 +104,7 @@ def test_the_better_of_several_is_found_and_their_number_counts():
     assert found[1].difference == 0
     assert found[1].p == found[1].p_holm == 1.0
     assert found[1].p_mcnemar == 1.0
-    assert found[1].interval is None  # the same verdicts: what these sentences could have shown is not known
+    assert found[1].interval is None  # the same verdicts: the smallest difference is not known
     assert math.isnan(found[1].smallest)
     assert "+" in repr(found[0])
     json.dumps([one.to_dict() for one in found], allow_nan=False)
@@ -124,7 +124,7 @@ def test_mcnemar_by_hand():
     assert mcnemar_p(gold, gold, gold) == 1.0
 
 
-def test_more_seeds_tell_more_and_other_sources_tell_less():
+def test_more_seeds_narrow_intervals_and_other_sources_widen_them():
     few = compare_judged(*_one(systems(n=2000, seeds=(3, 3), sd=0.3, seed=3)))[0]
     many = compare_judged(*_one(systems(n=2000, seeds=(12, 12), sd=0.3, seed=3)))[0]
     assert np.ptp(many.interval) < np.ptp(few.interval)
@@ -138,7 +138,7 @@ def test_more_seeds_tell_more_and_other_sources_tell_less():
     assert np.ptp(found.of_sources) > 1.5 * np.ptp(found.interval)
 
 
-def test_a_score_that_is_not_defined_is_said():
+def test_an_undefined_score_is_reported():
     base, other = systems()
     constant = replace(other, predicted=np.ones_like(other.predicted))
     (found,) = compare_judged(base, [constant])
@@ -151,7 +151,7 @@ def test_a_score_that_is_not_defined_is_said():
     assert found.difference < 0
 
 
-def test_what_cannot_be_compared_is_refused(toy_run, tmp_path):
+def test_systems_that_cannot_be_compared_are_refused(toy_run, tmp_path):
     base, other = systems()
     changed = [*range(299), "another"]
     with raises(DataError, "E-DATA-COMPARE", where="example 300"):
@@ -202,7 +202,7 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
             with raises(RunError, "E-RUN-FILE", problem="seeds.json", where=str(tmp_path)):
                 read()
     (tmp_path / "seed-7" / "report.json").write_bytes((tmp_path / "seed-7" / "report.json").read_bytes() + b"\n")
-    with pytest.raises(RunError, match="not what was written"):
+    with raises(RunError, "E-RUN-FILE", where="report.json", expected="sha256", found="sha256"):
         acceptor.compare(tmp_path / "seed-7", toy_run)
     (validation,) = acceptor.compare(toy_run, toy_run, split="validation")
     assert validation.n == len(toy_run.report.split)

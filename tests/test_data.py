@@ -1,4 +1,4 @@
-"""Labels, splits, corpora, audit, writing: what stands between reading and encoding."""
+"""Labels, splits, corpora, audit, writing: the steps between reading and encoding."""
 
 from __future__ import annotations
 
@@ -172,12 +172,12 @@ def test_the_chapters_two_files_are_a_corpus_as_well():
     assert (len(data.train), data.validation, len(data.test)) == (8551, None, 516)
 
 
-def test_a_cola_without_its_files_names_the_way(tmp_path):
+def test_the_error_of_a_folder_without_cola_names_the_option(tmp_path):
     with raises(DataError, "E-DATA-MISSING", where=str(tmp_path), next="--data FOLDER"):
         acceptor.load_data("cola", folder=tmp_path)
 
 
-def test_a_cola_that_cannot_be_downloaded_names_the_ways(monkeypatch):
+def test_the_error_of_a_failed_download_names_other_ways(monkeypatch):
     def unreachable(*_, **__):
         raise corpora.urllib.error.URLError("no route")
 
@@ -248,7 +248,7 @@ def test_load_split_takes_the_test_split_of_a_corpus(tmp_path):
 
 
 @needs_cola
-def test_audit_of_cola_says_what_the_chapter_says():
+def test_audit_of_cola_equals_the_chapters():
     found = acceptor.audit(acceptor.load_data(COLA / "raw").train)
     assert (found.rows, len(found.columns)) == (8551, 4)
     assert len(found.sample) == 10
@@ -275,7 +275,7 @@ def test_a_tab_cannot_be_written_as_tsv_and_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outputs_that_are_taken_or_unknown_are_refused(tmp_path):
+def test_outputs_that_exist_or_have_unknown_formats_are_refused(tmp_path):
     (tmp_path / "taken.csv").touch()
     with raises(UsageError, "E-USAGE-OUTPUT", problem="taken.csv", next="--overwrite"):
         check_output(tmp_path / "taken.csv", overwrite=False)
@@ -283,6 +283,6 @@ def test_outputs_that_are_taken_or_unknown_are_refused(tmp_path):
     for name in ("out.xlsx", "out.gz", "out", "out.parquet.zst", "out.arrow.gz", "out.tsv.xz"):
         with raises(UsageError, "E-USAGE-OUTPUT", expected=(".tsv, .csv, .jsonl, .parquet, .arrow, ", " .gz or .zst")):
             check_output(tmp_path / name, overwrite=False)
-    assert all(suffix in OUTPUTS for suffix in (*FORMATS, *COMPRESSIONS))  # what the help of commands says
+    assert all(suffix in OUTPUTS for suffix in (*FORMATS, *COMPRESSIONS))  # as in the help of commands
     with raises(UsageError, "E-USAGE-OUTPUT", next="mkdir -p "):
         check_output(tmp_path / "nowhere" / "out.csv", overwrite=False)

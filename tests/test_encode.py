@@ -1,4 +1,4 @@
-"""Text to ids: the tokenizer's own special tokens, ragged, cut where asked, the same as Transformers makes them."""
+"""Text to ids: the tokenizer's own special tokens, ragged, truncated, the same as Transformers'."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_pairs_are_those_of_transformers(tokenizer, max_length):
 
 @settings(max_examples=50, deadline=None)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=8))
-def test_each_text_gets_its_own_ids_whatever_stands_beside_it(tiny_bert, texts):
+def test_ids_do_not_depend_on_other_texts(tiny_bert, texts):
     tokenizer = load_tokenizer(tiny_bert)
     together = rows_of(encode(tokenizer, texts, max_length=20))
     alone = [rows_of(encode(tokenizer, [text], max_length=20))[0] for text in texts]
@@ -68,7 +68,7 @@ def test_each_text_gets_its_own_ids_whatever_stands_beside_it(tiny_bert, texts):
 
 
 @pytest.mark.parametrize("text", ["[SEP] [CLS]", "a [PAD] b", "[MASK]"])
-def test_what_looks_like_a_special_token_is_text(tiny_bert, text):
+def test_special_tokens_in_a_sentence_are_encoded_as_text(tiny_bert, text):
     tokenizer = load_tokenizer(tiny_bert)
     inner = rows_of(encode(tokenizer, [text], max_length=64))[0][1:-1]
     special = set(tokenizer.convert_tokens_to_ids(["[SEP]", "[CLS]", "[PAD]", "[MASK]"]))
@@ -90,7 +90,7 @@ def test_token_report_shows_the_first_sentence(tiny_bert):
     assert report["lengths"] == "4 to 6 tokens, mean 5.0, 10 in all"
 
 
-def test_chunks_join_without_a_seam(tiny_bert, monkeypatch):
+def test_chunks_are_concatenated_correctly(tiny_bert, monkeypatch):
     tokenizer = load_tokenizer(tiny_bert)
     whole = encode(tokenizer, TEXTS[:7], TEXTS[1:8], max_length=12)
     monkeypatch.setattr("acceptor.model.encode.CHUNK", 3)
@@ -121,8 +121,8 @@ def test_a_damaged_tokenizer_is_refused(tmp_path):
         load_tokenizer(tmp_path)
 
 
-def test_no_room_for_the_copy_of_a_tokenizer_is_said(tiny_bert, tmp_path):
-    """No file of the process may grow past 149 bytes, as on a disk that is full: no damaged tokenizer is blamed."""
+def test_a_disk_too_full_for_the_copy_of_a_tokenizer_is_reported(tiny_bert, tmp_path):
+    """No file of the process may grow past 149 bytes, as on a full disk: the error is not about a damaged tokenizer."""
     code = (
         "import resource, signal, sys; from pathlib import Path; from acceptor.model.tokenizer import load_tokenizer\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (149, 149))\n"

@@ -1,4 +1,4 @@
-"""Exported judges: they answer as the run does, in every architecture; what is not one of ours is refused."""
+"""Exported judges: they give the run's results, in every architecture; other files are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SECONDS = SENTENCES[::-1]
 
 
 def untrained(architecture, folder):
-    """A judge with 514 positions, and weights large enough that every layer changes what passes it."""
+    """A judge with 514 positions, and weights large enough that every layer changes its input."""
     made = make_encoder(folder / architecture, architecture, initializer_range=0.4, max_position_embeddings=514)
     encoder = find_encoder(str(made))
     model, tokenizer = new_classifier(encoder, ("no", "yes"), seed=1).eval(), load_tokenizer(encoder.folder)
@@ -51,7 +51,7 @@ def untrained(architecture, folder):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_architecture_answers_the_same(architecture, tmp_path):
+def test_every_architecture_gives_the_same_logits(architecture, tmp_path):
     judge = untrained(architecture, tmp_path)
     assert judge.max_length == 512
     found = acceptor.export(judge, tmp_path / "judge.onnx")
@@ -66,13 +66,13 @@ def test_every_architecture_answers_the_same(architecture, tmp_path):
 
 @pytest.fixture(scope="module")
 def exported(toy_run, toy, tmp_path_factory):
-    """The toy run as a file, with a decision of its own."""
+    """The toy run as a file, with another decision."""
     decision = Decision(1.5, 0.4)
     judge = dataclasses.replace(acceptor.load(toy_run.folder), decision=decision)
     return acceptor.export(judge, tmp_path_factory.mktemp("exports") / "toy.onnx", verify=toy.test)
 
 
-def test_the_file_holds_the_whole_judge(exported, toy_run, toy):
+def test_the_file_contains_the_whole_judge(exported, toy_run, toy):
     judge, run = acceptor.load(exported.path), acceptor.load(toy_run.folder)
     assert judge.decision == Decision(1.5, 0.4)
     assert judge.labels == run.labels
@@ -86,7 +86,7 @@ def test_the_file_holds_the_whole_judge(exported, toy_run, toy):
     assert repr(judge) == repr(run)
 
 
-def test_the_file_tells_nothing_of_the_machine_it_was_made_on(exported):
+def test_the_file_does_not_name_the_machine_that_made_it(exported):
     data = exported.path.read_bytes()
     assert b".py" not in data
     assert b"stack_trace" not in data
@@ -119,7 +119,7 @@ def sentences(tmp_path):
     return path
 
 
-def test_the_command_line_takes_it_everywhere(run_cli, toy_run, sentences, tmp_path):
+def test_every_command_accepts_an_exported_judge(run_cli, toy_run, sentences, tmp_path):
     file = tmp_path / "judge.onnx"
     code, stdout, _ = run_cli("export", toy_run.folder, "-o", file)
     assert code == 0
@@ -138,7 +138,7 @@ def test_the_command_line_takes_it_everywhere(run_cli, toy_run, sentences, tmp_p
     assert told[0] == told[1]
 
 
-def test_predict_goes_on_only_with_the_same_file(run_cli, exported, toy_run, sentences, tmp_path):
+def test_predict_continues_only_with_the_same_file(run_cli, exported, toy_run, sentences, tmp_path):
     file, out = tmp_path / "judge.onnx", tmp_path / "out.tsv"
     shutil.copy(exported.path, file)
     assert run_cli("predict", file, sentences, "-o", out, "--shard", "1/2")[0] == 0
@@ -147,7 +147,7 @@ def test_predict_goes_on_only_with_the_same_file(run_cli, exported, toy_run, sen
     acceptor.export(acceptor.load(toy_run.folder, precision="fp32"), file, overwrite=True)  # another decision
     code, _, stderr = run_cli("predict", file, sentences, "-o", out)
     assert code == 2
-    assert "other run" in stderr
+    assert "code:     E-USAGE-CHANGED" in stderr
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_exported_judge_is_not_exported_or_saved_again(exported, tmp_path):
         judge.save(tmp_path)
 
 
-def test_words_are_weighed_by_occlusion_not_by_gradients(exported, run_cli):
+def test_an_exported_judge_explains_by_occlusion_not_by_gradients(exported, run_cli):
     code, stdout, _ = run_cli("judge", exported.path, "the cats sleep.", "--why", "occlusion")
     assert code == 0
     assert "cats" in stdout
@@ -291,7 +291,7 @@ def test_a_network_that_cannot_be_exported_is_an_error(toy_run, tmp_path):
     assert nothing_in(tmp_path)
 
 
-def test_what_a_killed_export_left_vanishes_with_the_next(quick, tmp_path):
+def test_files_of_a_killed_export_are_removed_by_the_next(quick, tmp_path):
     left = tmp_path / ".judge.onnx.0123abcd.part"
     left.mkdir()
     (left / "judge.onnx").write_bytes(b"half")
@@ -299,7 +299,7 @@ def test_what_a_killed_export_left_vanishes_with_the_next(quick, tmp_path):
     assert names_in(tmp_path) == ["judge.onnx", "judge.onnx.json"]
 
 
-def test_a_file_never_stands_beside_the_manifest_of_another(quick, tmp_path, monkeypatch):
+def test_a_file_is_never_beside_the_manifest_of_another(quick, tmp_path, monkeypatch):
     file, replace, done = quick(tmp_path / "judge.onnx").path, Path.replace, []
 
     def replace_once(self, target):
@@ -319,21 +319,22 @@ def test_a_network_too_large_for_protocol_buffers_is_refused_first(quick, tmp_pa
         quick(tmp_path / "judge.onnx")
 
 
-def test_outputs_that_cannot_be(toy_run, exported, tmp_path):
+def test_outputs_that_cannot_be_written_are_refused(toy_run, exported, tmp_path):
     judge = acceptor.load(toy_run.folder)
     (tmp_path / "taken.onnx.json").write_text("mine")
     (tmp_path / "folder.onnx").mkdir()
-    for out, options, says in (
-        (tmp_path / "judge.bin", {}, "does not end in .onnx"),
-        (exported.path, {}, "exists"),
-        (tmp_path / "taken.onnx", {}, "taken.onnx.json exists"),
-        (tmp_path / "folder.onnx", {"overwrite": True}, "is a folder"),
-        (tmp_path / "judge.onnx", {"precision": "int4"}, "fp32 or int8"),
+    for out, options, fields in (
+        (tmp_path / "judge.bin", {}, {"expected": ".onnx", "found": "judge.bin"}),
+        (exported.path, {}, {"problem": str(exported.path), "next": "--overwrite"}),
+        (tmp_path / "taken.onnx", {}, {"problem": "taken.onnx.json", "next": "--overwrite"}),
+        (tmp_path / "folder.onnx", {"overwrite": True}, {"problem": "folder.onnx"}),
     ):
-        with pytest.raises(acceptor.UsageError, match=says):
+        with raises(acceptor.UsageError, "E-USAGE-OUTPUT", **fields):
             acceptor.export(judge, out, **options)
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", problem="int4", expected="fp32 or int8"):
+        acceptor.export(judge, tmp_path / "judge.onnx", precision="int4")
     for name in ("no/judge.onnx", "taken.onnx.json/judge.onnx", "x" * 300 + ".onnx"):
-        with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+        with raises(acceptor.ResourceError, "E-RESOURCE-WRITE", problem=str(tmp_path / name)):
             acceptor.export(judge, tmp_path / name)
 
 
@@ -358,10 +359,10 @@ def test_a_table_that_is_a_matrix_too_is_rounded_in_two_ways(monkeypatch):
         assert 0 < np.abs(ours - theirs).max() < 0.03 * np.abs(theirs).max()
 
 
-# ── files that nobody vouches for ────────────────────────────────────────────────────────────────────────
+# ── untrusted files ────────────────────────────────────────────────────────────────────────
 
 
-def test_every_flipped_bit_and_every_cut_is_seen(exported, tmp_path):
+def test_every_flipped_bit_and_every_cut_is_detected(exported, tmp_path):
     data, file, rng = exported.path.read_bytes(), tmp_path / "judge.onnx", random.Random(1)
     for _ in range(100):
         at = rng.randrange(len(data) * 8)
@@ -377,7 +378,7 @@ def test_every_flipped_bit_and_every_cut_is_seen(exported, tmp_path):
 
 
 def tiny_model(*nodes, initializers=(), inputs=("input_ids", "attention_mask")):
-    """An ONNX model by somebody else, whose output depends on its inputs as the nodes say."""
+    """An ONNX model of the given nodes, not exported by us."""
     given = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", "length"]) for name in inputs]
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 2])
     graph = helper.make_graph(nodes, "graph", given, [output], list(initializers))
@@ -398,7 +399,7 @@ def plain_weights():
 
 
 def sealed(proto, exported, **changes):
-    """That model in a file like ours, sha256 and all."""
+    """That model in a file like ours, with a correct sha256."""
     about = {
         **acceptor.load(exported.path).about(),
         "precision": "fp32",
@@ -411,7 +412,7 @@ def sealed(proto, exported, **changes):
     return seal(proto.SerializeToString(), json.dumps(about), tokenizer, None)
 
 
-def test_a_file_made_by_someone_else_is_refused(tmp_path):
+def test_a_file_of_another_program_is_refused(tmp_path):
     file = tmp_path / "judge.onnx"
     file.write_bytes(tiny_model(*plain_nodes(), initializers=plain_weights()).SerializeToString())
     with raises(acceptor.RunError, "E-RUN-FILE", found="other", next="acceptor export"):
@@ -425,7 +426,7 @@ def test_a_sealed_file_may_hold_any_plain_network(exported, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["initializer", "constant", "sparse", "loop", "domain", "function", "inputs", "shape"])
-def test_what_no_judge_needs_is_refused(kind, exported, tmp_path):
+def test_parts_that_no_judge_needs_are_refused(kind, exported, tmp_path):
     secret = tmp_path / "secret"
     secret.write_bytes(b"\0" * 8)
     nodes, weights, says = plain_nodes(), plain_weights(), "such parts"
@@ -482,7 +483,7 @@ def test_damaged_metadata_is_refused(changes, exported, tmp_path):
 
 
 @pytest.mark.parametrize("fingerprints", ["a", "ä", "AAAA", "AAAA*AAAAAAA="])
-def test_fingerprints_that_cannot_be_are_refused(fingerprints, exported, tmp_path):
+def test_impossible_fingerprints_are_refused(fingerprints, exported, tmp_path):
     data, file = exported.path.read_bytes(), tmp_path / "judge.onnx"
     proto = onnx.load_model_from_string(data)
     texts = {entry.key: entry.value for entry in proto.metadata_props} | {TRAINED_ON: fingerprints}
@@ -509,14 +510,14 @@ def test_names_and_metadata_that_are_not_text_are_refused(exported, tmp_path, ca
     assert capsys.readouterr().out == ""
 
 
-def test_a_network_that_always_gives_two_rows_is_found_out(exported, tmp_path):
+def test_a_network_that_always_gives_two_rows_is_refused(exported, tmp_path):
     value, file = onnx.numpy_helper.from_array(np.ones((2, 2), np.float32)), tmp_path / "judge.onnx"
     file.write_bytes(sealed(tiny_model(helper.make_node("Constant", [], ["logits"], value=value)), exported))
     with raises(acceptor.RunError, "E-RUN-COMPUTE", cause="2 rows of output"):
         acceptor.load(file)(["the cats sleep."])
 
 
-def test_paths_that_are_no_files(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
     (tmp_path / "folder.onnx").mkdir()
     (tmp_path / "memory.onnx").symlink_to("/proc/self/mem")  # its first byte cannot be read
     for name, code, found in (
@@ -530,11 +531,11 @@ def test_paths_that_are_no_files(tmp_path):
     large = tmp_path / "large.onnx"
     with large.open("wb") as stream:
         stream.truncate(MAX_BYTES + 1)
-    with pytest.raises(acceptor.RunError, match="too large"):
+    with raises(acceptor.RunError, "E-RUN-FILE", where=str(large), expected=f"{MAX_BYTES:,}"):
         acceptor.load(large)
 
 
 def test_a_batch_that_cannot_be_computed_is_an_error(exported):
     judge = acceptor.load(exported.path)
-    with pytest.raises(acceptor.RunError, match="cannot compute"):
+    with raises(acceptor.RunError, "E-RUN-COMPUTE", where=str(exported.path), found="1 × 3 tokens"):
         judge.model.score({"input_ids": np.full((1, 3), 10**6), "attention_mask": np.ones((1, 3), np.int64)})

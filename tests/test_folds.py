@@ -1,4 +1,4 @@
-"""Cross-validation: every row judged once, by a judge that did not learn from it."""
+"""Cross-validation: every row judged once, by a judge that was not trained on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def folds(config, tmp_path_factory):
     return acceptor.cross_validate(data, by="source", out=tmp_path_factory.mktemp("cv") / "cv", config=config)
 
 
-def test_every_row_is_judged_once_by_a_judge_that_did_not_learn_from_it(folds):
+def test_every_row_is_judged_once_by_a_judge_that_was_not_trained_on_it(folds):
     assert [entry["fold"] for entry in folds.entries] == ["a/b", "a b", "..", "c"]
     assert len({run.name.lower() for run in folds.runs}) == 4
     assert all(run.parent == folds.folder for run in folds.runs)
@@ -62,7 +62,7 @@ def test_the_pooled_scores_are_those_of_all_verdicts(folds):
 
 
 def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, tmp_path, monkeypatch):
-    """Each fold's judge has a temperature and a threshold of its own; raw logits would be other verdicts."""
+    """Each fold's judge has its own temperature and threshold; raw logits would give other verdicts."""
     monkeypatch.setattr("acceptor.training.train.calibrate", turning)
     noisy = [{**row, "label": "0" if index % 4 == 1 else row["label"]} for index, row in enumerate(rows(["a", "b"]))]
     settings = config.model_copy(update={"calibrate": True, "epochs": 1, "learning_rate": 3e-3})
@@ -140,7 +140,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_divided_is_refused(case, config, tmp_path):
+def test_data_that_cannot_be_divided_are_refused(case, config, tmp_path):
     options, error, code, fields = BAD[case]
     data = [{**row, "kind": "k", "rare": "x" if index == 3 else "y"} for index, row in enumerate(rows(["a", "b"]))]
     settings = config.model_copy(update={"split": options.get("split")})

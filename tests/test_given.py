@@ -1,4 +1,4 @@
-"""What Python code gives to a judge, in which thread and process it judges, and what it can read at all."""
+"""Inputs of a judge in Python, threads and processes, and texts that its vocabulary does not cover."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def exported(toy_run, tmp_path_factory):
     return path
 
 
-# ---------------------------------------------------------------------- what may be given
+# ---------------------------------------------------------------------- accepted inputs
 
 TAKEN = {
     "list": list,
@@ -153,7 +153,7 @@ def test_anything_else_is_named_and_refused(judge, name, way):
 
 
 @pytest.mark.parametrize("bad", [{"a"}, "the girl.", None, [1], [HALF], [" "], ["one", "more"]])
-def test_seconds_are_looked_at_likewise(pair_judge, bad):
+def test_seconds_are_checked_in_the_same_way(pair_judge, bad):
     with pytest.raises(DataError):
         pair_judge(["the cats"], bad)
 
@@ -199,7 +199,7 @@ def two_cores():
 
 @pytest.mark.parametrize("kind", ["run", "exported"])
 def test_a_judge_may_be_called_from_any_thread(toy_run, exported, kind, two_cores):
-    """Long texts are cut while short ones are read: a truncation switched on for one would change the other."""
+    """Long texts are truncated while short ones are encoded: truncation switched on for one would change the other."""
     judge = acceptor.load(toy_run.folder if kind == "run" else exported, device="cpu")
     given = {"short": SENTENCES * 20, "long": LONG}
     expected = {name: judge.logits(texts) for name, texts in given.items()}
@@ -219,8 +219,8 @@ def test_a_judge_may_be_called_from_any_thread(toy_run, exported, kind, two_core
     assert seen == {"True": 240}
 
 
-def test_threads_of_torch_are_as_many_as_before(judge, two_cores):
-    """Seen from this thread and from new ones: torch gives those the number that was set last."""
+def test_the_number_of_torchs_threads_does_not_change(judge, two_cores):
+    """In this thread and in new ones, to which torch gives the number that was set last."""
     scorer._pools.clear()
     judge.logits(SENTENCES * 40)
     found = []
@@ -230,7 +230,7 @@ def test_threads_of_torch_are_as_many_as_before(judge, two_cores):
     assert (torch.get_num_threads(), found) == (2, [2])
 
 
-def test_encoding_leaves_the_tokenizer_as_it_is(judge):
+def test_encoding_does_not_change_the_tokenizer(judge):
     backend = judge.tokenizer.backend_tokenizer
     before = backend.to_str()
     judge.encode(LONG)
@@ -239,7 +239,7 @@ def test_encoding_leaves_the_tokenizer_as_it_is(judge):
     assert backend.truncation is None
 
 
-def test_what_others_switch_on_does_not_matter(toy_run):
+def test_truncation_that_others_switch_on_has_no_effect(toy_run):
     """Transformers' own calls leave truncation, padding and special tokens in text switched on."""
     judge = acceptor.load(toy_run.folder)
     texts = [*SENTENCES, LONG[0], "the [SEP] cats"]
@@ -296,7 +296,7 @@ def test_a_judge_that_has_judged_can_be_copied(toy_run, exported, tmp_path, kind
 
 
 @pytest.mark.parametrize("kind", ["run", "exported"])
-def test_a_judge_travels_to_a_spawned_process(toy_run, exported, kind):
+def test_a_judge_can_be_sent_to_a_spawned_process(toy_run, exported, kind):
     judge = acceptor.load(toy_run.folder if kind == "run" else exported, device="cpu")
     expected = judge.logits(SENTENCES)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -304,7 +304,7 @@ def test_a_judge_travels_to_a_spawned_process(toy_run, exported, kind):
 
 
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
-def test_a_forked_process_judges_with_threads_of_its_own(judge, two_cores):
+def test_a_forked_process_judges_with_its_own_threads(judge, two_cores):
     expected = judge.logits(SENTENCES * 40)
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
@@ -389,14 +389,16 @@ def test_predict_evaluate_and_compare_refuse_the_other_kind(run_cli, toy_run, pa
         ):
             code, _, err = run_cli(*command)
             assert (code, "E-DATA-PAIRS" in err, words in err) == (1, True, True), command
-    assert not [path for path in tmp_path.iterdir() if "out.jsonl" in path.name]  # nothing that stands in the way
+    assert not [
+        path for path in tmp_path.iterdir() if "out.jsonl" in path.name
+    ]  # no file is left that a later command would refuse
     kept = run_cli("predict", toy_run.folder, pairs, "--columns", "other=second")
-    assert kept[0] == 0  # the way out that the error names
+    assert kept[0] == 0  # the solution that the error names
 
 
-def test_what_asks_for_single_sentences_refuses_a_judge_of_pairs_at_once(run_cli, pair_run, pair_judge, tmp_path):
+def test_commands_for_single_sentences_refuse_a_judge_of_pairs_at_once(run_cli, pair_run, pair_judge, tmp_path):
     code, _, err = run_cli("judge", pair_run.folder, stdin="the cats\n")
-    assert (code, "learnt pairs" in err) == (2, True)
+    assert (code, "code:     E-USAGE-JUDGE" in err) == (2, True)
     assert run_cli("judge", pair_run.folder, "the cats")[0] == 1
     with raises(UsageError, "E-USAGE-JUDGE", problem="pairs of sentences"):
         acceptor.pairs(pair_judge, [("the cats", "the cat them")])
@@ -404,7 +406,7 @@ def test_what_asks_for_single_sentences_refuses_a_judge_of_pairs_at_once(run_cli
         explain(pair_judge, ["the cats"])
 
 
-# ---------------------------------------------------------------------- what the vocabulary does not know
+# ---------------------------------------------------------------------- texts outside the vocabulary
 
 STRANGE = "日本語 の 文"
 
@@ -432,7 +434,7 @@ def test_verdicts_mark_texts_with_unknown_parts(judge):
 
 
 @pytest.mark.parametrize("text", [STRANGE, "😀", "\u200b", "Привет", "\u0301"])
-def test_an_input_of_which_nothing_is_known_is_refused(judge, exported, text):
+def test_an_input_without_any_known_token_is_refused(judge, exported, text):
     for one in (judge, acceptor.load(exported)):
         with raises(DataError, "E-DATA-VOCABULARY", where="position 1"):
             one(["the cats", text])
@@ -447,7 +449,7 @@ def test_a_text_with_unknown_parts_is_marked_on_the_terminal(run_cli, toy_run, t
     assert ["known" in line for line in out.splitlines()] == [True, False]
 
 
-def test_evaluate_and_load_name_what_they_take(judge, toy, toy_run):
+def test_evaluate_and_load_name_the_types_that_they_take(judge, toy, toy_run):
     for given in (toy, None, "cola", [("the cats", "1")]):
         with raises(DataError, "E-DATA-SPLIT", expected="a Split"):
             acceptor.evaluate(judge, given)
@@ -498,7 +500,7 @@ def test_predict_rejects_them_and_counts_the_others_across_restarts(toy_run, tmp
     assert predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl") == expected
 
 
-def test_training_tells_of_them_and_refuses_a_script_that_the_encoder_does_not_know(toy_config, tmp_path, caplog):
+def test_training_warns_of_them_and_refuses_a_script_outside_the_vocabulary(toy_config, tmp_path, caplog):
     rows = [*toy_rows(80), (STRANGE, "0")]
     config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on", "split": "stratified"})
     with caplog.at_level(logging.WARNING, "acceptor"):
@@ -515,7 +517,7 @@ def test_training_tells_of_them_and_refuses_a_script_that_the_encoder_does_not_k
         )
 
 
-def test_audit_tells_the_share_of_unknown_tokens(run_cli, tiny_bert, tmp_path):
+def test_audit_shows_the_share_of_unknown_tokens(run_cli, tiny_bert, tmp_path):
     path = tmp_path / "train.tsv"
     path.write_text("sentence\tlabel\n" + "".join(f"the cats see {row} 😀.\t{row % 2}\n" for row in range(20)))
     code, out, _ = run_cli("audit", path, "--encoder", tiny_bert, "--json")

@@ -14,7 +14,7 @@ from acceptor.runs.history import StepLine
 from acceptor.training import checkpoint
 from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
 from acceptor.training.loop import EpochEnd
-from conftest import COLA, needs_cola, needs_minilm
+from conftest import COLA, needs_cola, needs_minilm, raises
 
 HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
 
@@ -44,7 +44,7 @@ def test_all_three_signs_are_needed(toy):
     assert found.entropy == pytest.approx(-(54 * np.log(54 / 160) + 106 * np.log(106 / 160)) / 160)
     assert found.margin_sd < 1e-3
     assert seen(toy, 0.5, alike) is None  # the loss falls
-    assert seen(toy, 0.64, alike + rng.normal(0, 0.05, (n, 2))) is None  # it tells sentences apart
+    assert seen(toy, 0.64, alike + rng.normal(0, 0.05, (n, 2))) is None  # verdicts differ
     one_other = alike.copy()
     one_other[3] = one_other[3, ::-1]
     assert seen(toy, 0.64, one_other) is None
@@ -69,7 +69,7 @@ def test_the_entropy_is_the_least_loss_of_one_answer():
     assert (mean, deviation) == pytest.approx((losses.mean(), losses.std()))
 
 
-def test_a_collapse_stops_the_training_and_says_what_to_do(toy, high, tmp_path):
+def test_a_collapse_stops_the_training_with_advice(toy, high, tmp_path):
     with pytest.raises(CollapseError) as caught:
         acceptor.train(toy, out=tmp_path / "run", config=high)
     text = str(caught.value)
@@ -81,7 +81,7 @@ def test_a_collapse_stops_the_training_and_says_what_to_do(toy, high, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_going_on_is_recorded(toy, high, tmp_path):
+def test_continuing_after_a_collapse_is_recorded(toy, high, tmp_path):
     run = acceptor.train(toy, out=tmp_path / "run", config=high.model_copy(update={"on_collapse": "go-on"}))
     record = json.loads((run.folder / "run.json").read_text())
     first, last = (line["collapse"] for line in run.history if line["event"] == "epoch")
@@ -105,8 +105,8 @@ def test_safer_settings_are_those_that_are_stated():
     assert (high.learning_rate, high.warmup, high.max_grad_norm) == (2e-5, 0.2, 0.5)
 
 
-def test_a_restarted_training_that_was_stopped_goes_on_as_one(toy, high, tmp_path, monkeypatch):
-    """The same call with resume=True: neither the first settings nor the collapse are forgotten."""
+def test_a_restarted_training_that_was_stopped_resumes(toy, high, tmp_path, monkeypatch):
+    """The same call with resume=True keeps the first settings and the collapse."""
 
     class Stop(Exception):  # noqa: N818 - no error
         pass
@@ -123,12 +123,12 @@ def test_a_restarted_training_that_was_stopped_goes_on_as_one(toy, high, tmp_pat
     run = acceptor.train(toy, out=out, config=config, resume=True)
     assert run.record["restarted_after"]["seed"] == 7
     assert run.record["config"]["seed"] == 1007
-    with pytest.raises(UsageError, match="is finished"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem=str(out), next="--overwrite"):
         acceptor.train(toy, out=out, config=config, resume=True)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_collapsed_seeds_stay_in_the_count_and_are_begun_again(processes, toy, high, tmp_path, monkeypatch):
+def test_collapsed_seeds_stay_in_the_count_and_are_restarted(processes, toy, high, tmp_path, monkeypatch):
     seeds = [7] if processes == 2 else [7, 8]
     found = acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=seeds, config=high, processes=processes)
     folders = [name for seed in seeds for name in (f"seed-{seed}", f"seed-{seed}-restarted")]
@@ -140,14 +140,16 @@ def test_collapsed_seeds_stay_in_the_count_and_are_begun_again(processes, toy, h
     assert (again["restarted_from"], again["seed"], again["planned"]) == ("seed-7", 1007, 7)
     assert f"collapsed {len(seeds)} of {2 * len(seeds)}" in repr(found)
     assert not (found.folder / "seed-7").exists()
-    monkeypatch.setattr("acceptor.experiments.workers.train", None)  # what has ended, also so, is not trained again
+    monkeypatch.setattr(
+        "acceptor.experiments.workers.train", None
+    )  # a finished training, even a collapsed one, is not trained again
     again = acceptor.train_seeds(toy, out=found.folder, seeds=seeds, config=high)
     assert again.record == found.record
 
 
 def test_without_a_restart_a_collapse_is_final(toy, high, tmp_path):
     stop = high.model_copy(update={"on_collapse": "stop"})
-    with pytest.raises(RunError, match=r"(?s)no training finished.*seed-7 collapsed.*learning rate too high"):
+    with raises(RunError, "E-RUN-UNFINISHED", found="seed-7", cause="0.9"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=stop)
     told = json.loads((tmp_path / "seeds" / "seeds.json").read_text())
     assert (told["n_runs"], told["collapsed"]) == (1, 1)
@@ -171,4 +173,4 @@ def test_real_collapses_are_caught_and_healthy_trainings_are_not(tmp_path):
             caught.append(error.collapse)
     assert [collapse.seed for collapse in caught] == [2, 3]
     healthy = acceptor.train(few, out=tmp_path / "run", config=TrainConfig(encoder="minilm", epochs=1, seed=1))
-    assert healthy.report.scores.collapsed  # all verdicts are alike after so few steps, and yet it was not stopped
+    assert healthy.report.scores.collapsed  # all verdicts are the same after so few steps, but it was not stopped

@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold: floors, sizes, public names, light imports, true documents."""
+"""House rules that a machine can check: floors, sizes, public names, light imports, documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def python(code: str) -> str:
 
 
 def test_importing_acceptor_is_light():
-    """No torch, no polars, no pydantic: nothing that a command which needs none of them should wait for."""
+    """No torch, no polars, no pydantic: so that commands that need none of them start fast."""
     loaded = python("import sys, acceptor; print(*sorted({name.split('.')[0] for name in sys.modules}))").split()
     assert not {"torch", "transformers", "numpy", "polars", "pydantic", "typer", "rich"} & set(loaded)
 
@@ -74,7 +74,7 @@ def test_nothing_imports_a_posix_module_at_the_top(house):
     assert house.posix_at_the_top(REPOSITORY) == []
 
 
-def test_names_are_the_fields_words(house):
+def test_names_use_common_words(house):
     assert house.dialect(REPOSITORY) == {}
 
 
@@ -86,8 +86,8 @@ def test_a_file_of_a_run_has_one_owner(house):
     assert not any(house.other_parsers(REPOSITORY).values())
 
 
-def test_the_house_is_measured_as_it_is(house, tmp_path):
-    """What each of these numbers counts, on sources where the answer is known."""
+def test_the_measures_of_the_house_are_correct(house, tmp_path):
+    """Each of these numbers on sources with a known answer."""
     package = tmp_path / "src" / "acceptor"
     (package / "runs").mkdir(parents=True)
     (package / "runs" / "owner.py").write_text('NAME = "judge.json"\n')
@@ -113,8 +113,8 @@ def test_public_names_are_complete_sorted_and_documented():
         acceptor.trian  # noqa: B018
 
 
-def test_the_reference_is_what_the_source_says():
-    """What docs/api.md, docs/errors.md and docs/architecture.md say of names, codes and modules: `make reference`."""
+def test_the_reference_matches_the_source():
+    """Generated parts of docs/api.md, docs/errors.md and docs/architecture.md are up to date: `make reference`."""
     script = REPOSITORY / "docs" / "make_reference.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
@@ -122,14 +122,14 @@ def test_the_reference_is_what_the_source_says():
     assert set(re.findall(r"^## `(\w+)`", page, re.MULTILINE)) == set(acceptor.__all__)
 
 
-def test_links_between_our_pages_lead_somewhere():
+def test_links_between_our_pages_are_not_broken():
     pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "records").glob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_every_error_stands_in_the_tree_at_the_top():
+def test_every_error_is_in_the_tree_at_the_top():
     from acceptor import errors
 
     tree = errors.__doc__
@@ -142,7 +142,7 @@ def test_every_error_stands_in_the_tree_at_the_top():
         assert issubclass(cls, errors.AcceptorError)
 
 
-def test_an_error_says_what_where_why_and_what_next():
+def test_the_text_of_an_error_has_all_fields():
     error = acceptor.DataError(
         "it broke", where="a.tsv, line 3", expected="x", found="y", cause="z", next="do this\nor that"
     )
@@ -154,7 +154,7 @@ def test_an_error_says_what_where_why_and_what_next():
 
 
 def test_every_code_of_an_error_is_in_the_table_and_fits_its_class():
-    """A code is a literal where the error is made, so that a search finds all places of a kind."""
+    """A code is a literal in the error's construction, so that a search finds all places of a kind."""
     from acceptor import errors
     from acceptor.error_codes import CODES
 
@@ -172,7 +172,7 @@ def test_every_code_of_an_error_is_in_the_table_and_fits_its_class():
     assert used == set(CODES)
 
 
-# Where a process ends by itself: the command line, and the main functions of processes that we start.
+# Files that may end the process: the command line, and the main functions of processes that we start.
 ENDS = {
     "cli/app.py": {"sys.exit", "typer.Exit"},
     "cli/predict.py": {"typer.Exit"},
@@ -183,7 +183,7 @@ ENDS = {
 
 
 def test_library_code_neither_prints_nor_exits():
-    """No ``print``; what ends a process (by any name of it) is used in the files of `ENDS` alone."""
+    """No ``print``; calls that end a process are used only in the files of `ENDS`."""
     found = {}
     for path in SOURCES:
         tree = ast.parse(path.read_text("utf-8"))
@@ -227,7 +227,7 @@ def test_every_command_in_the_readme_has_only_known_options():
 @pytest.mark.real
 @needs_minilm
 def test_the_readme_runs(tmp_path, monkeypatch):
-    """Every command and every Python block, in order, in one folder, as a reader would; but for CoLA's place."""
+    """Every command and every Python block, in order, in one folder, as a reader would; only CoLA's path is changed."""
     monkeypatch.chdir(tmp_path)
     command = tmp_path / "acceptor"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m acceptor "$@"\n')

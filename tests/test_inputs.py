@@ -1,4 +1,4 @@
-"""The quick form of `make inputs`: files, labels, objects and machines as people bring them; generated combinations."""
+"""The quick form of `make inputs`: real-world files, labels, objects and machines; generated combinations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from reliability.inputs import combinations
 from reliability.inputs.__main__ import all_cases
 
 
-def test_every_input_is_right_at_once_or_refused_in_one_message():
-    """Every case that takes no training and no process; 60 combinations; threads."""
+def test_every_input_is_read_correctly_or_refused_in_one_message():
+    """Every case without a training or a new process; 60 combinations; threads."""
     command = [sys.executable, "-m", "reliability.inputs", "--quick"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr[-2000:]
@@ -28,7 +28,7 @@ def test_every_input_is_right_at_once_or_refused_in_one_message():
 
 
 def test_every_root_of_the_issue_has_cases():
-    """Fifteen at least for each, and no two with the same words."""
+    """At least fifteen for each, and no two with the same description."""
     cases = all_cases()
     counts = Counter(case.root for case in cases)
     assert set(counts) == set(range(1, 8))
@@ -37,7 +37,7 @@ def test_every_root_of_the_issue_has_cases():
 
 
 def test_combinations_are_many_and_the_same_every_time():
-    """A number makes its combination again, and all parts occur."""
+    """The same number gives the same combination, and all parts occur."""
     some = [combinations.combination(number) for number in range(2000)]
     assert some == [combinations.combination(number) for number in range(2000)]
     assert len({str(one).partition(": ")[2] for one in some}) > 1500
@@ -47,8 +47,8 @@ def test_combinations_are_many_and_the_same_every_time():
     assert {one.layout for one in some} == set(combinations.LAYOUTS)
 
 
-def test_what_the_generator_writes_is_what_it_says(tmp_path):
-    """The truth of a plain combination is what a reader of the format alone finds."""
+def test_the_generator_writes_the_truth_that_it_returns(tmp_path):
+    """A plain combination's truth equals the content that a simple reader of the format finds."""
     import csv
 
     one = next(
@@ -63,7 +63,7 @@ def test_what_the_generator_writes_is_what_it_says(tmp_path):
 
 
 def test_every_program_of_a_case_can_be_read():
-    """Python compiles, and bash knows the rest: a slip in a slow case is not to be found out in the full form alone."""
+    """Python compiles them, bash parses the others, so that an error in a slow case is found here, too."""
     for case in all_cases():
         if case.run.startswith("sh -c "):
             done = subprocess.run(["bash", "-n", "-c", case.run.removeprefix("sh -c ")], capture_output=True, text=True)

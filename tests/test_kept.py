@@ -71,7 +71,7 @@ def test_columns_keep_names_and_types(small, toy_run, tmp_path, before, after):
     assert found.columns == expected.columns
 
 
-def test_rejected_rows_take_their_values_with_them(small, toy_run, tmp_path):
+def test_values_of_rejected_rows_are_removed_too(small, toy_run, tmp_path):
     frame = typed().with_columns(text=pl.when(pl.col("id") == 5).then(None).otherwise("text"))
     frame.write_parquet(tmp_path / "in.parquet")
     for suffix in (".parquet", ".jsonl"):
@@ -92,7 +92,7 @@ RECORDS = [
 ]
 
 
-def test_json_lines_stay_what_they_are(small, toy_run, tmp_path):
+def test_json_lines_are_not_changed(small, toy_run, tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in RECORDS * 4))
     predict(toy_run.folder, [str(source)], out=tmp_path / "out.jsonl")
@@ -102,7 +102,7 @@ def test_json_lines_stay_what_they_are(small, toy_run, tmp_path):
     assert all(isinstance(row["probability"], float) for row in found)
 
 
-def test_types_become_json_where_it_has_them(small, toy_run, tmp_path):
+def test_types_become_json_types_if_it_has_them(small, toy_run, tmp_path):
     typed().write_parquet(tmp_path / "in.parquet")
     predict(toy_run.folder, [str(tmp_path / "in.parquet")], out=tmp_path / "out.jsonl")
     row = lines(tmp_path / "out.jsonl")[1]
@@ -150,7 +150,7 @@ def test_the_sentences_column_keeps_its_name(toy_run, tmp_path, suffix, name):
     assert list(found.columns) == ["Text", "n", "acceptable", *VERDICTS]
 
 
-def test_a_name_that_is_taken_is_moved_as_in_a_frame(toy_run, tmp_path):
+def test_a_taken_column_name_is_renamed_as_in_a_frame(toy_run, tmp_path):
     frame = pl.DataFrame({"verdict": [7], "content": ["the cats ."], "margin": [True]})
     frame.write_parquet(tmp_path / "in.parquet")
     columns = {"sentence": "content"}
@@ -176,10 +176,10 @@ def test_files_of_other_types_and_names_are_judged_together(small, toy_run, tmp_
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".jsonl"])
-def test_stopped_and_gone_on_with_it_is_the_same_bytes(small, toy_run, tmp_path, monkeypatch, suffix):
+def test_a_continued_predict_gives_the_same_bytes(small, toy_run, tmp_path, monkeypatch, suffix):
     files = [str(tmp_path / name) for name in ("a.parquet", "b.parquet")]
     typed(9).write_parquet(files[0])
-    # In other places: the second file alone must not decide about the order of columns.
+    # In another order: the second file must not change the order of columns.
     typed(9, start=9).select(sorted(typed(1).columns)).write_parquet(files[1])
     predict(toy_run.folder, files, out=tmp_path / f"whole{suffix}")
     out, write = tmp_path / f"out{suffix}", Parts.write

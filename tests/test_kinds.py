@@ -1,4 +1,4 @@
-"""What is given as an encoder or as a run: heads old and new, other people's models, the hub's cache."""
+"""Folders given as an encoder or as a run: old and new heads, other programs' models, the hub's cache."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LABELS = ("unacceptable", "acceptable")
 
 
 def plain_initial(folder: Path, labels: int, seed: int) -> dict[str, torch.Tensor]:
-    """What Transformers makes of an encoder by itself, as Acceptor did before it asked about heads."""
+    """The classifier that Transformers alone makes of an encoder, as Acceptor did before `keep_head`."""
     from transformers import AutoModelForSequenceClassification
 
     from acceptor.runtime.device import seed_everything
@@ -52,8 +52,8 @@ def test_an_encoder_without_a_head_gets_the_one_that_its_seed_always_gave(tmp_pa
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_an_encoder_s_weights_are_what_they_were_when_this_was_written(tmp_path):
-    """Sums of the tiny BERT's classifier under seeds 7 and 8: a new head is not to change what seeds give."""
+def test_seeds_give_the_same_new_heads_as_in_older_versions(tmp_path):
+    """Sums of the tiny BERT's classifier under seeds 7 and 8: the same seed must always give the same new head."""
     encoder = find_encoder(str(make_encoder(tmp_path / "bert", initializer_range=0.2)))
     sums = [float(new_classifier(encoder, LABELS, seed=seed).classifier.weight.detach().sum()) for seed in (7, 8)]
     assert sums == pytest.approx(SUMS, abs=1e-5)
@@ -63,7 +63,7 @@ SUMS = [-1.2378971576690674, 1.0829687118530273]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_an_old_head_is_dropped_whatever_its_size_and_kept_if_asked_for(tmp_path, architecture):
+def test_an_old_head_is_dropped_unless_keep_head_is_given(tmp_path, architecture):
     plain = find_encoder(str(make_encoder(tmp_path / "plain", architecture)))
     taught = new_classifier(plain, LABELS, seed=1)
     taught.save_pretrained(tmp_path / "taught")
@@ -81,8 +81,8 @@ def test_an_old_head_is_dropped_whatever_its_size_and_kept_if_asked_for(tmp_path
     assert all(torch.equal(kept[name], old[name]) for name in old)
 
 
-def test_a_run_as_encoder_begins_with_a_head_that_knows_nothing(toy_run, toy_config, tmp_path):
-    """Taught the labels turned round, the old head would begin at an MCC of -1."""
+def test_a_run_as_encoder_starts_with_a_new_head(toy_run, toy_config, tmp_path):
+    """Trained on swapped labels, the old head would start at an MCC of -1."""
     rows = [(sentence, "spam" if label == "1" else "ham") for sentence, label in toy_rows(160)]
     settings = {"encoder": str(toy_run.folder), "epochs": 1, "learning_rate": 1e-6, "on_collapse": "go-on"}
     runs = [
@@ -94,7 +94,7 @@ def test_a_run_as_encoder_begins_with_a_head_that_knows_nothing(toy_run, toy_con
     assert runs[0].record["config"]["keep_head"] is False
 
 
-def test_keeping_a_head_asks_for_its_labels_in_their_order(toy_run, toy_config, tiny_bert, tmp_path):
+def test_keeping_a_head_needs_its_labels_in_their_order(toy_run, toy_config, tiny_bert, tmp_path):
     settings = {"encoder": str(toy_run.folder), "keep_head": True, "epochs": 1, "on_collapse": "go-on"}
     config = toy_config.model_copy(update=settings)
     other = [(sentence, "spam" if label == "1" else "ham") for sentence, label in toy_rows(64)]
@@ -109,7 +109,7 @@ def test_keeping_a_head_asks_for_its_labels_in_their_order(toy_run, toy_config, 
     with raises(UsageError, "E-USAGE-HEAD", next="--keep-head"):
         acceptor.train(toy_rows(64), out=tmp_path / "no", config=config.model_copy(update={"encoder": str(tiny_bert)}))
     run = acceptor.train(toy_rows(64), out=tmp_path / "run", config=config)
-    assert run.report.mcc > 0.9  # it knew before
+    assert run.report.mcc > 0.9  # the kept head is trained already
 
 
 def test_keep_head_is_an_option(run_cli, toy_run, tmp_path):
@@ -139,7 +139,7 @@ def test_rows_that_the_encoder_was_trained_on_count_as_leaked(toy_run, toy_confi
     assert np.isin(before, again.trained_on).all()
 
 
-def test_a_training_from_before_there_was_a_choice_resumes():
+def test_a_training_from_before_keep_head_resumes():
     now = setup_of(acceptor.TrainConfig().model_dump(), {"name": "x"}, {}).deciding()
     config = acceptor.TrainConfig().model_dump(exclude={"keep_head"})
     before = setup_of(config, {"name": "x"}, {}).deciding()
@@ -148,7 +148,7 @@ def test_a_training_from_before_there_was_a_choice_resumes():
         refuse_changes(before, {**now, "keep_head": True})
 
 
-# ---------------------------------------------------------------------- somebody else's classifier
+# ---------------------------------------------------------------------- classifiers of other programs
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def classifier(toy_run, tmp_path) -> Path:
 
 
 def change(path: Path, **fields) -> None:
-    """Changes fields of a JSON file; None takes one out."""
+    """Changes fields of a JSON file; None removes one."""
     content = json.loads(path.read_text()) | fields
     path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
 
@@ -201,21 +201,21 @@ def test_its_labels_may_have_no_names(classifier):
         ({"id2label": None, "num_labels": [2]}, "", "num_labels"),
     ],
 )
-def test_what_cannot_judge_is_named(classifier, fields, found, cause):
+def test_a_model_that_cannot_judge_is_named(classifier, fields, found, cause):
     change(classifier / "config.json", **fields)
     with raises(RunError, "E-RUN-MODEL", found=found, cause=cause, next="acceptor train"):
         acceptor.load(classifier)
 
 
-def test_a_run_that_lost_its_papers_is_no_classifier(toy_run, tmp_path):
+def test_a_run_without_judge_json_is_not_taken_for_a_classifier(toy_run, tmp_path):
     shutil.copytree(toy_run.folder, tmp_path / "run")
     (tmp_path / "run" / "judge.json").unlink()
-    with pytest.raises(RunError, match="not a run"):
+    with raises(RunError, "E-RUN-MISSING", problem=str(tmp_path / "run"), expected="judge.json"):
         acceptor.load(tmp_path / "run")
 
 
 @pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
-def test_what_a_wrapper_put_before_the_names_is_left_out(classifier, tiny_bert, tmp_path, wrapper):
+def test_a_wrappers_prefix_of_the_names_is_removed(classifier, tiny_bert, tmp_path, wrapper):
     expected = acceptor.load(classifier).logits(["the cats see."])
     for folder in (classifier, Path(shutil.copytree(tiny_bert, tmp_path / "encoder"))):
         weights = load_file(folder / "model.safetensors")
@@ -311,14 +311,14 @@ def test_a_whole_snapshot_is_taken_from_the_cache(hub, tiny_bert):
 
 
 @pytest.mark.parametrize("missing", ["model.safetensors", "config.json", "tokenizer.json"])
-def test_a_part_of_a_snapshot_is_named_where_the_network_is_not_reached(hub, tiny_bert, missing):
+def test_a_partial_snapshot_without_network_is_named(hub, tiny_bert, missing):
     snapshot(hub, tiny_bert, [path.name for path in tiny_bert.iterdir() if path.name != missing])
     words = "the tokenizer's files" if missing == "tokenizer.json" else missing
     with raises(EncoderError, "E-ENCODER-MISSING", problem=("'org/name'", words), cause="not reached"):
         find_encoder("org/name")
 
 
-def test_the_network_is_asked_for_the_rest(hub, tiny_bert, monkeypatch):
+def test_missing_files_of_a_snapshot_are_downloaded(hub, tiny_bert, monkeypatch):
     folder = snapshot(hub, tiny_bert, ["config.json"])
     asked = []
 

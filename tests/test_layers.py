@@ -1,4 +1,4 @@
-"""The kernel that judges all layers at once computes what Transformers does, in each arithmetic and on each unit."""
+"""The kernel that judges all layers at once gives Transformers' results, in each arithmetic and on each unit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def needs(arithmetic, *values):
 
 
 def untrained(architecture, folder):
-    """A judge with weights large enough that every layer changes what passes it."""
+    """A judge with weights large enough that every layer changes its input."""
     encoder = find_encoder(str(make_encoder(folder / architecture, architecture, initializer_range=0.4)))
     model = new_classifier(encoder, ("no", "yes"), seed=1).eval()
     tokenizer = load_tokenizer(encoder.folder)
@@ -52,7 +52,7 @@ def logits(network, judge, seconds=None):
 
 
 def error(judge, precision):
-    """The largest error of the kernel's logits, as a share of how far the exact ones spread."""
+    """The largest error of the kernel's logits, as a share of the exact ones' standard deviation."""
     exact = logits(judge.model.eval(), judge)
     return np.abs(logits(judging_network(judge.model, precision=precision), judge) - exact).max() / np.ptp(exact)
 
@@ -70,13 +70,13 @@ def test_fp32_gives_transformers_logits(architecture, paired, tmp_path):
 
 
 @pytest.mark.parametrize(("precision", "share"), [needs("bf16", 0.06), needs("int8", 0.15)])
-def test_rounded_factors_stay_near(precision, share, tmp_path):
+def test_errors_of_rounded_factors_are_small(precision, share, tmp_path):
     judge = untrained("bert", tmp_path)
     assert 0 < error(judge, precision) < share
 
 
 @needs_kernel
-def test_a_sentence_is_judged_alike_in_any_company(tmp_path):
+def test_logits_do_not_depend_on_the_batch(tmp_path):
     judge = untrained("mpnet", tmp_path)
     together = judge.logits(SENTENCES)
     for row in (0, 1, len(SENTENCES) - 1):
@@ -84,8 +84,8 @@ def test_a_sentence_is_judged_alike_in_any_company(tmp_path):
 
 
 @pytest.mark.parametrize("arithmetic", [needs("bf16"), needs("int8")])
-def test_tiles_give_what_vectors_give(arithmetic, tmp_path, monkeypatch):
-    """The matrix unit's kernels, run on one in plain C, against the vector registers' ones."""
+def test_tiles_and_vectors_give_the_same_results(arithmetic, tmp_path, monkeypatch):
+    """The matrix unit's kernels, on an emulation in plain C, against the vector registers' ones."""
     here, source = Path(__file__).parent, native.SOURCES[2]
     built = tmp_path / "tiles.so"
     command = ["cc", "-O2", "-march=native", "-mno-amx-tile", "-shared", "-fPIC", "-include", here / "tiles.h"]
@@ -113,16 +113,16 @@ def test_a_weight_is_packed_in_panels():
     assert panels[:, 6:].abs().sum() == 0
 
 
-def test_int8_is_refused_where_it_is_not_to_be_had(toy_run, monkeypatch):
+def test_int8_is_refused_if_it_is_not_supported(toy_run, monkeypatch):
     monkeypatch.setattr(layers, "library", lambda: (None, "switched off"))
     with raises(UsageError, "E-USAGE-DEVICE", problem="int8", expected="AVX-512"):
         load(toy_run.folder, precision="int8")
 
 
 @pytest.mark.skipif(not layers.has_layers("int8"), reason="no int8 here")
-def test_a_judge_in_int8_says_so(toy_run):
+def test_a_judge_in_int8_reports_its_precision(toy_run):
     judge = acceptor.load(toy_run.folder, precision="int8")
     assert judge.runtime.precision == "int8"
     exact = acceptor.load(toy_run.folder, precision="fp32")
-    sentences = SENTENCES * 10  # more than a lossless judge would settle at once
+    sentences = SENTENCES * 10  # more than a lossless judge computes again at once
     assert 0 < np.abs(judge.logits(sentences) - exact.logits(sentences)).max() < 0.5

@@ -1,4 +1,4 @@
-"""Machines as they are: variables, caches, control groups, threads, file systems, log files."""
+"""Real-world machines: variables, caches, control groups, threads, file systems, log files."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_empty_variable_is_not_set(variables, expected, tmp_path, monkeypatch
     assert str(cache.cache_folder()) == expected.format(tmp=tmp_path)
 
 
-def test_without_a_home_the_cache_is_private_temporary_and_said_once():
+def test_without_a_home_the_cache_is_private_and_temporary_with_one_warning():
     if os.geteuid() != 0:
         pytest.skip("only root can become a user without an entry in passwd")
     code = (
@@ -73,7 +73,7 @@ def test_without_a_home_the_cache_is_private_temporary_and_said_once():
     assert not Path(place).exists()
 
 
-def test_a_home_that_cannot_be_written_is_as_none(tmp_path, caplog):
+def test_a_home_that_cannot_be_written_is_ignored(tmp_path, caplog):
     file = tmp_path / "file"
     file.touch()
     with caplog.at_level(logging.WARNING):
@@ -91,7 +91,7 @@ needs_compiler = pytest.mark.skipif(
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """Compiles one small function; gives (a function that loads it anew, the folder that keeps it)."""
+    """Compiles one small function; gives (a function that loads it again, the folder that keeps it)."""
     source = tmp_path / "small.c"
     source.write_text("int answer(void) { return 42; }\n")
     home = tmp_path / "cache"
@@ -101,7 +101,7 @@ def small(tmp_path, monkeypatch):
 
 
 @needs_compiler
-def test_kernels_are_kept_under_the_hash_of_all_that_made_them(small, tmp_path, monkeypatch):
+def test_kernels_are_cached_under_the_hash_of_their_sources_and_compiler(small, tmp_path, monkeypatch):
     load, folder = small
     assert load()[0].answer() == 42
     (first,) = folder.glob("*.so")
@@ -115,7 +115,7 @@ def test_kernels_are_kept_under_the_hash_of_all_that_made_them(small, tmp_path, 
 
 @needs_compiler
 @pytest.mark.parametrize("harm", ["other bytes", "writable file", "link"])
-def test_a_kept_library_that_is_not_ours_is_compiled_anew(harm, small, tmp_path, caplog):
+def test_a_cached_library_that_is_not_ours_is_compiled_again(harm, small, tmp_path, caplog):
     load, folder = small
     load()
     (kept,) = folder.glob("*.so")
@@ -222,13 +222,13 @@ def test_left_over_variables_are_named_before_anything_waits(variables, monkeypa
         ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", **RENDEZVOUS}, (1, 2, 1)),
     ],
 )
-def test_what_torchrun_sets_is_understood(variables, place, monkeypatch):
+def test_torchruns_variables_are_read(variables, place, monkeypatch):
     set_only(monkeypatch, variables)
     found = processes.process_rank()
     assert (found.rank, found.world_size, found.local_rank) == place
 
 
-def test_train_refuses_them_and_judging_does_not_care(monkeypatch, toy_run, tmp_path, run_cli):
+def test_train_refuses_them_and_judging_ignores_them(monkeypatch, toy_run, tmp_path, run_cli):
     set_only(monkeypatch, {"RANK": "x", "WORLD_SIZE": "8", "LOCAL_RANK": "9"})
     code, out, err = run_cli("train", "starter", "--out", tmp_path / "run")
     assert (code, out) == (2, "")
@@ -238,7 +238,7 @@ def test_train_refuses_them_and_judging_does_not_care(monkeypatch, toy_run, tmp_
     assert "the cats sleep." in out
 
 
-def test_waiting_for_processes_that_never_come_is_said_and_ends(monkeypatch, caplog):
+def test_waiting_for_missing_processes_warns_and_ends(monkeypatch, caplog):
     import torch.distributed as dist
 
     said = []
@@ -246,7 +246,7 @@ def test_waiting_for_processes_that_never_come_is_said_and_ends(monkeypatch, cap
     monkeypatch.setattr(processes, "WARN_AFTER", 0.0)
 
     def nobody(*_, **__):
-        while not caplog.text:  # until it is said what is waited for
+        while not caplog.text:  # until the warning is logged
             pass
         said.append(caplog.text)
         raise dist.DistNetworkError("timed out")
@@ -307,7 +307,7 @@ def test_threads_are_the_cores_that_are_there(given, cores, quota, expected, mon
     assert threads.choose_threads().value == expected
 
 
-def test_torch_is_told_only_where_nobody_else_told_it(monkeypatch):
+def test_torchs_threads_are_set_only_if_no_other_code_has_set_them(monkeypatch):
     told = []
     monkeypatch.setattr(torch, "set_num_threads", told.append)
     monkeypatch.setattr(threads, "available_cores", lambda: 8)
@@ -345,17 +345,17 @@ def test_spins_are_bounded_before_torch_is_loaded_unless_the_user_decided(variab
     assert ("at most" in said) == (expected == "10000")
 
 
-def test_too_late_is_said():
+def test_importing_torch_first_is_reported():
     assert "before acceptor" in python("import sys; sys.modules['torch'] = sys\n" + SAYS).stdout
 
 
-def test_others_are_measured_as_their_users_have_them():
+def test_other_programs_are_measured_in_the_original_environment():
     code = "import acceptor, os; from acceptor.runtime.spinning import original_environment as f; print(f(os.environ))"
     assert "GOMP_SPINCOUNT" not in python(code).stdout
     assert "'GOMP_SPINCOUNT': '7'" in python(code, GOMP_SPINCOUNT="7").stdout
 
 
-def test_threads_give_way_while_they_wait_and_no_longer():
+def test_spins_are_short_only_while_threads_wait():
     assert not waiting.should_shorten_spins(0.05, now=False)
     assert waiting.should_shorten_spins(0.2, now=False)
     assert waiting.should_shorten_spins(0.05, now=True)
@@ -364,7 +364,7 @@ def test_threads_give_way_while_they_wait_and_no_longer():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the scheduler's figures are Linux'")
 def test_training_watches_and_stops_watching(monkeypatch):
-    """The team is made when threads have waited, once, and is gone at the end."""
+    """The team is made once, after threads have waited, and is removed at the end."""
     import threading
 
     made = threading.Event()
@@ -396,7 +396,7 @@ def test_the_time_waited_is_read_from_all_threads(tmp_path, monkeypatch):
         pass
 
 
-def test_doctor_says_all_of_it(run_cli, monkeypatch):
+def test_doctor_shows_all_of_it(run_cli, monkeypatch):
     code, out, _ = run_cli("doctor")
     assert code == 0
     for word in ("threads", "OMP_NUM_THREADS", "spin", "cgroup", "kernels", "cache"):
@@ -414,7 +414,7 @@ def fresh_warnings():
 
 
 @pytest.mark.parametrize("number", lock.NO_LOCKS)
-def test_without_locks_work_goes_on_with_one_warning(number, tmp_path, monkeypatch, caplog, fresh_warnings):
+def test_without_locks_work_continues_with_one_warning(number, tmp_path, monkeypatch, caplog, fresh_warnings):
     def refuse(*_):
         raise OSError(number, os.strerror(number))
 
@@ -424,7 +424,7 @@ def test_without_locks_work_goes_on_with_one_warning(number, tmp_path, monkeypat
             with lock.one_writer(tmp_path / "out"), study.locked(tmp_path) as known:
                 assert not known
     assert caplog.text.count("no locks") == 1
-    with pytest.raises(UsageError, match="--processes 1"):
+    with raises(UsageError, "E-USAGE-OUTPUT", next="--processes 1"):
         study.check_shareable(tmp_path)
 
 
@@ -437,7 +437,7 @@ def test_another_error_of_a_lock_is_an_error(tmp_path, monkeypatch):
         pass
 
 
-def test_sqlite_is_asked_for_no_locks_where_there_are_none(tmp_path):
+def test_sqlite_uses_no_locks_if_there_are_none(tmp_path):
     file = tmp_path / "a ?#% b.db"
     for has_locks in (True, False):
         with contextlib.closing(study._connected(file, has_locks)) as connection, connection:
@@ -493,7 +493,7 @@ def test_a_log_file_gets_a_line_every_half_minute(clock, capsys):
     assert lines[0] == "training: 600 of 4,000 steps, 20 steps/s, 2 min 50 s left, loss 0.321"
 
 
-def test_short_work_and_hushed_work_say_nothing(clock, capsys):
+def test_short_or_silent_work_logs_nothing(clock, capsys):
     with progress.meter("judging", 10, "sentences") as bar:
         clock[0] += 29
         bar.advance(10)
@@ -513,7 +513,7 @@ def test_without_a_total_a_line_says_what_is_known(clock, capsys):
     assert capsys.readouterr().err == "judging: 3.2 MB, 0.08 MB/s, 1,000 rows/s\n"
 
 
-def test_training_and_predict_say_how_far_they_are(clock, capsys, toy, toy_config, toy_run, tmp_path, monkeypatch):
+def test_training_and_predict_log_their_progress(clock, capsys, toy, toy_config, toy_run, tmp_path, monkeypatch):
     import acceptor
     from acceptor.judging import predict as corpus
 

@@ -1,4 +1,4 @@
-"""Judges of many labels: the sentence and the verdict are always seen, and mistakes are listed."""
+"""Judges of many labels: the sentence and the verdict are always shown, and mistakes are listed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_bytes_that_are_not_utf8_are_reported_with_their_line(text, toy_run, mon
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     with raises(DataError, "E-DATA-ENCODING", where="standard input, line 3", cause="saved as ", next="iconv -f"):
         judging.judge(toy_run.folder)
-    assert len(capsys.readouterr().out.splitlines()) == 1  # those before are answered
+    assert len(capsys.readouterr().out.splitlines()) == 1  # the lines before it are judged
 
 
 # ---------------------------------------------------------------------- rows that TSV cannot hold

@@ -1,4 +1,4 @@
-"""Nine scores against scikit-learn's, their bootstrap against SciPy's, decisions that are fitted where they help."""
+"""Nine scores against scikit-learn's, their bootstrap against SciPy's, decisions that are fitted if they help."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_weights_are_repetitions():
             )
 
 
-def test_the_majority_is_the_base_line():
+def test_the_majority_is_the_baseline():
     gold, predicted, probabilities = drawn(500)
     share = (gold == 1).mean()
     base = {name: one.majority for name, one in measures(gold, predicted, probabilities).items()}
@@ -141,7 +141,7 @@ def test_scores_that_are_not_defined_are_marked():
     alike = measures(gold, np.ones(50, dtype=np.int64), np.tile([0.4, 0.6], (50, 1)))
     assert math.isnan(alike["mcc"].value)
     assert alike["roc_auc"].value == 0.5
-    assert alike["roc_auc"].interval is None  # every draw has .5, and nothing is certain
+    assert alike["roc_auc"].interval is None  # every draw has .5: no interval
     right = measures(gold, gold, np.eye(2)[gold])
     assert right["accuracy"].value == right["mcc"].value == 1
     assert right["accuracy"].interval is right["mcc"].interval is None
@@ -170,7 +170,7 @@ def test_a_temperature_corrects_overconfidence():
     assert log_loss(true_logits * 3 / decision.temperature, gold) < log_loss(true_logits * 3, gold)
 
 
-def test_a_threshold_is_tuned_for_the_metric_and_nothing_beats_it():
+def test_a_threshold_has_the_best_score_of_the_metric():
     rng = np.random.default_rng(1)
     gold = (rng.random(600) < 0.7).astype(np.int64)
     logits = np.stack([np.zeros(600), rng.normal(size=600) + 1.5 * gold + 1.0], axis=1).astype(np.float32)  # leans to 1
@@ -184,8 +184,8 @@ def test_a_threshold_is_tuned_for_the_metric_and_nothing_beats_it():
         assert not score(Decision(threshold=threshold).label_ids(logits)) > best + 1e-12
 
 
-def test_what_does_not_help_is_left_out():
-    """Of judges that are as they should be, few get a number all the same, and none one that is far off."""
+def test_numbers_that_do_not_help_are_left_out():
+    """Of calibrated judges, few get a temperature or threshold, and none gets an extreme one."""
     kept = {"temperature": 0, "threshold": 0}
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -200,7 +200,7 @@ def test_what_does_not_help_is_left_out():
 
 
 def test_no_temperature_is_fitted_without_a_limit():
-    """Where every verdict is right, or there is one label or a handful of examples, no temperature is the best one."""
+    """If every verdict is right, or there is one label or few examples, no temperature is the best one."""
     rng = np.random.default_rng(0)
     gold = (rng.random(100) < 0.5).astype(np.int64)
     logits = (np.where(gold[:, None] == [0, 1], 2.0, -2.0) + 0.1 * rng.normal(size=(100, 2))).astype(np.float32)
@@ -223,7 +223,7 @@ def test_a_collapsed_judge_gets_no_threshold_from_noise():
     assert kept <= 8
 
 
-def test_three_labels_have_a_temperature_alone():
+def test_three_labels_have_only_a_temperature():
     gold, _, probabilities = drawn(300, labels=3)
     decision, why = calibrate((5 * np.log(probabilities)).astype(np.float32), gold, "mcc")
     assert decision.temperature > 2
@@ -243,7 +243,7 @@ def test_verdicts_margins_and_probabilities_agree():
 
 
 def test_a_biased_score_is_reflected():
-    """Draws of a calibration error lie above it, so that percentiles would not hold the truth of a good judge."""
+    """Draws of a calibration error are above it, so percentiles would not cover the true value of a good judge."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(500, 2)) * 2
     probabilities = softmax(logits)

@@ -1,4 +1,4 @@
-"""Scores against scikit-learn's, intervals against simulation, and what is not defined stays undefined."""
+"""Scores against scikit-learn's, intervals against simulation, and undefined scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ verdicts = st.integers(2, 4).flatmap(
 
 @settings(max_examples=200, deadline=None)
 @given(verdicts)
-@pytest.mark.filterwarnings("ignore")  # scikit-learn warns of the undefined cases that we name
+@pytest.mark.filterwarnings("ignore")  # scikit-learn warns of undefined cases
 def test_scores_are_those_of_scikit_learn(case):
     k, pairs = case
     gold, predicted = (np.array(side) for side in zip(*pairs, strict=True))
@@ -33,7 +33,7 @@ def test_scores_are_those_of_scikit_learn(case):
     assert metrics.accuracy(confusion) == pytest.approx(reference.accuracy_score(gold, predicted))
     found = metrics.mcc(confusion)
     if len(set(gold)) == 1 or len(set(predicted)) == 1:
-        assert math.isnan(found)  # scikit-learn says 0.0 here
+        assert math.isnan(found)  # scikit-learn gives 0.0 here
     else:
         assert found == pytest.approx(reference.matthews_corrcoef(gold, predicted))
     f1 = metrics.f1(confusion)
@@ -73,7 +73,7 @@ def test_the_mcc_interval_has_its_coverage(confusion, n):
     assert 0.94 <= inside <= 0.96
 
 
-def test_the_width_known_for_cola():
+def test_the_interval_width_of_cola():
     """At MCC .55 on the 516 out-of-domain sentences the standard error is .040."""
     interval = mcc_interval(np.round(np.array([[0.198, 0.116], [0.066, 0.62]]) * 516).astype(int))
     assert (interval.high - interval.low) / 2 / 1.96 == pytest.approx(0.040, abs=0.002)

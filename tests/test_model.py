@@ -25,7 +25,7 @@ from tiny import ARCHITECTURES, TEXTS, make_encoder
 
 
 def plain_logits(folder, sentences, seconds=None):
-    """What Transformers says when everything is padded into one batch, as its documentation shows."""
+    """Transformers' logits when everything is padded into one batch, as in its documentation."""
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with torch.inference_mode():
@@ -41,7 +41,7 @@ def test_every_architecture_trains_saves_and_loads_as_transformers_does(architec
         "batch_size": 16,
         "learning_rate": 1e-3,
         "on_collapse": "go-on",
-    }  # four steps teach nothing
+    }  # four steps are too few to learn
     run = acceptor.train(data, out=tmp_path / "run", config=acceptor.TrainConfig(encoder=str(encoder), **settings))
     sentences = [*TEXTS[:6], "the", "x y z " * 6]
     expected = plain_logits(tmp_path / "run", sentences)
@@ -89,7 +89,7 @@ def test_a_wrong_hash_is_refused(tmp_path, tiny_bert, monkeypatch):
         find_encoder("minilm")
 
 
-def test_an_unknown_encoder_names_three_ways_on():
+def test_the_error_of_an_unknown_encoder_names_three_ways():
     with raises(EncoderError, "E-ENCODER-MISSING", next=("--encoder minilm", "--encoder PATH", "HF_ENDPOINT")):
         find_encoder("no-such/encoder")
     with raises(EncoderError, "E-ENCODER-MISSING", problem="'minilm'"):
@@ -140,7 +140,7 @@ def test_weights_of_another_encoder_are_refused(tmp_path, tiny_bert):
         new_classifier(find_encoder(str(folder)), ("no", "yes"), seed=0)
 
 
-def test_pickled_weights_are_named_and_left_closed(tmp_path, tiny_bert):
+def test_pickled_weights_are_named_and_never_opened(tmp_path, tiny_bert):
     folder = shutil.copytree(tiny_bert, tmp_path / "encoder")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with raises(EncoderError, "E-ENCODER-FILE", found="pytorch_model.bin", cause="code"):

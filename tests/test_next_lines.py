@@ -1,4 +1,4 @@
-"""What is shown as a next command can be copied as it stands, and fits the run."""
+"""Commands shown as the next step can be copied unchanged, and fit the run."""
 
 from __future__ import annotations
 

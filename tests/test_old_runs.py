@@ -1,4 +1,4 @@
-"""Folders that Acceptor wrote at commit a684b4a (tests/data/a684b4a): they load, judge and resume as then."""
+"""Folders that Acceptor wrote at commit a684b4a (tests/data/a684b4a): they load, judge and resume as before."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
-    """A copy of all of them, in which they were made: the paths in them start there."""
+    """A copy of all of them in the working folder, because they contain relative paths."""
     return shutil.copytree(OLD, tmp_path_factory.mktemp("old") / "toy")
 
 
@@ -63,7 +63,7 @@ def written(*names):
     return json.loads(OLD.joinpath(*names).read_text("utf-8"))
 
 
-def test_nothing_in_them_names_the_machine_that_made_them():
+def test_no_file_names_the_machine_that_made_it():
     for path in OLD.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
@@ -72,7 +72,7 @@ def test_nothing_in_them_names_the_machine_that_made_them():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_gives_the_verdicts_that_it_keeps(name):
+def test_a_run_gives_its_recorded_verdicts(name):
     judge, kept = acceptor.load(name, device="cpu", precision="fp32"), pl.read_parquet(f"{name}/predictions.parquet")
     logits = judge.logits(kept["sentence"].to_list())
     expected = kept.select(f"logit({label})" for label in judge.labels).to_numpy()
@@ -126,7 +126,7 @@ def test_folds_are_read_and_resumed(data):
     config = acceptor.TrainConfig(**CONFIG | {"seed": 5})
     folds = acceptor.cross_validate(data, by=2, out="cv", config=config)
     assert folds.count("finished") == 2
-    # The fold that was trained again gives the same scores: pooled scores are those of then.
+    # The fold that was trained again gives the same scores: pooled scores do not change.
     assert folds.record["pooled"]["confusion"] == written("cv", "cv.json")["pooled"]["confusion"]
 
 

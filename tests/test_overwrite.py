@@ -1,4 +1,4 @@
-"""What is overwritten stays until what replaces it is whole; what is read is never overwritten."""
+"""An old output stays until the new one is complete; inputs are never overwritten."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFIG = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "max_length": 32
 
 @pytest.fixture
 def old(toy_run, tmp_path):
-    """A finished run in a folder of its own, and the bytes of its weights."""
+    """A finished run in a new folder, and the bytes of its weights."""
     shutil.copytree(toy_run.folder, tmp_path / "runs" / "R")
     return tmp_path / "runs" / "R"
 
@@ -61,9 +61,9 @@ def test_a_training_that_is_killed_leaves_the_old_run_and_resumes(old, tiny_bert
     assert acceptor.load(old)(["the cats sleep."])
 
 
-def test_killed_before_its_first_checkpoint_it_is_put_back_by_the_next_command(old, toy, toy_config):
+def test_a_kill_before_the_first_checkpoint_keeps_the_old_run(old, toy, toy_config):
     before = weights(old)
-    old.rename(old.with_name(".R.replaced-1"))  # what a kill right after leaves
+    old.rename(old.with_name(".R.replaced-1"))  # as a kill right after it leaves it
     with raises(UsageError, "E-USAGE-OUTPUT", problem="finished run", next="--overwrite"):
         acceptor.train(toy, out=old, config=toy_config)
     assert (weights(old), names(old.parent)) == (before, ["R"])
@@ -71,7 +71,7 @@ def test_killed_before_its_first_checkpoint_it_is_put_back_by_the_next_command(o
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("saved", [False, True])
-def test_an_error_puts_it_back_unless_there_is_a_checkpoint(error, saved, old, toy, toy_config, monkeypatch):
+def test_an_error_restores_it_unless_there_is_a_checkpoint(error, saved, old, toy, toy_config, monkeypatch):
     before = weights(old)
     save = Checkpoints.save
 
@@ -98,7 +98,7 @@ def test_bad_data_leave_the_old_run_where_it_is(old, toy_config):
     assert names(old.parent) == ["R"]
 
 
-def test_what_somebody_put_in_its_place_is_not_removed(old, toy, toy_config):
+def test_another_folder_in_its_place_is_not_removed(old, toy, toy_config):
     old.rename(old.with_name(".R.replaced-1"))
     old.mkdir()
     (old / "mine.txt").write_text("mine")
@@ -114,7 +114,7 @@ def link(place, target):
 
 
 @pytest.mark.parametrize("way", ["itself", "linked", "linked out", "data", "within", "path through a link"])
-def test_an_output_that_holds_what_is_read_is_refused(way, old, toy, toy_config, tmp_path):
+def test_an_output_that_contains_an_input_is_refused(way, old, toy, toy_config, tmp_path):
     out, data, encoder = old, toy, toy_config.encoder
     if way == "itself":
         encoder = old
@@ -151,7 +151,7 @@ def test_seeds_and_folds_and_searches_refuse_it_too(toy, toy_config, tmp_path):
     assert weights(seeds.runs[0]) == before
 
 
-def test_seeds_that_fail_put_the_old_ones_back(toy, toy_config, tmp_path, monkeypatch):
+def test_seeds_that_fail_restore_the_old_ones(toy, toy_config, tmp_path, monkeypatch):
     config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
     seeds = acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config)
     before = weights(seeds.runs[0])

@@ -1,4 +1,4 @@
-"""No command writes over what it reads, whatever the paths; an earlier output is not read as input."""
+"""No command overwrites its inputs, whatever the paths; an earlier output is not read as input."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_earlier_output_is_not_read(sources, toy_run, tmp_path, monkeypatch, 
     assert any("out.jsonl is an output" in line for line in caplog.messages)
 
 
-def test_a_pattern_of_nothing_but_the_output_reads_nothing(toy_run, tmp_path):
+def test_a_pattern_that_matches_only_the_output_reads_nothing(toy_run, tmp_path):
     predict(toy_run.folder, [str(jsonl(tmp_path / "a.jsonl"))], out=tmp_path / "v.jsonl")
     with raises(DataError, "E-DATA-MISSING", where="v*.jsonl"):
         predict(toy_run.folder, [str(tmp_path / "v*.jsonl")], out=tmp_path / "v.jsonl", overwrite=True)
@@ -116,7 +116,7 @@ def test_streams_that_are_redirected_to_an_input(toy_run, tmp_path, monkeypatch)
     assert len(tsv.read_text()) == 4
 
 
-def test_other_files_are_written_as_ever(toy_run, tmp_path):
+def test_other_files_are_written(toy_run, tmp_path):
     source = jsonl(tmp_path / "s.jsonl")
     out = tmp_path / "S2.jsonl"
     out.write_text("something else")

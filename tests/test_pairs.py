@@ -1,4 +1,4 @@
-"""Minimal pairs: reading suites, who wins a pair, ties, intervals, and that bf16 decides no pair."""
+"""Minimal pairs: reading suites, which side has the higher margin, ties, intervals, no pair decided by rounding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BLIMP = {"field": "syntax", "linguistics_term": "agreement", "UID": "cats_1", "s
 
 
 def toy_pairs(n: int, seed: int = 5) -> list[tuple[str, str]]:
-    """What the toy judge has learned: "the cats" is acceptable, "the cat them" is not."""
+    """Pairs that the toy judge can judge: "the cats" is acceptable, "the cat them" is not."""
     tails = [sentence.split(maxsplit=3 if "them" in sentence else 2)[-1] for sentence, _ in toy_rows(n, seed)]
     return [(f"the cats {tail}", f"the cat them {tail}") for tail in tails]
 
@@ -42,7 +42,7 @@ def judge(toy_run):
 # ---------------------------------------------------------------------- scores
 
 
-def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
+def test_a_pair_is_right_if_the_acceptable_side_has_the_higher_margin(judge):
     rows = toy_pairs(60)
     rows += [(bad, good) for good, bad in toy_pairs(20, 6)] + [(rows[0][0], rows[0][0])]
     report = acceptor.pairs(judge, rows)
@@ -51,7 +51,7 @@ def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
     right, ties = int((difference[:-1] > 0).sum()), 1
     both = int(((good[:, 1] > good[:, 0]) & (bad[:, 1] < bad[:, 0])).sum())
     assert report.scores == PairScores(81, right, ties, both)
-    assert 50 < right < 81 > report.scores.n - both > 10  # the judge learned it, and knows nothing of the swap
+    assert 50 < right < 81 > report.scores.n - both > 10  # the judge was trained on the other order
     assert report.frame["right"].to_list() == [*(difference[:-1] > 0).astype(float), 0.5]
     np.testing.assert_allclose(report.frame["margin_good"] - report.frame["margin_bad"], difference, atol=1e-4)
     assert (report.identical, report.alike) == (1, 0)
@@ -60,7 +60,7 @@ def test_a_pair_is_right_where_the_acceptable_side_has_the_higher_margin(judge):
     assert json.loads(json.dumps(report.to_dict()))["ties"] == 1
 
 
-def test_sides_that_the_tokenizer_reads_alike_are_ties_whatever_their_batches(judge):
+def test_sides_with_the_same_ids_are_ties_in_any_batch(judge):
     rows = [(good, good.upper()) for good, _ in toy_pairs(40)]
     report = acceptor.pairs(judge, rows + toy_pairs(40))
     assert (report.identical, report.alike, report.scores.ties) == (0, 40, 40)
@@ -117,15 +117,15 @@ def test_bf16_decides_no_pair(judge):
     assert (acceptor.pairs(rough, rows).frame["right"] == exact).all()
 
 
-def test_the_acceptable_label_is_found_by_name_or_asked_for(judge):
+def test_the_acceptable_label_is_found_by_name_or_must_be_given(judge):
     assert good_label(("unacceptable", "acceptable")) == 1
     assert good_label(("good", "bad")) == 0
     assert good_label(("spam", "ham"), "ham") == 1
-    with pytest.raises(UsageError, match=r"not clear(.|\n)*spam, ham(.|\n)*--good LABEL"):
+    with raises(UsageError, "E-USAGE-LABELS", found="spam, ham", next="--good LABEL"):
         good_label(("spam", "ham"))
-    with pytest.raises(UsageError, match="not clear"):
+    with raises(UsageError, "E-USAGE-LABELS", found="0, 1, 2"):
         good_label(("0", "1", "2"))
-    with pytest.raises(UsageError, match="did you mean 'acceptable'"):
+    with raises(UsageError, "E-USAGE-LABELS", problem=("'aceptable'", "'acceptable'")):
         good_label(("unacceptable", "acceptable"), "aceptable")
     report = acceptor.pairs(judge, toy_pairs(20), good="unacceptable")
     assert report.good == "unacceptable"
@@ -171,45 +171,60 @@ def test_the_starter_suite_is_its_test_split():
 
 
 BAD = {
-    "a missing side": ('{"sentence_good": "a b", "sentence_bad": "b a"}\n{"sentence_good": "a"}\n', "line 2"),
-    "an empty side": ('{"sentence_good": "a b", "sentence_bad": " "}\n', "sentence_bad is empty(.|\n)*line 1"),
-    "a side that is no text": ('{"sentence_good": ["a"], "sentence_bad": "b"}\n', "not text(.|\n)*line 1"),
-    "no pairs": ("", "empty"),
+    "a missing side": (
+        '{"sentence_good": "a b", "sentence_bad": "b a"}\n{"sentence_good": "a"}\n',
+        "E-DATA-TEXT",
+        {"where": "line 2"},
+    ),
+    "an empty side": (
+        '{"sentence_good": "a b", "sentence_bad": " "}\n',
+        "E-DATA-TEXT",
+        {"where": "line 1", "found": "' '"},
+    ),
+    "a side that is no text": (
+        '{"sentence_good": ["a"], "sentence_bad": "b"}\n',
+        "E-DATA-TEXT",
+        {"where": "line 1", "found": "list"},
+    ),
+    "no pairs": ("", "E-DATA-EMPTY", {"found": "0 bytes"}),
     "no column for a side": (
         '{"sentence_good": "a", "sentence": "b"}\n',
-        "unacceptable sentences(.|\n)*sentence_good=",
+        "E-DATA-COLUMN",
+        {"expected": "sentence_bad", "next": "sentence_good="},
     ),
     "a phenomenon left out": (
         '{"good": "a", "bad": "b", "UID": "x"}\n{"good": "a", "bad": "b", "UID": ""}\n',
-        "phenomenon is empty(.|\n)*line 2",
+        "E-DATA-TEXT",
+        {"problem": "phenomenon", "where": "line 2"},
     ),
     "broken JSON": (
         '{"sentence_good": "a", "sentence_bad": "b"}\n{"sentence_good": \n',
-        "one JSON object(.|\n)*line 2",
+        "E-DATA-ROW",
+        {"where": "line 2", "cause": "column 19"},
     ),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_suite_is_an_error_with_its_line(case, tmp_path):
-    text, words = BAD[case]
+    text, code, fields = BAD[case]
     (tmp_path / "suite.jsonl").write_text(text)
-    with pytest.raises(DataError, match=words) as error:
+    with raises(DataError, code, **fields) as caught:
         load_suite(tmp_path / "suite.jsonl")
-    assert "suite.jsonl" in str(error.value)
+    assert "suite.jsonl" in caught.value.details["where"]
 
 
 def test_other_bad_suites(tmp_path):
-    with pytest.raises(DataError, match="no files of pairs"):
+    with raises(DataError, "E-DATA-MISSING", where=str(tmp_path)):
         load_suite(tmp_path)
     (tmp_path / "header.csv").write_text("good,bad\n")
-    with pytest.raises(DataError, match="no rows after the header"):
+    with raises(DataError, "E-DATA-EMPTY", where="header.csv"):
         load_suite(tmp_path / "header.csv")
-    with pytest.raises(DataError, match=r"sentence_bad is empty(.|\n)*row 2"):
+    with raises(DataError, "E-DATA-TEXT", problem="sentence_bad", where="row 2"):
         load_suite([("a", "b"), ("a",)])
-    with pytest.raises(DataError, match="no column is known"):
+    with raises(DataError, "E-DATA-COLUMN", expected="sentence_good", next="sentence_good=NAME"):
         load_suite([("a", "b", "c")])
-    with pytest.raises(UsageError, match="are known"):
+    with raises(UsageError, "E-USAGE-CONFLICT", problem="'starter'", next="--columns"):
         load_suite("starter", columns={"sentence_good": "a"})
     (tmp_path / "odd.tsv").write_text("right one\twrong one\nthe cats\tthe cat them\n")
     suite = load_suite(tmp_path / "odd.tsv", columns={"sentence_good": "right one", "sentence_bad": "2"})

@@ -1,4 +1,4 @@
-"""Systems that are not POSIX: without their modules and calls, everything that a user imports still works."""
+"""Systems that are not POSIX: without POSIX modules and calls, everything that a user imports still works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import toy_rows
 ELSEWHERE = """
 import os, signal, sys
 
-# Libraries use the calls of the system that they were built for; so they are loaded before those are taken away.
+# Libraries use calls of the system that they were built for, so they are loaded before the calls are removed.
 import onnxruntime, onnxscript, sklearn.model_selection, torch.onnx, transformers.models.bert.modeling_bert
 
 for name in [name for name in sys.modules if name.startswith(("filelock", "acceptor"))]:
@@ -65,4 +65,4 @@ def test_nothing_of_posix_is_needed_to_train_judge_predict_and_export(tiny_bert,
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
     assert "the cats." in done.stdout.splitlines()[-1]
-    assert "no locks" in done.stderr  # one warning that says so: two writers are not kept apart there
+    assert "no locks" in done.stderr  # one warning: without locks two writers are possible

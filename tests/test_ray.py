@@ -1,5 +1,5 @@
-"""`predict --ray`: a real local cluster in processes of its own, stopped once and with a worker killed; sockets are
-blocked in this one. Chunks are made small here."""
+"""`predict --ray`: a real local cluster in other processes, stopped once and with a worker killed; sockets are
+blocked in this one. Chunks are small here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def texts(n, start=0):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A TSV and a JSONL of other order of columns, with rows that cannot be judged and sentences that come again."""
+    """A TSV and a JSONL with another order of columns, with invalid rows and repeated sentences."""
     folder = tmp_path_factory.mktemp("in put%")
     lines = [f"{row}\t{text}" for row, text in enumerate(texts(1600))]
     lines[700:700] = ["x\t ", "x\tone\ttoo many"]
@@ -69,14 +69,14 @@ def wait_while_alive(condition, process):
 
 
 def start(arguments, out, count):
-    """A command in a process of its own, once it has written some parts; and all processes below it."""
+    """Starts a command in a new process, waits until it has written some parts; returns it and its children."""
     process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_while_alive(lambda: len(parts(out)) >= count, process)
     return process, Below(psutil.Process(process.pid))
 
 
 class Below:
-    """The processes below one, and the folder that they share."""
+    """The descendants of a process, and the folder that they share."""
 
     def __init__(self, process):
         self.processes = process.children(recursive=True)
@@ -84,7 +84,7 @@ class Below:
         [self.scratch] = set(re.findall(r"/\S*/acceptor-ray-\w+", words))
 
     def judges(self):
-        """The workers that judge; Ray names them after what they do."""
+        """The judging workers, by the process titles that Ray sets."""
         return [one for one in self.processes if "JudgeActor" in " ".join(of(one, "cmdline"))]
 
     def listening(self):
@@ -97,13 +97,13 @@ class Below:
 
 
 def of(process, what):
-    """What a process says of itself, where it still does."""
+    """A property of a process; None if it has ended."""
     with contextlib.suppress(psutil.Error):
         return getattr(process, what)()
     return []
 
 
-def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files, tmp_path):
+def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(toy_run, files, tmp_path):
     out = tmp_path / "out.parquet"
     arguments = [toy_run.folder, files.as_uri(), "-o", out, "--all-scores", "--ray", "local", "--workers"]
 
@@ -158,7 +158,7 @@ def test_stopped_and_with_a_worker_killed_every_row_is_there_once(toy_run, files
     assert all(one["file"].endswith("/1.tsv") for one in rejected)
 
 
-def test_a_column_that_is_missing_in_the_second_file_ends_it(toy_run, tmp_path):
+def test_a_column_that_is_missing_in_the_second_file_is_an_error(toy_run, tmp_path):
     first, second, out = tmp_path / "1.csv", tmp_path / "2.csv", tmp_path / "out.csv"
     first.write_text("id,sentence\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts(40))))
     second.write_text("sentence\nthe girl sees.\n")
@@ -175,7 +175,7 @@ def test_a_column_that_is_missing_in_the_second_file_ends_it(toy_run, tmp_path):
 # ---------------------------------------------------------------------- without a cluster
 
 
-def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
+def test_an_exported_judge_is_sent_as_its_file(toy_run, tmp_path):
     source, judge = tmp_path / "in.tsv", acceptor.load(toy_run.folder, precision="fp32")
     file = acceptor.export(judge, tmp_path / "judge.onnx").path
     source.write_text("sentence\n" + "".join(f"{text}\n" for text in texts(40)))
@@ -184,7 +184,7 @@ def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
     corpus.predict(file, [str(source)], out=tmp_path / "plain.parquet")
     assert len(parts(tmp_path / "ray.parquet")) == 3
     ours, theirs = pl.read_parquet(tmp_path / "plain.parquet"), pl.read_parquet(parts(tmp_path / "ray.parquet"))
-    assert ours.equals(theirs)  # to the last bit: it does not matter what shares a batch
+    assert ours.equals(theirs)  # equal to the last bit, whatever else is in a batch
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_an_exported_judge_travels_as_its_file(toy_run, tmp_path):
         (["-o", "nofs://out.csv", "--ray", "local"], "nofs://out.csv cannot be used"),
     ],
 )
-def test_what_makes_no_sense_with_ray_is_refused(toy_run, files, run_cli, monkeypatch, tmp_path, words, message):
+def test_options_that_exclude_ray_are_refused(toy_run, files, run_cli, monkeypatch, tmp_path, words, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     code, _, err = run_cli("predict", toy_run.folder, files / "1.tsv", *words)
@@ -219,7 +219,7 @@ def test_what_makes_no_sense_with_ray_is_refused(toy_run, files, run_cli, monkey
 def test_standard_input_is_refused(toy_run, run_cli, monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ.copy())
     code, _, err = run_cli("predict", toy_run.folder, "-", "-o", "out.csv", "--ray", "local")
-    assert (code, "do not see this one's standard input" in err) == (2, True)
+    assert (code, "code:     E-USAGE-INPUT" in err) == (2, True)
 
 
 def test_without_ray_the_error_names_the_extra(toy_run, files, tmp_path):
@@ -227,11 +227,11 @@ def test_without_ray_the_error_names_the_extra(toy_run, files, tmp_path):
     arguments = ["predict", str(toy_run.folder), str(files), "-o", str(tmp_path / "out.csv"), "--ray", "local"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "--ray needs Ray" in done.stderr
+    assert "code:     E-USAGE-EXTRA" in done.stderr
     assert "pip install 'acceptor[ray]'" in done.stderr
 
 
-def test_addresses_folders_and_patterns_stand_for_their_files(tmp_path):
+def test_addresses_folders_and_patterns_give_their_files(tmp_path):
     for name in ("b%c.tsv", "a.jsonl.gz", "notes.md", ".hidden.tsv"):
         (tmp_path / name).write_text(name)
     found = found_files([tmp_path.as_uri() + "/", f"{tmp_path.as_uri()}/*.tsv", str(tmp_path / "notes.md")])
@@ -239,7 +239,7 @@ def test_addresses_folders_and_patterns_stand_for_their_files(tmp_path):
     assert found[1].address == (tmp_path / "b%c.tsv").as_uri()
     assert (found[1].size, found[1].changed) == (7, (tmp_path / "b%c.tsv").stat().st_mtime_ns)
     for nothing in ("nowhere.tsv", f"{tmp_path.as_uri()}/*.csv", "file:///nowhere/*.tsv"):
-        with pytest.raises(DataError, match="no file is there"):
+        with raises(DataError, "E-DATA-MISSING", where=nothing):
             found_files([nothing])
 
 
@@ -324,7 +324,7 @@ def resumed(output, plan=None, *, overwrite=False):
     return again
 
 
-def test_it_is_whole_when_every_chunk_of_every_file_is_there(started):
+def test_it_is_complete_when_every_chunk_of_every_file_exists(started):
     written(started, 1, 0, last=True)
     written(started, 0, 1, last=True)
     with raises(RunError, "E-RUN-PARTS", found="parts of file 1", next="same command"):

@@ -1,4 +1,4 @@
-"""Reading: nothing lost, nothing changed, and every refusal says where."""
+"""Reading: nothing lost, nothing changed, and every error names the place."""
 
 import codecs
 import csv
@@ -54,7 +54,7 @@ def read_table(source, **options):
 
 
 def place(message):
-    """The problem and where it is."""
+    """The problem and its place."""
     assert isinstance(message, str)
     return [message.split("\n")[0], *re.findall(r"^  where:.*", message, re.MULTILINE)]
 
@@ -66,7 +66,7 @@ def contents(table):
 
 
 def streamed(source, *, piece=unpack.PIECE, columns=None):
-    """All that a stream gives of a file, or what it says against it."""
+    """All rows of a streamed file, or its error."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unpack, "PIECE", piece)
         try:
@@ -144,7 +144,7 @@ def test_a_leading_quote_in_cola_swallows_no_row(write, injected):
     assert sentences(read_table(write("train.tsv", text))) == expected
 
 
-# ── TSV: what must come through ──────────────────────────────────────────────────────────────────────────
+# ── TSV: unusual content ──────────────────────────────────────────────────────────────────────────
 
 ODD_SENTENCES = {
     "leading quote": ['"unclosed', "b", "c", '"quoted"', 'mid "dle"'],
@@ -216,7 +216,7 @@ def test_csv_follows_rfc_4180(write):
     assert table.lines.tolist() == [2, 3, 6, 7]
 
 
-def test_a_quoted_nothing_is_a_row_and_no_blank_line(write):
+def test_an_empty_quoted_cell_is_a_row(write):
     with raises(DataError, "E-DATA-TEXT", where="line 3", problem="sentence"):
         read_table(write("x.csv", 'a\nb\n""\n'))
 
@@ -238,7 +238,7 @@ def test_a_quoted_nothing_is_a_row_and_no_blank_line(write):
         ("sentence,n\na,1\n\nb,2\n", "E-DATA-ROW", {"where": "line 3", "problem": "blank"}),
     ],
 )
-def test_csv_faults_are_placed(write, text, code, fields):
+def test_csv_faults_are_located(write, text, code, fields):
     with raises(DataError, code, **fields):
         read_table(write("x.csv", text))
 
@@ -405,7 +405,7 @@ def test_zstd_skippable_frames_and_frames_without_size(write):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_no_cut_file_is_a_short_success(write, suffix):
+def test_a_cut_file_is_never_read_as_a_shorter_one(write, suffix):
     text = "\n".join(f"row {n * 7919}" for n in range(15)).encode()
     packed = PACK[suffix](text) + PACK[suffix](text)
     whole_members = {0, len(packed) // 2}
@@ -429,7 +429,7 @@ def test_damage_and_trailing_bytes_are_refused(write, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_a_bomb_is_cut_off(write, suffix):
+def test_a_bomb_is_refused(write, suffix):
     bomb = PACK[suffix](b"a\n" * (20 << 20))
     with raises(DataError, "E-DATA-UNSAFE", cause="decompression bomb"):
         read_table(write(f"x.txt{suffix}", bomb))
@@ -497,7 +497,7 @@ GOOD = '{"sentence": "a", "label": 1}\n'
         ('{"sentence": "b", "label": 1, "\\ud800": 1}', "E-DATA-TEXT", {"found": "ud800", "where": "x.jsonl, line 1"}),
     ],
 )
-def test_faulty_json_is_placed(write, line, code, fields):
+def test_faulty_json_is_located(write, line, code, fields):
     with raises(DataError, code, **{"where": "x.jsonl, line 2", **fields}):
         read_table(write("x.jsonl", GOOD + line + "\n" + GOOD))
 
@@ -510,7 +510,7 @@ def test_a_whole_pair_of_escaped_surrogates_is_a_character(write):
 
 
 def encode(suffix, names, rows):
-    """Write rows by the standard library's own means (TSV has none: it is joined)."""
+    """Writes rows with the standard library (TSV by joining cells)."""
     if suffix == ".tsv":
         return "".join("\t".join(row) + "\n" for row in [names, *rows]).encode()
     if suffix == ".csv":
@@ -537,13 +537,13 @@ def tables(suffix):
 
 @pytest.mark.parametrize("packing", PACK)
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
-def test_what_is_written_is_read(tmp_path, suffix, packing):
+def test_written_tables_are_read_back(tmp_path, suffix, packing):
     path = tmp_path / f"x{suffix}{packing}"
 
     @given(tables(suffix), st.booleans())
     @settings(max_examples=40, deadline=None, database=None)
     def round_trip(rows, end):
-        rows = [(*row, "end") for row in rows]  # a TSV line's last \r would be taken for half a line end
+        rows = [(*row, "end") for row in rows]  # a TSV line's last \r would be part of the line end
         data = encode(suffix, ["sentence", "label", "note", "last"], rows)
         path.write_bytes(PACK[packing](data if end else data.removesuffix(b"\n")))
         assert read_table(path).frame.rows() == rows
@@ -561,7 +561,7 @@ def test_no_bytes_raise_anything_but_a_data_error(tmp_path_factory, dropout_mask
         try:
             table = read.read_table(path)
         except DataError:
-            assert isinstance(streamed(path), str)  # of two faults the one that comes first there
+            assert isinstance(streamed(path), str)  # of two faults the first one
             continue
         assert streamed(path) == contents(table)
 
@@ -648,7 +648,7 @@ def test_columns_are_recognised(write, rows, schema, first, separator):
         ),
     ],
 )
-def test_doubtful_columns_are_refused(write, text, fields):
+def test_unclear_columns_are_refused(write, text, fields):
     with raises(DataError, "E-DATA-COLUMN", **fields):
         read_table(write("x.tsv", text))
 

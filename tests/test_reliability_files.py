@@ -23,7 +23,7 @@ def held(outcome, at_least):
     assert outcome.held == outcome.tried, "\n".join([outcome.promise, *outcome.failures])
 
 
-def test_hostile_folders_run_nothing_and_read_nothing_elsewhere(tmp_path):
+def test_hostile_folders_run_no_code_and_open_no_other_file(tmp_path):
     held(hostile.hostile_folders(tmp_path), 190)
 
 
@@ -56,7 +56,7 @@ def test_bad_files_are_read_exactly_or_refused_with_their_line(tmp_path):
     held(readers.bad_files(tmp_path), 200)
 
 
-def test_mutated_files_end_in_rows_or_an_understood_error(tmp_path):
+def test_mutated_files_give_rows_or_one_of_our_errors(tmp_path):
     held(readers.fuzzed(tmp_path, cases=2000, seed=0), 2000)
 
 
@@ -66,5 +66,5 @@ def test_hostile_strings_are_inert_wherever_results_are_shown(tmp_path):
 
 @pytest.mark.parametrize("out", [[], ["-o", "x.jsonl"]])
 def test_a_spreadsheet_safe_file_is_a_csv(tmp_path, out):
-    with pytest.raises(UsageError, match="--spreadsheet-safe is for CSV"):
+    with raises(UsageError, "E-USAGE-CONFLICT", problem="--spreadsheet-safe", expected=".csv"):
         app(["predict", str(tmp_path), "in.txt", *out, "--spreadsheet-safe"], standalone_mode=False)

@@ -33,12 +33,12 @@ OTHERS = {
 }  # fmt: skip
 
 
-TIMED = {"time_for_checkpoints"}  # a measurement: `make reliability` tells it, on a machine that does nothing else
+TIMED = {"time_for_checkpoints"}  # a timing: only `make reliability` measures it, on an idle machine
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forkserver, RLIMIT_FSIZE and /proc")
 @pytest.mark.parametrize("rows", [KILLS, OTHERS], ids=["kills", "others"])
-def test_what_is_promised_of_trainings_holds(rows):
+def test_the_promises_of_trainings_hold(rows):
     """In two halves, for the suite's two processes."""
     command = [sys.executable, "-m", "reliability", "--quick", "--only", ",".join(rows)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
@@ -58,14 +58,16 @@ def test_every_promise_of_trainings_but_the_timed_one_is_in_the_suite():
     } == KILLS.keys() | OTHERS.keys() | TIMED
 
 
-def test_a_checkpoint_is_due_only_where_all_of_them_stay_within_their_share_of_the_time(tmp_path, monkeypatch):
+def test_a_checkpoint_is_due_only_if_all_stay_within_their_share_of_the_time(tmp_path, monkeypatch):
     clock = [1000.0]
     monkeypatch.setattr(checkpoint, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     checkpoints = checkpoint.Checkpoints(tmp_path, None, None, {}, writes=False)
-    assert checkpoints.due(epoch_ends=True)  # the first costs nobody knows what
+    assert checkpoints.due(epoch_ends=True)  # the cost of the first one is unknown
     assert not checkpoints.due()
     checkpoints.spent = checkpoints.dearest = 3.0
-    affordable = 6.0 / checkpoint.SHARE  # behind which what was spent, and once more the dearest, is the whole share
+    affordable = (
+        6.0 / checkpoint.SHARE
+    )  # the time after which the time spent, plus the most expensive save again, equals the share
     clock[0] = 1000 + affordable - 1
     assert not checkpoints.due(epoch_ends=True)
     assert not checkpoints.due()
@@ -77,7 +79,7 @@ def test_a_checkpoint_is_due_only_where_all_of_them_stay_within_their_share_of_t
 
 
 def test_a_training_that_was_killed_in_its_first_save_starts_again(tmp_path):
-    """Neither finished nor with a checkpoint: --resume finds nothing, and the plain command must not be refused."""
+    """Neither finished nor with a checkpoint: --resume finds nothing, and the same command without it must work."""
     out = tmp_path / "run"
     (out / "checkpoints" / ".epoch-0-step-1.abcdefgh.part").mkdir(parents=True)
     check_out(out, overwrite=False, resume=False)
@@ -86,7 +88,7 @@ def test_a_training_that_was_killed_in_its_first_save_starts_again(tmp_path):
         check_out(out, overwrite=False, resume=False)
 
 
-def test_restarted_processes_do_not_look_for_those_that_are_gone(monkeypatch):
+def test_restarted_processes_do_not_wait_for_ended_ones(monkeypatch):
     """torchrun keeps one store for all its attempts: processes of one attempt must find only each other in it."""
     import torch.distributed as dist
 
@@ -113,7 +115,7 @@ def test_the_best_epochs_weights_need_room_as_well(tmp_path, monkeypatch):
         check_room(tmp_path / "run", 1 << 30, keeps_best=True)
 
 
-def test_what_cannot_be_written_is_said_by_the_command_line(tmp_path):
+def test_the_command_line_reports_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     command = ["train", "starter", "--encoder", "minilm", "--out", str(tmp_path / "file" / "run")]
     done = subprocess.run([sys.executable, "-m", "acceptor", *command], capture_output=True, text=True)
@@ -122,7 +124,7 @@ def test_what_cannot_be_written_is_said_by_the_command_line(tmp_path):
     assert re.search(r"(?s)cannot be written.*cause: +File exists.*next: .*--out PATH", done.stderr)
 
 
-def test_a_folder_that_is_replaced_is_there_at_all_times(tmp_path):
+def test_a_replaced_folder_exists_at_all_times(tmp_path):
     place = tmp_path / "run"
     for number in ("1", "2"):
         with new_folder(place) as folder:
@@ -132,23 +134,23 @@ def test_a_folder_that_is_replaced_is_there_at_all_times(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_lock_names_its_holder_and_clears_what_a_killed_one_left(tmp_path):
+def test_a_lock_names_its_holder_and_removes_files_of_a_killed_one(tmp_path):
     place = tmp_path / "new" / "run"
     left = tmp_path / "new" / ".run.abcdefgh.part"
     left.mkdir(parents=True)
-    other = tmp_path / "new" / ".run-2.abcdefgh.part"  # another run's, which may live
+    other = tmp_path / "new" / ".run-2.abcdefgh.part"  # another run's, which may be active
     other.mkdir()
     with one_writer(place):
         assert not left.exists()
         code = f"import pathlib, acceptor.storage.lock as f\nwith f.one_writer(pathlib.Path({str(place)!r})): pass"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert "another process is writing" in done.stderr
+        assert "code:     E-RUN-LOCKED" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr
     assert [path.name for path in place.parent.iterdir()] == [other.name]
 
 
 def test_a_signal_that_is_ignored_stops_no_training():
-    """Else it would end the loop but not the process, and a half-trained judge would be written as a finished one."""
+    """Otherwise it would end the loop but not the process, and a half-trained judge would be saved as finished."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with deferred_signals() as seen:
@@ -158,6 +160,6 @@ def test_a_signal_that_is_ignored_stops_no_training():
         signal.signal(signal.SIGINT, before)
 
 
-def test_other_errors_are_no_lack_of_memory():
+def test_other_errors_are_not_out_of_memory():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_out_of_memory(UsageError("out of memory"))

@@ -1,4 +1,4 @@
-"""`report.html`: what stands in it, that it is one inert file, and that a real browser agrees."""
+"""`report.html`: its content, one file without active content, tested in a real browser."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ needs_browser = pytest.mark.skipif(
 
 
 def remade(run, folder, *, change=lambda reports, record: None, frame=lambda frame: frame):
-    """A copy of a run's records in which something is changed, as if it had been trained so."""
+    """A copy of a run's records with a change, and consistent hashes."""
     folder.mkdir(parents=True)
     for name in ("report.json", "run.json", "history.jsonl", "predictions.parquet"):
         shutil.copy(run / name, folder / name)
@@ -72,7 +72,7 @@ class Elements(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def run(toy_config, tmp_path_factory):
-    """A run whose validation and test labels are partly wrong: a report without errors would try little."""
+    """A run whose validation and test labels are partly wrong: so that the report has errors to show."""
     noisy = {
         name: [
             (text, str(1 - int(label)) if row % 5 == 0 else label)
@@ -128,7 +128,7 @@ def test_the_page_is_one_file_and_its_policy_allows_no_address(toy_page):
     assert len(page) < 500_000
 
 
-def test_the_page_shows_what_the_records_hold(run, toy_page):
+def test_the_page_shows_the_records(run, toy_page):
     text = " ".join(" ".join(Elements(toy_page.read_text("utf-8")).text).split())
     for report in run.reports.values():
         low, high = report.interval
@@ -149,7 +149,7 @@ def test_the_same_run_gives_the_same_bytes(run, toy_page, report_of):
     assert report_of(run.folder) == toy_page.read_text("utf-8")
 
 
-def test_figures_lie_beside_the_page_and_the_run_stays_what_it_was(run, tmp_path):
+def test_figures_are_beside_the_page_and_the_run_does_not_change(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)
     page = write_report([folder], folder / "report.html")
@@ -161,7 +161,7 @@ def test_figures_lie_beside_the_page_and_the_run_stays_what_it_was(run, tmp_path
     assert write_report([folder], page).read_bytes() == first
 
 
-# ---------------------------------------------------------------------- what must be said
+# ---------------------------------------------------------------------- what must be shown
 
 
 def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
@@ -228,19 +228,19 @@ def test_slices_leaks_and_all_scores_are_shown_if_the_run_has_them(run, report_o
     assert "Test, by" not in report_of(bare)
 
 
-def test_runs_stand_side_by_side(run, report_of, tmp_path):
+def test_runs_are_shown_side_by_side(run, report_of, tmp_path):
     other = remade(run.folder, tmp_path / "elsewhere" / "toy")
     page = report_of(run.folder, other)
     text = " ".join(Elements(page).text)
     assert "2 runs side by side" in text
     assert page.count('class="run"') == 2
-    assert "elsewhere/toy" in text  # two folders of one name are told apart
+    assert "elsewhere/toy" in text  # two folders with the same name get different names
     levels = [int(tag[1]) for tag, _ in Elements(page).tags if re.fullmatch(r"h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def seeds_folder(run, folder, scores):
-    """A folder as `acceptor seeds` leaves it; a score that is None is a run that collapsed."""
+    """A folder as `acceptor seeds` writes it; a score of None is a collapsed run."""
     entries = []
     for seed, mcc in enumerate(scores):
         entry = {"planned": seed, "seed": seed, "order_seed": seed, "restarted_from": None, "folder": f"seed-{seed}"}
@@ -263,7 +263,7 @@ def seeds_folder(run, folder, scores):
     return folder
 
 
-def test_of_many_seeds_all_scores_are_shown_and_the_median_run(run, report_of, tmp_path):
+def test_all_scores_of_many_seeds_and_the_median_run_are_shown(run, report_of, tmp_path):
     folder = seeds_folder(run.folder, tmp_path / "many", [0.4, 0.1, None, 0.3])
     text = " ".join(" ".join(Elements(report_of(folder)).text).split())
     for words in (
@@ -306,7 +306,7 @@ OLD = ("unacceptable", "acceptable")
 
 
 def hostile(run, folder):
-    """A run in which everything that can be named is named by strings that take hold of what shows them."""
+    """A run in which all names are strings that would be active as HTML."""
 
     def names(reports, record):
         record["encoder"]["name"] = record["config"]["device"] = STRINGS[28]
@@ -379,7 +379,7 @@ def test_bad_arguments_are_refused(run, report_of, tmp_path):
     with raises(acceptor.UsageError, "E-USAGE-OPTION", found="-1"):
         report_of(run.folder, why=-1)
     (tmp_path / "file").touch()
-    with pytest.raises(acceptor.ResourceError, match="cannot be written"):
+    with raises(acceptor.ResourceError, "E-RESOURCE-WRITE", problem="r.html", where=str(tmp_path / "file")):
         write_report([run.folder], tmp_path / "file" / "r.html")
 
 
@@ -407,7 +407,7 @@ def test_changed_records_and_nan_logits_are_refused(run, report_of, tmp_path):
         report_of(odd)
     odd = remade(run.folder, tmp_path / "run")
     (odd / "report.json").write_text((odd / "report.json").read_text("utf-8").replace("0", "1", 1), "utf-8")
-    with pytest.raises(acceptor.RunError, match=r"report\.json is not what was written"):
+    with raises(acceptor.RunError, "E-RUN-FILE", where=str(odd / "report.json"), expected="sha256"):
         report_of(odd)
 
 
@@ -475,7 +475,7 @@ def luminance(colour):
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_text_and_lines_have_enough_contrast(theme):
-    """WCAG 2.2 AA: 4.5 to 1 for text, 3 to 1 for what figures are made of."""
+    """WCAG 2.2 AA: 4.5 to 1 for text, 3 to 1 for the parts of figures."""
     style = (TEMPLATE / "style.css").read_text("utf-8")
     colours = [dict(re.findall(r"--(\w[\w-]*): (#[0-9a-f]{6})", block)) for block in style.split("}")[:2]][theme]
 
@@ -515,7 +515,7 @@ def test_the_command_writes_beside_the_run_or_to_out(run_cli, run, tmp_path, mon
     assert json.loads(out)["report"] == "report.html"
     assert not (tmp_path / "figures").exists()
     code, _, err = run_cli("report", tmp_path, "-o", tmp_path / "r.html")
-    assert (code, "is not a finished run" in err) == (1, True)
+    assert (code, "code:     E-RUN-MISSING" in err, str(tmp_path) in err) == (1, True, True)
 
 
 def test_training_by_command_leaves_a_report(run_cli, tiny_bert, tmp_path):
@@ -556,7 +556,7 @@ def test_a_browser_reports_no_problem(browser, toy_page, run, tmp_path):
 
 
 @needs_browser
-def test_the_policy_stops_what_is_put_into_the_page(browser, toy_page):
+def test_the_policy_blocks_scripts_and_images_put_into_the_page(browser, toy_page):
     browser.open(toy_page)
     browser.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit = 1'}))")
     browser.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/x.png'}))")

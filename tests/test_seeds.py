@@ -34,7 +34,7 @@ def same(first, second):
 
 @pytest.fixture(scope="module")
 def short(toy_config):
-    """Two epochs; what collapses is not restarted."""
+    """Two epochs; a collapsed training is not restarted."""
     return toy_config.model_copy(update={"epochs": 2, "on_collapse": "go-on"})
 
 
@@ -191,7 +191,7 @@ def test_seeds_out_of_range_are_refused(seeds, fields, toy, toy_config, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_with_other_files_is_refused_also_to_overwrite(toy, toy_config, tmp_path):
+def test_a_folder_with_other_files_is_refused_even_with_overwrite(toy, toy_config, tmp_path):
     (tmp_path / "thesis.txt").touch()
     with raises(UsageError, "E-USAGE-OUTPUT", problem="seeds.json"):
         acceptor.train_seeds(toy, out=tmp_path, seeds=[1], config=toy_config, overwrite=True)
@@ -205,13 +205,13 @@ def test_one_seed_has_no_spread(toy, short, tmp_path, caplog):
     assert "sd not defined" in " ".join(part for part in seeds_text(seeds) if isinstance(part, str))
 
 
-def test_what_is_wrong_with_all_is_raised_from_a_process_too(toy, toy_config, tmp_path):
+def test_an_error_of_all_seeds_is_raised_from_a_process_too(toy, toy_config, tmp_path):
     config = toy_config.model_copy(update={"device": "mps"})
-    with pytest.raises(UsageError, match="mps"):
+    with raises(UsageError, "E-USAGE-DEVICE", problem="mps"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=config, processes=2)
 
 
-def test_what_a_library_prints_is_no_answer_of_a_process():
+def test_output_of_a_library_is_not_taken_for_a_workers_result():
     code = """
 import os, acceptor.experiments.workers as workers
 def noisy(*arguments):
@@ -261,7 +261,7 @@ def undisturbed(files, tiny_bert, tmp_path_factory):
 
 
 def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, undisturbed):
-    """Two trainings side by side are killed, go on at once, are stopped, go on in one process: the same runs."""
+    """Two parallel trainings are killed, resumed, stopped, and resumed in one process: the same runs."""
     out = tmp_path / "seeds"
     for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
         process = subprocess.Popen(command(files, tiny_bert, out, 2), stderr=subprocess.PIPE, text=True)
@@ -270,7 +270,7 @@ def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, 
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == code
-        assert not list(out.glob("seed-*/manifest.json")), "nothing was left to go on with"
+        assert not list(out.glob("seed-*/manifest.json")), "no checkpoint was left"
     done = subprocess.run(command(files, tiny_bert, out, 1), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "resuming after epoch" in done.stderr

@@ -1,4 +1,4 @@
-"""A dozen sentences train: the batch is lowered, and that is said."""
+"""Training on a dozen sentences works: the batch size is lowered, and that is logged."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import acceptor
 from acceptor.data.split import check_trainable
 from acceptor.errors import DataError
+from conftest import raises
 
 
 def dozen():
@@ -42,8 +43,8 @@ def test_seeds_of_a_dozen_sentences_finish(tiny_bert, tmp_path):
         assert len(found.runs) == seeds
 
 
-def test_what_has_two_examples_can_be_trained_on_and_less_cannot():
+def test_training_needs_two_examples():
     split = acceptor.load_data(dozen()).train
     check_trainable(acceptor.Data(split, split.take([0, 1], "validation")))
-    with pytest.raises(DataError, match="1 example"):
+    with raises(DataError, "E-DATA-SPLIT", problem="1 example", expected="2 examples"):
         check_trainable(acceptor.Data(split, split.take([0], "validation")))

@@ -1,4 +1,4 @@
-"""The fast path computes what the plain one does: gradients, AdamW, dropout, verdicts; and bf16 loses no update."""
+"""The fast path gives the plain path's results: gradients, AdamW, dropout, verdicts; and bf16 loses no update."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def untrained(architecture, folder):
 
 
 def plain_training(model, train, gold, pad_id):
-    """The loop that everybody writes: Transformers' model, torch's AdamW in two groups, torch's clipping."""
+    """The usual loop: Transformers' model, torch's AdamW in two groups, torch's clipping."""
     model = copy.deepcopy(model).train()
     groups = [
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": CONFIG.weight_decay},
@@ -92,7 +92,7 @@ def test_two_epochs_equal_the_plain_loop(architecture, tmp_path):
     assert [event.loss for event in events if not isinstance(event, EpochEnd)] == pytest.approx(losses, abs=1e-4)
     assert len(optimizer.rows.used) < judge.model.get_input_embeddings().num_embeddings
     for (name, mine), theirs in zip(judge.model.named_parameters(), expected.parameters(), strict=True):
-        # A gradient that is zero but for rounding (a key's bias, say) moves AdamW by up to a step either way.
+        # A gradient that is zero except for rounding (such as a key's bias) moves AdamW by up to a step either way.
         tolerance = 2e-2 if mine.ndim < 2 else 1e-3
         assert (mine - theirs).abs().max() < tolerance, name
         assert (mine - theirs).abs().mean() < tolerance / 20, name
@@ -118,7 +118,7 @@ def test_gradients_equal_autograds(architecture, padded, tmp_path):
     table = plain.get_input_embeddings().weight
     for (name, theirs), own in zip(plain.named_parameters(), judge.model.parameters(), strict=True):
         row = theirs is table
-        place = optimizer.rows.weight if row else own  # a view of the flat weights: its gradient lies at the same place
+        place = optimizer.rows.weight if row else own  # a view of the flat weights: its gradient is at the same offset
         start = (place.data_ptr() - optimizer.master_weights.data_ptr()) // 4
         mine = optimizer.grad[start : start + place.numel()].view_as(place)
         expected = theirs.grad[optimizer.rows.used] if row else theirs.grad
@@ -171,7 +171,7 @@ def test_gradients_with_dropout_equal_autograds(first_only, masked):
 
 
 def test_small_updates_are_not_lost_in_bf16(tmp_path):
-    """At 2e-5 a weight of 1 moves by less than bf16 can show; a hundred such steps must still add up."""
+    """At 2e-5 a weight of 1 moves by less than bf16's resolution; a hundred such steps must still add up."""
     judge = untrained("bert", tmp_path)
     config = TrainConfig(learning_rate=2e-5, weight_decay=0.0)
     optimizer = FlatAdamW(judge.model, config, bf16=True, ids=np.array([5], dtype=np.int32), pad_id=0)
@@ -182,7 +182,7 @@ def test_small_updates_are_not_lost_in_bf16(tmp_path):
     for _ in range(100):
         optimizer.grad.fill_(1.0)
         optimizer.step(2e-5, check=False)
-    # A hundred roundings of fp32 near 1, of 3e-8 each, against a way of 2e-3.
+    # A hundred roundings of fp32 near 1, of 3e-8 each, against a change of 2e-3.
     torch.testing.assert_close(gain, torch.full_like(gain, 1 - 100 * 2e-5), atol=5e-6, rtol=0)
     alone = torch.ones(1, dtype=torch.bfloat16)
     for _ in range(100):
@@ -273,7 +273,7 @@ def test_dropout_keeps_means_and_follows_seed_step_and_process():
 
 
 def test_a_trained_network_drops(toy, toy_run):
-    """In training mode two steps see different networks; in evaluation mode dropout is off."""
+    """In training mode two steps have different dropout masks; in evaluation mode dropout is off."""
     model = copy.deepcopy(toy_run.judge.model)
     train = toy_run.judge.encode(toy.train.sentences[:4])
     optimizer = FlatAdamW(model, CONFIG, bf16=False, ids=train.ids, pad_id=toy_run.judge.tokenizer.pad_token_id)
@@ -323,7 +323,7 @@ def test_torch_has_its_threads_again_after_an_error(toy_run):
     try:
         with pytest.raises(KeyError):
             toy_run.judge.logits_of(encoded, stop)
-        with ThreadPoolExecutor(1) as elsewhere:  # it begins with as many as were set last, wherever
+        with ThreadPoolExecutor(1) as elsewhere:  # a new thread starts with the number that was set last in any thread
             assert elsewhere.submit(torch.get_num_threads).result() == 2
     finally:
         torch.set_num_threads(1)
@@ -361,7 +361,7 @@ def test_a_judge_of_coin_flips_is_settled_in_full(tmp_path):
     rough, settled = (in_bf16(judge, lossless=lossless).logits(sentences) for lossless in (False, True))
     assert (rough.argmax(1) != exact.argmax(1)).any()
     np.testing.assert_array_equal(settled.argmax(1), exact.argmax(1))
-    # What is close is what is close to the threshold: the same coin flips behind one that all of them are far from.
+    # Only margins close to the threshold are close: with a threshold far from all of them none is.
     with torch.no_grad():
         judge.model.classifier.bias[1] += 3
     judge = dataclasses.replace(judge, decision=Decision(threshold=float(1 / (1 + np.exp(-3)))))
@@ -403,7 +403,7 @@ def test_minilm_in_bf16_flips_no_label_of_cola(tmp_path):
 
 
 def test_gradients_of_other_processes_rows_are_cleared(tmp_path, monkeypatch):
-    """What the others added to rows that this process did not look up must not be there in the next step."""
+    """Gradients that others added to rows that this process did not use must be cleared for the next step."""
     judge = untrained("bert", tmp_path)
     optimizer = FlatAdamW(judge.model, CONFIG, bf16=False, ids=np.arange(9, dtype=np.int32), pad_id=0)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda grad: grad.add_(1))
@@ -414,7 +414,7 @@ def test_gradients_of_other_processes_rows_are_cleared(tmp_path, monkeypatch):
     assert (optimizer.network.get_input_embeddings().weight.grad == 0).all()
 
 
-# ---------------------------------------------------------------------- our own products
+# ---------------------------------------------------------------------- our own matrix products
 
 BF16 = 2**-8  # the distance of neighbouring bf16 numbers, relative
 
@@ -445,7 +445,7 @@ def test_products_and_their_gradients_are_those_of_fp32(rows):
     gradient = torch.empty_like(weight)
     close(matmul.linear_backward(dy, x, weight, gradient), dy.float() @ weight.float())
     close(gradient, dy.float().t() @ x.float())
-    wide = weight[:, :32].contiguous()  # the gradient of a narrow input has a kernel of its own
+    wide = weight[:, :32].contiguous()  # the gradient of a narrow input has its own kernel
     close(matmul.linear_backward(dy, x[:, :32].contiguous(), wide, torch.empty_like(wide)), dy.float() @ wide.float())
 
 

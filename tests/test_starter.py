@@ -1,4 +1,4 @@
-"""The starter corpus: what it promises, held for the default seed and, where cheap, for others."""
+"""The starter corpus: its properties for the default seed and, if that is cheap, for others."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_no_content_word_is_in_two_entries_or_among_the_shared_words():
 
 
 def test_the_corpus_is_the_one_that_was_reviewed(corpus):
-    assert fingerprint(corpus) == GOLDEN, "the corpus changed: read samples of what changed, then renew GOLDEN"
+    assert fingerprint(corpus) == GOLDEN, "the corpus changed: read samples of the changes, then renew GOLDEN"
 
 
 def test_a_seed_makes_one_corpus_and_another_seed_another(corpus):

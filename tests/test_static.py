@@ -1,4 +1,4 @@
-"""Steps in static shapes are the steps of the loop; with `torch.compile`; and as CUDA graphs, where there is a GPU."""
+"""Steps in static shapes equal the steps of the loop; with `torch.compile`; and as CUDA graphs, if there is a GPU."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_two_epochs_in_static_shapes_equal_those_in_ragged_ones(architecture, en
     """Every loss and weight, the short last batch and unused rows of the vocabulary included.
 
     fp32 without dropout. Sums over more rows and columns round differently, 1e-7 of a loss; a gradient that is zero
-    but for rounding moves AdamW by up to a step either way, as in the comparison with the plain loop.
+    except for rounding moves AdamW by up to a step either way, as in the comparison with the plain loop.
     """
     ragged, fixed = (Training(encoders[architecture], static=static) for static in (False, True))
     assert fixed.losses() == pytest.approx(ragged.losses(), abs=1e-5)
@@ -137,7 +137,7 @@ def test_what_is_derived_is_said_with_its_reason():
 
 
 def test_losses_that_are_fetched_in_bulk_change_nothing(encoders):
-    """`cpu:0` is the CPU, but the loop looks at the losses as seldom as on a GPU."""
+    """`cpu:0` is the CPU, but the loop reads the losses as rarely as on a GPU."""
     each, bulk = (Training(encoders["bert"], static=True, dropout=0.1) for _ in range(2))
     bulk.judge = dataclasses.replace(bulk.judge, runtime=dataclasses.replace(bulk.runtime, device="cpu:0"))
     ones, groups = ([event for event in training.events() if isinstance(event, Step)] for training in (each, bulk))
@@ -399,7 +399,7 @@ def started(training):
 
 @needs_gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_recording_leaves_everything_alone(precision, encoders):
+def test_recording_changes_nothing(precision, encoders):
     training = Training(encoders["bert"], static=True, dropout=0.1, device="cuda", precision=precision)
     optimizer = training.optimizer
     arrays = (optimizer.master_weights, optimizer.network_weights, optimizer.exp_avg, optimizer.exp_avg_sq)

@@ -1,4 +1,4 @@
-"""Standard output and error as they are: ASCII, Latin-1, closed, full, cut off. The work is done all the same."""
+"""Unusual standard output and error: ASCII, Latin-1, closed, full, cut off. The work is done in any case."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_json_loses_no_character(toy_run):
 
 
 @pytest.mark.parametrize("shell", [">&- 2>&-", "2>&1 | head -c 1"])
-def test_the_work_is_done_whatever_the_streams_are(shell, toy_run, tmp_path):
+def test_the_work_is_done_with_any_streams(shell, toy_run, tmp_path):
     file = tmp_path / "in.txt"
     file.write_text("\n".join(SENTENCES))
     code, _, err = command("predict", toy_run.folder, file, "-o", tmp_path / "out.jsonl", shell=shell)
@@ -67,7 +67,7 @@ def test_the_work_is_done_whatever_the_streams_are(shell, toy_run, tmp_path):
 
 
 @pytest.mark.parametrize("shell", [">&-", "2>&-", "<&-", "2>/dev/full", "| head -c 1"])
-def test_commands_that_only_print_succeed_whatever_the_streams_are(shell):
+def test_commands_that_only_print_succeed_with_any_streams(shell):
     code, _, err = command("corpora", shell=shell)
     assert (code, err) == (0, "")
 

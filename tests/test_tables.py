@@ -1,4 +1,4 @@
-"""Files with unusual columns, labels and separators: each is right at once, or is refused with the reason."""
+"""Files with unusual columns, labels and separators: each is read correctly, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_how_a_file_was_read_is_logged_and_kept(write, caplog):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict", "predict -o", "audit"])
-def test_commands_say_how_a_file_was_read(command, toy_run, write, run_cli, tmp_path):
+def test_commands_log_how_a_file_was_read(command, toy_run, write, run_cli, tmp_path):
     rows = [(number, sentence, label) for number, (sentence, label) in enumerate(toy_rows(12))]
     path = write("data.csv", delimited(("n", "text", "label"), rows, ","))
     words = {"predict -o": ["-o", tmp_path / "out.jsonl"]}.get(command, [])
@@ -171,7 +171,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("form", [".tsv", ".csv", ".jsonl", ".parquet"])
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_the_layouts_of_known_corpora_are_read_as_they_are_meant(name, form, tmp_path):
+def test_the_layouts_of_known_corpora_are_read_correctly(name, form, tmp_path):
     header, row, first, second = LAYOUTS[name]
     frame = pl.DataFrame([row] * 5, schema=list(header), orient="row")
     path = tmp_path / f"x{form}"
@@ -204,7 +204,7 @@ def test_the_layouts_of_known_corpora_are_read_as_they_are_meant(name, form, tmp
         ("Text", "Premise", "y"),
     ],
 )
-def test_a_second_text_of_unclear_meaning_is_asked_for(write, header):
+def test_a_second_text_of_unclear_meaning_is_refused(write, header):
     rows = [
         (f"It sat there {n}.", f"Where did it go {n}?", f"He went {n}." if header[2][0] in "sa" else n % 2)
         for n in range(6)
@@ -475,7 +475,7 @@ def test_json_of_lines_and_of_an_array(write, content):
         ('{"text": {"0": "a", "1": "b"},\n "label": {"0": 1, "1": 0}}', "orient"),
     ],
 )
-def test_one_json_object_says_where_its_rows_are(write, content, advice):
+def test_the_error_of_one_json_object_names_its_rows(write, content, advice):
     with pytest.raises(DataError) as caught:
         read_table(write("x.json", content))
     assert advice in caught.value.details["next"]
@@ -939,12 +939,12 @@ def test_audit_reports_what_training_refuses_and_continues(run_cli, write):
 
 @needs_cola
 @pytest.mark.parametrize("folder", ["raw", "tokenized", "notebook"])
-def test_cola_has_nothing_to_remark_on(folder):
+def test_cola_has_no_remarks(folder):
     assert inspect_data(COLA / folder)[1] == []
     assert acceptor.load_data(COLA / folder).labels == ("unacceptable", "acceptable")
 
 
-def test_starter_has_nothing_to_remark_on():
+def test_starter_has_no_remarks():
     assert inspect_data("starter")[1] == []
 
 
@@ -1040,7 +1040,7 @@ def test_hidden_labels_of_test_beside_a_column_of_splits():
     assert len(cut.train) + len(cut.validation) == 60
 
 
-def test_a_generic_name_beside_another_label_is_asked_for(write):
+def test_a_generic_name_beside_another_label_is_refused(write):
     path = write(
         "x.csv", "Tweet,Target,Stance\n" + "".join(f"{text},Climate,{n % 2}\n" for n, text in enumerate(PLAIN))
     )

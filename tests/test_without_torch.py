@@ -1,4 +1,4 @@
-"""An installation of the extra `onnx` alone: it judges with exported files, and knows neither torch nor more."""
+"""An installation with only the extra `onnx`: it judges with exported files, without torch and Transformers."""
 
 from __future__ import annotations
 
@@ -113,4 +113,4 @@ def test_the_same_in_python(bare, file, toy_run):
     program = "import acceptor, sys; print(acceptor.load(sys.argv[1])(['the cats sleep.'])[0].label)"
     assert bare("-c", program, file).stdout.strip() == acceptor.load(file)(["the cats sleep."])[0].label
     told = bare("-c", "import acceptor; acceptor.train")
-    assert "UsageError: this needs torch" in told.stderr
+    assert "code:     E-USAGE-EXTRA" in told.stderr

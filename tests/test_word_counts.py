@@ -1,4 +1,4 @@
-"""Words are counted in every script; where spaces part them, as ever."""
+"""Words are counted in every script; if spaces separate them, by spaces."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def chinese(n):
     return [("我们今天去学校看书" * (1 + row % 6), str(row % 2)) for row in range(n)]
 
 
-def test_audit_and_slices_by_length_tell_chinese_sentences_apart():
+def test_audit_and_slices_distinguish_lengths_of_chinese_sentences():
     split = acceptor.load_data(chinese(60), validation=chinese(60)).validation
     assert split is not None
     assert audit(split).words == {"min": 9.0, "median": 31.5, "mean": 31.5, "99 %": 54.0, "max": 54.0}
@@ -66,7 +66,7 @@ def test_audit_and_slices_by_length_tell_chinese_sentences_apart():
     assert bands == {"41 words or more": 20, "25–40 words": 20, "1–10 words": 10, "17–24 words": 10}
 
 
-def test_bands_of_english_are_as_ever():
+def test_bands_of_english_do_not_change():
     rows = [("word " * (1 + row % 24), str(row % 2)) for row in range(60)]
     split = acceptor.load_data(rows, validation=rows).validation
     assert split is not None

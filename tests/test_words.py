@@ -1,4 +1,4 @@
-"""What each word weighs: occlusion by hand, completeness of integrated gradients, the worst errors, the commands."""
+"""Weights of words: occlusion by hand, completeness of integrated gradients, the worst errors, the commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def judge_of(name: str) -> Judge:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_words_stand_in_order_over_the_ids_that_the_judge_reads(architecture, tmp_path):
+def test_words_are_in_order_and_cover_the_judges_ids(architecture, tmp_path):
     tokenizer = load_tokenizer(make_encoder(tmp_path, architecture))
     encoded = encode(tokenizer, SENTENCES, max_length=40)
     for row, one in enumerate(encode_words(tokenizer, SENTENCES, max_length=40)):
@@ -176,7 +176,7 @@ def test_explanations_have_a_repr_and_refuse_other_input(toy_judge, monkeypatch)
     assert repr(one).startswith(f"Explanation({one.verdict.label!r}, {one.verdict.probability:.2f}: the ")
     assert json.loads(json.dumps(one.to_dict()))["weights"] == list(one.weights)
     assert acceptor.explain(toy_judge, []) == []
-    with pytest.raises(DataError, match="a single string"):
+    with raises(DataError, "E-DATA-TYPE", found="the cats see.", next="judge(["):
         acceptor.explain(toy_judge, "the cats see.")
     with raises(UsageError, "E-USAGE-OPTION", problem="'shap'", expected="occlusion or gradients"):
         acceptor.explain(toy_judge, ["the cats see."], method="shap")
@@ -185,7 +185,7 @@ def test_explanations_have_a_repr_and_refuse_other_input(toy_judge, monkeypatch)
         acceptor.explain(toy_judge, ["the cats see."], method="gradients")
 
 
-def test_the_worst_errors_come_surest_first(toy_run):
+def test_the_worst_errors_are_sorted_by_probability(toy_run):
     judge = acceptor.load(toy_run.folder)
     rows = [(text, "1" if label == "0" else "0") if at % 4 == 0 else (text, label) for at, (text, label) in
             enumerate(toy_rows(60, 9))]  # fmt: skip
@@ -200,7 +200,7 @@ def test_the_worst_errors_come_surest_first(toy_run):
     assert report.worst(1000).height == len(wrong) >= 15
 
 
-def test_the_commands_show_what_words_weigh(run_cli, toy_run, tmp_path):
+def test_the_commands_show_weights_of_words(run_cli, toy_run, tmp_path):
     code, out, err = run_cli("judge", toy_run.folder, "the cat them see.", "--why", "gradients")
     assert code == 0, err
     for words in ("unacceptable", "them", "completeness error", "for (+) or against (-)"):

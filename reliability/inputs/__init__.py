@@ -1,1 +1,1 @@
-"""What people bring: files, labels, objects and machines as they are, tried from outside; `make inputs`."""
+"""Tries real-world files, labels, objects and machines through the public interface; `make inputs`."""

@@ -1,4 +1,4 @@
-"""Runs cases of real inputs: how many are right by root, each case with its command and its result.
+"""Runs cases of real inputs: the number of right ones by root, each case with its command and its result.
 
 python -m reliability.inputs                       everything, about ten minutes
 python -m reliability.inputs --record              the same, then records/inputs.md
@@ -6,7 +6,7 @@ python -m reliability.inputs --quick               cases that neither train nor 
 python -m reliability.inputs --only 2 --find QNLI  the cases of one root whose words hold that
 python -m reliability.inputs --only combinations   or threads; or layouts, a table of containers and layouts
 
-The last line is one JSON object of [right, tried]. What is wrong makes the exit code 1.
+The last line is one JSON object of [right, tried]. The exit code is 1 if a case is wrong.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Tried(NamedTuple):
 
 
 class OtherCount(NamedTuple):
-    """A count that is not of a root: its ``--only``, how many are right, and the result in words."""
+    """A count other than that of a root: its ``--only``, how many are right, and the result in words."""
 
     only: str
     what: str
@@ -98,7 +98,7 @@ def all_cases() -> list[Case]:
 
 
 def try_cases(cases: list[Case], scratch: Path, kit: Kit) -> list[Tried]:
-    """Runs each in a folder of its own."""
+    """Runs each in a new folder."""
     done = []
     for number, case in enumerate(cases):
         if case.needs is not None and not case.needs.exists():
@@ -129,7 +129,7 @@ def try_combinations(number: int, scratch: Path, kit: Kit) -> OtherCount:
 
 
 def try_threads(kind: str, calls: int, kit: Kit) -> OtherCount:
-    """Calls from several threads at once; right where torch's number of threads stays as it was."""
+    """Calls from several threads at once; right if torch's number of threads does not change."""
     ended, before, after = threads.tried(kit, calls, kind)
     summary = f"{counted(ended)}; torch's threads {before} before, {after} after"
     what = f"{threads.THREADS} threads × {calls:,} calls, {'an exported judge' if kind == 'onnx' else 'a run'}"

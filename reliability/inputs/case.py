@@ -1,6 +1,6 @@
 """A case: files, a command or a Python program that runs on them, and a check of the result.
 
-A command runs in this process, with its own stdin, stdout and stderr of a given encoding; in a process of its own if
+A command runs in this process, with its own stdin, stdout and stderr of a given encoding; in a new process if
 the case is about the environment, the start or the exit of a process. The result is an exit code and two texts;
 nothing else of Acceptor is checked.
 """
@@ -46,7 +46,7 @@ class Result:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The JSON object on stdout; empty where there is none."""
+        """The JSON object on stdout; empty if there is none."""
         for line in reversed(self.out.splitlines()):
             with contextlib.suppress(ValueError):
                 if isinstance(found := json.loads(line), dict):
@@ -55,7 +55,7 @@ class Result:
 
 
 Check = Callable[[Result], str]
-"""Says what is wrong with a result; empty if nothing is."""
+"""Describes what is wrong with a result; empty if nothing is."""
 Make = Callable[[Path], None]
 
 
@@ -67,11 +67,11 @@ class Case:
         root: 1 to 7: which root of the issue.
         what: The case in a few words.
         run: ``acceptor …`` (or ``sh -c …``), or a Python program; ``{run}`` and the like are filled in from the `Kit`.
-        check: Says what is wrong with the result.
+        check: Describes what is wrong with the result.
         files: Name to content, written before.
         make: Makes what is not a plain file.
-        env: Environment variables; given, the case runs in a process of its own.
-        process: Whether it needs a process of its own anyway.
+        env: Environment variables; if given, the case runs in a new process.
+        process: Whether it needs a new process in any case.
         slow: Whether it trains, starts a process or waits: such cases are left out of the quick form.
         encoding: Of stdout and stderr.
         stdin: The content of stdin.
@@ -145,7 +145,7 @@ def _program(text: str) -> Callable[[], None]:
 
 
 def in_a_process(case: Case, text: str) -> tuple[int, str, str]:
-    """The same in a process of its own; one that does not end counts as 124."""
+    """The same in a new process; one that does not end counts as 124."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(REPOSITORY)]), **case.env}
     env = {name: value for name, value in env.items() if value != "(unset)"}
     if text.startswith("sh -c "):
@@ -169,7 +169,7 @@ def _text(data: bytes | None) -> str:
 
 
 def in_this_process(work: Callable[[], None], stdin: str | bytes = "", encoding: str = "utf-8") -> tuple[int, str, str]:
-    """Runs work with streams of its own; a foreign error counts as 99, with its traceback on stderr.
+    """Runs work with its own streams; an error that is not ours counts as 99, with its traceback on stderr.
 
     Args:
         work: What is run.
@@ -264,7 +264,7 @@ def _own_state() -> Iterator[None]:
 
 
 def ends_cleanly(result: Result) -> str:
-    """No traceback, no death by a signal, no hang."""
+    """No traceback, no end by a signal, no hang."""
     if "Traceback (most recent call last)" in result.text or result.code == 99:
         return f"a traceback: {_last(result.text)}"
     if result.code == 124:
@@ -353,7 +353,7 @@ def classes(number: int) -> Check:
 
 
 def _as_read(result: Result) -> str:
-    """How `audit --json` says that the file was read."""
+    """How the file was read, from `audit --json`."""
     train = result.json.get("train", {})
     return f"{train.get('schema')}; {train.get('rows')} rows, {short(train.get('balance'))}" if train else ""
 

@@ -22,7 +22,7 @@ def _audit(what: str, path: str, content: str | bytes, check: Check, options: st
 
 
 def _second_texts() -> list[Case]:
-    """A second text beside a sentence makes a pair, or an error asks."""
+    """A second text beside a sentence makes a pair, or an error asks for the roles."""
     found = []
     for first, second in (
         ("premise", "hypothesis"),

@@ -1,8 +1,8 @@
-"""Files from a seeded generator, which knows their content, for audit, `load_data`, evaluate and predict.
+"""Files of known content from a seeded generator, for audit, `load_data`, evaluate and predict.
 
-Three things may come of one: it is read and every sentence, pair and label is the generator's; it is refused with an
-`AcceptorError` that says where or what next; or something is wrong. A wrong result without an error is the worst, a
-traceback next, then a refusal of what is plain. A combination's number alone makes it again.
+Each has one of three results: it is read and every sentence, pair and label is the generator's; it is refused with an
+`AcceptorError` that has a place or a next step; or something is wrong. A wrong result without an error is the worst,
+then a traceback, then a refusal of a plain file. The same number gives the same combination.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FREE = {
     "-1/0/1": ("-1", "0", "1"),
     "yes/no/maybe": ("yes", "no", "maybe"),
 }
-"""Label kinds that are classes of their own."""
+"""Label kinds that are classes other than acceptability."""
 BAD = {
     "some missing": "missing|without a label|no label",
     "scores": "measure|score|number",
@@ -96,8 +96,8 @@ class Combination:
     number: int
     form: str
     packing: str
-    separator: str  # of the cells; "" where the form has none
-    given: str  # what --separator says; "" where it is left out
+    separator: str  # of the cells; "" if the form has none
+    given: str  # the value of --separator; "" if it is left out
     layout: str
     labels: str
     sentences: str
@@ -118,7 +118,7 @@ class Combination:
 
     @property
     def judges(self) -> bool:
-        """Whether a judge of single sentences meets it."""
+        """Whether a judge of single sentences is used on it."""
         return self.command not in ("audit", "load", "train")
 
     @property
@@ -272,7 +272,7 @@ def _typed(cell: str, it: Combination) -> Any:
 
 
 class Judges:
-    """What the two judges of the kit make of sentences and pairs, asked once."""
+    """The verdicts of the kit's two judges, cached."""
 
     def __init__(self, kit: Kit) -> None:
         import acceptor
@@ -373,7 +373,7 @@ def _wrong(it: Combination, truth: Truth, out_text: str, err: str, out: Path, da
 
 
 def _classes(it: Combination, truth: Truth) -> list[str]:
-    """The labels by the names that people see."""
+    """The labels by the names that are shown."""
     if it.labels in BINARY:
         bad = BINARY[it.labels][0]
         return ["unacceptable" if label == bad else "acceptable" for label in truth.labels or []]

@@ -1,4 +1,4 @@
-"""Root 2, first half: corpora in the containers and layouts in which they are handed out, and folders of them."""
+"""Root 2, first half: corpora in the containers and layouts in which they are distributed, and folders of them."""
 
 from __future__ import annotations
 

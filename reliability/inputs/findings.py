@@ -1,4 +1,4 @@
-"""Root 1: what was found in a file is printed, on stderr, in one line, by every command that reads one."""
+"""Root 1: every command that reads a file prints on stderr, in one line, how it was read."""
 
 from __future__ import annotations
 

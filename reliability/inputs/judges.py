@@ -1,4 +1,4 @@
-"""Root 4: what a judge was made for, what it was made from, and inputs that it has no word of."""
+"""Root 4: inputs of the other kind, old heads, and inputs outside the vocabulary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _python(what: str, code: str, check: Check | None = None, slow: bool = False
 
 
 def raises(code: str, *words: str, imports: str = "", error: str = "DataError|UsageError") -> str:
-    """A program that is right where ``code`` ends in such an error with these words."""
+    """A program that is right if ``code`` raises such an error with these words."""
     inner = "\n".join(f"    {line}" for line in code.splitlines())
     errors = "".join(f"acceptor.{name}, " for name in error.split("|"))
     return with_words(RAISES, IMPORTS=imports, CODE=inner, ERRORS=errors, WORDS=repr(words))
@@ -146,7 +146,7 @@ def _kinds() -> list[Case]:
 
 
 def _heads() -> list[Case]:
-    """A run taken as encoder."""
+    """A run used as encoder."""
     ham = {"x.tsv": tsv(HEAD, simple(("ham", "spam"), n=120, seed=4))}
     same = {"x.tsv": tsv(HEAD, simple(n=120, seed=4))}
     train = f"acceptor train x.tsv --encoder {{run}} {TRAIN} --out out"

@@ -17,7 +17,7 @@ CASES = REPOSITORY.parent / "shared" / "cases"
 
 
 def sentences(n: int, seed: int = 0) -> list[tuple[str, bool]]:
-    """Sentences that a tiny encoder can learn, no two alike: good ones begin "the cats", bad ones "the cat them"."""
+    """Sentences that a tiny encoder can learn, no two equal: good ones begin "the cats", bad ones "the cat them"."""
     rng = random.Random(seed)
     result, rows = set(), []
     while len(rows) < n:
@@ -103,7 +103,7 @@ class Kit(Mapping[str, str]):
 
 
 def own_cache(folder: Path) -> None:
-    """A cache for these cases, which says that this machine's default arithmetic is fp32."""
+    """A cache for these cases, in which this machine's default precision is fp32."""
     import torch
 
     from acceptor.runtime.device import processor_name

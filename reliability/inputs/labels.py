@@ -39,7 +39,7 @@ def _audit(what: str, labels: object, check: Check, options: str = "", name: str
 
 
 def _both(what: str, rows: object, *words: str, name: str = "x.tsv") -> list[Case]:
-    """Labels that audit tells of and that train refuses."""
+    """Labels that audit reports and that train refuses."""
     audit = _audit(f"{what}: audit reports", rows, audit_shows(*words), name=name)
     return [audit, Case(3, f"{what}: train refuses", f"acceptor train {name} {TRAIN}", refused(*words), audit.files)]
 

@@ -1,4 +1,4 @@
-"""Root 7: machines as they are: streams, caches, schedulers' leftovers, file systems, hub folders, few rows, scripts."""
+"""Root 7: real-world machines: streams, caches, schedulers' leftovers, file systems, hub folders, few rows, scripts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cases() -> list[Case]:
 
 
 def _streams() -> list[Case]:
-    """Stdout that is ASCII, Latin-1, closed, full, or closed by who reads it."""
+    """Stdout that is ASCII, Latin-1, closed, full, or closed by its reader."""
     commands = {
         "train": f"train x.tsv {TRAIN} --out out",
         "evaluate": "evaluate {run} x.tsv --by label --errors 3",
@@ -249,7 +249,7 @@ def _caches() -> list[Case]:
 
 
 def _schedulers() -> list[Case]:
-    """What torchrun, Slurm and others leave in the environment."""
+    """Variables that torchrun, Slurm and others leave in the environment."""
 
     def typed(*words: str) -> Check:
         def check(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""Root 5: what a judge and `load_data` are given in Python; judges that travel between processes and threads."""
+"""Root 5: Python inputs of a judge and `load_data`; judges in other processes and threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root 6: what the user has is kept, types and names stay, and what is shown can be read."""
+"""Root 6: the user's files are kept, types and names stay, and results can be read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cases() -> list[Case]:
 
 
 def unchanged(name: str, content: str) -> Check:
-    """A file of the user's is as it was."""
+    """A file of the user is not changed."""
     return lambda result: (
         "" if (result.folder / name).read_text("utf-8") == content else f"{name} was changed or is gone"
     )

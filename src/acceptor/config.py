@@ -63,7 +63,7 @@ class TrainConfig(BaseModel):
     """Seeds only the order of the examples, so that its effect can be separated from the head's. None: the seed."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
-    rows, always seed 2018) cut it from train and leave a given one aside. None: given if any, else stratified."""
+    rows, always seed 2018) cut it from train and ignore a given one. None: given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of train that a stratified split takes for validation."""
     order: Literal["bucketed", "random"] = "bucketed"
@@ -104,9 +104,9 @@ class TrainConfig(BaseModel):
 
 
 PRESETS: dict[str, dict[str, str | int | float]] = {
-    # The chapter's settings. Its parameter groups say `weight_decay_rate: 0.1`, a key that AdamW
-    # does not read: what really ran there was AdamW's own default of 0.01 on every parameter.
-    # Here 0.1 is applied as the chapter meant it, to weight matrices only.
+    # The chapter's settings. Its parameter groups have `weight_decay_rate: 0.1`, a key that AdamW
+    # does not read, so AdamW's default of 0.01 was used for every parameter.
+    # Here 0.1 is applied as the chapter intended, to weight matrices only.
     "notebook": {
         "epochs": 4,
         "batch_size": 32,
@@ -127,7 +127,7 @@ def safer(config: TrainConfig) -> TrainConfig:
     """The settings for a restart after a collapse; a second collapse ends the training.
 
     A quarter of the learning rate, 2e-5 at most; warm-up over a tenth of the steps at least; gradients clipped to norm
-    1 at most; and the seed 1000 further on.
+    1 at most; and the seed plus 1000.
     """
     changes = {
         "learning_rate": min(config.learning_rate / 4, 2e-5),

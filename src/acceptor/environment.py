@@ -1,4 +1,4 @@
-"""Environment variables. An empty one counts as not set, as in POSIX tools."""
+"""Reads environment variables. An empty one counts as not set, as in POSIX tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def whole_number(name: str, default: int) -> int:
     """The whole number, 0 or more, in a variable; ``default`` if it is not set.
 
     Raises:
-        UsageError: It holds anything else.
+        UsageError: The variable holds anything else.
     """
     text = variable(name)
     if text is None:

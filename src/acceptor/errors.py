@@ -1,14 +1,14 @@
 """Every error that Acceptor raises on purpose.
 
-AcceptorError                 anything that went wrong and is understood
+AcceptorError                 the base class of all
 ├── UsageError                the request itself is wrong (exit code 2)
-├── DataError                 a file, a row or a label is not what it must be
+├── DataError                 a file, a row or a label is invalid
 ├── EncoderError              an encoder cannot be found, read or trusted
 ├── RunError                  a run folder is missing, incomplete or not ours
-├── ResourceError             the machine lacks room for what was asked
-└── TrainingError             training cannot go on
+├── ResourceError             the machine has too little disk space or memory, or a path cannot be written
+└── TrainingError             training cannot continue
 
-Each carries a code, which never changes its meaning, whatever becomes of the words: `error_codes.CODES`.
+Each has a code from `error_codes.CODES`. A code never changes its meaning; the text of an error may change.
 Library code raises; only ``cli/app.py`` turns an error into text and an exit code.
 """
 
@@ -22,16 +22,16 @@ from acceptor.text import plain_lines
 
 
 class AcceptorError(Exception):
-    """An understood failure: what happened, where, what was expected and found, why, and what to do.
+    """An expected kind of failure: what happened, where, what was expected and found, why, and what to do.
 
     Args:
         problem: What went wrong, in a line (or a line for each of several problems).
         where: The place: file, line, row, column, option.
         expected: What would have been right.
-        found: What was there instead.
+        found: What was found instead.
         cause: The probable reason.
-        next: The command or step that leads on.
-        code: One of `error_codes.CODES`; the one of the class where None.
+        next: The command or step that solves it.
+        code: One of `error_codes.CODES`; by default that of the class.
     """
 
     exit_code = 1
@@ -64,7 +64,7 @@ class AcceptorError(Exception):
         super().__init__(self._text())
 
     def add(self, name: str, text: str) -> None:
-        """Adds what only a caller knows: ``where``, ``expected``, ``found``, ``cause`` or ``next``."""
+        """Adds a field that only a caller knows: ``where``, ``expected``, ``found``, ``cause`` or ``next``."""
         self.details[name] = text
         self.args = (self._text(),)
 
@@ -90,7 +90,7 @@ class UsageError(AcceptorError):
 
 
 class DataError(AcceptorError):
-    """A file, a row or a label is not what it must be."""
+    """A file, a row or a label is invalid."""
 
     code = "E-DATA"
 
@@ -108,19 +108,19 @@ class RunError(AcceptorError):
 
 
 class ResourceError(AcceptorError):
-    """The machine lacks room for what was asked."""
+    """The machine has too little disk space or memory, or a path cannot be written."""
 
     code = "E-RESOURCE"
 
 
 class TrainingError(AcceptorError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
     code = "E-TRAINING"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like ``name``, or None where nothing comes near."""
+    """The known name that looks most like ``name``, or None if none is similar."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.strip().casefold(), by_folded, n=1, cutoff=0.5)
     return by_folded[matches[0]] if matches else None
@@ -131,11 +131,11 @@ EXTRA_OF = {
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
     "fastexcel": "excel",
 }
-"""Which extra brings a module that not every installation has."""
+"""Module to the extra that installs it."""
 
 
 def check_installed(*modules: str) -> None:
-    """Says which extra is wanting, before work begins that needs it.
+    """Refuses work that needs a missing package, and names the extra that installs it.
 
     Raises:
         UsageError: One of the modules is not installed.
@@ -144,7 +144,7 @@ def check_installed(*modules: str) -> None:
         if module in EXTRA_OF and importlib.util.find_spec(module) is None:
             raise UsageError(
                 f"this needs {module}, which is not installed",
-                cause="Acceptor was installed without what only some of its work needs",
+                cause="Acceptor was installed without an optional package",
                 next=f"pip install 'acceptor[{EXTRA_OF[module]}]'",
                 code="E-USAGE-EXTRA",
             )

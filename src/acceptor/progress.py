@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: what is done, how fast, how much time is left.
+"""Shows progress of long work on stderr: amount done, rate, time left.
 
 A terminal gets a bar; a log file gets a line every half minute, so that short work prints nothing there.
 """
@@ -27,7 +27,7 @@ _silent = ContextVar("silent", default=False)
 
 @contextlib.contextmanager
 def without_progress() -> Iterator[None]:
-    """Shows no progress in this block, for trainings inside of something else."""
+    """Shows no progress in this block, for trainings that are part of a larger work."""
     token = _silent.set(True)
     try:
         yield

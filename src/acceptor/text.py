@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
-"""An object of JSON: what ``to_dict`` gives, what ``--json`` prints and what files hold before they are checked."""
+"""A JSON object: the result of ``to_dict``, the output of ``--json``, and a file's content before it is checked."""
 
 
 def plain(value: Any) -> str:
@@ -63,10 +63,10 @@ def markdown(value: Any) -> str:
 
 
 def short(cell: str) -> str:
-    """A cell as it looks in a message: control characters escaped, long text cut."""
+    """A cell for a message: control characters escaped, long text cut."""
     return repr(cell if len(cell) <= 40 else cell[:40] + "…")
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """The first names, and how many there are where that is not all of them."""
+    """The first names, and how many there are if some are left out."""
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

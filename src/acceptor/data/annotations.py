@@ -1,4 +1,4 @@
-"""Features of sentences in files of their own, joined to a split by row: CoLA's phenomena, or your own."""
+"""Reads annotations: features of sentences in separate files, such as CoLA's phenomena, joined to a split by row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from acceptor.data.table import Split, Table
 from acceptor.errors import DataError
 
 # CoLA's annotations (Warstadt & Bowman 2019) were made on version 1.0: in-domain dev, then out-of-domain dev. In 1.1
-# these rows (from 0) have another text; none else may differ.
+# these rows (from 0) have another text; no other row may differ.
 COLA_ROWS = 1043
 COLA_OTHER_TEXTS = (329, 584, 728, 730)
 
@@ -28,8 +28,8 @@ class Annotations:
 
     Attributes:
         features: For each file, for each feature: the rows that have it, bool, shape (N,).
-        other_texts: Rows of the split (from 0) whose text is another one in the annotations; they are kept by row.
-        other_labels: Rows of the split whose label is another one there; the split's counts.
+        other_texts: Rows of the split (from 0) whose text differs in the annotations; their features are kept.
+        other_labels: Rows of the split whose label differs in the annotations; the split's label is used.
     """
 
     features: dict[str, dict[str, npt.NDArray[np.bool_]]]
@@ -37,7 +37,7 @@ class Annotations:
     other_labels: list[int]
 
     def to_dict(self, split: Split) -> dict[str, object]:
-        """How they were joined; rows by the place where they stand in ``split``."""
+        """How they were joined; each row as file and line of ``split``."""
         return {
             "features": {name: len(masks) for name, masks in self.features.items()},
             "other_texts": [split.table.place(row) for row in self.other_texts],
@@ -48,7 +48,7 @@ class Annotations:
 def read_annotations(path: str | Path, split: Split) -> Annotations:
     """Joins annotations to the rows of a split.
 
-    A file has a header, a sentence column, and columns of 0 and 1: the features. Where it has a column ``Domain``, the
+    A file has a header, a sentence column, and columns of 0 and 1: the features. If it has a column ``Domain``, the
     split may also be all rows of one domain. Texts are compared after normalisation; see `COLA_OTHER_TEXTS`.
 
     Args:
@@ -56,7 +56,7 @@ def read_annotations(path: str | Path, split: Split) -> Annotations:
         split: The examples.
 
     Raises:
-        DataError: No such file, no feature in it, or rows of another number, text or order; the first one is named.
+        DataError: No such file, no feature in it, or other rows than the split's; the first other row is named.
     """
     place = Path(path).expanduser()
     files = sorted(place.glob("*.tsv")) if place.is_dir() else [place]
@@ -96,7 +96,7 @@ def _features(table: Table) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _aligned(table: Table, split: Split) -> tuple[int, set[int]]:
-    """The row of the annotations that is the split's first one, and the split's rows with a known other text."""
+    """The row of the annotations at which the split starts, and the split's rows whose text is known to differ."""
     theirs, ours = normalised(table.frame["sentence"]).to_numpy(), normalised(split.table.frame["sentence"]).to_numpy()
     blocks = _blocks(table)
     start = max(blocks, key=lambda first: _equal(theirs, ours, first).sum())
@@ -110,7 +110,7 @@ def _aligned(table: Table, split: Split) -> tuple[int, set[int]]:
 
 
 def _differing(table: Table, split: Split, start: int, row: int) -> DataError:
-    """The error of the first row in which a split and its annotations differ."""
+    """The error for the first row in which a split and its annotations differ."""
     ends = "nothing: it ends there"
     ours = f"{split.sentences[row]!r:.80}" if row < len(split) else ends
     theirs = f"{table.frame['sentence'][start + row]!r:.80}" if start + row < len(table) else ends
@@ -131,7 +131,7 @@ def _equal(theirs: npt.NDArray[Any], ours: npt.NDArray[Any], start: int) -> npt.
 
 
 def _blocks(table: Table) -> dict[int, set[int]]:
-    """The first row of a split, and the row after its last one: the whole file, or one domain of it."""
+    """Possible first rows of a split, each with the possible rows after its last one: the file, or one domain of it."""
     blocks = {0: {len(table)}}
     domain = next((name for name in table.frame.columns if name.casefold() == "domain"), None)
     if domain is not None:

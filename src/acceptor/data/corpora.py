@@ -30,11 +30,11 @@ CORPORA = {
     "downloaded from its authors' page, or read with --data FOLDER",
     "starter": "Acceptor's own: minimal pairs made by a small English grammar; needs no download",
 }
-"""Name to what it is."""
+"""Name to description."""
 
 
 def paths_of(data: Data) -> list[str]:
-    """The paths that data were read from: those that were given, and every file that they stand for."""
+    """The paths that data were read from: those that were given, and every file that was found for them."""
     return [*(path for path in data.given_paths if path not in CORPORA), *(one.table.origin for one in data.splits)]
 
 
@@ -43,7 +43,7 @@ def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:
 
     Args:
         name: A name in `CORPORA`.
-        folder: Where the corpus' files lie; by default the cache, to which they are downloaded if need be.
+        folder: Folder of the corpus' files; by default the cache, to which they are downloaded if they are missing.
 
     Raises:
         DataError: Files are missing, are not the released ones, or cannot be downloaded.
@@ -104,8 +104,8 @@ def _download_cola(folder: Path) -> None:
             "CoLA is not in the cache and could not be downloaded",
             where=COLA_URL,
             cause=f"{type(error).__name__}: {error}",
-            next="fetch that file by any other way, unpack it, and give its folder: --data FOLDER\n"
-            "or begin without a download: acceptor train starter",
+            next="get that file in another way, unpack it, and give its folder: --data FOLDER\n"
+            "or start without a download: acceptor train starter",
             code="E-DATA-DOWNLOAD",
         ) from error
     for name, sha256 in COLA_FILES.values():
@@ -119,7 +119,7 @@ def _download_cola(folder: Path) -> None:
                 code="E-DATA-CHECKSUM",
             )
     folder.mkdir(parents=True, exist_ok=True)
-    # Train is written last: its presence says that the folder is complete.
+    # Train is written last: if it exists, the folder is complete.
     for name in sorted(files, key=lambda name: name == COLA_FILES["train"][0]):
         with new_file(folder / name) as scratch:
             scratch.write_bytes(files[name])

@@ -1,4 +1,4 @@
-"""Folders of files as a corpus: by the names of its files, or as ``datasets`` saves one."""
+"""Reads a folder of files as a corpus: by the names of the files, or as ``datasets`` saves one."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def folder_tables(folder: Path, reading: Reading) -> dict[str, Table]:
     """The tables of a folder by role.
 
     Its files are called train, validation (or valid, val, dev) and test, whatever their format; a file in shards is
-    called ``train-00000-of-00002.parquet`` and so on. ``data/`` inside of it is looked into where it has none. What
-    ``Dataset.save_to_disk`` and ``DatasetDict.save_to_disk`` write is read, too.
+    called ``train-00000-of-00002.parquet`` and so on. If there are none, the folder's ``data/`` is searched.
+    Folders of ``Dataset.save_to_disk`` and ``DatasetDict.save_to_disk`` are read, too.
 
     Raises:
         DataError: No file has the role of train; two have the same role; a shard is missing; a file cannot be read.
@@ -96,7 +96,7 @@ def _check_shards(paths: list[Path]) -> None:
 
 
 def _saved_files(folder: Path) -> dict[str, list[Path]]:
-    """The files of a ``datasets`` folder by role, in the order that it gives; nothing where it is none."""
+    """The files of a ``datasets`` folder by role, in the order given there; empty if it is no such folder."""
     if (folder / "dataset_dict.json").is_file():
         splits = {path.name: path for path in folder.iterdir() if (path / "state.json").is_file()}
         by_role = {
@@ -137,7 +137,7 @@ def _arrow_files(folder: Path) -> list[Path]:
 
 
 def _joined(paths: list[Path], reading: Reading) -> Table:
-    """The rows of all shards as one table; its rows are counted from the first shard on."""
+    """The rows of all shards as one table; rows are numbered across shards."""
     tables = [reading.table(path) for path in paths]
     first = tables[0]
     if len(tables) == 1:

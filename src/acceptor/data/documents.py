@@ -1,8 +1,8 @@
-"""Splits documents into sentences with their places. `sentencex` finds the boundaries, by rules, offline.
+"""Splits documents into sentences, with the start and end of each. `sentencex` finds them, by rules, offline.
 
 Its rules treat everything between two quotation marks or brackets as one sentence, so text after an unclosed mark may
-become one sentence; and on text without line breaks its time grows with the square of the length. So it gets a long
-document in windows.
+become one sentence; and on text without line breaks its time grows with the square of the length. So a long
+document is split in windows.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def check_splitter(language: str) -> str:
     """Checks that the language has rules and that the splitter is installed.
 
     Returns:
-        The splitter's version: other versions may split elsewhere.
+        The splitter's version: other versions may split at other places.
 
     Raises:
-        UsageError: See above.
+        UsageError: There are no rules for the language, or the splitter is not installed.
     """
     if language not in LANGUAGES:
         near = nearest(language, LANGUAGES)
@@ -64,7 +64,7 @@ def check_splitter(language: str) -> str:
 def spans(text: str, language: str) -> Iterator[tuple[int, int]]:
     """Where the sentences of a text begin and end, in characters, half-open; without the white space around them.
 
-    All that is not white space lies in exactly one of them.
+    Every character that is not white space is in exactly one of them.
 
     Args:
         text: The document.
@@ -107,11 +107,11 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
 def sentence_tables(
     pieces: Sequence[tuple[Table, list[RejectedRow]]], before: int, language: str, form: str = ".tsv"
 ) -> list[Table]:
-    """Tables of documents as tables of sentences.
+    """Turns tables of documents into tables of sentences.
 
     Args:
         pieces: Consecutive documents that can be read, and the rejected ones among them.
-        before: How many documents come before them.
+        before: Number of documents before them.
         language: One of `LANGUAGES`.
         form: The format of the output that they were read for.
 
@@ -175,7 +175,7 @@ def _sentences(table: Table, numbers: npt.NDArray[np.int64], language: str, form
 def _beside_places(
     frame: pl.DataFrame, rows: npt.NDArray[np.int64], cut: pl.DataFrame, places: pl.DataFrame
 ) -> pl.DataFrame:
-    """The documents' columns, a row for each sentence, which stands in place of the document."""
+    """The documents' columns, with a row for each sentence; the sentence replaces the document's text."""
     names = renames_of_taken(frame.columns, places.columns)
     columns = [cut["sentence"] if one.name == "sentence" else one.gather(rows) for one in frame]
     return pl.DataFrame([*(one.alias(names.get(one.name, one.name)) for one in columns), *places])

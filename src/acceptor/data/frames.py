@@ -25,17 +25,17 @@ def annotated(
     columns: Mapping[str, str],
     verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], pl.DataFrame],
 ) -> Frame:
-    """The frame with new columns for each row's sentence (or pair) beside it.
+    """The frame with the new columns of each row's sentence (or pair) appended.
 
     Args:
         frame: A pandas or polars data frame. It stays as it is.
         columns: Which column has which role, as for `read_table`.
-        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order. The function that it gets
-            says where a row stands.
+        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order. Its third argument is a
+            function that names the place of a row.
 
     Returns:
-        A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column whose name
-        they take is renamed: see `side_by_side`.
+        A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column with the
+        same name as a new one is renamed: see `side_by_side`.
 
     Raises:
         DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
@@ -81,7 +81,7 @@ def renames_of_taken(names: Iterable[Any], taken: Sequence[str]) -> dict[Any, st
 
 
 def _is_pandas(frame: Any) -> bool:
-    """True for pandas, False for polars: known by the class's name, so that nothing is imported to look at it."""
+    """True for pandas, False for polars; recognised by the class's name, so that neither is imported."""
     kind = (type(frame).__module__.partition(".")[0], type(frame).__name__)
     if kind not in (("pandas", "DataFrame"), ("polars", "DataFrame")):
         raise DataError(
@@ -146,7 +146,7 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
 
 
 def _may_be_refused(texts: pl.Series) -> bool:
-    """Whether a row may have to be refused: then every row is checked."""
+    """Whether some row may be invalid; if so, every row is checked."""
     return bool(
         texts.has_nulls() or texts.str.contains(_MAY_BE_BLANK).any() or texts.str.contains("\0", literal=True).any()
     )

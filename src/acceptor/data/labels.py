@@ -35,13 +35,13 @@ KNOWN_SPELLINGS: tuple[tuple[str, str], ...] = (
 """Ways to write the two labels of acceptability, label id 0 first. A column uses one of them."""
 
 UNLABELLED = frozenset({"", "-", "?", "nan", "NaN", "null", "NULL", "<NA>", "NA", "N/A", "n/a", "#N/A"})
-"""Cells that mean that there is no label. So does ``-1``, unless it is declared, and ``None`` among numbers; among
-words ``None`` may be a class."""
+"""Cells that mean that there is no label; also ``-1``, unless it is declared, and ``None`` if all other labels are
+numbers."""
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """How the caller wants labels to be read.
+    """How labels are read.
 
     Attributes:
         declared: All labels in the order of their ids: as written, or as names for numbers in their order.
@@ -60,7 +60,7 @@ class Classes:
 
     Attributes:
         written: How each is written, in label-id order; see `label_key`.
-        names: What people see of each.
+        names: The name shown for each.
     """
 
     written: tuple[str, ...]
@@ -80,7 +80,7 @@ def label_key(written: str) -> str:
 
 
 def folded(written: str) -> str:
-    """A label without case, Unicode form and runs of blanks: labels that are equal then are probably the same."""
+    """A label in lower case, one Unicode form and single blanks; labels with equal results are probably the same."""
     return " ".join(unicodedata.normalize("NFKC", label_key(written)).casefold().split())
 
 
@@ -90,7 +90,7 @@ def written_counts(table: Table) -> dict[str, int]:
 
 
 def unlabelled(written: Iterable[str], rules: LabelRules) -> set[str]:
-    """The labels, as written, that mean that there is none."""
+    """The labels, as written, that mean that a row has no label."""
     written = list(written)
     declared = {label_key(label) for label in rules.declared or ()}
     keys = set(map(label_key, written))
@@ -103,11 +103,11 @@ def unlabelled(written: Iterable[str], rules: LabelRules) -> set[str]:
 
 
 def keys_of(written: Iterable[str], rules: LabelRules, counts: dict[str, int] | None = None) -> dict[str, str]:
-    """The label that each written form stands for.
+    """Maps each written form to its label.
 
     Args:
         written: Labels as written.
-        rules: Where they normalise, forms that are `folded` alike stand for the most frequent of them.
+        rules: If they normalise, forms with the same `folded` form become the most frequent of them.
         counts: How often each occurs.
     """
     keys = {label: label_key(label) for label in written}
@@ -191,7 +191,7 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
 
     Args:
         labels: A judge's labels.
-        named: The label's name; needed where the labels are none of the `KNOWN_SPELLINGS`.
+        named: The label's name; needed if the labels are none of the `KNOWN_SPELLINGS`.
 
     Raises:
         UsageError: There is no such label, or the labels are none of the `KNOWN_SPELLINGS`.
@@ -261,7 +261,7 @@ def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
 
 
 def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataError:
-    """The error of rows without a label."""
+    """The error for rows without a label."""
     rows = table.frame["label"].is_in(list(missing)).arg_true().to_list()
     signs = ", ".join("nothing" if not label.strip() else repr(label) for label in sorted(missing))
     others = sorted(set(map(label_key, written_counts(table).keys() - missing)))
@@ -283,7 +283,7 @@ def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataErr
 
 
 def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
-    """The error of a label that is not known."""
+    """The error for an unknown label."""
     row = table.frame["label"].index_of(label)
     if row is None:
         row = next((at for at, one in enumerate(table.frame["label"]) if label_key(one) == label_key(label)), 0)

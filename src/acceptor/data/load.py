@@ -41,7 +41,7 @@ def load_data(
             ``datasets.Dataset``, or a list of (sentence, label), (sentence, second, label) or dicts.
         validation: A file, frame or list for the validation split; replaces the corpus' own.
         test: A file, frame or list for the test split; replaces the corpus' own.
-        folder: Where the files of the corpus `cola` lie.
+        folder: The folder with the files of the corpus `cola`.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
             columns are known; there they are those of ``validation`` and ``test``.
         separator: The separator of delimited text, if it is not the usual one of the file's format.
@@ -236,20 +236,20 @@ def load_split(
     classes = _classes_of_judge(Classes(written or judged, judged), table, rules)
     split = as_split("test", table, classes, rules)
     logger.info("%s", split.describe())
-    advice = "score the rows of test alone: --split column"
+    advice = "score only the rows of test: --split column"
     for remark in [*inspect_texts(table), *([] if of_column else _column_of_splits(table, advice))]:
         logger.warning("%s", remark)
     return split
 
 
 def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Classes:
-    """The judge's classes as they are written in the file, where the caller declares that."""
+    """The judge's classes as they are written in the file, if the caller declares them."""
     judged = classes.names
     if rules.declared is None or "label" not in table.frame.columns:
         return classes
     same = tuple(name.strip() for name in rules.declared) == judged  # another order is the caller's choice
     known = same and set(map(label_key, written_counts(table))) <= set(classes.written)
-    if known:  # the judge knows how its labels are written, even if the file lacks some of them
+    if known:  # uses the judge's spelling, even if the file lacks some of the labels
         return classes
     declared = classes_of(table, rules)
     if set(declared.names) != set(judged):
@@ -280,7 +280,7 @@ def _rows_of_test(table: Table) -> Table:
     return table.take(table.frame[name].is_in(wanted).arg_true().to_numpy())
 
 
-def _column_of_splits(table: Table, advice: str = "train on the rows of train alone: --split column") -> list[Remark]:
+def _column_of_splits(table: Table, advice: str = "train only on the rows of train: --split column") -> list[Remark]:
     found = split_column(table)
     if found is None:
         return []

@@ -1,4 +1,4 @@
-"""Texts from Python objects: lists, arrays, Series and data frames. Anything else is refused."""
+"""Takes texts from Python objects: lists, arrays, Series and data frames. Anything else is refused."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def as_texts(
     Args:
         sentences: A list, a tuple, a NumPy array, a pandas, polars or pyarrow Series or array; or a frame, whose
             columns are known by the rules of `read_table`.
-        seconds: The same, but for frames; None for single sentences, or where a frame may hold them.
+        seconds: The same, but for frames; None for single sentences, or if ``sentences`` is a frame.
         place: Gives the place of an input, for messages.
 
     Raises:
-        DataError: It is something else; one of them is no text, is blank or cannot be written down; or the two differ
-            in number.
+        DataError: The objects have another type; a text is not a string, is blank or cannot be encoded; or there are
+            more or fewer seconds than sentences.
     """
     if _kind(sentences) in _FRAMES:
         if seconds is not None:
@@ -62,7 +62,7 @@ def as_texts(
 
 
 def _kind(given: Any) -> tuple[str, str]:
-    """Package and class: so an object is recognised without importing its library."""
+    """Package and class, to recognise an object without importing its library."""
     return type(given).__module__.partition(".")[0], type(given).__name__
 
 
@@ -97,7 +97,7 @@ def _advice(given: Any) -> str:
     if isinstance(given, Mapping):
         return "choose one: judge(list(sentences.values())), or one of its splits"
     if isinstance(given, set | frozenset):
-        return "a set has no order in which verdicts could come: judge(sorted(sentences))"
+        return "a set has no order for the verdicts: judge(sorted(sentences))"
     if isinstance(given, io.IOBase):
         return "read it first: judge(file.read().splitlines()); or acceptor.evaluate and `acceptor predict` on its path"
     if hasattr(given, "shape"):
@@ -108,7 +108,7 @@ def _advice(given: Any) -> str:
 
 
 def _checked(texts: list[Any], place: Callable[[int], str]) -> list[str]:
-    """The texts, all of which can be judged."""
+    """The texts, after a check that each can be judged."""
     kinds = set(map(type, texts))
     whole = all(issubclass(kind, str) for kind in kinds) and all(map(str.strip, texts))
     if not whole or not all(map(_can_be_written, _parts(texts))):
@@ -123,7 +123,7 @@ def _parts(texts: list[Any]) -> Iterable[list[Any]]:
 
 
 def _can_be_written(texts: list[str]) -> bool:
-    """False if a text holds half of a surrogate pair: no file and no tokenizer takes that."""
+    """False if a text holds half of a surrogate pair, which no file and no tokenizer accepts."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:

@@ -20,7 +20,7 @@ NOTEBOOK_SEED = 2018
 
 
 def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: int) -> tuple[Data, str]:
-    """The data with a validation split, and a sentence that says where it came from.
+    """The data with a validation split, and a sentence that describes its origin.
 
     A test split whose labels are hidden is left out: it cannot be scored.
 
@@ -30,13 +30,13 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
             with label shares kept, by ``seed``; ``notebook`` is the chapter's
             ``train_test_split(test_size=0.1, random_state=2018)`` and ignores share and seed.
             ``column`` splits train by its column of splits; a split that it lacks is the corpus' own.
-            None: given where the corpus has one, else stratified; a column of splits is then an error.
+            None: given if the corpus has one, else stratified; a column of splits is then an error.
         share: Share of train, in (0, 1).
         seed: For ``stratified``.
 
     Raises:
-        DataError: ``given`` where there is none, or too few examples to cut; a column of splits and no
-            rule, or none for ``column``.
+        DataError: ``given`` but the corpus has none; too few examples to cut; a column of splits but no
+            rule; or ``column`` but there is no such column.
     """
     if data.test is not None and data.test.label_ids is None:  # load_data has logged it
         data = Data(data.train, data.validation, None, data.source)
@@ -50,7 +50,7 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
             f"the column {name} says which split a row belongs to, and all rows would be trained on",
             where=data.train.table.origin,
             found=", ".join(f"{value} ({role})" for value, role in sorted(roles.items())),
-            next="train on the rows of train alone: --split column\n"
+            next="train only on the rows of train: --split column\n"
             "train on all of them: --split stratified, or --split given with --validation FILE",
             code="E-DATA-SPLIT",
         )
@@ -93,7 +93,7 @@ def by_column(data: Data) -> tuple[Data, str]:
     parts = {role: data.train.take(np.flatnonzero(named == role), role) for role in dict.fromkeys(roles.values())}
     found = {role: len(part) for role, part in parts.items()}
     if others := int((named == "other").sum()):
-        found["left out, since they say something else"] = others
+        found["left out, since they name no split"] = others
     cut = Data(parts["train"], parts.get("validation", data.validation), parts.get("test", data.test), data.source)
     return cut, f"by the column {name}: " + ", ".join(f"{role} {count}" for role, count in found.items())
 
@@ -102,7 +102,7 @@ def check_trainable(data: Data) -> None:
     """Refuses splits without labels, or with fewer than two examples.
 
     Raises:
-        DataError: One of them, with the file.
+        DataError: A split cannot be used.
     """
     for split in data.splits:
         if len(split) < 2:
@@ -147,7 +147,7 @@ def stratified_rows(split: Split, share: float, seed: int) -> tuple[npt.NDArray[
 
 
 def _too_few(split: Split, share: float, error: ValueError) -> DataError:
-    """Too few examples of some label to cut ``share`` of them off: what share would do."""
+    """The error for too few examples of some label to cut ``share`` of them; it names a share that works."""
     balance, n = split.balance(), len(split)
     single = [label for label, count in balance.items() if count == 1]
     classes = sum(count > 0 for count in balance.values())

@@ -1,4 +1,4 @@
-"""Suites of minimal pairs: a file, a folder of files, the starter corpus, or objects in memory."""
+"""Loads suites of minimal pairs: from a file, a folder of files, the starter corpus, or objects in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Suite:
     """Minimal pairs of one or more files.
 
     Attributes:
-        frame: One row a pair: ``file``, ``line``, ``phenomenon``, ``sentence_good``, ``sentence_bad``, ``term`` where
+        frame: One row a pair: ``file``, ``line``, ``phenomenon``, ``sentence_good``, ``sentence_bad``, ``term`` if
             it is known, and all other columns as read.
         files: Origin to sha256.
     """
@@ -34,7 +34,7 @@ class Suite:
         return self.frame.height
 
     def place(self, row: int) -> str:
-        """Where ``row`` (0-based) stands: file and line, or the row's number where there are no lines."""
+        """File and line of ``row`` (0-based); the row's number if there are no lines."""
         return f"{self.frame['file'][row]}:{self.frame['line'][row]}"
 
 
@@ -42,9 +42,9 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
     """Reads a suite of minimal pairs.
 
     Args:
-        source: ``starter`` (its test split), a folder, or anything that `read_pairs` takes. Of a folder all files of a
-            known format are read. Pairs of a file that names no phenomenon have the file's name for one, as BLiMP's
-            files have.
+        source: ``starter`` (its test split), a folder, or anything that `read_pairs` takes. All files of a known format
+            in a folder are read. If a file names no phenomenon, the file's name is used, as for BLiMP's
+            files.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
         separator: As for `read_pairs`.
 
@@ -83,7 +83,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _frame(table: Table) -> pl.DataFrame:
-    """The pairs with file, line and phenomenon in front; a column of that name is called ``input.NAME``."""
+    """The pairs with file, line and phenomenon in front; an input column of the same name becomes ``input.NAME``."""
     frame = table.frame.rename({name: f"input.{name}" for name in ("file", "line") if name in table.frame.columns})
     about = {"file": [table.origin] * len(table), "line": table.lines}
     if "phenomenon" not in frame.columns:

@@ -19,7 +19,7 @@ class Table:
     """One source of rows exactly as read, with its columns named.
 
     Attributes:
-        frame: Columns of strings. ``sentence`` always; ``second`` (of a pair) and ``label`` where the
+        frame: Columns of strings. ``sentence`` always; ``second`` (of a pair) and ``label`` if the
             source has them; every other column under its own name.
         lines: For each row, the number of the line it starts on (1-based, header counted); for
             sources without lines, the row number (1-based). int64, shape (rows,).
@@ -29,7 +29,7 @@ class Table:
         unit: What `lines` counts: ``line`` of a text file, or ``row``.
         original: The same columns and rows with their own types, in the form that the output's format takes: see
             `data.reading.original`. None if they were not read for an output.
-        source_names: What the columns with a role are called in the source, by role, where that is another name.
+        source_names: Role to the column's name in the source, if that is another one.
     """
 
     frame: pl.DataFrame
@@ -73,8 +73,8 @@ class Split:
         name: ``train``, ``validation`` or ``test``.
         table: The rows as read.
         labels: Label names; a label's position is its label id.
-        label_ids: int64, shape (rows,); None where the source has no labels.
-        written: How each label is written in the source, where the caller gave them other names.
+        label_ids: int64, shape (rows,); None if the source has no labels.
+        written: How each label is written in the source, if the caller gave them other names.
     """
 
     name: str
@@ -170,8 +170,8 @@ class Data:
     Attributes:
         train: The split to train on.
         validation: The split on which epoch, temperature and threshold are chosen.
-        test: The split that no choice depends on.
-        source: The arguments of `load_data` that made it, where they were names and paths: it can be read again.
+        test: The split that is used for no choice, only for the final scores.
+        source: The arguments of `load_data` that made it, if they were names and paths, so that it can be read again.
     """
 
     train: Split
@@ -186,7 +186,7 @@ class Data:
 
     @property
     def given_paths(self) -> list[str]:
-        """The names and paths that `load_data` was given; none where there were other objects."""
+        """The names and paths that `load_data` was given; empty if there were other objects."""
         if self.source is None:
             return []
         given = (self.source["source"], self.source["validation"], self.source["test"], self.source["folder"])

@@ -1,9 +1,9 @@
-"""How many words a text has, in scripts with and without spaces.
+"""Counts the words of texts, in scripts with and without spaces.
 
 Words are separated by white space. Some scripts have none between words; there the default word boundaries of Unicode
 count (UAX #29, https://www.unicode.org/reports/tr29/#Word_Boundaries): each Han ideograph, each Hiragana letter, each
 letter of Thai, Lao, Khmer, Myanmar and their relatives with its marks, each run of Katakana, each Tibetan syllable; and
-what stands between them in another script, where it holds a letter or a digit. Real words would need a dictionary for
+text in other scripts between them, if it holds a letter or a digit. Real words would need a dictionary for
 each language; these counts need none, are the same everywhere, and grow as the text does.
 """
 
@@ -23,7 +23,7 @@ _WORD = rf"[{_LETTERS}]|[{_KATAKANA}]+|[{_SYLLABLES}]+|[^\s{_UNSPACED}]+"
 
 
 def word_counts(texts: pl.Series) -> pl.Series:
-    """The number of words of each text, as unsigned integers; where white space separates them, only that counts."""
+    """The number of words of each text, as unsigned integers; if white space separates words, only that counts."""
     counts = texts.str.count_matches(r"\S+")
     rows = _unspaced_rows(texts)
     if not len(rows):

@@ -1,1 +1,1 @@
-"""Scores of verdicts, with what they are worth."""
+"""Scores of verdicts, with intervals, tests and explanations."""

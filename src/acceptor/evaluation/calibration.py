@@ -1,4 +1,4 @@
-"""Temperature and threshold: fitted on validation, kept where they help on examples that they were not fitted on."""
+"""Fits temperature and threshold on validation; keeps them if they help on held-out examples."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FOLDS = 10
 MAX_TEMPERATURE = 20.0  # and 1 / 20; a fit beyond them means that the split is too small, or has no mistake
 
 Ids = npt.NDArray[np.int64]
-Parts = list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]  # rows to fit on, rows to try on
+Parts = list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]  # rows to fit on, rows to evaluate on
 
 
 def calibrate(logits: Logits, gold: Ids, metric: str) -> tuple[Decision, list[Derived]]:
     """The decision for a judge with these logits on validation, and the reasons.
 
-    Each of the two numbers is first fitted on nine tenths of the examples and tried on the tenth, ten times over. It is
-    kept, fitted on all, where the tenths score better with it than without, by more than the standard error.
+    Each of the two numbers is first evaluated by ten-fold cross-validation. If the held-out tenths score better with it
+    than without, by more than the standard error, it is fitted on all examples and kept.
 
     Args:
         logits: Of validation, shape (N, labels).
@@ -53,7 +53,7 @@ def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derive
     helps = gains.mean() > gains.std() / np.sqrt(len(gains))
     temperature = fit_temperature(logits, gold) if helps else 1.0
     if (logits.argmax(axis=1) == gold).all() and temperature < 1:
-        # Without a mistake the fit drives probabilities to 0 and 1, and the next mistake costs 20 times more.
+        # Without a mistake the fit pushes probabilities to 0 and 1, and the next mistake costs 20 times more.
         return 1.0, Derived("temperature", 1.0, "left out: without a mistake, the split does not limit confidence")
     losses = f"log loss {plain.mean():.4f} without one, {cooled.mean():.4f} with one, on held-out tenths"
     return temperature, Derived("temperature", round(temperature, 4), f"{'fitted' if helps else 'left out'}: {losses}")
@@ -74,7 +74,7 @@ def _threshold(
     scores = [float(METRICS[metric](confusion_matrix(gold, verdicts, 2))) for verdicts in (plain, tuned)]
     if len(gold) >= FEW:
         (found,) = compare_judged(without, [with_one], metric=metric, draws=1000)
-        # Where all verdicts are alike there is no MCC to compare with: then by a correlation's error about 0.
+        # If all verdicts are the same label, MCC is not defined: the standard error of a correlation of 0 is used.
         without_any = 1 / math.sqrt(len(gold)) if math.isnan(scores[0]) else math.nan
         helps = found.difference > found.standard_error or scores[1] > without_any
     threshold = fit_threshold(logits, gold, metric, temperature) if helps else None
@@ -99,10 +99,10 @@ def fit_temperature(logits: Logits, gold: Ids) -> float:
 def fit_threshold(logits: Logits, gold: Ids, metric: str, temperature: float = 1.0) -> float:
     """The threshold with the highest score; of several, the one nearest to one half.
 
-    Tried is the middle between every two neighbouring probabilities of label id 1.
+    Candidates are the midpoints between neighbouring probabilities of label id 1.
 
     Returns:
-        A probability in (0, 1); one half where no threshold has a score, as with one label in the gold.
+        A probability in (0, 1); one half if no threshold has a score, as with one label in the gold.
     """
     likely = np.unique(Decision(temperature).probabilities(logits)[:, 1])
     candidates = np.concatenate([(likely[1:] + likely[:-1]) / 2, [0.5]])

@@ -34,15 +34,15 @@ class Comparison:
         seeds: Number of runs of the base line and of the system.
         scores: Their scores, means over seeds.
         difference: Of the scores.
-        interval: Its 95 % interval for other sentences of the same sources, and other seeds where there are several;
-            None where the score is not defined in too many draws, or the verdicts do not differ.
+        interval: Its 95 % interval for other sentences of the same sources, and other seeds if there are several;
+            None if the score is undefined in too many draws, or the verdicts do not differ.
         of_sources: Its 95 % interval for sentences of other sources; None without sources.
-        p: Of no difference: a permutation test for one run each, the bootstrap's for several seeds.
+        p: The p-value of no difference: a permutation test for one run each, the bootstrap for several seeds.
         p_holm: The same, corrected for the number of systems compared (Holm 1979).
         p_mcnemar: Exact McNemar test of the accuracies; None for several seeds.
-        standard_error: Of the difference: what a normal distribution with this interval has. That of draws from
-            Student's t would mean nothing, as with two or three seeds its variance is infinite. NaN without interval.
-        selected: True where the split chose a checkpoint or threshold of either: the scores are then too good.
+        standard_error: Of the difference: that of a normal distribution with this interval. Draws from Student's t
+            have infinite variance with two or three seeds. NaN without interval.
+        selected: True if the split chose a checkpoint or threshold of either: the scores are then too high.
     """
 
     base: str
@@ -74,7 +74,7 @@ class Comparison:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, with None where one is not defined."""
+        """All fields, with None for undefined ones."""
         content = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
         content["smallest"] = self.smallest
         content["scores"] = [_defined(score) for score in self.scores]
@@ -89,14 +89,14 @@ def compare(
     Args:
         base: The base line: a `Report`, a `Run`, `Seeds`, their folder, or a sequence of runs that differ by seed.
         *others: The systems to compare with it, in the same forms.
-        data: A file or corpus that all judge now; None for what they judged when they were trained.
-        split: ``test`` or ``validation`` of that training; None for test where all have it.
+        data: A file or corpus that all judge now; None for the verdicts of their training.
+        split: ``test`` or ``validation`` of that training; None for test if all have it.
         metric: ``mcc``, ``accuracy``, ``f1`` or ``balanced_accuracy``.
 
     Raises:
         UsageError: No such metric or split, nothing to compare with, no split in common, or both data and a split.
         DataError: Other sentences, labels or gold; or fewer than ten examples.
-        RunError: A folder is no finished run, or its files are not what was written.
+        RunError: A folder is no finished run, or its files were changed.
     """
     if metric not in METRICS:
         raise UsageError(
@@ -169,7 +169,7 @@ def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison
 
 
 def mcnemar_p(gold: Ids, first: Ids, second: Ids) -> float:
-    """Exact two-sided McNemar test: do both have half of the examples that one alone judged right? (McNemar 1947)."""
+    """Exact two-sided McNemar test on the examples that only one of them judged right (McNemar 1947)."""
     only_first = int(((first == gold) & (second != gold)).sum())
     only_second = int(((first != gold) & (second == gold)).sum())
     total = only_first + only_second
@@ -177,7 +177,7 @@ def mcnemar_p(gold: Ids, first: Ids, second: Ids) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number by Holm's step-down method (Holm 1979); NaN stay, and do not count."""
+    """p-values corrected for their number by Holm's step-down method (Holm 1979); NaN stay NaN and are not counted."""
     ranked = sorted((value, place) for place, value in enumerate(values) if not math.isnan(value))
     corrected, largest = [math.nan] * len(values), 0.0
     for rank, (value, place) in enumerate(ranked):
@@ -188,12 +188,12 @@ def holm(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, eq=False)
 class _Patterns:
-    """The different examples: those with the same gold, verdicts and source count as one with a weight."""
+    """The distinct examples: those with the same gold, verdicts and source are one pattern with a weight."""
 
     gold: Ids  # (P,)
     verdicts: tuple[Ids, Ids]  # of the base line and the system, (seeds, P)
     source: npt.NDArray[Any] | None  # (P,)
-    counts: Ids  # how many examples each stands for, (P,)
+    counts: Ids  # how many examples each represents, (P,)
     labels: int
 
 
@@ -236,9 +236,9 @@ def _differences(patterns: _Patterns, metric: str, weights: Values, rng: np.rand
 def _error_of_seeds(observed: Values, drawn: Values) -> float:
     """Standard error of the mean of S seeds' scores that comes from the seeds themselves; 0 for a single one.
 
-    Seeds differ on one set of sentences also because each is wrong on other sentences. That part, the interaction in an
-    analysis of variance of seeds and draws, is in the draws of sentences already, and is taken off (Owen 2007 shows
-    that resampling both levels counts it three times).
+    Part of the variation between seeds is their interaction with the sentences (in an analysis of variance of seeds and
+    draws). The draws of sentences already include it, so it is subtracted (Owen 2007 shows that resampling both levels
+    counts it three times).
 
     Args:
         observed: Scores of S seeds on all sentences, shape (S,).
@@ -273,9 +273,9 @@ def _by_source(source: npt.NDArray[Any], counts: Ids, draws: int, rng: np.random
 
 
 def _permutation_p(patterns: _Patterns, metric: str, draws: int, rng: np.random.Generator) -> float:
-    """Two-sided p of exchangeable verdicts: on every example the two systems' may as well be swapped.
+    """Two-sided p-value of a permutation test that swaps the two systems' verdicts on random examples.
 
-    Counts the permutations whose difference is as large, the observed one among them (Phipson & Smyth 2010).
+    Counts the permutations whose difference is at least as large, including the observed one (Phipson & Smyth 2010).
     """
     shape, counts = (-1, patterns.labels, patterns.labels), patterns.counts
     first, second = (_cells(patterns.gold, runs[0], patterns.labels) for runs in patterns.verdicts)

@@ -1,4 +1,4 @@
-"""The points of a report's figures: ranking, calibration, margins. Their areas and errors are those of `measures`."""
+"""Computes the points of a report's figures: ranking, calibration, margins; areas and errors come from `measures`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Values = npt.NDArray[np.float64]
 
 
 class Curve(NamedTuple):
-    """Points of a curve, each in [0, 1], and the area that sums it up; ``x`` is empty where it is not defined."""
+    """Points of a curve, each in [0, 1], and the area under it; ``x`` is empty if it is not defined."""
 
     x: Values
     y: Values

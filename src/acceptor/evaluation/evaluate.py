@@ -1,4 +1,4 @@
-"""`evaluate`: the report of one judge on one split. Every example is judged once, the whole set is scored first."""
+"""`evaluate`: the report of one judge on one split. Every example is judged once; scores are of the whole set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Scores:
 
     Attributes:
         n: Number of examples.
-        mcc: Matthews correlation; NaN where it is not defined.
+        mcc: Matthews correlation; NaN if it is not defined.
         mcc_interval: Its 95 % interval, or None.
         accuracy: Share judged right, with `accuracy_interval`.
         f1: F1 of label id 1, or the mean over labels for more than two.
@@ -51,11 +51,11 @@ class Scores:
 
     @property
     def collapsed(self) -> bool:
-        """True where every verdict is the same label."""
+        """True if every verdict is the same label."""
         return int((np.array(self.confusion).sum(axis=0) > 0).sum()) == 1
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, with None where a score is not defined."""
+        """All fields, with None for undefined scores."""
         return {
             "n": self.n,
             "mcc": _defined(self.mcc),
@@ -105,9 +105,9 @@ class Report:
         logits: float32, shape (N, labels), in the split's order.
         scores: Over the whole split.
         loss: Mean cross-entropy in nats.
-        selected: True where this split chose the checkpoint, temperature or threshold: its scores are then too good.
+        selected: True if this split chose the checkpoint, temperature or threshold: its scores are then too high.
         decision: How the logits became verdicts.
-        leaked: True for rows that stand in train, bool, shape (N,); None where train is not known.
+        leaked: True for rows that are in train, bool, shape (N,); None if train is not known.
     """
 
     split: Split
@@ -127,17 +127,17 @@ class Report:
 
     @property
     def leaks(self) -> int | None:
-        """Number of rows that also occur in train, after normalisation; None where train is not known."""
+        """Number of rows that also occur in train, after normalisation; None if train is not known."""
         return None if self.leaked is None else int(self.leaked.sum())
 
     @property
     def without_leaked(self) -> Scores | None:
-        """The scores of the other rows; None where there are none, where no row leaks, or train is not known."""
+        """The scores of the other rows; None if there are none, if no row leaks, or if train is not known."""
         return None if self.leaked is None or self.leaks in (0, len(self.split)) else self._score(~self.leaked)
 
     @property
     def mcc(self) -> float:
-        """Matthews correlation over the whole split; NaN where it is not defined."""
+        """Matthews correlation over the whole split; NaN if it is not defined."""
         return self.scores.mcc
 
     @property
@@ -228,8 +228,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
     Raises:
-        DataError: The split has no labels, or other labels than the judge; it holds pairs where the judge was trained
-            on single sentences, or the other way round; or a text that the judge's vocabulary does not know at all.
+        DataError: The split has no labels, or other labels than the judge; it holds pairs but the judge was trained
+            on single sentences, or the other way round; or a text has no token in the judge's vocabulary.
     """
     if not isinstance(split, Split):
         raise DataError(

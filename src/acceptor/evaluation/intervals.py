@@ -15,7 +15,7 @@ Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
 DRAWS = 2000  # of a bootstrap
-AT_ONCE = 1_000_000  # weights that are held together: 8 MB
+AT_ONCE = 1_000_000  # weights in memory at once: 8 MB
 JACKKNIFE_GROUPS = 2000  # most values of the jackknife; with more examples, groups of them are left out
 FEW = 10  # with fewer examples no interval is given
 
@@ -34,13 +34,13 @@ class Interval(NamedTuple):
 
 
 def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
-    """A 95 % interval for the Matthews correlation; None where the correlation is not defined.
+    """A 95 % interval for the Matthews correlation; None if the correlation is not defined.
 
     Two labels: the multinomial delta method (Bishop, Fienberg & Holland 1975, section 11.3). More
     labels: the percentiles of ``draws`` confusion matrices drawn from the observed shares, seeded.
 
-    Where every verdict is right (or, for two labels, wrong) both have no width. Then the far end is the
-    correlation that would follow if each label's share of right verdicts were Wilson's lower bound.
+    If every verdict is right (or, for two labels, wrong), both have width 0. Then the other end is the
+    correlation that results if each label's share of right verdicts is Wilson's lower bound.
     """
     phi = float(mcc(confusion))
     if math.isnan(phi):
@@ -85,20 +85,20 @@ def bootstrap_intervals(
 ) -> dict[str, Interval | None]:
     """95 % intervals by the bias-corrected and accelerated bootstrap (Efron 1987, equations 2.3 and 6.6).
 
-    An example that is drawn k times has the weight k, so that one sorting of the examples serves all draws, and the
-    same draws serve all scores.
+    An example that is drawn k times has the weight k, so that the examples are sorted once for all draws, and the
+    same draws are used for all scores.
 
     Args:
         statistics: Scores of weighted examples, by name.
         n: Number of examples.
-        biased: Names of scores ≥ 0 that any sampling makes larger. The bootstrap's draws, sampled twice, lie beside
-            the score; they are reflected at it (Davison & Hinkley 1997, equation 5.6), in place of the method above.
+        biased: Names of scores ≥ 0 that sampling biases upwards. The bootstrap's draws, sampled twice, are biased
+            again; they are reflected at the score (Davison & Hinkley 1997, equation 5.6) instead.
         draws: How many samples of n examples are drawn.
-        seed: Decides them.
+        seed: Seeds the draws.
 
     Returns:
-        None where a score is not defined, for all examples or for more than one draw of twenty; and where every draw
-        has the same score, as where all verdicts are right: an interval without width would claim certainty.
+        None if a score is undefined, for all examples or for more than one draw of twenty; also if every draw has the
+        same score, for example if all verdicts are right: an interval of width 0 would be wrong.
     """
     rng = np.random.default_rng(seed)
     drawn = _scores(statistics, (_draw(rng, n, rows) for rows in _parts(draws, n)))
@@ -119,7 +119,7 @@ def _reflected(value: float, drawn: Values) -> Interval | None:
 
 
 def _bca(value: float, drawn: Values, without: Values) -> Interval | None:
-    """The interval from the scores of all examples, of the draws, and of the examples less a few each time."""
+    """The interval from the scores of all examples, of the draws, and of the jackknife samples."""
     scores, without = drawn[~np.isnan(drawn)], without[~np.isnan(without)]
     if math.isnan(value) or len(scores) < 0.95 * len(drawn) or np.ptp(scores) == 0:
         return None
@@ -156,6 +156,6 @@ def _jackknife_weights(n: int, rng: np.random.Generator) -> Iterator[Values]:
 
 
 def _parts(rows: int, n: int) -> Iterator[int]:
-    """``rows`` in parts whose weights of ``n`` examples are held at once."""
+    """``rows`` in parts, each small enough to hold its weights of ``n`` examples in memory."""
     size = max(1, AT_ONCE // n)
     return (min(size, rows - start) for start in range(0, rows, size))

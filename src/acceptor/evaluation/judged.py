@@ -1,4 +1,4 @@
-"""Verdicts of systems on the same sentences, from reports, run folders and folders of seeds."""
+"""Reads the verdicts of systems on the same sentences, from reports, run folders and folders of seeds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Judged:
         gold: Label ids, int64, shape (N,).
         predicted: Label ids of the verdicts, int64, shape (seeds, N).
         sources: Where each example comes from, shape (N,), or None.
-        selected: True where the split chose a checkpoint or threshold.
+        selected: True if the split chose a checkpoint or threshold.
     """
 
     name: str
@@ -53,12 +53,12 @@ def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | N
     Args:
         systems: Each a `Report`, a run folder or a folder of seeds (a path, or an object with a ``folder``), or a
             sequence of these that differ by their seed.
-        data: A file or corpus that all judge now; None for what they judged when they were trained.
-        split: ``test`` or ``validation`` of that training; None for test where all have it.
+        data: A file or corpus that all judge now; None for the verdicts of their training.
+        split: ``test`` or ``validation`` of that training; None for test if all have it.
 
     Raises:
         UsageError: A system is none of these; they have no split in common; or data and a split are given.
-        RunError: A folder is no finished run, or its files are not what was written.
+        RunError: A folder is no finished run, or its files were changed.
         DataError: The data cannot be read, or the seeds of a system judged different sentences.
     """
     if data is not None and split is not None:
@@ -127,7 +127,7 @@ def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
 def _evaluated(place: Any, data: str) -> Report:
     if isinstance(place, Report):
         raise UsageError(
-            "a report has judged its sentences already",
+            "a report already has the verdicts of its sentences",
             next="leave data out, or give run folders",
             code="E-USAGE-CONFLICT",
         )
@@ -208,7 +208,7 @@ def _sources(frame: pl.DataFrame) -> npt.NDArray[Any] | None:
 
 
 def check_same(base: Judged, other: Judged) -> None:
-    """Both judged the same examples, in the same order, with the same labels.
+    """Checks that both judged the same examples, in the same order, with the same labels.
 
     Raises:
         DataError: They did not.

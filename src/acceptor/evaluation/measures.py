@@ -1,4 +1,4 @@
-"""All scores of one judge on one split with their intervals: of verdicts, of their order, and of probabilities."""
+"""Computes all scores of one judge on one split with intervals: of verdicts, of ranking, and of probabilities."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Measure:
     """One score.
 
     Attributes:
-        value: NaN where it is not defined.
-        interval: Its 95 % interval (`bootstrap_intervals`); None where there is none, as with fewer than ten examples.
+        value: NaN if it is not defined.
+        interval: Its 95 % interval (`bootstrap_intervals`); None if there is none, as with fewer than ten examples.
         majority: The same score of a judge that always answers the most frequent label, with the labels' shares as its
-            probabilities; NaN where it is not defined.
+            probabilities; NaN if it is not defined.
     """
 
     value: float
@@ -39,7 +39,7 @@ class Measure:
         return f"{self.value:.3f} {self.interval or '[no interval]'}"
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, with None where a score is not defined."""
+        """All fields, with None for undefined scores."""
         low, high = self.interval or (None, None)
         value, majority = (None if math.isnan(score) else score for score in (self.value, self.majority))
         return {"value": value, "low": low, "high": high, "majority": majority}
@@ -48,7 +48,7 @@ class Measure:
 def measures(
     gold: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
 ) -> dict[str, Measure]:
-    """The nine scores of a split, by name; larger is better but for ``brier``, ``log_loss`` and ``ece``.
+    """The nine scores of a split, by name; larger is better except for ``brier``, ``log_loss`` and ``ece``.
 
     Args:
         gold: Label ids, shape (N,).
@@ -138,8 +138,8 @@ def bins_of(confidence: Values) -> npt.NDArray[np.int64]:
 def calibration_error(confidence: Values, right: npt.NDArray[np.bool_]) -> Statistic:
     """Expected calibration error: mean over bins of |share right − mean confidence| (Guo et al. 2017, equation 3).
 
-    Bins are those of all examples (`bins_of`), in every draw. As a sum of absolute values it is too large in
-    small samples: a judge without any error shows .04 on 500 sentences.
+    Bins are those of all examples (`bins_of`), in every draw. As a sum of absolute values it is biased upwards in
+    small samples: a perfectly calibrated judge has .04 on 500 sentences.
     """
     members = np.eye(BINS)[bins_of(confidence)] * (right - confidence)[:, None]
     return lambda weights: _quotient(np.abs(weights @ members).sum(axis=1), weights.sum(axis=1))
@@ -162,7 +162,7 @@ def sums_by_score(
     """Weight of the positive and of the negative examples at each different score, shape (B, scores)."""
     ranked = np.take(weights, order, axis=1)
     hits = ranked * positive[order]
-    if len(starts) < len(order):  # equal scores are added up; without any, this slow step is left out
+    if len(starts) < len(order):  # sums over equal scores; skipped, because it is slow, if there are none
         ranked, hits = (np.add.reduceat(values, starts, axis=1) for values in (ranked, hits))
     return hits, ranked - hits
 

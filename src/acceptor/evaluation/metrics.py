@@ -34,11 +34,11 @@ def confusion_matrix(gold: npt.NDArray[np.int64], predicted: npt.NDArray[np.int6
 
 
 def mcc(confusion: Confusion) -> Values:
-    """Matthews correlation in [-1, 1], for two labels and more; NaN where it is not defined.
+    """Matthews correlation in [-1, 1], for two labels and more; NaN if it is not defined.
 
     It is the correlation of gold and verdict indicators (Gorodkin 2004, R_K); for two labels it equals
     (TP·TN − FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN)). With a single label among the verdicts, or in
-    the gold, a correlation does not exist: that is NaN, never a silent 0.
+    the gold, it is not defined: the result is NaN, never 0.
     """
     matrix, n, right = _parts(confusion)
     gold, verdicts = matrix.sum(axis=-1), matrix.sum(axis=-2)
@@ -53,7 +53,7 @@ def accuracy(confusion: Confusion) -> Values:
 
 
 def balanced_accuracy(confusion: Confusion) -> Values:
-    """Mean over labels of the share of a label's examples that were judged right; NaN where a label has none."""
+    """Mean over labels of the share of a label's examples that were judged right; NaN if a label has none."""
     matrix, _, _ = _parts(confusion)
     return np.asarray(_share(_diagonal(matrix), matrix.sum(axis=-1)).mean(axis=-1))
 
@@ -66,7 +66,7 @@ def f1(confusion: Confusion) -> Values:
 
 
 def majority_share(confusion: Confusion) -> Values:
-    """Accuracy of always answering the most frequent gold label: the base line of every score."""
+    """Accuracy of always answering the most frequent gold label: the baseline of every score."""
     matrix, n, _ = _parts(confusion)
     return _share(matrix.sum(axis=-1).max(axis=-1), n)
 
@@ -96,7 +96,7 @@ METRICS = {"mcc": mcc, "accuracy": accuracy, "f1": f1, "balanced_accuracy": bala
 
 
 def _parts(confusion: Confusion) -> tuple[Values, Values, Values]:
-    """The matrices in float64, their totals and what was judged right; counts are exact up to 2**53."""
+    """The matrices in float64, their totals and the counts judged right; exact up to 2**53."""
     matrix = np.asarray(confusion, dtype=np.float64)
     return matrix, matrix.sum(axis=(-2, -1)), _diagonal(matrix).sum(axis=-1)
 
@@ -106,5 +106,5 @@ def _diagonal(matrix: Values) -> Values:
 
 
 def _share(part: Values, whole: Values) -> Values:
-    """A quotient; NaN where it is not defined."""
+    """A quotient; NaN if it is not defined."""
     return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0))

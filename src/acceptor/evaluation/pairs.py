@@ -1,6 +1,6 @@
-"""`pairs`: a judge on minimal pairs, as BLiMP scores language models (Warstadt et al. 2020).
+"""`pairs`: scores a judge on minimal pairs, as BLiMP scores language models (Warstadt et al. 2020).
 
-A pair is right where the acceptable sentence has the higher margin, so no threshold is needed; ties count half.
+A pair is right if the acceptable sentence has the higher margin, so no threshold is needed; ties count half.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from acceptor.judging.settle import CLOSE_CALLS
 from acceptor.model.encode import Encoded
 from acceptor.progress import meter
 
-CHANCE = 0.5  # of a pair's being right, for a judge that guesses
+CHANCE = 0.5  # share of right pairs of a judge that guesses
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PairScores:
         n: Number of pairs.
         right: Pairs whose acceptable sentence has the higher margin.
         ties: Pairs with two equal margins.
-        both: Pairs of which both verdicts are right: the acceptable sentence is judged acceptable and the other not.
+        both: Pairs with two right verdicts: the acceptable sentence is judged acceptable and the other is not.
     """
 
     n: int
@@ -55,13 +55,13 @@ class PairScores:
     def interval(self) -> Interval:
         """The 95 % interval of `share` (Wilson), of ``right + ties / 2`` out of n.
 
-        A half varies less about the mean than a win or a loss, so ties make the interval wider, never too narrow.
+        A tie varies less about the mean than a win or a loss, so with ties the interval is too wide, never too narrow.
         """
         return share_interval(self.right + self.ties / 2, self.n)
 
     @property
     def both_share(self) -> float:
-        """Share of pairs with two right verdicts: 0 for a judge that always gives the same label, .25 for a coin."""
+        """Share of pairs with two right verdicts: 0 if all verdicts are the same label, .25 if they are random."""
         return self.both / self.n
 
     @property
@@ -134,7 +134,7 @@ class PairsReport:
     def macro(self) -> tuple[float, Interval]:
         """The mean of the phenomena's shares, as BLiMP's overall figure, and its 95 % interval.
 
-        The phenomena are taken as given, their pairs as drawn; Wilson's intervals are combined by the method of
+        The phenomena are fixed, their pairs are a sample; Wilson's intervals are combined by the method of
         variance estimates recovery (Zou & Donner 2008, Statistics in Medicine 27, eq. 4).
         """
         parts = list(self.by("phenomenon").values())
@@ -173,19 +173,19 @@ def pairs(
         judge: The judge.
         suite: ``starter`` (its test split), a BLiMP JSONL file, any table with a column for each side, a folder of
             such files, or a list of (acceptable, unacceptable).
-        good: The label that means acceptable, where it is not clear from the judge's labels.
+        good: The label that means acceptable, if it is not clear from the judge's labels.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
-        separator: What separates the cells of delimited text, where it is not what the file's name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
 
     Raises:
-        DataError: The suite cannot be read whole; or a pair lacks a side.
+        DataError: The suite cannot be read completely; or a pair lacks a side.
         UsageError: Which label means acceptable is not clear; or the judge was trained on pairs of sentences.
         RunError: The judge computes NaN.
     """
     if judge.inputs == PAIRS:
         raise UsageError(
             "this judge was trained on pairs of sentences; each side of a minimal pair is a single sentence",
-            next="take a run that was trained on single sentences",
+            next="use a run that was trained on single sentences",
             code="E-USAGE-JUDGE",
         )
     label = good_label(judge.labels, good)
@@ -212,9 +212,9 @@ def pairs(
 
 
 def _first_with_same_ids(encoded: Encoded) -> npt.NDArray[np.int64]:
-    """For every input the first one with the same ids, int64, shape (N,): their margins are to be the same.
+    """For every input the first one with the same ids, int64, shape (N,): their margins must be equal.
 
-    Their batches differ, and with them the last bits of their logits.
+    In different batches the last bits of their logits would differ.
     """
     first: dict[bytes, int] = {}
     ends = encoded.offsets

@@ -1,4 +1,4 @@
-"""`slices`: the parts of a split, each with n, MCC, accuracy and recall, and their intervals; largest first."""
+"""`slices`: scores the parts of a split: n, MCC, accuracy and recall, with intervals; the largest part first."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from acceptor.evaluation.evaluate import Report, Scores, score
 from acceptor.evaluation.intervals import Interval
 from acceptor.text import shell
 
-MAX_VALUES = 1000  # of a column; one with more is a key, not groups
+MAX_VALUES = 1000  # values of a column; a column with more is a key, not groups
 MIN_EXAMPLES = 10  # a slice with fewer gets no scores
-LENGTHS = (5, 8, 12, 20)  # the last number of words of each band, of both texts of a pair together
+LENGTHS = (5, 8, 12, 20)  # the largest number of words of each band, over both texts of a pair
 LENGTHS_UNSPACED = (10, 16, 24, 40)  # in scripts without spaces words are shorter: see `acceptor.data.word_counts`
 
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Slice:
     Attributes:
         value: The value that its examples have.
         n: Number of examples.
-        scores: Their scores; None where there are fewer than `MIN_EXAMPLES`.
+        scores: Their scores; None if there are fewer than `MIN_EXAMPLES`.
         label: The label that all its examples have, or None; then `recall` is defined and the MCC is not.
     """
 
@@ -42,7 +42,7 @@ class Slice:
 
     @property
     def recall(self) -> float | None:
-        """Share of `label` that was judged so, in [0, 1]; None where more labels occur, or too few examples."""
+        """Share of examples judged `label`, in [0, 1]; None if several labels or too few examples occur."""
         return self.scores.accuracy if self.scores and self.label is not None else None
 
     @property
@@ -60,7 +60,7 @@ class Slice:
         return None if self.scores.mcc_interval else self.scores.mcc_words
 
     def to_dict(self) -> dict[str, object]:
-        """All of it, with None for what is not defined."""
+        """All fields, with None for undefined ones."""
         scores = self.scores.to_dict() if self.scores else {}
         names = ("mcc", "mcc_interval", "accuracy", "accuracy_interval", "majority")
         return {
@@ -79,7 +79,7 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
 
     Args:
         report: The verdicts.
-        by: A column: one slice for each value. ``length``, where no column is called so: bands of words (`LENGTHS`,
+        by: A column: one slice for each value. ``length``, if no column has that name: bands of words (`LENGTHS`,
             `LENGTHS_UNSPACED`).
             ``label``: the gold labels. ``a,b,c``: columns of 0 and 1, one slice for the 1s of each; they may overlap.
             Or rows by name: bool, shape (N,) each.
@@ -93,7 +93,7 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
 
 
 def usual_slices(report: Report) -> dict[str, list[dict[str, object]]]:
-    """The slices in every run's report, as dicts: by source (where a column has few values), length, label."""
+    """The slices in every run's report, as dicts: by source (if the column has few values), length, label."""
     frame = report.split.table.frame
     sources = frame["source"].n_unique() if "source" in frame.columns else 0
     names = [*(["source"] if 0 < sources <= MAX_VALUES else []), "length", "label"]
@@ -166,7 +166,7 @@ def _ones(report: Report, name: str) -> Mask:
         raise DataError(
             f"the column {name!r} holds other values than 0 and 1",
             where=report.split.table.place(wrong[0]),
-            expected="0 or 1 in every row, where several columns are given at once",
+            expected="0 or 1 in every row, if several columns are given at once",
             found=repr(values[wrong[0]]),
             next=f"look at it alone: --by {shell(name)}",
             code="E-DATA-COLUMN",

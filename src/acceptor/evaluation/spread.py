@@ -1,4 +1,4 @@
-"""Scores of several trainings that differ by their seed: mean, standard deviation, expected maximum."""
+"""Summarises scores of several trainings that differ by their seed: mean, standard deviation, expected maximum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Spread:
         sd: Standard deviation with N - 1; None for fewer than two.
         low: The smallest.
         high: The largest.
-        interval: 95 % interval of the mean over runs (Student's t), the test set as it is; None for fewer than two.
+        interval: 95 % interval of the mean over runs (Student's t), for a fixed test set; None for fewer than two.
         best_of: Expected largest of k runs drawn with replacement, for k = 1 … N; see `expected_maximum`.
     """
 

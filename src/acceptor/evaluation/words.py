@@ -28,14 +28,14 @@ class Explanation:
     Attributes:
         sentence: The sentence.
         words: Its words as the tokenizer splits them, in order; those after the longest input are cut.
-        weights: For each word what it adds to the margin of the verdict (log-odds of its label, in nats): above 0 it
-            supports the verdict, below 0 it opposes it.
+        weights: For each word its contribution to the margin of the verdict (log-odds of its label, in nats): above 0
+            it supports the verdict, below 0 it opposes it.
         verdict: The judge's verdict.
         method: ``occlusion`` or ``gradients``.
         margin: The verdict's margin.
-        baseline: The margin of the sentence without any of its words: all of them masked.
-        error: Of ``gradients``: by how much the weights' sum misses ``margin - baseline``; None of ``occlusion``, whose
-            weights need not add up.
+        baseline: The margin of the sentence with all of its words masked.
+        error: For ``gradients``: the difference between the weights' sum and ``margin - baseline``; None for
+            ``occlusion``, whose weights need not add up.
     """
 
     sentence: str
@@ -72,10 +72,10 @@ class Explanation:
 def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[Explanation]:
     """Weighs every word of every sentence, in fp32.
 
-    ``occlusion``: by how much the verdict's margin falls where the mask token stands in place of the word; where the
-    tokenizer has none, where the word is left out. A pass for each word, no gradients.
+    ``occlusion``: by how much the verdict's margin falls if the mask token replaces the word; if the tokenizer has
+    none, if the word is left out. One forward pass for each word, no gradients.
 
-    ``gradients``: integrated gradients of that margin along the straight line from a base line, the word embeddings of
+    ``gradients``: integrated gradients of that margin along the straight line from a baseline, the word embeddings of
     mask tokens (else padding) between the sentence's own special tokens, to the sentence's (Sundararajan, Taly & Yan
     2017, eq. 3; Gauss-Legendre, 32 points; Captum). The weights add up to the difference of the two margins.
 
@@ -83,7 +83,7 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
 
     Args:
         judge: The judge.
-        sentences: N sentences, in all that `Judge.encode` takes.
+        sentences: N sentences, in any form that `Judge.encode` takes.
         method: ``occlusion`` or ``gradients``.
 
     Raises:
@@ -128,7 +128,7 @@ def check_method(method: str) -> None:
     """Refuses a method that is unknown or not installed.
 
     Raises:
-        UsageError: The reason.
+        UsageError: It is one of them.
     """
     if method not in METHODS:
         raise UsageError(
@@ -154,7 +154,7 @@ def _captum() -> Any:
 
 
 def _filler(judge: Judge) -> int:
-    """The token that stands for an unknown word: mask, else padding."""
+    """The token that replaces a word: mask, else padding."""
     mask = judge.tokenizer.mask_token_id
     return int(judge.tokenizer.pad_token_id if mask is None else mask)
 
@@ -189,7 +189,7 @@ def _without(one: Words, word: int, mask: int | None) -> npt.NDArray[np.int32]:
 def _gradients(
     judge: Judge, inputs: list[Words], blank: list[npt.NDArray[np.int32]], labels: npt.NDArray[np.int64]
 ) -> tuple[list[npt.NDArray[np.float64]], list[float]]:
-    """For each input the weights of its words, and by how much their sum misses the difference of the margins."""
+    """For each input the weights of its words, and the error of their sum: see `Explanation.error`."""
     import torch
 
     model = judge.model

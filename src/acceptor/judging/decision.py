@@ -1,4 +1,4 @@
-"""`Decision`: how logits become probabilities and verdicts, for Python, the command line and files alike."""
+"""`Decision`: turns logits into probabilities and verdicts, by a temperature and a threshold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Decision:
 
     Attributes:
         temperature: Logits are divided by it, > 0, before the softmax (Guo et al. 2017, section 4.2).
-        threshold: For two labels: the probability in (0, 1) from which label id 1 is the verdict; None for the most
+        threshold: For two labels: the probability in (0, 1) from which on label id 1 is the verdict; None for the most
             probable label.
     """
 
@@ -43,7 +43,7 @@ class Decision:
         return np.abs(self._above(logits))
 
     def _above(self, logits: Logits) -> npt.NDArray[np.float32]:
-        """By how much label id 1 is above the threshold: in logits, since probabilities near 0 and 1 are rounded."""
+        """By how much label id 1 is above the threshold, in logits, because probabilities near 0 and 1 are rounded."""
         assert self.threshold is not None  # noqa: S101 - both callers have looked
         boundary = self.temperature * math.log(self.threshold / (1 - self.threshold))
         return logits[:, 1] - logits[:, 0] - np.float32(boundary)

@@ -1,6 +1,6 @@
-"""Equal inputs are judged once: in one call, and among the chunks of a file that belong together.
+"""Judges equal inputs once: in one call, and in the chunks of one block of a file.
 
-Everything that judges more than a list goes through here: files, documents, frames, minimal pairs, Ray's actors.
+Used for files, documents, frames, minimal pairs and Ray's actors.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from acceptor.model.encode import Encoded
 if TYPE_CHECKING:
     from acceptor.judging.judge import Judge
 
-KEY = 16  # bytes of an input's hash; a byte of flags stands behind them
+KEY = 16  # bytes of an input's hash; a byte of flags follows
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """N inputs, of which equal ones are one.
+    """N inputs, with equal ones merged.
 
     Attributes:
-        slots: int64, shape (N,): where in the cache the logits of each input stand.
+        slots: int64, shape (N,): the position in the cache of each input's logits.
         flags: uint8, shape (N,): `flags_of` each input.
-        new: The ids of the inputs that the cache did not hold. Their slots are consecutive, from ``start`` on.
+        new: The token ids of the inputs that the cache did not hold. Their slots are consecutive, from ``start`` on.
         start: See ``new``.
         keys: uint8, shape (new, 17): the hash and the flags of each new input.
     """
@@ -51,7 +51,7 @@ class LogitsCache:
     """
 
     def __init__(self, judge: Judge) -> None:
-        """An empty one.
+        """Makes an empty cache.
 
         Args:
             judge: Computes the logits that are not in the cache yet.
@@ -75,7 +75,7 @@ class LogitsCache:
             sentences: N texts.
             seconds: The N second sentences of pairs.
             place: Gives the place of an input, for errors.
-            refuse: False where the caller handles the flags itself.
+            refuse: False if the caller handles the flags itself.
 
         Raises:
             DataError: As `Judge.encode`.
@@ -83,7 +83,7 @@ class LogitsCache:
         texts = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
         start = len(self._slots)
         slots = np.empty(len(texts), dtype=np.int64)
-        here: dict[str, int] = {}  # by text: not each repeated one has to be hashed
+        here: dict[str, int] = {}  # by text, so that repeated texts are hashed once
         rows: list[int] = []  # of new inputs
         keys = bytearray()
         for row, text in enumerate(texts):
@@ -115,7 +115,7 @@ class LogitsCache:
         return logits
 
     def restore(self, keys: npt.NDArray[np.uint8], logits: Logits) -> None:
-        """Adds what another process has judged: the `Inputs.keys` of its inputs, and their logits."""
+        """Adds the results of another process: the `Inputs.keys` of its inputs, and their logits."""
         start = len(self._slots)
         self._put(start, logits)
         self._slots |= {key[:KEY].tobytes(): start + index for index, key in enumerate(keys)}
@@ -127,5 +127,5 @@ class LogitsCache:
         return np.concatenate([nothing, *(self._logits[start] for start in sorted(self._logits))])[slots]
 
     def _put(self, start: int, logits: Logits) -> None:
-        if len(logits):  # else the slots of the next inputs start there, too
+        if len(logits):  # else the next inputs would get the same slots
             self._logits[start] = logits

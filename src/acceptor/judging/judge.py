@@ -47,14 +47,14 @@ class Judge:
         tokenizer: Its fast tokenizer: Transformers', or a `Tokenizer`.
         labels: Label names; a label's position is its label id.
         max_length: Longest input in tokens; longer ones are cut.
-        runtime: Where it computes.
+        runtime: Its device and precision.
         encoder: Name, revision and hash of the encoder that was fine-tuned.
         lossless: In bf16, compute close calls again in fp32, so that no label changes; no effect in fp32.
         decision: How its logits become probabilities and verdicts: temperature and threshold.
-        trained_on: Fingerprints of the training rows, uint64; None where they are not known.
-        selected_on: The sha256 of the data that chose its checkpoint or decision; None where none did.
-        inputs: What it was trained on, ``sentences`` or ``pairs``; None where that is not known.
-        written: How each label is written in the training data, where its name differs; else None.
+        trained_on: Fingerprints of the training rows, uint64; None if they are not known.
+        selected_on: The sha256 of the data that chose its checkpoint or decision; None if none did.
+        inputs: What it was trained on, ``sentences`` or ``pairs``; None if that is not known.
+        written: How each label is written in the training data, if its name differs; else None.
     """
 
     model: Any
@@ -74,7 +74,7 @@ class Judge:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
 
     def __getstate__(self) -> dict[str, object]:
-        """For pickle, copy and joblib: all but the scorers, which are made again when they are needed."""
+        """For pickle, copy and joblib: all fields except the scorers, which are made again when they are needed."""
         return {name: value for name, value in vars(self).items() if name != "_scorers"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -98,17 +98,17 @@ class Judge:
         place: Callable[[int], str] = by_position,
         refuse: bool = True,
     ) -> Encoded:
-        """The ids of sentences (or pairs), as this judge reads them: see `as_texts` for what they may come in.
+        """The token ids of sentences (or pairs). `as_texts` lists the accepted types.
 
         Args:
             sentences: A list, an array, a Series of str; or a frame.
-            seconds: The second ones, where pairs do not come in a frame.
+            seconds: The second sentences of pairs that are not in a frame.
             place: Gives the place of an input, for errors.
-            refuse: False where the caller handles `Encoded.all_unknown` itself.
+            refuse: False if the caller handles `Encoded.all_unknown` itself.
 
         Raises:
-            DataError: Something else; something empty or not text; pairs where it was trained on sentences, or
-                the other way round; text that its vocabulary does not know at all.
+            DataError: Another type; an empty text or not a string; pairs but it was trained on sentences, or
+                the other way round; a text without any token in its vocabulary.
         """
         sentences, seconds = as_texts(sentences, seconds, place)
         self.check_inputs(pairs=seconds is not None)
@@ -121,7 +121,7 @@ class Judge:
         """Refuses inputs of the kind that it was not trained on.
 
         Raises:
-            DataError: Pairs where it was trained on sentences, or the other way round.
+            DataError: Pairs but it was trained on sentences, or the other way round.
         """
         given = PAIRS if pairs else SENTENCES
         if self.inputs in (None, given):
@@ -142,10 +142,10 @@ class Judge:
         return self.logits_of(self.encode(sentences, seconds))
 
     def logits_of(self, encoded: Encoded, on_batch: Callable[[Rows], None] | None = None) -> Logits:
-        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` gets the rows of each batch done.
+        """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` gets the rows of each finished batch.
 
-        A lossless judge in bf16 computes close calls again in fp32, where a call is the verdict on an input and its
-        margin that between the two best labels: see `settle`.
+        A lossless judge in bf16 computes close calls again in fp32. A call is the verdict on an input; its margin is
+        that between the two best labels: see `settle`.
         """
         everything = np.arange(len(encoded))
         if self._settles and len(encoded) <= CLOSE_CALLS:
@@ -175,10 +175,10 @@ class Judge:
         Args:
             encoded: N inputs.
             logits: What `logits_of` gave for them.
-            calls: Which inputs decide each call: see `judging.settle.settle`, as for all that follows.
-            margins: See there.
-            changes: See there.
-            at_once: See there.
+            calls: Which inputs decide each call: see `judging.settle.settle`.
+            margins: As for `judging.settle.settle`.
+            changes: As for `judging.settle.settle`.
+            at_once: As for `judging.settle.settle`.
         """
         if self._settles and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
             in_fp32 = functools.partial(self._pass, encoded, precision="fp32")
@@ -214,7 +214,7 @@ class Judge:
         scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         lengths, cores = encoded.lengths[rows], scorer.cores()
-        # Few inputs go into smaller batches, so that no core waits long for the last batch of another.
+        # Few inputs make smaller batches, so that no core waits long for another one's last batch.
         budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
 
         def judge(at: Rows) -> None:
@@ -235,7 +235,7 @@ class Judge:
         return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
 
     def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
-        """Verdicts from logits of shape (N, labels); ``unknown`` marks texts that are not wholly known, shape (N,)."""
+        """Verdicts from logits of shape (N, labels); ``unknown`` marks texts with unknown tokens, shape (N,)."""
         ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)
         marks = np.zeros(len(logits), dtype=np.bool_) if unknown is None else unknown
         return [
@@ -255,11 +255,11 @@ class Judge:
         return columns if all_scores else columns[:, :3]
 
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
-        """A copy of a pandas or polars data frame with the columns beside it that `predict` writes: see docs/api.md.
+        """A copy of a pandas or polars data frame with the columns that `predict` writes: see docs/api.md.
 
         Args:
             frame: The frame; it is not changed.
-            columns: Role (``sentence``, ``second``) to column name, where the names are not known ones.
+            columns: Role (``sentence``, ``second``) to column name, if the names are not known ones.
             all_scores: Also each label's probability and logit.
 
         Raises:

@@ -1,4 +1,4 @@
-"""`load`: a judge from a run folder, from a file that `export` wrote, or from somebody else's classifier."""
+"""`load`: a judge from a run folder, from a file that `export` wrote, or from any Hugging Face classifier."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     Args:
         run: The folder; or a file that `export` wrote, whose name ends in ``.onnx``; or a Hugging Face classifier of
             sentences, whose labels are those in its ``config.json``.
-        device: ``cuda``, ``mps`` or ``cpu``; the fastest present where None.
-        precision: ``fp32``; ``bf16``; ``int8``, where the CPU has AVX-512 VNNI: the fastest, and some labels change;
-            ``lossless``, or None: bf16 where that is fast, and close calls again in fp32. An exported judge has one.
+        device: ``cuda``, ``mps`` or ``cpu``; by default the fastest one present.
+        precision: ``fp32``; ``bf16``; ``int8``, if the CPU has AVX-512 VNNI: the fastest, but some labels change;
+            ``lossless``, or None: bf16 if that is fast, with close calls again in fp32. An exported judge has only one.
 
     Raises:
         RunError: The folder or file is missing, is not a finished run, or its files do not match their hashes.
@@ -123,7 +123,7 @@ def _labels_of_classifier(folder: Path, run: str | Path) -> tuple[str, ...]:
         raise _no_run(folder, run)
     labels = labels_of_classifier(folder, read_config(folder))
     logger.warning(
-        "%s is a Hugging Face classifier and no run: its labels are %s, as its config.json says; it has no threshold, "
+        "%s is a Hugging Face classifier and no run: its labels are %s, by its config.json; it has no threshold, "
         "and whether it was trained on single sentences or pairs is not known",
         run,
         ", ".join(labels[:8]) + (", …" if len(labels) > 8 else ""),
@@ -132,7 +132,7 @@ def _labels_of_classifier(folder: Path, run: str | Path) -> tuple[str, ...]:
 
 
 def _judge_file_of_classifier(folder: Path, labels: tuple[str, ...], longest: int) -> JudgeFile:
-    """What ``judge.json`` would hold if Acceptor had trained the classifier."""
+    """The ``judge.json`` of a classifier that Acceptor did not train."""
     encoder = {
         "name": folder.name,
         "revision": None,
@@ -172,14 +172,14 @@ def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:
 
 
 def files_of(run: Path) -> dict[str, str]:
-    """The files that decide about verdicts, with the sha256 of each.
+    """The files that determine verdicts, with the sha256 of each.
 
     Args:
         run: As for `load`, which has read it before.
     """
     if run.suffix == ".onnx":
-        return {"judge.onnx": file_sha256(run)}  # whatever it is called
-    if not is_finished(run):  # somebody else's classifier
+        return {"judge.onnx": file_sha256(run)}  # under the same name for every file
+    if not is_finished(run):  # a classifier that Acceptor did not train
         paths = [run / name for name in (*JUDGE_PARTS[1:3], *VOCABULARIES, "tokenizer_config.json")]
         return {path.name: file_sha256(path) for path in paths if path.is_file()}
     return {name: sha256 for name, sha256 in read_manifest(run).files.items() if name.startswith(JUDGE_PARTS)}

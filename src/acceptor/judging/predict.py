@@ -1,8 +1,8 @@
-"""`predict`: files of any size judged in constant memory, equal sentences once; a stopped work is continued.
+"""`predict`: judges files of any size in constant memory, equal sentences once; continues after an interruption.
 
 The input is cut into chunks, and `BLOCK` chunks make a block. Logits are cached within a block, never across blocks. So
-a chunk's verdicts follow from its block alone, whichever process judges which block, and wherever one was stopped. A
-process that continues a block reads back what was judged for the chunks that are done.
+a chunk's verdicts depend only on its block, not on which process judges it or where it was interrupted. A process that
+continues a block reads the logits of its finished chunks.
 """
 
 from __future__ import annotations
@@ -69,30 +69,30 @@ def predict(
     shard: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> Tally:
-    """Judges files of any size, in constant memory, into one file; a call that was stopped is continued by the same.
+    """Judges files of any size, in constant memory, into one file; the same call continues an interrupted one.
 
     Args:
         run: As for `load`.
         sources: A file, a folder, a glob pattern, or several of them; or ``-``: tab-separated lines on standard input.
-        out: The file to be, in the format of its name; or ``-`` for JSON lines on standard output.
+        out: The output file, in the format of its name; or ``-`` for JSON lines on standard output.
         columns: Which input column has which role, as for `load_data`.
         where: Writes only rows that meet this condition on the verdict columns, such as ``probability >= .8``.
         all_scores: Also writes each label's probability and logit.
-        spreadsheet_safe: In a CSV, no text is taken for a formula; such texts are changed by a leading ``'``.
+        spreadsheet_safe: In a CSV, texts that look like a formula get a leading ``'``.
         split_language: Texts are documents in this language, such as ``en``: judges each of their sentences.
-        separator: What separates the cells of delimited text, where it is not what the file's name promises.
+        separator: The separator of delimited text, if it is not the usual one of the file's format.
         device: As for `load`.
         precision: As for `load`.
         shard: (k, n), 1 ≤ k ≤ n: judges every n-th block from the k-th on. A call without it joins all shards.
-        overwrite: Replaces what stands at ``out``, and parts of other work on it.
+        overwrite: Replaces a file at ``out``, and unfinished parts of it.
 
     Returns:
         The counts of all rows; for a shard, of its own.
 
     Raises:
-        UsageError: The output is taken, or was started with other data or settings; an argument cannot be used.
-        DataError: A file cannot be read further. The parts done are kept.
-        ResourceError: The disk is full. The parts done are kept.
+        UsageError: The output exists, or was started with other data or settings; an argument cannot be used.
+        DataError: A file cannot be read further. The finished parts are kept.
+        ResourceError: The disk is full. The finished parts are kept.
         RunError: The run cannot be loaded, or another process writes the output.
     """
     settings = PredictSettings(columns, where, all_scores, spreadsheet_safe, split_language, separator)
@@ -110,7 +110,7 @@ def _predict(
     shard: tuple[int, int] | None,
     overwrite: bool,
 ) -> Tally:
-    """`predict`, with its arguments in their final types. The judge is loaded after all else was checked."""
+    """`predict`, with its arguments in their final types. The judge is loaded after all other checks."""
     suffix = ".jsonl"
     if str(out) != STDOUT:
         check_output(out, overwrite=True)
@@ -144,7 +144,7 @@ def check_spreadsheet_safe(settings: PredictSettings, out: str | Path) -> None:
     """Refuses ``spreadsheet_safe`` for another format than CSV.
 
     Raises:
-        UsageError: See above.
+        UsageError: It is another format.
     """
     if settings.spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
         raise UsageError(
@@ -178,7 +178,7 @@ def _check_shard(shard: tuple[int, int] | None, *, can_be_read_again: bool) -> N
 
 
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:
-    """One process for each shard; and none beside the one that judges, or joins, the whole."""
+    """Locks the output: one process for each shard, or one that judges or joins all shards."""
     if shard:
         stack.enter_context(one_writer(out.with_name(f"{out.name}.{shard[0]}-of-{shard[1]}")))
         return
@@ -196,7 +196,7 @@ def _in_shard(chunk: int, shard: tuple[int, int]) -> bool:
 
 
 def _to_parts(predictor: _Predictor, parts: Parts, shard: tuple[int, int] | None) -> int:
-    """Judges the chunks that are not there yet: all, or those of one shard. Returns how many chunks there are."""
+    """Judges the missing chunks: all, or those of one shard. Returns how many chunks there are."""
 
     def wanted(chunk: int) -> bool:
         return _in_shard(chunk, shard or (1, 1)) and not parts.has(chunk)
@@ -242,7 +242,7 @@ class _Block:
     next: int
 
     def restore(self, parts: Parts, chunk: int) -> None:
-        """Adds what earlier processes have judged for the chunks before this one."""
+        """Adds the results of earlier processes for the chunks before this one."""
         for done in range(self.next, chunk):
             self.cache.restore(*parts.scores(done))
         self.next = chunk + 1
@@ -253,13 +253,13 @@ class _Prepared:
     """One chunk, ready to be judged.
 
     Attributes:
-        chunk: Where it comes from.
+        chunk: The chunk.
         counts: Its rows and documents, before they are judged.
-        frame: The rows that can be judged, as read or cut, and as they are to be written.
+        frame: The rows that can be judged, as read or split into sentences, in the form of the output.
         rejected: The errors of the others.
-        cache: That of its block.
-        inputs: What is to be judged.
-        slots: int64, shape (rows,): where in the cache each row's logits stand.
+        cache: Its block's cache.
+        inputs: Its inputs.
+        slots: int64, shape (rows,): the position in the cache of each row's logits.
     """
 
     chunk: Chunk
@@ -273,7 +273,7 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class _Judged:
-    """One judged chunk: the rows to write, and the new logits with their keys, which other chunks may need."""
+    """One judged chunk: the rows to write, and the new logits with their keys, for later chunks."""
 
     number: int
     frame: pl.DataFrame
@@ -284,7 +284,7 @@ class _Judged:
 
 
 class _Predictor:
-    """A judge, files, and the settings of what is written.
+    """Judges files by one judge, with the settings of the output.
 
     Attributes:
         chunks: How many chunks have been read.
@@ -300,7 +300,7 @@ class _Predictor:
         """Refuses pairs for a judge of sentences, and the other way round, before an output is started.
 
         Raises:
-            DataError: See above; or the first file cannot be read.
+            DataError: The first file holds inputs of the other kind, or cannot be read.
         """
         if self.judge.inputs is None or self.settings.split_language or not Path(self.files[0]).is_file():
             return  # a pipe is read once
@@ -310,7 +310,7 @@ class _Predictor:
                 self.judge.check_inputs(pairs="second" in columns)
 
     def plan(self, run: Path) -> dict[str, object]:
-        """All that decides about the bytes of the output, as JSON."""
+        """Everything that determines the bytes of the output, as JSON."""
         runtime, language = self.judge.runtime, self.settings.split_language
         return {
             "input": self.input,
@@ -322,7 +322,7 @@ class _Predictor:
         }
 
     def results(self, wanted: Callable[[int], bool], parts: Parts | None = None) -> Iterator[_Judged]:
-        """The chunks that are wanted, judged. Meanwhile a second thread reads and tokenises the next one."""
+        """Judges the wanted chunks. Meanwhile a second thread reads and tokenises the next one."""
         megabytes = self.input.get("bytes", 0) / 1e6
         began, rows, position = time.monotonic(), 0, 0
         prepared = self._prepared_chunks(wanted, parts)
@@ -370,7 +370,7 @@ class _Predictor:
             yield self._prepare(chunk, counts, tables, rejected, block.cache)
 
     def _read(self, chunk: Chunk, rows_before: int) -> tuple[list[Table], list[RejectedRow], Tally]:
-        """The rows of a chunk; where these are documents, their sentences."""
+        """The rows of a chunk; of documents, their sentences."""
         if self.settings.split_language is None:
             return *chunk.read(), Tally(chunk.rows)
         pieces = chunk.pieces()

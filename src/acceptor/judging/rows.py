@@ -1,4 +1,4 @@
-"""The rows of `predict`: which can be judged and written, and the verdict columns beside them."""
+"""Rows of `predict`: checks which can be judged and written, and adds the verdict columns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reading(TypedDict):
-    """How rows are read, as keywords of whatever reads them: see `read_table`."""
+    """How rows are read: keyword arguments of `read_table` and `chunks`."""
 
     columns: Mapping[str, str] | None
     separator: str | None
@@ -39,7 +39,7 @@ class Reading(TypedDict):
 
 @dataclass(frozen=True)
 class PredictSettings:
-    """What `predict` is to write.
+    """The settings of `predict`.
 
     Attributes:
         columns: Which input column has which role, as for `read_table`.
@@ -64,18 +64,18 @@ class PredictSettings:
 
     @property
     def text(self) -> int:
-        """About how many characters make a chunk, however few rows that are."""
+        """The most characters of a chunk, approximately, however few rows it then has."""
         return DOCUMENTS_TEXT if self.split_language else CHUNK_TEXT
 
     def to_dict(self, suffix: str) -> dict[str, object]:
-        """All that decides about an output in the format ``suffix``, as JSON."""
+        """Everything that determines an output in the format ``suffix``, as JSON."""
         content = asdict(self) | {"columns": dict(self.columns or {}), "format": suffix}
         content["split"] = content.pop("split_language")
         return content
 
 
 def condition_of(settings: PredictSettings, judge: Judge) -> pl.Expr | None:
-    """The condition on this judge's verdict columns, where there is one.
+    """The condition on this judge's verdict columns; None if there is none.
 
     Raises:
         UsageError: It cannot be used.

@@ -1,4 +1,4 @@
-"""Close calls: what bf16 leaves open is computed again in fp32. The one place that decides what is close."""
+"""Computes close calls of bf16 again in fp32. Only this module decides which calls are close."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from acceptor.judging.decision import Logits
 
-CLOSE_CALLS = 64  # calls that are computed again at once; up to so many inputs are judged in fp32 alone
-SETTLED = 4.0  # a margin of so many times the largest change seen is not close
+CLOSE_CALLS = 64  # calls that are computed again at once; if there are no more inputs than that, all are judged in fp32
+SETTLED = 4.0  # margins from so many times the largest observed change on are not close
 
 Values = npt.NDArray[np.floating[Any]]
 
@@ -27,8 +27,8 @@ def settle(
 ) -> None:
     """Computes the closest calls again in fp32, in place.
 
-    It starts with the smallest margin and ends where margins are `SETTLED` times the largest change that it has made.
-    That is a bound taken from what was seen, not a proof.
+    It starts with the smallest margin and ends when margins are `SETTLED` times the largest change so far.
+    That bound is empirical, not a proof.
 
     Args:
         logits: float32, shape (N, labels). It is changed.

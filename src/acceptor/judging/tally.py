@@ -1,4 +1,4 @@
-"""How many rows a command read, and what became of each of them."""
+"""Counts the rows that a command read, wrote, left out and rejected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from acceptor.text import shell
 class Tally:
     """The counts of a call of `predict`: rows = written + left_out + rejected.
 
-    Where documents are cut into sentences, a row is a sentence, and documents are counted beside: those that are not
-    among ``unread`` have been cut.
+    If documents are split into sentences, a row is a sentence, and documents are counted separately: all but those
+    ``unread`` were split.
 
     Attributes:
         rows: Rows read; or sentences found.
@@ -21,9 +21,9 @@ class Tally:
         left_out: Rows with a verdict that the condition did not keep.
         rejected: Rows that cannot be judged; ``OUT.rejected.jsonl`` names them.
         judged: Sentences (or pairs) that were computed; the others are equal to one before them in their block.
-        documents: Documents read; 0 where rows are taken as sentences.
+        documents: Documents read; 0 if rows are sentences.
         unread: Documents that could not be read; ``OUT.rejected.jsonl`` names them, too.
-        unknown: Rows with a verdict of whose text the encoder's vocabulary does not know a part.
+        unknown: Rows with a verdict whose text has unknown tokens.
     """
 
     rows: int = 0
@@ -45,7 +45,7 @@ class Tally:
         """Refuses a result in which all rows were rejected.
 
         Raises:
-            DataError: It is one; ``rejected`` is the place where they are named.
+            DataError: All were rejected; ``rejected`` is the file that names them.
         """
         if self.rejected + self.unread and not self.written + self.left_out:
             raise DataError(
@@ -68,6 +68,6 @@ class Tally:
         return f"{self.documents:,} documents in = {cut}; {self.rows:,} sentences = {rows}"
 
     def to_dict(self) -> dict[str, int]:
-        """All counts by name; those of documents only where there are any."""
+        """All counts by name; those of documents only if there are any."""
         names = [name for name in vars(self) if self.documents or name not in ("documents", "unread")]
         return {name: getattr(self, name) for name in names}

@@ -17,7 +17,7 @@ class Verdict:
     """The result for one sentence (or pair).
 
     Attributes:
-        label: The name of the label: the most probable one, or the one that the threshold decides for.
+        label: The name of the label: the most probable one, or the one that the threshold gives.
         probability: Its probability, in [0, 1].
         probabilities: All labels' probabilities, in label-id order; they sum to 1.
         logits: The raw scores, in label-id order.

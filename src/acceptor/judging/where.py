@@ -20,8 +20,8 @@ def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     """The condition as an expression that is true or false for each row.
 
     Args:
-        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column name that is not one word goes in
-            double quotes.
+        text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column name that is not one word is
+            written in double quotes.
         schema: The columns that it may name.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Encoders: found, checked, given a head."""
+"""Encoders: finds and checks them, tokenizes text, adds a head, computes logits."""

@@ -1,4 +1,4 @@
-"""From token ids to padded batches: which rows go together, in which order, and how they are laid out.
+"""Makes padded batches from token ids: groups rows by length, orders them, pads them.
 
 Every batch has its row numbers, so results can be put back in order.
 """

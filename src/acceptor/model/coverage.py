@@ -1,4 +1,4 @@
-"""Texts outside of a tokenizer's vocabulary, and texts that contain special tokens: warned of, or refused."""
+"""Refuses, or warns of, texts outside of a tokenizer's vocabulary and texts that contain special tokens."""
 
 from __future__ import annotations
 

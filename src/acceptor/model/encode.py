@@ -1,4 +1,4 @@
-"""From text to token ids, for training, evaluation, prediction and export.
+"""Encodes text to token ids, for training, evaluation, prediction and export.
 
 The result is ragged: `batches` pads.
 """
@@ -229,5 +229,5 @@ def token_report(
         "lengths": f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}, {lengths.sum():,} in all",
         "truncation": encoded.truncation(),
         "unknown": f"{encoded.unknown_share():.1%} of the tokens of text, in {encoded.has_unknown.sum()} of "
-        f"{len(encoded)} texts; {encoded.all_unknown.sum()} of which nothing is known",
+        f"{len(encoded)} texts; {encoded.all_unknown.sum()} texts without any known token",
     }

@@ -12,7 +12,7 @@ ADAPTER, MODULES = "adapter_config.json", "modules.json"
 
 
 def refuse_incomplete_model(folder: Path) -> None:
-    """Refuses a folder that holds only a part of a model, or the model in a folder of its own.
+    """Refuses a folder that holds only a part of a model, or the model in a subfolder.
 
     Raises:
         EncoderError: It is a LoRA adapter, or has sentence-transformers' old layout.

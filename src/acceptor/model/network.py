@@ -1,7 +1,7 @@
 """The network that computes: on a CPU, a classifier's modules with fast layers in place of Transformers' own.
 
 The classifier in `Judge.model` stays as Transformers made it, in fp32. Training and judging use a working copy: the
-same modules with weights of its own. On GPUs, and for other architectures (DeBERTa, ModernBERT, ALBERT), its layers are
+same modules with their own weights. On GPUs, and for other architectures (DeBERTa, ModernBERT, ALBERT), its layers are
 Transformers'. On a CPU, training uses `FastLayer`; judging uses one kernel for all layers if the processor has AVX-512,
 else `FastLayer`, too.
 """

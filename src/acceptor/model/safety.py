@@ -1,4 +1,4 @@
-"""What may be loaded: known architectures and safetensors weights, no code.
+"""Checks what may be loaded: known architectures and safetensors weights, no code.
 
 Transformers never gets an encoder's folder. It gets a configuration of the fields that it knows, and weights that were
 read here. So no other file of the folder, and no path that a file there names, is ever opened.

@@ -1,4 +1,4 @@
-"""Untrusted tokenizers: loading them from a folder or from text, and their special tokens and lengths."""
+"""Loads untrusted tokenizers from a folder or from text; finds their special tokens and lengths."""
 
 from __future__ import annotations
 
@@ -148,13 +148,13 @@ def encode_as_text(backend: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class TokenizerInfo:
-    """What encoding needs to know of a tokenizer, computed once.
+    """The properties of a tokenizer that encoding needs, computed once.
 
     Attributes:
         backend: The ``tokenizers.Tokenizer``, which treats special tokens as text and neither truncates nor pads.
             It is never changed, so any number of threads may use it.
         unknown: The id of unknown tokens; None if the vocabulary covers every byte.
-        word_start: The id of SentencePiece's word-start symbol as a token of its own; None if there is none.
+        word_start: The id of SentencePiece's word-start symbol as a separate token; None if there is none.
         added: How many special tokens the tokenizer adds to a sentence, and to a pair.
         special_tokens: The texts of these tokens, and of BERT's.
     """

@@ -1,4 +1,4 @@
-"""Kernels for what torch does in several passes over memory: in C on machines with a compiler, else in torch.
+"""Kernels for operations that torch does in several passes over memory: in C if there is a compiler, else in torch.
 
 Both forms of each function compute the same; a test compares them. The C is `kernels.c` beside this file. It is
 compiled once per machine and source into the cache folder (`build.py`). ``ACCEPTOR_NATIVE=0`` turns it off.
@@ -142,7 +142,7 @@ def dropout_mask(count: int, p: float, keys: tuple[int, int], dtype: torch.dtype
 
 
 def _kernel(name: str, tensor: Tensor) -> Any:
-    """The compiled function for arrays of this type; None where there is none."""
+    """The compiled function for arrays of this type; None if there is none."""
     kinds = {torch.float32: "fp32", torch.bfloat16: "bf16"}
     if tensor.device.type != "cpu" or tensor.dtype not in kinds:
         return None

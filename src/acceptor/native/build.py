@@ -1,7 +1,7 @@
 """Compiles C sources to a shared library, once, and loads it from a cache that only this user can write.
 
 A library runs with all rights of its user. So it is loaded from the cache only if file and folder belong to this user
-and nobody else may write them. Its name holds the hash of everything it was made from, and its own hash, which is
+and no other user may write them. Its name holds the hash of everything it was made from, and its own hash, which is
 compared before it is loaded. If the cache is not safe, the library is compiled into a private folder each time, which
 takes a second.
 """

@@ -1,6 +1,6 @@
-/* Three passes over memory, for which torch takes nine: AdamW on bf16 gradients, the norm of the gradients, and
-   dropout masks. native/__init__.py compiles this file with the machine's own C compiler on first use (a fifth of a
-   second) and has the same functions in torch and NumPy for machines without one. */
+/* AdamW on bf16 gradients, the norm of the gradients, and dropout masks, in three passes over memory; torch takes
+   nine. native/__init__.py compiles this file with the machine's C compiler on first use (a fifth of a second), and
+   has the same functions in torch and NumPy for machines without a compiler. */
 
 #include <math.h>
 #include <stdint.h>
@@ -37,9 +37,9 @@ static inline bf16 narrow(float x) { /* to the nearest, ties to even */
         return total;                                                                    \
     }
 
-/* network_weights: bf16 copies of the weights, which are updated; unused for fp32 gradients, where the network computes
-   with master_weights itself.
-   scale: what gradients are multiplied by; decay: 1 - rate * weight_decay; step_size: rate / (1 - beta1^t);
+/* network_weights: bf16 copies of the weights, which are updated; unused for fp32 gradients, because the network then
+   computes with master_weights itself.
+   scale: the factor of the gradients; decay: 1 - rate * weight_decay; step_size: rate / (1 - beta1^t);
    root: 1 / sqrt(1 - beta2^t). */
 #define ADAMW(NAME, TYPE, READ, WRITE)                                                                              \
     void NAME(int64_t n, float *restrict master_weights, bf16 *restrict network_weights, const TYPE *restrict grad, \

@@ -1,15 +1,16 @@
 /* A stack of Transformer layers for judging, on sentences laid end to end without padding.
 
-   Products take four bytes of the depth at a time (a step): one number in fp32, two in bf16, four in int8. A weight is
-   packed into panels of 64 columns; a panel holds, step after step, four vectors of 16 columns with their four bytes.
-   The rows that it multiplies lie as they are, padded with zeros to 64 bytes. Where the processor has a matrix unit
+   Products process four bytes of the depth at a time (a step): one number in fp32, two in bf16, four in int8. A weight
+   is packed into panels of 64 columns; a panel holds, step after step, four vectors of 16 columns with their four bytes.
+   The rows that it multiplies are not repacked, only padded with zeros to 64 bytes. If the processor has a matrix unit
    (AMX), its tiles read the same panels: 16 steps are the 16 rows of a tile.
 
-   All else is fp32: sums, residuals, softmax, GELU and normalisation. Rounding is that of the factors alone. In int8
-   every column of a weight has its own scale, and every row of activations its own scale and zero, found as it is made.
+   Everything else is fp32: sums, residuals, softmax, GELU and normalisation. Only the factors are rounded. In int8
+   every column of a weight has its own scale, and every row of activations its own scale and zero point, computed when
+   the row is stored.
 
-   A call works on one core. It takes whole sentences of `GROUP` tokens together through each layer, so that what they
-   need stays in the L2 cache while the weights pass by once. */
+   A call computes on one core. It processes whole sentences of about `GROUP` tokens together in each layer, so that
+   their activations stay in the L2 cache and the weights are read once. */
 
 #include <stdint.h>
 
@@ -24,8 +25,8 @@ enum { FP32, BF16, INT8 };
 
 enum {
     COLUMNS = 64, /* of a panel */
-    GROUP = 192,  /* tokens that go through a layer together: 48 to 768 are as fast */
-    SHORT = 6,    /* rows that a product takes at once in vector registers */
+    GROUP = 192,  /* tokens that a layer processes together: 48 to 768 are as fast */
+    SHORT = 6,    /* rows that a product computes at once in vector registers */
     TALL = 32,    /* ... in tiles */
 };
 
@@ -34,7 +35,7 @@ typedef struct {
     const char *panels;
     const float *bias;
     const float *scale;    /* int8: of each column */
-    const int32_t *total;  /* int8: the sum of each column, for the rows' zeros */
+    const int32_t *total;  /* int8: the sum of each column, for the rows' zero points */
 } Dense;
 
 typedef struct {
@@ -43,10 +44,10 @@ typedef struct {
     double eps1, eps2;
 } Layer;
 
-/* Rows as a product reads them. */
+/* The rows of a product's left factor. */
 typedef struct {
     char *at;
-    int64_t bytes; /* from a row to the next */
+    int64_t bytes; /* from a row to the next one */
     float *scale;
     int32_t *zero;
 } Factor;
@@ -125,14 +126,14 @@ TILES_BY_PANEL(tiles_bf16, _tile_dpbf16ps)
 TILES_BY_PANEL(tiles_int8, _tile_dpbusd)
 #endif
 
-/* What a judge computes with. */
+/* A kind of arithmetic. */
 typedef struct {
     int kind;
-    int64_t rows; /* that the kernel takes at once */
+    int64_t rows; /* that the kernel computes at once */
     Kernel *kernel;
 } Arithmetic;
 
-int matmul_supported(void); /* matmul.c: 1 where Linux grants the matrix unit */
+int matmul_supported(void); /* matmul.c: 1 if Linux grants the matrix unit */
 
 static Arithmetic arithmetic(int kind) {
 #ifdef __AMX_TILE__
@@ -148,7 +149,7 @@ static Arithmetic arithmetic(int kind) {
     return (Arithmetic){kind, SHORT, kind == FP32 ? rows_fp32 : 0};
 }
 
-/* What becomes of a product. */
+/* How a product is stored. */
 enum { PUT, ADD, CURVE };
 
 /* `rows` rows of sums, scaled and with their bias, to 64 columns of `to` from column j on. */
@@ -191,7 +192,7 @@ static void product(Arithmetic with, int what, const Dense *w, Factor a, int64_t
         }
 }
 
-/* A row of fp32 numbers as product's factor, in row r. */
+/* Stores a row of fp32 numbers as row r of a product's left factor. */
 static void set_row(int kind, Factor a, int64_t r, const float *x, int64_t count) {
     char *to = a.at + r * a.bytes;
     if (kind == FP32) {
@@ -248,7 +249,7 @@ static void layer_norm(float *x, int64_t count, const float *weight, const float
 }
 
 /* sum += q[0] k[0] + q[1] k[1] + ..., `count` numbers q with as many vectors k, `step` numbers apart; two sums in turn,
-   so that one need not wait for the other. */
+   so that neither waits for the other. */
 static inline __m512 weigh(const float *q, const float *k, int64_t step, int64_t count, __mmask16 some, __m512 sum) {
     __m512 other = _mm512_setzero_ps();
     int64_t c = 0;
@@ -263,7 +264,7 @@ static inline __m512 weigh(const float *q, const float *k, int64_t step, int64_t
 /* One head of one sentence: softmax(q kT / sqrt(wide) + bias) v for the first `asked` of its `length` tokens.
 
    q, k, v: `wide` numbers a token, `across` from token to token. bias: `longest` from token to token, or null. context:
-   d numbers from token to token. turned: room for wide + 1 rows of `length`, rounded up to vectors. */
+   d numbers from token to token. turned: space for wide + 1 rows of `length`, rounded up to vectors. */
 static void attend(const float *q, const float *k, const float *v, int64_t across, int64_t wide, int64_t length,
                    int64_t asked, const float *bias, int64_t longest, float *context, int64_t d, float *turned) {
     int64_t room = (length + 15) / 16 * 16;
@@ -295,13 +296,13 @@ static void attend(const float *q, const float *k, const float *v, int64_t acros
     }
 }
 
-/* Room for the largest group. */
+/* Buffers for the largest group. */
 typedef struct {
     Factor narrow, wide; /* rows of d numbers, and of the layer's widest */
     float *qkv, *context, *curved, *turned;
 } Room;
 
-/* What follows the attention, for some rows: x = norm(x + context Wo), x = norm(x + gelu(x W1) W2). */
+/* The part of a layer after the attention, for some rows: x = norm(x + context Wo), x = norm(x + gelu(x W1) W2). */
 static void mix(Arithmetic with, const Layer *layer, float *x, const float *context, int64_t rows, int64_t d, Room at) {
     for (int64_t r = 0; r < rows; r++) set_row(with.kind, at.narrow, r, context + r * d, d);
     product(with, ADD, &layer->out, at.narrow, rows, x);
@@ -334,13 +335,13 @@ static void free_factor(Factor a) {
     free(a.zero);
 }
 
-/* The kinds of arithmetic that this processor is good at: bit 0 fp32, 1 bf16, 2 int8. */
+/* The kinds of arithmetic for which this processor has instructions: bit 0 fp32, 1 bf16, 2 int8. */
 int layers_supported(void) { return 1 | (arithmetic(BF16).kernel ? 2 : 0) | (arithmetic(INT8).kernel ? 4 : 0); }
 
 /* The first token of every sentence after all layers, into y (sentences, d).
 
-   x: (tokens, d), the embeddings, overwritten. starts: (sentences + 1,), where each sentence begins in x. bias: what
-   is added to all scores, (heads, longest, longest), or null. Returns 1 where memory ran out. */
+   x: (tokens, d), the embeddings, overwritten. starts: (sentences + 1,), where each sentence begins in x. bias: added
+   to all scores, (heads, longest, longest), or null. Returns 1 if memory ran out. */
 int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int64_t heads, int64_t sentences,
                    const int64_t *starts, float *x, const float *bias, int64_t longest, float *y) {
     Arithmetic with = arithmetic(kind);
@@ -376,7 +377,7 @@ int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int6
             if (!last) mix(with, &layer[l], group, at.context, tokens, d, at);
         }
     }
-    if (!failed) { /* the last layer is asked for the first tokens alone */
+    if (!failed) { /* the last layer computes only the first tokens */
         for (int64_t s = 0; s < sentences; s++) memcpy(y + s * d, x + starts[s] * d, 4 * d);
         for (int64_t s = 0; s < sentences; s += GROUP)
             mix(with, &layer[layers - 1], y + s * d, contexts + s * d, least(GROUP, sentences - s), d, at);
@@ -390,7 +391,7 @@ int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int6
     return failed;
 }
 
-#else /* without AVX-512: torch's layers judge */
+#else /* without AVX-512, torch's layers are used */
 
 int layers_supported(void) { return 0; }
 int layers_forward(void) { return 1; }

@@ -2,11 +2,11 @@
 
    A tile of the unit holds 16 rows of 64 bytes. One instruction multiplies a tile of A, 16 rows of 32 numbers, with
    a tile of B, 16 rows of 16 pairs: its row p holds the numbers 2p and 2p+1 of each of 16 columns, side by side. So
-   A can be read as it lies where r runs along its rows; B has to be packed, and A too where r runs down its columns.
+   A can be read in place if r runs along its rows; B must be packed, and A too if r runs down its columns.
 
    The loop takes 32 columns of C at a time (a panel) and 512 of the depth, packs their part of B into the L1 cache, and
-   runs down the rows of A in blocks of 32 with four tiles of sums. Threads share out the panels. oneDNN's products,
-   which torch calls, compile themselves anew for every number of rows; these do not. */
+   goes through the rows of A in blocks of 32 with four tiles of sums. Panels are divided among threads. oneDNN, which
+   torch calls, compiles a kernel for every number of rows; this one is compiled once. */
 
 #ifdef __AMX_BF16__
 
@@ -34,7 +34,7 @@ static const struct {
 static __thread bf16 panel[DEPTH * SIDE] __attribute__((aligned(64)));
 static __thread float sums[BLOCKS][4][256] __attribute__((aligned(64)));
 
-/* A process has to ask Linux for the unit's registers. */
+/* A process must request the unit's registers from Linux. */
 int matmul_supported(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
 static inline __m512i four_rows(const uint32_t *from, int64_t stride) { /* 4 numbers each of rows 0, 4, 8 and 12 */
@@ -44,7 +44,7 @@ static inline __m512i four_rows(const uint32_t *from, int64_t stride) { /* 4 num
     return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(from + 12 * stride)), 3);
 }
 
-/* 16 rows of 16 pairs, `stride` pairs apart, turned round. */
+/* 16 rows of 16 pairs, `stride` pairs apart, transposed. */
 static inline void turn_tile(const uint32_t *from, int64_t stride, bf16 *to) {
     for (int g = 0; g < 4; g++, from += 4) {
         __m512i a = four_rows(from, stride), b = four_rows(from + stride, stride);
@@ -78,7 +78,7 @@ static void pack_turned(const bf16 *b, int64_t ld, int64_t depth, bf16 *to) {
     }
 }
 
-/* 32 columns of B, `depth` deep, as they lie in memory; zeros to the next multiple of 32. */
+/* 32 columns of B, `depth` deep, in the order of memory; zeros to the next multiple of 32. */
 static void pack_paired(const bf16 *b, int64_t ld, int64_t depth, bf16 *to) {
     for (int64_t r = 0; r < depth; r += SIDE, to += 2 * TILE)
         for (int64_t p = 0; p < 16; p++) {
@@ -98,7 +98,7 @@ static void pack_columns(const bf16 *a, int64_t ld, int64_t depth, bf16 *to) {
     }
 }
 
-/* What the next panel will read: fetched into the L2 cache line by line while this panel is multiplied. */
+/* The data of the next panel: fetched into the L2 cache line by line while this panel is multiplied. */
 typedef struct {
     const char *line;
     int64_t per_row, column, row_bytes, left;
@@ -117,7 +117,7 @@ typedef struct {
     int64_t row_bytes, step, below;
 } Rows;
 
-/* Adds `depth` products to 32 x 32 sums, or begins them where `add` is 0. */
+/* Adds `depth` products to 32 x 32 sums, or starts new sums if `add` is 0. */
 static inline void multiply(Rows a, const bf16 *b, int64_t depth, int add, float sums[4][256], Ahead *next) {
     if (add) {
         _tile_loadd(0, sums[0], 64);
@@ -149,7 +149,7 @@ static inline void multiply(Rows a, const bf16 *b, int64_t depth, int add, float
 
 static inline __m512i narrow(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
 
-/* What is done with the products: C = (A B + bias) * dropout_mask + residual, each only if it is not 0; or
+/* Operations on the products: C = (A B + bias) * dropout_mask + residual, each only if it is not 0; or
    C = gelu(A B + bias) if `apply_gelu`, and the derivative of gelu to `derivative` if that is not 0. */
 typedef struct {
     const bf16 *bias, *dropout_mask, *residual;
@@ -157,7 +157,7 @@ typedef struct {
     bf16 *derivative;
 } Epilogue;
 
-/* `rows` rows of the sums, finished, to C; past the caches where nobody will read them soon. */
+/* Stores `rows` rows of finished sums to C, bypassing the caches if they are not read soon. */
 static inline void store(float sums[4][256], Epilogue f, bf16 *c, int64_t columns, int64_t rows, int past) {
     __m512 zero = _mm512_setzero_ps(), bias[2] = {f.bias ? widen(f.bias) : zero, f.bias ? widen(f.bias + 16) : zero};
     for (int64_t i = 0; i < rows; i++) {
@@ -179,19 +179,19 @@ static inline void store(float sums[4][256], Epilogue f, bf16 *c, int64_t column
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* How A and B lie in memory. OUTPUT: y = x Wt (B is W). INPUT_GRADIENT: dx = dy W. WEIGHT_GRADIENT: dW = dyt x. */
+/* The memory layout of A and B. OUTPUT: y = x Wt (B is W). INPUT_GRADIENT: dx = dy W. WEIGHT_GRADIENT: dW = dyt x. */
 enum { OUTPUT, INPUT_GRADIENT, WEIGHT_GRADIENT };
 
-/* C, of shape (rows, columns), from products over a depth. `columns` must be a multiple of 32, and so must `depth` but
-   for WEIGHT_GRADIENT and `rows` there. Returns 1 where memory ran out. */
+/* C, of shape (rows, columns), from products over a depth. `columns` must be a multiple of 32; so must `depth`, or
+   for WEIGHT_GRADIENT `rows`. Returns 1 if memory ran out. */
 int matmul(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a, const bf16 *b, bf16 *c,
              const Epilogue *epilogue) {
     int64_t padded = (depth + SIDE - 1) / SIDE * SIDE, blocks = (rows + SIDE - 1) / SIDE;
     int64_t most = A_BYTES / (2 * SIDE * padded) + 1, parts = (blocks + least(most, BLOCKS) - 1) / least(most, BLOCKS);
-    int64_t chunk = (blocks + parts - 1) / parts; /* blocks of A that stay in the L2 cache while B passes */
+    int64_t chunk = (blocks + parts - 1) / parts; /* blocks of A that stay in the L2 cache while B is read */
     int past = form == WEIGHT_GRADIENT && (uintptr_t)c % 64 == 0;
     bf16 *turned = form == WEIGHT_GRADIENT ? aligned_alloc(64, 2 * SIDE * padded * blocks) : 0;
-    bf16 *last = 0; /* the last block of A where it is cut short, with zeros below */
+    bf16 *last = 0; /* the last block of A if it is incomplete, with zeros below */
     int cut = form != WEIGHT_GRADIENT && rows % SIDE;
     if (cut) last = aligned_alloc(64, 2 * SIDE * depth);
     if ((form == WEIGHT_GRADIENT && !turned) || (cut && !last)) return 1;
@@ -240,7 +240,7 @@ int matmul(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a
                     }
                 }
         }
-        _mm_sfence(); /* what went past the caches is there for the other threads */
+        _mm_sfence(); /* makes stores that bypassed the caches visible to other threads */
         _tile_release();
     }
     free(turned);
@@ -248,7 +248,7 @@ int matmul(int form, int64_t rows, int64_t columns, int64_t depth, const bf16 *a
     return 0;
 }
 
-#else /* no such unit, or a compiler that does not know it */
+#else /* no such unit, or the compiler does not support it */
 
 int matmul_supported(void) { return 0; }
 int matmul(void) { return 1; }

@@ -24,7 +24,8 @@ static inline __m512 exponential(__m512 x) {
     return _mm512_scalef_ps(polynomial(rest, TAYLOR, 7), whole);
 }
 
-/* x P(x) for the normal distribution P (Hendrycks & Gimpel 2016, the exact form), and its derivative P(x) + x p(x).
+/* x P(x) for the normal distribution function P (Hendrycks & Gimpel 2016, the exact form), and its derivative
+   P(x) + x p(x).
    P by Abramowitz & Stegun 7.1.26, error below 1e-7. */
 static inline __m512 gelu(__m512 x, __m512 *derivative) {
     static const float TAIL[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f, 0};

@@ -27,7 +27,7 @@ TASKS, MAPS = Path("/proc/self/task"), Path("/proc/self/maps")
 
 @contextlib.contextmanager
 def shorter_spins_under_load() -> Iterator[None]:
-    """In this block, checks every half second whether other processes need the cores; not if the user set spins."""
+    """In this block, checks every half second if other processes need the cores, unless the user set the spin count."""
     import torch
 
     if not controls_spinning() or sys.platform != "linux" or torch.get_num_threads() == 1 or cpu_wait_seconds() is None:
@@ -44,7 +44,7 @@ def shorter_spins_under_load() -> Iterator[None]:
 
 
 def cpu_wait_seconds() -> float | None:
-    """Seconds that the threads of this process have waited for a core, in all; None if the system does not say."""
+    """Seconds that all threads of this process have waited for a core; None if the system does not report it."""
     total = 0
     try:
         for task in TASKS.iterdir():

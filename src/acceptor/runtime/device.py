@@ -39,7 +39,7 @@ MIN_BF16_SPEEDUP = 1.5  # from which bf16 is the default on a CPU
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where this process computes.
+    """The device, precision and threads of this process.
 
     Attributes:
         device: A torch device name such as ``cuda:0`` or ``cpu``.
@@ -67,7 +67,7 @@ class Runtime:
         return self.rank == 0
 
     def to_dict(self) -> dict[str, object]:
-        """What ``run.json`` keeps of the machine."""
+        """The machine's entry in ``run.json``."""
         return {
             "device": self.device,
             "device_name": self.device_name,
@@ -85,7 +85,7 @@ def choose_runtime(device: str | None = None, precision: str | None = None, rank
     Args:
         device: ``cpu``, ``cuda`` or ``mps``.
         precision: ``fp32`` or ``bf16``.
-        rank: This process' rank in a distributed training; None for work that each process does for itself.
+        rank: This process' rank in a distributed training; None for work that each process does alone.
 
     Raises:
         UsageError: The device is missing, or the precision unknown.
@@ -221,7 +221,7 @@ def seed_everything(seed: int) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for the errors of torch, CUDA, its libraries and Python that mean: out of memory."""
+    """True for the errors of torch, CUDA, its libraries and Python that mean out of memory."""
     message = str(error)
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(form in message for form in OUT_OF_MEMORY)

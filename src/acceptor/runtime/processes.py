@@ -48,8 +48,8 @@ class ProcessRank:
 def process_rank() -> ProcessRank:
     """This process' rank, from the variables that `torchrun` sets; rank 0 of 1 if none is set.
 
-    Schedulers and earlier commands leave such variables behind. A set that cannot be `torchrun`'s is refused before
-    this process waits for others that do not exist.
+    Schedulers and earlier commands leave such variables behind. Variables that `torchrun` cannot have set are refused,
+    before this process waits for others that do not exist.
 
     Raises:
         UsageError: A variable holds no number, they contradict each other, or some are missing.
@@ -115,7 +115,7 @@ def process_group(runtime: Runtime) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _default_sigterm() -> Iterator[None]:
-    """SIGTERM ends this process at once: while it waits for one that died, no handler in Python would run."""
+    """SIGTERM ends this process at once, because no handler in Python runs while it waits for a dead process."""
     if not hasattr(signal, "SIGTERM"):
         yield
         return
@@ -140,7 +140,7 @@ def _waiting(runtime: Runtime) -> Iterator[None]:
         yield
     except (RuntimeError, ValueError, OSError) as error:  # torch's DistError is a RuntimeError
         raise ResourceError(
-            "the processes that are to train together did not meet",
+            "the processes of this training did not connect to each other",
             where=f"MASTER_ADDR and MASTER_PORT: {where}",
             found=this,
             cause=str(error).strip().split("\n")[0],

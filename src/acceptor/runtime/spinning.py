@@ -1,4 +1,4 @@
-"""How long OpenMP's threads spin when they wait for each other. Imported with `acceptor` itself, before torch.
+"""Bounds how long OpenMP's threads spin when they wait for each other. Imported with `acceptor`, before torch.
 
 The threads of one matmul wait for the last of them at its end. By default they spin for 300,000 rounds of a loop: some
 milliseconds, far longer than the matmul. On a busy machine the last one waits for a core that the others keep busy, and

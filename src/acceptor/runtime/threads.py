@@ -1,4 +1,4 @@
-"""How many threads compute, and why: the process' cores, the limits of its control groups, the user's setting."""
+"""Chooses the number of threads: by the process' cores, the limits of its control groups, the user's setting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPS, MOUNTS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """The cores that this process may run on: its affinity where the system has that, else all."""
+    """The cores that this process may run on: its affinity if the system has that, else all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

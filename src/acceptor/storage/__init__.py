@@ -1,1 +1,1 @@
-"""Files that appear whole, locks, manifests."""
+"""Atomic writes, locks, manifests, remote files."""

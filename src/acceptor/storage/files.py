@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, also when the process is killed or the power fails."""
+"""Writes files and folders atomically, even if the process is killed or the power fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from acceptor.storage.manifest import MANIFEST, hashes_of
 
 logger = logging.getLogger(__name__)
 
-SCRATCH = ".part"  # how the name of a folder ends that is being written
+SCRATCH = ".part"  # the end of the name of a folder that is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
@@ -36,7 +36,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def replace_json(path: Path, content: Any) -> None:
-    """`write_json` to a `new_file`: a reader of ``path`` finds the old content or the new one, whole."""
+    """`write_json` to a `new_file`: a reader of ``path`` finds the complete old content or the complete new one."""
     with explain_write_errors(path), new_file(path) as scratch:
         write_json(scratch, content)
 
@@ -64,7 +64,7 @@ def explain_write_errors(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A file to write to. It becomes ``path`` when the block ends well, and is removed when it does not."""
+    """A file to write to. It becomes ``path`` if the block succeeds, and is removed if it fails."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(handle)
     scratch = Path(name)
@@ -81,10 +81,11 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(place: Path) -> Iterator[Path]:
-    """A folder to write to. It becomes ``place`` when the block ends well, and is removed when it does not.
+    """A folder to write to. It becomes ``place`` if the block succeeds, and is removed if it fails.
 
-    Its manifest is written last, and all of it is on the disk before it gets its name. An old folder at ``place`` stays
-    until then, so a power cut leaves the old folder or the new one. Parent folders that were made are removed with it.
+    Its manifest is written last, and everything is flushed to the disk before the folder gets its name. An old folder
+    at ``place`` stays until then, so a power cut leaves the old folder or the new one. On failure, new parent folders
+    are removed, too.
 
     Raises:
         ResourceError: The disk became full, or ``place`` cannot be written.
@@ -104,7 +105,7 @@ def new_folder(place: Path) -> Iterator[Path]:
                 else:
                     scratch.rename(place)
                 fsync(place.parent)
-            shutil.rmtree(scratch, ignore_errors=True)  # what stood there before
+            shutil.rmtree(scratch, ignore_errors=True)  # the old folder
         except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
             if is_disk_full(error):
@@ -143,7 +144,7 @@ def make_parents(place: Path) -> Iterator[None]:
 
 
 def fsync(path: Path) -> None:
-    """Waits until a file's bytes, or a folder's names, are on the disk; warns once where the file system cannot."""
+    """Waits until a file's bytes, or a folder's names, are on the disk; warns once if the file system cannot flush."""
     folder, windows = path.is_dir(), os.name == "nt"
     if folder and windows:  # no call of Windows does that for a folder
         return
@@ -158,7 +159,7 @@ def fsync(path: Path) -> None:
         if error.errno not in refused:
             raise
         kind = "folder" if folder else "file"
-        warn_once(f"this file system does not flush a {kind} ({error.strerror}): a power cut may cost what is new")
+        warn_once(f"this file system does not flush a {kind} ({error.strerror}): a power cut may lose new data")
 
 
 @functools.cache

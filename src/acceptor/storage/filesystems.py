@@ -53,15 +53,15 @@ def open_input(address: str, origin: str) -> BinaryIO:
 
 
 class OutputFolder:
-    """A folder of whole files.
+    """A folder for complete files.
 
     Attributes:
-        address: Where it lies, also for other machines.
-        local: Whether that is this machine.
+        address: Its URL, valid on other machines too.
+        local: Whether it is on this machine.
     """
 
     def __init__(self, place: str | Path) -> None:
-        """Names the folder; it need not exist yet.
+        """Makes the object; the folder need not exist yet.
 
         Raises:
             UsageError: The address cannot be used.
@@ -73,14 +73,14 @@ class OutputFolder:
 
     @property
     def path(self) -> Path:
-        """The folder on this machine, where it is `local`."""
+        """The folder on this machine, if it is `local`."""
         return Path(self._path)
 
     def write(self, name: str, content: bytes) -> None:
         """Makes or replaces a file.
 
-        On this machine and in object stores a reader finds the old file or the new one, whole; on HDFS a file is
-        visible while it is written.
+        On this machine and in object stores a reader finds the complete old file or the complete new one; on HDFS a
+        file is visible while it is written.
 
         Raises:
             ResourceError: It cannot be written.
@@ -109,7 +109,7 @@ class OutputFolder:
             return bytes(stream.read())
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """The files in it, or in a folder in it: bytes by name. Empty where there is none.
+        """The files in it, or in a folder in it: bytes by name. Empty if there is none.
 
         Raises:
             ResourceError: It cannot be listed.
@@ -131,7 +131,7 @@ class OutputFolder:
             self._system.delete_file(f"{self._path}/{name}")
 
     def remove_folder(self, name: str) -> None:
-        """Removes a folder in it with all that it holds, where it is there."""
+        """Removes a folder in it with its content, if it exists."""
         from pyarrow import fs
 
         path = f"{self._path}/{name}"

@@ -1,4 +1,4 @@
-"""Which files a model folder may consist of: its own, and those of the hub's cache that a snapshot links to."""
+"""Checks the links of a model folder: they may lead to its own files, or to a snapshot's blobs in the hub's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from acceptor.errors import EncoderError
 def check_links(folder: Path) -> None:
     """Refuses a folder that holds anything but files, folders and links that stay inside.
 
-    A snapshot in the hub's cache consists of links to the blobs beside it, or to those that all of the cache shares.
+    A snapshot in the hub's cache consists of links to the blobs beside it, or to blobs that the whole cache shares.
     A hard link looks like any other file; package managers make them, so they are not refused.
 
     Raises:
@@ -39,7 +39,7 @@ def check_links(folder: Path) -> None:
 
 
 def allowed_roots(folder: Path) -> list[Path]:
-    """Where the files of a folder may lie: in the folder; for a snapshot of the hub's cache in its blobs, too."""
+    """The folders that may hold a folder's files: itself; for a snapshot of the hub's cache also its blobs."""
     home = folder.resolve()
     if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
         return [home.parent.parent, home.parent.parent.parent / "blobs"]

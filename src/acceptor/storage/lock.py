@@ -1,6 +1,6 @@
 """Locks between processes: one writer per output. They are `filelock`'s, so they work on every platform.
 
-A lock belongs to an open file and ends with it, so a process that was killed holds none.
+A lock belongs to an open file and ends with it, so a killed process holds none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DESCRIPTION_AT = 1  # Windows lets no other process read the locked byte, which 
 
 @contextlib.contextmanager
 def one_writer(place: Path) -> Iterator[None]:
-    """Makes this process the only one that writes ``place``, and removes what a killed one left beside it.
+    """Makes this process the only one that writes ``place``, and removes temporary files of killed ones.
 
     The lock is on a file beside ``place`` that names process, machine and time. The file is removed at the end.
 
@@ -54,7 +54,7 @@ def one_writer(place: Path) -> Iterator[None]:
 
 
 def take_lock(stream: IO[Any], *, wait: bool) -> bool:
-    """Locks an open file for this process alone, until it is closed. False if the file system has no locks.
+    """Locks an open file for this process, until it is closed. False if the file system has no locks.
 
     Raises:
         BlockingIOError: Another process holds the lock, and ``wait`` is False.
@@ -98,10 +98,12 @@ def _take_at_once(lock: FileIO, path: Path, place: Path) -> None:
 
 
 def _is_file_at(path: Path, lock: FileIO) -> bool:
-    """True if the open file is still the one at ``path``; on Windows nobody can remove an open file."""
+    """True if the open file is still the one at ``path``; on Windows no process can remove an open file."""
     return os.name == "nt" or (path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()))
 
 
 def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):  # removed already, or the disk is read-only: a file without a lock stops nobody
+    with contextlib.suppress(
+        OSError
+    ):  # removed already, or the disk is read-only: a file without a lock does not block others
         path.unlink()

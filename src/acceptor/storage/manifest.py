@@ -1,4 +1,4 @@
-"""``manifest.json``: the sha256 of every file in a folder. It tells whether a folder still holds what was written."""
+"""``manifest.json``: the sha256 of every file in a folder. It shows whether a folder's files have changed."""
 
 from __future__ import annotations
 

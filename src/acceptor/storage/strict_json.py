@@ -1,4 +1,4 @@
-"""JSON files read strictly: one object, no key twice, no NaN, no more bytes than a limit."""
+"""Reads JSON files strictly: one object, no key twice, no NaN, no more bytes than a limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read_json_object(path: Path, *, limit: int = MAX_OBJECT_BYTES) -> dict[str, 
 
     Raises:
         ValueError: It is longer than ``limit`` bytes, or not one JSON object, or has a key twice (parsers differ in
-            which one they take), or holds a number that JSON lacks.
+            which one they use), or holds a number that JSON lacks.
     """
     with path.open("rb") as stream:
         return parse_json_object(stream.read(limit + 1), limit=limit)

@@ -1,4 +1,4 @@
-"""Checks of a corpus, and what an audit reports of it.
+"""Checks a corpus, and reports what an audit finds.
 
 ``inspection`` checks labels and texts whenever a corpus is loaded. The others are for ``acceptor audit``: ``audit``
 gives sizes, balance and a sample; ``findings`` lists what may be wrong, with ``duplicates`` (equal texts) and

@@ -1,4 +1,4 @@
-"""`audit`: what a table of sentences looks like before anything is trained on it."""
+"""`audit`: sizes, balance, lengths and a sample of a split, before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Audit:
 
 
 def audit(split: Split) -> Audit:
-    """Looks at one split: shape, columns, balance, lengths, and ten rows to read."""
+    """Measures one split: shape, columns, balance, lengths; and takes ten rows to read."""
     frame = split.table.frame
     rng = np.random.default_rng(SAMPLE_SEED)
     chosen = np.sort(rng.choice(len(split), size=min(SAMPLE_ROWS, len(split)), replace=False))

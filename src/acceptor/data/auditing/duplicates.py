@@ -31,7 +31,7 @@ def normalised_units(split: Split) -> pl.Series:
 
 
 def normalised(texts: pl.Series) -> pl.Series:
-    """The texts by the rule `NORMALISATION`; a text of which nothing would be left stays as it is."""
+    """The texts by the rule `NORMALISATION`; a text that would become empty stays as it is."""
     found = (
         texts.str.normalize("NFKC")
         .str.to_lowercase()
@@ -52,13 +52,13 @@ def fingerprints(split: Split) -> npt.NDArray[np.uint64]:
 
 
 def first_rows(keys: pl.Series) -> npt.NDArray[np.int64]:
-    """For each row the first row with the same key, int64, shape (N,); its own number where it is the first."""
+    """For each row the first row with the same key, int64, shape (N,); its own number if it is the first."""
     frame = pl.DataFrame({"key": keys}).with_row_index("row")
     return frame.select(pl.col("row").min().over("key")).to_series().to_numpy().astype(np.int64)
 
 
 def rows_in(keys: pl.Series, others: pl.Series) -> npt.NDArray[np.int64]:
-    """For each key its first row in ``others``, int64, shape (N,); -1 where it does not stand there."""
+    """For each key its first row in ``others``, int64, shape (N,); -1 if there is none."""
     first = pl.DataFrame({"key": others}).with_row_index("row").unique("key", keep="first")
     found = pl.DataFrame({"key": keys}).join(first, on="key", how="left", maintain_order="left")["row"]
     return found.cast(pl.Int64).fill_null(-1).to_numpy()

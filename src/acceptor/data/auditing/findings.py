@@ -26,18 +26,18 @@ Example = dict[str, str | float | None]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked for.
+    """The result of one check.
 
     Attributes:
         kind: Its name.
-        split: The split; ``test in train`` for rows of test that stand in train.
-        count: How often it was found; 0 where it was not.
-        of: Number of rows, groups or sources that were looked at.
+        split: The split; ``test in train`` for rows of test that are also in train.
+        count: How often it was found.
+        of: Number of rows, groups or sources that were checked.
         what: What was counted.
         advice: What to do about it.
         examples: Up to ten; each a list of the rows that belong together, as dicts of ``split``, ``place`` (file and
             line), ``line``, ``label`` and the texts.
-        severity: ``error``: training refuses the data; ``warning``: training logs it; ``note``: only an audit looks
+        severity: ``error``: training refuses the data; ``warning``: training logs it; ``note``: only an audit checks
             for it.
     """
 
@@ -80,7 +80,7 @@ def remarked(data: Data, role: str, remark: Remark) -> Finding:
 
 
 def findings(data: Data) -> list[Finding]:
-    """Looks for duplicates, conflicts, leaks between splits, unusual characters and labels; 0 where there are none.
+    """Finds duplicates, conflicts, leaks between splits, unusual characters and labels; a count is 0 if there are none.
 
     Takes time and memory in proportion to the rows.
     """
@@ -113,18 +113,18 @@ def _duplicates(one: _Texts) -> list[Finding]:
     return [
         _pairs(
             "exact duplicates", one.split, rows, one.split, exact[rows],
-            "rows whose text stands in an earlier row, character by character",
+            "rows whose text equals that of an earlier row, character by character",
             "keep one of each, so that a sentence does not count twice",
         ),
         _pairs(
             "normalised duplicates", one.split, new, one.split, normal[new],
             f"further rows that equal an earlier one after normalisation ({NORMALISATION})",
-            "look whether the difference is meant; where it is not, keep one of each",
+            "check whether the difference is intended; if not, keep one of each",
         ),
         _pairs(
             "near duplicates", one.split, near, one.split, partners,
             f"further rows that share {NEAR:.0%} of their {SHINGLE}-character pieces with an earlier one (Jaccard)",
-            "minimal pairs are meant and stay; drop retyped copies; cut splits so that neighbours stay together",
+            "keep minimal pairs, which are intended; drop retyped copies; keep similar rows in one split",
             similarities,
         ),
     ]  # fmt: skip
@@ -149,7 +149,7 @@ def _conflicts(one: _Texts) -> list[Finding]:
     frame = pl.DataFrame({"first": first_rows(one.exact), "label": split.label_ids}).with_row_index("row")
     groups = frame.group_by("first").agg("row", kinds=pl.col("label").n_unique()).sort("first")
     both = groups.filter(pl.col("kinds") > 1)["row"]
-    what = "different texts that stand there with more than one label"
+    what = "different texts that occur with more than one label"
     advice = "decide on one label, or drop them all: nothing can be learnt from a contradiction"
     examples = [[_row(split, row) for row in rows[:EXAMPLES]] for rows in both.head(EXAMPLES).to_list()]
     return [Finding("conflicting labels", split.name, len(both), len(groups), what, advice, examples)]
@@ -163,23 +163,23 @@ def _leaks(earlier: _Texts, later: _Texts) -> list[Finding]:
     near, partners, similarities = near_rows(_some(later.signatures, rest), earlier.signatures)
     name = earlier.split.name
     without = (
-        f"score {later.split.name} without them as well: every report of a run does so for rows that stand in train"
+        f"score {later.split.name} without them as well: every report of a run does so for rows that are in train"
         if name == "train"
-        else f"leave them out of {name}: what is chosen there has seen them"
+        else f"leave them out of {name}: choices made there have seen them"
     )
     return [
         _pairs(
             "exact leaks", later.split, rows, earlier.split, exact[rows],
-            f"rows of {later.split.name} whose text stands in {name}, character by character", without,
+            f"rows of {later.split.name} whose text is in {name}, character by character", without,
         ),
         _pairs(
             "normalised leaks", later.split, new, earlier.split, normal[new],
-            f"further rows that stand in {name} after normalisation ({NORMALISATION})", without,
+            f"further rows that are in {name} after normalisation ({NORMALISATION})", without,
         ),
         _pairs(
             "near leaks", later.split, rest[near], earlier.split, partners,
             f"further rows that share {NEAR:.0%} of their {SHINGLE}-character pieces with a row of {name} (Jaccard)",
-            "look at them; where they are retyped copies, leave them out of one side", similarities,
+            "look at them; if they are retyped copies, leave them out of one side", similarities,
         ),
     ]  # fmt: skip
 
@@ -213,18 +213,18 @@ def _pairs(
 _UNUSUAL = {
     "control characters": (
         r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]",
-        "a backspace and the like; tabs and line breaks do not count",
-        "take them out of the file: a tokenizer drops them or sees an unknown token",
+        "control characters such as a backspace; tabs and line breaks do not count",
+        "remove them from the file: a tokenizer drops them or gives an unknown token",
     ),
     "zero-width characters": (
         r"[\x{ad}\x{200b}-\x{200d}\x{2060}-\x{2064}\x{feff}]",
         "characters that cannot be seen: soft hyphens, zero-width spaces and joiners, byte order marks",
-        "take them out, but for joiners that the script or an emoji needs: they part words for a tokenizer",
+        "remove them, except joiners that the script or an emoji needs: a tokenizer splits words at them",
     ),
     "bidirectional controls": (
         r"[\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]",
         "characters that change the direction of what is shown",
-        "take them out of left-to-right text: what is seen there is not what is judged",
+        "remove them from left-to-right text: the text that is shown is not the text that is judged",
     ),
     "replacement characters": (
         r"\x{fffd}",
@@ -246,7 +246,7 @@ def _characters(split: Split) -> list[Finding]:
 
 
 def _marks(split: Split) -> list[Finding]:
-    """The label against the author's mark: nothing is acceptable; *, ?? and ?* are not."""
+    """Compares labels with the author's marks: no mark means acceptable; *, ?? and ?* mean unacceptable."""
     frame = split.table.frame
     if "mark" not in frame.columns or split.label_ids is None or split.labels != ACCEPTABILITY:
         return []
@@ -259,7 +259,7 @@ def _marks(split: Split) -> list[Finding]:
 
 
 def _one_label(split: Split) -> list[Finding]:
-    """Sources all of whose rows have the same label."""
+    """Finds sources whose rows all have the same label."""
     if "source" not in split.table.frame.columns or split.label_ids is None:
         return []
     frame = pl.DataFrame({"source": split.table.frame["source"], "label": split.label_ids}).with_row_index("row")

@@ -41,8 +41,8 @@ class Remark:
 
     Attributes:
         kind: Its name.
-        severity: ``error``: nothing is trained or scored on the table before it is settled; or ``warning``.
-        rows: The rows (0-based) that it is about.
+        severity: ``error``: the table cannot be used for training or scoring; or ``warning``.
+        rows: The rows (0-based) concerned.
         error: The problem, and what to do.
     """
 
@@ -110,7 +110,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             where=f"{table.origin}, {table.listed_lines(first)}",
             expected="one label in every row",
             found=listed([repr(label) for label in sorted(several)], 6),
-            cause="multi-label data: a judge decides between labels that exclude each other",
+            cause="multi-label data: a judge chooses one of several labels",
             next="make a column for each label, with 0 and 1, and train a judge on each: --columns label=NAME\n"
             "or, where each such text is one class: --labels A,B,…",
             code="E-DATA-LABELS",
@@ -132,7 +132,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
 
 
 def _several(labelled: dict[str, int]) -> set[str]:
-    """The labels that are made of others: lists, or parts that also stand alone or in another place."""
+    """The labels that consist of others: lists, or labels whose parts also occur alone or in another label."""
     if all(re.fullmatch(r"\s*[\[({].*[\])}]\s*", label, re.DOTALL) for label in labelled):
         return set(labelled)
     for sign in "|;,/":
@@ -148,7 +148,7 @@ def _several(labelled: dict[str, int]) -> set[str]:
 
 
 def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
-    """Labels that differ in case, blanks or Unicode form alone."""
+    """Labels that differ only in case, blanks or Unicode form."""
     groups: dict[str, list[str]] = {}
     for label in labelled:
         groups.setdefault(folded(label), []).append(label)
@@ -230,7 +230,7 @@ def _one_label(table: Table, label: str) -> DataError:
 
 
 def no_labels(table: Table) -> DataError:
-    """The error of a training table without labels: which of its columns may hold them."""
+    """The error for a training table without labels; it names columns that may hold them."""
     frame = table.frame
     others = [name for name in frame.columns if name not in ("sentence", "second", "label")]
     columns = {name: frame[name][:10_000].to_list() for name in others if frame.schema[name] == pl.String}
@@ -240,7 +240,7 @@ def no_labels(table: Table) -> DataError:
         name for name, cells in columns.items() if all(re.fullmatch(r"-?[0-9]+[.,][0-9]+", cell) for cell in cells)
     ]
     if len(marks) > 1:
-        cause = "several labels a row, a column for each: a judge decides between labels that exclude each other"
+        cause = "several labels a row, a column for each: a judge chooses one of several labels"
         advice = f"train a judge on each: --columns {shlex.quote(f'label={marks[0]}')}"
     elif likely:
         cause = None
@@ -273,7 +273,7 @@ ROLE_WORDS = {
 def split_column(table: Table, least: int = 2) -> tuple[str, dict[str, str]] | None:
     """The column that says which split a row belongs to, and the role that each of its values means.
 
-    It has train and so many roles in all at ``least``, and perhaps other values, which mean none.
+    It has train, at ``least`` so many roles, and perhaps other values, which mean no role.
     """
     for name in table.frame.columns:
         if key(name) not in SPLIT_NAMES or table.frame.schema[name] != pl.String:
@@ -293,7 +293,7 @@ def inspect_texts(table: Table) -> Iterator[Remark]:
         error = DataError(
             "a cell begins with a byte order mark",
             where=f"{table.origin}, {table.listed_lines(rows)}",
-            cause="files were joined, of which the later ones began with one",
+            cause="joined files, each with a byte order mark",
             next="remove it: sed -i.bak 's/\\xEF\\xBB\\xBF//' FILE",
             code="E-DATA-ENCODING",
         )

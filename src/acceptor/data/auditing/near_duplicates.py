@@ -1,6 +1,6 @@
 """Near duplicates by MinHash and banding (Broder 1997; Leskovec, Rajaraman & Ullman, chapter 3), in linear time.
 
-Candidates come from hashes; what is reported is the exact Jaccard similarity, so no false one is.
+Candidates come from hashes; their exact Jaccard similarity is then computed, so that none is reported falsely.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHINGLE = 3  # characters
 NEAR = 0.8  # Jaccard similarity of the two sets of shingles, at least
 BANDS, WIDTH = 10, 4  # a pair at .8 shares one of 10 bands of 4 hashes with probability 1 - (1 - .8⁴)¹⁰ = .995
 NEIGHBOURS = 4  # rows of one bucket that a row is compared with: all of them would be N² work
-KEPT = 3  # partners of a row, of those compared, that are looked at exactly
+KEPT = 3  # candidates of a row whose exact similarity is computed
 WORTH_A_LOOK = 0.6  # estimated similarity; of 40 hashes at .8 fewer than 24 agree once in 500 times
 _CHUNK = 1 << 21  # characters that are hashed at once
 
@@ -87,7 +87,7 @@ def near_rows(ours: Signatures, others: Signatures | None = None) -> tuple[Rows,
 
 
 def similarity(text: str, other: str) -> float:
-    """Jaccard similarity of two texts' sets of shingles, in [0, 1]; of pairs, that of the less similar halves."""
+    """Jaccard similarity of two texts' sets of shingles, in [0, 1]; for pairs, the smaller one of the two sentences."""
     halves = zip(text.split(BETWEEN), other.split(BETWEEN), strict=True)
     return min(_jaccard(_shingles(a), _shingles(b)) for a, b in halves)
 
@@ -103,7 +103,7 @@ def _shingles(text: str) -> set[str]:
 
 
 def _neighbours(keys: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64] | None) -> Iterator[tuple[Rows, Rows]]:
-    """Rows and candidates from the same bucket: the last few before them, or of the others."""
+    """Rows and candidates from the same bucket: the last few rows before, or some of the others."""
     among = keys if others is None else others
     order = np.argsort(among, kind="stable")
     if others is None:
@@ -128,7 +128,7 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _shingle_hashes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint64], Rows]:
-    """A 64-bit hash of every shingle of every text, one text behind the other, and where each text starts."""
+    """A 64-bit hash of every shingle of every text, one text after the other, and where each text starts."""
     texts = [text.ljust(SHINGLE) for text in texts]
     lengths = np.array([len(text) for text in texts])
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype="<u4").astype(np.uint64)

@@ -1,6 +1,6 @@
 """Reads files of every format, and Python objects, into `Table`s of strings. Nothing is guessed and nothing is changed.
 
-In the order in which data pass them:
+In the order in which data pass through them:
 
 ========================  =============================================================================================
 ``input_files``           the files that paths, folders and patterns name; refuses outputs that are inputs
@@ -14,8 +14,8 @@ In the order in which data pass them:
 ``workbook``              Excel
 ``objects``               data frames, datasets and lists to a `Grid`
 ``grid``                  `Grid`: cells before any column has a role
-``headers``               whether delimited text has a header, and headers repeated inside of it
-``column_names``          the names of columns that are recognised
+``headers``               whether delimited text has a header, and headers repeated in it
+``column_names``          the column names that are recognised
 ``cell_kinds``            what cells look like: labels, texts, numbers, names
 ``columns``               the role of each column
 ``string_columns``        cells to checked strings

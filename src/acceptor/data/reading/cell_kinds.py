@@ -24,7 +24,7 @@ def looks_like_label(cell: str) -> bool:
 
 
 def looks_like_labels(cells: Sequence[str]) -> bool:
-    """Whether a column without a known name holds labels: few different ones, which do not count up."""
+    """Whether a column without a known name holds labels: few different ones, not increasing numbers."""
     kinds = set(cells)
     return len(cells) >= 4 and len(kinds) <= 20 and all(map(looks_like_label, kinds)) and not counts_up(cells)
 
@@ -38,7 +38,7 @@ def counts_up(cells: Sequence[str]) -> bool:
 
 
 def is_text(cells: Sequence[Any]) -> bool:
-    """Whether a column holds texts, as opposed to numbers, label words, or few words that come again and again."""
+    """Whether a column holds texts, as opposed to numbers, label words, or few words that repeat."""
     found = [cell for cell in cells[:_SAMPLE] if isinstance(cell, str) and cell.strip()]
     kinds = set(found)
     if all(_NUMBER.fullmatch(cell) or looks_like_label(cell) for cell in kinds):
@@ -47,7 +47,7 @@ def is_text(cells: Sequence[Any]) -> bool:
 
 
 def like_a_name(cells: Sequence[str], words: int = 3) -> bool:
-    """Whether the first cell could be a column's name: so many words at most, no sentence; and others are longer."""
+    """Whether the first cell could be a column's name: at most so many words, no sentence, and shorter than others."""
     first, *rest = cells[:100]
     few = len(first.split()) <= words and not first.rstrip().endswith((".", "?", "!", "。", "？", "！"))
     longer = sum(len(cell.split()) > len(first.split()) or len(cell) > 3 * len(first) for cell in rest)

@@ -20,14 +20,14 @@ KNOWN_NAMES = {
     "label": ("label", "labels", "acceptable", "acceptability", "grammatical", "isacceptable", "class", "target",
               "gold", "goldlabel", "judgement", "judgment", "y"),
 }
-"""By role; an earlier name wins over a later one. A second text of these names makes a pair with any sentence."""
+"""Role to names, in order of priority. A column with a name of ``second`` makes a pair with any sentence."""
 MORE_LABEL_NAMES = (
     "quality", "stance", "isduplicate", "isparaphrase", "entailmentjudgment", "sentiment", "category", "intent",
     "urteil", "klasse", "classe", "clase", "étiquette", "etiqueta", "etichetta", "метка", "标签", "ラベル", "레이블",
 )
-"""Names of labels where no column has one of the names above."""
+"""Names of labels, used only if no column has one of the names above."""
 GENERIC_LABEL_NAMES = ("class", "target", "gold", "y")
-"""Names that may mean something else where a column has one of the names above."""
+"""Names that are ignored if a column has one of the names above."""
 PAIRS = (
     ("sentence1", "sentence2"), ("texta", "textb"), ("premise", "hypothesis"), ("question1", "question2"),
     ("1string", "2string"), ("string1", "string2"), ("text1", "text2"), ("sent1", "sent2"),
@@ -40,7 +40,7 @@ COMPANIONS = {
     *(name for pair in PAIRS for name in pair if name[-1] in "12ab" or name[0] in "12"), "second", "textpair",
     *("choice1", "choice2", "option1", "option2", "choicea", "choiceb", "ending1", "ending2"),
 }
-"""Names of texts that mean something only beside another text."""
+"""Names of texts that are used only together with another text."""
 PAIR_NAMES = {
     "sentence_good": ("sentencegood", "good", "acceptable", "grammatical", "correct", "goodsentence"),
     "sentence_bad": ("sentencebad", "bad", "unacceptable", "ungrammatical", "incorrect", "wrong", "badsentence"),

@@ -15,7 +15,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """The rows of frames that have the same columns, in types that hold all of them."""
+    """Concatenates frames with the same columns, in types that hold all values."""
     schema = common_schema([frame.schema for frame in frames])
     return pl.concat([fitted(frame, schema) for frame in frames])
 
@@ -31,7 +31,7 @@ def fitted(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFra
 
 
 def fitted_strictly(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], where: str) -> pl.DataFrame:
-    """As `fitted`, to types that were chosen before these values were read.
+    """Like `fitted`, for types that were chosen before these values were read.
 
     Raises:
         DataError: A column has values that its type cannot hold.
@@ -70,7 +70,7 @@ def _fit(value: Any, kind: Any) -> Any:
 
 
 def _wider(one: Any, other: Any) -> Any:
-    """The narrowest type that holds the values of both; text where there is none."""
+    """The narrowest type that holds the values of both; text if there is none."""
     if one == other or other == pl.Null:
         return one
     if one == pl.Null:
@@ -89,7 +89,7 @@ def _wider(one: Any, other: Any) -> Any:
 
 
 def typed_series(name: str, cells: Sequence[Any]) -> pl.Series:
-    """Values of JSON in the narrowest type that holds them all; text where there is none."""
+    """Values of JSON in the narrowest type that holds them all; text if there is none."""
     kinds = set(map(type, cells)) - {type(None)}
     if kinds & {list, dict} or (int in kinds and not all(cell in _INT64 for cell in cells if type(cell) is int)):
         kind: Any = functools.reduce(_wider, map(_kind_of, cells), pl.Null())

@@ -1,4 +1,4 @@
-"""Parquet and Arrow files as grids, read in bounded parts. Class names that `datasets` writes are used."""
+"""Reads Parquet and Arrow files as grids of bounded size; uses class names that `datasets` writes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def class_names(schema: Any) -> dict[int, list[str]]:
 
 
 def named_classes(numbers: list[Any], names: list[str]) -> list[Any]:
-    """The classes' names for their numbers; None for a number below 0, which says that there is no label."""
+    """The classes' names for their numbers; None for a number below 0, which means no label."""
     return [
         None if number is None or number < 0 else names[number] if number < len(names) else number for number in numbers
     ]

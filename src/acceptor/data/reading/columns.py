@@ -1,6 +1,6 @@
-"""Gives columns their roles: those that the caller named, else by known names, else by the cells.
+"""Gives columns their roles: as the caller named them, else by known names, else by their cells.
 
-All columns are considered together: a second column of texts makes a pair, or is an error where that is not clear.
+All columns are considered together: a second column of texts makes a pair, or is an error if the roles are not clear.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Named:
     """A grid whose columns have their final names, and how they were found.
 
     Attributes:
-        grid: The cells, less a header and what repeats it.
-        schema: The finding in one line.
+        grid: The cells without the header and its repetitions.
+        schema: How the columns were recognised, in one line.
         header: The header's cells as written; empty where there is none.
     """
 
@@ -44,7 +44,7 @@ class Named:
 
 
 def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse) -> Named:
-    """Gives every column its final name, and says in one line by which rule.
+    """Gives every column its final name, and describes in one line by which rule.
 
     Args:
         grid: As read.
@@ -200,7 +200,7 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
 def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
     """The roles of columns with names: those that the caller gave, and known names for the others."""
     roles = _given_roles(grid, columns)
-    alone = "sentence" in roles  # the caller chose what is judged: other texts are not
+    alone = "sentence" in roles  # the caller chose the texts to judge; other texts are ignored
     names = [key(name) for name in grid.names or []]
     free = {
         name: index
@@ -277,7 +277,7 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
 
 
 def _guessed_roles(grid: Grid) -> Roles:
-    """The roles in a file without known names, where only one reading is possible."""
+    """The roles in a file without known names, if only one assignment is possible."""
     width = len(grid.columns)
     if width == 1:
         return {"sentence": 0}
@@ -306,7 +306,7 @@ def _guessed_roles(grid: Grid) -> Roles:
 
 
 def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
-    """Give the columns of minimal pairs their final names, the keys of `PAIR_NAMES`; others keep their own.
+    """Gives the columns of minimal pairs their final names, the keys of `PAIR_NAMES`; others keep their own.
 
     Raises:
         DataError: A side has no column; or there are no rows.
@@ -341,7 +341,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
 
 
 def _column_error(problem: str, grid: Grid, wanted: str) -> DataError:
-    """The error of a column that was not found: the columns there are, the most similar name, and how to name one."""
+    """The error for a missing column, with the existing columns, the most similar name, and how to name one."""
     near = nearest(wanted, grid.names) if grid.names and wanted else None
     names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
     first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns[:12], 1))
@@ -357,7 +357,7 @@ def _column_error(problem: str, grid: Grid, wanted: str) -> DataError:
 
 
 def _advice(grid: Grid) -> str:
-    """A probable value of ``--columns``, by the cells."""
+    """A probable value of ``--columns``, guessed from the cells."""
     names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
     firsts = [str(column[0]) for column in grid.columns]
     headed = grid.names is None and all(like_a_name([first]) for first in firsts if first)

@@ -1,4 +1,4 @@
-"""From the bytes of a text file to its text: strict UTF-8, in blocks of whole lines."""
+"""Decodes the bytes of a text file to text: strict UTF-8, in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _check_line(length: int, lines: int, origin: str) -> None:
 
 
 def _without_blank_end(text: str) -> str:
-    """Without the blank lines at its end; what is left ends in a line break, or is empty."""
+    """The text without blank lines at its end; it ends in a line break, or is empty."""
     end = len(text)
     while text.endswith(("\n\n", "\n\r\n"), 0, end):
         end -= 2 if text.endswith("\r\n", 0, end) else 1

@@ -21,7 +21,7 @@ from acceptor.errors import DataError
 from acceptor.text import short
 
 SEPARATORS = {"\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
-"""What may separate cells, and how it is written behind ``--separator``."""
+"""Separators of cells, and how each is written after ``--separator``."""
 _SAMPLE = 1000  # lines that are searched for another separator
 
 
@@ -30,7 +30,7 @@ class Dialect(NamedTuple):
 
     Attributes:
         separator: One character.
-        quoted: Whether a cell may stand in double quotes.
+        quoted: Whether a cell may be in double quotes.
     """
 
     separator: str
@@ -45,7 +45,7 @@ def dialect_of(form: str, separator: str | None) -> Dialect:
 
 
 def line_rows(text: str, line: int, separator: str) -> Rows:
-    """No quoting at all. Only a line feed ends a line; ``str.splitlines`` would also cut at U+2028."""
+    """Splits lines without quoting. Only a line feed ends a line; ``str.splitlines`` would also split at U+2028."""
     if not text:
         return Rows([], [])
     rows = [line.split(separator) for line in text.replace("\r\n", "\n")[:-1].split("\n")]
@@ -53,10 +53,10 @@ def line_rows(text: str, line: int, separator: str) -> Rows:
 
 
 def quoted_rows(text: str, line: int, origin: str, separator: str) -> tuple[Rows, str]:
-    """RFC 4180: separators, double quotes, a doubled quote inside quotes, line breaks inside quotes.
+    """Splits by RFC 4180: separators, double quotes, a doubled quote inside quotes, line breaks inside quotes.
 
     Returns:
-        The rows, and the text from a record on whose last quote is still open.
+        The rows, and the rest of the text, starting at the record with an open quote.
     """
     rows, lines = [], []
     start = 0
@@ -78,7 +78,7 @@ def quoted_rows(text: str, line: int, origin: str, separator: str) -> tuple[Rows
 
 @functools.cache
 def _cell(separator: str) -> re.Pattern[str]:
-    """One cell and what ends it. The possessive ++ and *+ keep a long cell from being tried again and again."""
+    """One cell and what ends it. The possessive ++ and *+ prevent backtracking in a long cell."""
     by = re.escape(separator)
     return re.compile(rf'(?:"((?:[^"]++|"")*+)"|([^"{by}\n]*?))({by}|\r?\n)')
 
@@ -87,7 +87,7 @@ _OPEN_QUOTE = re.compile(r'"(?:[^"]++|"")*+\Z')
 
 
 def _quoted_record(text: str, start: int, line: int, origin: str, separator: str) -> tuple[list[str], int]:
-    """The cells of the record at ``start``, and where the next one starts; no cells where a quote is still open."""
+    """The cells of the record at ``start``, and where the next one starts; no cells if a quote is still open."""
     cells = []
     position = start
     while True:
@@ -116,7 +116,7 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
     if text[position] != '"':
         quote = text.index('"', position)
         raise DataError(
-            "a quote stands inside an unquoted cell",
+            "a quote is inside an unquoted cell",
             where=f"{origin}, {place(quote)}",
             found=short(text[position : text.index("\n", quote)]),
             next='quote the whole cell and double the quotes in it ("say ""yes"""), or use .tsv or .jsonl',
@@ -145,10 +145,10 @@ def refuse_record(text: str, start: int, line: int, origin: str, separator: str)
 
 
 def rectangle(rows: Rows, dialect: Dialect, origin: str, like: Grid | None, reject: Reject) -> Grid:
-    """Turn rows of one width into columns. It is the most common width, so that rows of another one are reported.
+    """Turns rows into columns. Rows that do not have the most common number of cells are reported.
 
     Args:
-        rows: One at least.
+        rows: At least one.
         dialect: How they were read.
         origin: The path as the caller gave it, for messages.
         like: An earlier grid of this file, whose columns these rows must have.
@@ -204,10 +204,10 @@ def _row_error(rows: Rows, index: int, width: int, dialect: Dialect, origin: str
 
 
 def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
-    """Refuses lines of one cell each in which something else separates cells.
+    """Refuses lines of one cell each if another character seems to separate cells.
 
     Raises:
-        DataError: With the ``--separator`` that fits.
+        DataError: Another separator fits; the error names it.
     """
     some = rows.rows[:_SAMPLE]
     if (
@@ -218,7 +218,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
         )
     ):
         raise DataError(
-            "every cell stands in quotes, which TSV does not have",
+            "every cell is in quotes, which TSV does not have",
             where=f"{origin}, line {rows.lines[0]}",
             found=short(some[0][0]),
             cause="written as CSV, with tabs between cells",
@@ -259,7 +259,7 @@ def likely_separator(text: str) -> str | None:
 
 
 def _other_separator(rows: Rows, dialect: Dialect) -> str | None:
-    """Another separator, with which the first lines would be a table; None if there is none.
+    """Another separator that makes a table of the first lines; None if there is none.
 
     A line of prose has commas, too. So an equal number in every line is not enough: there must be a header with a known
     name, or a column of labels, or the separator is a tab or is never followed by a blank.
@@ -296,7 +296,7 @@ def check_line_breaks(rows: Rows, origin: str) -> None:
     """Refuses a file that is one line with carriage returns in it.
 
     Raises:
-        DataError: With the command that makes line breaks of them.
+        DataError: It is one; the error gives the command that makes line feeds of them.
     """
     if len(rows) > 1 or not rows.rows:
         return

@@ -40,7 +40,7 @@ class Grid:
     Attributes:
         origin: The source as the caller named it.
         unit: What `lines` counts: ``line`` or ``row``.
-        names: Column names; None for delimited text, whose first row may or may not be a header.
+        names: Column names; None for delimited text, whose first row may be a header.
         columns: The cells of each column: strings in delimited text, anything elsewhere.
         lines: The number of the line each row starts on, 1-based.
         form: The format, for messages.

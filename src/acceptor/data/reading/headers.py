@@ -1,4 +1,4 @@
-"""The header of delimited text, and its repetitions where files were joined."""
+"""Finds the header of delimited text, and its repetitions in joined files."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ _NUMBERS = re.compile(r"[0-9.,:/+TZ -]*[0-9][0-9.,:/+TZ -]*")  # numbers, dates,
 
 
 def _looks_like_names(columns: Sequence[list[str]], label: int | None) -> bool:
-    """Whether all cells of the first row could be names, and one of them stands above cells of another kind.
+    """Whether all cells of the first row could be names, and one of them differs in kind from the cells below it.
 
     Args:
-        columns: Two at least.
-        label: The place of the label column, where the caller numbered it.
+        columns: At least two.
+        label: The index of the label column, if the caller numbered it.
     """
     named = [column for column in columns if column[0].strip()]
     if len(named) < 2 or not all(like_a_name(column[:1]) for column in named):
@@ -85,7 +85,7 @@ def _looks_like_names(columns: Sequence[list[str]], label: int | None) -> bool:
 
 
 def _differs(first: str, rest: Sequence[str], *, is_label: bool) -> bool:
-    """Whether a cell is no value of its column: the others are labels, numbers, or few values that come again."""
+    """Whether a cell differs from the other cells of its column: labels, numbers, or few values that repeat."""
     if not first.strip() or looks_like_label(first) or first in rest:
         return False
     if looks_like_labels(rest):
@@ -103,7 +103,7 @@ def lift_header(grid: Grid) -> Grid:
     """The rows after the header, whose cells become the names of the columns.
 
     Raises:
-        DataError: There are none.
+        DataError: There are no rows after it.
     """
     if len(grid.lines) == 1:
         raise DataError(
@@ -114,9 +114,9 @@ def lift_header(grid: Grid) -> Grid:
 
 
 def without_repeated_headers(grid: Grid, header: Sequence[str], reject: Reject) -> Grid:
-    """The grid without the rows at which files were joined.
+    """The grid without repeated headers of joined files.
 
-    They repeat the header, with or without a byte order mark; in a file without a header, they begin with such a mark.
+    These rows repeat the header, with or without a byte order mark; in a file without a header, they begin with one.
 
     Args:
         grid: Rows of delimited text.

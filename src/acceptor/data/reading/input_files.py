@@ -1,4 +1,4 @@
-"""Which files are read; refuses to overwrite any of them, also through links and other names."""
+"""Finds the files to read; refuses to overwrite any of them, also through links and other names."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def fingerprint(files: Sequence[str]) -> Fingerprint:
 
 
 def inputs_of(sources: Sequence[str], outputs: Sequence[Path], run: Path) -> list[str]:
-    """`input_files`, which also refuses outputs in the run folder and in files behind standard input and output.
+    """`input_files`, which also refuses outputs in the run folder and redirected files of standard input and output.
 
     Args:
-        sources: See there.
+        sources: As for `input_files`.
         outputs: The files to be written; none for standard output.
         run: The run folder, or the exported file.
     """
@@ -84,7 +84,7 @@ def files_in(place: Path | None) -> list[Path]:
 
 
 def _redirected(stream: Any) -> str | None:
-    """The file behind a standard stream, where it is one."""
+    """The file to which a standard stream is redirected, or None."""
     try:
         number = stream.fileno()
         return f"/dev/fd/{number}" if stat.S_ISREG(os.fstat(number).st_mode) else None
@@ -169,7 +169,7 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
         inputs: Files that are read; what is not a path on this machine is ignored.
 
     Raises:
-        UsageError: An input is an output, or lies in one.
+        UsageError: An input is an output, or is in one.
     """
     for path in inputs:
         for output in outputs:

@@ -1,4 +1,4 @@
-"""Objects in memory as a `Grid`: data frames, a ``datasets.Dataset``, lists."""
+"""Makes a `Grid` of objects in memory: data frames, a ``datasets.Dataset``, lists."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _numbers(rows: Any) -> range:
 
 
 def _dataset_column(dataset: Any, name: str) -> list[Any]:
-    """A column with class names for class numbers. A column of -1 alone is that of a test split with hidden labels."""
+    """A column with class names for class numbers. A column of only -1 belongs to a test split with hidden labels."""
     values = dataset.with_format(None)[:][name]
     if all(value == -1 for value in values):
         return [None] * len(values)
@@ -74,7 +74,7 @@ def _grid_of_list(rows: Sequence[Any]) -> Grid:
 
 
 def _shape(row: Any) -> tuple[str, ...] | None:
-    """The column names that one item of a list stands for; None where it cannot be a row."""
+    """The column names of one item of a list; None if it cannot be a row."""
     if isinstance(row, str):
         return ("sentence",)
     if isinstance(row, Mapping):

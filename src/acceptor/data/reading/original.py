@@ -1,7 +1,7 @@
 """The columns of an input with their own names and types, for the output.
 
 For TSV and CSV every cell is text. For JSON lines every cell is JSON text already, so that a value of any type stays
-the same. For Parquet and Arrow columns have the types of the input; where its parts differ, see `column_types`.
+the same. For Parquet and Arrow columns have the types of the input; if its parts differ, see `column_types`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def original_columns(grid: Grid, frame: pl.DataFrame, lines: Sequence[int], form
     Args:
         grid: Cells in columns that have their final names.
         frame: The same as text, without the rows that cannot be used.
-        lines: The lines of the rows that are left.
+        lines: The lines of the remaining rows.
         form: The output's format, such as ``.tsv``.
         text: Whether the cells are text by nature, as those of TSV and CSV are.
     """
@@ -78,7 +78,7 @@ def json_of(cell: Any) -> str:
         return "null"
     try:
         return json.dumps(cell, ensure_ascii=False, allow_nan=False, default=_plain)
-    except (TypeError, ValueError):  # NaN within, or a key that is not text
+    except (TypeError, ValueError):  # NaN inside, or a key that is not text
         return json.dumps(text_of(cell), ensure_ascii=False)
 
 

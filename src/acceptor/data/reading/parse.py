@@ -1,7 +1,7 @@
-"""From the bytes of a file to a grid of cells, before any column has a role.
+"""Parses the bytes of a file to a grid of cells, before any column has a role.
 
 Every reader here is strict: it reads the whole file or raises `DataError`. No row is skipped, no quote is
-guessed, no cell is taken for a missing value, and no character is changed. `reject` is called
+guessed, no cell becomes a missing value, and no character is changed. `reject` is called
 for a row that breaks the rules: it raises in `read_table`; in a `stream` it collects the row.
 """
 
@@ -31,7 +31,7 @@ from acceptor.data.reading.workbook import workbook_grid
 
 
 def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Grid, str]:
-    """Read a file of any known format.
+    """Reads a file of any known format.
 
     Args:
         path: The file.
@@ -54,7 +54,7 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
         lines = range(1, sum(len(g.lines) for g in grids) + 1)
         return Grid(origin, "row", grids[0].names, columns, lines, grids[0].form), sha256
     text = "".join(text_blocks([data], origin))
-    if form == "tsv" and separator is None and is_stream(path, named):  # it has no name that says the format
+    if form == "tsv" and separator is None and is_stream(path, named):  # its name gives no format
         separator = likely_separator(text)
     blocks, separator = declared_separator([text], form, separator)
     rows = Rows([], [])
@@ -113,10 +113,10 @@ def lay_out(
     like: Grid | None = None,
     reject: Reject = refuse,
 ) -> Grid:
-    """The columns of rows of a text file.
+    """Turns rows of a text file into columns.
 
     Args:
-        rows: From `read_rows`, one at least.
+        rows: From `read_rows`, at least one.
         form: tsv, csv, jsonl or json.
         origin: The path as the caller gave it, for messages.
         separator: As for `read_rows`.

@@ -1,6 +1,6 @@
-"""Any source of labelled sentences as a `Table`: a file, a data frame, a ``datasets.Dataset``, a list.
+"""Reads any source of labelled sentences as a `Table`: a file, a data frame, a ``datasets.Dataset``, a list.
 
-`parse` and `objects` make a `Grid` of cells, `columns` finds out which column is which, `string_columns` makes checked
+`parse` and `objects` make a `Grid` of cells, `columns` finds the role of each column, `string_columns` makes checked
 strings of the cells.
 """
 
@@ -42,20 +42,20 @@ class Reading:
 
 
 def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
-    """Read all rows of a source, whole and unchanged.
+    """Reads all rows of a source, complete and unchanged.
 
     Args:
         source: A path to .tsv, .txt, .csv, .jsonl, .ndjson, .json, .parquet, .arrow, .feather, .ipc or .xlsx, each
             also with .gz, .zst, .bz2, .xz or .zip; ``-`` for standard input, or a pipe; a pandas or polars data frame;
             a ``datasets.Dataset``; a list of sentences, of (sentence, label), of (sentence, second, label), or of
             dicts.
-        columns: Which column has which role, where that cannot be told from the names: role (``sentence``,
+        columns: Which column has which role, if the names do not show it: role (``sentence``,
             ``second``, ``label``, or the name to keep a column under) to the column's name or its number
             (``"1"`` is the first). A name comes before a number; ``a.b`` is ``b`` in the objects of column ``a``.
         separator: The separator of delimited text, if it is not the usual one of the file's format.
 
     Raises:
-        DataError: The source cannot be read whole, its columns cannot be told apart, or a row lacks a
+        DataError: The source cannot be read completely, the roles of its columns are not clear, or a row lacks a
             sentence or a label.
     """
     grid, sha256 = _grid_of(source, separator)
@@ -70,20 +70,20 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separat
 
 
 def read_pairs(source: Any, *, columns: Mapping[str, str] | None = None, separator: str | None = None) -> Table:
-    """Read minimal pairs, as strictly as `read_table`.
+    """Reads minimal pairs, as strictly as `read_table`.
 
     Args:
         source: What `read_table` takes, with the columns of `column_names.PAIR_NAMES`; a delimited file has
             a header. Or a list of (acceptable, unacceptable).
-        columns: Which column has which role, where its name is another one.
+        columns: Which column has which role, if it has another name.
         separator: As for `read_table`.
 
     Returns:
-        A table with ``sentence_good`` and ``sentence_bad`` in place of ``sentence``, ``phenomenon`` and ``term`` where
+        A table with ``sentence_good`` and ``sentence_bad`` in place of ``sentence``, ``phenomenon`` and ``term`` if
         the source has them, and all other columns.
 
     Raises:
-        DataError: The source cannot be read whole, a side is missing, or empty in some row.
+        DataError: The source cannot be read completely, a side is missing, or a side is empty in some row.
     """
     if isinstance(source, list | tuple) and all(isinstance(row, tuple) and len(row) <= 2 for row in source):
         source = [dict(zip(("sentence_good", "sentence_bad"), row, strict=False)) for row in source]
@@ -103,7 +103,7 @@ def _grid_of(source: Any, separator: str | None) -> tuple[Grid, str]:
 
 
 def _fingerprint(frame: pl.DataFrame) -> str:
-    """The sha256 of the rows of a source that has no bytes of its own."""
+    """The sha256 of the rows of an object in memory."""
     digest = hashlib.sha256(json.dumps(frame.columns).encode())
     for row in frame.iter_rows():
         digest.update(json.dumps(row).encode() + b"\n")

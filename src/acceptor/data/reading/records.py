@@ -1,4 +1,4 @@
-"""JSON: an object on each line, or an array of objects; nothing that is not JSON, no key twice."""
+"""Reads JSON: an object on each line, or an array of objects; refuses invalid JSON and repeated keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def grid_of_records(
     *,
     keys: Sequence[str] | None = None,
 ) -> Grid:
-    """Lay records out as columns: ``keys``, by default in the order they first appear; a missing one gives None."""
+    """Turns records into columns: ``keys``, by default in the order of first appearance; a missing key gives None."""
     keys = list(dict.fromkeys(key for record in records for key in record)) if keys is None else keys
     columns = [[record.get(key) for record in records] for key in keys]
     return Grid(origin, unit, [str(key) for key in keys], columns, lines, form)
@@ -38,7 +38,7 @@ def json_rows(text: str, origin: str) -> Rows:
     """The rows of a ``.json`` file: the objects of an array, each as its own text; or one object a line.
 
     Raises:
-        DataError: It is one object, or an array that breaks off or holds something else.
+        DataError: It is one object, or an array that is incomplete or holds other values.
     """
     if not text.lstrip().startswith("["):
         rows = json_lines(text, 1)
@@ -81,7 +81,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
-    """Refuses a file that is one object with rows in it, and says how to get at them."""
+    """Refuses a file that is one object with rows in it, and gives the command that extracts them."""
     if len(rows) > 1 and _is_json(rows.rows[0]):
         return
     try:
@@ -125,8 +125,8 @@ def record_grid(rows: Rows, origin: str, like: Grid | None, reject: Reject) -> G
     Args:
         rows: Their texts.
         origin: The path as the caller gave it, for messages.
-        like: An earlier grid of this file, whose keys these must not go beyond.
-        reject: Called for rows that do, or that are not objects.
+        like: An earlier grid of this file, whose keys these may have, but no others.
+        reject: Called for rows with other keys, or that are not objects.
     """
     records, lines = [], []
     for text, line in zip(rows.rows, rows.lines, strict=True):

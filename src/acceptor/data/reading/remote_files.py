@@ -1,4 +1,4 @@
-"""The input files that addresses (``s3://``, ``gs://``, ``hdfs://``, ``file://``) and paths stand for."""
+"""The input files to which addresses (``s3://``, ``gs://``, ``hdfs://``, ``file://``) and paths refer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class InputFile:
     """One file of an input.
 
     Attributes:
-        address: Where it lies, also for other machines.
+        address: Its URL, valid on other machines too.
         origin: Its name in messages.
         size: Bytes as stored.
-        changed: When it was last changed, nanoseconds since 1970; 0 where that is not known.
+        changed: When it was last changed, nanoseconds since 1970; 0 if that is not known.
     """
 
     address: str
@@ -32,7 +32,7 @@ class InputFile:
 
 
 def found_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> list[InputFile]:
-    """The files that addresses, paths, folders and patterns stand for, in order; those of one folder sorted.
+    """The files to which addresses, paths, folders and patterns refer, in order; those of one folder sorted.
 
     In an address a pattern is a ``*`` in its last part. ``outputs`` are as for `input_files`, for paths alone.
 
@@ -44,7 +44,7 @@ def found_files(sources: Sequence[str], outputs: Sequence[str | Path] = ()) -> l
     for source in sources:
         if source == STDIN:
             raise UsageError(
-                "other machines do not see this one's standard input",
+                "other machines cannot read this one's standard input",
                 expected="files",
                 found=source,
                 code="E-USAGE-INPUT",

@@ -1,4 +1,4 @@
-"""A file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
+"""Reads a file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
 
 `read_table` finds the number of columns, the header and the role of each column from all rows, a `TableStream` from the
 first ones. Every later row must fit them.
@@ -29,17 +29,17 @@ from acceptor.errors import DataError, ResourceError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
 CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
-_HEAD = 1 << 20  # bytes of a file by which it is known again
+_HEAD = 1 << 20  # bytes of a file that identify it
 
 
 class TableStream:
-    """One file, part by part; opened when it is made, closed as a context.
+    """Reads one file part by part; the constructor opens it, the context manager closes it.
 
-    `parts` gives the parsed rows, `table` checks them. The first part has to go through `table` before any other.
+    `parts` gives the parsed rows, `table` checks them. `table` must get the first part first.
 
     Attributes:
         origin: The path as given.
-        size: Bytes of the file as stored; 0 where that is not known.
+        size: Bytes of the file as stored; 0 if that is not known.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TableStream:
             separator: As for `read_table`.
             rows: The most that a part may have; `CHUNK` by default.
             text: About how many characters a part may have; `CHUNK_TEXT` by default.
-            file: Its stored bytes, where they lie elsewhere than at ``path``.
+            file: Its stored bytes, if they are not at ``path``.
             form: The format of the output that tables are made for: see `Table.original`.
 
         Raises:
@@ -85,14 +85,14 @@ class TableStream:
 
     @property
     def position(self) -> int:
-        """How many of the stored bytes have been read; 0 where that is not known."""
+        """How many of the stored bytes have been read; 0 if that is not known."""
         return self._source.file.tell() if self.size else 0
 
     def parts(self) -> Iterator[Rows | Grid]:
-        """Consecutive rows, at most ``rows`` of them at a time; the first part holds the header, where there is one.
+        """Consecutive rows, at most ``rows`` of them at a time; the first part includes the header, if there is one.
 
         Raises:
-            DataError: The file is damaged, or is not what its format asks for, so that it cannot be read further.
+            DataError: The file is damaged, or breaks its format's rules, so that it cannot be read further.
         """
         return self._grids() if self._source.form in ("parquet", "arrow") else self._text()
 
@@ -104,7 +104,7 @@ class TableStream:
             reject: Called for every row that breaks the rules; it is left out. By default it raises the error.
 
         Raises:
-            DataError: The columns cannot be told apart; or a row breaks the rules.
+            DataError: The roles of the columns are not clear; or a row breaks the rules.
         """
         grid = part if isinstance(part, Grid) else self._laid_out(part, reject)
         if self._first is None:
@@ -117,7 +117,7 @@ class TableStream:
             if grid.names is None:
                 grid = without_repeated_headers(grid, self._header, reject)
             grid = replace(with_paths(grid, self._columns, check=False), names=self._names)
-        # The label is a column like any other here: it goes to the output unchecked.
+        # The label is copied to the output without a check, like any other column.
         frame, lines = checked_frame(grid, without_label=False, reject=reject)
         original = original_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
         numbers = np.asarray(lines, dtype=np.int64)
@@ -128,7 +128,7 @@ class TableStream:
         return lay_out(part, form, self.origin, separator=self._separator, like=like, reject=reject)
 
     def _text(self) -> Iterator[Rows]:
-        """Parts of exactly as many rows as are asked for, or of fewer that are long."""
+        """Parts with the requested number of rows, or fewer if they are long."""
         text = 0
 
         def counted(blocks: Iterator[str]) -> Iterator[str]:
@@ -176,7 +176,7 @@ RejectedRow = dict[str, str | int]
 
 
 def rejected_row(table: TableStream | Table, unit: str, line: int, error: DataError, **place: int) -> RejectedRow:
-    """The error of one row as plain data; ``place`` says where in the row."""
+    """The error of one row as plain data; ``place`` gives the position in the row."""
     return {
         "file": table.origin,
         unit: line,
@@ -199,7 +199,7 @@ class Piece:
         return len(self.ready[0]) + len(self.ready[1]) if self.ready else len(self.part.lines)
 
     def characters(self) -> int:
-        """How much text it holds."""
+        """Number of characters of its text."""
         if isinstance(self.part, Grid):
             return sum(len(cell) for column in self.part.columns for cell in column if isinstance(cell, str))
         return sum(len(row) if isinstance(row, str) else sum(map(len, row)) for row in self.part.rows)
@@ -224,7 +224,7 @@ class Chunk:
         number: Its place among all chunks, from 0.
         rows: How many rows it has, unusable ones included.
         position: Stored bytes of all files read so far.
-        first: The first file's table: its columns, in their order and under their names, are the output's.
+        first: The first file's table: its columns, with their order and names, are the output's.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Columns of strings from cells; every sentence, second and label is checked."""
+"""Turns cells into columns of strings; checks every sentence, second and label."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _texts(name: str, cells: list[Any], grid: Grid, fault: _Fault, needed: bool)
 
 
 def text_of(cell: Any) -> str:
-    """One cell as text. A missing value is empty: where that is not allowed, it is refused later."""
+    """One cell as text. A missing value becomes empty text, which is refused later if it is not allowed."""
     if isinstance(cell, np.generic | np.ndarray):
         cell = cell.tolist()
     if cell is None:

@@ -1,6 +1,6 @@
-"""From a path to the bytes of a file: its format, its compression.
+"""Opens a file: finds its format, and undoes its compression.
 
-The format of the file's name is checked against the first bytes. A file is read to its end or refused.
+The format of the file's name is checked against the first bytes. A file is read completely or refused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FORMATS = {
 TEXT = ("tsv", "csv", "jsonl", "json")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 READ_COMPRESSIONS = {**COMPRESSIONS, ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
-"""Read; of these only the `COMPRESSIONS` are written."""
+"""Compressions that can be read; only the `COMPRESSIONS` are written."""
 
 STDIN = "-"
 PIECE = 1 << 18  # bytes of a file that are read together
@@ -55,7 +55,7 @@ class Source:
 
     Attributes:
         file: Its bytes as stored.
-        size: How many there are; 0 where that is not known.
+        size: How many there are; 0 if that is not known.
         form: tsv, csv, jsonl, json, parquet, arrow or xlsx.
         compression: One of the `READ_COMPRESSIONS`, or None.
         origin: The path as the caller gave it, for messages.
@@ -84,12 +84,12 @@ class Source:
 
 
 def open_source(path: Path, origin: str, file: BinaryIO | None = None) -> Source:
-    """Open a file, and check its first bytes against its name.
+    """Opens a file, and checks its first bytes against its name.
 
     Args:
         path: The file.
         origin: The path as the caller gave it, for messages.
-        file: Its stored bytes, where they have been read already.
+        file: Its stored bytes, if they have been read already.
 
     Raises:
         DataError: The file is missing, empty, of an unknown format, or not what its name says.
@@ -115,7 +115,7 @@ def open_source(path: Path, origin: str, file: BinaryIO | None = None) -> Source
 
 
 def open_file(path: Path, origin: str) -> tuple[str, bytes, str]:
-    """Read a file and undo its compression.
+    """Reads a file and undoes its compression.
 
     Args:
         path: The file.
@@ -220,7 +220,7 @@ def _format_in(head: bytes) -> str:
 
 
 def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
-    """The only file in a zip archive, but for what macOS adds.
+    """The only file in a zip archive, apart from what macOS adds.
 
     Raises:
         DataError: There is none, or there are several; or the archive is damaged.
@@ -287,7 +287,7 @@ def _check_magic(head: bytes, tail: bytes, promised: str, origin: str) -> None:
 
 
 def _unpacked(stored: BinaryIO, size: int, compression: str, origin: str) -> Iterator[bytes]:
-    """Decompress all members or frames, piece by piece; refuses a bomb before it fills memory or disk."""
+    """Decompresses all members or frames, piece by piece; refuses a bomb before it fills memory or disk."""
     import zstandard
 
     limit = max(_FREE_OUTPUT, _MAX_RATIO * size)
@@ -348,7 +348,7 @@ def _pieces(stored: BinaryIO, compression: str, origin: str) -> Iterator[bytes]:
 
 
 def _unzstd(stored: BinaryIO) -> Iterator[bytes]:
-    """Frame by frame: zstandard's own stream reader takes a cut-off file for a complete one."""
+    """Frame by frame: zstandard's own stream reader does not notice that a file is cut off."""
     import zstandard
 
     frame = None
@@ -363,5 +363,5 @@ def _unzstd(stored: BinaryIO) -> Iterator[bytes]:
 
 
 def empty_file(origin: str, found: str) -> DataError:
-    """The error of a file without rows; ``found`` says what there is instead."""
+    """The error for a file without rows; ``found`` describes what it holds."""
     return DataError("the file is empty", where=origin, expected="at least one row", found=found, code="E-DATA-EMPTY")

@@ -1,4 +1,4 @@
-"""Excel workbooks as grids: the one sheet with rows, its cells as they are shown."""
+"""Reads an Excel workbook as a grid: its only sheet with rows, cells as Excel shows them."""
 
 from __future__ import annotations
 

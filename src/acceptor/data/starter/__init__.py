@@ -1,19 +1,19 @@
 """The starter corpus: six thousand English sentences with judgements, made by a small grammar from a seed.
 
-For training and testing a judge without another corpus. It is made so that a good score means something:
+For training and testing a judge without another corpus. Its design makes scores meaningful:
 
 * **Minimal pairs.** Sentences come in pairs, one acceptable and one not, that differ in one respect; that
   respect is the pair's phenomenon (``phenomena()`` names them). Each phenomenon has an equal share of
   each split.
 * **Balance.** Pairs come two at a time, as squares (see ``grammar``): whatever word makes a sentence
   unacceptable makes another one acceptable. In every phenomenon of every split each word is as frequent
-  under one label as under the other, so single words tell nothing.
+  under one label as under the other, so single words carry no information about the label.
 * **Lexical split.** Nouns and verbs are divided among the splits (see ``lexicon``): what is right for a
   test sentence must be known from English, or from the structures seen in training, but not from its
   nouns and verbs.
 
 The sentences are written for this project, by ``forms`` and ``structure`` from the words in ``lexicon``;
-no text of others is in them. The seed decides which word belongs to which split, and every draw; the same
+they contain no other author's text. The seed decides which word belongs to which split, and every draw; the same
 seed makes the same corpus everywhere.
 """
 
@@ -27,7 +27,7 @@ from acceptor.data.starter.lexicon import ENGLISH, Lexicon
 from acceptor.data.starter.phenomena import PHENOMENA, Phenomenon
 
 COLUMNS = ("sentence", "label", "phenomenon", "pair")
-"""What the fields of a row are."""
+"""The fields of a row."""
 
 SQUARES = {"train": 55, "validation": 9, "test": 11}
 """How many squares (two pairs, four sentences) a split has of each phenomenon."""
@@ -68,7 +68,7 @@ def generate(seed: int = 2018) -> dict[str, list[Row]]:
 def _pairs(
     phenomenon: Phenomenon, squares: int, lexicon: Lexicon, rng: random.Random, seen: set[str]
 ) -> Iterator[Pair]:
-    """The pairs of so many squares, all of whose sentences are new; what comes is entered in ``seen``."""
+    """The pairs of so many squares with only new sentences; adds the sentences to ``seen``."""
     while squares:
         square = phenomenon(Words(rng, lexicon))
         sentences = {member for pair in square for member in pair}

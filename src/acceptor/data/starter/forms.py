@@ -1,4 +1,4 @@
-"""Phenomena of form: which form of a word its neighbours ask for.
+"""Phenomena of form: which form of a word its neighbours require.
 
 Each function draws words and makes one square, two balanced minimal pairs. In a frame, ``_`` is the slot; the
 form given with the frame is the right one there, and the other frame's is the wrong one.

@@ -1,4 +1,4 @@
-"""Phrases, sentences, and the two ways to make minimal pairs so that no word gives the label away.
+"""Phrases, sentences, and two ways to make minimal pairs in which no single word reveals the label.
 
 Pairs are made two at a time, as a *square*. Either two frames and two forms are crossed, and each form is
 right in one frame and wrong in the other:
@@ -8,9 +8,9 @@ right in one frame and wrong in the other:
 | The key near the lamps _ old | acceptable   | unacceptable |
 | The keys near the lamp _ old | unacceptable | acceptable   |
 
-Or the two members of a pair are the same words in two orders. Both ways, every word of a square stands as
-often in acceptable sentences as in unacceptable ones. So it does then in each phenomenon and in each
-split, and the best that a linear model of single words can do is to guess.
+Or the two members of a pair are the same words in two orders. In both cases every word of a square occurs as
+often in acceptable sentences as in unacceptable ones. So this holds in each phenomenon and in each
+split, and a linear model of single words can only guess.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ FINITE: Sequence[tuple[str, Form]] = (("", "past"), ("has", "participle"), ("had
 
 
 class Pair(NamedTuple):
-    """A minimal pair: two sentences, alike but for one respect."""
+    """A minimal pair: two sentences that differ in one respect."""
 
     acceptable: str
     unacceptable: str
@@ -96,11 +96,11 @@ def orders(acceptable: str, unacceptable: str) -> Pair:
 
 
 class Words:
-    """Draws the words of one square from a lexicon; no content word comes twice.
+    """Draws the words of one square from a lexicon; no content word occurs twice.
 
     Args:
-        rng: Where chance comes from.
-        lexicon: Where the words come from.
+        rng: The random generator.
+        lexicon: The words.
     """
 
     def __init__(self, rng: random.Random, lexicon: Lexicon) -> None:

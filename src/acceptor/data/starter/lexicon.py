@@ -1,13 +1,13 @@
 """The words of the starter corpus, by class, and their division into three lexicons that share none.
 
-Nouns and verbs are the content words; each lemma stands in one class only, and each class is cut into a
+Nouns and verbs are the content words; each lemma is in only one class, and each class is divided into a
 train, a validation and a test part. Adjectives and adverbs, like function words, are common to all three.
 
 How to write an entry: ``repair`` is regular; ``shelf shelves`` gives the plural; ``bring brought`` gives
 past and participle, ``take took taken`` both, ``dig dug dug digging`` the *ing*-form too; ``pick:up``
 adds a particle or preposition. Transitive verbs are only those whose object cannot be left out, and
-intransitive ones those that take none, so that *Mary repaired* and *Mary sneezed the lamp* are safely
-out.
+intransitive ones those that take none, so that *Mary repaired* and *Mary sneezed the lamp* are clearly
+unacceptable.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Verb:
         past: *took*.
         participle: *taken*.
         ing: *taking*.
-        takes: What its object names; ``none`` where it has no bare object.
+        takes: What its object names; ``none`` if it has no bare object.
         particle: The particle (*pick up*) or preposition (*look at*) that belongs to it, or nothing.
     """
 

@@ -1,4 +1,4 @@
-"""The table of the phenomena."""
+"""The phenomena by name."""
 
 from __future__ import annotations
 

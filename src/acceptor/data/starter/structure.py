@@ -1,4 +1,4 @@
-"""Phenomena of structure: which phrases stand where, and how far apart words can depend on each other.
+"""Phenomena of structure: the order of phrases, and dependencies between distant words.
 
 Each function draws words and makes one square, two balanced minimal pairs: of frames and forms as in
 ``forms``, or of one set of words in two orders.

@@ -1,7 +1,8 @@
 """Writes an output in parts, so that a job that was interrupted can resume.
 
 `.OUT.parts/`, beside the output, holds `plan.json` (input, run, settings, versions) and a folder for each part, which
-has a manifest: a part is whole or absent. At the end the parts are joined into the output, and the folder is removed.
+has a manifest, so that a part is complete or absent. At the end the parts are joined into the output, and the folder
+is removed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Parts:
 
     Attributes:
         out: The output file.
-        folder: Where the parts lie.
+        folder: The folder of the parts.
         rejected: The file of the rejected rows.
     """
 
@@ -48,15 +49,15 @@ class Parts:
 
     @property
     def places(self) -> list[Path]:
-        """All that is written: the output, the rejected rows, the parts."""
+        """All paths that are written: the output, the rejected rows, the parts."""
         return [self.out, self.rejected, self.folder]
 
     def begin(self, plan: Mapping[str, object], *, overwrite: bool) -> None:
         """Starts the output, or resumes it if there are parts of the same plan.
 
         Args:
-            plan: All that the output's bytes depend on, as JSON. Its ``input`` is empty for a pipe, which cannot be
-                identified: such parts are removed.
+            plan: Everything that determines the output's bytes, as JSON. Its ``input`` is empty for a pipe; old parts
+                are then removed, because the input cannot be compared.
             overwrite: Removes parts of another plan.
 
         Raises:
@@ -93,7 +94,7 @@ class Parts:
         scores: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]],
         counts: dict[str, int],
     ) -> None:
-        """Adds a part; it is on the disk when this returns.
+        """Writes a part, and flushes it to the disk.
 
         Raises:
             ResourceError: The disk is full; the parts before are kept.
@@ -111,18 +112,18 @@ class Parts:
             raise self._full(error) from error
 
     def scores(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-        """What was judged for a part: keys and flags, shape (N, 17), and logits, shape (N, labels)."""
+        """The judged texts of a part: keys and flags, shape (N, 17), and logits, shape (N, labels)."""
         check_manifest(self._place(number), among=(_SCORES,))
         arrays = load_file(self._place(number) / _SCORES)
         return arrays["keys"], arrays["logits"]
 
     def counts(self, number: int) -> dict[str, int]:
-        """What was counted for a part that is there."""
+        """The counts of a part that exists."""
         return {name: int(count) for name, count in read_json_object(self._place(number) / "counts.json").items()}
 
     @property
     def end(self) -> int | None:
-        """How many parts there will be; None before the end of the input was read."""
+        """How many parts there will be; None until the end of the input has been read."""
         return self._counts(_END).get("parts")
 
     @end.setter
@@ -152,7 +153,7 @@ class Parts:
             self._join_rows(whole, number)
             fsync(whole)
             fsync(rejected)
-            # After a kill, the inode says whether the file at `out` is already the new one.
+            # After a kill, the inode shows whether the file at `out` is already the new one.
             replace_json(self.folder / _JOINED, {"inode": whole.stat().st_ino, **counts})
         if rejected.stat().st_size:
             rejected.replace(self.rejected)
@@ -194,7 +195,7 @@ class Parts:
             write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
 
     def _join_rows(self, whole: Path, number: int) -> None:
-        """Text is compressed here, as one frame: some readers stop at the end of the first one."""
+        """Joins text parts, and compresses them as one frame, because some readers stop after the first one."""
         if self._form not in TEXT:
             self._join_columns(whole, number)
             return
@@ -221,7 +222,7 @@ class Parts:
             ) from error
 
     def _counts(self, name: str) -> dict[str, int]:
-        """The numbers in a file by their names; empty where the file does not exist."""
+        """The numbers in a file by name; empty if the file does not exist."""
         return {key: int(count) for key, count in (self._object(name) or {}).items()}
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Tables to files: TSV without quoting, CSV by RFC 4180, JSON lines, Parquet, Arrow. Whole or not at all."""
+"""Writes tables to files, complete or not at all: TSV without quoting, CSV by RFC 4180, JSON lines, Parquet, Arrow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """Refuses an output file that exists or has an unknown format, before any work is done.
 
     Raises:
-        UsageError: It does, or its folder does not exist.
+        UsageError: It exists, its format is unknown, or its folder does not exist.
     """
     form_of(path)
     check_free(path, overwrite=overwrite)
@@ -57,7 +57,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Refuses a path that exists.
 
     Raises:
-        UsageError: It does, and ``overwrite`` is False.
+        UsageError: It exists, and ``overwrite`` is False.
     """
     if path.exists() and not overwrite:
         raise UsageError(
@@ -69,7 +69,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 
 FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
-"""Text that begins so is computed by spreadsheets: OWASP's list."""
+"""Characters that start a formula in spreadsheets (OWASP's list)."""
 
 
 def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = False) -> None:
@@ -94,7 +94,7 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
 
 @contextlib.contextmanager
 def packed(path: Path, compression: str) -> Iterator[Any]:
-    """A new file to write bytes into, compressed as one member or frame: the same bytes whenever it is written."""
+    """A new file to write bytes into, compressed as one member or frame: so the bytes do not depend on the time."""
     with path.open("wb") as file:
         if not compression:
             yield file
@@ -124,7 +124,7 @@ def write_rows(
         target: The output file, or a stream.
         suffix: The format.
         spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
-            take for a formula, and quotes around all text. Not what was read, then; numbers stay numbers.
+            take for a formula, and quotes around all text. The text then differs from the input; numbers stay numbers.
         header: For TSV and CSV: begin with the columns' names.
     """
     if suffix == ".tsv":
@@ -156,14 +156,14 @@ def columnar_writer(whole: Path, form: str, parts: Sequence[Path]) -> Iterator[C
 
     Args:
         whole: The output file.
-        form: The format, that of the parts, too.
+        form: The format of the output and of the parts.
         parts: All files; their schemas are read first.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = common_schema([_schema_of(part, form) for part in parts])
-    # An Arrow file has one dictionary for a column, so all of it has to be known before the first row is written.
+    # An Arrow file has one dictionary for a column, so all values must be known before the first row is written.
     named = [name for name, kind in kinds.items() if kind == pl.Categorical and form != ".parquet"]
     values = {name: _categories(parts, name) for name in named}
 
@@ -203,19 +203,19 @@ def _categories(parts: Sequence[Path], name: str) -> Any:
 
 
 def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Every text that begins like a formula behind an apostrophe."""
+    """The frame with an apostrophe before every text that begins like a formula."""
     safe = frame.with_columns(pl.col(pl.String).str.replace(f"({FORMULA})", "'$1"))
     return safe.rename({name: "'" + name for name in frame.columns if re.match(FORMULA, name)})
 
 
 def rows_with_breaks(frame: pl.DataFrame) -> list[int]:
-    """The rows (0-based) of which TSV without quoting cannot hold a cell."""
+    """The rows (0-based) with a cell that TSV without quoting cannot hold."""
     broken = [pl.col(name).str.contains("[\t\n]") for name, kind in frame.schema.items() if kind == pl.String]
     return frame.select(pl.any_horizontal(broken).arg_true()).to_series().to_list() if broken else []
 
 
 def break_error(where: str, path: Path) -> DataError:
-    """The error of a row that TSV cannot hold."""
+    """The error for a row that TSV cannot hold."""
     name = path.name.removesuffix(path.suffix if path.suffix in COMPRESSIONS else "")
     return DataError(
         "a cell holds a tab or a line break, which TSV cannot",
