@@ -11,10 +11,11 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 import acceptor
-from acceptor.data.auditing.duplicates import HASHES_FILE, fingerprints
+from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.load import load_split
 from acceptor.evaluation.evaluate import report_of
 from acceptor.evaluation.slices import slices, usual_slices
+from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.storage.manifest import MANIFEST, file_sha256
 from conftest import COLA, needs_cola, raises, toy_rows
 
@@ -298,11 +299,11 @@ def test_a_run_keeps_its_leaks_and_slices(toy, toy_run):
 def test_leaks_of_a_run_without_fingerprints_are_not_known(run_cli, toy_run, leaky, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(toy_run.folder, old)
-    (old / HASHES_FILE).unlink()
+    (old / FINGERPRINTS_FILE).unlink()
     with pytest.raises(acceptor.RunError, match=r"train_hashes\.safetensors is not what was written"):
         acceptor.load(old)
     manifest = json.loads((old / MANIFEST).read_text())
-    del manifest["files"][HASHES_FILE]
+    del manifest["files"][FINGERPRINTS_FILE]
     (old / MANIFEST).write_text(json.dumps(manifest))
     report = acceptor.evaluate(acceptor.load(old), leaky)
     assert (report.leaks, report.without_leaked, report.to_dict()["leaked"]) == (None, None, None)
@@ -323,9 +324,9 @@ def test_broken_fingerprints_are_refused(toy_run, tmp_path, content):
 
     run = tmp_path / "run"
     shutil.copytree(toy_run.folder, run)
-    (run / HASHES_FILE).write_bytes(content if isinstance(content, bytes) else save(content))
+    (run / FINGERPRINTS_FILE).write_bytes(content if isinstance(content, bytes) else save(content))
     manifest = json.loads((run / MANIFEST).read_text())
-    manifest["files"][HASHES_FILE] = file_sha256(run / HASHES_FILE)
+    manifest["files"][FINGERPRINTS_FILE] = file_sha256(run / FINGERPRINTS_FILE)
     (run / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(acceptor.RunError, match="cannot be read"):
         acceptor.load(run)
@@ -333,4 +334,4 @@ def test_broken_fingerprints_are_refused(toy_run, tmp_path, content):
 
 def test_a_judge_that_knows_no_train_split_saves_no_fingerprints(toy_run, tmp_path):
     dataclasses.replace(toy_run.judge, trained_on=None).save(tmp_path)
-    assert not (tmp_path / HASHES_FILE).exists()
+    assert not (tmp_path / FINGERPRINTS_FILE).exists()
