@@ -172,7 +172,7 @@ def test_a_disk_without_room_is_refused_before_training(run_cli, files, tiny_ber
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "run")
-    assert (code, "no room" in stderr, "epoch" in stderr) == (1, True, False)
+    assert (code, "too little space" in stderr, "epoch" in stderr) == (1, True, False)
     assert list(tmp_path.iterdir()) == []
 
 
