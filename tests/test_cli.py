@@ -172,7 +172,11 @@ def test_a_disk_with_too_little_space_is_refused_before_training(run_cli, files,
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", tmp_path / "run")
+<<<<<<< HEAD
     assert (code, "code:     E-RESOURCE-DISK" in stderr, "epoch" in stderr) == (1, True, False)
+=======
+    assert (code, "too little space" in stderr, "epoch" in stderr) == (1, True, False)
+>>>>>>> h6
     assert list(tmp_path.iterdir()) == []
 
 
@@ -286,7 +290,7 @@ def test_audit_of_cola_shows_the_chapters_numbers(run_cli, tiny_bert):
         assert words in stdout, words
     first, second = stdout.split("\n\n")[:2]
     assert first.split()[:4] == ["finding", "in", "count", "of"]
-    for words in ("exact duplicates train 19 8551", "exact leaks test in train 12 516", "looked for, not found:"):
+    for words in ("exact duplicates train 19 8551", "exact leaks test in train 12 516", "not found:"):
         assert words in " ".join(first.split()), words
     assert second.startswith("train: 19 exact duplicates")
     assert "in_domain_train.tsv, line 344" in second
@@ -444,7 +448,7 @@ def test_a_training_that_is_stopped_three_times_repeats_and_loses_no_step(
         code, stderr = stopped(*arguments, *(["--resume"] if kill else []), step=step, signals=signals)
         assert code == 143, stderr
         reached += step
-        assert f"stopped at step {reached}; this resumes it: acceptor train " in stderr
+        assert f"stopped at step {reached}; resume it: acceptor train " in stderr
     code, _, stderr = run_cli(*arguments, "--resume")
     assert (code, f", step {reached}" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted

@@ -91,7 +91,7 @@ def test_a_killed_search_resumes_to_the_same_trials(data, config, undisturbed, t
 
 def test_a_search_records_all_trials_and_keeps_the_best_ones_run(undisturbed, config):
     first = undisturbed.trials[0]
-    assert first["params"] == {name: getattr(config, name) for name in SMALL}  # the base line
+    assert first["params"] == {name: getattr(config, name) for name in SMALL}  # the baseline
     assert len(undisturbed.trials) == 4
     for trial in undisturbed.trials:
         assert 1e-3 <= trial["params"]["learning_rate"] <= 3e-2

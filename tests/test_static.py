@@ -241,8 +241,8 @@ def test_where_memory_runs_out_the_batch_stays_and_its_parts_get_smaller(device,
     assert parts.losses() == pytest.approx(whole.losses(), abs=1e-5)
     assert parts.optimizer.micro_batch == 2
     assert not parts.optimizer.static
-    assert "going on with 4 examples" in caplog.text
-    assert "going on with 2 examples" in caplog.text
+    assert "micro-batches of 4;" in caplog.text
+    assert "micro-batches of 2;" in caplog.text
     for mine, theirs in zip(parts.judge.model.parameters(), whole.judge.model.parameters(), strict=True):
         assert (mine - theirs).abs().mean() < 1e-3
 

@@ -69,8 +69,8 @@ def cross_validate(
         data: A `Data`, or anything that `load_data` accepts.
         by: A column, of which one value at a time is held out (``"source"``); or the number of stratified random parts
             of equal size, drawn with ``config.seed``.
-        out: The folder to write: a run folder ``fold-NAME`` for each part, ``cv.json``, and ``predictions.parquet`` with
-            the verdicts on all rows and a column ``fold``.
+        out: The folder to write: a run folder ``fold-NAME`` for each part, ``cv.json``, and ``predictions.parquet``
+            with the verdicts on all rows and a column ``fold``.
         encoder: Short for ``config.encoder``.
         config: All other settings. ``on_collapse`` is ``"restart"`` if it is not set.
         processes: See `train_seeds`.
