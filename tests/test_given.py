@@ -351,7 +351,7 @@ def test_a_judge_of_pairs_that_is_exported_refuses_sentences(pair_run, tmp_path)
 def test_a_run_with_unknown_inputs_is_refused(old_run, tmp_path, bad):
     shutil.copytree(old_run, tmp_path / "run")
     write_judge(tmp_path / "run", json.loads((old_run / "judge.json").read_text()) | {"inputs": bad})
-    with raises(RunError, "E-RUN-FILE", where="judge.json", cause="inputs"):
+    with raises(RunError, "E-RUN-FILE", where="judge.json", found="inputs"):
         acceptor.load(tmp_path / "run")
 
 
@@ -398,7 +398,7 @@ def test_predict_evaluate_and_compare_refuse_the_other_kind(run_cli, toy_run, pa
 
 def test_commands_for_single_sentences_refuse_a_judge_of_pairs_at_once(run_cli, pair_run, pair_judge, tmp_path):
     code, _, err = run_cli("judge", pair_run.folder, stdin="the cats\n")
-    assert (code, "code:     E-USAGE-JUDGE" in err) == (2, True)
+    assert (code, "code:     E-USAGE-PAIRS" in err) == (2, True)
     assert run_cli("judge", pair_run.folder, "the cats")[0] == 1
     with raises(UsageError, "E-USAGE-JUDGE", problem="pairs of sentences"):
         acceptor.pairs(pair_judge, [("the cats", "the cat them")])
@@ -522,7 +522,7 @@ def test_audit_shows_the_share_of_unknown_tokens(run_cli, tiny_bert, tmp_path):
     path.write_text("sentence\tlabel\n" + "".join(f"the cats see {row} 😀.\t{row % 2}\n" for row in range(20)))
     code, out, _ = run_cli("audit", path, "--encoder", tiny_bert, "--json")
     assert code == 0
-    assert "in 20 of 20 texts; 0 of which nothing is known" in json.loads(out)["train"]["tokens"]["unknown"]
+    assert "in 20 of 20 texts; 0 texts without any known token" in json.loads(out)["train"]["tokens"]["unknown"]
 
 
 # ---------------------------------------------------------------------- special tokens, lengths
