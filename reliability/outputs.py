@@ -16,7 +16,6 @@ import warnings
 import xml.etree.ElementTree
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from reliability.folders import good_encoder, good_run
 from reliability.outcome import Outcome
@@ -197,14 +196,12 @@ def _card(text: str) -> str:
     """A model card in which everything that can be named is named by the string."""
     from acceptor.data.load import load_data
     from acceptor.report.card import model_card
+    from acceptor.runs.run_file import setup_of
 
     data = load_data([("one", "a"), ("two", "b")], labels=["a", "b"])
     object.__setattr__(data.train, "labels", (text, "other"))
-    record: dict[str, Any] = {
-        "encoder": {"name": text, "revision": text, "sha256": "0" * 64},
-        "config": {"encoder": text, "seed": 1},
-    }
-    return model_card(text, data, {}, record)
+    encoder = {"name": text, "revision": text, "sha256": "0" * 64}
+    return model_card(text, data, {}, setup_of({"encoder": text, "seed": 1}, encoder, {}))
 
 
 class _Tags(html.parser.HTMLParser):

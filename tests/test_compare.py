@@ -158,7 +158,7 @@ def test_systems_that_cannot_be_compared_are_refused(toy_run, tmp_path):
         compare_judged(base, [replace(other, sentences=changed)])
     with raises(DataError, "E-DATA-COMPARE", expected="300", found="200"):
         compare_judged(base, systems(n=200)[:1])
-    with raises(DataError, "E-DATA-LABELS", found="bad, good"):
+    with raises(DataError, "E-DATA-COMPARE", found="bad, good"):
         compare_judged(base, [replace(other, labels=("bad", "good"))])
     with raises(DataError, "E-DATA-SPLIT", expected="10", found="9"):
         compare_judged(*_one(systems(n=9)))

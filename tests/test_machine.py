@@ -19,6 +19,7 @@ from acceptor import native, progress
 from acceptor.errors import ResourceError, UsageError
 from acceptor.experiments import study
 from acceptor.native import build
+from acceptor.runs.search_file import STUDY_FILE, open_study_file
 from acceptor.runtime import cache, processes, spinning, threads
 from acceptor.runtime import contention as waiting
 from acceptor.runtime.device import Runtime
@@ -438,11 +439,12 @@ def test_another_error_of_a_lock_is_an_error(tmp_path, monkeypatch):
 
 
 def test_sqlite_uses_no_locks_if_there_are_none(tmp_path):
-    file = tmp_path / "a ?#% b.db"
+    folder = tmp_path / "a ?#% b"
+    folder.mkdir()
     for has_locks in (True, False):
-        with contextlib.closing(study._connected(file, has_locks)) as connection, connection:
+        with contextlib.closing(open_study_file(folder, has_locks=has_locks)) as connection, connection:
             connection.execute("create table if not exists t (x)")
-    assert file.is_file()
+    assert (folder / STUDY_FILE).is_file()
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES])
