@@ -51,16 +51,16 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-ARGS ?= --numprocesses 2
+ARGS ?= --numprocesses 2 --dist worksteal
 
 test: setup
 	$(BIN)/pytest $(ARGS)
 
 quick: setup
-	$(BIN)/pytest --numprocesses 2 -m "not real" -k "not bomb" $(QUICK:%=tests/test_%.py)
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not real" $(QUICK:%=tests/test_%.py)
 
 cover: setup
-	$(BIN)/pytest --numprocesses 2 --cov=acceptor --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses 2 --dist worksteal --cov=acceptor --cov-report=term:skip-covered
 
 bench: setup
 	$(BIN)/python benchmarks/startup.py

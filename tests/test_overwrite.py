@@ -102,7 +102,7 @@ def test_another_folder_in_its_place_is_not_removed(old, toy, toy_config):
     old.rename(old.with_name(".R.replaced-1"))
     old.mkdir()
     (old / "mine.txt").write_text("mine")
-    with raises(UsageError, "E-USAGE-OUTPUT", expected="a path that is free", next="--out PATH"):
+    with raises(UsageError, "E-USAGE-OUTPUT", expected="a path", next="--out PATH"):
         acceptor.train(toy, out=old, config=toy_config, overwrite=True)
     assert names(old) == ["mine.txt"]
     assert names(old.parent) == [".R.replaced-1", "R"]
@@ -156,7 +156,7 @@ def test_seeds_that_fail_restore_the_old_ones(toy, toy_config, tmp_path, monkeyp
     seeds = acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config)
     before = weights(seeds.runs[0])
     with monkeypatch.context() as patch:
-        patch.setattr("acceptor.experiments.run_set.outcomes", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("acceptor.experiments.run_set.train_plans", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config, overwrite=True)
     assert (weights(seeds.runs[0]), names(tmp_path)) == (before, ["S"])

@@ -56,13 +56,13 @@ from acceptor.experiments import search
 from acceptor.config import TrainConfig
 from conftest import toy_rows
 
-class Watch(search._Watch):
+class Watch(search._Pruner):
     def __call__(self, history):
         super().__call__(history)
         if self.trial.number == 2:  # its first epoch has ended
             os.kill(os.getpid(), signal.SIGKILL)
 
-search._Watch = Watch
+search._Pruner = Watch
 data = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(40, 2))
 config = TrainConfig.model_validate_json(sys.argv[1])
 search.search_settings(data, out=sys.argv[2], trials=4, seeds=0, config=config, space=eval(sys.argv[3]))
