@@ -55,7 +55,8 @@ ERRORS_INTRO = """\
 
 Every error has a code: the last line of its text, `code` in what `--json` prints, and the attribute `code` of the
 exception. A code keeps its meaning in later versions; the words of an error may change. A code's second part is the
-class of the exception. The command line exits with 2 for a `UsageError`, with 1 for all others.
+class of the exception. The command line exits with 2 for a `UsageError`, with 1 for all others. Only what the option
+parser itself refuses (an unknown option, a missing argument) has no code; it exits with 2.
 
 ```python
 try:

@@ -299,6 +299,24 @@ def test_no_damage_of_a_checkpoint_is_a_traceback(damage, place):
         acceptor.resume(place / "stopped")
 
 
+@pytest.mark.parametrize("folder", ["run", "stopped/checkpoints"])
+def test_a_manifest_of_a_newer_format_is_refused(folder, place):
+    for path in (place / folder).rglob("manifest.json"):
+        change(path, lambda content: content.update(format=FORMAT + 1))
+    with raises(RunError, "E-RUN-FORMAT", where="manifest.json", found=f"format {FORMAT + 1}"):
+        acceptor.load(place / "run") if folder == "run" else newest(place / "stopped")
+
+
+def test_a_search_of_a_newer_format_is_not_replaced(place, tiny_bert):
+    change(place / "search" / "search.json", lambda content: content.update(format=FORMAT + 1))
+    before = (place / "search" / "search.json").read_bytes()
+    with raises(RunError, "E-RUN-FORMAT", where="search.json"):
+        acceptor.search_settings(
+            [("a b", "x"), ("c d", "y")] * 20, out=place / "search", encoder=str(tiny_bert), trials=1, seeds=0
+        )
+    assert (place / "search" / "search.json").read_bytes() == before
+
+
 def test_unknown_fields_are_ignored(place, monkeypatch):
     def more(content):
         content["more"] = content["progress_of"] = content["settings"]["source"]["more"] = [1]

@@ -141,7 +141,7 @@ def test_rows_that_the_encoder_was_trained_on_count_as_leaked(toy_run, toy_confi
 
 def test_a_training_from_before_keep_head_resumes():
     now = setup_of(acceptor.TrainConfig().model_dump(), {"name": "x"}, {}).deciding()
-    config = acceptor.TrainConfig().model_dump(exclude={"keep_head"})
+    config = acceptor.TrainConfig().model_dump(exclude={"keep_head", "on_nan"})  # any setting may be newer
     before = setup_of(config, {"name": "x"}, {}).deciding()
     refuse_changes(before, now)
     with raises(UsageError, "E-USAGE-CHANGED", expected="keep_head = False", found="keep_head = True"):

@@ -264,11 +264,11 @@ def test_a_report_gives_the_score_without_rows_that_stand_in_train(toy_run, leak
     assert report.without_leaked.confusion == rest.scores.confusion
     found = report.to_dict()
     assert (found["leaked"], found["without_leaked"]["n"]) == (20, 20)
-    assert "without the 20 that stand in train MCC" in repr(report)
+    assert "without the 20 that are also in train MCC" in repr(report)
     assert (rest.to_dict()["leaked"], rest.to_dict()["without_leaked"]) == (0, None)
     everything = acceptor.evaluate(toy_run.judge, leaky.take(range(20, 40), "test"))
     assert everything.without_leaked is None
-    assert "without the 20 that stand in train MCC not defined (nothing is left)" in repr(everything)
+    assert "without the 20 that are also in train MCC not defined (nothing is left)" in repr(everything)
 
 
 @needs_cola
@@ -310,7 +310,7 @@ def test_leaks_of_a_run_without_fingerprints_are_not_known(run_cli, toy_run, lea
     (old / MANIFEST).write_text(json.dumps(manifest))
     report = acceptor.evaluate(acceptor.load(old), leaky)
     assert (report.leaks, report.without_leaked, report.to_dict()["leaked"]) == (None, None, None)
-    assert "stand in train" not in repr(report)
+    assert "are also in train" not in repr(report)
     path = tmp_path / "test.tsv"
     path.write_text(
         "".join(f"{text}\t{label}\n" for text, label in leaky.table.frame.select("sentence", "label").rows())

@@ -308,6 +308,12 @@ def test_minilm_trains_on_the_starter_corpus(tmp_path):
 # ---------------------------------------------------------------------- on_epoch
 
 
+def test_an_on_epoch_that_cannot_be_called_is_refused_first(toy, toy_config, tmp_path):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", found="3"):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config, on_epoch=3)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_on_epoch_gets_the_history_after_every_epoch(toy, toy_config, toy_run, tmp_path):
     seen = []
     run = acceptor.train(toy, out=tmp_path / "run", config=toy_config, on_epoch=seen.append)

@@ -60,10 +60,10 @@ class TrainConfig(BaseModel):
     seed: int = Field(default=2018, ge=0, lt=2**32)
     """Seeds the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
     order_seed: int | None = Field(default=None, ge=0, lt=2**32)
-    """Seeds only the order of the examples, so that its effect can be separated from the head's. None: the seed."""
+    """Seeds only the order of the examples, to separate its effect from the head's. By default the seed."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
-    rows, always seed 2018) cut it from train and ignore a given one. None: given if any, else stratified."""
+    rows, always seed 2018) cut it from train and ignore a given one. By default given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of train that a stratified split takes for validation."""
     order: Literal["bucketed", "random"] = "bucketed"
@@ -87,7 +87,7 @@ class TrainConfig(BaseModel):
     device; on a CPU it is measured."""
 
     compile: bool | None = None
-    """Compile the network with `torch.compile`, for batches of a few static shapes. Derived: off, with the reason."""
+    """Compile the network with `torch.compile`, for batches of a few static shapes. Off by default."""
 
     @model_validator(mode="wrap")
     @classmethod

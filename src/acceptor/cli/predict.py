@@ -73,7 +73,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
-    from acceptor.judging.predict import check_spreadsheet_safe
+    from acceptor.judging.arguments import check_spreadsheet_safe
     from acceptor.judging.rows import PredictSettings
 
     settings = PredictSettings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))

@@ -112,12 +112,12 @@ def _rules_of(
     Raises:
         UsageError: ``columns`` is no mapping, ``separator`` no character, or ``labels`` no list of names.
     """
-    _check_arguments(columns, separator, labels)
+    check_arguments(columns, separator, labels)
     rules = LabelRules(None if labels is None else tuple(labels), normalise_labels, drop_unlabelled)
     return Reading(columns, separator), rules
 
 
-def _check_arguments(columns: Any, separator: Any, labels: Any) -> None:
+def check_arguments(columns: Any, separator: Any, labels: Any) -> None:
     """Checks the types of the arguments.
 
     Raises:

@@ -122,7 +122,7 @@ class Report:
         mark = " · selected on this split" if self.selected else ""
         if self.leaks:
             rest = self.without_leaked.mcc_words if self.without_leaked else "not defined (nothing is left)"
-            mark += f" · without the {self.leaks} that stand in train MCC {rest}"
+            mark += f" · without the {self.leaks} that are also in train MCC {rest}"
         return f"{self.split.name} {self.scores}{mark}"
 
     @property

@@ -25,6 +25,7 @@ from acceptor.runs.search_file import (
     SearchFile,
     SearchSetup,
     Trial,
+    check_search_format,
     is_search,
     open_study_file,
     write_search_file,
@@ -90,6 +91,8 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         UsageError: ``out`` holds something else, or a search with other settings or data.
     """
     optuna = load_optuna()
+    if is_search(out):
+        check_search_format(out)
     if out.exists() and not is_search(out) and any(path.name != ".study.lock" for path in out.iterdir()):
         raise UsageError(
             f"{out} exists and is not a search",

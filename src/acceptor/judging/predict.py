@@ -12,7 +12,6 @@ import glob
 import io
 import itertools
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -20,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +33,7 @@ from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Table
 from acceptor.data.writing.parts import Parts
 from acceptor.data.writing.write import check_free, check_output, form_of, write_json_rows
-from acceptor.errors import UsageError
+from acceptor.judging.arguments import as_paths, check_shard, check_spreadsheet_safe, check_types
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import KEY, Inputs, LogitsCache
 from acceptor.judging.judge import Judge
@@ -97,8 +95,9 @@ def predict(
     """
     settings = PredictSettings(columns, where, all_scores, spreadsheet_safe, split_language, separator)
     path = run_path(run)
+    check_types(settings, out, shard)
     judge = functools.partial(load, path, device=device, precision=precision)
-    return _predict(path, judge, _paths(sources), Path(out).expanduser(), settings, shard, overwrite)
+    return _predict(path, judge, as_paths(sources), Path(out).expanduser(), settings, shard, overwrite)
 
 
 def _predict(
@@ -119,7 +118,7 @@ def _predict(
     if settings.split_language:
         check_splitter(settings.split_language)
     files = inputs_of(sources, [] if str(out) == STDOUT else Parts(out).places, run)
-    _check_shard(shard, can_be_read_again=str(out) != STDOUT and STDIN not in files)
+    check_shard(shard, can_be_read_again=str(out) != STDOUT and STDIN not in files)
     if str(out) == STDOUT:
         return _to_stdout(_Predictor(files, load_judge(), settings, suffix))
     parts = Parts(out, spreadsheet_safe=settings.spreadsheet_safe)
@@ -138,43 +137,6 @@ def _predict(
         if shard:
             return sum((Tally(**parts.counts(number)) for number in range(end) if _in_shard(number, shard)), Tally())
         return Tally(**parts.join(end))
-
-
-def check_spreadsheet_safe(settings: PredictSettings, out: str | Path) -> None:
-    """Refuses ``spreadsheet_safe`` for another format than CSV.
-
-    Raises:
-        UsageError: It is another format.
-    """
-    if settings.spreadsheet_safe and not str(out).endswith((".csv", ".csv.gz", ".csv.zst")):
-        raise UsageError(
-            "--spreadsheet-safe is for CSV", expected="-o FILE.csv", found=str(out), code="E-USAGE-CONFLICT"
-        )
-
-
-def _paths(sources: Any) -> list[str]:
-    """The sources as strings: one, or several."""
-    several = [sources] if isinstance(sources, str | os.PathLike) else sources
-    if not isinstance(several, Sequence) or not all(isinstance(one, str | os.PathLike) for one in several):
-        raise UsageError(
-            "predict takes files",
-            expected="a path, a folder, a glob pattern, or a list of them",
-            found=f"{type(sources).__module__}.{type(sources).__name__}",
-            next="in Python, load(run).annotate(frame) judges a data frame, and load(run)(sentences) a list",
-            code="E-USAGE-OPTION",
-        )
-    return [os.fsdecode(one) for one in several]
-
-
-def _check_shard(shard: tuple[int, int] | None, *, can_be_read_again: bool) -> None:
-    if shard and not 1 <= shard[0] <= shard[1]:
-        raise UsageError("no such shard", expected="(k, n) with 1 ≤ k ≤ n", found=f"{shard}", code="E-USAGE-OPTION")
-    if shard and not can_be_read_again:
-        raise UsageError(
-            "--shard needs files that can be read again, and a file to write",
-            expected="no - at all",
-            code="E-USAGE-CONFLICT",
-        )
 
 
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:

@@ -12,9 +12,8 @@ from pydantic import ConfigDict, Field
 
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import EpochLine, Line, RestartLine, SkipLine, StepLine
-from acceptor.runs.record import Count, FileRecord, Record, damaged, read_record, write_record
+from acceptor.runs.record import Count, FileRecord, Record, check_files, damaged, read_record, write_record
 from acceptor.runs.run_file import Setup
-from acceptor.storage.manifest import check_manifest
 from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
@@ -140,7 +139,7 @@ def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
     damage: RunError | None = None
     for folder in newest_first(run):
         try:
-            check_manifest(folder, needed=(STATE_FILE, TENSORS_FILE))
+            check_files(folder, needed=(STATE_FILE, TENSORS_FILE))
             return folder, read(folder)
         except RunError as error:
             logger.warning("skipping a damaged checkpoint: %s", error)

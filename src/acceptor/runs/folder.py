@@ -9,10 +9,9 @@ from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.runs.history import HISTORY_FILE
 from acceptor.runs.judge_file import JUDGE_FILE
 from acceptor.runs.predictions import PREDICTIONS_FILE
-from acceptor.runs.record import RUN_FILE, FileRecord, read_record
+from acceptor.runs.record import RUN_FILE, FileRecord, check_files, read_record
 from acceptor.runs.report_file import REPORT_FILE
 from acceptor.storage.manifest import MANIFEST as MANIFEST
-from acceptor.storage.manifest import check_manifest
 
 JUDGE_PARTS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
 """Prefixes of the files that determine the verdicts."""
@@ -57,7 +56,7 @@ def check_judge(folder: Path) -> None:
         RunError: A file is missing or was changed.
     """
     needed = JUDGE_PARTS[:3]
-    check_manifest(folder, among=(*JUDGE_PARTS, FINGERPRINTS_FILE), needed=needed)
+    check_files(folder, among=(*JUDGE_PARTS, FINGERPRINTS_FILE), needed=needed)
 
 
 def check_scores(folder: Path) -> None:
@@ -67,7 +66,7 @@ def check_scores(folder: Path) -> None:
         RunError: A file is missing or was changed.
     """
     names = (REPORT_FILE, PREDICTIONS_FILE)
-    check_manifest(folder, among=names, needed=names)
+    check_files(folder, among=names, needed=names)
 
 
 def check_records(folder: Path) -> None:
@@ -86,4 +85,4 @@ def check_records(folder: Path) -> None:
             code="E-RUN-MISSING",
         )
     names = (REPORT_FILE, RUN_FILE, HISTORY_FILE, PREDICTIONS_FILE)
-    check_manifest(folder, among=names, needed=names)
+    check_files(folder, among=names, needed=names)

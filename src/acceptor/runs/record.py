@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from acceptor.errors import RunError
 from acceptor.storage.files import write_json
+from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import MAX_OBJECT_BYTES, read_json_object
 from acceptor.text import Json
 
@@ -88,9 +90,10 @@ def first_problem(error: ValidationError) -> str:
     """The first invalid field, and the reason."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(map(str, first["loc"]))
+    message = re.sub(r" or instance of \w+", "", first["msg"])  # a class of ours, which no reader of a file knows
     given = first["input"]
     found = f", not {str(given)[:60]!r}" if isinstance(given, str | int | float) else ""
-    return f"{field}: {first['msg']}{found}" if field else str(first["msg"])
+    return f"{field}: {message}{found}" if field else message
 
 
 def damaged(path: Path, found: str) -> RunError:
@@ -101,7 +104,7 @@ def damaged(path: Path, found: str) -> RunError:
         expected="the file as Acceptor wrote it",
         found=found,
         cause="a damaged disk, an incomplete copy, or a change by hand",
-        next="copy the folder again, or train it again: acceptor train DATA --out RUN",
+        next="copy the folder again, or repeat the command that wrote it (acceptor train, seeds, search or export)",
         code="E-RUN-FILE",
     )
 
@@ -124,6 +127,18 @@ def check_format(content: Mapping[str, Any], path: Path) -> None:
         next=f"pip install 'acceptor>={version}'" if version else "pip install --upgrade acceptor",
         code="E-RUN-FORMAT",
     )
+
+
+def check_files(folder: Path, *, among: tuple[str, ...] = ("",), needed: tuple[str, ...] = ()) -> None:
+    """`check_manifest`, after the format of the manifest.
+
+    Raises:
+        RunError: The format is newer than `FORMAT`; or see `check_manifest`.
+    """
+    path = folder / MANIFEST
+    with contextlib.suppress(OSError, ValueError):  # `check_manifest` refuses a file that cannot be read
+        check_format(read_json_object(path), path)
+    check_manifest(folder, among=among, needed=needed)
 
 
 def _written_by(content: Mapping[str, Any], path: Path) -> str | None:

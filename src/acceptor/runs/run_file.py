@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from acceptor.config import TrainConfig
 from acceptor.runs.history import RestartLine
 from acceptor.runs.judge_file import EncoderRecord
 from acceptor.runs.record import (
@@ -24,7 +25,6 @@ from acceptor.runs.record import (
 from acceptor.text import Json
 
 METRICS = ("mcc", "accuracy", "f1")
-ADDED_SETTINGS: Settings = {"keep_head": False}  # settings that format 1 lacks, with their values
 
 
 class SplitRecord(Record):
@@ -75,8 +75,8 @@ class Setup(Record):
 
 
 def all_settings(config: Settings) -> Settings:
-    """The settings, completed by those that an older version lacked, with the values it trained with."""
-    return {**ADDED_SETTINGS, **config}
+    """The settings, completed by those that an older version lacked, with their defaults: what it trained with."""
+    return {**TrainConfig().model_dump(), **config}
 
 
 def _without(record: Record, name: str) -> Json:

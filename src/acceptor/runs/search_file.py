@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, Settings, read_record
+from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, Settings, check_format, read_record
 from acceptor.runs.report_file import SplitScores
 from acceptor.storage.files import replace_json
+from acceptor.storage.strict_json import read_json_object
 
 SEARCH_FILE, STUDY_FILE = "search.json", "study.db"
 
@@ -57,6 +59,17 @@ def read_search_file(folder: Path) -> SearchFile:
         RunError: See `acceptor.runs.record.read_record`.
     """
     return read_record(folder / SEARCH_FILE, SearchFile, limit=MAX_RECORD_BYTES)
+
+
+def check_search_format(folder: Path) -> None:
+    """Refuses a ``search.json`` of a newer format; one that is missing or damaged is written again.
+
+    Raises:
+        RunError: The format is newer than `acceptor.runs.record.FORMAT`.
+    """
+    path = folder / SEARCH_FILE
+    with contextlib.suppress(OSError, ValueError):
+        check_format(read_json_object(path, limit=MAX_RECORD_BYTES), path)
 
 
 def write_search_file(folder: Path, content: SearchFile) -> None:

@@ -25,6 +25,7 @@ SCRATCH = ".part"  # the end of the name of a folder that is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.EISDIR,
 )  # fmt: skip
 NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -57,7 +58,7 @@ def explain_write_errors(place: Path) -> Iterator[None]:
             f"{place} cannot be written",
             where=str(error.filename or place.parent),
             cause=error.strerror,
-            next="mend that, or write elsewhere: --out PATH",
+            next="correct that, or write elsewhere: --out PATH",
             code="E-RESOURCE-WRITE",
         ) from error
 

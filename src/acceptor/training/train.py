@@ -22,6 +22,7 @@ from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.split import check_trainable, with_batch, with_validation
 from acceptor.data.table import Data, Split
+from acceptor.errors import UsageError
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.judging.decision import MOST_PROBABLE
@@ -131,6 +132,13 @@ def train(
     config = config or TrainConfig()
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
+    if on_epoch is not None and not callable(on_epoch):
+        raise UsageError(
+            "on_epoch is not a function",
+            expected="a function of the history, a list of dicts",
+            found=repr(on_epoch)[:80],
+            code="E-USAGE-OPTION",
+        )
     place = Path(out).expanduser()
     request = Request(place, config, overwrite, resume, allow_change, on_epoch)
     return _train_in_place(data, request)
