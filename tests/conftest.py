@@ -45,7 +45,7 @@ needs_minilm = pytest.mark.skipif(
 )
 
 
-def wait_for(condition, *, seconds=120):
+def wait_for(condition, *, seconds=600):
     """Waits until ``condition()`` is true, and returns its result; fails after ``seconds``."""
     until = time.monotonic() + seconds
     while not (found := condition()):

@@ -92,7 +92,7 @@ class Below:
         return [one.laddr.ip.removeprefix("::ffff:") for one in found if one.status == psutil.CONN_LISTEN]
 
     def are_gone(self):
-        _, alive = psutil.wait_procs(self.processes, timeout=60)
+        _, alive = psutil.wait_procs(self.processes, timeout=600)
         return not alive and not Path(self.scratch).exists()
 
 
@@ -110,7 +110,7 @@ def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(toy_run, f
     process, below = start([*arguments, 1], out, 5)
     listening = below.listening()
     process.terminate()
-    said = process.communicate(timeout=60)
+    said = process.communicate(timeout=600)
     assert process.returncode == 143, said
     assert len(listening) >= 4
     assert set(listening) == {"127.0.0.1"}
@@ -124,7 +124,7 @@ def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(toy_run, f
     victim, _ = below.judges()
     victim.send_signal(signal.SIGKILL)
     killed_at = len(parts(out))
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=600)
     assert process.returncode == 0, stderr
     assert killed_at < 190
     assert "3,202 rows in = 3,200 out + 2 rejected" in stdout
@@ -163,7 +163,7 @@ def test_a_column_that_is_missing_in_the_second_file_is_an_error(toy_run, tmp_pa
     first.write_text("id,sentence\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts(40))))
     second.write_text("sentence\nthe girl sees.\n")
     arguments = [toy_run.folder, first, second, "-o", out, "--ray", "local", "--workers", "1", "--json"]
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600)
     assert done.returncode == 1, done.stderr
     error = json.loads(done.stdout)
     assert (error["error"], error["where"], error["found"]) == ("DataError", str(second), "sentence")
