@@ -39,7 +39,8 @@ app = typer.Typer(
 
 def commands() -> Iterator[Callable[..., None]]:
     """All commands: each file in this folder that defines a function with the file's name."""
-    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name != "app"]
+    found = pkgutil.iter_modules([str(Path(__file__).parent)])
+    names = [module.name for module in found if module.name != "app" and not module.ispkg]
     for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)):
         command = getattr(importlib.import_module(f"acceptor.cli.{name}"), name, None)
         if inspect.isfunction(command):
