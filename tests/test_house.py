@@ -246,7 +246,6 @@ def test_the_readme_runs(tmp_path, monkeypatch):
         "PYTHONPATH": str(REPOSITORY / "src"),
         "MPLCONFIGDIR": str(tmp_path),
     }
-    environment.pop("OMP_NUM_THREADS")
     Path("sentences.txt").write_text("The book was written.\nThe book was wrote.\n")
     lines = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("acceptor ")]
     for line in lines:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,19 @@ def test_the_same_command_started_twice_joins_the_study(data, config, tmp_path):
     assert outcome(found["a"]) == outcome(found["b"])
     assert len(found["a"].trials) == 4
     assert max(waited) == 2
+
+
+def test_processes_that_create_the_same_study_at_the_same_time_share_it(data, config, tmp_path):
+    for number in range(10):
+        out, together = tmp_path / str(number), threading.Barrier(4)
+
+        def create(_, out=out, together=together):
+            together.wait()
+            return open_study(out, config, SMALL, data).user_attrs["head"]
+
+        with ThreadPoolExecutor(4) as pool:
+            heads = list(pool.map(create, range(4)))
+        assert heads == [heads[0]] * 4
 
 
 def test_seeds_of_the_best_are_trained_with_all_data(data, config, tmp_path, monkeypatch):

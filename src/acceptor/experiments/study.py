@@ -91,9 +91,9 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         UsageError: ``out`` holds something else, or a search with other settings or data.
     """
     optuna = load_optuna()
-    if is_search(out):
-        check_search_format(out)
-    if out.exists() and not is_search(out) and any(path.name != ".study.lock" for path in out.iterdir()):
+    # Listed before the study is looked for: the same command may be creating it in another process.
+    within = [path.name for path in out.iterdir()] if out.exists() else []
+    if any(name != ".study.lock" for name in within) and not is_search(out):
         raise UsageError(
             f"{out} exists and is not a search",
             expected="a path that does not exist, or a search to resume",
@@ -102,6 +102,8 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
         )
     out.mkdir(parents=True, exist_ok=True)
     with locked(out) as has_locks:
+        if is_search(out):
+            check_search_format(out)
         # No pruning before 5 trials have ended, nor in the first of the `QUARTERS`.
         pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
         study = optuna.create_study(
