@@ -20,8 +20,9 @@ from acceptor.cli import app as cli
 from acceptor.config import TrainConfig
 from acceptor.errors import UsageError
 from acceptor.experiments import search as searching
-from acceptor.experiments.search import SPACE, search_settings
+from acceptor.experiments.search import default_space, search_settings
 from acceptor.experiments.study import in_states, load_optuna, locked, open_study
+from acceptor.training.defaults import resolve
 from conftest import REPOSITORY, raises, toy_rows, wait_for
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
@@ -277,7 +278,7 @@ def test_the_command_shows_trials_and_the_scores_of_the_best(tiny_bert, tmp_path
     for name, rows in (("train", toy_rows(160)), ("dev", toy_rows(48, 1)), ("test", toy_rows(40, 2))):
         (tmp_path / f"{name}.tsv").write_text("".join(f"{sentence}\t{label}\n" for sentence, label in rows))
     arguments = ["search", tmp_path, "--encoder", tiny_bert, "--out", tmp_path / "s", "--trials", "2", "--seeds", "0"]
-    monkeypatch.setattr(searching, "SPACE", SMALL)
+    monkeypatch.setattr(searching, "default_space", lambda config: SMALL)
     monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, arguments), "--max-length", "32"])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
@@ -330,8 +331,8 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
 
 
 def test_the_default_space_holds_the_defaults():
-    defaults = TrainConfig()
-    for name, domain in SPACE.items():
+    defaults, _ = resolve(TrainConfig(), {"hidden_size": 384}, rows=8551)
+    for name, domain in default_space(defaults).items():
         value = getattr(defaults, name)
         assert value in domain if isinstance(domain, list) else domain[0] <= value <= domain[1]
         assert not math.isnan(float(value))

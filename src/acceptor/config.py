@@ -31,7 +31,7 @@ class Derived(NamedTuple):
 
 
 class TrainConfig(BaseModel):
-    """All settings of one training. Defaults follow the notebook chapter where that is correct.
+    """All settings of one training. `ResolvedConfig` has those that depend on encoder and data.
 
     Raises:
         UsageError: Unknown names or values out of range; all of them at once.
@@ -41,12 +41,13 @@ class TrainConfig(BaseModel):
 
     encoder: str = Field(default=DEFAULT_ENCODER, min_length=1)
     """The pre-trained network: a folder, a hub name, or an embedded name (`minilm`, `mpnet`)."""
-    epochs: int = Field(default=4, ge=1)
-    """Passes over the training split."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training split. By default as many as make `acceptor.training.defaults.STEPS` steps."""
     batch_size: int = Field(default=32, ge=1)
     """Sentences per optimizer step, over all processes together."""
-    learning_rate: float = Field(default=2e-5, gt=0, lt=1)
-    """Peak learning rate; it then falls linearly, to 0 after the last step."""
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    """Peak learning rate; it then falls linearly, to 0 after the last step. By default the higher, the narrower the
+    encoder."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of all steps in which the learning rate rises linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -103,6 +104,15 @@ class TrainConfig(BaseModel):
         return self.seed if self.order_seed is None else self.order_seed
 
 
+class ResolvedConfig(TrainConfig):
+    """The settings of a training whose encoder and data are known: see `acceptor.training.defaults.resolve`."""
+
+    epochs: int = Field(ge=1)
+    """Passes over the training split."""
+    learning_rate: float = Field(gt=0, lt=1)
+    """Peak learning rate."""
+
+
 PRESETS: dict[str, dict[str, str | int | float]] = {
     # The chapter's settings. Its parameter groups have `weight_decay_rate: 0.1`, a key that AdamW
     # does not read, so AdamW's default of 0.01 was used for every parameter.
@@ -123,7 +133,7 @@ PRESETS: dict[str, dict[str, str | int | float]] = {
 }
 
 
-def safer(config: TrainConfig) -> TrainConfig:
+def safer(config: ResolvedConfig) -> ResolvedConfig:
     """The settings for a restart after a collapse; a second collapse ends the training.
 
     A quarter of the learning rate, 2e-5 at most; warm-up over a tenth of the steps at least; gradients clipped to norm

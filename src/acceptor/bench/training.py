@@ -107,7 +107,7 @@ def trainer_best(encoder: str, warm: int, steps: int, data: str, device: str) ->
 
 def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Marks:
     """`acceptor train` with its defaults: the loop only, without evaluation and files."""
-    from acceptor.config import TrainConfig
+    from acceptor.config import ResolvedConfig
     from acceptor.judging.judge import Judge
     from acceptor.model.classifier import new_classifier
     from acceptor.model.encode import encode
@@ -127,7 +127,7 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     train, gold = encode(tokenizer, texts, max_length=128), np.array(labels)
     judge = Judge(model, tokenizer, ("no", "yes"), 128, runtime, found.to_dict())
     epochs = 2 + (warm + steps) * BATCH_SIZE // len(train)
-    config = TrainConfig(encoder=encoder, batch_size=BATCH_SIZE, epochs=epochs)
+    config = ResolvedConfig(encoder=encoder, batch_size=BATCH_SIZE, epochs=epochs, learning_rate=2e-5)
     static, _ = choose_static_steps(runtime, config)
     bf16 = runtime.precision == "bf16"
     optimizer = FlatAdamW(model, config, bf16=bf16, ids=train.ids, pad_id=tokenizer.pad_token_id, static=static)

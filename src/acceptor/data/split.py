@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import Derived, TrainConfig
 from acceptor.data.auditing.inspection import split_column
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
@@ -114,15 +113,6 @@ def check_trainable(data: Data) -> None:
                 code="E-DATA-SPLIT",
             )
         split.gold  # noqa: B018 - raises where a split has no labels
-
-
-def with_batch(config: TrainConfig, data: Data) -> tuple[TrainConfig, list[Derived]]:
-    """The settings with batches no larger than the training split, and what was lowered, with the reason."""
-    rows = len(data.train)
-    if rows >= config.batch_size:
-        return config, []
-    reason = f"lowered from {config.batch_size}: the training split has no more examples, and a step takes all of them"
-    return config.model_copy(update={"batch_size": rows}), [Derived("batch_size", rows, reason)]
 
 
 def notebook_rows(n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

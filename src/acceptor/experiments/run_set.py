@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from acceptor.config import TrainConfig, safer
+from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.data.corpora import paths_of
-from acceptor.data.split import check_trainable, with_batch, with_validation
+from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.experiments.workers import Outcome, Plan, train_plans
@@ -31,6 +31,7 @@ from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_
 from acceptor.runtime.processes import process_rank
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
+from acceptor.training.defaults import resolve
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +172,8 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
         due.append(plan)
         if plan.restarts and plan.name in entries and entries[plan.name].status == "collapsed":
             again = f"{plan.name}-restarted"
-            due.append(Plan(again, plan.data, safer(plan.config), plan.about, restarted_from=plan.name))
+            config = safer(_resolved(plan, _split(plan)))
+            due.append(Plan(again, plan.data, config, plan.about, restarted_from=plan.name))
     return due
 
 
@@ -249,6 +251,15 @@ def _split(plan: Plan) -> Data:
     return with_validation(plan.data, config.split, share=config.validation_share, seed=config.seed)[0]
 
 
+def _resolved(plan: Plan, data: Data) -> ResolvedConfig:
+    return resolve(plan.config, _encoder_config(plan.config.encoder), len(data.train))[0]
+
+
+@functools.lru_cache
+def _encoder_config(name: str) -> dict[str, object]:
+    return find_encoder(name).config
+
+
 def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
     """The trainings that are already finished."""
     return [plan for plan in _due(plans, entries) if _is_finished(out / plan.name, plan, head)]
@@ -260,8 +271,7 @@ def _is_finished(folder: Path, plan: Plan, head: Json) -> bool:
         return False
     check_records(folder)
     data = _split(plan)
-    config, _ = with_batch(plan.config, data)
-    now = setup_of(config.model_dump(), head["encoder"], data.to_dict())
+    now = setup_of(_resolved(plan, data).model_dump(), head["encoder"], data.to_dict())
     _refuse_changes(read_run_file(folder).deciding(), now.deciding(), where=folder)
     return True
 

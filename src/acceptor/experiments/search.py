@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
@@ -46,18 +46,29 @@ from acceptor.runs.search_file import SearchFile, Trial
 from acceptor.runtime.processes import process_rank
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
+from acceptor.training.defaults import resolve
 from acceptor.training.train import train_trial
 
 logger = logging.getLogger(__name__)
 
-SPACE: dict[str, Domain] = {
-    "learning_rate": (1e-5, 2e-4, "log"),
-    "epochs": (2, 8),
-    "batch_size": [16, 32, 64],
-    "warmup": (0.0, 0.3),
-    "weight_decay": (1e-3, 0.3, "log"),
-}
-"""The default domains: (lowest, highest), (lowest, highest, "log"), or a list of values."""
+Config = TypeVar("Config", bound=TrainConfig)
+
+
+def default_space(config: ResolvedConfig) -> dict[str, Domain]:
+    """The default domains, around the default learning rate and number of epochs.
+
+    A domain is (lowest, highest), (lowest, highest, "log"), or a list of values.
+    """
+    rate, epochs = config.learning_rate, config.epochs
+    return {
+        "learning_rate": (rate / 5, min(rate * 5, 0.5), "log"),
+        "epochs": (max(1, epochs // 3), 2 * epochs),
+        "batch_size": [16, 32, 64],
+        "warmup": (0.0, 0.3),
+        "weight_decay": (1e-3, 0.3, "log"),
+    }
+
+
 FIXED = {"seed", "metric", "select", "split", "validation_share"}
 """Settings that are not searched, since they change what is scored or how lucky a score is."""
 
@@ -136,7 +147,7 @@ def search_settings(
         seeds: Number of seeds to train with the best settings; 0 trains none.
         encoder: Short for ``config.encoder``.
         config: All settings that are not searched, and the first trial's.
-        space: Domains by setting, instead of `SPACE`: (lowest, highest), (lowest, highest, "log"), or a list.
+        space: Domains by setting, instead of `default_space`: (lowest, highest), (lowest, highest, "log"), or a list.
         processes: Number of trials at the same time. Each gets a share of the cores; GPUs are assigned in turn.
 
     Raises:
@@ -147,9 +158,12 @@ def search_settings(
     config = config or TrainConfig()
     if encoder is not None:
         config = config.model_copy(update={"encoder": encoder})
-    domains = dict(SPACE if space is None else space)
-    _check(config, domains, trials=trials, seeds=seeds, processes=processes)
+    _check(trials=trials, seeds=seeds, processes=processes)
+    if space is not None:
+        _check_space(config, space)
     data = data if isinstance(data, Data) else load_data(data)
+    config, _ = resolve(config, find_encoder(config.encoder).config, len(data.train))
+    domains = default_space(config) if space is None else dict(space)
     out = Path(out).expanduser()
     if seeds and data.test is None:
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
@@ -169,7 +183,7 @@ def search_settings(
     return Search(out, file, found)
 
 
-def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, seeds: int, processes: int) -> None:
+def _check(*, trials: int, seeds: int, processes: int) -> None:
     load_optuna()
     if process_rank().world_size > 1:
         raise UsageError(
@@ -184,11 +198,14 @@ def _check(config: TrainConfig, space: Mapping[str, Domain], *, trials: int, see
             found=f"trials = {trials}, processes = {processes}, seeds = {seeds}",
             code="E-USAGE-OPTION",
         )
+
+
+def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
     fixed = sorted(FIXED & space.keys())
     if fixed or not space:
         raise UsageError(
             f"{', '.join(fixed)} cannot be searched" if fixed else "there is nothing to search",
-            expected="settings that make a better judge, such as " + ", ".join(SPACE),
+            expected="settings that make a better judge, such as learning_rate or epochs",
             cause="a lucky seed or an easy split would win" if fixed else None,
             code="E-USAGE-OPTION",
         )
@@ -208,11 +225,11 @@ def _is_domain(domain: Domain) -> bool:
     return len(domain) in (2, 3) and domain[0] < domain[1] and domain[2:] in ((), ("log",))
 
 
-def _with(config: TrainConfig, params: Mapping[str, object]) -> TrainConfig:
-    return TrainConfig.model_validate({**config.model_dump(exclude_unset=True), **params})
+def _with(config: Config, params: Mapping[str, object]) -> Config:
+    return type(config).model_validate({**config.model_dump(exclude_unset=True), **params})
 
 
-def _train_seeds(data: Data, out: Path, config: TrainConfig, best: Trial, seeds: int, processes: int) -> Seeds:
+def _train_seeds(data: Data, out: Path, config: ResolvedConfig, best: Trial, seeds: int, processes: int) -> Seeds:
     # The trials' own seed was lucky with these settings.
     config = _with(config, {**best.params, "seed": (config.seed + 1) % 2**32})
     place = out / f"seeds-{best.folder}"  # with more trials another one may be the best
@@ -222,7 +239,7 @@ def _train_seeds(data: Data, out: Path, config: TrainConfig, best: Trial, seeds:
 # ── trials ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data, trials: int) -> None:
+def work(out: Path, config: ResolvedConfig, space: Mapping[str, Domain], data: Data, trials: int) -> None:
     """Does trials until there are enough and none of another process is under way."""
     study = open_study(out, config, space, data)
     while True:
@@ -239,7 +256,7 @@ def work(out: Path, config: TrainConfig, space: Mapping[str, Domain], data: Data
         time.sleep(POLL_SECONDS)
 
 
-def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> None:
+def _do(study: Any, trial: Any, out: Path, config: ResolvedConfig, data: Data) -> None:
     """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
     # After a restart the score would be that of the safer settings, not of the trial's.
     own, place = _with(config, {**trial.params, "on_collapse": "stop"}), out / folder_of(trial)
@@ -277,7 +294,7 @@ def _do(study: Any, trial: Any, out: Path, config: TrainConfig, data: Data) -> N
 class _Pruner:
     """Called after every epoch of a trial; ends it if Optuna prunes it."""
 
-    def __init__(self, trial: Any, config: TrainConfig) -> None:
+    def __init__(self, trial: Any, config: ResolvedConfig) -> None:
         self.trial, self.config = trial, config
         self.reported: set[int] = set()
 

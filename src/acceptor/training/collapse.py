@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import TrainConfig, safer
+from acceptor.config import ResolvedConfig, safer
 from acceptor.data.table import Split
 from acceptor.errors import TrainingError
 from acceptor.evaluation.metrics import log_loss
@@ -36,10 +36,10 @@ MIN_MARGIN_SD = 3e-3  # nats; collapsed, minilm has 2e-6 to 6e-4; after a health
 
 
 class CollapseError(TrainingError):
-    """A training has collapsed; ``collapse`` has the measurements."""
+    """A training has collapsed; ``collapse`` has the measurements, ``config`` the settings."""
 
-    def __init__(self, collapse: Collapse, config: TrainConfig) -> None:
-        self.collapse = collapse
+    def __init__(self, collapse: Collapse, config: ResolvedConfig) -> None:
+        self.collapse, self.config = collapse, config
         again = safer(config)
         super().__init__(
             f"the training has collapsed: all validation verdicts are {collapse.label!r}",
@@ -56,7 +56,7 @@ class CollapseError(TrainingError):
 
 
 def check_collapse(
-    event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: TrainConfig
+    event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: ResolvedConfig
 ) -> Collapse | None:
     """Checks for a collapse at the end of an epoch and acts according to ``config.on_collapse``.
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig
 from acceptor.model.dropout import DropoutMasks
 from acceptor.model.network import use_fast_layers, working_copy
 from acceptor.native import adamw_step, sum_of_squares
@@ -48,7 +48,7 @@ class FlatAdamW:
     def __init__(
         self,
         model: Any,
-        config: TrainConfig,
+        config: ResolvedConfig,
         *,
         bf16: bool,
         ids: npt.NDArray[np.int32],

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig
 from acceptor.data.table import Table
 from acceptor.errors import TrainingError
 from acceptor.judging.judge import Judge
@@ -98,7 +98,7 @@ def fit(
     train: Encoded,
     gold: npt.NDArray[np.int64],
     validation: Encoded,
-    config: TrainConfig,
+    config: ResolvedConfig,
     done: Progress = Progress(),  # noqa: B008 - frozen
 ) -> Iterator[Step | Skipped | EpochEnd]:
     """Fine-tunes ``judge.model`` in place and yields every `Step`, `Skipped` and `EpochEnd`.

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from acceptor.config import Derived, TrainConfig
+from acceptor.config import Derived, ResolvedConfig
 from acceptor.data.table import Data, Split
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.evaluation.slices import usual_slices
@@ -38,7 +38,7 @@ def log_setup(data: Data, judge: Judge, derived: list[Derived]) -> None:
         logger.info("%-12s%s: %s", item.name, item.value, item.reason)
 
 
-def step_line(event: Step, config: TrainConfig) -> tuple[StepLine, str]:
+def step_line(event: Step, config: ResolvedConfig) -> tuple[StepLine, str]:
     """A step as a line of the history, and as text for the progress bar."""
     rate = config.batch_size * event.step / event.seconds
     words = f"epoch {event.epoch}/{config.epochs} · loss {event.loss:.3f} · {rate:.0f} sentences/s"
@@ -53,7 +53,7 @@ def skip_line(event: Skipped, data: Data) -> tuple[SkipLine, str]:
     return SkipLine.model_validate({"event": "skip", "epoch": event.epoch, "step": event.step, **places}), words
 
 
-def epoch_line(event: EpochEnd, data: Data, config: TrainConfig) -> tuple[EpochLine, str]:
+def epoch_line(event: EpochEnd, data: Data, config: ResolvedConfig) -> tuple[EpochLine, str]:
     """The end of an epoch as a line of the history, and as text for the log."""
     report = report_of(validation_of(data), event.logits)
     scores = {name: value for name, value in report.scores.to_dict().items() if name != "confusion"}
@@ -74,7 +74,7 @@ def epoch_line(event: EpochEnd, data: Data, config: TrainConfig) -> tuple[EpochL
 def run_file_of(
     judge: Judge,
     data: Data,
-    config: TrainConfig,
+    config: ResolvedConfig,
     derived: list[Derived],
     seconds: dict[str, float],
     history: Sequence[Line],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from acceptor.config import TrainConfig, safer
+from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.data.corpora import CORPORA
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
@@ -47,7 +47,13 @@ def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
     Raises:
         RunError: There is no checkpoint, or none is complete.
     """
-    return safer(config) if was_restarted(newest(run)) else config
+    state = newest(run)
+    if not was_restarted(state):
+        return config
+    stored = state.settings.config  # settings that were derived are the safer ones there already
+    derived = {name: stored[name] for name in ("epochs", "learning_rate") if getattr(config, name) is None}
+    given = safer(ResolvedConfig.model_validate({**config.model_dump(), **derived}))
+    return given.model_copy(update=derived)
 
 
 def _found(path: str, start: Path) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig
 
 
-def learning_rate(step: int, total_steps: int, config: TrainConfig) -> float:
+def learning_rate(step: int, total_steps: int, config: ResolvedConfig) -> float:
     """The rate of optimizer step ``step`` (0-based): linear warm-up to the peak, then linear decay to 0."""
     warmup_steps = round(config.warmup * total_steps)
     if step < warmup_steps:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.data.table import Data
 from acceptor.judging.judge import Judge
 from acceptor.model.encode import Encoded
@@ -45,7 +45,7 @@ class Request:
 
     Attributes:
         out: The run folder to write.
-        config: All settings.
+        config: The settings as given.
         overwrite: As for `train`.
         resume: As for `train`.
         allow_change: As for `train`.
@@ -63,7 +63,14 @@ class Request:
 
 
 def run_loop(
-    judge: Judge, data: Data, encoded: dict[str, Encoded], request: Request, earlier: Collapse | None, *, static: bool
+    judge: Judge,
+    data: Data,
+    encoded: dict[str, Encoded],
+    config: ResolvedConfig,
+    request: Request,
+    earlier: Collapse | None,
+    *,
+    static: bool,
 ) -> tuple[list[Line], Logits | None]:
     """Runs the loop and puts the weights that ``config.select`` chooses into the judge.
 
@@ -73,6 +80,7 @@ def run_loop(
         judge: The judge to train.
         data: All splits.
         encoded: The token ids of each split, by name.
+        config: The settings.
         request: The arguments of `train`.
         earlier: The collapse after which this training was restarted; None if it was not.
         static: Train in static shapes.
@@ -80,7 +88,7 @@ def run_loop(
     Returns:
         The history, and the validation logits of the weights that are kept; None if an earlier process computed them.
     """
-    config, runtime = request.config, judge.runtime
+    runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
     setup = _setup(judge, data, config)
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
@@ -124,7 +132,7 @@ def run_loop(
     return history, logits
 
 
-def _new_optimizer(judge: Judge, train: Encoded, config: TrainConfig, *, static: bool) -> FlatAdamW:
+def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, static: bool) -> FlatAdamW:
     bf16, pad_id = judge.runtime.precision == "bf16", judge.tokenizer.pad_token_id
     return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
 
@@ -133,7 +141,7 @@ def _log_stop(event: Step, out: Path) -> None:
     logger.info("stopped at step %d; resume it: %s", event.step, f"acceptor train {shell(out)} --resume")
 
 
-def _setup(judge: Judge, data: Data, config: TrainConfig) -> TrainingSetup:
+def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:
     """The data and settings that a checkpoint records, to compare when the training resumes."""
     return TrainingSetup.model_validate(
         {
@@ -147,7 +155,7 @@ def _setup(judge: Judge, data: Data, config: TrainConfig) -> TrainingSetup:
     )
 
 
-def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: TrainConfig) -> EpochLine:
+def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: ResolvedConfig) -> EpochLine:
     """Logs the end of an epoch and returns its line for the history. A collapse is recorded, or raised."""
     line, words = epoch_line(event, data, config)
     collapse = check_collapse(event, history, data.train, validation_of(data), config)

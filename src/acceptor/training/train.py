@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import Derived, TrainConfig, safer
+from acceptor.config import Derived, ResolvedConfig, TrainConfig, safer
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
-from acceptor.data.split import check_trainable, with_batch, with_validation
+from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.errors import UsageError
 from acceptor.evaluation.calibration import calibrate
@@ -44,6 +44,7 @@ from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.collapse import CollapseError
+from acceptor.training.defaults import resolve
 from acceptor.training.record import log_setup, run_file_of, validation_of, write_run
 from acceptor.training.resume import config_after_restart, data_and_config
 from acceptor.training.session import Logits, OnEpoch, Request, run_loop
@@ -175,7 +176,7 @@ def _train_in_place(data: Any, request: Request) -> Run:
         except CollapseError as error:
             if not restarts or place.world_size > 1:
                 raise
-            config = safer(request.config)
+            config = safer(error.config)
             logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
             shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
             again = dataclasses.replace(request, config=config, overwrite=False, resume=False, allow_change=False)
@@ -207,27 +208,26 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data)
-    config, lowered = with_batch(config, data)
-    request = dataclasses.replace(request, config=config)
     runtime = choose_runtime(config.device, config.precision, process_rank())
     keep_freed_memory()
     found = find_encoder(config.encoder)
+    config, chosen = resolve(config, found.config, len(data.train))
     refuse_within(out, [found.folder, *paths_of(data)])
     static, choices = choose_static_steps(runtime, config)
     judge, encoded, derived = _prepare(data, found, config, runtime, static=static)
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
     check_room(out, weight_bytes, keeps_best=config.select == "best")
     split = Derived("split", config.split or "derived", split_reason)
-    derived = [*lowered, *derived, *choices, *runtime.derived, split]
+    derived = [*chosen, *derived, *choices, *runtime.derived, split]
     if runtime.is_main_process:
         log_setup(data, judge, derived)
         if request.overwrite:
             move_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
-        history, logits = run_loop(judge, data, encoded, request, earlier, static=static)
+        history, logits = run_loop(judge, data, encoded, config, request, earlier, static=static)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
-    judge, reports, fitted = _reports(judge, data, encoded, request, logits)
+    judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
     file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
     run = Run(out, judge, reports, history, file)
     if runtime.is_main_process:
@@ -237,7 +237,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
 
 
 def _prepare(
-    data: Data, encoder: Encoder, config: TrainConfig, runtime: Runtime, *, static: bool
+    data: Data, encoder: Encoder, config: ResolvedConfig, runtime: Runtime, *, static: bool
 ) -> tuple[Judge, dict[str, Encoded], list[Derived]]:
     """The untrained judge, the token ids of every split, and the derived values."""
     tokenizer = load_tokenizer(encoder.folder)
@@ -276,13 +276,19 @@ def trained_on_by(encoder: Encoder, train: Split) -> tuple[npt.NDArray[np.uint64
 
 
 def _reports(
-    judge: Judge, data: Data, encoded: dict[str, Encoded], request: Request, known: Logits | None
+    judge: Judge,
+    data: Data,
+    encoded: dict[str, Encoded],
+    config: ResolvedConfig,
+    known: Logits | None,
+    *,
+    compared: bool,
 ) -> tuple[Judge, dict[str, Report], list[Derived]]:
     """The trained judge with its decision, and its reports on validation and, if there is one, on test.
 
-    ``known`` are the judge's validation logits, if the loop has computed them.
+    ``known`` are the judge's validation logits, if the loop has computed them. ``compared``: see `Request`.
     """
-    config, validation = request.config, validation_of(data)
+    validation = validation_of(data)
     logits = {"validation": judge.logits_of(encoded["validation"]) if known is None else known}
     if data.test is not None:
         logits["test"] = judge.logits_of(encoded["test"])
@@ -292,7 +298,7 @@ def _reports(
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
             logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-12s%s: %s", *item)
-    selects = config.select == "best" or judge.decision != MOST_PROBABLE or request.compared
+    selects = config.select == "best" or judge.decision != MOST_PROBABLE or compared
     if selects:
         judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
     reports = {
