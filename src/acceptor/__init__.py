@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport, pairs
     from acceptor.evaluation.slices import slices
     from acceptor.evaluation.words import Explanation, explain
+    from acceptor.experiments.distil import distil
     from acceptor.experiments.folds import Folds, cross_validate
     from acceptor.experiments.search import Search, search_settings
     from acceptor.experiments.seeds import Seeds, train_seeds
+    from acceptor.experiments.warmup import warm_up
     from acceptor.exporting.export import export
     from acceptor.exporting.verify import Export
     from acceptor.judging.judge import Judge
@@ -86,6 +88,8 @@ _HOMES = {
     "train": "training.train",
     "Seeds": "experiments.seeds",
     "train_seeds": "experiments.seeds",
+    "distil": "experiments.distil",
+    "warm_up": "experiments.warmup",
     "Search": "experiments.search",
     "search_settings": "experiments.search",
     "write_report": "report.html",
@@ -120,6 +124,7 @@ __all__ = [
     "audit",
     "compare",
     "cross_validate",
+    "distil",
     "evaluate",
     "explain",
     "export",
@@ -134,6 +139,7 @@ __all__ = [
     "slices",
     "train",
     "train_seeds",
+    "warm_up",
     "write_report",
 ]
 

@@ -39,6 +39,10 @@ def train(
         str | None,
         typer.Option("--cv", help="cross-validate: hold out each value of a column (source) in turn, or k parts"),
     ] = None,
+    warmup_text: Annotated[
+        list[str] | None,
+        typer.Option(help="first train the encoder on this file of natural sentences, without labels; repeatable"),
+    ] = None,
     processes: Processes = 1,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="resume a training that was stopped")] = False,
@@ -55,6 +59,13 @@ def train(
     from acceptor.runs.out_path import default_out, default_set
     from acceptor.training import train as training
 
+    if cv is not None and warmup_text:
+        raise UsageError(
+            "--cv and --warmup-text do not go together",
+            next="warm up first, then cross-validate with that encoder: acceptor train … --warmup-text FILE --out RUN; "
+            "acceptor train … --cv source --encoder RUN-warmup",
+            code="E-USAGE-CONFLICT",
+        )
     if cv is not None and (resume or allow_change):
         raise UsageError(
             "--cv resumes by itself", next="give the same command again, without --resume", code="E-USAGE-CONFLICT"
@@ -76,12 +87,24 @@ def train(
             _cross_validate(examples, cv, out, config, processes, overwrite, as_json)
             return
         out = out or default_out(data, config.encoder, resume=resume)
+        if warmup_text:
+            config = _warmed_up(warmup_text, examples, out, config)
         run = training.train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
         )
     if run.judge.runtime.is_main_process:
         write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), render.run_text(run), as_json)
+
+
+def _warmed_up(text: list[str], examples: Any, out: Path, config: Any) -> Any:
+    """The settings with an encoder that was trained on raw text first, in a folder beside the run."""
+    from acceptor.experiments.warmup import warm_up
+
+    place = out.with_name(f"{out.name}-warmup")
+    own = config.model_copy(update={"epochs": None, "learning_rate": None, "calibrate": False})
+    encoder = warm_up(text, data=examples, out=place, config=own)
+    return config.model_copy(update={"encoder": str(encoder)})
 
 
 def _names_a_run(data: str, out: Path | None) -> bool:
@@ -95,7 +118,9 @@ def _names_a_run(data: str, out: Path | None) -> bool:
 
 def _refuse_known(context: typer.Context, run: str) -> None:
     """Refuses options for data: a resumed run uses its own data."""
-    names = [name for name in ("out", "validation", "test", *READING, "overwrite") if context.params[name]]
+    names = [
+        name for name in ("out", "validation", "test", *READING, "warmup_text", "overwrite") if context.params[name]
+    ]
     if names:
         options = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in names]
         raise UsageError(

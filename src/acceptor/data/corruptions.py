@@ -9,7 +9,7 @@ no dictionary, tagger or parser, so it works in any language. Two of the edits a
 * *replace* and *insert* often draw the word from those that follow the word before in the text, so that two words in a
   row look right and only the sentence does not.
 
-Some corrupted sentences are acceptable by chance, one in five to ten in English. They are kept, since nothing can tell.
+Some corrupted sentences are acceptable by chance. They are kept, since nothing here can tell.
 """
 
 from __future__ import annotations
@@ -100,19 +100,19 @@ class Corruptor:
         space, word = words[at]
         if kind == "delete":
             function_words = [place for place in places if words[place][1].lower() in self._is_function_word]
-            del words[rng.choice(function_words) if function_words and rng.random() < 0.5 else at]
+            _delete(words, rng.choice(function_words) if function_words and rng.random() < 0.5 else at)
         elif kind == "swap":
             first = rng.randrange(len(places) - 1)
             _swap(words, places[first], places[first + 1])
         elif kind == "move":
             to = rng.choice([place for place in places if 2 <= abs(place - at) <= FURTHEST] or [at])
-            words.insert(to, words.pop(at))
+            _move(words, at, to)
         elif kind == "replace":
             words[at] = space, self._draw(words, at, 0.6, rng)
         elif kind == "inflect":
             words[at] = space, self._other_form(word, rng)
         else:
-            words[at] = space or " ", word
+            words[at] = " " if any(space for space, _ in words) else "", word
             words.insert(at, (space, self._draw(words, at, 0.5, rng, rare=False)))
 
     def _draw(self, words: list[Word], at: int, in_context: float, rng: random.Random, *, rare: bool = True) -> str:
@@ -149,6 +149,20 @@ class _Urn:
 def _editable(words: list[Word]) -> list[int]:
     """The places of words; punctuation stays where it is."""
     return [place for place, (_, word) in enumerate(words) if word[0].isalnum()]
+
+
+def _delete(words: list[Word], at: int) -> None:
+    """Deletes a word and the space before it; the first word of a sentence has none."""
+    space, _ = words.pop(at)
+    if at == 0 and words:
+        words[0] = space, words[0][1]
+
+
+def _move(words: list[Word], at: int, to: int) -> None:
+    """Moves a word to another place; the space before each place stays."""
+    spaces, texts = [space for space, _ in words], [word for _, word in words]
+    texts.insert(to, texts.pop(at))
+    words[:] = zip(spaces, texts, strict=True)
 
 
 def _swap(words: list[Word], first: int, second: int) -> None:

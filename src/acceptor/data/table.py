@@ -75,6 +75,8 @@ class Split:
         labels: Label names; a label's position is its label id.
         label_ids: int64, shape (rows,); None if the source has no labels.
         written: How each label is written in the source, if the caller gave them other names.
+        soft_labels: A teacher's probabilities, float32, shape (rows, labels): training fits them instead of the
+            labels. None if there is no teacher.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Split:
     labels: tuple[str, ...]
     label_ids: npt.NDArray[np.int64] | None
     written: tuple[str, ...] | None = None
+    soft_labels: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -119,6 +122,11 @@ class Split:
             )
         return self.label_ids
 
+    @property
+    def targets(self) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+        """What training fits: the soft labels, shape (rows, labels), or else the label ids, shape (rows,)."""
+        return self.gold if self.soft_labels is None else self.soft_labels
+
     def balance(self) -> dict[str, int]:
         """How many examples each label has, in label-id order; empty without labels."""
         if self.label_ids is None:
@@ -128,8 +136,10 @@ class Split:
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64], name: str) -> Split:
         """The given rows (0-based), in the given order, as a split called ``name``."""
-        label_ids = None if self.label_ids is None else self.label_ids[np.asarray(rows, dtype=np.int64)]
-        return Split(name, self.table.take(rows), self.labels, label_ids, self.written)
+        index = np.asarray(rows, dtype=np.int64)
+        label_ids = None if self.label_ids is None else self.label_ids[index]
+        soft_labels = None if self.soft_labels is None else self.soft_labels[index]
+        return Split(name, self.table.take(rows), self.labels, label_ids, self.written, soft_labels)
 
     def describe(self) -> str:
         """How it was read and what is in it, in one line."""

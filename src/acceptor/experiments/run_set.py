@@ -262,11 +262,15 @@ def _encoder_config(name: str) -> dict[str, object]:
 
 def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
     """The trainings that are already finished."""
-    return [plan for plan in _due(plans, entries) if _is_finished(out / plan.name, plan, head)]
+    return [plan for plan in _due(plans, entries) if is_finished_run(out / plan.name, plan, head)]
 
 
-def _is_finished(folder: Path, plan: Plan, head: Json) -> bool:
-    """True if ``folder`` is a finished run of this plan. Raises an error if it is a run of another plan."""
+def is_finished_run(folder: Path, plan: Plan, head: Json) -> bool:
+    """True if ``folder`` is a finished run of this plan. ``head`` has the encoder's record.
+
+    Raises:
+        UsageError: It is a run of another plan.
+    """
     if not is_finished(folder):
         return False
     check_records(folder)

@@ -96,7 +96,7 @@ def fit(
     judge: Judge,
     optimizer: FlatAdamW,
     train: Encoded,
-    gold: npt.NDArray[np.int64],
+    gold: npt.NDArray[np.int64] | npt.NDArray[np.float32],
     validation: Encoded,
     config: ResolvedConfig,
     done: Progress = Progress(),  # noqa: B008 - frozen
@@ -110,7 +110,7 @@ def fit(
         judge: The judge whose model is trained, on its device.
         optimizer: The optimizer of that model.
         train: N encoded inputs.
-        gold: Their label ids, int64, shape (N,).
+        gold: Their label ids, int64, shape (N,), or a teacher's probabilities, float32, shape (N, labels).
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
         done: The progress so far; the optimizer must have the same state.

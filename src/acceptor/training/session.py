@@ -105,7 +105,7 @@ def run_loop(
         shorter_spins_under_load(),
         meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
     ):
-        for event in fit(judge, optimizer, encoded["train"], data.train.gold, encoded["validation"], config, done):
+        for event in fit(judge, optimizer, encoded["train"], data.train.targets, encoded["validation"], config, done):
             if isinstance(event, EpochEnd):
                 history.append(_epoch_line(event, history, data, config))
                 if config.select == "last" or not best or _is_best(history, config.metric):

@@ -69,7 +69,7 @@ class StaticSteps:
         judge: The judge to train.
         optimizer: The optimizer of its model, created with ``static``.
         train: N encoded inputs.
-        targets: Their label ids, int64, shape (N,), on the device.
+        targets: Their label ids, int64, shape (N,), or probabilities, float32, shape (N, labels), on the device.
     """
 
     def __init__(self, judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Tensor) -> None:

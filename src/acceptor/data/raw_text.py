@@ -1,0 +1,111 @@
+"""Raw text for training without labels: read, and checked against the corpus that it prepares for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from acceptor.data.auditing.duplicates import normalised, rows_in
+from acceptor.data.reading.read import read_table
+from acceptor.data.table import Data, Table
+from acceptor.errors import DataError, UsageError
+
+FEWEST = 200  # sentences
+SAMPLE = 1_000  # sentences from which the script is read
+
+
+@dataclass(frozen=True, eq=False)
+class RawText:
+    """Sentences without labels.
+
+    Attributes:
+        sentences: Each once, in the order of the files.
+        sha256: The digests of the files, by path as given.
+    """
+
+    sentences: list[str]
+    sha256: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"RawText({len(self.sentences):,} sentences from {', '.join(self.sha256)})"
+
+
+def read_raw_text(files: Sequence[str | Path], data: Data) -> RawText:
+    """Reads files of sentences, one a line or in a column of sentences, for training before or beside ``data``.
+
+    Args:
+        files: Paths of files in any format of `load_data`; labels are ignored.
+        data: The corpus whose validation and test sentences the text must not contain.
+
+    Raises:
+        UsageError: No file was given, or the corpus has pairs of sentences.
+        DataError: A file cannot be read; the text has fewer than `FEWEST` sentences or is in another script than the
+            corpus; or it contains sentences of the validation or test split.
+    """
+    if not files:
+        raise UsageError("no file of raw text was given", expected="one or more paths", code="E-USAGE-OPTION")
+    if data.train.seconds is not None:
+        raise UsageError(
+            "raw text is for corpora of single sentences",
+            found=f"pairs in {data.train.table.origin}",
+            next="train without it",
+            code="E-USAGE-PAIRS",
+        )
+    tables = [read_table(file) for file in files]
+    for table in tables:
+        _refuse_held_out(table, data)
+    sentences = list(dict.fromkeys(text for table in tables for text in table.frame["sentence"].to_list()))
+    origins = ", ".join(table.origin for table in tables)
+    if len(sentences) < FEWEST:
+        raise DataError(
+            "the raw text is too short",
+            where=origins,
+            expected=f"{FEWEST} different sentences at least, one a line; ten thousand are worth the time",
+            found=f"{len(sentences)}",
+            code="E-DATA-SPLIT",
+        )
+    ours, theirs = _script(data.train.sentences[:SAMPLE]), _script(sentences[:: len(sentences) // SAMPLE + 1])
+    if ours != theirs:
+        raise DataError(
+            "the raw text is in another script than the corpus",
+            where=origins,
+            expected=f"{ours}, as {data.train.table.origin}",
+            found=theirs,
+            next="give text in the corpus' language",
+            code="E-DATA-TEXT",
+        )
+    return RawText(sentences, {table.origin: table.sha256 for table in tables})
+
+
+def _refuse_held_out(table: Table, data: Data) -> None:
+    """Refuses a text with sentences of the validation or test split: their scores would be too good."""
+    texts = normalised(table.frame["sentence"])
+    for split in (data.validation, data.test):
+        if split is None:
+            continue
+        held_out = normalised(split.table.frame["sentence"])
+        rows = (pl.Series(rows_in(texts, held_out)) >= 0).arg_true().to_list()
+        if rows:
+            raise DataError(
+                f"the raw text contains sentences of the {split.name} split",
+                where=table.origin,
+                expected=f"no sentence of {split.table.origin}, compared without case and punctuation marks' spaces",
+                found=table.listed_lines(rows),
+                cause="scores on sentences that were trained on are too good",
+                next="remove these lines",
+                code="E-DATA-SPLIT",
+            )
+
+
+def _script(sentences: Iterable[str]) -> str:
+    """The script of most letters, such as LATIN or CJK, after the Unicode names of the characters."""
+    letters = Counter(character for text in sentences for character in text if character.isalpha())
+    scripts: Counter[str] = Counter()
+    for character, count in letters.items():
+        scripts[unicodedata.name(character, "UNKNOWN").split()[0]] += count
+    return max(scripts, key=lambda name: scripts[name]) if scripts else "no letters"

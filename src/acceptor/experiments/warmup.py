@@ -1,0 +1,104 @@
+"""`warm_up`: trains an encoder on raw text, without labels, before it is fine-tuned.
+
+The encoder learns to tell natural sentences from corrupted ones (`acceptor.data.corruptions`). It is an ordinary
+training on a corpus that is made here: the result is a run folder, a stopped one resumes, and fine-tuning takes the
+folder as its encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from acceptor.config import TrainConfig
+from acceptor.data.corruptions import Corruptor
+from acceptor.data.load import load_data
+from acceptor.data.raw_text import RawText, read_raw_text
+from acceptor.data.split import with_validation
+from acceptor.data.table import Data, Split, Table
+from acceptor.experiments.run_set import is_finished_run
+from acceptor.experiments.workers import Plan
+from acceptor.model.pretrained import find_encoder
+from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.training.defaults import resolve
+from acceptor.training.train import train
+
+logger = logging.getLogger(__name__)
+
+LABELS = ("corrupted", "natural")
+HELD_OUT, MOST_HELD_OUT = 0.02, 1_000  # share and number of sentences to validate on
+RATE = 3.0  # times the default learning rate: the corpus is large, and its labels are noisy
+
+
+def warm_up(
+    text: str | Path | Sequence[str | Path],
+    *,
+    data: Any,
+    out: str | Path,
+    encoder: str | None = None,
+    config: TrainConfig | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Trains an encoder to tell natural sentences from corrupted ones. The same call resumes after a stop.
+
+    Args:
+        text: Files of natural sentences in the language of ``data``, one a line.
+        data: The corpus that is fine-tuned on later: a `Data`, or anything that `load_data` accepts. The text must not
+            contain its validation or test sentences.
+        out: The folder to write; give it to `train` as its encoder. It is itself a run: a judge of corruptions.
+        encoder: Short for ``config.encoder``.
+        config: Settings of this stage; by default one epoch at `RATE` times the usual learning rate.
+        overwrite: Replace an existing run at ``out``.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        DataError, UsageError: As `read_raw_text`; or ``out`` has a run with other data or settings.
+        AcceptorError: As `train`.
+    """
+    config = config or TrainConfig()
+    if encoder is not None:
+        config = config.model_copy(update={"encoder": encoder})
+    files = [text] if isinstance(text, str | Path) else list(text)
+    corpus = data if isinstance(data, Data) else load_data(data)
+    corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
+    found = warmup_data(read_raw_text(files, corpus), seed=config.seed)
+    out, start = Path(out).expanduser(), find_encoder(config.encoder)
+    rate = RATE * resolve(config, start.config, len(found.train))[0].learning_rate
+    given = {"epochs": config.epochs or 1, "learning_rate": config.learning_rate or rate, "split": "given"}
+    config = config.model_copy(update=given)
+    if not overwrite and is_finished_run(out, Plan(out.name, found, config, {}), {"encoder": start.to_dict()}):
+        logger.info("%s is finished and is used as it is", out)
+        return out
+    train(found, out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
+    return out
+
+
+def warmup_data(text: RawText, *, seed: int) -> Data:
+    """Every sentence of a text, and a corruption of it, with labels; both go to the same split."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    corruptor = Corruptor(text.sentences)
+    corrupted = [corruptor.corrupt(sentence, rng) for sentence in text.sentences]
+    pairs = [(one, other) for one, other in zip(text.sentences, corrupted, strict=True) if other is not None]
+    rng.shuffle(pairs)
+    held_out = max(1, min(MOST_HELD_OUT, round(HELD_OUT * len(pairs))))
+    return Data(_split("train", pairs[held_out:], text), _split("validation", pairs[:held_out], text))
+
+
+def _split(name: str, pairs: list[tuple[str, str]], text: RawText) -> Split:
+    sentences = [sentence for pair in pairs for sentence in pair]
+    label_ids = np.tile(np.array([1, 0], dtype=np.int64), len(pairs))
+    frame = pl.DataFrame({"sentence": sentences, "label": [LABELS[index] for index in label_ids]})
+    digest = hashlib.sha256(json.dumps([sorted(text.sha256.values()), sentences]).encode()).hexdigest()
+    origin = f"{', '.join(text.sha256)}, natural and corrupted"
+    lines = np.arange(1, len(sentences) + 1, dtype=np.int64)
+    return Split(name, Table(frame, lines, origin, digest, "sentence, label", "row"), LABELS, label_ids)

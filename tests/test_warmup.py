@@ -1,0 +1,281 @@
+"""Training without labels: corruptions of raw text, `warm_up`, and `distil`."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+
+import acceptor
+from acceptor.cli import app as cli
+from acceptor.config import TrainConfig
+from acceptor.data.corruptions import SHARES, Corruptor, words_of
+from acceptor.data.raw_text import FEWEST, read_raw_text
+from acceptor.data.starter import generate
+from acceptor.errors import DataError, UsageError
+from acceptor.experiments.distil import distil
+from acceptor.experiments.warmup import warm_up, warmup_data
+from conftest import COLA, raises, toy_rows
+
+ENGLISH = COLA.parent / "english"
+needs_english = pytest.mark.skipif(not ENGLISH.is_dir(), reason="the English text is not beside the repository")
+
+
+@pytest.fixture(scope="module")
+def natural() -> list[str]:
+    """Acceptable sentences of the starter corpus."""
+    return [row[0] for row in generate()["train"] if row[1] == "acceptable"][:600]
+
+
+@pytest.fixture
+def text(natural, tmp_path):
+    """A file of them."""
+    (tmp_path / "text.txt").write_text("".join(f"{sentence}\n" for sentence in natural[:FEWEST]))
+    return tmp_path / "text.txt"
+
+
+@pytest.fixture
+def config(tiny_bert) -> TrainConfig:
+    return TrainConfig(encoder=str(tiny_bert), epochs=2, batch_size=16, learning_rate=1e-3, max_length=32, seed=7)
+
+
+# ---------------------------------------------------------------------- corruptions
+
+
+@pytest.mark.parametrize("sentence", ["The book's here.", ' "Oh," he said - twice! ', "我喜歡看書。", "a", "?!", ""])
+def test_words_and_spaces_join_to_the_sentence(sentence):
+    assert "".join(space + word for space, word in words_of(sentence)) == sentence.strip()
+
+
+def test_a_corruption_is_another_sentence_with_one_edit_or_two(natural):
+    corruptor, rng = Corruptor(natural), random.Random(1)
+    for sentence in natural:
+        found = corruptor.corrupt(sentence, rng)
+        assert found is not None
+        assert found.lower() != sentence.lower()
+        assert (found[0], found[-1]) == (found[0].upper(), sentence[-1])
+        before, after = ([word.lower() for _, word in words_of(text)] for text in (sentence, found))
+        assert len(before) - 2 <= len(after) <= len(before) + 2
+        assert len(set(after) - set(before)) <= 2
+
+
+def test_every_kind_of_edit_occurs(natural, monkeypatch):
+    corruptor, rng = Corruptor(natural), random.Random(1)
+    sentence = natural[0]
+    words = [word.lower() for _, word in words_of(sentence)]
+    for kind in SHARES:
+        monkeypatch.setattr("acceptor.data.corruptions.SHARES", {kind: 1.0})
+        monkeypatch.setattr("acceptor.data.corruptions.TWO_EDITS", 0.0)
+        for _ in range(20):
+            found = [word.lower() for _, word in words_of(corruptor.corrupt(sentence, rng))]
+            assert len(found) - len(words) == {"delete": -1, "insert": 1}.get(kind, 0)
+            if kind in ("swap", "move"):
+                assert sorted(found) == sorted(words)
+            else:
+                assert len(set(found) - set(words)) <= 1
+
+
+def test_corruptions_depend_on_the_seed_alone(natural):
+    found = [[Corruptor(natural).corrupt(one, random.Random(seed)) for one in natural[:50]] for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_sentences_without_two_words_are_left_out(natural):
+    corruptor = Corruptor(natural)
+    assert [corruptor.corrupt(text, random.Random(1)) for text in ("", "Oh!", "?!")] == [None] * 3
+
+
+def test_chinese_is_corrupted_by_character():
+    sentences = [f"我{verb}{thing}。" for verb in "看買要有想" for thing in ("書", "花", "車", "水", "茶")]
+    corruptor, rng = Corruptor(sentences), random.Random(1)
+    found = [corruptor.corrupt(sentence, rng) for sentence in sentences]
+    assert None not in found
+    assert all(2 <= len(one) <= 6 and one[-1] == "。" and " " not in one for one in found)
+    assert not any(one == two for one, two in zip(found, sentences, strict=True))
+
+
+# ---------------------------------------------------------------------- raw text
+
+
+def test_text_that_cannot_be_used_is_refused(toy, text, tmp_path):
+    def file(name, lines):
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+        return tmp_path / name
+
+    with raises(UsageError, "E-USAGE-OPTION"):
+        read_raw_text([], toy)
+    with raises(DataError, "E-DATA-MISSING", where="absent.txt"):
+        read_raw_text([tmp_path / "absent.txt"], toy)
+    with raises(DataError, "E-DATA-SPLIT", where="few.txt", expected=str(FEWEST), found="3"):
+        read_raw_text([file("few.txt", ["One two.", "Two three.", "Four five."])], toy)
+    with raises(DataError, "E-DATA-TEXT", expected="LATIN", found="CJK"):
+        read_raw_text([file("zh.txt", [f"我有{chr(0x4E00 + number)}。" for number in range(FEWEST)])], toy)
+    lines = text.read_text().splitlines()
+    for split in (toy.validation, toy.test):
+        held_out = split.sentences[3].upper()
+        with raises(DataError, "E-DATA-SPLIT", problem=split.name, where="leak.txt", found="line 6"):
+            read_raw_text([file("leak.txt", [*lines[:5], held_out, *lines[5:]])], toy)
+    pairs = acceptor.load_data([("a b", "c d", "yes"), ("e f", "g h", "no")] * 9)
+    with raises(UsageError, "E-USAGE-PAIRS", found="pairs"):
+        read_raw_text([text], pairs)
+
+
+def test_text_is_read_once_from_all_files(toy, text, natural):
+    found = read_raw_text([text, text], toy)
+    assert found.sentences == natural[:FEWEST]
+    assert list(found.sha256) == [str(text)]
+
+
+# ---------------------------------------------------------------------- warm_up
+
+
+def test_a_sentence_and_its_corruption_are_in_the_same_split(toy, text):
+    data = warmup_data(read_raw_text([text], toy), seed=1)
+    natural = set(text.read_text().splitlines())
+    for split in data.splits:
+        assert natural.issuperset(split.sentences[::2])
+        assert split.gold.tolist() == [1, 0] * (len(split) // 2)
+    assert len(data.validation) == 2 * round(0.02 * FEWEST)
+
+
+def test_fine_tuning_starts_from_the_warmed_up_encoder(toy, config, text, tmp_path):
+    out = warm_up(text, data=toy, out=tmp_path / "warm", config=config)
+    assert acceptor.load(out).labels == ("corrupted", "natural")
+    before = (out / "run.json").read_bytes()
+    assert warm_up(text, data=toy, out=out, config=config) == out  # it is finished: nothing is trained
+    assert (out / "run.json").read_bytes() == before
+    run = acceptor.train(toy, out=tmp_path / "run", config=config, encoder=str(out))
+    assert run.judge.labels == toy.labels
+    assert run.record["encoder"]["name"] == str(out)
+    acceptor.train(toy, out=tmp_path / "plain", config=config)
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    warm, cold = (load_file(tmp_path / folder / "model.safetensors")[name] for folder in ("run", "plain"))
+    assert not np.allclose(warm, cold, atol=1e-3)
+    with raises(UsageError, "E-USAGE-CHANGED", problem="seed"):
+        warm_up(text, data=toy, out=out, config=config.model_copy(update={"seed": 8}))
+
+
+def stop_after(monkeypatch, module, epoch):
+    """Makes the next training end after an epoch, with a checkpoint."""
+
+    class Stop(Exception):  # noqa: N818 - no error
+        pass
+
+    train = acceptor.train
+
+    def stopping(data, **more):
+        def on_epoch(history):
+            if history[-1]["epoch"] == epoch:
+                raise Stop
+
+        return train(data, **more, on_epoch=on_epoch)
+
+    monkeypatch.setattr(module, stopping)
+    return Stop
+
+
+def test_a_stopped_warm_up_resumes_to_the_same_weights(toy, config, text, tmp_path, monkeypatch):
+    whole = warm_up(text, data=toy, out=tmp_path / "whole", config=config)
+    with monkeypatch.context() as patch, pytest.raises(stop_after(patch, "acceptor.experiments.warmup.train", 1)):
+        warm_up(text, data=toy, out=tmp_path / "stopped", config=config)
+    assert not (tmp_path / "stopped" / "run.json").exists()
+    warm_up(text, data=toy, out=tmp_path / "stopped", config=config)
+    assert (tmp_path / "stopped" / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+# ---------------------------------------------------------------------- distil
+
+
+@pytest.fixture(scope="module")
+def teacher(toy, toy_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    acceptor.train(toy, out=folder, config=toy_config)
+    return folder
+
+
+def test_a_student_learns_the_probabilities_of_its_teachers(toy, toy_config, teacher, text, tmp_path):
+    run = distil(toy, teachers=[teacher, teacher], text=text, out=tmp_path / "student", config=toy_config)
+    corpus = pl.read_parquet(tmp_path / "student-teacher" / "corpus.parquet")["sentence"].to_list()
+    assert corpus[: len(set(toy.train.sentences))] == list(dict.fromkeys(toy.train.sentences))
+    assert set(text.read_text().splitlines()) < set(corpus)
+    assert run.record["data"]["train"]["rows"] == len(corpus) > 1.8 * (len(set(toy.train.sentences)) + FEWEST)
+    assert run.record["data"]["validation"]["sha256"] == toy.validation.table.sha256
+    judge = acceptor.load(teacher)
+    asked, told = (
+        [verdict.probabilities[1] for verdict in one(toy.test.sentences)] for one in (judge, acceptor.load(run.folder))
+    )
+    assert np.corrcoef(asked, told)[0, 1] > 0.9
+    assert run.report.scores.mcc > 0.8
+
+
+def test_what_the_teachers_said_is_computed_once(toy, toy_config, teacher, tmp_path, monkeypatch):
+    first = distil(toy, teachers=teacher, out=tmp_path / "student", config=toy_config)
+    monkeypatch.setattr("acceptor.experiments.distil.predict", None)
+    again = distil(toy, teachers=teacher, out=tmp_path / "student", config=toy_config, overwrite=True)
+    first, again = ((run.folder / "model.safetensors").read_bytes() for run in (first, again))
+    assert first == again
+
+
+def test_a_stopped_distillation_resumes_to_the_same_weights(toy, toy_config, teacher, tmp_path, monkeypatch):
+    whole = distil(toy, teachers=teacher, out=tmp_path / "whole", config=toy_config)
+    with monkeypatch.context() as patch, pytest.raises(stop_after(patch, "acceptor.experiments.distil.train", 2)):
+        distil(toy, teachers=teacher, out=tmp_path / "stopped", config=toy_config)
+    resumed = distil(toy, teachers=teacher, out=tmp_path / "stopped", config=toy_config)
+    first, again = ((run.folder / "model.safetensors").read_bytes() for run in (whole, resumed))
+    assert first == again
+
+
+def test_teachers_that_cannot_teach_are_refused(toy, toy_config, teacher, tmp_path):
+    def taught(data, *teachers):
+        return distil(data, teachers=list(teachers), out=tmp_path / "student", config=toy_config)
+
+    with raises(UsageError, "E-USAGE-OPTION"):
+        taught(toy)
+    three = acceptor.load_data([("a b", "x"), ("c d", "y"), ("e f", "z")] * 20)
+    with raises(UsageError, "E-USAGE-LABELS", expected="x, y, z", found="acceptable"):
+        taught(three, teacher)
+    pairs = [(f"the cats {word}", "a b", str(number % 2)) for number, word in enumerate(["sleep", "see"] * 20)]
+    with raises(UsageError, "E-USAGE-PAIRS", where=str(teacher)):
+        taught(acceptor.load_data(pairs), teacher)
+    swapped = acceptor.load_data(toy_rows(160, 9), validation=toy_rows(160)[:48])
+    with raises(DataError, "E-DATA-SPLIT", problem="validation"):
+        taught(swapped, teacher)
+    assert not (tmp_path / "student").exists()
+
+
+# ---------------------------------------------------------------------- the command line
+
+
+def test_the_commands_warm_up_and_distil(tiny_bert, text, tmp_path, monkeypatch, capsys):
+    for name, rows in (("train", toy_rows(160)), ("dev", toy_rows(48, 1)), ("test", toy_rows(40, 2))):
+        (tmp_path / f"{name}.tsv").write_text("".join(f"{sentence}\t{label}\n" for sentence, label in rows))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["acceptor", *map(str, words), "--batch-size", "16", "--max-length", "32"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    settings = ("--encoder", tiny_bert, "--epochs", "1", "--learning-rate", "1e-2")
+    assert "written to run" in command("train", tmp_path, "--warmup-text", text, "--out", "run", *settings)
+    assert acceptor.load("run-warmup").labels == ("corrupted", "natural")
+    assert "written to student" in command("distil", tmp_path, "--teacher", "run", "--out", "student", *settings)
+
+
+@pytest.mark.real
+@needs_english
+def test_real_english_is_corrupted():
+    """Nearly every sentence is changed, and few become another one."""
+    sentences = (ENGLISH / "ewt.txt").read_text("utf-8").splitlines()
+    corruptor, rng = Corruptor(sentences), random.Random(1)
+    found = [corruptor.corrupt(sentence, rng) for sentence in sentences]
+    assert sum(one is None for one in found) < 20
+    assert len(set(sentences).intersection(filter(None, found))) < 0.002 * len(sentences)
