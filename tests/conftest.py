@@ -155,7 +155,7 @@ def write_judge(folder: Path, about: dict) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def turning(logits, gold, metric):
+def turning(logits, gold, metric, **_):
     """Replaces `calibrate`: a threshold that changes half of the more frequent verdicts, in any vocabulary."""
     likely = Decision(1.5).probabilities(logits)[:, 1]
     side = likely >= 0.5 if (likely >= 0.5).mean() >= 0.5 else likely < 0.5

@@ -73,8 +73,9 @@ class TrainConfig(BaseModel):
     """The score on validation that ``select="best"`` compares."""
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
-    calibrate: bool = False
-    """Fit a temperature, and a threshold for `metric`, on validation; each is kept if it helps on held-out tenths."""
+    calibrate: bool | None = None
+    """Fit a temperature, and a threshold for `metric`, on validation; each is kept if it helps on held-out tenths. By
+    default only a temperature, which changes probabilities but no verdict."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What happens when a step's loss or gradient is NaN or infinite: the training ends, or the step is skipped and
     counted."""

@@ -22,7 +22,7 @@ Ids = npt.NDArray[np.int64]
 Parts = list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]  # rows to fit on, rows to evaluate on
 
 
-def calibrate(logits: Logits, gold: Ids, metric: str) -> tuple[Decision, list[Derived]]:
+def calibrate(logits: Logits, gold: Ids, metric: str, *, threshold: bool = True) -> tuple[Decision, list[Derived]]:
     """The decision for a judge with these logits on validation, and the reasons.
 
     Each of the two numbers is first evaluated by ten-fold cross-validation. If the held-out tenths score better with it
@@ -32,14 +32,15 @@ def calibrate(logits: Logits, gold: Ids, metric: str) -> tuple[Decision, list[De
         logits: Of validation, shape (N, labels).
         gold: Its label ids, shape (N,).
         metric: The score that the threshold is tuned for: a name in `METRICS`.
+        threshold: Fit a threshold, too.
     """
     fold = np.random.default_rng(0).permutation(len(gold)) % FOLDS
     parts = [(fold != number, fold == number) for number in range(FOLDS) if (fold == number).any()]
     temperature, why = _temperature(logits, gold, parts)
-    if logits.shape[1] != 2:
+    if not threshold or logits.shape[1] != 2:
         return Decision(temperature), [why]
-    threshold, why_threshold = _threshold(logits, gold, parts, metric, temperature)
-    return Decision(temperature, threshold), [why, why_threshold]
+    tuned, why_threshold = _threshold(logits, gold, parts, metric, temperature)
+    return Decision(temperature, tuned), [why, why_threshold]
 
 
 def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derived]:

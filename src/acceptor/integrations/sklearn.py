@@ -97,7 +97,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         order: Literal["bucketed", "random"] = "bucketed",
         metric: Literal["mcc", "accuracy", "f1"] = "mcc",
         select: Literal["last", "best"] = "last",
-        calibrate: bool = False,
+        calibrate: bool | None = None,
         on_nan: Literal["stop", "skip"] = "stop",
         on_collapse: Literal["stop", "restart", "go-on"] = "stop",
         device: Literal["cuda", "mps", "cpu"] | None = None,

@@ -25,7 +25,6 @@ from acceptor.data.table import Data, Split
 from acceptor.errors import UsageError
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
-from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -293,12 +292,13 @@ def _reports(
     if data.test is not None:
         logits["test"] = judge.logits_of(encoded["test"])
     fitted: list[Derived] = []
-    if config.calibrate:
-        decision, fitted = calibrate(logits["validation"], validation.gold, config.metric)
+    if config.calibrate is not False:
+        threshold = config.calibrate is True
+        decision, fitted = calibrate(logits["validation"], validation.gold, config.metric, threshold=threshold)
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
             logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-12s%s: %s", *item)
-    selects = config.select == "best" or judge.decision != MOST_PROBABLE or compared
+    selects = config.select == "best" or judge.decision.threshold is not None or compared
     if selects:
         judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
     reports = {
