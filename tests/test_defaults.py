@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import acceptor
+from acceptor.cli.render import run_text
 from acceptor.config import TrainConfig
+from acceptor.evaluation.evaluate import report_of
+from acceptor.training.advice import advice_for
 from acceptor.training.defaults import FEWEST_EPOCHS, MOST_EPOCHS, STEPS, resolve
 
 
@@ -47,3 +51,42 @@ def test_a_run_records_what_was_derived_and_why(toy, tiny_bert, tmp_path):
     assert config["epochs"] == derived["epochs"]["value"] == MOST_EPOCHS
     assert config["learning_rate"] == derived["learning_rate"]["value"] == 1e-3
     assert str(STEPS) in derived["epochs"]["reason"].replace(",", "")
+
+
+# ---------------------------------------------------------------------- advice
+
+
+def report_on(split, verdicts):
+    return report_of(split, np.eye(2, dtype=np.float32)[verdicts] * 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "train_loss", "words"),
+    [
+        ({"learning_rate": 2e-5, "epochs": 4}, 0.68, "--learning-rate 0.0001"),
+        ({"learning_rate": 1e-4, "epochs": 4}, 0.68, "--epochs 30"),
+        ({"learning_rate": 1e-4, "epochs": 40}, 0.68, "--epochs 80"),
+        ({"learning_rate": 2e-5, "epochs": 4}, 0.05, "acceptor audit"),
+    ],
+)
+def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, settings, train_loss, words):
+    config, _ = resolve(TrainConfig(**settings), {"hidden_size": 384}, len(toy.train))
+    by_chance = np.arange(len(toy.validation)) % 2
+    found = advice_for(report_on(toy.validation, by_chance), train_loss, toy.train, config, {"hidden_size": 384})
+    assert "chance" in found
+    assert words in found
+    one_verdict = report_on(toy.validation, np.ones(len(toy.validation), dtype=int))
+    assert "not defined" in advice_for(one_verdict, train_loss, toy.train, config, {"hidden_size": 384})
+    right = report_on(toy.validation, toy.validation.gold)
+    assert advice_for(right, train_loss, toy.train, config, {"hidden_size": 384}) is None
+
+
+def test_the_advice_is_the_last_line(toy, toy_config, tmp_path, caplog):
+    config = toy_config.model_copy(update={"learning_rate": 1e-6, "epochs": 1, "on_collapse": "go-on"})
+    run = acceptor.train(toy, out=tmp_path / "run", config=config)
+    assert list(run_text(run))[-1] == run.advice
+    assert "--learning-rate 0.001" in run.advice
+    assert run.advice in caplog.text
+    learned = acceptor.train(toy, out=tmp_path / "learned", config=toy_config)
+    assert learned.advice is None
+    assert str(list(run_text(learned))[-1]).startswith("next: ")

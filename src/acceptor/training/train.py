@@ -34,7 +34,7 @@ from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
-from acceptor.runs.history import Collapse, Line, as_dicts
+from acceptor.runs.history import Collapse, EpochLine, Line, as_dicts, lines_of
 from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
@@ -42,6 +42,7 @@ from acceptor.runtime.processes import process_group, process_rank
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
+from acceptor.training.advice import advice_for
 from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
 from acceptor.training.record import log_setup, run_file_of, validation_of, write_run
@@ -62,6 +63,7 @@ class Run:
         reports: One report per judged split, by name: `validation`, and `test` if there is one.
         lines: The lines of ``history.jsonl``.
         file: The content of ``run.json``: config, derived values, data, versions, machine, timing.
+        advice: What to change if the validation scores are no better than chance; else None.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Run:
     reports: dict[str, Report]
     lines: list[Line]
     file: RunFile
+    advice: str | None = None
 
     @functools.cached_property
     def history(self) -> list[Json]:
@@ -228,8 +231,12 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
     judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
     file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
-    run = Run(out, judge, reports, history, file)
+    train_loss = lines_of(history, EpochLine)[-1].train_loss
+    advice = advice_for(reports["validation"], train_loss, data.train, config, found.config)
+    run = Run(out, judge, reports, history, file, advice)
     if runtime.is_main_process:
+        if advice:
+            logger.warning("%s", advice)
         with new_folder(out) as folder:
             write_run(folder, judge, data, reports, history, file, name=out.name)
     return run

@@ -52,6 +52,8 @@ def run_text(run: Run) -> Iterator[Any]:
     yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
     pairs = run.report.split.seconds is not None
     yield f"next: {judging_command(run.folder, pairs=pairs, data=run.report.split.table.origin)}"
+    if run.advice:
+        yield run.advice
 
 
 def seeds_text(seeds: Seeds) -> Iterator[Any]:

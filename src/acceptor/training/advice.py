@@ -1,0 +1,43 @@
+"""Says so if a training has learned nothing that validation shows, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from acceptor.config import ResolvedConfig
+from acceptor.data.table import Split
+from acceptor.evaluation.evaluate import Report
+from acceptor.training.collapse import label_entropy
+from acceptor.training.defaults import resolve
+
+HARDLY = 0.9  # of the loss of a constant answer: above, the training split was not learned either
+
+
+def advice_for(
+    report: Report, train_loss: float, train: Split, config: ResolvedConfig, encoder: Mapping[str, object]
+) -> str | None:
+    """One line if the interval of the validation MCC includes 0, or MCC is not defined; else None.
+
+    Args:
+        report: The validation report.
+        train_loss: The mean training loss of the last epoch, in nats.
+        train: The training split.
+        config: The settings.
+        encoder: The encoder's ``config.json``.
+    """
+    interval = report.interval
+    if interval is not None and interval.low > 0:
+        return None
+    found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
+    if train_loss < HARDLY * label_entropy(train.gold)[0]:
+        return (
+            f"{found}; only the training sentences were learned: give more of them, or check the labels: acceptor audit"
+        )
+    usual, _ = resolve(config.model_copy(update={"learning_rate": None, "epochs": None}), encoder, len(train))
+    if config.learning_rate < usual.learning_rate / 1.5:
+        change = f"--learning-rate {usual.learning_rate:g}, which is usual for this encoder"
+    elif config.epochs < usual.epochs:
+        change = f"--epochs {usual.epochs}, which is usual for so many sentences"
+    else:
+        change = f"--epochs {2 * config.epochs}, or a larger encoder (acceptor encoders)"
+    return f"{found}; try {change}"
