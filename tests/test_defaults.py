@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
 
 import acceptor
 from acceptor.cli.render import run_text
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.evaluation.evaluate import report_of
 from acceptor.training.advice import advice_for
 from acceptor.training.defaults import FEWEST_EPOCHS, MOST_EPOCHS, STEPS, resolve
+from acceptor.training.targets import Targets, balanced_weights
+from conftest import toy_rows
 
 
 def steps(config, rows):
@@ -90,3 +94,38 @@ def test_the_advice_is_the_last_line(toy, toy_config, tmp_path, caplog):
     learned = acceptor.train(toy, out=tmp_path / "learned", config=toy_config)
     assert learned.advice is None
     assert str(list(run_text(learned))[-1]).startswith("next: ")
+
+
+# ---------------------------------------------------------------------- class weights
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    gold = np.array([0] * 6 + [1] * 3 + [2])
+    found = balanced_weights(gold, 3)
+    np.testing.assert_allclose(found, compute_class_weight("balanced", classes=np.arange(3), y=gold), rtol=1e-6)
+    assert found[gold].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_losses_are_weighted_by_the_class(soft):
+    gold = np.array([0, 0, 0, 1])
+    logits = torch.tensor([[0.3, -0.2]] * 4)
+    values = np.eye(2, dtype=np.float32)[gold] if soft else gold
+    config = ResolvedConfig(epochs=1, learning_rate=1e-3)
+    plain = Targets(values, 2, config, "cpu").losses(logits, np.arange(4))
+    weighted = Targets(values, 2, config.model_copy(update={"class_weights": "balanced"}), "cpu").losses(
+        logits, np.arange(4)
+    )
+    torch.testing.assert_close(weighted, plain * torch.tensor([2 / 3, 2 / 3, 2 / 3, 2.0]))
+
+
+def test_a_rare_label_is_found_more_often_if_labels_count_alike(tiny_bert, tmp_path):
+    rows = [(sentence, label) for sentence, label in toy_rows(400) if label == "1"]
+    noisy = [(sentence, str(int(index % 6 != 0))) for index, (sentence, _) in enumerate(rows)]
+    shares = []
+    for weights in (None, "balanced"):
+        config = TrainConfig(encoder=str(tiny_bert), epochs=2, learning_rate=1e-3, class_weights=weights, max_length=32)
+        config = config.model_copy(update={"on_collapse": "go-on"})
+        run = acceptor.train(noisy, out=tmp_path / str(weights), config=config)
+        shares.append(run.judge(["the cats sleep."])[0].logits[0] - run.judge(["the cats sleep."])[0].logits[1])
+    assert shares[1] - shares[0] > 0.5  # log 5 = 1.6 if nothing is learned but the shares

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import acceptor
-from acceptor.config import TrainConfig, safer
+from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import StepLine
 from acceptor.training import checkpoint
@@ -17,6 +17,9 @@ from acceptor.training.loop import EpochEnd
 from conftest import COLA, needs_cola, needs_minilm, raises
 
 HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
+
+
+CONFIG = ResolvedConfig(seed=7, epochs=2, learning_rate=HIGH)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def steps(loss):
 
 def seen(toy, loss, logits):
     event = EpochEnd(1, 10, loss, logits.astype(np.float32), 1.0)
-    return collapse_at(event, steps(loss), toy.train, toy.validation, 7)
+    return collapse_at(event, steps(loss), toy.train, toy.validation, CONFIG)
 
 
 def test_all_three_signs_are_needed(toy):
@@ -57,9 +60,9 @@ def test_the_loss_of_the_epochs_second_half_counts(toy):
     alike = np.tile([0.0, 0.9], (len(toy.validation), 1))
     history = steps(0.3)[:5] + steps(0.64)[5:]
     event = EpochEnd(1, 10, 0.47, alike.astype(np.float32), 1.0)
-    assert collapse_at(event, history, toy.train, toy.validation, 7).loss == pytest.approx(0.64)
+    assert collapse_at(event, history, toy.train, toy.validation, CONFIG).loss == pytest.approx(0.64)
     later = [line.model_copy(update={"epoch": 2}) for line in steps(0.3)]
-    assert collapse_at(event, [*history, *later], toy.train, toy.validation, 7) is not None
+    assert collapse_at(event, [*history, *later], toy.train, toy.validation, CONFIG) is not None
 
 
 def test_the_entropy_is_the_least_loss_of_one_answer():

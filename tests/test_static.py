@@ -30,6 +30,7 @@ from acceptor.training.checkpoint import Checkpoints
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import NotFiniteError, Skipped, Step, fit
 from acceptor.training.static import StaticSteps, choose_static_steps
+from acceptor.training.targets import Targets
 from conftest import raises, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
@@ -371,7 +372,7 @@ def test_a_step_reads_nothing_back_and_copies_nothing_over(architecture, precisi
     monkeypatch.setattr("transformers.utils.import_utils.is_cuda_stream_capturing", lambda: True)
     training = Training(encoders[architecture], static=True, dropout=0.1, device="meta", precision=precision)
     training.optimizer.network.train()
-    targets = torch.from_numpy(training.gold).to("meta")
+    targets = Targets(training.gold, 2, training.config, "meta")
     steps = StaticSteps(training.judge, training.optimizer, training.train, targets)
     with Recorded() as recorded:
         steps._compute(16)
@@ -390,7 +391,7 @@ def test_every_shape_is_recorded(encoders):
 
 def started(training):
     """Its steps, after the first."""
-    targets = torch.from_numpy(training.gold).to(training.runtime.device)
+    targets = Targets(training.gold, 2, training.config, training.runtime.device)
     steps = StaticSteps(training.judge, training.optimizer, training.train, targets)
     training.optimizer.network.train()
     steps.step(np.arange(8), 1e-3)

@@ -164,6 +164,7 @@ CHANGES = {
     "max_length": 6,
     "seed": 8,
     "order_seed": 8,
+    "class_weights": "balanced",
     "split": "stratified",
     "validation_share": 0.3,
     "order": "random",

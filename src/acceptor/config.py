@@ -62,6 +62,8 @@ class TrainConfig(BaseModel):
     """Seeds the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
     order_seed: int | None = Field(default=None, ge=0, lt=2**32)
     """Seeds only the order of the examples, to separate its effect from the head's. By default the seed."""
+    class_weights: Literal["balanced"] | None = None
+    """How much the examples of a label count: all the same, or so that every label has the same total weight."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
     rows, always seed 2018) cut it from train and ignore a given one. By default given if any, else stratified."""

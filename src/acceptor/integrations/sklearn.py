@@ -93,6 +93,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         max_length: int = 128,
         random_state: int | np.random.RandomState | None = 2018,
         order_seed: int | None = None,
+        class_weights: Literal["balanced"] | None = None,
         validation_share: float = 0.1,
         order: Literal["bucketed", "random"] = "bucketed",
         metric: Literal["mcc", "accuracy", "f1"] = "mcc",
@@ -117,6 +118,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.max_length = max_length
         self.random_state = random_state
         self.order_seed = order_seed
+        self.class_weights = class_weights
         self.validation_share = validation_share
         self.order = order
         self.metric = metric

@@ -73,7 +73,7 @@ def check_collapse(
     Raises:
         CollapseError: The training has collapsed, and ``config.on_collapse`` is not ``go-on``.
     """
-    found = collapse_at(event, history, train, validation, config.seed)
+    found = collapse_at(event, history, train, validation, config)
     if found is None:
         return None
     if config.on_collapse != "go-on":
@@ -83,7 +83,7 @@ def check_collapse(
 
 
 def collapse_at(
-    event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, seed: int
+    event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: ResolvedConfig
 ) -> Collapse | None:
     """The collapse at an epoch's end; None unless all three conditions hold. Arguments: see `check_collapse`."""
     verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
@@ -94,13 +94,15 @@ def collapse_at(
     examples = max(1, sum(line.examples for line in late))
     loss = sum(line.loss * line.examples for line in late) / examples
     entropy, deviation = label_entropy(train.gold)
+    if config.class_weights:  # then that of labels with equal shares
+        entropy = math.log(len(np.unique(train.gold)))
     learns = loss < entropy - 2 * deviation / math.sqrt(examples)
     learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
     if verdicts.max() < len(event.logits) or learns or margin_sd >= MIN_MARGIN_SD:
         return None
     label = train.labels[int(verdicts.argmax())]
     return Collapse(
-        seed=seed,
+        seed=config.seed,
         epoch=event.epoch,
         step=event.step,
         label=label,

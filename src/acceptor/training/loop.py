@@ -28,6 +28,7 @@ from acceptor.runtime.device import free_memory, is_out_of_memory
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.schedule import learning_rate
 from acceptor.training.static import StaticSteps
+from acceptor.training.targets import LabelIds, Probabilities, Targets
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def fit(
     judge: Judge,
     optimizer: FlatAdamW,
     train: Encoded,
-    gold: npt.NDArray[np.int64] | npt.NDArray[np.float32],
+    gold: LabelIds | Probabilities,
     validation: Encoded,
     config: ResolvedConfig,
     done: Progress = Progress(),  # noqa: B008 - frozen
@@ -118,10 +119,8 @@ def fit(
     Raises:
         NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` is ``stop``.
     """
-    import torch
-
     runtime, network = judge.runtime, optimizer.network
-    targets = torch.from_numpy(gold).to(runtime.device)
+    targets = Targets(gold, len(judge.labels), config, runtime.device)
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     total_steps = config.epochs * steps_per_epoch
     fetch_every = 1 if runtime.device == "cpu" else FETCH_EVERY
@@ -169,7 +168,7 @@ def _step(
     judge: Judge,
     optimizer: FlatAdamW,
     train: Encoded,
-    targets: Any,
+    targets: Targets,
     rows: Rows,
     rate: float,
     static: StaticSteps | None,
@@ -194,21 +193,19 @@ def _step(
     return loss if optimizer.step(rate, check=check) else loss * math.nan
 
 
-def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Any, rows: Rows) -> Any:
+def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Targets, rows: Rows) -> Any:
     """Computes this process' share of a batch's gradient and returns its share of the batch's mean loss.
 
     If memory runs out, this batch and later ones are computed in parts of half the size. The parts' gradients sum to
     that of the batch.
     """
-    from torch.nn.functional import cross_entropy
-
     runtime = judge.runtime
     mine, weight = _share(rows, runtime.rank, runtime.world_size)
 
     def backward(part: Rows) -> Any:
         batch = collate(train, part, judge.tokenizer.pad_token_id, runtime.device)
         logits = optimizer.network(**batch.inputs).logits
-        loss = cross_entropy(logits.float(), targets[part], reduction="sum") * (weight / len(rows))
+        loss = targets.losses(logits, part).sum() * (weight / len(rows))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

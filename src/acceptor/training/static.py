@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from acceptor.config import Derived, TrainConfig
 from acceptor.errors import UsageError
@@ -26,6 +25,7 @@ from acceptor.model.batches import DeviceInputs, Rows, static_length
 from acceptor.model.encode import Encoded
 from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.training.flat_adamw import FlatAdamW
+from acceptor.training.targets import Targets
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +69,10 @@ class StaticSteps:
         judge: The judge to train.
         optimizer: The optimizer of its model, created with ``static``.
         train: N encoded inputs.
-        targets: Their label ids, int64, shape (N,), or probabilities, float32, shape (N, labels), on the device.
+        targets: Their targets.
     """
 
-    def __init__(self, judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Tensor) -> None:
+    def __init__(self, judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Targets) -> None:
         self.optimizer, self.targets, self.lengths = optimizer, targets, train.lengths
         device, self.size = judge.runtime.device, optimizer.config.batch_size
         self.limit = static_length(int(train.lengths.max()), judge.max_length)
@@ -133,7 +133,7 @@ class StaticSteps:
                 next="leave --compile out",
                 code="E-USAGE-COMPILE",
             ) from error
-        loss = cross_entropy(logits.float(), self.targets[rows], reduction="none") @ weights
+        loss = self.targets.losses(logits, rows) @ weights
         self.optimizer.backward(loss)
         self.loss.copy_(self.optimizer.step_without_sync(loss.detach(), rate, number))
 

@@ -1,0 +1,53 @@
+"""What a training fits: labels or a teacher's probabilities, with or without class weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from acceptor.config import ResolvedConfig
+
+LabelIds = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float32]
+
+
+class Targets:
+    """The targets of N examples on a device.
+
+    Args:
+        values: Label ids, int64, shape (N,); or probabilities, float32, shape (N, labels).
+        labels: The number of labels.
+        config: The settings.
+        device: Where to keep them.
+    """
+
+    def __init__(self, values: LabelIds | Probabilities, labels: int, config: ResolvedConfig, device: str) -> None:
+        self.values = torch.from_numpy(values).to(device)
+        self.class_weights = None
+        if config.class_weights == "balanced":
+            gold = values.argmax(axis=1) if values.ndim == 2 else values
+            weights = balanced_weights(gold.astype(np.int64), labels)
+            self.class_weights = torch.from_numpy(weights).to(device)
+
+    def losses(self, logits: Tensor, rows: Any) -> Tensor:
+        """The cross-entropy of each row in nats, times the weight of its class: fp32, shape (B,).
+
+        Args:
+            logits: Shape (B, labels).
+            rows: The numbers of the B examples.
+        """
+        return cross_entropy(logits.float(), self.values[rows], weight=self.class_weights, reduction="none")
+
+
+def balanced_weights(gold: LabelIds, labels: int) -> npt.NDArray[np.float32]:
+    """N / (labels · count) for each label: every label has the same total weight, and the mean weight is 1.
+
+    float32, shape (labels,). It is scikit-learn's ``class_weight="balanced"`` (King & Zeng 2001).
+    """
+    counts = np.bincount(gold, minlength=labels)
+    return (len(gold) / (labels * np.maximum(counts, 1))).astype(np.float32)
