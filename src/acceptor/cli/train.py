@@ -59,23 +59,7 @@ def train(
     from acceptor.runs.out_path import default_out, default_set
     from acceptor.training import train as training
 
-    if cv is not None and warmup_text:
-        raise UsageError(
-            "--cv and --warmup-text do not go together",
-            next="warm up first, then cross-validate with that encoder: acceptor train … --warmup-text FILE --out RUN; "
-            "acceptor train … --cv source --encoder RUN-warmup",
-            code="E-USAGE-CONFLICT",
-        )
-    if cv is not None and (resume or allow_change):
-        raise UsageError(
-            "--cv resumes by itself", next="give the same command again, without --resume", code="E-USAGE-CONFLICT"
-        )
-    if cv is None and processes != 1:
-        raise UsageError(
-            "--processes is for --cv",
-            next="one training in several processes: torchrun --nproc-per-node N -m acceptor train …",
-            code="E-USAGE-CONFLICT",
-        )
+    _check(cv, processes, warmup_text, resumes=resume or allow_change)
     if cv is None and resume and _names_a_run(data, out):
         _refuse_known(context, data)
         run = training.resume(data, changes=settings, allow_change=allow_change)
@@ -95,6 +79,27 @@ def train(
     if run.judge.runtime.is_main_process:
         write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), render.run_text(run), as_json)
+
+
+def _check(cv: str | None, processes: int, warmup_text: list[str] | None, *, resumes: bool) -> None:
+    """Refuses options that exclude each other."""
+    if cv is not None and warmup_text:
+        raise UsageError(
+            "--cv and --warmup-text do not go together",
+            next="warm up first, then cross-validate with that encoder: acceptor train … --warmup-text FILE --out RUN; "
+            "acceptor train … --cv source --encoder RUN-warmup",
+            code="E-USAGE-CONFLICT",
+        )
+    if cv is not None and resumes:
+        raise UsageError(
+            "--cv resumes by itself", next="give the same command again, without --resume", code="E-USAGE-CONFLICT"
+        )
+    if cv is None and processes != 1:
+        raise UsageError(
+            "--processes is for --cv",
+            next="one training in several processes: torchrun --nproc-per-node N -m acceptor train …",
+            code="E-USAGE-CONFLICT",
+        )
 
 
 def _warmed_up(text: list[str], examples: Any, out: Path, config: Any) -> Any:

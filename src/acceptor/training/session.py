@@ -51,6 +51,7 @@ class Request:
         allow_change: As for `train`.
         on_epoch: As for `train`.
         compared: True if validation scores decide which of several trainings is kept.
+        earlier: The collapse after which this training was restarted; None if it was not.
     """
 
     out: Path
@@ -60,17 +61,11 @@ class Request:
     allow_change: bool = False
     on_epoch: OnEpoch | None = None
     compared: bool = False
+    earlier: Collapse | None = None
 
 
 def run_loop(
-    judge: Judge,
-    data: Data,
-    encoded: dict[str, Encoded],
-    config: ResolvedConfig,
-    request: Request,
-    earlier: Collapse | None,
-    *,
-    static: bool,
+    judge: Judge, data: Data, encoded: dict[str, Encoded], config: ResolvedConfig, request: Request, *, static: bool
 ) -> tuple[list[Line], Logits | None]:
     """Runs the loop and puts the weights that ``config.select`` chooses into the judge.
 
@@ -82,7 +77,6 @@ def run_loop(
         encoded: The token ids of each split, by name.
         config: The settings.
         request: The arguments of `train`.
-        earlier: The collapse after which this training was restarted; None if it was not.
         static: Train in static shapes.
 
     Returns:
@@ -94,7 +88,7 @@ def run_loop(
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, logits = Progress(), None
     best: Tensors = {}
-    history: list[Line] = [RestartLine(event="restart", **earlier.to_dict())] if earlier else []
+    history: list[Line] = _first_lines(request.earlier)
     if request.resume:
         done, history, best = checkpoints.load(allow_change=request.allow_change)
         logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
@@ -130,6 +124,10 @@ def run_loop(
         judge.model.load_state_dict(best)
     judge.model.eval()
     return history, logits
+
+
+def _first_lines(earlier: Collapse | None) -> list[Line]:
+    return [RestartLine(event="restart", **earlier.to_dict())] if earlier else []
 
 
 def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, static: bool) -> FlatAdamW:

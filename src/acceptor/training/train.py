@@ -34,7 +34,7 @@ from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
-from acceptor.runs.history import Collapse, EpochLine, Line, as_dicts, lines_of
+from acceptor.runs.history import EpochLine, Line, as_dicts, lines_of
 from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
@@ -181,8 +181,7 @@ def _train_in_place(data: Any, request: Request) -> Run:
             config = safer(error.config)
             logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
             shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
-            again = dataclasses.replace(request, config=config, overwrite=False, resume=False, allow_change=False)
-            return _train(data, again, error.collapse)
+            return _train(data, Request(out, config, on_epoch=request.on_epoch, earlier=error.collapse))
 
 
 def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_change: bool = False) -> Run:
@@ -204,8 +203,7 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
     return train(data, out=folder, config=config, resume=True, allow_change=allow_change)
 
 
-def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
-    """``earlier`` is the collapse after which this training was restarted."""
+def _train(data: Any, request: Request) -> Run:
     started, out, config = time.perf_counter(), request.out, request.config
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
@@ -227,7 +225,7 @@ def _train(data: Any, request: Request, earlier: Collapse | None = None) -> Run:
             move_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
-        history, logits = run_loop(judge, data, encoded, config, request, earlier, static=static)
+        history, logits = run_loop(judge, data, encoded, config, request, static=static)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
     judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
     file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
