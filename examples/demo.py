@@ -11,7 +11,7 @@ import acceptor
 def main() -> None:
     """Trains, evaluates, judges, and says where to look."""
     data = acceptor.load_data("starter")
-    config = acceptor.TrainConfig(encoder="minilm", epochs=4, learning_rate=5e-5)
+    config = acceptor.TrainConfig(encoder="minilm")
     run = acceptor.train(data, out="runs/demo", config=config, overwrite=True)
     print(run.report)
     print(run.reports["test"])
