@@ -116,6 +116,12 @@ class ResolvedConfig(TrainConfig):
     """Peak learning rate."""
 
 
+def with_encoder(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
+    """The settings, or the defaults if they are None, with another encoder if one is given."""
+    config = config or TrainConfig()
+    return config if encoder is None else config.model_copy(update={"encoder": encoder})
+
+
 PRESETS: dict[str, dict[str, str | int | float]] = {
     # The chapter's settings. Its parameter groups have `weight_decay_rate: 0.1`, a key that AdamW
     # does not read, so AdamW's default of 0.01 was used for every parameter.

@@ -35,11 +35,23 @@ class RawText:
         return f"RawText({len(self.sentences):,} sentences from {', '.join(self.sha256)})"
 
 
-def read_raw_text(files: Sequence[str | Path], data: Data) -> RawText:
+def listed_paths(paths: str | Path | Sequence[str | Path], expected: str) -> list[Path]:
+    """One path or several, as a list.
+
+    Raises:
+        UsageError: There is none, or something else; ``expected`` says what was wanted.
+    """
+    several = [paths] if isinstance(paths, str | Path) else paths
+    if not isinstance(several, Sequence) or not several or not all(isinstance(one, str | Path) for one in several):
+        raise UsageError("a path is missing", expected=expected, found=repr(paths)[:80], code="E-USAGE-OPTION")
+    return [Path(one).expanduser() for one in several]
+
+
+def read_raw_text(files: str | Path | Sequence[str | Path], data: Data) -> RawText:
     """Reads files of sentences, one a line or in a column of sentences, for training before or beside ``data``.
 
     Args:
-        files: Paths of files in any format of `load_data`; labels are ignored.
+        files: One or more files in any format of `load_data`; labels are ignored.
         data: The corpus whose validation and test sentences the text must not contain.
 
     Raises:
@@ -47,8 +59,7 @@ def read_raw_text(files: Sequence[str | Path], data: Data) -> RawText:
         DataError: A file cannot be read; the text has fewer than `FEWEST` sentences or is in another script than the
             corpus; or it contains sentences of the validation or test split.
     """
-    if not files:
-        raise UsageError("no file of raw text was given", expected="one or more paths", code="E-USAGE-OPTION")
+    paths = listed_paths(files, "one or more files of natural sentences")
     if data.train.seconds is not None:
         raise UsageError(
             "raw text is for corpora of single sentences",
@@ -56,7 +67,7 @@ def read_raw_text(files: Sequence[str | Path], data: Data) -> RawText:
             next="train without it",
             code="E-USAGE-PAIRS",
         )
-    tables = [read_table(file) for file in files]
+    tables = [read_table(path) for path in paths]
     for table in tables:
         _refuse_held_out(table, data)
     sentences = list(dict.fromkeys(text for table in tables for text in table.frame["sentence"].to_list()))

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.config import TrainConfig
+from acceptor.config import TrainConfig, with_encoder
 from acceptor.data.auditing.duplicates import fingerprints, normalised, rows_in
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
-from acceptor.data.raw_text import read_raw_text
+from acceptor.data.raw_text import listed_paths, read_raw_text
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError
@@ -69,20 +69,16 @@ def distil(
             validation or test split.
         AcceptorError: As `predict` and `train`.
     """
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
+    config = with_encoder(config, encoder)
     data = data if isinstance(data, Data) else load_data(data)
     data, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
-    runs = [Path(run).expanduser() for run in _listed(teachers)]
-    if not runs:
-        raise UsageError("no teacher was given", expected="one or more run folders", code="E-USAGE-OPTION")
+    runs = listed_paths(teachers, "one or more run folders, of judges that teach")
     for run in runs:
         _check_teacher(load(run), run, data)
     out = Path(out).expanduser()
     beside = out.with_name(f"{out.name}-teacher")
     beside.mkdir(parents=True, exist_ok=True)
-    sentences = _sentences(data, _listed(text), config.seed)
+    sentences = _sentences(data, text, config.seed)
     corpus = _write_corpus(sentences, data.train.seconds, beside / "corpus.parquet")
     probabilities = [
         _probabilities(run, corpus, beside / f"teacher-{number}.parquet", data.labels)
@@ -91,10 +87,6 @@ def distil(
     taught = Data(_taught(data, sentences, np.mean(probabilities, axis=0), runs), data.validation, data.test)
     given = config.model_copy(update={"split": "given"})
     return train(taught, out=out, config=given, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
-
-
-def _listed(paths: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
 def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
@@ -133,7 +125,7 @@ def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
             )
 
 
-def _sentences(data: Data, text: list[str | Path], seed: int) -> list[str]:
+def _sentences(data: Data, text: str | Path | Sequence[str | Path], seed: int) -> list[str]:
     """The labelled sentences, then raw text, then one corruption of each; pairs as they are."""
     labelled = data.train.sentences
     if data.train.seconds is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from acceptor.config import ResolvedConfig, TrainConfig, safer
+from acceptor.config import ResolvedConfig, TrainConfig, safer, with_encoder
 from acceptor.data.corpora import paths_of
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data
@@ -151,9 +151,7 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
 
 def with_restart(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
     """The settings of a set of trainings: ``on_collapse`` is ``restart`` if it is not set."""
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
+    config = with_encoder(config, encoder)
     if "on_collapse" not in config.model_fields_set:
         config = config.model_copy(update={"on_collapse": "restart"})
     return config

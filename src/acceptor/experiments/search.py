@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from acceptor.config import ResolvedConfig, TrainConfig
+from acceptor.config import ResolvedConfig, TrainConfig, with_encoder
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
@@ -155,9 +155,7 @@ def search_settings(
             a domain is invalid.
         AcceptorError: `load_data` or `train` raises an error that concerns all trials.
     """
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
+    config = with_encoder(config, encoder)
     _check(trials=trials, seeds=seeds, processes=processes)
     if space is not None:
         _check_space(config, space)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from acceptor.config import TrainConfig
+from acceptor.config import TrainConfig, with_encoder
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
 from acceptor.data.raw_text import RawText, read_raw_text
@@ -65,13 +65,10 @@ def warm_up(
         DataError, UsageError: As `read_raw_text`; or ``out`` has a run with other data or settings.
         AcceptorError: As `train`.
     """
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
-    files = [text] if isinstance(text, str | Path) else list(text)
+    config = with_encoder(config, encoder)
     corpus = data if isinstance(data, Data) else load_data(data)
     corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
-    found = warmup_data(read_raw_text(files, corpus), seed=config.seed)
+    found = warmup_data(read_raw_text(text, corpus), seed=config.seed)
     out, start = Path(out).expanduser(), find_encoder(config.encoder)
     rate = RATE * resolve(config, start.config, len(found.train))[0].learning_rate
     given = {"epochs": config.epochs or 1, "learning_rate": config.learning_rate or rate, "split": "given"}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import Derived, ResolvedConfig, TrainConfig, safer
+from acceptor.config import Derived, ResolvedConfig, TrainConfig, safer, with_encoder
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
@@ -132,9 +132,7 @@ def train(
         ResourceError: The disk has too little space for the run, or ``out`` cannot be written.
         TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.collapse`).
     """
-    config = config or TrainConfig()
-    if encoder is not None:
-        config = config.model_copy(update={"encoder": encoder})
+    config = with_encoder(config, encoder)
     if on_epoch is not None and not callable(on_epoch):
         raise UsageError(
             "on_epoch is not a function",
