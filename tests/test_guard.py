@@ -11,7 +11,7 @@ import acceptor
 from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import StepLine
-from acceptor.training import checkpoint
+from acceptor.training import checkpoint, defaults
 from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
 from acceptor.training.loop import EpochEnd
 from conftest import COLA, needs_cola, needs_minilm, raises
@@ -108,7 +108,8 @@ def test_safer_settings_are_those_that_are_stated():
     assert (high.learning_rate, high.warmup, high.max_grad_norm) == (2e-5, 0.2, 0.5)
 
 
-def test_a_restarted_training_that_was_stopped_resumes(toy, high, tmp_path, monkeypatch):
+@pytest.mark.parametrize("given", [True, False], ids=["given", "derived"])
+def test_a_restarted_training_that_was_stopped_resumes(given, toy, high, tmp_path, monkeypatch):
     """The same call with resume=True keeps the first settings and the collapse."""
 
     class Stop(Exception):  # noqa: N818 - no error
@@ -119,13 +120,17 @@ def test_a_restarted_training_that_was_stopped_resumes(toy, high, tmp_path, monk
         raise Stop
 
     config, out = high.model_copy(update={"on_collapse": "restart"}), tmp_path / "run"
-    monkeypatch.setattr(checkpoint.Checkpoints, "save", save)
-    with pytest.raises(Stop):
-        acceptor.train(toy, out=out, config=config)
-    monkeypatch.undo()
+    if not given:
+        for name, value in (("BASE_RATE", HIGH), ("HIGHEST_RATE", HIGH), ("MOST_EPOCHS", 2), ("FEWEST_EPOCHS", 2)):
+            monkeypatch.setattr(defaults, name, value)
+        config = config.model_copy(update={"learning_rate": None, "epochs": None})
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoints, "save", save)
+        with pytest.raises(Stop):
+            acceptor.train(toy, out=out, config=config)
     run = acceptor.train(toy, out=out, config=config, resume=True)
     assert run.record["restarted_after"]["seed"] == 7
-    assert run.record["config"]["seed"] == 1007
+    assert (run.record["config"]["seed"], run.record["config"]["learning_rate"]) == (1007, 2e-5)
     with raises(UsageError, "E-USAGE-OUTPUT", problem=str(out), next="--overwrite"):
         acceptor.train(toy, out=out, config=config, resume=True)
 
