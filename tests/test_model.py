@@ -62,6 +62,20 @@ def test_padding_changes_no_logit(architecture, tmp_path):
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_dropout_is_set_wherever_an_architecture_has_it(architecture, tmp_path):
+    encoder = find_encoder(str(make_encoder(tmp_path / "encoder", architecture)))
+    tokenizer = load_tokenizer(encoder.folder)
+    inputs = collate(encode(tokenizer, ["the cats sleep on the mat"], max_length=64), np.array([0]), 0).inputs
+    for dropout, alike in ((0.0, True), (0.5, False)):
+        model = new_classifier(encoder, ("no", "yes"), seed=1, dropout=dropout).train()
+        with torch.inference_mode():
+            first, second = model(**inputs).logits, model(**inputs).logits
+        assert torch.equal(first, second) == alike
+        kinds = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+        assert set(kinds) == {dropout}
+
+
 def test_pairs_use_both_sentences(tmp_path, tiny_bert):
     rows = [(sentence, "the mat", label) for sentence, label in toy_rows(64)]
     data = acceptor.load_data(rows, validation=rows[:20])

@@ -160,6 +160,7 @@ CHANGES = {
     "learning_rate": 1e-3,
     "warmup": 0.5,
     "weight_decay": 0.5,
+    "dropout": 0.5,
     "max_grad_norm": 0.01,
     "max_length": 6,
     "seed": 8,

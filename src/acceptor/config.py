@@ -52,6 +52,8 @@ class TrainConfig(BaseModel):
     """Share of all steps in which the learning rate rises linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's weight decay of every weight matrix; biases and norms do not decay."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Probability of dropout, in all layers and in the head. By default that of the encoder's configuration."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are clipped to this norm; 0 turns clipping off."""
     keep_head: bool = False

@@ -89,6 +89,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         learning_rate: float | None = None,
         warmup: float = 0.1,
         weight_decay: float = 0.01,
+        dropout: float | None = None,
         max_grad_norm: float = 1.0,
         max_length: int = 128,
         random_state: int | np.random.RandomState | None = 2018,
@@ -114,6 +115,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.learning_rate = learning_rate
         self.warmup = warmup
         self.weight_decay = weight_decay
+        self.dropout = dropout
         self.max_grad_norm = max_grad_norm
         self.max_length = max_length
         self.random_state = random_state

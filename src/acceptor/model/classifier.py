@@ -15,7 +15,9 @@ from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, we
 HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier", "head")
 
 
-def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_head: bool = False) -> Any:
+def new_classifier(
+    encoder: Encoder, labels: Sequence[str], seed: int, *, keep_head: bool = False, dropout: float | None = None
+) -> Any:
     """The encoder's weights under a head of ``len(labels)`` outputs, in fp32, on the CPU.
 
     Args:
@@ -23,6 +25,7 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_h
         labels: Label names in label-id order.
         seed: Seeds the head's initial weights.
         keep_head: Keep the encoder's head, which must be trained for the same labels in the same order.
+        dropout: The probability of dropout everywhere; None for that of the encoder's configuration.
 
     Raises:
         EncoderError: The weights do not belong to the configuration.
@@ -37,6 +40,7 @@ def new_classifier(encoder: Encoder, labels: Sequence[str], seed: int, *, keep_h
         encoder.folder,
         labels,
         new_head=not keep_head,
+        dropout=dropout,
         ignore_mismatched_sizes=True,  # a pooler of another width is replaced; all else is refused below
     )
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
@@ -158,12 +162,16 @@ def _in_head(name: str) -> bool:
     return any(part in HEAD_NAMES for part in name.split("."))
 
 
-def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **options: Any) -> tuple[Any, Any]:
+def _load(
+    folder: Path, labels: Sequence[str], *, new_head: bool = False, dropout: float | None = None, **options: Any
+) -> tuple[Any, Any]:
     """The classifier, from a checked configuration and weights read here; Transformers opens no file."""
     import torch
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
     config = model_config(folder, labels)
+    if dropout is not None:
+        _set_dropout(config, dropout)
     path = weights_file(folder)
     stored = weight_count(path)
     try:
@@ -197,6 +205,13 @@ def _load(folder: Path, labels: Sequence[str], *, new_head: bool = False, **opti
             code="E-ENCODER-FILE",
         ) from error
     return model, info
+
+
+def _set_dropout(config: Any, probability: float) -> None:
+    """Sets all probabilities of dropout: architectures have one to four, under names of their own."""
+    for name, value in vars(config).items():
+        if "dropout" in name and (value is None or isinstance(value, float | int)):
+            setattr(config, name, probability)
 
 
 @contextlib.contextmanager

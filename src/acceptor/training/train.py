@@ -244,7 +244,9 @@ def _prepare(
     """The untrained judge, the token ids of every split, and the derived values."""
     tokenizer = load_tokenizer(encoder.folder)
     pairs = data.train.seconds is not None
-    model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head).to(runtime.device)
+    model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head, dropout=config.dropout).to(
+        runtime.device
+    )
     check_tokens(tokenizer, model)
     limit = min(config.max_length, longest_input(model.config, tokenizer))
     check_length(tokenizer, limit, pairs=pairs)
