@@ -104,6 +104,7 @@ def test_balanced_weights_are_those_of_scikit_learn():
     found = balanced_weights(gold, 3)
     np.testing.assert_allclose(found, compute_class_weight("balanced", classes=np.arange(3), y=gold), rtol=1e-6)
     assert found[gold].mean() == pytest.approx(1)
+    assert balanced_weights(gold, 4).tolist() == [*found.tolist(), 0.0]  # no row has the label
 
 
 @pytest.mark.parametrize("soft", [False, True])

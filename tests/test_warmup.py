@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import signal
 import sys
 
@@ -20,7 +22,7 @@ from acceptor.data.starter import generate
 from acceptor.errors import DataError, UsageError
 from acceptor.experiments.distil import distil
 from acceptor.experiments.warmup import warm_up, warmup_data
-from conftest import COLA, raises, toy_rows
+from conftest import COLA, raises, toy_rows, write_judge
 
 ENGLISH = COLA.parent / "english"
 needs_english = pytest.mark.skipif(not ENGLISH.is_dir(), reason="the English text is not beside the repository")
@@ -200,7 +202,8 @@ def teacher(toy, toy_config, tmp_path_factory):
 
 def test_a_student_learns_the_probabilities_of_its_teachers(toy, toy_config, teacher, text, tmp_path):
     run = distil(toy, teachers=[teacher, teacher], text=text, out=tmp_path / "student", config=toy_config)
-    corpus = pl.read_parquet(tmp_path / "student-teacher" / "corpus.parquet")["sentence"].to_list()
+    (written,) = (tmp_path / "student-teacher").glob("corpus-*.parquet")
+    corpus = pl.read_parquet(written)["sentence"].to_list()
     assert corpus[: len(set(toy.train.sentences))] == list(dict.fromkeys(toy.train.sentences))
     assert set(text.read_text().splitlines()) < set(corpus)
     assert run.record["data"]["train"]["rows"] == len(corpus) > 1.8 * (len(set(toy.train.sentences)) + FEWEST)
@@ -246,6 +249,72 @@ def test_teachers_that_cannot_teach_are_refused(toy, toy_config, teacher, tmp_pa
     with raises(DataError, "E-DATA-SPLIT", problem="validation"):
         taught(swapped, teacher)
     assert not (tmp_path / "student").exists()
+
+
+def test_another_teacher_never_meets_what_the_first_one_said(toy, toy_config, teacher, tmp_path):
+    """Not even after a stop, or if only its temperature differs."""
+    other = tmp_path / "other"
+    shutil.copytree(teacher, other)
+    about = json.loads((other / "judge.json").read_text())
+    write_judge(other, about | {"temperature": 5.0})
+    taught = [
+        distil(toy, teachers=one, out=tmp_path / "student", config=toy_config, overwrite=True)
+        for one in (teacher, other, teacher)
+    ]
+    digests = [run.record["data"]["train"]["sha256"] for run in taught]
+    assert digests[0] == digests[2] != digests[1]
+    assert len(list((tmp_path / "student-teacher").glob("teacher-*.parquet"))) == 2
+
+
+def test_an_exported_judge_teaches_too(toy, toy_config, teacher, tmp_path):
+    acceptor.export(acceptor.load(teacher), tmp_path / "judge.onnx")
+    run = distil(toy, teachers=tmp_path / "judge.onnx", out=tmp_path / "student", config=toy_config)
+    assert run.report.scores.mcc > 0.8
+
+
+def test_texts_that_a_teacher_cannot_read_are_left_out(toy, toy_config, teacher, text, tmp_path, caplog):
+    text.write_text(text.read_text() + "\U0001f642\U0001f642\n")
+    run = distil(toy, teachers=teacher, text=text, out=tmp_path / "student", config=toy_config)
+    (written,) = (tmp_path / "student-teacher").glob("corpus-*.parquet")
+    assert run.record["data"]["train"]["rows"] == pl.read_parquet(written).height - 1
+    assert "1 texts left out" in caplog.text
+
+
+def test_nothing_that_is_read_is_replaced(toy, toy_config, teacher, text, tmp_path):
+    """Neither teachers nor texts are in a folder that is written; a refused call changes nothing."""
+    own = tmp_path / "own"
+    shutil.copytree(teacher, own)
+    shutil.copytree(teacher, own / "teacher")
+    (own / "text.txt").write_text(text.read_text())
+    for given in ({"teachers": own / "teacher"}, {"teachers": teacher, "text": own / "text.txt"}):
+        with raises(UsageError, "E-USAGE-OUTPUT", where=str(own)):
+            acceptor.distil(toy, **given, out=own, config=toy_config, overwrite=True)
+    with raises(UsageError, "E-USAGE-OUTPUT", where=str(own)):
+        warm_up(own / "text.txt", data=toy, out=own, config=toy_config, overwrite=True)
+    assert (own / "text.txt").read_text() == text.read_text()
+    beside = tmp_path / "student-teacher"
+    shutil.copytree(teacher, beside)
+    before = {path.name: path.stat().st_mtime_ns for path in beside.iterdir()}
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="student-teacher", found="config.json"):
+        distil(toy, teachers=teacher, out=tmp_path / "student", config=toy_config)
+    assert before == {path.name: path.stat().st_mtime_ns for path in beside.iterdir()}
+    with raises(UsageError, "E-USAGE-OUTPUT"):
+        distil(toy, teachers=teacher, out="/", config=toy_config)
+    done = distil(toy, teachers=teacher, out=tmp_path / "done", config=toy_config)
+    files = set((tmp_path / "done-teacher").iterdir())
+    with raises(UsageError, "E-USAGE-OUTPUT", next="--overwrite"):
+        distil(toy, teachers=teacher, text=text, out=done.folder, config=toy_config)
+    assert set((tmp_path / "done-teacher").iterdir()) == files
+
+
+def test_a_text_that_cannot_be_corrupted_is_refused(toy, tmp_path):
+    (tmp_path / "words.txt").write_text("".join(f"word{number}\n" for number in range(FEWEST)))
+    with raises(DataError, "E-DATA-SPLIT", found=f"0 of {FEWEST}"):
+        warmup_data(read_raw_text(tmp_path / "words.txt", toy), seed=1)
+
+
+def test_words_keep_their_combining_marks():
+    assert [word for _, word in words_of("मैं कल स्कूल गया।")] == ["मैं", "कल", "स्कूल", "गया", "।"]
 
 
 # ---------------------------------------------------------------------- the command line

@@ -42,7 +42,7 @@ class TrainConfig(BaseModel):
     encoder: str = Field(default=DEFAULT_ENCODER, min_length=1)
     """The pre-trained network: a folder, a hub name, or an embedded name (`minilm`, `mpnet`)."""
     epochs: int | None = Field(default=None, ge=1)
-    """Passes over the training split. By default as many as make `acceptor.training.defaults.STEPS` steps."""
+    """Passes over the training split. By default as many as make 2,000 steps, from 3 to 30."""
     batch_size: int = Field(default=32, ge=1)
     """Sentences per optimizer step, over all processes together."""
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
@@ -65,7 +65,7 @@ class TrainConfig(BaseModel):
     order_seed: int | None = Field(default=None, ge=0, lt=2**32)
     """Seeds only the order of the examples, to separate its effect from the head's. By default the seed."""
     class_weights: Literal["balanced"] | None = None
-    """How much the examples of a label count: all the same, or so that every label has the same total weight."""
+    """Weights of the labels in the loss, so that all have the same total weight. By default examples count alike."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
     rows, always seed 2018) cut it from train and ignore a given one. By default given if any, else stratified."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,7 @@ def train(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.report.html import write_report
-    from acceptor.runs.out_path import default_out, default_set
+    from acceptor.runs.out_path import check_out, default_out, default_set, refuse_within
     from acceptor.training import train as training
 
     _check(cv, processes, warmup_text, resumes=resume or allow_change)
@@ -72,7 +73,9 @@ def train(
             return
         out = out or default_out(data, config.encoder, resume=resume)
         if warmup_text:
-            config = _warmed_up(warmup_text, examples, out, config)
+            check_out(out, overwrite=overwrite, resume=resume)
+            refuse_within(out, warmup_text)
+            config = _warmed_up(warmup_text, examples, out, config, overwrite=overwrite)
         run = training.train(
             examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
         )
@@ -102,13 +105,13 @@ def _check(cv: str | None, processes: int, warmup_text: list[str] | None, *, res
         )
 
 
-def _warmed_up(text: list[str], examples: Any, out: Path, config: Any) -> Any:
+def _warmed_up(text: list[str], examples: Any, out: Path, config: Any, *, overwrite: bool) -> Any:
     """The settings with an encoder that was trained on raw text first, in a folder beside the run."""
     from acceptor.experiments.warmup import warm_up
 
-    place = out.with_name(f"{out.name}-warmup")
+    place = Path(f"{os.path.abspath(out)}-warmup")
     own = config.model_copy(update={"epochs": None, "learning_rate": None, "calibrate": False})
-    encoder = warm_up(text, data=examples, out=place, config=own)
+    encoder = warm_up(text, data=examples, out=place, config=own, overwrite=overwrite)
     return config.model_copy(update={"encoder": str(encoder)})
 
 

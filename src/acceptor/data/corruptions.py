@@ -2,7 +2,8 @@
 
 Most corrupted sentences are not acceptable, and each differs from a natural one in one or two places, so that an
 encoder that learns to tell them apart learns syntax without labels. Whatever is needed is counted in the text itself:
-no dictionary, tagger or parser, so it works in any language. Two of the edits aim at grammar:
+no dictionary, tagger or parser, so it works for every language that writes spaces between words, and by character for
+Chinese and Japanese. Two of the edits aim at grammar:
 
 * *inflect* replaces a word by one with the same beginning (*write*: *writes*, *written*), or a function word, that is
   one of the `FUNCTION_WORDS` most frequent, by another one (*is*: *are*; *him*: *he*);
@@ -17,9 +18,10 @@ from __future__ import annotations
 import bisect
 import itertools
 import random
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+
+import regex
 
 FUNCTION_WORDS = 120
 SHARES = {"delete": 0.2, "swap": 0.15, "move": 0.1, "replace": 0.15, "inflect": 0.3, "insert": 0.1}
@@ -30,7 +32,7 @@ FURTHEST = 6  # words that a moved word may pass
 MOST_WORDS = 40_000  # words that may replace others: rarer ones are names and misspellings
 
 # A word, or one character of a script that is written without spaces, or a punctuation mark.
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+(?:['’]\w+)*|[^\w\s]")
+WORD = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[\w\p{M}]+(?:['’][\w\p{M}]+)*|[^\w\s]")
 
 Word = tuple[str, str]
 """A word and the space before it."""

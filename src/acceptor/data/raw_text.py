@@ -118,5 +118,6 @@ def _script(sentences: Iterable[str]) -> str:
     letters = Counter(character for text in sentences for character in text if character.isalpha())
     scripts: Counter[str] = Counter()
     for character, count in letters.items():
-        scripts[unicodedata.name(character, "UNKNOWN").split()[0]] += count
+        script = unicodedata.name(character, "UNKNOWN").split()[0]
+        scripts["CJK" if script in ("HIRAGANA", "KATAKANA") else script] += count  # Japanese mixes them
     return max(scripts, key=lambda name: scripts[name]) if scripts else "no letters"

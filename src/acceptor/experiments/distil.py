@@ -3,14 +3,17 @@
 A small encoder learns little from nine thousand labels. A teacher can label any text, and its probabilities say more
 than labels. The steps are files, so that each can be stopped, resumed and looked at:
 
-    OUT-teacher/corpus.parquet      the labelled sentences, raw text, and corruptions of both
-    OUT-teacher/teacher-1.parquet   the teacher's probabilities: `predict`
-    OUT/                            the student: `train`
+    OUT-teacher/corpus-DIGEST.parquet    the labelled sentences, raw text, and corruptions of both
+    OUT-teacher/teacher-DIGEST.parquet   a teacher's probabilities: `predict`
+    OUT/                                 the student: `train`
+
+The digests are of the contents, so another teacher or another text never meets old files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,12 +32,17 @@ from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError
 from acceptor.judging.judge import PAIRS, Judge
-from acceptor.judging.load import load
+from acceptor.judging.load import files_of, load
 from acceptor.judging.predict import predict
 from acceptor.runs.checkpoint import has_checkpoint
-from acceptor.storage.files import new_file
-from acceptor.storage.manifest import file_sha256
+from acceptor.runs.out_path import check_out, folder_beside, refuse_within
+from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.training.train import Run, train
+
+logger = logging.getLogger(__name__)
+
+FILES = ("corpus-*.parquet*", "teacher-*.parquet*", ".*")
+"""The files of ``OUT-teacher``; `predict` keeps its parts and the rows that it rejected beside its output."""
 
 
 def distil(
@@ -54,8 +62,8 @@ def distil(
 
     Args:
         data: A `Data`, or anything that `load_data` accepts. Its validation and test splits score the student.
-        teachers: Run folders of judges of the same labels. Teachers that were trained with several seeds teach better
-            than one.
+        teachers: Run folders, or exported files, of judges of the same labels. Teachers that were trained with several
+            seeds teach better than one.
         out: The student's run folder to write. The folder ``OUT-teacher`` beside it gets the teachers' probabilities.
         text: Files of natural sentences in the same language, one a line.
         encoder: Short for ``config.encoder``.
@@ -73,20 +81,22 @@ def distil(
     data = data if isinstance(data, Data) else load_data(data)
     data, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     runs = listed_paths(teachers, "one or more run folders, of judges that teach")
+    texts = listed_paths(text, "one or more files of natural sentences") if text else []
+    out = Path(out).expanduser()
+    resume = not overwrite and has_checkpoint(out)
+    beside = folder_beside(out, "teacher", FILES)
+    check_out(out, overwrite=overwrite, resume=resume)
+    refuse_within(out, [*runs, *texts])
     for run in runs:
         _check_teacher(load(run), run, data)
-    out = Path(out).expanduser()
-    beside = out.with_name(f"{out.name}-teacher")
-    beside.mkdir(parents=True, exist_ok=True)
-    sentences = _sentences(data, text, config.seed)
-    corpus = _write_corpus(sentences, data.train.seconds, beside / "corpus.parquet")
-    probabilities = [
-        _probabilities(run, corpus, beside / f"teacher-{number}.parquet", data.labels)
-        for number, run in enumerate(runs, 1)
-    ]
-    taught = Data(_taught(data, sentences, np.mean(probabilities, axis=0), runs), data.validation, data.test)
+    frame = _sentences(data, texts, config.seed)
+    with explain_write_errors(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+    corpus = _write_corpus(frame, beside)
+    probabilities = [_probabilities(run, corpus, frame, data.labels) for run in runs]
+    taught = Data(_taught(data, frame, np.mean(probabilities, axis=0), runs), data.validation, data.test)
     given = config.model_copy(update={"split": "given"})
-    return train(taught, out=out, config=given, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
+    return train(taught, out=out, config=given, overwrite=overwrite, resume=resume)
 
 
 def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
@@ -125,49 +135,55 @@ def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
             )
 
 
-def _sentences(data: Data, text: str | Path | Sequence[str | Path], seed: int) -> list[str]:
-    """The labelled sentences, then raw text, then one corruption of each; pairs as they are."""
-    labelled = data.train.sentences
+def _sentences(data: Data, texts: list[Path], seed: int) -> pl.DataFrame:
+    """What the teachers judge: labelled sentences, raw text, then one corruption of each; pairs as they are."""
+    text = read_raw_text(texts, data).sentences if texts else []  # refuses text beside pairs
     if data.train.seconds is not None:
-        return labelled
-    natural = [*labelled, *(read_raw_text(text, data).sentences if text else ())]
+        return data.train.table.frame.select("sentence", "second").unique(maintain_order=True)
+    natural = [*data.train.sentences, *text]
     rng, corruptor = random.Random(seed), Corruptor(natural)  # noqa: S311 - no secret
     corrupted = [corruptor.corrupt(sentence, rng) for sentence in natural]
-    return list(dict.fromkeys([*natural, *(sentence for sentence in corrupted if sentence)]))
+    sentences = dict.fromkeys([*natural, *(sentence for sentence in corrupted if sentence)])
+    return pl.DataFrame({"sentence": list(sentences)})
 
 
-def _write_corpus(sentences: list[str], seconds: list[str] | None, path: Path) -> Path:
-    """Writes what the teachers judge, unless the same file is there."""
-    frame = pl.DataFrame({"sentence": sentences} | ({} if seconds is None else {"second": seconds}))
-    if path.is_file() and pl.read_parquet(path).equals(frame):
-        return path
-    with new_file(path) as temporary:
-        frame.write_parquet(temporary)
+def _write_corpus(frame: pl.DataFrame, folder: Path) -> Path:
+    """Writes what the teachers judge to a file that is named after its content."""
+    digest = hashlib.sha256("\0".join(text for row in frame.iter_rows() for text in row).encode()).hexdigest()
+    path = folder / f"corpus-{digest[:12]}.parquet"
+    if not path.is_file():
+        with new_file(path) as scratch:
+            frame.write_parquet(scratch)
     return path
 
 
-def _probabilities(run: Path, corpus: Path, out: Path, labels: tuple[str, ...]) -> npt.NDArray[np.float32]:
-    """A teacher's probabilities, float32, shape (rows, labels); computed once and kept."""
-    stamp = out.with_suffix(".sha256")
-    wanted = f"{file_sha256(corpus)} {file_sha256(run / 'model.safetensors')}\n"
-    same = stamp.is_file() and stamp.read_text("utf-8") == wanted
-    stamp.write_text(wanted, "utf-8")
-    if not (same and out.is_file()):
-        predict(run, corpus, out=out, all_scores=True, overwrite=not same)  # the same work resumes
-    columns = pl.read_parquet(out, columns=[f"p({label})" for label in labels])
-    return columns.to_numpy().astype(np.float32)
+def _probabilities(run: Path, corpus: Path, frame: pl.DataFrame, labels: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """A teacher's probabilities, shape (rows, labels), NaN for a text without any token in its vocabulary.
+
+    They are computed once and kept in a file that is named after the teacher's files and the corpus; an interrupted
+    computation goes on.
+    """
+    digest = hashlib.sha256(f"{corpus.name} {sorted(files_of(run).items())}".encode()).hexdigest()
+    out = corpus.with_name(f"teacher-{digest[:12]}.parquet")
+    if not out.is_file():
+        predict(run, corpus, out=out, all_scores=True)
+    judged = pl.read_parquet(out, columns=[*frame.columns, *(f"p({label})" for label in labels)])
+    joined = frame.join(judged.unique(frame.columns), on=frame.columns, how="left", maintain_order="left")
+    return joined.drop(frame.columns).cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _taught(data: Data, sentences: list[str], probabilities: npt.NDArray[np.float32], runs: list[Path]) -> Split:
-    """The train split of the student."""
-    label_ids = probabilities.argmax(axis=1).astype(np.int64)
-    frame = pl.DataFrame({"sentence": sentences, "label": [data.labels[index] for index in label_ids]})
-    if data.train.seconds is not None:
-        frame = frame.with_columns(pl.Series("second", data.train.seconds))
-    digest = hashlib.sha256(probabilities.tobytes())
-    digest.update("\0".join(sentences).encode())
+def _taught(data: Data, frame: pl.DataFrame, probabilities: npt.NDArray[np.float64], runs: list[Path]) -> Split:
+    """The train split of the student: the rows that all teachers can read."""
+    known = np.asarray(np.isfinite(probabilities).all(axis=1))
+    frame, soft_labels = frame.filter(pl.Series(known)), probabilities[known].astype(np.float32)
+    if not known.all():
+        logger.warning("%d texts left out, without any token in a teacher's vocabulary", int((~known).sum()))
+    label_ids = soft_labels.argmax(axis=1).astype(np.int64)
+    digest = hashlib.sha256(soft_labels.tobytes())
+    digest.update("\0".join(text for row in frame.iter_rows() for text in row).encode())
     names = ", ".join(map(str, runs))
     origin = f"{data.train.table.origin} and raw text, with the probabilities of {names}"
-    lines = np.arange(1, len(sentences) + 1, dtype=np.int64)
-    table = Table(frame, lines, origin, digest.hexdigest(), "sentence, label of the teachers", "row")
-    return Split("train", table, data.labels, label_ids, data.train.written, probabilities)
+    lines = np.arange(1, len(frame) + 1, dtype=np.int64)
+    labelled = frame.with_columns(pl.Series("label", [data.labels[index] for index in label_ids]))
+    table = Table(labelled, lines, origin, digest.hexdigest(), "sentence, label of the teachers", "row")
+    return Split("train", table, data.labels, label_ids, data.train.written, soft_labels)

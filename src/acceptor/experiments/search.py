@@ -257,7 +257,8 @@ def work(out: Path, config: ResolvedConfig, space: Mapping[str, Domain], data: D
 def _do(study: Any, trial: Any, out: Path, config: ResolvedConfig, data: Data) -> None:
     """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
     # After a restart the score would be that of the safer settings, not of the trial's.
-    own, place = _with(config, {**trial.params, "on_collapse": "stop"}), out / folder_of(trial)
+    on_collapse = "stop" if config.on_collapse == "restart" else config.on_collapse
+    own, place = _with(config, {**trial.params, "on_collapse": on_collapse}), out / folder_of(trial)
     logger.info("trial %d: %s", trial.number, format_settings(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:

@@ -21,13 +21,15 @@ import polars as pl
 from acceptor.config import TrainConfig, with_encoder
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
-from acceptor.data.raw_text import RawText, read_raw_text
+from acceptor.data.raw_text import FEWEST, RawText, listed_paths, read_raw_text
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
+from acceptor.errors import DataError, UsageError
 from acceptor.experiments.run_set import is_finished_run
 from acceptor.experiments.workers import Plan
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.runs.out_path import refuse_within
 from acceptor.training.defaults import resolve
 from acceptor.training.train import train
 
@@ -56,7 +58,7 @@ def warm_up(
         out: The folder to write; give it to `train` as its encoder. It is itself a run: a judge of corruptions.
         encoder: Short for ``config.encoder``.
         config: Settings of this stage; by default one epoch at `RATE` times the usual learning rate.
-        overwrite: Replace an existing run at ``out``.
+        overwrite: Replace a run at ``out`` that has other data or settings. One with the same is used as it is.
 
     Returns:
         ``out``.
@@ -66,16 +68,22 @@ def warm_up(
         AcceptorError: As `train`.
     """
     config = with_encoder(config, encoder)
+    out, files = Path(out).expanduser(), listed_paths(text, "one or more files of natural sentences")
+    refuse_within(out, files)
     corpus = data if isinstance(data, Data) else load_data(data)
     corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
-    found = warmup_data(read_raw_text(text, corpus), seed=config.seed)
-    out, start = Path(out).expanduser(), find_encoder(config.encoder)
+    found = warmup_data(read_raw_text(files, corpus), seed=config.seed)
+    start = find_encoder(config.encoder)
     rate = RATE * resolve(config, start.config, len(found.train))[0].learning_rate
     given = {"epochs": config.epochs or 1, "learning_rate": config.learning_rate or rate, "split": "given"}
     config = config.model_copy(update=given)
-    if not overwrite and is_finished_run(out, Plan(out.name, found, config, {}), {"encoder": start.to_dict()}):
-        logger.info("%s is finished and is used as it is", out)
-        return out
+    try:
+        if is_finished_run(out, Plan(out.name, found, config, {}), {"encoder": start.to_dict()}):
+            logger.info("%s is finished and is used as it is", out)
+            return out
+    except UsageError:  # of other data or settings
+        if not overwrite:
+            raise
     train(found, out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
     return out
 
@@ -86,6 +94,15 @@ def warmup_data(text: RawText, *, seed: int) -> Data:
     corruptor = Corruptor(text.sentences)
     corrupted = [corruptor.corrupt(sentence, rng) for sentence in text.sentences]
     pairs = [(one, other) for one, other in zip(text.sentences, corrupted, strict=True) if other is not None]
+    if len(pairs) < FEWEST:
+        raise DataError(
+            "too few sentences of the raw text can be corrupted",
+            where=", ".join(text.sha256),
+            expected=f"{FEWEST} at least, of two words or more, in a script with spaces between words or in Chinese or "
+            "Japanese",
+            found=f"{len(pairs)} of {len(text.sentences)}",
+            code="E-DATA-SPLIT",
+        )
     rng.shuffle(pairs)
     held_out = max(1, min(MOST_HELD_OUT, round(HELD_OUT * len(pairs))))
     return Data(_split("train", pairs[held_out:], text), _split("validation", pairs[:held_out], text))

@@ -203,7 +203,7 @@ def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, a
             "this is not the training that was started: " + ", ".join(changed) + " changed",
             expected="\n".join(f"{name} = {before.get(name)}" for name in changed),
             found="\n".join(f"{name} = {now.get(name)}" for name in changed),
-            next="repeat the first command with --resume, or start again with --overwrite"
+            next="repeat the first command, acceptor train with --resume; or start again with --overwrite"
             + ("; or use the new value from here on: --allow-change" if allowed else ""),
             code="E-USAGE-CHANGED",
         )

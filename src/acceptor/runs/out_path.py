@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import glob
 import itertools
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from acceptor.environment import whole_number
@@ -134,6 +135,34 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
                 next=f"write to another folder: --out {shell(out.with_name(out.name + '-2'))}",
                 code="E-USAGE-OUTPUT",
             )
+
+
+def folder_beside(out: Path, suffix: str, files: Sequence[str]) -> Path:
+    """The folder ``OUT-SUFFIX`` beside a run folder, for files that belong to it.
+
+    Args:
+        out: The run folder.
+        suffix: What is added to its name.
+        files: Patterns of the names that it may have; an existing folder with others is not ours.
+
+    Raises:
+        UsageError: ``out`` has no name, such as ``/``; or the folder exists and has other files.
+    """
+    whole = Path(os.path.abspath(out))
+    if not whole.name:
+        raise UsageError(f"{out} cannot be a run folder", next="name one: --out PATH", code="E-USAGE-OUTPUT")
+    place = whole.with_name(f"{whole.name}-{suffix}")
+    within = [path.name for path in place.iterdir()] if place.is_dir() else []
+    others = sorted(name for name in within if not any(fnmatch.fnmatch(name, pattern) for pattern in files))
+    if others or (os.path.lexists(place) and not place.is_dir()):
+        raise UsageError(
+            f"{place} exists and has other files",
+            expected="a path that does not exist",
+            found=", ".join(others[:8]) or "a file",
+            next=f"choose another run folder, next to which {place.name} is free: --out PATH",
+            code="E-USAGE-OUTPUT",
+        )
+    return place
 
 
 def move_aside(out: Path) -> None:

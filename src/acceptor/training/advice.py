@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from acceptor.config import ResolvedConfig
 from acceptor.data.table import Split
 from acceptor.evaluation.evaluate import Report
-from acceptor.training.collapse import label_entropy
+from acceptor.training.collapse import constant_loss
 from acceptor.training.defaults import resolve
 
 HARDLY = 0.9  # of the loss of a constant answer: above, the training split was not learned either
@@ -29,10 +29,9 @@ def advice_for(
     if interval is not None and interval.low > 0:
         return None
     found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
-    if train_loss < HARDLY * label_entropy(train.gold)[0]:
-        return (
-            f"{found}; only the training sentences were learned: give more of them, or check the labels: acceptor audit"
-        )
+    if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
+        ways = "give more of them, or check the labels: acceptor audit DATA"
+        return f"{found}; only the training sentences were learned: {ways}"
     usual, _ = resolve(config.model_copy(update={"learning_rate": None, "epochs": None}), encoder, len(train))
     if config.learning_rate < usual.learning_rate / 1.5:
         change = f"--learning-rate {usual.learning_rate:g}, which is usual for this encoder"
@@ -40,4 +39,4 @@ def advice_for(
         change = f"--epochs {usual.epochs}, which is usual for so many sentences"
     else:
         change = f"--epochs {2 * config.epochs}, or a larger encoder (acceptor encoders)"
-    return f"{found}; try {change}"
+    return f"{found}; try again with --overwrite {change}"

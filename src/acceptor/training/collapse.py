@@ -3,7 +3,7 @@
 Some fine-tunings fail: the encoder's output stops depending on its input, and only the head's bias learns the labels'
 shares (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many healthy trainings, too, give one verdict
 throughout after their first epoch, with a loss that has hardly changed. So three conditions must hold at the end of an
-epoch, from the first one on:
+epoch, after `FEWEST_STEPS` steps:
 
 1. Every validation verdict is the same.
 2. Neither loss is below the entropy of the labels, the loss of a constant answer: the mean training loss of
@@ -32,6 +32,7 @@ from acceptor.training.loop import EpochEnd
 
 logger = logging.getLogger(__name__)
 
+FEWEST_STEPS = 10  # before, the learning rate has hardly risen, and a small encoder has hardly left its first weights
 MIN_MARGIN_SD = 3e-3  # nats; collapsed, minilm has 2e-6 to 6e-4; after a healthy first epoch .02 or more
 
 
@@ -93,9 +94,9 @@ def collapse_at(
     late = steps[len(steps) // 2 :]
     examples = max(1, sum(line.examples for line in late))
     loss = sum(line.loss * line.examples for line in late) / examples
-    entropy, deviation = label_entropy(train.gold)
-    if config.class_weights:  # then that of labels with equal shares
-        entropy = math.log(len(np.unique(train.gold)))
+    if event.step < FEWEST_STEPS:
+        return None
+    entropy, deviation = constant_loss(train.gold, config)
     learns = loss < entropy - 2 * deviation / math.sqrt(examples)
     learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
     if verdicts.max() < len(event.logits) or learns or margin_sd >= MIN_MARGIN_SD:
@@ -111,6 +112,15 @@ def collapse_at(
         entropy=entropy,
         margin_sd=margin_sd,
     )
+
+
+def constant_loss(gold: npt.NDArray[np.int64], config: ResolvedConfig) -> tuple[float, float]:
+    """The smallest mean loss of a constant answer, and the loss's standard deviation, in nats: see `label_entropy`.
+
+    With balanced class weights every label that occurs has the same share of the loss.
+    """
+    mean, deviation = label_entropy(gold)
+    return (math.log(len(np.unique(gold))), deviation) if config.class_weights else (mean, deviation)
 
 
 def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:

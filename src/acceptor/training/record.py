@@ -32,10 +32,10 @@ def validation_of(data: Data) -> Split:
 
 def log_setup(data: Data, judge: Judge, derived: list[Derived]) -> None:
     """Logs data, encoder and derived values with their reasons, before training starts."""
-    logger.info("%-12s%s", "data", data)
-    logger.info("%-12s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
+    logger.info("%-15s%s", "data", data)
+    logger.info("%-15s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
     for item in derived:
-        logger.info("%-12s%s: %s", item.name, item.value, item.reason)
+        logger.info("%-15s%s: %s", item.name, item.value, item.reason)
 
 
 def step_line(event: Step, config: ResolvedConfig) -> tuple[StepLine, str]:

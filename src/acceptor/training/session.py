@@ -117,7 +117,7 @@ def run_loop(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
                 if stopping:
-                    _log_stop(event, request.out)
+                    _log_stop(event, request.out, data)
                     break
     optimizer.release(judge.model)
     if best:
@@ -135,8 +135,9 @@ def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, stat
     return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
 
 
-def _log_stop(event: Step, out: Path) -> None:
-    logger.info("stopped at step %d; resume it: %s", event.step, f"acceptor train {shell(out)} --resume")
+def _log_stop(event: Step, out: Path, data: Data) -> None:
+    again = f"acceptor train {shell(out)} --resume" if data.source else "repeat the command"
+    logger.info("stopped at step %d; resume it: %s", event.step, again)
 
 
 def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:

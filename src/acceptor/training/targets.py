@@ -45,9 +45,11 @@ class Targets:
 
 
 def balanced_weights(gold: LabelIds, labels: int) -> npt.NDArray[np.float32]:
-    """N / (labels · count) for each label: every label has the same total weight, and the mean weight is 1.
+    """N / (K · count) for each of the K labels that occur: all have the same total weight, and the mean weight is 1.
 
-    float32, shape (labels,). It is scikit-learn's ``class_weight="balanced"`` (King & Zeng 2001).
+    float32, shape (labels,); 0 for labels that do not occur. It is scikit-learn's
+    ``class_weight="balanced"`` (King & Zeng 2001).
     """
     counts = np.bincount(gold, minlength=labels)
-    return (len(gold) / (labels * np.maximum(counts, 1))).astype(np.float32)
+    total = len(gold) / int((counts > 0).sum())
+    return np.array([total / count if count else 0.0 for count in counts], dtype=np.float32)

@@ -302,7 +302,7 @@ def _reports(
         decision, fitted = calibrate(logits["validation"], validation.gold, config.metric, threshold=threshold)
         judge = dataclasses.replace(judge, decision=decision)
         for item in fitted:
-            logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-12s%s: %s", *item)
+            logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-15s%s: %s", *item)
     selects = config.select == "best" or judge.decision.threshold is not None or compared
     if selects:
         judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
