@@ -98,6 +98,7 @@ def test_a_restart_has_another_seed_and_safer_settings(toy, high, tmp_path):
     assert run.record["config"]["learning_rate"] == 2e-5
     assert run.record["restarted_after"]["seed"] == 7
     assert run.record["collapsed"] is False
+    assert {item["name"]: item["value"] for item in run.record["derived"]}["learning_rate"] == 2e-5
 
 
 def test_safer_settings_are_those_that_are_stated():

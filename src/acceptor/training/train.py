@@ -210,6 +210,8 @@ def _train(data: Any, request: Request) -> Run:
     keep_freed_memory()
     found = find_encoder(config.encoder)
     config, chosen = resolve(config, found.config, len(data.train))
+    if request.earlier:
+        chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
     refuse_within(out, [found.folder, *paths_of(data)])
     static, choices = choose_static_steps(runtime, config)
     judge, encoded, derived = _prepare(data, found, config, runtime, static=static)
