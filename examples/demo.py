@@ -11,7 +11,7 @@ import acceptor
 def main() -> None:
     """Trains, evaluates, judges, and says where to look."""
     data = acceptor.load_data("starter")
-    config = acceptor.TrainConfig(encoder="minilm")
+    config = acceptor.TrainConfig(encoder="minilm", dropout=0.0)
     run = acceptor.train(data, out="runs/demo", config=config, overwrite=True)
     print(run.report)
     print(run.reports["test"])
