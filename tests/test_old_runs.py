@@ -35,6 +35,7 @@ CONFIG = {
     "on_collapse": "go-on",
     "device": "cpu",
     "precision": "fp32",
+    "calibrate": False,  # the default of that version
 }
 
 
