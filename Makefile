@@ -51,8 +51,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Three processes on two cores: tests wait for other programs a fifth of the time.
-ARGS ?= --numprocesses 3 --dist worksteal
+ARGS ?= --numprocesses 2 --dist worksteal
 
 test: setup
 	$(BIN)/pytest $(ARGS)
