@@ -30,14 +30,13 @@ from acceptor.experiments.workers import Plan
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.out_path import refuse_within
-from acceptor.training.defaults import resolve
+from acceptor.training.defaults import FEWEST_EPOCHS, resolve
 from acceptor.training.train import train
 
 logger = logging.getLogger(__name__)
 
 LABELS = ("corrupted", "natural")
 HELD_OUT, MOST_HELD_OUT = 0.02, 1_000  # share and number of sentences to validate on
-RATE = 3.0  # times the default learning rate: the corpus is large, and its labels are noisy
 
 
 def warm_up(
@@ -57,7 +56,7 @@ def warm_up(
             contain its validation or test sentences.
         out: The folder to write; give it to `train` as its encoder. It is itself a run: a judge of corruptions.
         encoder: Short for ``config.encoder``.
-        config: Settings of this stage; by default one epoch at `RATE` times the usual learning rate.
+        config: Settings of this stage; by default the usual ones, and one epoch if the text is long.
         overwrite: Replace a run at ``out`` that has other data or settings. One with the same is used as it is.
 
     Returns:
@@ -74,9 +73,9 @@ def warm_up(
     corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
     found = warmup_data(read_raw_text(files, corpus), seed=config.seed)
     start = find_encoder(config.encoder)
-    rate = RATE * resolve(config, start.config, len(found.train))[0].learning_rate
-    given = {"epochs": config.epochs or 1, "learning_rate": config.learning_rate or rate, "split": "given"}
-    config = config.model_copy(update=given)
+    usual, _ = resolve(config, start.config, len(found.train))
+    once = config.epochs is None and usual.epochs == FEWEST_EPOCHS  # a long text is read once
+    config = usual.model_copy(update={"epochs": 1 if once else usual.epochs, "split": "given"})
     try:
         if is_finished_run(out, Plan(out.name, found, config, {}), {"encoder": start.to_dict()}):
             logger.info("%s is finished and is used as it is", out)
