@@ -31,7 +31,7 @@ class Derived(NamedTuple):
 
 
 class TrainConfig(BaseModel):
-    """All settings of one training. `ResolvedConfig` has those that depend on encoder and data.
+    """All settings of one training, as given. A `ResolvedConfig` has learning rate and epochs derived.
 
     Raises:
         UsageError: Unknown names or values out of range; all of them at once.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,8 +107,9 @@ def _check(cv: str | None, processes: int, warmup_text: list[str] | None, *, res
 def _warmed_up(text: list[str], examples: Any, out: Path, config: Any, *, overwrite: bool) -> Any:
     """The settings with an encoder that was trained on raw text first, in a folder beside the run."""
     from acceptor.experiments.warmup import warm_up
+    from acceptor.runs.out_path import folder_beside
 
-    place = Path(f"{os.path.abspath(out)}-warmup")
+    place = folder_beside(out, "warmup", ["*"])  # a run folder, which `warm_up` checks
     own = config.model_copy(update={"epochs": None, "learning_rate": None, "calibrate": False})
     encoder = warm_up(text, data=examples, out=place, config=own, overwrite=overwrite)
     return config.model_copy(update={"encoder": str(encoder)})
