@@ -92,7 +92,11 @@ def main() -> None:
     scores: dict[str, dict[str, list[float]]] = {way: {"validation": [], "test": []} for way in ways}
     for seed in options.seeds:
         config = acceptor.TrainConfig(
-            encoder=options.encoder, epochs=options.epochs, learning_rate=options.learning_rate, seed=seed
+            encoder=options.encoder,
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            dropout=0.1,
+            seed=seed,
         )
         line: dict[str, Any] = {"seed": seed}
         for way, train in ways.items():

@@ -117,7 +117,7 @@ def toy() -> acceptor.Data:
 def toy_config(tiny_bert) -> acceptor.TrainConfig:
     """Settings under which the tiny BERT learns `toy` in about a second."""
     return acceptor.TrainConfig(
-        encoder=str(tiny_bert), epochs=4, batch_size=16, learning_rate=1e-2, max_length=32, seed=7
+        encoder=str(tiny_bert), epochs=4, batch_size=16, learning_rate=1e-2, dropout=0.1, max_length=32, seed=7
     )
 
 

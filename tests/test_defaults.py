@@ -14,7 +14,7 @@ from acceptor.evaluation.evaluate import report_of
 from acceptor.training.advice import advice_for
 from acceptor.training.defaults import FEWEST_EPOCHS, MOST_EPOCHS, STEPS, resolve
 from acceptor.training.targets import Targets, balanced_weights
-from conftest import toy_rows
+from conftest import raises, toy_rows
 
 
 def steps(config, rows):
@@ -39,11 +39,34 @@ def test_the_number_of_steps_is_alike_for_corpora_of_any_size(rows):
     if config.epochs < MOST_EPOCHS:
         assert steps(config, rows) >= STEPS
     assert config.batch_size == min(32, rows)
-    assert [item.name for item in derived] == [*["batch_size"] * (rows < 32), "learning_rate", "epochs"]
+    assert [item.name for item in derived] == [*["batch_size"] * (rows < 32), "learning_rate", "dropout", "epochs"]
+
+
+@pytest.mark.parametrize(("width", "dropout"), [(384, 0.0), (512, "encoder"), (768, "encoder")])
+def test_narrow_encoders_train_without_dropout(width, dropout):
+    config, derived = resolve(TrainConfig(), {"hidden_size": width}, rows=8551)
+    assert config.dropout == dropout
+    assert next(item.value for item in derived if item.name == "dropout") == dropout
+    for given in (0.2, "encoder"):
+        assert resolve(TrainConfig(dropout=given), {"hidden_size": width}, rows=8551)[0].dropout == given
+
+
+@pytest.mark.parametrize("wrong", [1.0, -0.1, "own", True])
+def test_dropout_is_a_probability_or_the_encoders(wrong):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION"):
+        TrainConfig(dropout=wrong)
+
+
+@pytest.mark.parametrize(("dropout", "stored"), [(None, 0.0), ("encoder", 0.1), (0.2, 0.2)])
+def test_the_dropout_of_a_training(toy, toy_config, dropout, stored, tmp_path):
+    config = toy_config.model_copy(update={"dropout": dropout, "epochs": 1, "on_collapse": "go-on"})
+    run = acceptor.train(toy, out=tmp_path / "run", config=config)
+    assert run.judge.model.config.hidden_dropout_prob == stored
+    assert run.judge.model.config.attention_probs_dropout_prob == stored
 
 
 def test_given_settings_are_not_changed():
-    given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4)
+    given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4, dropout=0.3)
     config, derived = resolve(given, {"hidden_size": 384}, rows=8551)
     assert config.model_dump() == given.model_dump()
     assert derived == []

@@ -36,6 +36,7 @@ CONFIG = {
     "device": "cpu",
     "precision": "fp32",
     "calibrate": False,  # the default of that version
+    "dropout": "encoder",  # what that version always had
 }
 
 

@@ -6,7 +6,7 @@ reason, which is printed and kept in ``run.json``.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from pydantic import (
 from acceptor.errors import UsageError, nearest
 
 DEFAULT_ENCODER = "google-bert/bert-base-uncased"
+ENCODERS_OWN: Literal["encoder"] = "encoder"
+"""The value of `TrainConfig.dropout` that keeps the probabilities of the encoder's configuration."""
 
 
 class Derived(NamedTuple):
@@ -31,7 +33,7 @@ class Derived(NamedTuple):
 
 
 class TrainConfig(BaseModel):
-    """All settings of one training, as given. A `ResolvedConfig` has learning rate and epochs derived.
+    """All settings of one training, as given. A `ResolvedConfig` has learning rate, dropout and epochs derived.
 
     Raises:
         UsageError: Unknown names or values out of range; all of them at once.
@@ -52,8 +54,9 @@ class TrainConfig(BaseModel):
     """Share of all steps in which the learning rate rises linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's weight decay of every weight matrix; biases and norms do not decay."""
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    """Probability of dropout, in all layers and in the head. By default that of the encoder's configuration."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] | None = None
+    """Probability of dropout, in all layers and in the head, or `encoder` for those of the encoder's configuration. By
+    default 0 for encoders that are less than 512 wide, else those of the configuration."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are clipped to this norm; 0 turns clipping off."""
     keep_head: bool = False
@@ -116,6 +119,8 @@ class ResolvedConfig(TrainConfig):
     """Passes over the training split."""
     learning_rate: float = Field(gt=0, lt=1)
     """Peak learning rate."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] = ENCODERS_OWN
+    """Probability of dropout, or those of the encoder's configuration."""
 
 
 def with_encoder(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
@@ -134,6 +139,7 @@ PRESETS: dict[str, dict[str, str | int | float]] = {
         "learning_rate": 2e-5,
         "warmup": 0.0,
         "weight_decay": 0.1,
+        "dropout": 0.1,
         "max_grad_norm": 0.0,
         "max_length": 128,
         "seed": 2018,

@@ -89,7 +89,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         learning_rate: float | None = None,
         warmup: float = 0.1,
         weight_decay: float = 0.01,
-        dropout: float | None = None,
+        dropout: float | Literal["encoder"] | None = None,
         max_grad_norm: float = 1.0,
         max_length: int = 128,
         random_state: int | np.random.RandomState | None = 2018,

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from acceptor.config import TrainConfig
+from acceptor.config import ENCODERS_OWN, TrainConfig
 from acceptor.runs.history import RestartLine
 from acceptor.runs.judge_file import EncoderRecord
 from acceptor.runs.record import (
@@ -75,8 +75,11 @@ class Setup(Record):
 
 
 def all_settings(config: Settings) -> Settings:
-    """The settings, completed by those that an older version lacked, with their defaults: what it trained with."""
-    return {**TrainConfig().model_dump(), **config}
+    """The settings, completed by those that an older version lacked, with the values that it trained with.
+
+    These are the defaults, but for dropout, which was always that of the encoder.
+    """
+    return {**TrainConfig().model_dump(), "dropout": ENCODERS_OWN, **config}
 
 
 def _without(record: Record, name: str) -> Json:

@@ -12,6 +12,7 @@ from acceptor.data.table import Data
 from acceptor.errors import UsageError
 from acceptor.model.pretrained import EMBEDDED
 from acceptor.runs.checkpoint import SourceRecord, newest, was_restarted
+from acceptor.runs.run_file import all_settings
 
 
 def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, TrainConfig]:
@@ -30,7 +31,7 @@ def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, Tra
             next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as at the start",
             code="E-USAGE-CHANGED",
         )
-    config = TrainConfig.model_validate({**settings.config, **changes})
+    config = TrainConfig.model_validate({**all_settings(settings.config), **changes})
     if config.encoder not in EMBEDDED:
         config = config.model_copy(update={"encoder": _found(config.encoder, start)})
     # A run of 0.1 lacks some arguments; a file may have fields that are not arguments.
@@ -50,8 +51,8 @@ def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
     state = newest(run)
     if not was_restarted(state):
         return config
-    stored = state.settings.config  # settings that were derived are the safer ones there already
-    derived = {name: stored[name] for name in ("epochs", "learning_rate") if getattr(config, name) is None}
+    stored = all_settings(state.settings.config)  # settings that were derived are the safer ones there already
+    derived = {name: stored[name] for name in ("epochs", "learning_rate", "dropout") if getattr(config, name) is None}
     given = safer(ResolvedConfig.model_validate({**config.model_dump(), **derived}))
     return given.model_copy(update=derived)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import Derived, ResolvedConfig, TrainConfig, safer, with_encoder
+from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig, safer, with_encoder
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
@@ -246,9 +246,9 @@ def _prepare(
     """The untrained judge, the token ids of every split, and the derived values."""
     tokenizer = load_tokenizer(encoder.folder)
     pairs = data.train.seconds is not None
-    model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head, dropout=config.dropout).to(
-        runtime.device
-    )
+    dropout = None if config.dropout == ENCODERS_OWN else config.dropout
+    model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head, dropout=dropout)
+    model.to(runtime.device)
     check_tokens(tokenizer, model)
     limit = min(config.max_length, longest_input(model.config, tokenizer))
     check_length(tokenizer, limit, pairs=pairs)
