@@ -30,6 +30,7 @@ import acceptor
 from acceptor.cli import app as cli
 from acceptor.config import Derived
 from acceptor.judging.decision import Decision
+from acceptor.model.pretrained import Encoder
 from acceptor.runtime.device import processor_name
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -93,6 +94,11 @@ def tiny_bert(_own_cache, tmp_path_factory) -> Path:
     from tiny import make_encoder
 
     return make_encoder(tmp_path_factory.mktemp("tiny") / "bert", initializer_range=0.2)
+
+
+def encoder_of(**config) -> Encoder:
+    """An encoder with this configuration and no files."""
+    return Encoder("no files", Path("nowhere"), None, "", config)
 
 
 def toy_rows(n: int, seed: int = 0) -> list[tuple[str, str]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +14,13 @@ import acceptor
 from acceptor.cli.render import run_text
 from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.evaluation.evaluate import report_of
+from acceptor.model.classifier import new_classifier
+from acceptor.model.pretrained import find_encoder
 from acceptor.training.advice import advice_for
 from acceptor.training.defaults import FEWEST_EPOCHS, MOST_EPOCHS, STEPS, resolve
 from acceptor.training.targets import Targets, balanced_weights
-from conftest import raises, toy_rows
+from conftest import encoder_of, raises, toy_rows
+from tiny import make_encoder
 
 
 def steps(config, rows):
@@ -24,15 +30,15 @@ def steps(config, rows):
 @pytest.mark.parametrize(("width", "rate"), [(1024, 2e-5), (768, 3e-5), (384, 1e-4), (256, 3e-4), (32, 1e-3)])
 def test_the_learning_rate_falls_with_the_square_of_the_width(width, rate):
     for names in ({"hidden_size": width}, {"dim": width}):
-        config, derived = resolve(TrainConfig(), names, rows=8551)
+        config, derived = resolve(TrainConfig(), encoder_of(**names), rows=8551)
         assert config.learning_rate == rate
         assert any(item.name == "learning_rate" and str(width) in item.reason for item in derived)
-    assert resolve(TrainConfig(), {}, rows=8551)[0].learning_rate == 3e-5  # a base-size encoder
+    assert resolve(TrainConfig(), encoder_of(), rows=8551)[0].learning_rate == 3e-5  # a base-size encoder
 
 
 @pytest.mark.parametrize("rows", [2, 31, 200, 1000, 4400, 8551, 100_000])
 def test_the_number_of_steps_is_alike_for_corpora_of_any_size(rows):
-    config, derived = resolve(TrainConfig(), {"hidden_size": 384}, rows)
+    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=384), rows)
     assert FEWEST_EPOCHS <= config.epochs <= MOST_EPOCHS
     if config.epochs > FEWEST_EPOCHS:
         assert steps(config.model_copy(update={"epochs": config.epochs - 1}), rows) < STEPS
@@ -44,11 +50,41 @@ def test_the_number_of_steps_is_alike_for_corpora_of_any_size(rows):
 
 @pytest.mark.parametrize(("width", "dropout"), [(384, 0.0), (512, "encoder"), (768, "encoder")])
 def test_narrow_encoders_train_without_dropout(width, dropout):
-    config, derived = resolve(TrainConfig(), {"hidden_size": width}, rows=8551)
+    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=width), rows=8551)
     assert config.dropout == dropout
     assert next(item.value for item in derived if item.name == "dropout") == dropout
     for given in (0.2, "encoder"):
-        assert resolve(TrainConfig(dropout=given), {"hidden_size": width}, rows=8551)[0].dropout == given
+        assert resolve(TrainConfig(dropout=given), encoder_of(hidden_size=width), rows=8551)[0].dropout == given
+
+
+@pytest.mark.parametrize(("layers", "fresh"), [(6, 1), (12, 2), (24, 4), (2, 0)])
+def test_the_top_layers_of_an_encoder_of_sentences_start_anew(layers, fresh, tmp_path):
+    """Whoever trained it with sentence-transformers left modules.json."""
+    plain = encoder_of(num_hidden_layers=layers)
+    assert resolve(TrainConfig(), plain, rows=8551)[0].reinit_layers == 0
+    (tmp_path / "modules.json").write_text("[]")
+    for names in ({"num_hidden_layers": layers}, {"n_layers": layers}):
+        embeds = dataclasses.replace(encoder_of(**names), folder=tmp_path)
+        config, derived = resolve(TrainConfig(), embeds, rows=8551)
+        assert config.reinit_layers == fresh
+        assert next(item.value for item in derived if item.name == "reinit_layers") == fresh
+        assert resolve(TrainConfig(keep_head=True), embeds, rows=8551)[0].reinit_layers == 0
+        assert resolve(TrainConfig(reinit_layers=5), embeds, rows=8551)[0].reinit_layers == 5
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "mpnet", "modernbert"])
+def test_only_the_top_layers_start_from_random_weights(kind, tmp_path):
+    encoder = find_encoder(str(make_encoder(tmp_path / kind, kind)))
+    own, fresh = (new_classifier(encoder, ("0", "1"), 7, reinit_layers=n).state_dict() for n in (0, 1))
+    last = max(int(found[1]) for name in own if (found := re.search(r"layers?\.(\d+)\.", name)))
+    for name, weight in own.items():
+        above = f".{last}." in name
+        if weight.ndim >= 2 and (above or "embeddings" in name or "layer" in name):
+            assert torch.equal(weight, fresh[name]) != above, name
+    again = new_classifier(encoder, ("0", "1"), 7, reinit_layers=1).state_dict()
+    assert all(torch.equal(fresh[name], again[name]) for name in fresh)
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", expected=f"at most {last + 1}"):
+        new_classifier(encoder, ("0", "1"), 7, reinit_layers=last + 2)
 
 
 @pytest.mark.parametrize("wrong", [1.0, -0.1, "own", True])
@@ -66,8 +102,8 @@ def test_the_dropout_of_a_training(toy, toy_config, dropout, stored, tmp_path):
 
 
 def test_given_settings_are_not_changed():
-    given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4, dropout=0.3)
-    config, derived = resolve(given, {"hidden_size": 384}, rows=8551)
+    given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4, dropout=0.3, reinit_layers=1)
+    config, derived = resolve(given, encoder_of(hidden_size=384), rows=8551)
     assert config.model_dump() == given.model_dump()
     assert derived == []
 
@@ -97,15 +133,15 @@ def report_on(split, verdicts):
     ],
 )
 def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, settings, train_loss, words):
-    config, _ = resolve(TrainConfig(**settings), {"hidden_size": 384}, len(toy.train))
+    config, _ = resolve(TrainConfig(**settings), encoder_of(hidden_size=384), len(toy.train))
     by_chance = np.arange(len(toy.validation)) % 2
-    found = advice_for(report_on(toy.validation, by_chance), train_loss, toy.train, config, {"hidden_size": 384})
+    found = advice_for(report_on(toy.validation, by_chance), train_loss, toy.train, config, encoder_of(hidden_size=384))
     assert "chance" in found
     assert words in found
     one_verdict = report_on(toy.validation, np.ones(len(toy.validation), dtype=int))
-    assert "not defined" in advice_for(one_verdict, train_loss, toy.train, config, {"hidden_size": 384})
+    assert "not defined" in advice_for(one_verdict, train_loss, toy.train, config, encoder_of(hidden_size=384))
     right = report_on(toy.validation, toy.validation.gold)
-    assert advice_for(right, train_loss, toy.train, config, {"hidden_size": 384}) is None
+    assert advice_for(right, train_loss, toy.train, config, encoder_of(hidden_size=384)) is None
 
 
 def test_the_advice_is_the_last_line(toy, toy_config, tmp_path, caplog):

@@ -37,6 +37,7 @@ CONFIG = {
     "precision": "fp32",
     "calibrate": False,  # the default of that version
     "dropout": "encoder",  # what that version always had
+    "reinit_layers": 0,
 }
 
 

@@ -101,7 +101,7 @@ def test_history_has_every_step_and_every_epoch(toy_run, toy, toy_config):
 
 def test_the_record_has_the_used_settings(toy_run, toy, toy_config):
     record = json.loads((toy_run.folder / "run.json").read_text())
-    assert record["config"] == toy_config.model_dump()
+    assert record["config"] == {**toy_config.model_dump(), "reinit_layers": 0}
     assert {item["name"] for item in record["derived"]} >= {"device", "precision", "max_length", "padding", "split"}
     assert all(item["reason"] for item in record["derived"])
     assert record["data"]["train"]["sha256"] == toy.train.table.sha256
@@ -161,6 +161,7 @@ CHANGES = {
     "warmup": 0.5,
     "weight_decay": 0.5,
     "dropout": 0.5,
+    "reinit_layers": 1,
     "max_grad_norm": 0.01,
     "max_length": 6,
     "seed": 8,

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -333,9 +334,13 @@ def test_the_commands_warm_up_and_distil(tiny_bert, text, tmp_path, monkeypatch,
         assert not ended.value.code, capsys.readouterr().err
         return capsys.readouterr().out
 
-    settings = ("--encoder", tiny_bert, "--epochs", "1", "--learning-rate", "1e-2")
+    settings = ("--encoder", tiny_bert, "--epochs", "1", "--learning-rate", "1e-2", "--reinit-layers", "1")
     assert "written to run" in command("train", tmp_path, "--warmup-text", text, "--out", "run", *settings)
     assert acceptor.load("run-warmup").labels == ("corrupted", "natural")
+    begun_anew = [
+        json.loads(Path(run, "run.json").read_text())["config"]["reinit_layers"] for run in ("run-warmup", "run")
+    ]
+    assert begun_anew == [1, 0]  # not again after the warm-up
     assert "written to student" in command("distil", tmp_path, "--teacher", "run", "--out", "student", *settings)
 
 

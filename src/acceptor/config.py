@@ -33,7 +33,7 @@ class Derived(NamedTuple):
 
 
 class TrainConfig(BaseModel):
-    """All settings of one training, as given. A `ResolvedConfig` has learning rate, dropout and epochs derived.
+    """All settings of one training, as given. `training.defaults` derives what the encoder and the data decide.
 
     Raises:
         UsageError: Unknown names or values out of range; all of them at once.
@@ -59,6 +59,9 @@ class TrainConfig(BaseModel):
     default 0 for encoders that are less than 512 wide, else those of the configuration."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are clipped to this norm; 0 turns clipping off."""
+    reinit_layers: int | None = Field(default=None, ge=0)
+    """Number of the encoder's top layers that start from random weights, as the head does. By default a sixth of all
+    layers of an encoder that was trained to embed sentences, else none."""
     keep_head: bool = False
     """Keep the encoder's head, which must be trained for the same labels; by default a new head is made."""
     max_length: int = Field(default=128, ge=4)
@@ -121,6 +124,8 @@ class ResolvedConfig(TrainConfig):
     """Peak learning rate."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] = ENCODERS_OWN
     """Probability of dropout, or those of the encoder's configuration."""
+    reinit_layers: int = Field(default=0, ge=0)
+    """Number of the encoder's top layers that start from random weights."""
 
 
 def with_encoder(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
@@ -140,6 +145,7 @@ PRESETS: dict[str, dict[str, str | int | float]] = {
         "warmup": 0.0,
         "weight_decay": 0.1,
         "dropout": 0.1,
+        "reinit_layers": 0,
         "max_grad_norm": 0.0,
         "max_length": 128,
         "seed": 2018,

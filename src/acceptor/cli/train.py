@@ -112,7 +112,7 @@ def _warmed_up(text: list[str], examples: Any, out: Path, config: Any, *, overwr
     place = folder_beside(out, "warmup", ["*"])  # a run folder, which `warm_up` checks
     own = config.model_copy(update={"epochs": None, "learning_rate": None, "calibrate": False})
     encoder = warm_up(text, data=examples, out=place, config=own, overwrite=overwrite)
-    return config.model_copy(update={"encoder": str(encoder)})
+    return config.model_copy(update={"encoder": str(encoder), "reinit_layers": 0})
 
 
 def _names_a_run(data: str, out: Path | None) -> bool:

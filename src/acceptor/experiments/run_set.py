@@ -21,7 +21,7 @@ from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.experiments.workers import Outcome, Plan, train_plans
-from acceptor.model.pretrained import find_encoder
+from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
 from acceptor.runs.out_path import move_aside, refuse_within, replacing
@@ -250,12 +250,12 @@ def _split(plan: Plan) -> Data:
 
 
 def _resolved(plan: Plan, data: Data) -> ResolvedConfig:
-    return resolve(plan.config, _encoder_config(plan.config.encoder), len(data.train))[0]
+    return resolve(plan.config, _encoder(plan.config.encoder), len(data.train))[0]
 
 
 @functools.lru_cache
-def _encoder_config(name: str) -> dict[str, object]:
-    return find_encoder(name).config
+def _encoder(name: str) -> Encoder:
+    return find_encoder(name)
 
 
 def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:

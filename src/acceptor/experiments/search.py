@@ -160,7 +160,7 @@ def search_settings(
     if space is not None:
         _check_space(config, space)
     data = data if isinstance(data, Data) else load_data(data)
-    config, _ = resolve(config, find_encoder(config.encoder).config, len(data.train))
+    config, _ = resolve(config, find_encoder(config.encoder), len(data.train))
     domains = default_space(config) if space is None else dict(space)
     out = Path(out).expanduser()
     if seeds and data.test is None:

@@ -90,6 +90,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         warmup: float = 0.1,
         weight_decay: float = 0.01,
         dropout: float | Literal["encoder"] | None = None,
+        reinit_layers: int | None = None,
         max_grad_norm: float = 1.0,
         max_length: int = 128,
         random_state: int | np.random.RandomState | None = 2018,
@@ -116,6 +117,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.warmup = warmup
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.reinit_layers = reinit_layers
         self.max_grad_norm = max_grad_norm
         self.max_length = max_length
         self.random_state = random_state

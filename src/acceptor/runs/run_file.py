@@ -75,11 +75,8 @@ class Setup(Record):
 
 
 def all_settings(config: Settings) -> Settings:
-    """The settings, completed by those that an older version lacked, with the values that it trained with.
-
-    These are the defaults, but for dropout, which was always that of the encoder.
-    """
-    return {**TrainConfig().model_dump(), "dropout": ENCODERS_OWN, **config}
+    """The settings, completed by those that an older version lacked, with the values that it trained with."""
+    return {**TrainConfig().model_dump(), "dropout": ENCODERS_OWN, "reinit_layers": 0, **config}
 
 
 def _without(record: Record, name: str) -> Json:

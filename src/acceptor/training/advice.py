@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from acceptor.config import ResolvedConfig
 from acceptor.data.table import Split
 from acceptor.evaluation.evaluate import Report
+from acceptor.model.pretrained import Encoder
 from acceptor.training.collapse import constant_loss
 from acceptor.training.defaults import resolve
 
 HARDLY = 0.9  # of the loss of a constant answer: above, the training split was not learned either
 
 
-def advice_for(
-    report: Report, train_loss: float, train: Split, config: ResolvedConfig, encoder: Mapping[str, object]
-) -> str | None:
+def advice_for(report: Report, train_loss: float, train: Split, config: ResolvedConfig, encoder: Encoder) -> str | None:
     """One line if the interval of the validation MCC includes 0, or MCC is not defined; else None.
 
     Args:
@@ -23,7 +20,7 @@ def advice_for(
         train_loss: The mean training loss of the last epoch, in nats.
         train: The training split.
         config: The settings.
-        encoder: The encoder's ``config.json``.
+        encoder: The encoder.
     """
     interval = report.interval
     if interval is not None and interval.low > 0:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig
+from acceptor.model.pretrained import Encoder
+
+DERIVED = ("learning_rate", "dropout", "reinit_layers", "epochs")
 
 BASE_WIDTH, BASE_RATE = 768, 3e-5
 HIGHEST_RATE = 1e-3
+REINIT = 6  # one layer in so many starts from random weights
 NARROW = 512  # narrower encoders underfit, so dropout only costs them
 STEPS = 2_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 
 
-def resolve(config: TrainConfig, encoder: Mapping[str, object], rows: int) -> tuple[ResolvedConfig, list[Derived]]:
+def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedConfig, list[Derived]]:
     """The settings with a learning rate, dropout, a number of epochs and batches no larger than the data; and why.
 
     The learning rate falls with the square of the encoder's width, as the published ones of BERT and ELECTRA do: small
@@ -22,7 +25,7 @@ def resolve(config: TrainConfig, encoder: Mapping[str, object], rows: int) -> tu
 
     Args:
         config: The settings.
-        encoder: The encoder's ``config.json``.
+        encoder: The encoder.
         rows: The number of training examples.
     """
     derived: list[Derived] = []
@@ -30,7 +33,7 @@ def resolve(config: TrainConfig, encoder: Mapping[str, object], rows: int) -> tu
     if rows < config.batch_size:
         reason = f"lowered from {config.batch_size}: the training split has no more examples"
         derived.append(Derived("batch_size", rows, reason))
-    width = _width(encoder)
+    width, layers = _size(encoder)
     if config.learning_rate is None:
         rate = min(HIGHEST_RATE, BASE_RATE * (BASE_WIDTH / width) ** 2)
         changes["learning_rate"] = float(f"{rate:.1g}")
@@ -39,6 +42,12 @@ def resolve(config: TrainConfig, encoder: Mapping[str, object], rows: int) -> tu
         changes["dropout"] = 0.0 if width < NARROW else ENCODERS_OWN
         reason = f"none for an encoder that is {width} wide" if width < NARROW else "that of its configuration"
         derived.append(Derived("dropout", changes["dropout"], reason))
+    if config.reinit_layers is None:
+        own = encoder.embeds_sentences and not config.keep_head
+        changes["reinit_layers"] = layers // REINIT if own else 0
+        if own:
+            reason = f"of {layers}: they were trained to embed sentences, which keeps little of their form"
+            derived.append(Derived("reinit_layers", changes["reinit_layers"], reason))
     if config.epochs is None:
         steps = math.ceil(rows / min(config.batch_size, rows))
         epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
@@ -48,7 +57,14 @@ def resolve(config: TrainConfig, encoder: Mapping[str, object], rows: int) -> tu
     return ResolvedConfig.model_validate({**config.model_dump(), **changes}), derived
 
 
-def _width(encoder: Mapping[str, object]) -> int:
-    """The size of the hidden states; Transformers' configurations have two names for it."""
-    width = encoder.get("hidden_size", encoder.get("dim"))
-    return width if isinstance(width, int) and width > 0 else BASE_WIDTH
+def _size(encoder: Encoder) -> tuple[int, int]:
+    """The size of the hidden states, and the number of layers; Transformers' configurations have two names for each."""
+    config = encoder.config
+    width, layers = (
+        config.get("hidden_size", config.get("dim")),
+        config.get("num_hidden_layers", config.get("n_layers")),
+    )
+    return (
+        width if isinstance(width, int) and width > 0 else BASE_WIDTH,
+        layers if isinstance(layers, int) and layers > 0 else 0,
+    )

@@ -13,6 +13,7 @@ from acceptor.errors import UsageError
 from acceptor.model.pretrained import EMBEDDED
 from acceptor.runs.checkpoint import SourceRecord, newest, was_restarted
 from acceptor.runs.run_file import all_settings
+from acceptor.training.defaults import DERIVED
 
 
 def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, TrainConfig]:
@@ -52,7 +53,7 @@ def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
     if not was_restarted(state):
         return config
     stored = all_settings(state.settings.config)  # settings that were derived are the safer ones there already
-    derived = {name: stored[name] for name in ("epochs", "learning_rate", "dropout") if getattr(config, name) is None}
+    derived = {name: stored[name] for name in DERIVED if getattr(config, name) is None}
     given = safer(ResolvedConfig.model_validate({**config.model_dump(), **derived}))
     return given.model_copy(update=derived)
 

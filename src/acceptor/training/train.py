@@ -209,7 +209,7 @@ def _train(data: Any, request: Request) -> Run:
     runtime = choose_runtime(config.device, config.precision, process_rank())
     keep_freed_memory()
     found = find_encoder(config.encoder)
-    config, chosen = resolve(config, found.config, len(data.train))
+    config, chosen = resolve(config, found, len(data.train))
     if request.earlier:
         chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
     refuse_within(out, [found.folder, *paths_of(data)])
@@ -230,7 +230,7 @@ def _train(data: Any, request: Request) -> Run:
     judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
     file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
     train_loss = lines_of(history, EpochLine)[-1].train_loss
-    advice = advice_for(reports["validation"], train_loss, data.train, config, found.config)
+    advice = advice_for(reports["validation"], train_loss, data.train, config, found)
     run = Run(out, judge, reports, history, file, advice)
     if runtime.is_main_process:
         if advice:
@@ -247,7 +247,14 @@ def _prepare(
     tokenizer = load_tokenizer(encoder.folder)
     pairs = data.train.seconds is not None
     dropout = None if config.dropout == ENCODERS_OWN else config.dropout
-    model = new_classifier(encoder, data.labels, config.seed, keep_head=config.keep_head, dropout=dropout)
+    model = new_classifier(
+        encoder,
+        data.labels,
+        config.seed,
+        keep_head=config.keep_head,
+        reinit_layers=config.reinit_layers,
+        dropout=dropout,
+    )
     model.to(runtime.device)
     check_tokens(tokenizer, model)
     limit = min(config.max_length, longest_input(model.config, tokenizer))
