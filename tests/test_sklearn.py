@@ -527,8 +527,8 @@ def test_minilm_learns_the_starter_corpus_in_scikit_learn_s_hands():
 
 def test_the_page_on_integrations_runs(tiny_bert, tmp_path, monkeypatch):
     """Every Python block of the page in one process, with a tiny encoder in place of the real one."""
-    page = (REPOSITORY / "docs" / "integrations.md").read_text("utf-8")
+    page = (REPOSITORY / "docs" / "en" / "reference" / "integrations.md").read_text("utf-8")
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     assert code.count('encoder="minilm"') >= 1
     monkeypatch.chdir(tmp_path)
-    exec(compile(code.replace('encoder="minilm"', f"encoder={str(tiny_bert)!r}"), "docs/integrations.md", "exec"), {})
+    exec(compile(code.replace('encoder="minilm"', f"encoder={str(tiny_bert)!r}"), "integrations.md", "exec"), {})

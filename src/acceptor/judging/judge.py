@@ -255,7 +255,7 @@ class Judge:
         return columns if all_scores else columns[:, :3]
 
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
-        """A copy of a pandas or polars data frame with the columns that `predict` writes: see docs/judging.md.
+        """A copy of a pandas or polars data frame with the columns that `predict` writes.
 
         Args:
             frame: The frame; it is not changed.
