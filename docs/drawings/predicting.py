@@ -36,7 +36,7 @@ WORDS = {
     "resumed": ("The same command again", "再次运行同一条命令"),
     "reads": (
         "Block {at} goes on with the logits in its finished parts, so the verdicts do not depend on the kill.",
-        "第 {at} 块沿用已完成部分中的 logits 继续，因此判定与是否被杀死无关。",
+        "第 {at} 块沿用已完成部分中的 logits，判定与是否被杀死无关。",
     ),
     "done": ("finished before", "之前已完成"),
     "new": ("judged now", "现在评判"),
