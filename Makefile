@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # Files of tests that train nothing: together some 90 seconds of one core.
 QUICK := house data tables read encode batches layers model metrics measures
 
-.PHONY: help setup demo fix check test quick cover bench house reference docs reliability inputs mpnet
+.PHONY: help setup demo fix check test quick cover bench house reference figures docs reliability inputs mpnet
 
 help:
 	@echo "make setup   .venv with everything the other commands need"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   start-up, reading and padding, measured here"
 	@echo "make house   structure of the source in numbers: packages, imports between them, layers, sizes"
 	@echo "make reference  the generated pages of docs/ from the source"
+	@echo "make figures  draw the figures of the documentation, with their numbers computed anew"
 	@echo "make reliability  test all promises of docs/en/reference/reliability.md"
 	@echo "make inputs  files, labels and machines as people bring them; writes records/inputs.md"
 	@echo "make docs    the documentation site, in site/"
@@ -71,6 +72,10 @@ house: setup
 # The reference pages that are checked in: from docstrings and the table of codes.
 reference: setup
 	$(BIN)/python docs/make_reference.py
+
+# docs/figures/, which are checked in; those whose corpus or encoder is not here are skipped.
+figures: setup
+	$(BIN)/python docs/make_figures.py
 
 docs: setup
 	$(BIN)/python docs/make_site.py site
