@@ -32,10 +32,10 @@ def gather(language: str, sources: Path) -> None:
         page.write_text(page.read_text("utf-8").replace(TO_RECORDS, "](../records/"), "utf-8")
     (pages / "records").mkdir()
     for record in (DOCS.parent / "records").glob("*.md"):
-        text = record.read_text("utf-8").replace(f"{TO_DOCS}en/", "](../")
-        (pages / "records" / record.name.replace("README", "index")).write_text(
-            text.replace("README.md", "index.md"), "utf-8"
-        )
+        text = record.read_text("utf-8").replace(f"{TO_DOCS}en/", "](../").replace("README.md", "index.md")
+        name = record.name.replace("README", "index")
+        outside_navigation = "" if name == "index.md" else "---\norphan: true\n---\n"
+        (pages / "records" / name).write_text(outside_navigation + text, "utf-8")
 
 
 def build(language: str, sources: Path, site: Path) -> int:

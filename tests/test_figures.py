@@ -82,6 +82,19 @@ def test_a_figure_stands_alone_and_says_what_it_shows(file):
     assert next(root.iter(f"{SVG}rect")).get("class") == "f-card s-line"  # its own background, under everything else
 
 
+@pytest.mark.parametrize(
+    "page", sorted((REPOSITORY / "docs").glob("[ez][nh]/**/*.md")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_a_page_shows_figures_of_its_language_with_their_captions(page):
+    text = page.read_text("utf-8")
+    shown = re.findall(r"\(((?:\.\./)+figures/([\w-]+)\.(\w+)\.svg)\)\n\n> (.*)", text)
+    assert len(shown) == text.count("figures/")
+    for place, name, language, caption in shown:
+        assert language == page.relative_to(REPOSITORY / "docs").parts[0]
+        assert (page.parent / place).resolve() == FOLDER / f"{name}.{language}.svg"
+        assert caption == ElementTree.parse(FOLDER / f"{name}.{language}.svg").getroot().find(f"{SVG}desc").text
+
+
 def test_lines_are_broken_at_blanks_and_between_chinese_characters():
     assert lines_of("one two three", width_of("one two", 14), 14) == ["one two", "three"]
     assert lines_of("句子，长度", width_of("句子，", 14), 14) == ["句子，", "长度"]
