@@ -88,7 +88,7 @@ def test_a_figure_stands_alone_and_says_what_it_shows(file):
 def test_a_page_shows_figures_of_its_language_with_their_captions(page):
     text = page.read_text("utf-8")
     shown = re.findall(r"\(((?:\.\./)+figures/([\w-]+)\.(\w+)\.svg)\)\n\n> (.*)", text)
-    assert len(shown) == text.count("figures/")
+    assert len(shown) == text.count("../figures/")
     for place, name, language, caption in shown:
         assert language == page.relative_to(REPOSITORY / "docs").parts[0]
         assert (page.parent / place).resolve() == FOLDER / f"{name}.{language}.svg"
