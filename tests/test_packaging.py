@@ -19,6 +19,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import acceptor
 from conftest import REPOSITORY, toy_rows
@@ -192,3 +193,20 @@ def test_a_licence_is_an_expression_else_classifiers_else_text(installation):
     assert installation.licence_of(Package(class_of_mit, text)) == "MIT License"
     assert installation.licence_of(Package(text)) == "BSD"
     assert "its files" in installation.licence_of(Package())
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
+    assert {project["version"], citation["version"]} == {acceptor.__version__}
+    assert citation["license"] == project["license"]
+
+
+@pytest.mark.parametrize("form", ["bug", "question", "idea"])
+def test_an_issue_form_is_complete(form):
+    """GitHub shows no form, and no message, if a key is missing or an id is there twice."""
+    content = yaml.safe_load((REPOSITORY / ".github" / "ISSUE_TEMPLATE" / f"{form}.yml").read_text("utf-8"))
+    assert {"name", "description", "body"} <= content.keys()
+    fields = [field for field in content["body"] if field["type"] != "markdown"]
+    assert all(field["attributes"]["label"] for field in fields)
+    assert len({field["id"] for field in fields}) == len(fields) >= 2
