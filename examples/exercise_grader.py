@@ -1,9 +1,9 @@
 """Grades a class' answers to a grammar exercise, and shows which words of a wrong answer the judge reacts to.
 
-    python examples/exercise_grader.py runs/starter answers.tsv
+    python examples/exercise_grader.py runs/cola answers.tsv
 
-answers.tsv has a header with the columns student and sentence. A verdict is the opinion of one judge: read the
-close ones, whose margin is near 0, yourself.
+answers.tsv has a header with the columns student and sentence. Take a judge that was trained on sentences like your
+students'; a verdict is still only the opinion of one judge, so read the close ones yourself.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def main() -> None:
     """Judges all answers, explains the wrong ones, counts the right ones of every student."""
     run, file = sys.argv[1:]
     judge = acceptor.load(run)
+    if "acceptable" not in judge.labels:
+        sys.exit(f"{run} is no judge of acceptability: its labels are {', '.join(judge.labels)}")
     answers = pl.read_csv(file, separator="\t", quote_char=None, infer_schema=False)
     # Adds the columns verdict, probability and margin.
     graded = judge.annotate(answers).with_columns(right=pl.col("verdict") == "acceptable")

@@ -1,6 +1,6 @@
 """Keeps the fluent ones of the sentences that a text generator proposes.
 
-    generator | python examples/fluency_filter.py runs/starter --at-least 0.9 > fluent.txt
+    generator | python examples/fluency_filter.py runs/cola --at-least 0.9 > fluent.txt
 
 Reads one candidate a line, from files or standard input, and writes the fluent ones in their order. The counts go to
 stderr. Memory is bounded: the generator may run for days.

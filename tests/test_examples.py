@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import io
 import json
 import os
@@ -67,6 +68,13 @@ def test_the_grader_explains_wrong_answers_and_counts_right_ones(example, toy_ru
     assert [line.split()[1] for line in out.splitlines() if "margin" in line] == ["right", "wrong", "wrong"]
     assert out.count("them +") == 2  # the word that makes it wrong
     assert "Ann         1 of 2 right\nBob         0 of 1 right\n" in out
+
+
+def test_the_grader_refuses_a_judge_of_something_else(example, toy_run, monkeypatch):
+    other = dataclasses.replace(toy_run.judge, labels=("spam", "ham"))
+    monkeypatch.setattr(acceptor, "load", lambda run: other)
+    with pytest.raises(SystemExit, match="spam, ham"):
+        example("exercise_grader.py", "RUN", "unread.tsv")
 
 
 def test_the_sweep_shows_every_row_with_its_interval_and_compares_them(example, tiny_bert, tmp_path):
