@@ -32,7 +32,7 @@ COMMANDS = {
     "`acceptor --version`": "import sys; sys.argv = ['acceptor', '--version']; import acceptor.__main__",
     "`acceptor --help`": "import sys; sys.argv = ['acceptor', '--help']; import acceptor.__main__",
     "`from acceptor import load`, for an exported judge": "from acceptor import load",
-    "`from acceptor import train`": "from acceptor import train; import torch, transformers",
+    "`from acceptor import train`, torch and Transformers": "from acceptor import train; import torch, transformers",
 }
 """What the table of times shows, and the program that is measured."""
 
