@@ -7,7 +7,8 @@ STAMP  := $(VENV)/.installed
 # Files of tests that train nothing: together some 90 seconds of one core.
 QUICK := house data tables read encode batches layers model metrics measures
 
-.PHONY: help setup demo fix check test quick cover bench house reference figures docs reliability inputs mpnet
+.PHONY: help setup demo fix check test quick cover bench house reference figures docs reliability inputs mpnet dist sbom \
+	installation
 
 help:
 	@echo "make setup   .venv with everything the other commands need"
@@ -24,6 +25,9 @@ help:
 	@echo "make reliability  test all promises of docs/en/reference/reliability.md"
 	@echo "make inputs  files, labels and machines as people bring them; writes records/inputs.md"
 	@echo "make docs    the documentation site, in site/"
+	@echo "make dist    wheel and source archive in dist/, the same bytes from the same commit"
+	@echo "make sbom    what an installation brings, in CycloneDX's JSON: dist/sbom.json"
+	@echo "make installation  sizes, times and licences in the pages of the documentation"
 	@echo "make mpnet   install the base-size encoder (430 MB)"
 
 setup: $(STAMP)
@@ -85,3 +89,23 @@ reliability: setup
 
 inputs: setup
 	$(BIN)/python -m reliability.inputs --record
+
+# The time of the last commit instead of now, so that the bytes depend on the commit alone.
+dist: setup
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build
+
+# Of a new environment with the wheel and some extras, without the tools of developers. It needs a package index.
+EXTRAS ?= train,onnx
+
+sbom: dist
+	rm -rf build/sbom build/cyclonedx
+	$(PYTHON) -m venv --without-pip build/sbom
+	$(PYTHON) -m venv build/cyclonedx
+	build/cyclonedx/bin/pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7'
+	build/cyclonedx/bin/pip --python build/sbom install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"acceptor[$(EXTRAS)] @ file://$$(ls -t $$PWD/dist/acceptor-*.whl | head -1)"
+	build/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-format JSON --output-file dist/sbom.json build/sbom/bin/python
+
+installation: setup
+	$(BIN)/python benchmarks/installation.py --write
