@@ -22,6 +22,8 @@ DOCS = Path(__file__).resolve().parent
 LANGUAGES = ("en", "zh")
 TO_RECORDS, TO_DOCS = "](../../../records/", "](../docs/"
 """How pages refer to records, and records to pages, in the repository. In the site, records are pages too."""
+ELSEWHERE = re.compile(r"\[([^\]]+)\]\(\.\./\.\./\.\./(?!records/)[^)]+\)")
+"""A link from a page to another file of the repository, which is not in the site."""
 
 
 def gather(language: str, sources: Path) -> None:
@@ -29,7 +31,8 @@ def gather(language: str, sources: Path) -> None:
     pages = shutil.copytree(DOCS / language, sources / language)
     shutil.copytree(DOCS / "figures", sources / "figures", dirs_exist_ok=True)
     for page in pages.rglob("*.md"):
-        page.write_text(page.read_text("utf-8").replace(TO_RECORDS, "](../records/"), "utf-8")
+        text = ELSEWHERE.sub(r"\1", page.read_text("utf-8"))
+        page.write_text(text.replace(TO_RECORDS, "](../records/"), "utf-8")
     (pages / "records").mkdir()
     for record in (DOCS.parent / "records").glob("*.md"):
         text = record.read_text("utf-8").replace(f"{TO_DOCS}en/", "](../").replace("README.md", "index.md")
