@@ -137,7 +137,9 @@ def write_between_marks(page: Path, text: str) -> None:
 def main() -> None:
     """Measures and prints, or writes the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write docs/en/reference/install.md and docs/en/reference/licences.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/en/reference/install.md and docs/en/reference/licences.md"
+    )
     extras = ["", *(extra for extra in PROJECT["optional-dependencies"] if extra not in TOOLS)]
     write = parser.parse_args().write
     packages = {extra: installed_with(requirements_of(extra)) for extra in extras}

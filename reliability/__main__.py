@@ -1,4 +1,4 @@
-"""Tries all promises of docs/en/reference/reliability.md: a table, then one JSON object of [held, tried] on the last line.
+"""Tries all promises of the page on reliability: a table, then one JSON object of [held, tried] on the last line.
 
 python -m reliability                   the full form
 python -m reliability --quick           a few minutes: the same tests, fewer tries

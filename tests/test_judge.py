@@ -262,3 +262,14 @@ def test_a_decision_out_of_range_is_refused(calibrated, tmp_path):
 def test_nan_logits_are_refused(report):
     with raises(TrainingError, "E-TRAINING-NAN", found=("NaN", "1 of")):
         report_of(report.split, np.where(np.arange(len(report.split))[:, None] == 3, np.nan, report.logits))
+
+
+def test_a_saved_judge_is_loaded_and_gives_the_same_logits(toy_run, tmp_path):
+    sentences = ["the cats sleep.", "the cat sleep."]
+    toy_run.judge.save(tmp_path / "copy")
+    again = acceptor.load(tmp_path / "copy")
+    assert again.decision == toy_run.judge.decision
+    np.testing.assert_array_equal(again.logits(sentences), acceptor.load(toy_run.folder).logits(sentences))
+    with raises(acceptor.UsageError, "E-USAGE-OUTPUT"):
+        toy_run.judge.save(tmp_path / "copy")
+    assert acceptor.load(tmp_path / "copy").labels == again.labels

@@ -337,4 +337,5 @@ def test_broken_fingerprints_are_refused(toy_run, tmp_path, content):
 
 def test_a_judge_that_knows_no_train_split_saves_no_fingerprints(toy_run, tmp_path):
     dataclasses.replace(toy_run.judge, trained_on=None).save(tmp_path)
+    assert acceptor.load(tmp_path).trained_on is None
     assert not (tmp_path / FINGERPRINTS_FILE).exists()

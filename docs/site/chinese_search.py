@@ -6,6 +6,7 @@ of a segmenter at build time would also have to be those that a reader types; pa
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from sphinx.application import Sphinx
@@ -22,7 +23,8 @@ class ChineseSearch(SearchEnglish):
     js_splitter_code = r"""
 function splitQuery(query) {
   const han = /[\u3400-\u4dbf\u4e00-\u9fff]/, words = [];
-  for (const [run] of query.matchAll(/[\u3400-\u4dbf\u4e00-\u9fff]+|(?:(?![\u3400-\u4dbf\u4e00-\u9fff])[\p{L}\p{N}_])+/gu))
+  const runs = /[\u3400-\u4dbf\u4e00-\u9fff]+|(?:(?![\u3400-\u4dbf\u4e00-\u9fff])[\p{L}\p{N}_])+/gu;
+  for (const [run] of query.matchAll(runs))
     if (!han.test(run) || run.length === 1) words.push(run);
     else for (let start = 0; start + 1 < run.length; start++) words.push(run.slice(start, start + 2));
   return words;
@@ -33,7 +35,7 @@ function splitQuery(query) {
         """The words of a page."""
         words: list[str] = []
         for run in RUN.findall(input):
-            words += [*run, *map("".join, zip(run, run[1:], strict=False))] if re.match(f"[{HAN}]", run) else [run]
+            words += [*run, *map("".join, itertools.pairwise(run))] if re.match(f"[{HAN}]", run) else [run]
         return words
 
 

@@ -1,19 +1,17 @@
 """The documentation site, in one language: `make docs` builds both.
 
-    sphinx-build -c docs/site -t zh docs/zh site/zh
+sphinx-build -c docs/site -t zh docs/zh site/zh
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-tags: Any  # Sphinx defines it before it runs this file
-CHINESE = tags.has("zh")
+CHINESE = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821 - Sphinx defines it before it runs this file
 
 project = "Acceptor"
 author = "the Acceptor authors"

@@ -1,7 +1,7 @@
 """Every error code and its meaning. A code never changes its meaning; the text of an error may change.
 
-The page of all errors is made from this table, and a test checks that every code is used. A code's second part is the error's
-class: ``E-DATA-…`` is a `DataError`. A code is for one kind of problem, not for one place in the source.
+The page of all errors is made from this table, and a test checks that every code is used. A code's second part is
+the error's class: ``E-DATA-…`` is a `DataError`. A code is for one kind of problem, not for one place in the source.
 """
 
 from __future__ import annotations

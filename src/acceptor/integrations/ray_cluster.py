@@ -85,17 +85,17 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module=r"ray\.")  # such as that there are fewer chunks than workers
         at_sigterm = signal.getsignal(signal.SIGTERM)
+        stack.callback(ray.shutdown)  # also if the start fails halfway
         try:
             with _without_stderr():
                 ray.init(**options)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises a bare one if a node does not start in time
             raise ResourceError(
                 f"no Ray cluster answers at {cluster!r}" if cluster != LOCAL else "Ray could not start here",
                 cause=str(error).strip().split("\n")[0],
                 next=None if cluster == LOCAL else "check it: ray status; set RAY_AUTH_TOKEN to its token",
                 code="E-RESOURCE-CLUSTER",
             ) from error
-        stack.callback(ray.shutdown)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, at_sigterm)  # Ray's handler aborts
         yield

@@ -30,6 +30,7 @@ from acceptor.model.tokenizer import encode_as_text
 from acceptor.runs.fingerprints import write_fingerprints
 from acceptor.runs.judge_file import JudgeFile, write_judge_file
 from acceptor.runtime.device import Runtime
+from acceptor.storage.files import new_folder
 from acceptor.text import Json
 
 TOKENS, FEW_TOKENS = 2048, 256  # most tokens of a batch, so that it fits a core's cache; the same for few inputs
@@ -285,8 +286,23 @@ class Judge:
         more = {"inputs": self.inputs, "written": None if self.written is None else list(self.written)}
         return about | {name: value for name, value in more.items() if value is not None}
 
-    def save(self, folder: Path) -> None:
-        """Writes the judge into ``folder`` in the Hugging Face layout, with `judge.json` beside it.
+    def save(self, folder: str | Path) -> None:
+        """Writes the judge as a folder that `load` and Transformers read. The folder must not exist, or be empty.
+
+        Raises:
+            UsageError: It was exported; its file is complete by itself. Or ``folder`` has files.
+            ResourceError: The disk is full, or ``folder`` cannot be written.
+        """
+        place = Path(folder).expanduser()
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise UsageError(
+                f"{place} exists", expected="a folder that does not exist, or is empty", code="E-USAGE-OUTPUT"
+            )
+        with new_folder(place) as scratch:
+            self.write_files(scratch)
+
+    def write_files(self, folder: Path) -> None:
+        """Writes the judge's files into a folder that is being written, in the Hugging Face layout.
 
         Raises:
             UsageError: It was exported; its file is complete by itself.

@@ -110,7 +110,7 @@ def write_run(
     name: str,
 ) -> None:
     """Writes all files of a finished run except its manifest; ``name`` is the title of figure and model card."""
-    judge.save(folder)
+    judge.write_files(folder)
     write_run_file(folder, run)
     write_report_file(folder, {key: {**one.to_dict(), "slices": usual_slices(one)} for key, one in reports.items()})
     write_history(folder, history)
