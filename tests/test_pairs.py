@@ -18,7 +18,7 @@ from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.intervals import share_interval
 from acceptor.evaluation.metrics import log_odds
 from acceptor.evaluation.pairs import PairScores
-from conftest import raises, toy_rows
+from conftest import needs_minilm, raises, toy_rows
 
 BLIMP = {"field": "syntax", "linguistics_term": "agreement", "UID": "cats_1", "simple_LM_method": True, "pairID": "0"}
 
@@ -255,3 +255,19 @@ def test_the_command_shows_phenomena_and_writes_every_pair(run_cli, toy_run, tmp
     assert content["by phenomenon"]["cats_1"]["n"] == content["n"] == 31
     code, _, stderr = run_cli("pairs", toy_run.folder, tmp_path / "a.jsonl", "-o", out)
     assert (code, "--overwrite" in stderr) == (2, True)
+
+
+@pytest.mark.real
+@needs_minilm
+def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
+    """A whole training with the defaults: the counts are those that the first page promises."""
+    out = tmp_path / "demo"
+    code, stdout, stderr = run_cli("demo", "--out", out)
+    assert code == 0, stderr
+    assert (out / "report.html").is_file()
+    assert stdout.count("✓") + stdout.count("✗") == 42
+    scores = json.loads(run_cli("demo", "--out", out, "--json")[1])["scores"]  # the run is used again
+    assert scores["n"] == 20
+    assert scores["right"] >= 18
+    assert f"{scores['right']} of 20 pairs in the right order, both verdicts right in {scores['both']}" in stdout
+    assert stdout.count("✓") - 1 >= 20 + scores["both"]

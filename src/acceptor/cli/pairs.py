@@ -24,7 +24,8 @@ from acceptor.cli.output import answer
 def pairs(
     run: JudgePath,
     suite: Annotated[
-        str, typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, or starter")
+        str,
+        typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, starter, or plain"),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})")] = None,
     good: Annotated[str | None, typer.Option(help="the label that means acceptable [known names]")] = None,

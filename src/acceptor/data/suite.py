@@ -1,4 +1,4 @@
-"""Loads suites of minimal pairs: from a file, a folder of files, the starter corpus, or objects in memory."""
+"""Loads suites of minimal pairs: by name, from a file, a folder of files, or objects in memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError
+
+PLAIN_PAIRS = Path(__file__).parent / "plain_pairs.tsv"
+NAMED = ("starter", "plain")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,8 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
     """Reads a suite of minimal pairs.
 
     Args:
-        source: ``starter`` (its test split), a folder, or anything that `read_pairs` takes. All files of a known format
+        source: ``starter`` (its test split), ``plain`` (twenty pairs of everyday sentences that no corpus here has),
+            a folder, or anything that `read_pairs` takes. All files of a known format
             in a folder are read. If a file names no phenomenon, the file's name is used, as for BLiMP's
             files.
         columns: Role (``sentence_good``, ``sentence_bad``, ``phenomenon``, ``term``) to column name or number.
@@ -50,15 +54,15 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
 
     Raises:
         DataError: There are no pairs, or a file is not what it must be.
-        UsageError: Columns were named for ``starter``.
+        UsageError: Columns were named for a named suite.
     """
     reading = Reading(columns, separator)
-    if isinstance(source, str) and source == "starter":
+    if isinstance(source, str) and source in NAMED:
         if columns:
             raise UsageError(
-                "the columns of the corpus 'starter' are known", next="leave --columns out", code="E-USAGE-CONFLICT"
+                f"the columns of the suite {source!r} are known", next="leave --columns out", code="E-USAGE-CONFLICT"
             )
-        tables = [_starter()]
+        tables = [_starter() if source == "starter" else reading.pairs(PLAIN_PAIRS)]
     elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
         tables = list(map(reading.pairs, _files(Path(source).expanduser())))
     else:

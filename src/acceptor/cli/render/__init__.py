@@ -1,6 +1,7 @@
 """Results as text for people."""
 
 from acceptor.cli.render.data import audit_text, bench_text, encoder_text, findings_text
+from acceptor.cli.render.demo import demo_next, demo_text
 from acceptor.cli.render.runs import export_text, folds_text, run_text, search_text, seeds_text
 from acceptor.cli.render.scores import (
     annotations_text,
@@ -20,6 +21,8 @@ __all__ = [
     "audit_text",
     "bench_text",
     "comparison_text",
+    "demo_next",
+    "demo_text",
     "encoder_text",
     "errors_text",
     "explanation_text",
