@@ -27,10 +27,17 @@ if TYPE_CHECKING:
     from acceptor.judging.judge import Judge
 
 
+EXAMPLES = (
+    'acceptor judge runs/starter-minilm "The cats sleep." "The cats sleeps."',
+    'acceptor judge runs/starter-minilm "The cats sleeps." --why occlusion',
+    "acceptor judge runs/starter-minilm",
+)
+
+
 def judge(
     run: JudgePath,
     sentences: Annotated[
-        list[str] | None, typer.Argument(metavar="[SENTENCE]…", help="none: an interactive prompt")
+        list[str] | None, typer.Argument(metavar="SENTENCE", help="none: an interactive prompt")
     ] = None,
     why: Why = None,
     device: Device = None,

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from acceptor.cli.options import (
+    DATA,
+    OUTPUT,
     OUTPUTS,
     AsJson,
     Device,
@@ -20,16 +22,27 @@ from acceptor.cli.options import (
 )
 from acceptor.cli.output import answer
 
+EXAMPLES = (
+    "acceptor pairs runs/starter-minilm starter",
+    "acceptor pairs runs/starter-minilm path/to/blimp -o verdicts.tsv",
+)
+
 
 def pairs(
     run: JudgePath,
     suite: Annotated[
         str, typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, or starter")
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})")] = None,
-    good: Annotated[str | None, typer.Option(help="the label that means acceptable [known names]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})", rich_help_panel=OUTPUT),
+    ] = None,
+    good: Annotated[
+        str | None, typer.Option(help="the label that means acceptable [known names]", rich_help_panel=DATA)
+    ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d")
+        str | None,
+        typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d", rich_help_panel=DATA),
     ] = None,
     separator: Separator = None,
     device: Device = None,

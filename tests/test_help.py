@@ -1,0 +1,86 @@
+"""The help: the first steps, options and commands under headings, examples, completion, the generated pages."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+import typer
+
+from acceptor.cli import app as cli
+from acceptor.cli.help import GROUPS
+from conftest import options_of
+
+COMMANDS = [name for names in GROUPS.values() for name in names]
+HEADINGS = ["Data", "Training", "Machine", "Output"]
+
+
+def parse(line):
+    """Parses a line as the command line does: an unknown option or a missing argument is an error."""
+    name, *words = shlex.split(line.split(" < ")[0])
+    assert name == "acceptor"
+    group = typer.main.get_command(cli.app)
+    if words[0] != "--help" and "--help" not in words:
+        group.commands[words[0]].make_context(words[0], words[1:])
+    return words[0]
+
+
+def lines_of(text, indent):
+    """The lines of a help that show a command."""
+    return [line.strip() for line in text.splitlines() if line.startswith(" " * indent + "acceptor ")]
+
+
+def headings_of(text):
+    return [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+
+
+def test_without_arguments_it_shows_the_first_steps(run_cli):
+    code, stdout, stderr = run_cli()
+    assert (code, stderr) == (0, "")
+    assert len(stdout.splitlines()) <= 20
+    assert [parse(line) for line in lines_of(stdout, 4)] == ["train", "train", "judge", "evaluate", "predict"]
+    assert "acceptor train starter --encoder minilm" in stdout
+    assert "acceptor --help" in stdout
+
+
+def test_every_command_is_in_a_group_of_the_main_help(run_cli):
+    _, stdout, _ = run_cli("--help")
+    assert headings_of(stdout) == ["Train", "Judge", "Data", "Other", "Options"]
+    assert sorted(COMMANDS) == sorted(typer.main.get_command(cli.app).commands)
+    shown = [line.split()[0] for line in stdout.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
+    assert [name for name in shown if name in COMMANDS] == COMMANDS
+    assert "..." not in stdout.partition("\n")[2]  # no sentence is cut
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_under_a_heading(run_cli, name):
+    code, stdout, _ = run_cli(name, "--help")
+    assert code == 0
+    assert {one.rich_help_panel for key, one in options_of(name).items() if key not in ("--help", "-h")} <= {*HEADINGS}
+    shown = [heading for heading in headings_of(stdout) if heading in HEADINGS]
+    assert shown == [heading for heading in HEADINGS if heading in shown]  # in this order
+    assert set(headings_of(stdout)) <= {"Arguments", *HEADINGS}
+    assert "Output" in shown
+
+
+@pytest.mark.parametrize(
+    ("option", "heading"),
+    [("--columns", "Data"), ("--max-length", "Data"), ("--seed", "Training"), ("--compile", "Machine")],
+)
+def test_a_setting_is_under_its_heading(run_cli, option, heading):
+    _, stdout, _ = run_cli("train", "--help")
+    above = headings_of(stdout.split(f"\n  {option} ")[0])
+    assert above[-1] == heading
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_the_help_fits_the_terminal_and_ends_with_examples(run_cli, monkeypatch, name, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    _, stdout, _ = run_cli(name, "--help")
+    assert max(map(len, stdout.splitlines())) <= min(int(columns), 100)
+    examples = lines_of(stdout.split("  Examples:\n")[1], 4)
+    assert 2 <= len(examples) <= 3
+    assert stdout.splitlines()[-1].strip() == examples[-1]
+    for line in examples:
+        assert parse(line) == name
