@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
+import shutil
+import subprocess
+import sys
 
 import pytest
 import typer
 
 from acceptor.cli import app as cli
 from acceptor.cli.help import GROUPS
-from conftest import options_of
+from conftest import REPOSITORY, options_of
 
 COMMANDS = [name for names in GROUPS.values() for name in names]
 HEADINGS = ["Data", "Training", "Machine", "Output"]
@@ -84,3 +89,55 @@ def test_the_help_fits_the_terminal_and_ends_with_examples(run_cli, monkeypatch,
     assert stdout.splitlines()[-1].strip() == examples[-1]
     for line in examples:
         assert parse(line) == name
+
+
+# ---------------------------------------------------------------------- start-up and completion
+
+HEAVY = {"torch", "numpy", "polars", "pydantic", "acceptor.cli.render"}
+
+
+def modules_of(*arguments, **environment):
+    """The command line in a new process; gives its stdout, and which of `HEAVY` it has imported."""
+    code = "import sys\nsys.argv[0] = 'acceptor'\nfrom acceptor.cli.app import main\ntry: main()\nexcept SystemExit: "
+    done = subprocess.run(
+        [sys.executable, "-c", code + f"print(sorted({HEAVY!r} & sys.modules.keys()), file=sys.stderr)", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), **environment},
+    )
+    return done.stdout, done.stderr.strip()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("train", "--help"), ("judge", "--help"), ("--version",)])
+def test_help_of_any_kind_is_light(arguments):
+    stdout, imported = modules_of(*arguments)
+    assert "acceptor" in stdout
+    assert imported == "[]"
+
+
+def test_shells_are_given_the_commands_and_the_options():
+    bash = {"_ACCEPTOR_COMPLETE": "complete_bash"}
+    stdout, imported = modules_of(**bash, COMP_WORDS="acceptor ", COMP_CWORD="1")
+    assert (stdout.split(), imported) == (COMMANDS, "[]")
+    zsh = {"_ACCEPTOR_COMPLETE": "complete_zsh"}
+    stdout, imported = modules_of(**zsh, _TYPER_COMPLETE_ARGS="acceptor ")
+    assert (re.findall(r'"(\w+)":"', stdout), imported) == (COMMANDS, "[]")
+    options = modules_of(**bash, COMP_WORDS="acceptor train --max", COMP_CWORD="2")[0].split()
+    assert options == ["--max-grad-norm", "--max-length"]
+    stdout, _ = modules_of(**zsh, _TYPER_COMPLETE_ARGS="acceptor train --max")
+    assert re.findall(r'"(--[\w-]+)":"', stdout) == options
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_with_what_show_completion_prints(tmp_path):
+    """The script is sourced by a real bash, and its function is called as bash calls it."""
+    command = tmp_path / "acceptor"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m acceptor "$@"\n')
+    command.chmod(0o755)
+    script = (
+        'script=$(acceptor --show-completion); eval "$script"\n'
+        "COMP_WORDS=(acceptor co) COMP_CWORD=1; _acceptor_completion acceptor; echo ${COMPREPLY[@]}"
+    )
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env={**os.environ, **path})
+    assert (done.stdout, done.stderr) == ("compare corpora\n", "")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import completion
 
 from acceptor import __version__
 from acceptor.cli.help import FIRST_STEPS, Command, Group, examples_text, order_of
@@ -29,7 +30,7 @@ app = typer.Typer(
     epilog="Start with: acceptor train starter --encoder minilm",
     cls=Group,
     invoke_without_command=True,
-    add_completion=False,
+    add_completion=False,  # `_options` has it
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -57,13 +58,31 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+completion.get_completion_inspect_parameters()  # makes the shells known to click
+
+
 @app.callback()
 def _options(
     context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_print_version)
     ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            help="complete commands in this shell, from now on",
+            callback=completion.install_callback,
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion", help="print the completion for this shell", callback=completion.show_callback
+        ),
+    ] = False,
 ) -> None:
+    """Typer's own completion options are None if not given, and to check them it would import pydantic."""
     if context.invoked_subcommand is None:
         typer.echo(FIRST_STEPS, nl=False)
 

@@ -98,6 +98,13 @@ class Group(TyperGroup):
         """Writes options and commands."""
         _write(formatter, grouped_commands(self) | headed(self, ctx))
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option ``--help``. Typer would import pydantic to check its default, which is None."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
 
 def _write(formatter: Any, sections: dict[str, Rows]) -> None:
     for heading, rows in sections.items():
