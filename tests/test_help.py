@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -11,10 +12,12 @@ import sys
 
 import pytest
 import typer
+from rich.console import Console
 
+from acceptor import progress
 from acceptor.cli import app as cli
 from acceptor.cli.help import GROUPS
-from conftest import REPOSITORY, options_of
+from conftest import REPOSITORY, options_of, toy_rows
 
 COMMANDS = [name for names in GROUPS.values() for name in names]
 HEADINGS = ["Data", "Training", "Machine", "Output"]
@@ -141,3 +144,61 @@ def test_bash_completes_with_what_show_completion_prints(tmp_path):
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env={**os.environ, **path})
     assert (done.stdout, done.stderr) == ("compare corpora\n", "")
+
+
+# ---------------------------------------------------------------------- progress and --quiet
+
+
+def test_every_command_that_logs_can_be_quiet():
+    silent = {"corpora", "encoders", "doctor"}  # they only print
+    assert {name for name in COMMANDS if "--quiet" not in options_of(name)} == silent
+
+
+def test_quiet_leaves_stderr_to_warnings(run_cli, toy_run, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_EVERY", 0)  # a line of progress for each step
+    (tmp_path / "in.txt").write_text("the cats sleep.\nthe cat them see.\n")
+    (tmp_path / "train.tsv").write_text("".join(f"{label}\t{text}\n" for text, label in toy_rows(96)))
+    predict = ("predict", toy_run.folder, tmp_path / "in.txt")
+    seeds = ("seeds", tmp_path / "train.tsv", "--encoder", toy_config.encoder, "--epochs", "2", "--seeds", "1")
+    assert run_cli(*predict, "-o", "-")[2] != ""
+    for command in (predict, (*predict, "-o", "-"), ("audit", tmp_path / "train.tsv")):
+        code, stdout, stderr = run_cli(*command, "--quiet")
+        assert (code, stderr) == (0, "")
+        assert stdout == run_cli(*command)[1] != ""
+    loud = run_cli(*seeds, "--out", tmp_path / "loud", "--on-collapse", "go-on")
+    code, stdout, stderr = run_cli(*seeds, "--out", tmp_path / "quiet", "--on-collapse", "go-on", "-q")
+    assert code == 0
+    assert "learning_rate" in loud[2]
+    assert "training: " in loud[2]
+    assert "learning_rate" not in stderr
+    assert "training: " not in stderr
+    assert "only one seed" in stderr  # a warning
+    assert "no-such.tsv" in run_cli("audit", "no-such.tsv", "-q")[2]  # an error
+
+
+def test_quiet_workers_relay_their_warnings_only(run_cli, toy_config, tmp_path):
+    """Each training of a set is a process of its own, whose lines the command shows."""
+    (tmp_path / "train.tsv").write_text("".join(f"{label}\t{text}\n" for text, label in toy_rows(96)))
+    command = ("seeds", tmp_path / "train.tsv", "--encoder", toy_config.encoder, "--seeds", "2", "--processes", "2")
+    unlearned = ("--learning-rate", "1e-9", "--epochs", "1", "--on-collapse", "go-on")  # hence a warning
+    _, _, stderr = run_cli(*command, *unlearned, "--out", tmp_path / "runs", "--quiet")
+    assert re.fullmatch(r"(seed-20(18|19): no better than chance on validation.*\n){2}", stderr)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_bar_shows_amount_rate_and_time_left(monkeypatch, width):
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=out, force_terminal=True, color_system=None, width=width))
+    with progress.meter("training", 4000, "steps") as bar:
+        for done in (0.0, 1.0, 2.0, 3.0):
+            monkeypatch.setattr(bar._progress, "get_time", lambda now=done: now)
+            bar.advance(10, "epoch 1/3 · loss 0.533 · 123 sentences/s")
+        bar._progress.refresh()
+        line = out.getvalue().split("\r")[-1]
+    assert "\n" not in line.rstrip()  # on one line
+    for words in ("training", "40/4000 steps", "10 steps/s, 6 min 36 s left", "epoch 1/3"):
+        assert words in line
+    with progress.without_progress(), progress.meter("training", 4000, "steps") as bar:
+        start = len(out.getvalue())
+        bar.advance(10)
+    assert out.getvalue()[start:] == ""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import DATA, AsJson, OfColumn, is_column, takes_reading
+from acceptor.cli.options import DATA, AsJson, OfColumn, Quiet, is_column, takes_reading
 from acceptor.cli.output import answer
 
 EXAMPLES = (
@@ -24,6 +24,7 @@ def audit(
     max_length: Annotated[int, typer.Option(help="longest input in tokens", rich_help_panel=DATA)] = 128,
     reading: Any = None,
     of_column: OfColumn = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from acceptor.cli.options import DATA, MACHINE, TRAINING, AsJson
+from acceptor.cli.options import DATA, MACHINE, TRAINING, AsJson, Quiet
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError
 
@@ -28,6 +28,7 @@ def bench(
         int, typer.Option(min=1000, help="sentences in the file that is judged", rich_help_panel=DATA)
     ] = 20_000,
     device: Annotated[str, typer.Option(help="cpu or cuda, for training", rich_help_panel=MACHINE)] = "cpu",
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure speed against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""

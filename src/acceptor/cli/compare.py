@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acceptor.cli.options import DATA, OUTPUT, AsJson
+from acceptor.cli.options import DATA, OUTPUT, AsJson, Quiet
 from acceptor.cli.output import answer
 
 EXAMPLES = (
@@ -26,6 +26,7 @@ def compare(
         str | None, typer.Option(help="test or validation [test if all have it]", rich_help_panel=DATA)
     ] = None,
     metric: Annotated[str, typer.Option(help="mcc, accuracy, f1 or balanced_accuracy", rich_help_panel=OUTPUT)] = "mcc",
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs on the same sentences: paired difference, interval, p, smallest detectable difference."""

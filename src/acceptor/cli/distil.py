@@ -13,6 +13,7 @@ from acceptor.cli.options import (
     TRAINING,
     AsJson,
     Overwrite,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -46,6 +47,7 @@ def distil(
     reading: Any = None,
     settings: Any = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a small encoder on the probabilities of larger judges; prints the report. Resumes if it was stopped."""

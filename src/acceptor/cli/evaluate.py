@@ -17,6 +17,7 @@ from acceptor.cli.options import (
     OfColumn,
     Overwrite,
     Precision,
+    Quiet,
     Why,
     is_column,
     takes_reading,
@@ -71,6 +72,7 @@ def evaluate(
     device: Device = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a run on labelled sentences: MCC with its interval, confusion matrix, slices."""

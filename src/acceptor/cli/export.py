@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import DATA, OUTPUT, AsJson, Overwrite, RunPath, takes_reading
+from acceptor.cli.options import DATA, OUTPUT, AsJson, Overwrite, Quiet, RunPath, takes_reading
 from acceptor.cli.output import answer
 
 EXAMPLES = (
@@ -31,6 +31,7 @@ def export(
     ] = None,
     reading: Any = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a run as one ONNX file for judging without torch; refused if logits differ by more than 1e-4."""

@@ -16,6 +16,7 @@ from acceptor.cli.options import (
     Device,
     JudgePath,
     Precision,
+    Quiet,
     Why,
 )
 from acceptor.cli.output import answer, write_output
@@ -42,6 +43,7 @@ def judge(
     why: Why = None,
     device: Device = None,
     precision: Precision = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences given on the command line, or typed one a line."""

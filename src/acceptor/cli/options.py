@@ -6,6 +6,7 @@ import ast
 import functools
 import inspect
 import itertools
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,27 @@ Precision = Annotated[
     typer.Option(
         help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]",
         rich_help_panel=MACHINE,
+    ),
+]
+
+
+def _no_progress(context: typer.Context, asked: bool) -> None:
+    """Shows no progress and no log lines below warnings while this command runs."""
+    if asked:
+        from acceptor.progress import without_progress
+
+        context.with_resource(without_progress())
+        logging.getLogger("acceptor").setLevel(logging.WARNING)
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="no progress and no log lines on stderr; warnings and errors remain",
+        callback=_no_progress,
+        rich_help_panel=OUTPUT,
     ),
 ]
 OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"

@@ -16,6 +16,7 @@ from acceptor.cli.options import (
     JudgePath,
     Overwrite,
     Precision,
+    Quiet,
     Separator,
     columns_of,
     separator_of,
@@ -48,6 +49,7 @@ def pairs(
     device: Device = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Score minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""

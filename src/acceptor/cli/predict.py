@@ -19,6 +19,7 @@ from acceptor.cli.options import (
     JudgePath,
     Overwrite,
     Precision,
+    Quiet,
     Separator,
     columns_of,
     separator_of,
@@ -109,6 +110,7 @@ def predict(
     precision: Precision = None,
     spreadsheet_safe: SpreadsheetSafe = False,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
@@ -143,7 +145,7 @@ def _print_tally(tally: Tally, out: str, rejected: str, shard: str | None, as_js
         text = f"shard {shard} is done ({tally}); when all are: the same command without --shard"
         answer({"shard": shard, **tally.to_dict()}, [text], as_json)
     elif out == "-":
-        typer.echo(str(tally), err=True)
+        logger.log(logging.WARNING if tally.rejected else logging.INFO, "%s", tally)
         if tally.rejected and not tally.written + tally.left_out:
             raise typer.Exit(1)
     else:

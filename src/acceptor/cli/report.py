@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acceptor.cli.options import OUTPUT, AsJson
+from acceptor.cli.options import OUTPUT, AsJson, Quiet
 from acceptor.cli.output import answer
 
 REPORT = "report.html"
@@ -33,6 +33,7 @@ def report(
     figures: Annotated[
         bool, typer.Option(help="also write the figures as SVG and PNG beside the page", rich_help_panel=OUTPUT)
     ] = True,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a run, or several side by side; runs are not changed."""

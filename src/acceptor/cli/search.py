@@ -12,6 +12,7 @@ from acceptor.cli.options import (
     TRAINING,
     AsJson,
     Processes,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -41,6 +42,7 @@ def search(
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Search settings on validation, then train seeds of the best. Resumes if stopped; joins a running search."""

@@ -13,6 +13,7 @@ from acceptor.cli.options import (
     AsJson,
     Overwrite,
     Processes,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -54,6 +55,7 @@ def seeds(
         bool, typer.Option("--report", help="also write report.html about all runs", rich_help_panel=OUTPUT)
     ] = False,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Train with several seeds; report all scores, mean, spread, collapsed runs. Resumes if it was stopped."""

@@ -14,6 +14,7 @@ from acceptor.cli.options import (
     AsJson,
     Overwrite,
     Processes,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -71,6 +72,7 @@ def train(
     overwrite: Overwrite = False,
     resume: Resume = False,
     allow_change: AllowChange = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""
