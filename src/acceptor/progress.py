@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from acceptor.text import plain_lines
 
@@ -50,6 +52,26 @@ class Meter:
             self._progress.update(self._task, note=note)
         if self._lines:
             self._lines.advance(amount, note)
+
+
+class _Rate(ProgressColumn):
+    """The rate and the time left, as `_Lines` writes them."""
+
+    max_refresh = 0.5  # seconds; more often, the numbers cannot be read
+
+    def render(self, task: Task) -> Text:
+        """What is known of both."""
+        rate, left = task.speed, task.time_remaining
+        parts = [f"{_amount(rate)} {task.fields['unit']}/s"] if rate else []
+        return Text(", ".join([*parts, *([f"{_duration(left)} left"] if left is not None else [])]))
+
+
+class _Note(ProgressColumn):
+    """The note. Where the terminal is narrow, it is cut instead of the numbers."""
+
+    def render(self, task: Task) -> Text:
+        """The note on one line."""
+        return Text(task.fields["note"] or "", no_wrap=True, overflow="ellipsis")
 
 
 class _Lines:
@@ -96,14 +118,13 @@ def meter(what: str, total: float | None, unit: str, *, silent: bool = False) ->
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn(unit),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        _Rate(table_column=Column(no_wrap=True)),
+        _Note(),
     )
     silent = silent or _silent.get()
     bar = not silent and console.is_terminal
     lines = None if silent or bar else _Lines(what, total, unit)
     with Progress(*columns, console=console, transient=True, disable=not bar) as progress:
-        yield Meter(progress, progress.add_task(what, total=total, note=""), lines)
+        yield Meter(progress, progress.add_task(what, total=total, unit=unit, note=""), lines)

@@ -14,41 +14,42 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import completion
 
 from acceptor import __version__
+from acceptor.cli.help import FIRST_STEPS, Command, Group, examples_text, order_of
 from acceptor.cli.output import write_output
 from acceptor.cli.streams import ReaderGone, set_up_streams
 from acceptor.environment import drop_empty_variables
 from acceptor.errors import AcceptorError, check_installed
 from acceptor.text import plain_lines
 
-FIRST = ("train", "seeds", "search", "evaluate", "predict", "judge", "compare", "pairs", "report", "export", "audit")
-"""The order of commands in the help; others follow by name."""
-
 app = typer.Typer(
     name="acceptor",
     help="Fine-tune a BERT-family encoder into a judge of sentences.",
     epilog="Start with: acceptor train starter --encoder minilm",
-    no_args_is_help=True,
-    add_completion=False,
+    cls=Group,
+    invoke_without_command=True,
+    add_completion=False,  # `_options` has it
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
-def commands() -> Iterator[Callable[..., None]]:
-    """All commands: each file in this folder that defines a function with the file's name."""
+def commands() -> Iterator[tuple[Callable[..., None], str]]:
+    """All commands, each with its examples as text: each file in this folder with a function of the file's name."""
     found = pkgutil.iter_modules([str(Path(__file__).parent)])
     names = [module.name for module in found if module.name != "app" and not module.ispkg]
-    for name in sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)):
-        command = getattr(importlib.import_module(f"acceptor.cli.{name}"), name, None)
+    for name in sorted(names, key=order_of):
+        module = importlib.import_module(f"acceptor.cli.{name}")
+        command = getattr(module, name, None)
         if inspect.isfunction(command):
-            yield command
+            yield command, examples_text(module.EXAMPLES)
 
 
-for command in commands():
-    app.command()(command)
+for command, examples in commands():
+    app.command(cls=Command, epilog=examples)(command)
 
 
 def _print_version(asked: bool) -> None:
@@ -57,12 +58,33 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+completion.get_completion_inspect_parameters()  # makes the shells known to click
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_print_version)
     ] = False,
-) -> None: ...
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            help="complete commands in this shell, from now on",
+            callback=completion.install_callback,
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion", help="print the completion for this shell", callback=completion.show_callback
+        ),
+    ] = False,
+) -> None:
+    """Typer's own completion options are None if not given, and to check them it would import pydantic."""
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS, nl=False)
 
 
 def main() -> None:
@@ -97,7 +119,7 @@ def main() -> None:
 def _run() -> None:
     """Runs the command and flushes stdout, so that an error in that is reported and not lost at exit."""
     try:
-        app()
+        app(prog_name="acceptor")  # else `python -m acceptor` would show another name than its commands have
     except SystemExit:
         with contextlib.suppress(ReaderGone):  # all work is done
             sys.stdout.flush()

@@ -6,17 +6,25 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import AsJson, OfColumn, is_column, takes_reading
+from acceptor.cli.options import DATA, AsJson, OfColumn, Quiet, is_column, takes_reading
 from acceptor.cli.output import answer
+
+EXAMPLES = (
+    "acceptor audit train.tsv",
+    "acceptor audit starter --encoder minilm --max-length 64",
+)
 
 
 @takes_reading
 def audit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus, a file or a folder")],
-    encoder: Annotated[str | None, typer.Option(help="also show tokens and truncation for it")] = None,
-    max_length: Annotated[int, typer.Option(help="longest input in tokens")] = 128,
+    encoder: Annotated[
+        str | None, typer.Option(help="also show tokens and truncation for it", rich_help_panel=DATA)
+    ] = None,
+    max_length: Annotated[int, typer.Option(help="longest input in tokens", rich_help_panel=DATA)] = 128,
     reading: Any = None,
     of_column: OfColumn = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at data before training: duplicates, conflicts, leaks; shape, balance, lengths, ten rows, tokens."""

@@ -6,18 +6,29 @@ from typing import Annotated
 
 import typer
 
-from acceptor.cli.options import AsJson
+from acceptor.cli.options import DATA, MACHINE, TRAINING, AsJson, Quiet
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError
 
+EXAMPLES = (
+    "acceptor bench",
+    "acceptor bench --encoder minilm --only judge --rounds 1",
+)
+
 
 def bench(
-    encoder: Annotated[list[str] | None, typer.Option(help="encoders to train; the first also judges [minilm]")] = None,
-    data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter")] = "starter",
-    only: Annotated[str | None, typer.Option(help="train or judge [both]")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="how often each method is measured")] = 3,
-    rows: Annotated[int, typer.Option(min=1000, help="sentences in the file that is judged")] = 20_000,
-    device: Annotated[str, typer.Option(help="cpu or cuda, for training")] = "cpu",
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(help="encoders to train; the first also judges [minilm]", rich_help_panel=TRAINING),
+    ] = None,
+    data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter", rich_help_panel=DATA)] = "starter",
+    only: Annotated[str | None, typer.Option(help="train or judge [both]", rich_help_panel=TRAINING)] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="how often each method is measured", rich_help_panel=TRAINING)] = 3,
+    rows: Annotated[
+        int, typer.Option(min=1000, help="sentences in the file that is judged", rich_help_panel=DATA)
+    ] = 20_000,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for training", rich_help_panel=MACHINE)] = "cpu",
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure speed against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""

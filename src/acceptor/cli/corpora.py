@@ -5,6 +5,11 @@ from __future__ import annotations
 from acceptor.cli.options import AsJson
 from acceptor.cli.output import answer
 
+EXAMPLES = (
+    "acceptor corpora",
+    "acceptor corpora --json",
+)
+
 
 def corpora(as_json: AsJson = False) -> None:
     """List the corpora that have a name."""

@@ -7,25 +7,47 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import AsJson, Overwrite, Test, Validation, takes_reading, takes_settings
+from acceptor.cli.options import (
+    DATA,
+    OUTPUT,
+    TRAINING,
+    AsJson,
+    Overwrite,
+    Quiet,
+    Test,
+    Validation,
+    takes_reading,
+    takes_settings,
+)
 from acceptor.cli.output import answer
 from acceptor.cli.report import REPORT
+
+EXAMPLES = (
+    "acceptor distil starter --teacher runs/starter-mpnet --encoder minilm",
+    "acceptor distil train.tsv --teacher runs/a --teacher runs/b --text raw.txt",
+)
 
 
 @takes_reading
 @takes_settings
 def distil(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
-    teacher: Annotated[list[str], typer.Option(help="a run that teaches; several: repeat the option")],
+    teacher: Annotated[
+        list[str], typer.Option(help="a run that teaches; several: repeat the option", rich_help_panel=TRAINING)
+    ],
     text: Annotated[
-        list[str] | None, typer.Option(help="a file of natural sentences, one a line; several: repeat the option")
+        list[str] | None,
+        typer.Option(help="a file of natural sentences, one a line; several: repeat the option", rich_help_panel=DATA),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER-distilled]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER-distilled]", rich_help_panel=OUTPUT)
+    ] = None,
     validation: Validation = None,
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a small encoder on the probabilities of larger judges; prints the report. Resumes if it was stopped."""

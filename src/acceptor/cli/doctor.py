@@ -5,6 +5,11 @@ from __future__ import annotations
 from acceptor.cli.options import AsJson
 from acceptor.cli.output import answer
 
+EXAMPLES = (
+    "acceptor doctor",
+    "acceptor doctor --json",
+)
+
 
 def doctor(as_json: AsJson = False) -> None:
     """Show what determines speed on this machine, why, and how to change it."""

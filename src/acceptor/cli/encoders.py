@@ -9,6 +9,11 @@ import typer
 from acceptor.cli.options import AsJson
 from acceptor.cli.output import answer
 
+EXAMPLES = (
+    "acceptor encoders",
+    "acceptor encoders minilm",
+)
+
 
 def encoders(
     name: Annotated[str | None, typer.Argument(help="embedded name, folder or hub name")] = None,

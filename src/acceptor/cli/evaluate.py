@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from acceptor.cli.options import (
+    DATA,
+    OUTPUT,
     OUTPUTS,
     AsJson,
     Device,
@@ -15,6 +17,7 @@ from acceptor.cli.options import (
     OfColumn,
     Overwrite,
     Precision,
+    Quiet,
     Why,
     is_column,
     takes_reading,
@@ -27,29 +30,49 @@ if TYPE_CHECKING:
     from acceptor.judging.judge import Judge
 
 
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option(help="a file or folder of features of the same rows, such as CoLA's phenomena", rich_help_panel=DATA),
+]
+PerBatch = Annotated[
+    int | None,
+    typer.Option(min=2, help="also score every N examples, as the notebook does", rich_help_panel=OUTPUT),
+]
+Figures = Annotated[Path | None, typer.Option(help="folder for the per-batch figure", rich_help_panel=OUTPUT)]
+Predictions = Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})", rich_help_panel=OUTPUT)]
+Errors = Annotated[int | None, typer.Option(min=1, help="show the N most confident errors", rich_help_panel=OUTPUT)]
+
+EXAMPLES = (
+    "acceptor evaluate runs/starter-minilm starter --by phenomenon",
+    "acceptor evaluate runs/starter-minilm test.tsv --errors 20 --why occlusion",
+    "acceptor evaluate judge.onnx test.tsv --predictions verdicts.tsv",
+)
+
+
 @takes_reading
 def evaluate(
     run: JudgePath,
     data: Annotated[str, typer.Argument(metavar="DATA", help="a file; or a corpus (its test split is used)")],
     reading: Any = None,
     of_column: OfColumn = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated"),
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="a file or folder of features of the same rows, such as CoLA's phenomena")
-    ] = None,
-    per_batch: Annotated[
-        int | None, typer.Option(min=2, help="also score every N examples, as the notebook does")
-    ] = None,
-    figures: Annotated[Path | None, typer.Option(help="folder for the per-batch figure")] = None,
-    predictions: Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})")] = None,
-    errors: Annotated[int | None, typer.Option(min=1, help="show the N most confident errors")] = None,
+    by: By = None,
+    annotations: Annotations = None,
+    per_batch: PerBatch = None,
+    figures: Figures = None,
+    predictions: Predictions = None,
+    errors: Errors = None,
     why: Why = None,
     device: Device = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a run on labelled sentences: MCC with its interval, confusion matrix, slices."""

@@ -7,22 +7,31 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import AsJson, Overwrite, RunPath, takes_reading
+from acceptor.cli.options import DATA, OUTPUT, AsJson, Overwrite, Quiet, RunPath, takes_reading
 from acceptor.cli.output import answer
+
+EXAMPLES = (
+    "acceptor export runs/starter-minilm -o judge.onnx",
+    "acceptor export runs/starter-minilm -o small.onnx --precision int8",
+)
 
 
 @takes_reading
 def export(
     run: RunPath,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, judge.onnx")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, judge.onnx", rich_help_panel=OUTPUT)],
     precision: Annotated[
-        str, typer.Option(help="fp32, or int8: smaller and faster, and some verdicts change")
+        str, typer.Option(help="fp32, or int8: smaller and faster, and some verdicts change", rich_help_panel=OUTPUT)
     ] = "fp32",
     verify: Annotated[
-        str | None, typer.Option(help="labelled sentences to compare verdicts on: a file; or a corpus, its test split")
+        str | None,
+        typer.Option(
+            help="labelled sentences to compare verdicts on: a file; or a corpus, its test split", rich_help_panel=DATA
+        ),
     ] = None,
     reading: Any = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a run as one ONNX file for judging without torch; refused if logits differ by more than 1e-4."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,25 +17,34 @@ from acceptor.cli.options import (
     Device,
     JudgePath,
     Precision,
+    Quiet,
     Why,
 )
 from acceptor.cli.output import answer, write_output
 from acceptor.cli.predict import print_verdicts
+from acceptor.cli.prompt import run_prompt, verdict_of
 from acceptor.errors import UsageError
-from acceptor.text import decode_argument, plain, shell
+from acceptor.text import decode_argument, shell
 
-if TYPE_CHECKING:
-    from acceptor.judging.judge import Judge
+logger = logging.getLogger(__name__)
+
+
+EXAMPLES = (
+    'acceptor judge runs/starter-minilm "The cats sleep." "The cats sleeps."',
+    'acceptor judge runs/starter-minilm "The cats sleeps." --why occlusion',
+    "acceptor judge runs/starter-minilm",
+)
 
 
 def judge(
     run: JudgePath,
     sentences: Annotated[
-        list[str] | None, typer.Argument(metavar="[SENTENCE]…", help="none: an interactive prompt")
+        list[str] | None, typer.Argument(metavar="SENTENCE", help="none: an interactive prompt")
     ] = None,
     why: Why = None,
     device: Device = None,
     precision: Precision = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences given on the command line, or typed one a line."""
@@ -55,27 +65,23 @@ def judge(
             next=f"put them in a file with two columns: acceptor predict {shell(run)} FILE",
             code="E-USAGE-PAIRS",
         )
+    if sys.stdin.isatty():
+        run_prompt(acceptor, as_json)
+        return
     blank = 0
-    for line in _typed_lines(acceptor):
+    for line in _piped_lines():
         if not line.strip():
             blank += 1
             continue
-        verdict = acceptor([line])[0]
-        mark = "  (partly unknown to the encoder)" if verdict.unknown else ""
-        content = {"sentence": line, **verdict.to_dict()}
-        write_output(content, [f"{verdict.label} {verdict.probability:.3f}{mark}"], as_json)
+        write_output(*verdict_of(acceptor, line), as_json)
     if blank:
-        typer.echo(f"{blank} blank {'line' if blank == 1 else 'lines'} skipped", err=True)
+        logger.warning("%d blank %s skipped", blank, "line" if blank == 1 else "lines")
 
 
-def _typed_lines(judge: Judge) -> Iterator[str]:
-    """The lines of standard input: at a terminal up to the first blank one, from a pipe or a file all of them."""
+def _piped_lines() -> Iterator[str]:
+    """The lines of standard input."""
     from acceptor.data.reading.decode import text_blocks
 
-    if sys.stdin.isatty():
-        typer.echo(plain(f"{judge!r}; one sentence a line, an empty line ends"), err=True)
-        yield from itertools.takewhile(str.strip, (line.rstrip("\r\n") for line in sys.stdin))
-        return
     stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
     if first := stream.readline():  # line by line: the writer may wait for each verdict
         for block in text_blocks(itertools.chain([first], iter(stream.readline, b"")), "standard input"):

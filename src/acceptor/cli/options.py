@@ -6,6 +6,7 @@ import ast
 import functools
 import inspect
 import itertools
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,36 +16,88 @@ import typer
 
 from acceptor.errors import UsageError
 
+DATA, TRAINING, MACHINE, OUTPUT = "Data", "Training", "Machine", "Output"
+"""The headings of the help, in its order. Every option is under one of them: its ``rich_help_panel``."""
+
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
 JudgePath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, or an exported judge: FILE.onnx")]
-Columns = Annotated[str | None, typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)")]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="role=column,…: sentence=text,label=3 (names or 1-based numbers)", rich_help_panel=DATA),
+]
 Separator = Annotated[
     str | None,
-    typer.Option(help="the separator of cells: ';', ',', '|' or tab [by the file's name]", metavar="CHARACTER"),
+    typer.Option(
+        help="the separator of cells: ';', ',', '|' or tab [by the file's name]",
+        metavar="CHARACTER",
+        rich_help_panel=DATA,
+    ),
 ]
 Normalise = Annotated[
-    bool, typer.Option("--normalise-labels", help="labels that differ in case, blanks or Unicode form are the same")
+    bool,
+    typer.Option(
+        "--normalise-labels",
+        help="labels that differ in case, blanks or Unicode form are the same",
+        rich_help_panel=DATA,
+    ),
 ]
-DropUnlabelled = Annotated[bool, typer.Option("--drop-unlabelled", help="leave out rows without a label: -, ?, -1")]
-Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files")]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
-Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest available]")]
+DropUnlabelled = Annotated[
+    bool, typer.Option("--drop-unlabelled", help="leave out rows without a label: -, ?, -1", rich_help_panel=DATA)
+]
+Folder = Annotated[Path | None, typer.Option("--data", help="folder of a named corpus' files", rich_help_panel=DATA)]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout", rich_help_panel=OUTPUT)]
+Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest available]", rich_help_panel=MACHINE)]
 Precision = Annotated[
     str | None,
-    typer.Option(help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]"),
+    typer.Option(
+        help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]",
+        rich_help_panel=MACHINE,
+    ),
+]
+
+
+def _no_progress(context: typer.Context, asked: bool) -> None:
+    """Shows no progress and no log lines below warnings while this command runs."""
+    if asked:
+        from acceptor.progress import without_progress
+
+        context.with_resource(without_progress())
+        logging.getLogger("acceptor").setLevel(logging.WARNING)
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="no progress and no log lines on stderr; warnings and errors remain",
+        callback=_no_progress,
+        rich_help_panel=OUTPUT,
+    ),
 ]
 OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
 """The suffixes of output files; `data.writing.write.FORMATS` has them too, but importing it loads polars."""
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]
-Validation = Annotated[Path | None, typer.Option(help="a file to validate on")]
-Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output", rich_help_panel=OUTPUT)]
+Validation = Annotated[Path | None, typer.Option(help="a file to validate on", rich_help_panel=DATA)]
+Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing", rich_help_panel=DATA)]
 Labels = Annotated[
-    str | None, typer.Option(help="labels in the order of ids: a,b; as written, or names for numbers in their order")
+    str | None,
+    typer.Option(
+        help="labels in the order of ids: a,b; as written, or names for numbers in their order", rich_help_panel=DATA
+    ),
 ]
-Processes = Annotated[int, typer.Option(help="trainings at the same time, each on a GPU or a share of the cores")]
+Processes = Annotated[
+    int, typer.Option(help="trainings at the same time, each on a GPU or a share of the cores", rich_help_panel=MACHINE)
+]
 
 ON_AND_OFF = {"keep_head": "--keep-head/--new-head"}
 """The option names of boolean settings that are not ``--NAME/--no-NAME``."""
+
+HEADINGS = {
+    **dict.fromkeys(("max_length", "split", "validation_share"), DATA),
+    **dict.fromkeys(("device", "precision", "compile"), MACHINE),
+}
+"""The headings of settings that are not under Training."""
 
 
 def _settings() -> dict[str, Any]:
@@ -53,7 +106,7 @@ def _settings() -> dict[str, Any]:
     They are read from the source, because importing pydantic would take longer than the rest of ``--help``.
     """
     preset = "notebook: the chapter's settings, with weight decay that takes effect"
-    options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset)]}
+    options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset, rich_help_panel=TRAINING)]}
     tree = ast.parse((Path(__file__).parents[1] / "config.py").read_text("utf-8"))
     (config,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainConfig")
     for field, below in itertools.pairwise(config.body):
@@ -72,7 +125,9 @@ def _settings() -> dict[str, Any]:
         python = {"int": int, "float": float, "bool": bool}.get(kind, str)
         dashed = name.replace("_", "-")
         spelling = ON_AND_OFF.get(name, f"--{dashed}/--no-{dashed}") if python is bool else f"--{dashed}"
-        options[name] = Annotated[python | None, typer.Option(spelling, help=text)]
+        options[name] = Annotated[
+            python | None, typer.Option(spelling, help=text, rich_help_panel=HEADINGS.get(name, TRAINING))
+        ]
     return options
 
 
@@ -81,7 +136,8 @@ SETTINGS = _settings()
 
 
 OfColumn = Annotated[
-    str | None, typer.Option("--split", metavar="column", help="the rows of test by the column called split")
+    str | None,
+    typer.Option("--split", metavar="column", help="the rows of test by the column called split", rich_help_panel=DATA),
 ]
 
 READING: dict[str, Any] = {
@@ -152,7 +208,9 @@ def _with_options(
     return with_options
 
 
-Why = Annotated[str | None, typer.Option(help="show the weight of each word: occlusion or gradients")]
+Why = Annotated[
+    str | None, typer.Option(help="show the weight of each word: occlusion or gradients", rich_help_panel=OUTPUT)
+]
 
 
 def listed_in(text: str, option: str) -> list[str]:

@@ -8,17 +8,25 @@ from typing import Annotated
 import typer
 
 from acceptor.cli.options import (
+    DATA,
+    OUTPUT,
     OUTPUTS,
     AsJson,
     Device,
     JudgePath,
     Overwrite,
     Precision,
+    Quiet,
     Separator,
     columns_of,
     separator_of,
 )
 from acceptor.cli.output import answer
+
+EXAMPLES = (
+    "acceptor pairs runs/starter-minilm starter",
+    "acceptor pairs runs/starter-minilm path/to/blimp -o verdicts.tsv",
+)
 
 
 def pairs(
@@ -27,15 +35,22 @@ def pairs(
         str,
         typer.Argument(metavar="SUITE", help="a file of pairs (BLiMP's JSONL, CSV, TSV), a folder, starter, or plain"),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})")] = None,
-    good: Annotated[str | None, typer.Option(help="the label that means acceptable [known names]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help=f"file for each pair's verdicts ({OUTPUTS})", rich_help_panel=OUTPUT),
+    ] = None,
+    good: Annotated[
+        str | None, typer.Option(help="the label that means acceptable [known names]", rich_help_panel=DATA)
+    ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d")
+        str | None,
+        typer.Option(help="role=column,…: sentence_good=a,sentence_bad=b,phenomenon=c,term=d", rich_help_panel=DATA),
     ] = None,
     separator: Separator = None,
     device: Device = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Score minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""

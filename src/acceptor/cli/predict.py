@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from acceptor.cli.options import (
+    DATA,
+    MACHINE,
+    OUTPUT,
     OUTPUTS,
     AsJson,
     Columns,
@@ -16,6 +19,7 @@ from acceptor.cli.options import (
     JudgePath,
     Overwrite,
     Precision,
+    Quiet,
     Separator,
     columns_of,
     separator_of,
@@ -25,6 +29,53 @@ from acceptor.cli.output import answer
 from acceptor.errors import UsageError
 
 logger = logging.getLogger(__name__)
+
+Out = Annotated[
+    str | None,
+    typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines", rich_help_panel=OUTPUT),
+]
+AllScores = Annotated[
+    bool, typer.Option("--all-scores", help="every label's probability and logit too", rich_help_panel=OUTPUT)
+]
+Where = Annotated[str | None, typer.Option(help='write only these rows: "probability >= .8"', rich_help_panel=OUTPUT)]
+SplitSentences = Annotated[
+    str | None,
+    typer.Option(
+        "--split-sentences",
+        metavar="LANGUAGE",
+        help="the texts are documents in en, de, …: judge their sentences",
+        rich_help_panel=DATA,
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="K/N: run as job K of N; then run once without it, to join", rich_help_panel=MACHINE),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLUSTER",
+        help="judge on Ray into a folder of parts: local, auto or HOST:PORT",
+        rich_help_panel=MACHINE,
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Ray's judging processes [one a GPU, else a CPU]", rich_help_panel=MACHINE)
+]
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option(
+        "--spreadsheet-safe",
+        help="in a .csv, escape texts that a spreadsheet reads as formulas",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+EXAMPLES = (
+    "acceptor predict runs/starter-minilm sentences.txt -o verdicts.jsonl",
+    'acceptor predict judge.onnx in.csv --where "probability >= .8" -o kept.csv',
+    "acceptor predict runs/starter-minilm - -o - < sentences.txt",
+)
 
 if TYPE_CHECKING:
     from acceptor.data.table import Table
@@ -44,32 +95,22 @@ class _PredictArguments(TypedDict):
 def predict(
     run: JudgePath,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="sentences: files, folders, patterns; - for lines on stdin")
+        list[str], typer.Argument(metavar="FILE", help="sentences: files, folders, patterns; - for lines on stdin")
     ],
-    out: Annotated[str | None, typer.Option("--out", "-o", help=f"file to write ({OUTPUTS}); - for JSON lines")] = None,
+    out: Out = None,
     columns: Columns = None,
     separator: Separator = None,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="every label's probability and logit too")] = False,
-    where: Annotated[str | None, typer.Option(help='write only these rows: "probability >= .8"')] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split-sentences", metavar="LANGUAGE", help="the texts are documents in en, de, …: judge their sentences"
-        ),
-    ] = None,
-    shard: Annotated[str | None, typer.Option(help="K/N: run as job K of N; then run once without it, to join")] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(metavar="CLUSTER", help="judge on Ray into a folder of parts: local, auto or HOST:PORT"),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray's judging processes [one a GPU, else a CPU]")] = None,
+    all_scores: AllScores = False,
+    where: Where = None,
+    split: SplitSentences = None,
+    shard: Shard = None,
+    ray: Ray = None,
+    workers: Workers = None,
     device: Device = None,
     precision: Precision = None,
-    spreadsheet_safe: Annotated[
-        bool,
-        typer.Option("--spreadsheet-safe", help="in a .csv, escape texts that a spreadsheet reads as formulas"),
-    ] = False,
+    spreadsheet_safe: SpreadsheetSafe = False,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
@@ -104,7 +145,7 @@ def _print_tally(tally: Tally, out: str, rejected: str, shard: str | None, as_js
         text = f"shard {shard} is done ({tally}); when all are: the same command without --shard"
         answer({"shard": shard, **tally.to_dict()}, [text], as_json)
     elif out == "-":
-        typer.echo(str(tally), err=True)
+        logger.log(logging.WARNING if tally.rejected else logging.INFO, "%s", tally)
         if tally.rejected and not tally.written + tally.left_out:
             raise typer.Exit(1)
     else:

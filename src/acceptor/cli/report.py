@@ -7,20 +7,33 @@ from typing import Annotated
 
 import typer
 
-from acceptor.cli.options import AsJson
+from acceptor.cli.options import OUTPUT, AsJson, Quiet
 from acceptor.cli.output import answer
 
 REPORT = "report.html"
 
 
+EXAMPLES = (
+    "acceptor report runs/starter-minilm",
+    "acceptor report runs/starter-minilm runs/starter-mpnet -o both.html --why 5",
+)
+
+
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders of seeds")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="run folders, or folders of seeds")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="the page to write [RUN/report.html; of several: report.html]"),
+        typer.Option(
+            "-o", "--out", help="the page to write [RUN/report.html; of several: report.html]", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    why: Annotated[int, typer.Option(metavar="N", min=0, help="explain the N most confident errors")] = 0,
-    figures: Annotated[bool, typer.Option(help="also write the figures as SVG and PNG beside the page")] = True,
+    why: Annotated[
+        int, typer.Option(metavar="N", min=0, help="explain the N most confident errors", rich_help_panel=OUTPUT)
+    ] = 0,
+    figures: Annotated[
+        bool, typer.Option(help="also write the figures as SVG and PNG beside the page", rich_help_panel=OUTPUT)
+    ] = True,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a run, or several side by side; runs are not changed."""

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from acceptor.cli.options import (
+    OUTPUT,
+    TRAINING,
     AsJson,
     Processes,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -17,19 +20,29 @@ from acceptor.cli.options import (
 )
 from acceptor.cli.output import answer
 
+EXAMPLES = (
+    "acceptor search starter --encoder minilm --trials 20 --seeds 3",
+    "acceptor search train.tsv --validation dev.tsv --test test.tsv",
+)
+
 
 @takes_reading
 @takes_settings
 def search(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
-    out: Annotated[Path | None, typer.Option(help="the folder of the search [runs/DATA-ENCODER-search]")] = None,
-    trials: Annotated[int, typer.Option(help="trainings to try")] = 30,
-    seeds: Annotated[int, typer.Option(help="number of seeds to train with the best settings; 0: none")] = 5,
+    out: Annotated[
+        Path | None, typer.Option(help="the folder of the search [runs/DATA-ENCODER-search]", rich_help_panel=OUTPUT)
+    ] = None,
+    trials: Annotated[int, typer.Option(help="trainings to try", rich_help_panel=TRAINING)] = 30,
+    seeds: Annotated[
+        int, typer.Option(help="number of seeds to train with the best settings; 0: none", rich_help_panel=TRAINING)
+    ] = 5,
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Search settings on validation, then train seeds of the best. Resumes if stopped; joins a running search."""

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from acceptor.cli.options import (
+    OUTPUT,
+    TRAINING,
     AsJson,
     Overwrite,
     Processes,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -19,23 +22,40 @@ from acceptor.cli.options import (
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError
 
+EXAMPLES = (
+    "acceptor seeds starter --encoder minilm --seeds 5",
+    "acceptor seeds train.tsv --test test.tsv --processes 2 --report",
+)
+
 
 @takes_reading
 @takes_settings
 def seeds(
     data: Annotated[str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder")],
-    out: Annotated[Path | None, typer.Option(help="the folder of all runs [runs/DATA-ENCODER-seeds]")] = None,
-    seeds: Annotated[str, typer.Option(help="how many, counted from --seed; or the seeds themselves: 1,5,9")] = "10",
+    out: Annotated[
+        Path | None, typer.Option(help="the folder of all runs [runs/DATA-ENCODER-seeds]", rich_help_panel=OUTPUT)
+    ] = None,
+    seeds: Annotated[
+        str,
+        typer.Option(help="how many, counted from --seed; or the seeds themselves: 1,5,9", rich_help_panel=TRAINING),
+    ] = "10",
     vary: Annotated[
-        str, typer.Option(help="what the seed changes: init (head, dropout, split), order (of examples), both")
+        str,
+        typer.Option(
+            help="what the seed changes: init (head, dropout, split), order (of examples), both",
+            rich_help_panel=TRAINING,
+        ),
     ] = "both",
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
-    report: Annotated[bool, typer.Option("--report", help="also write report.html about all runs")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="also write report.html about all runs", rich_help_panel=OUTPUT)
+    ] = False,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Train with several seeds; report all scores, mean, spread, collapsed runs. Resumes if it was stopped."""

@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from acceptor.cli.options import (
+    OUTPUT,
     READING,
+    TRAINING,
     AsJson,
     Overwrite,
     Processes,
+    Quiet,
     Test,
     Validation,
     takes_reading,
@@ -22,6 +25,34 @@ from acceptor.cli.report import REPORT
 from acceptor.errors import UsageError
 from acceptor.text import shell
 
+Out = Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]", rich_help_panel=OUTPUT)]
+CrossValidation = Annotated[
+    str | None,
+    typer.Option(
+        "--cv",
+        help="cross-validate: hold out each value of a column (source) in turn, or k parts",
+        rich_help_panel=TRAINING,
+    ),
+]
+WarmupText = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="first train the encoder on this file of natural sentences, without labels; repeatable",
+        rich_help_panel=TRAINING,
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="resume a training that was stopped", rich_help_panel=TRAINING)]
+AllowChange = Annotated[
+    bool,
+    typer.Option("--allow-change", help="resume with another learning rate and the like", rich_help_panel=TRAINING),
+]
+
+EXAMPLES = (
+    "acceptor train starter --encoder minilm",
+    "acceptor train train.tsv --encoder minilm --columns sentence=text,label=3",
+    "acceptor train cola --data path/to/cola --preset notebook",
+)
+
 
 @takes_reading
 @takes_settings
@@ -30,25 +61,18 @@ def train(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="a corpus (cola, starter), a file or a folder; or a run to --resume")
     ],
-    out: Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]")] = None,
+    out: Out = None,
     validation: Validation = None,
     test: Test = None,
     reading: Any = None,
     settings: Any = None,
-    cv: Annotated[
-        str | None,
-        typer.Option("--cv", help="cross-validate: hold out each value of a column (source) in turn, or k parts"),
-    ] = None,
-    warmup_text: Annotated[
-        list[str] | None,
-        typer.Option(help="first train the encoder on this file of natural sentences, without labels; repeatable"),
-    ] = None,
+    cv: CrossValidation = None,
+    warmup_text: WarmupText = None,
     processes: Processes = 1,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="resume a training that was stopped")] = False,
-    allow_change: Annotated[
-        bool, typer.Option("--allow-change", help="resume with another learning rate and the like")
-    ] = False,
+    resume: Resume = False,
+    allow_change: AllowChange = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and write a run folder; prints the report."""

@@ -23,6 +23,7 @@ from acceptor import errors
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingError
+from acceptor.progress import without_progress
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.folder import is_finished
 from acceptor.runtime.cache import cache_folder
@@ -211,7 +212,7 @@ class Worker(Generic[T]):
             start_new_session=True,  # a terminal's Ctrl-C reaches only this process, which stops the workers
         )
         logger.info("%s starts", name)
-        request = pickle.dumps((function, arguments))
+        request = pickle.dumps((function, arguments, _log_level()))
         self._threads = [
             threading.Thread(target=self._send, args=(request,), daemon=True),
             threading.Thread(target=self._receive, daemon=True),
@@ -276,7 +277,12 @@ class Worker(Generic[T]):
         with self.process.stderr as stream:
             for line in stream:
                 self._last_lines.append(line.decode("utf-8", "replace").rstrip())
-                logger.info("%s: %s", self.name, self._last_lines[-1])
+                logger.log(_log_level(), "%s: %s", self.name, self._last_lines[-1])
+
+
+def _log_level() -> int:
+    """The lowest level of log lines that are shown: INFO, or WARNING with ``--quiet``. All of a worker's have it."""
+    return logging.getLogger("acceptor").level or logging.INFO
 
 
 # ── in the worker's process ──────────────────────────────────────────────────────────────────────────────
@@ -286,10 +292,13 @@ def worker_main() -> None:
     """Runs the task that `Worker` sends on standard input, and writes the answer to standard output."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of libraries, also from C, go to stderr: they are not part of the answer
-    function, arguments = _task()
+    function, arguments, level = _task()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("acceptor").setLevel(level)
     output: Json
     try:
-        output = {"answer": function(*arguments)}
+        with without_progress() if level > logging.INFO else contextlib.nullcontext():
+            output = {"answer": function(*arguments)}
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except AcceptorError as error:
@@ -298,14 +307,12 @@ def worker_main() -> None:
         answer.write(json.dumps(output))
 
 
-def _task() -> tuple[Callable[..., Json | None], tuple[Any, ...]]:
-    """Reads the function and its arguments from standard input. When that is closed, this process ends."""
+def _task() -> tuple[Callable[..., Json | None], tuple[Any, ...], int]:
+    """Reads function, arguments and log level from standard input. When that is closed, this process ends."""
     signal.signal(signal.SIGTERM, _end)
-    task: tuple[Callable[..., Json | None], tuple[Any, ...]]
+    task: tuple[Callable[..., Json | None], tuple[Any, ...], int]
     task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     threading.Thread(target=_end_when_alone, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("acceptor").setLevel(logging.INFO)
     return task
 
 

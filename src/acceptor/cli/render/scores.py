@@ -173,7 +173,7 @@ def explanation_text(explanation: Explanation) -> Iterator[Any]:
     yield f"{verdict.label} {verdict.probability:.3f}: {explanation.sentence}"
     longest = max(map(abs, explanation.weights), default=0.0) or 1.0
     rows = [
-        (word, f"{weight:+.3f}", ("+" if weight > 0 else "-") * round(20 * abs(weight) / longest))
+        (word, f"{weight:+.3f}", _bar(weight, longest))
         for word, weight in zip(explanation.words, explanation.weights, strict=True)
     ]
     yield table(("word", "weight", "for (+) or against (-) this verdict"), rows)
@@ -181,6 +181,10 @@ def explanation_text(explanation: Explanation) -> Iterator[Any]:
     if explanation.error is not None:
         total += f"; weights sum to {sum(explanation.weights):+.3f}, completeness error {explanation.error:+.1e}"
     yield f"{explanation.method}, nats of log-odds; {total}\n"
+
+
+def _bar(weight: float, longest: float) -> Text:
+    return Text(("+" if weight > 0 else "-") * round(20 * abs(weight) / longest), "green" if weight > 0 else "red")
 
 
 def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> Iterator[Any]:

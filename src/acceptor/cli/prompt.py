@@ -1,0 +1,198 @@
+"""The prompt of `acceptor judge` on a terminal: sentences and a few commands, with a history."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from acceptor.cli.output import write_output
+from acceptor.errors import AcceptorError, UsageError
+from acceptor.runtime.cache import cache_folder
+from acceptor.text import decode_argument, plain, short
+
+if TYPE_CHECKING:
+    from acceptor.judging.judge import Judge
+
+logger = logging.getLogger(__name__)
+
+HISTORY = "judge-history"
+KEPT = 1000  # lines of the history that a new prompt knows
+LONGEST = 2000  # characters of a line in it: longer ones are pasted, not typed
+
+HELP = """\
+a sentence           its verdict
+:why                 the weight of each word of the last sentence
+:why SENTENCE        the same for this one
+:compare A | B       which of two sentences is better, and by how much
+:help                these lines
+:quit                leave, as do Ctrl-D and Ctrl-C"""
+
+Answer = tuple[dict[str, Any], list[Any]]
+"""What is shown for a line: as JSON, and as text."""
+
+
+class Prompt:
+    """Answers typed lines; knows the last sentence."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._last = ""
+
+    def answer(self, line: str) -> Answer:
+        """The answer to a line.
+
+        Raises:
+            AcceptorError: There is none; the next line may have one.
+        """
+        name, _, rest = line.strip().partition(" ")
+        if not name.startswith(":"):
+            return self._verdict(line.strip())
+        if name not in COMMANDS:
+            raise UsageError(
+                f"there is no command {short(name)}",
+                expected=", ".join([*COMMANDS, ":quit"]),
+                next='type :help; for a sentence that starts with a colon: acceptor judge RUN ":…"',
+                code="E-USAGE-OPTION",
+            )
+        return COMMANDS[name](self, rest.strip())
+
+    def _verdict(self, sentence: str) -> Answer:
+        self._last = sentence
+        return verdict_of(self._judge, sentence)
+
+    def _why(self, sentence: str) -> Answer:
+        from acceptor.cli import render
+        from acceptor.evaluation.words import explain
+
+        self._last = sentence or self._last
+        if not self._last:
+            raise UsageError("there is no sentence yet", next=":why SENTENCE", code="E-USAGE-INPUT")
+        [found] = explain(self._judge, [self._last])
+        return {"explanations": [found.to_dict()]}, [*render.explanation_text(found)]
+
+    def _compare(self, both: str) -> Answer:
+        from acceptor.data.labels import good_label
+        from acceptor.evaluation.metrics import log_odds
+
+        sides = [side.strip() for side in both.split("|")]
+        if len(sides) != 2 or not all(sides):
+            raise UsageError(
+                ":compare takes two sentences",
+                expected=":compare The cats sleep. | The cats sleeps.",
+                found=short(both),
+                code="E-USAGE-INPUT",
+            )
+        try:
+            label = good_label(self._judge.labels)
+        except UsageError as error:
+            error.add("next", "put both into a file of pairs: acceptor pairs RUN FILE --good LABEL")
+            raise
+        logits = self._judge.logits(sides)
+        shares = self._judge.decision.probabilities(logits)[:, label].tolist()
+        first, second = log_odds(logits, label).tolist()
+        rows = sorted(zip(sides, (first, second), shares, strict=True), key=lambda row: -row[1])
+        content = {"better": None if first == second else rows[0][0], "difference": abs(first - second)}
+        verdict = f"better by {abs(first - second):.3f} nats" if first != second else "equally good"
+        return content, [
+            f"{verdict}: {rows[0][0]}",
+            *(
+                f"  {share:.3f} {self._judge.labels[label]}, margin {margin:+.3f}: {text}"
+                for text, margin, share in rows
+            ),
+        ]
+
+    def _help(self, _: str) -> Answer:
+        return {"help": HELP.split("\n")}, [HELP]
+
+
+COMMANDS: dict[str, Callable[[Prompt, str], Answer]] = {
+    ":why": Prompt._why,
+    ":compare": Prompt._compare,
+    ":help": Prompt._help,
+}
+
+
+def verdict_of(judge: Judge, sentence: str) -> Answer:
+    """The verdict of one sentence, on one line."""
+    verdict = judge([sentence])[0]
+    mark = "  (partly unknown to the encoder)" if verdict.unknown else ""
+    return {"sentence": sentence, **verdict.to_dict()}, [f"{verdict.label} {verdict.probability:.3f}{mark}"]
+
+
+def run_prompt(judge: Judge, as_json: bool) -> None:
+    """Answers lines until ``:quit``, Ctrl-D or Ctrl-C. An error is shown, and the next line is read."""
+    from acceptor.progress import console, without_progress
+
+    logger.info("%r; type a sentence, or :help; Ctrl-D ends", judge)
+    prompt = Prompt(judge)
+    for line in _typed_lines():
+        if line.strip() == ":quit":
+            return
+        try:
+            with without_progress():
+                content, text = prompt.answer(line)
+        except AcceptorError as error:
+            console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        else:
+            write_output(content, text, as_json)
+
+
+def _typed_lines() -> Iterator[str]:
+    """The lines that are typed, without blank ones, up to Ctrl-D or Ctrl-C."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a byte that is no UTF-8 must not end the prompt
+    history = _History(cache_folder() / HISTORY)
+    while True:
+        try:
+            line = decode_argument(_typed_line())
+        except (EOFError, KeyboardInterrupt):
+            typer.echo(err=True)  # what follows starts on a line of its own
+            return
+        if line.strip():
+            history.add(line)
+            yield line
+
+
+def _typed_line() -> str:
+    if sys.stdout.isatty():
+        return input("> ")  # with readline, if that has been imported
+    typer.echo("> ", err=True, nl=False)  # stdout is a file, which gets nothing but answers
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\r\n")
+
+
+class _History:
+    """The typed lines of this prompt and of earlier ones, for readline. A convenience: no failure of it is an error."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        with contextlib.suppress(ImportError, OSError, AcceptorError):
+            import readline
+
+            lines = place.read_text("utf-8", "replace").splitlines()
+            for line in lines[-KEPT:]:
+                readline.add_history(plain(line))
+            if len(lines) > 2 * KEPT:
+                self._write(lines[-KEPT:], os.O_TRUNC)
+
+    def add(self, line: str) -> None:
+        """Appends a line to the file."""
+        if len(line) <= LONGEST:
+            with contextlib.suppress(OSError):
+                self._write([line], os.O_APPEND)
+
+    def _write(self, lines: list[str], how: int) -> None:
+        """Writes lines to the file, which only this user can read."""
+        flags = os.O_WRONLY | os.O_CREAT | how | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(self._place, flags, 0o600), "w", encoding="utf-8") as file:
+            file.writelines(f"{plain(line)}\n" for line in lines)
