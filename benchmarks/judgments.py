@@ -2,9 +2,9 @@
 
     python benchmarks/judgments.py "mpnet=runs/mpnet-seeds" "minilm=runs/minilm"
 
-Each name stands for a run folder, or a folder of seeds, of which every finished run counts. A Markdown table of means and
-standard deviations over runs, then one JSON object on the last line. Pairs are judged anew; all other scores are read
-from the runs' records.
+Each name stands for a run folder, or a folder of seeds, of which every finished run counts. A Markdown table of means
+and standard deviations over runs, then one JSON object on the last line. Pairs are judged anew; all other scores are
+read from the records of the runs.
 """
 
 from __future__ import annotations

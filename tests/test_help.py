@@ -46,8 +46,8 @@ def test_without_arguments_it_shows_the_first_steps(run_cli):
     code, stdout, stderr = run_cli()
     assert (code, stderr) == (0, "")
     assert len(stdout.splitlines()) <= 20
-    assert [parse(line) for line in lines_of(stdout, 4)] == ["train", "train", "judge", "evaluate", "predict"]
-    assert "acceptor train starter --encoder minilm" in stdout
+    assert [parse(line) for line in lines_of(stdout, 4)] == ["demo", "train", "judge", "evaluate", "predict"]
+    assert "acceptor demo" in stdout
     assert "acceptor --help" in stdout
 
 

@@ -27,7 +27,7 @@ from acceptor.text import plain_lines
 app = typer.Typer(
     name="acceptor",
     help="Fine-tune a BERT-family encoder into a judge of sentences.",
-    epilog="Start with: acceptor train starter --encoder minilm",
+    epilog="Start with: acceptor demo",
     cls=Group,
     invoke_without_command=True,
     add_completion=False,  # `_options` has it

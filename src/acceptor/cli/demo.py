@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
-from acceptor.cli.options import AsJson, Overwrite
+from acceptor.cli.options import OUTPUT, AsJson, Overwrite, Quiet
 from acceptor.cli.output import answer
 from acceptor.cli.report import REPORT
 
+EXAMPLES = (
+    "acceptor demo",
+    "acceptor demo --out runs/mine --quiet",
+)
+
 
 def demo(
-    out: Annotated[Path, typer.Option(help="the run folder to make")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="the run folder to make", rich_help_panel=OUTPUT)] = Path("runs/demo"),
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a judge of English in a few minutes, without a network, and try it on twenty plain pairs of sentences.

@@ -19,23 +19,23 @@ GROUPS = {
     "Train": ("train", "seeds", "search", "distil"),
     "Judge": ("judge", "predict", "evaluate", "compare", "pairs"),
     "Data": ("audit", "corpora"),
-    "Other": ("report", "export", "encoders", "doctor", "bench"),
+    "Other": ("demo", "report", "export", "encoders", "doctor", "bench"),
 }
 """The commands by heading, in the order of the help; a command that is in none is under the last one."""
 
 FIRST_STEPS = """\
 Acceptor turns an encoder into a judge of sentences. What people do first:
 
-  train a judge on the embedded corpus
-    acceptor train starter --encoder minilm
+  see it work, in a few minutes and without a network
+    acceptor demo
   train a judge on your own file: a sentence and a label in each row
     acceptor train FILE.tsv --encoder minilm
   judge sentences
-    acceptor judge runs/starter-minilm "The cats sleep." "The cats sleeps."
+    acceptor judge runs/demo "The cats sleep." "The cats sleeps."
   evaluate a judge on labelled sentences
-    acceptor evaluate runs/starter-minilm FILE.tsv
+    acceptor evaluate runs/demo FILE.tsv
   judge a whole file
-    acceptor predict runs/starter-minilm FILE.txt -o verdicts.tsv
+    acceptor predict runs/demo FILE.txt -o verdicts.tsv
 
 All commands: acceptor --help. The options of one: acceptor train --help.
 """
