@@ -16,14 +16,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
 
-from drawings import inputs, network, paths, predicting, run_folder, scores  # noqa: E402
+from drawings import inputs, learning, network, paths, predicting, run_folder, scores  # noqa: E402
 from drawings.figure import LANGUAGES  # noqa: E402
 from drawings.sources import missing  # noqa: E402
 
 FOLDER = HERE / "figures"
 FIGURES = {
     figure.name: figure
-    for module in (inputs, network, scores, paths, run_folder, predicting)
+    for module in (inputs, network, scores, learning, paths, run_folder, predicting)
     for figure in module.FIGURES
 }
 

@@ -58,6 +58,20 @@ def seeds_on_record(heading: str) -> list[tuple[int, float, float, float]]:
     return [(int(row[0]), *map(float, row[4:])) for row in rows]  # type: ignore[misc]
 
 
+def table_on_record(page: str, heading: str) -> list[tuple[float, ...]]:
+    """The numbers of the first table under a heading of a record, row by row.
+
+    Raises:
+        LookupError: The page has no such section, or no table of numbers in it.
+    """
+    text = (REPOSITORY / "records" / f"{page}.md").read_text("utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|((?: *-?[\d.]+ *\|)+)$", section, re.MULTILINE)
+    if not rows:
+        raise LookupError(f"records/{page}.md has no table of numbers under {heading!r}")
+    return [tuple(map(float, row.strip("|").split("|"))) for row in rows]
+
+
 def files_of_a_run() -> set[str]:
     """The files that tests/test_train.py finds in a run folder."""
     tree = ast.parse((REPOSITORY / "tests" / "test_train.py").read_text("utf-8"))
