@@ -19,7 +19,7 @@ help:
 	@echo "make cover   the test suite, and which lines it runs"
 	@echo "make bench   start-up, reading and padding, measured here"
 	@echo "make house   structure of the source in numbers: packages, imports between them, layers, sizes"
-	@echo "make reference  docs/api.md and docs/errors.md from the source"
+	@echo "make reference  docs/api.md, docs/errors.md, docs/cli.md and the man page from the source"
 	@echo "make reliability  test all promises of docs/reliability.md"
 	@echo "make inputs  files, labels and machines as people bring them; writes records/inputs.md"
 	@echo "make docs    the API pages in site/"
@@ -68,9 +68,11 @@ bench: setup
 house: setup
 	$(BIN)/python benchmarks/house.py
 
-# docs/api.md and docs/errors.md, which are checked in: from docstrings and the table of codes.
+# Pages that are checked in: docs/api.md and docs/errors.md from docstrings and the table of codes, docs/cli.md and
+# docs/acceptor.1 from the help of the commands.
 reference: setup
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_cli.py
 
 # pdoc cannot see through the package's lazy loading, so it is given the modules of the public names.
 docs: setup
