@@ -73,9 +73,10 @@ bench: setup
 house: setup
 	$(BIN)/python benchmarks/house.py
 
-# The reference pages that are checked in: from docstrings and the table of codes.
+# The reference pages that are checked in, and the man page: from docstrings, the table of codes, the commands' help.
 reference: setup
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_cli.py
 
 # docs/figures/, which are checked in; those whose corpus or encoder is not here are skipped.
 figures: setup

@@ -202,3 +202,34 @@ def test_a_bar_shows_amount_rate_and_time_left(monkeypatch, width):
         start = len(out.getvalue())
         bar.advance(10)
     assert out.getvalue()[start:] == ""
+
+
+# ---------------------------------------------------------------------- the page of the command line, and the manual
+
+
+def test_the_generated_pages_match_the_help():
+    """The page and the manual are up to date: `make reference`. Both have every command and option."""
+    script = REPOSITORY / "docs" / "make_cli.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    page = (REPOSITORY / "docs" / "en" / "reference" / "cli.md").read_text("utf-8")
+    manual = (REPOSITORY / "docs" / "acceptor.1").read_text("ascii").replace("\\-", "-")
+    sections = dict(re.findall(r"^## acceptor (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    entries = dict(re.findall(r"^\.SS (\w+)\n(.*?)(?=^\.S[SH] |\Z)", manual, re.MULTILINE | re.DOTALL))
+    assert list(sections) == list(entries) == COMMANDS
+    for name in COMMANDS:
+        for option in options_of(name):
+            assert re.search(rf"^\| `[^`]*{option}\b", sections[name], re.MULTILINE), (name, option)
+            assert re.search(rf"^\.B .*{option}\b", entries[name], re.MULTILINE), (name, option)
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
+def test_the_man_page_renders_without_warnings():
+    page = REPOSITORY / "docs" / "acceptor.1"
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", page], capture_output=True, encoding="utf-8", check=True)
+    assert done.stderr == ""
+    shown = re.sub(r"\x1b\[[\d;]*m|.\x08", "", done.stdout)  # bold, in either way
+    assert "--columns <str>\n" in shown
+    assert "role=column,…: sentence=text" in shown
+    for example in ("acceptor train starter --encoder minilm", 'acceptor judge runs/starter-minilm "The cats sleep."'):
+        assert example in shown
