@@ -17,6 +17,7 @@ from acceptor.errors import DataError, TrainingError, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
+from acceptor.evaluation.notebook import scores_html
 from acceptor.judging.decision import MOST_PROBABLE, Decision
 from acceptor.judging.judge import Judge
 from acceptor.judging.verdicts import verdict_columns
@@ -124,6 +125,10 @@ class Report:
             rest = self.without_leaked.mcc_words if self.without_leaked else "not defined (nothing is left)"
             mark += f" · without the {self.leaks} that are also in train MCC {rest}"
         return f"{self.split.name} {self.scores}{mark}"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, one.value, one.interval or "not defined", one.majority) for name, one in self.measures.items()]
+        return scores_html(repr(self), rows)
 
     @property
     def leaks(self) -> int | None:

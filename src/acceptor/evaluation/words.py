@@ -12,6 +12,7 @@ import numpy.typing as npt
 from acceptor.data.python_inputs import as_texts
 from acceptor.errors import DataError, UsageError
 from acceptor.evaluation.metrics import log_odds
+from acceptor.evaluation.notebook import words_html
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.verdicts import Verdict
 from acceptor.model.encode import Words, concatenate_ids, encode_words
@@ -49,6 +50,9 @@ class Explanation:
 
     def __repr__(self) -> str:
         return f"Explanation({self.verdict.label!r}, {self.verdict.probability:.2f}: {self.line})"
+
+    def _repr_html_(self) -> str:
+        return words_html(f"{self.verdict.label} {self.verdict.probability:.2f}", self.words, self.weights)
 
     @property
     def line(self) -> str:
