@@ -218,7 +218,7 @@ def noisy(*arguments):
     print("from Python")
     os.write(1, b"from C")
     return {"sum": sum(arguments)}
-workers._task = lambda: (noisy, (1, 2))
+workers._task = lambda: (noisy, (1, 2), 20)  # logging.INFO
 workers.worker_main()
 """
     ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=True)
