@@ -27,7 +27,7 @@ from conftest import REPOSITORY, toy_rows
 needs_hatchling = pytest.mark.skipif(
     importlib.util.find_spec("hatchling") is None, reason="hatchling is not installed: make setup"
 )
-SUFFIXES = {".py", ".c", ".h", ".html", ".css", ".js", ".typed"}
+SUFFIXES = {".py", ".c", ".h", ".html", ".css", ".js", ".tsv", ".typed"}
 MUST_HAVE = {
     "acceptor/py.typed",
     "acceptor/native/kernels.c",
@@ -73,9 +73,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     files = [path for path in (source / "acceptor").rglob("*") if path.suffix in SUFFIXES]
     assert ours == {path.relative_to(source).as_posix() for path in files}
     assert ours >= MUST_HAVE
-    assert names - ours == {
-        f"{about}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
-    }
+    others = {f"{about}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
+    assert names - ours == {*others, about.replace("dist-info", "data/data/share/man/man1/acceptor.1")}
 
 
 @needs_hatchling
