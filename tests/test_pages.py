@@ -53,7 +53,7 @@ def test_commands_have_only_known_options(page):
 @pytest.mark.real
 @needs_minilm
 def test_the_pages_run(tmp_path, monkeypatch, run_cli):
-    """In one folder, page by page, as a reader would. Trainings without --epochs are short; none is done twice."""
+    """In one folder, page by page, as a reader would. Trainings without --epochs have three; none is done twice."""
     monkeypatch.chdir(tmp_path)
     done = set()
     for page in PAGES:
@@ -70,7 +70,7 @@ def test_the_pages_run(tmp_path, monkeypatch, run_cli):
                     done.add(line)
                     words = shlex.split(line, comments=True)
                     assert words[0] == "acceptor"
-                    short = ["--epochs", "1"] if words[1] == "train" and "--epochs" not in words else []
+                    short = ["--epochs", "3"] if words[1] == "train" and "--epochs" not in words else []
                     code, _, stderr = run_cli(*words[1:], *short)
                     assert code == 0, f"{page}: {line}\n{stderr}"
     assert len(done) > 15
