@@ -57,17 +57,19 @@ def test_narrow_encoders_train_without_dropout(width, dropout):
         assert resolve(TrainConfig(dropout=given), encoder_of(hidden_size=width), rows=8551)[0].dropout == given
 
 
-@pytest.mark.parametrize(("layers", "fresh"), [(6, 1), (12, 2), (24, 4), (2, 0)])
-def test_the_top_layers_of_an_encoder_of_sentences_start_anew(layers, fresh, tmp_path):
+@pytest.mark.parametrize(
+    ("layers", "width", "fresh"), [(12, 768, 2), (24, 1024, 4), (6, 768, 1), (2, 768, 0), (6, 384, 0)]
+)
+def test_the_top_layers_of_a_wide_encoder_of_sentences_start_anew(layers, width, fresh, tmp_path):
     """Whoever trained it with sentence-transformers left modules.json."""
-    plain = encoder_of(num_hidden_layers=layers)
+    plain = encoder_of(num_hidden_layers=layers, hidden_size=width)
     assert resolve(TrainConfig(), plain, rows=8551)[0].reinit_layers == 0
     (tmp_path / "modules.json").write_text("[]")
-    for names in ({"num_hidden_layers": layers}, {"n_layers": layers}):
+    for names in ({"num_hidden_layers": layers, "hidden_size": width}, {"n_layers": layers, "dim": width}):
         embeds = dataclasses.replace(encoder_of(**names), folder=tmp_path)
         config, derived = resolve(TrainConfig(), embeds, rows=8551)
         assert config.reinit_layers == fresh
-        assert next(item.value for item in derived if item.name == "reinit_layers") == fresh
+        assert [item.value for item in derived if item.name == "reinit_layers"] == [fresh] * (width >= 512)
         assert resolve(TrainConfig(keep_head=True), embeds, rows=8551)[0].reinit_layers == 0
         assert resolve(TrainConfig(reinit_layers=5), embeds, rows=8551)[0].reinit_layers == 5
 

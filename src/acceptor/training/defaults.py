@@ -12,7 +12,7 @@ DERIVED = ("learning_rate", "dropout", "reinit_layers", "epochs")
 BASE_WIDTH, BASE_RATE = 768, 3e-5
 HIGHEST_RATE = 1e-3
 REINIT = 6  # one layer in so many starts from random weights
-NARROW = 512  # narrower encoders underfit, so dropout only costs them
+NARROW = 512  # narrower encoders underfit: dropout only costs them, and they have no layer to spare
 STEPS = 2_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 
@@ -43,7 +43,7 @@ def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedC
         reason = f"none for an encoder that is {width} wide" if width < NARROW else "that of its configuration"
         derived.append(Derived("dropout", changes["dropout"], reason))
     if config.reinit_layers is None:
-        own = encoder.embeds_sentences and not config.keep_head
+        own = encoder.embeds_sentences and width >= NARROW and not config.keep_head
         changes["reinit_layers"] = layers // REINIT if own else 0
         if own:
             reason = f"of {layers}: they were trained to embed sentences, which keeps little of their form"
