@@ -33,7 +33,8 @@ def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedC
     if rows < config.batch_size:
         reason = f"lowered from {config.batch_size}: the training split has no more examples"
         derived.append(Derived("batch_size", rows, reason))
-    width, layers = _size(encoder)
+    width = _number(encoder, "hidden_size", "dim") or BASE_WIDTH
+    layers = _number(encoder, "num_hidden_layers", "n_layers")
     if config.learning_rate is None:
         rate = min(HIGHEST_RATE, BASE_RATE * (BASE_WIDTH / width) ** 2)
         changes["learning_rate"] = float(f"{rate:.1g}")
@@ -57,14 +58,7 @@ def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedC
     return ResolvedConfig.model_validate({**config.model_dump(), **changes}), derived
 
 
-def _size(encoder: Encoder) -> tuple[int, int]:
-    """The size of the hidden states, and the number of layers; Transformers' configurations have two names for each."""
-    config = encoder.config
-    width, layers = (
-        config.get("hidden_size", config.get("dim")),
-        config.get("num_hidden_layers", config.get("n_layers")),
-    )
-    return (
-        width if isinstance(width, int) and width > 0 else BASE_WIDTH,
-        layers if isinstance(layers, int) and layers > 0 else 0,
-    )
+def _number(encoder: Encoder, *names: str) -> int:
+    """A number of the configuration, which has one of several names in Transformers; 0 if it is not there."""
+    found = next((encoder.config[name] for name in names if name in encoder.config), 0)
+    return found if isinstance(found, int) and found > 0 else 0
