@@ -233,3 +233,11 @@ def test_the_man_page_renders_without_warnings():
     assert "role=column,…: sentence=text" in shown
     for example in ("acceptor train starter --encoder minilm", 'acceptor judge runs/starter-minilm "The cats sleep."'):
         assert example in shown
+
+
+def test_names_between_colons_are_no_pictures(run_cli, caplog):
+    """rich draws `:train:` as a tram unless it is told not to."""
+    code, _, stderr = run_cli("audit", "starter")
+    assert code == 0
+    assert "starter:train: " in stderr
+    assert stderr.isascii() or "\U0001f68b" not in stderr

@@ -260,7 +260,11 @@ def test_the_readme_runs(tmp_path, monkeypatch):
     assert len(Path("verdicts.jsonl").read_text().splitlines()) == 2
     for block in blocks("README.md", "python"):
         done = subprocess.run(
-            [sys.executable, "-c", block.replace("epochs=2", "epochs=1")],
+            [
+                sys.executable,
+                "-c",
+                block.replace('encoder="minilm")', 'config=acceptor.TrainConfig(encoder="minilm", epochs=1))'),
+            ],
             capture_output=True,
             text=True,
             env=environment,

@@ -271,3 +271,8 @@ def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
     assert scores["right"] >= 18
     assert f"{scores['right']} of 20 pairs in the right order, both verdicts right in {scores['both']}" in stdout
     assert stdout.count("✓") - 1 >= 20 + scores["both"]
+
+
+def test_a_suite_that_is_misspelt_is_named():
+    with raises(DataError, "E-DATA-MISSING", problem="did you mean 'plain'", expected="starter, plain"):
+        load_suite("plian")

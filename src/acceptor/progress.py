@@ -20,7 +20,7 @@ from acceptor.text import plain_lines
 LOG_EVERY = 30.0  # seconds between two lines in a log file
 clock = time.monotonic
 
-console = Console(stderr=True)
+console = Console(stderr=True, emoji=False)  # :train: in the name of a split is no tram
 """The console of progress, log lines and errors. There is one, so that they do not overwrite each other."""
 
 
@@ -116,10 +116,10 @@ def _duration(seconds: float) -> str:
 def meter(what: str, total: float | None, unit: str, *, silent: bool = False) -> Iterator[Meter]:
     """A bar over ``total`` units (None: unknown), which is removed at the end; log lines if there is no terminal."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        TextColumn(unit),
+        TextColumn(unit, markup=False),
         _Rate(table_column=Column(no_wrap=True)),
         _Note(),
     )

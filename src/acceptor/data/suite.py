@@ -14,7 +14,7 @@ from acceptor.data.corpora import corpus_tables
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, UsageError, nearest
 
 PLAIN_PAIRS = Path(__file__).parent / "plain_pairs.tsv"
 NAMED = ("starter", "plain")
@@ -63,6 +63,12 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
                 f"the columns of the suite {source!r} are known", next="leave --columns out", code="E-USAGE-CONFLICT"
             )
         tables = [_starter() if source == "starter" else reading.pairs(PLAIN_PAIRS)]
+    elif isinstance(source, str) and not Path(source).expanduser().exists() and (match := nearest(source, NAMED)):
+        raise DataError(
+            f"there is no suite or file {source!r}; did you mean {match!r}?",
+            expected=f"{', '.join(NAMED)}, a file of pairs, or a folder of files",
+            code="E-DATA-MISSING",
+        )
     elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
         tables = list(map(reading.pairs, _files(Path(source).expanduser())))
     else:

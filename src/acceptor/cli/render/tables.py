@@ -24,7 +24,8 @@ WIDTH_OF_FILES = 200  # width if stdout is not a terminal, so that nothing is cu
 
 def show(*parts: Any) -> None:
     """Prints tables and lines on stdout."""
-    console = Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else WIDTH_OF_FILES)
+    width = None if sys.stdout and sys.stdout.isatty() else WIDTH_OF_FILES
+    console = Console(highlight=False, emoji=False, width=width)
     for part in parts:
         console.print(Text(plain_lines(part)) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 
