@@ -74,6 +74,7 @@ def prepared(scratch: Path) -> Work:
         epochs=EPOCHS,
         batch_size=8,
         learning_rate=1e-3,
+        reinit_layers=0,
         dropout=0.1,  # its random numbers must be those of the undisturbed training
         max_length=16,
         device="cpu",

@@ -266,7 +266,7 @@ def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
     assert code == 0, stderr
     assert (out / "report.html").is_file()
     assert stdout.count("✓") + stdout.count("✗") == 42
-    scores = json.loads(run_cli("demo", "--out", out, "--json")[1])["scores"]  # the run is used again
+    scores = json.loads(run_cli("demo", "--out", out, "--json")[1])  # the run is used again
     assert scores["n"] == 20
     assert scores["right"] >= 18
     assert f"{scores['right']} of 20 pairs in the right order, both verdicts right in {scores['both']}" in stdout

@@ -35,7 +35,16 @@ def data():
 
 @pytest.fixture(scope="module")
 def config(tiny_bert):
-    return TrainConfig(encoder=str(tiny_bert), epochs=2, batch_size=8, learning_rate=1e-2, max_length=32, seed=7)
+    return TrainConfig(
+        encoder=str(tiny_bert),
+        epochs=2,
+        batch_size=8,
+        learning_rate=1e-2,
+        dropout=0.1,
+        reinit_layers=0,
+        max_length=32,
+        seed=7,
+    )
 
 
 def outcome(found):
