@@ -17,8 +17,20 @@ from acceptor.config import TrainConfig
 from acceptor.data.reading.read import read_table
 from conftest import COLA, needs_cola, options_of, toy_rows
 
-SETTINGS = ["--epochs", "4", "--batch-size", "16", "--learning-rate", "0.02", "--max-length", "32", "--seed", "7"]
-SETTINGS = ["--dropout", "0.1", *SETTINGS]
+SETTINGS = [
+    "--epochs",
+    "4",
+    "--dropout",
+    "0.1",
+    "--batch-size",
+    "16",
+    "--learning-rate",
+    "0.02",
+    "--max-length",
+    "32",
+    "--seed",
+    "7",
+]
 
 
 @pytest.fixture(scope="module")
