@@ -19,7 +19,7 @@ def demo_text(
     good: Sequence[str], of_good: Sequence[Verdict], bad: Sequence[str], of_bad: Sequence[Verdict], scores: PairScores
 ) -> Iterator[Any]:
     """Every pair: the probability that a sentence is acceptable as a bar, and whether the verdict is right."""
-    yield "How probably is it acceptable?   ✓ the verdict is right   ✗ it is wrong"
+    yield "How probably is it acceptable?   ✓ right   ✗ wrong"
     for pair in zip(good, of_good, bad, of_bad, strict=True):
         yield ""
         yield _line(*pair[:2], "acceptable")
