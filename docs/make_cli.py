@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "src"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
 
+from generated import write_or_check  # noqa: E402
 from typer.main import get_command  # noqa: E402
 
 from acceptor import __version__  # noqa: E402
@@ -147,13 +148,7 @@ def items(rows: list[tuple[str, str]]) -> Iterator[str]:
 def main() -> int:
     """Writes or checks the pages."""
     pages = {HERE / "en" / "reference" / "cli.md": "\n".join(markdown()), HERE / "acceptor.1": "\n".join(man()) + "\n"}
-    stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
-    for path in stale:
-        if "--check" in sys.argv[1:]:
-            print(f"{path.name} is not what the source says: make reference")
-        else:
-            path.write_text(pages[path], "utf-8")
-    return int(bool(stale) and "--check" in sys.argv[1:])
+    return write_or_check(pages)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def terminal(run: Path) -> str:
     found = acceptor.pairs(judge, "plain")
     good, bad = (found.frame[column].to_list()[:PAIRS] for column in ("sentence_good", "sentence_bad"))
     console = Console(file=io.StringIO(), record=True, width=66, force_terminal=True, color_system="truecolor")
-    for part in demo_text(good, judge(good), bad, judge(bad), found.scores):
+    for part in demo_text(good, judge(good), bad, judge(bad), found):
         console.print(part, highlight=False)
     return console.export_html(theme=THEME, inline_styles=True, code_format="{code}")
 

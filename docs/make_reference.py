@@ -18,7 +18,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent / "src"
-sys.path.insert(0, str(SOURCE))
+sys.path[:0] = [str(HERE), str(SOURCE)]
+
+from generated import write_or_check  # noqa: E402
 
 from acceptor import _HOMES as HOMES  # noqa: E402
 from acceptor.error_codes import CODES  # noqa: E402
@@ -336,13 +338,7 @@ def main() -> int:
     """Writes or checks the pages."""
     reference = HERE / "en" / "reference"
     pages = {reference / "api.md": api(), reference / "errors.md": errors(), HERE / "architecture.md": modules()}
-    stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
-    for path in stale:
-        if "--check" in sys.argv[1:]:
-            print(f"{path.name} is not what the source says: make reference")
-        else:
-            path.write_text(pages[path], "utf-8")
-    return int(bool(stale) and "--check" in sys.argv[1:])
+    return write_or_check(pages)
 
 
 if __name__ == "__main__":

@@ -43,5 +43,5 @@ def demo(
     judge = load(out)
     found = pairs(judge, "plain")
     good, bad = (found.frame[column].to_list() for column in ("sentence_good", "sentence_bad"))
-    text = [*render.demo_text(good, judge(good), bad, judge(bad), found.scores), *render.demo_next(out)]
+    text = [*render.demo_text(good, judge(good), bad, judge(bad), found), *render.demo_next(out)]
     answer(found.to_dict(), text, as_json)

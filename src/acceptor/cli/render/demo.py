@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from acceptor.evaluation.pairs import PairScores
+    from acceptor.evaluation.pairs import PairsReport
     from acceptor.judging.verdicts import Verdict
 
 BAR = 10  # characters of the bar of probability 1
 
 
 def demo_text(
-    good: Sequence[str], of_good: Sequence[Verdict], bad: Sequence[str], of_bad: Sequence[Verdict], scores: PairScores
+    good: Sequence[str], of_good: Sequence[Verdict], bad: Sequence[str], of_bad: Sequence[Verdict], found: PairsReport
 ) -> Iterator[Any]:
     """Every pair: the probability that a sentence is acceptable as a bar, and whether the verdict is right."""
+    scores = found.scores
     yield "How probably is it acceptable?   ✓ right   ✗ wrong"
     for pair in zip(good, of_good, bad, of_bad, strict=True):
         yield ""
-        yield _line(*pair[:2], "acceptable")
-        yield _line(*pair[2:], "unacceptable")
+        yield _line(*pair[:2], found.good, is_good=True)
+        yield _line(*pair[2:], found.good, is_good=False)
     yield ""
     yield f"{scores.right} of {scores.n} pairs in the right order, both verdicts right in {scores.both}"
 
@@ -36,8 +37,10 @@ def demo_next(run: Path) -> Iterator[str]:
     yield "your data:     acceptor train FILE.csv --encoder minilm"
 
 
-def _line(sentence: str, verdict: Verdict, gold: str) -> Text:
-    acceptable = verdict.probability if verdict.label == "acceptable" else 1 - verdict.probability
-    mark = ("✓", "green") if verdict.label == gold else ("✗", "red")
+def _line(sentence: str, verdict: Verdict, good: str, *, is_good: bool) -> Text:
+    """``good`` is the label that means acceptable; ``is_good`` says whether the sentence is."""
+    judged_good = verdict.label == good
+    acceptable = verdict.probability if judged_good else 1 - verdict.probability
+    mark = ("✓", "green") if judged_good == is_good else ("✗", "red")
     bar = "█" * round(BAR * acceptable)
     return Text.assemble(mark, f" {acceptable:.2f} ", (bar.ljust(BAR), "cyan"), f" {sentence}")
