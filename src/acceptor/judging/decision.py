@@ -45,8 +45,18 @@ class Decision:
     def _above(self, logits: Logits) -> npt.NDArray[np.float32]:
         """By how much label id 1 is above the threshold, in logits, because probabilities near 0 and 1 are rounded."""
         assert self.threshold is not None  # noqa: S101 - both callers have looked
-        boundary = self.temperature * math.log(self.threshold / (1 - self.threshold))
-        return logits[:, 1] - logits[:, 0] - np.float32(boundary)
+        return logits[:, 1] - logits[:, 0] - np.float32(self.temperature * self.shift)
+
+    @property
+    def shift(self) -> float:
+        """The log-odds of the threshold. With so much less, label id 1 is the most probable where it is the verdict."""
+        return 0.0 if self.threshold is None else math.log(self.threshold / (1 - self.threshold))
+
+    def baked(self, logits: Logits) -> Logits:
+        """The logits of a judge with this decision in its head's weights: their argmax is the verdict."""
+        baked = logits.astype(np.float64) / self.temperature
+        baked[:, 1] -= self.shift
+        return baked.astype(np.float32)
 
     def to_dict(self) -> dict[str, object]:
         """Both numbers."""

@@ -16,7 +16,7 @@ import polars as pl
 
 from acceptor.data.frames import Frame, annotated
 from acceptor.data.python_inputs import as_texts, by_position
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.judging.decision import MOST_PROBABLE, Decision, Logits
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.settle import CLOSE_CALLS, Values, settle
@@ -30,7 +30,7 @@ from acceptor.model.tokenizer import encode_as_text
 from acceptor.runs.fingerprints import write_fingerprints
 from acceptor.runs.judge_file import JudgeFile, write_judge_file
 from acceptor.runtime.device import Runtime
-from acceptor.storage.files import new_folder
+from acceptor.storage.files import explain_write_errors, new_folder
 from acceptor.text import Json
 
 TOKENS, FEW_TOKENS = 2048, 256  # most tokens of a batch, so that it fits a core's cache; the same for few inputs
@@ -56,6 +56,7 @@ class Judge:
         selected_on: The sha256 of the data that chose its checkpoint or decision; None if none did.
         inputs: What it was trained on, ``sentences`` or ``pairs``; None if that is not known.
         written: How each label is written in the training data, if its name differs; else None.
+        baked: The decision that is part of its head's weights: see `export`; None if there is none.
     """
 
     model: Any
@@ -70,6 +71,7 @@ class Judge:
     selected_on: str | None = None
     inputs: str | None = None
     written: tuple[str, ...] | None = None
+    baked: Decision | None = None
 
     def __repr__(self) -> str:
         return f"Judge({' / '.join(self.labels)} · {self.encoder['name']} on {self.runtime.device})"
@@ -149,9 +151,9 @@ class Judge:
         that between the two best labels: see `settle`.
         """
         everything = np.arange(len(encoded))
-        if self._settles and len(encoded) <= CLOSE_CALLS:
-            return self._pass(encoded, everything, "fp32", on_batch)
-        scores = self._pass(encoded, everything, self.runtime.precision, on_batch)
+        if self.settles and len(encoded) <= CLOSE_CALLS:
+            return self.logits_in(encoded, everything, "fp32", on_batch)
+        scores = self.logits_in(encoded, everything, self.runtime.precision, on_batch)
         self.settle(
             encoded,
             scores,
@@ -181,12 +183,13 @@ class Judge:
             changes: As for `judging.settle.settle`.
             at_once: As for `judging.settle.settle`.
         """
-        if self._settles and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
-            in_fp32 = functools.partial(self._pass, encoded, precision="fp32")
+        if self.settles and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
+            in_fp32 = functools.partial(self.logits_in, encoded, precision="fp32")
             settle(logits, calls, margins=margins, changes=changes, in_fp32=in_fp32, at_once=at_once)
 
     @property
-    def _settles(self) -> bool:
+    def settles(self) -> bool:
+        """True if close calls are computed again in fp32."""
         return self.lossless and self.runtime.precision != "fp32"
 
     @functools.cached_property
@@ -208,15 +211,17 @@ class Judge:
 
         return torch_scorer(self.model, precision=precision, device=self.runtime.device)
 
-    def _pass(
+    def logits_in(
         self, encoded: Encoded, rows: Rows, precision: str, on_batch: Callable[[Rows], None] | None = None
     ) -> Logits:
         """Raw scores of some inputs, float32, shape (len(rows), labels)."""
         scorer = self.scorer(precision)
         scores = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         lengths, cores = encoded.lengths[rows], scorer.cores()
-        # Few inputs make smaller batches, so that no core waits long for another one's last batch.
-        budget = TOKENS if cores == 1 else min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores)))
+        # Few inputs make smaller batches, so that no core waits long for another one's last batch; and so that ONNX
+        # Runtime, which computes padding, has less of it. Else one batch: each costs a turn of the interpreter's lock.
+        smaller = cores > 1 or isinstance(self.model, OnnxModel)
+        budget = min(TOKENS, max(FEW_TOKENS, int(lengths.sum()) // (4 * cores))) if smaller else TOKENS
 
         def judge(at: Rows) -> None:
             scores[at] = scorer.score(pad(encoded, rows[at], self.tokenizer.pad_token_id))
@@ -226,14 +231,31 @@ class Judge:
         scorer.run(judge, judging_batches(lengths, budget))
         return scores
 
+    def with_baked_decision(self) -> Judge:
+        """A judge with the same verdicts whose head contains temperature and threshold, so its decision is the argmax.
+
+        A threshold moves the probabilities: 1/2 is where it was. A judge with neither is returned as it is.
+
+        Raises:
+            UsageError: See `acceptor.model.last_layer.with_scaled_logits`.
+        """
+        if self.decision == MOST_PROBABLE:
+            return self
+        from acceptor.model.last_layer import with_scaled_logits
+
+        model = with_scaled_logits(self.model, divisor=self.decision.temperature, shift=self.decision.shift)
+        return dataclasses.replace(self, model=model, decision=MOST_PROBABLE, baked=self.decision)
+
     def in_fp32(self) -> Judge:
         """This judge in fp32, for differences of margins that are smaller than bf16's rounding.
 
         An exported judge computes as it was exported.
         """
-        if isinstance(self.model, OnnxModel):
+        if isinstance(self.model, OnnxModel) or self.runtime.precision == "fp32":
             return self
-        return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
+        judge = dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
+        vars(judge)["_scorers"] = self._scorers  # of the same network: to make one takes longer than a sentence
+        return judge
 
     def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels); ``unknown`` marks texts with unknown tokens, shape (N,)."""
@@ -283,9 +305,14 @@ class Judge:
         """What ``judge.json`` says."""
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
         about |= self.decision.to_dict() | {"selected_on": self.selected_on}
-        more = {"inputs": self.inputs, "written": None if self.written is None else list(self.written)}
+        more = {
+            "inputs": self.inputs,
+            "written": None if self.written is None else list(self.written),
+            "baked": None if self.baked is None else self.baked.to_dict(),
+        }
         return about | {name: value for name, value in more.items() if value is not None}
 
+    @checked_types
     def save(self, folder: str | Path) -> None:
         """Writes the judge as a folder that `load` and Transformers read. The folder must not exist, or be empty.
 
@@ -294,10 +321,7 @@ class Judge:
             ResourceError: The disk is full, or ``folder`` cannot be written.
         """
         place = Path(folder).expanduser()
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise UsageError(
-                f"{place} exists", expected="a folder that does not exist, or is empty", code="E-USAGE-OUTPUT"
-            )
+        check_new_folder(place)
         with new_folder(place) as scratch:
             self.write_files(scratch)
 
@@ -321,3 +345,21 @@ class Judge:
         write_judge_file(folder, JudgeFile.new(self.about()))
         if self.trained_on is not None:
             write_fingerprints(folder, self.trained_on)
+
+
+def check_new_folder(place: Path) -> None:
+    """Refuses a folder that has files, or a file.
+
+    Raises:
+        UsageError: ``place`` is one.
+        ResourceError: ``place`` cannot be read.
+    """
+    with explain_write_errors(place):
+        taken = place.exists() and (not place.is_dir() or any(place.iterdir()))
+    if taken:
+        raise UsageError(
+            f"{place} exists",
+            expected="a folder that does not exist, or is empty",
+            next="choose another path, or remove it",
+            code="E-USAGE-OUTPUT",
+        )

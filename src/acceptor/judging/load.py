@@ -11,23 +11,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.errors import RunError, UsageError, check_installed
+from acceptor.errors import RunError, UsageError, check_installed, checked_types
 from acceptor.judging.decision import Decision
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.model.model_folder import labels_of_classifier, refuse_incomplete_model
 from acceptor.model.onnx import read_onnx
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
+from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.folder import JUDGE_PARTS, check_judge, has_run_parts, is_finished, read_manifest
 from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, read_judge_file
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
 from acceptor.storage.links import check_links
 from acceptor.storage.manifest import file_sha256
+from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
 
 
+@checked_types
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Judge:
     """The judge in a run folder, in evaluation mode; or the one in an ONNX file, which needs no torch.
 
@@ -81,14 +84,6 @@ def run_path(run: Any) -> Path:
     Raises:
         UsageError: It is no path.
     """
-    if not isinstance(run, str | os.PathLike):
-        raise UsageError(
-            "a run is given by its folder",
-            expected="a path",
-            found=f"{type(run).__module__}.{type(run).__name__}",
-            next="load(run.folder)" if hasattr(run, "folder") else 'load("runs/NAME")',
-            code="E-USAGE-OPTION",
-        )
     return Path(os.fsdecode(run)).expanduser()
 
 
@@ -114,6 +109,7 @@ def _judge(
         file.selected_on,
         file.inputs,
         None if file.written is None else tuple(file.written),
+        None if file.baked is None else Decision(file.baked.temperature, file.baked.threshold),
     )
 
 
@@ -143,7 +139,14 @@ def _judge_file_of_classifier(folder: Path, labels: tuple[str, ...], longest: in
 
 
 def _no_run(folder: Path, run: str | Path) -> RunError:
-    found = "no such folder" if not folder.is_dir() else "a folder without it"
+    found = "a file" if folder.is_file() else "no such folder" if not folder.is_dir() else "a folder without it"
+    if has_checkpoint(folder):
+        return RunError(
+            f"{run} is not a finished run",
+            found="a training that was stopped",
+            next=f"finish it: acceptor train {shell(folder)} --resume",
+            code="E-RUN-MISSING",
+        )
     if folder.is_dir():
         refuse_incomplete_model(folder)
     return RunError(

@@ -33,6 +33,7 @@ from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Table
 from acceptor.data.writing.parts import Parts
 from acceptor.data.writing.write import check_free, check_output, form_of, write_json_rows
+from acceptor.errors import checked_types
 from acceptor.judging.arguments import as_paths, check_shard, check_spreadsheet_safe, check_types
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import KEY, Inputs, LogitsCache
@@ -51,6 +52,7 @@ STDOUT = "-"
 logger = logging.getLogger(__name__)
 
 
+@checked_types
 def predict(
     run: str | Path,
     sources: str | Path | Sequence[str | Path],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ OPERATORS = {
     *("Range", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 }
 """The operators of our exports, and those that other versions of the exporter may use: only arithmetic and shapes."""
+
+
+_thread = threading.local()
+
+
+def _on_one_core() -> None:
+    _thread.cores = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +82,7 @@ class OnnxModel:
 
     def scorer(self, cores: int) -> Scorer:
         """A `Scorer` of ``cores`` batches at once."""
-        return Scorer(self.score, lambda: cores)
+        return Scorer(self.score, lambda: getattr(_thread, "cores", cores), _on_one_core)
 
     def score(self, inputs: Inputs) -> Logits:
         """Logits of one padded batch, float32, shape (B, labels).
@@ -247,6 +255,7 @@ def _fingerprints_of(text: str, path: Path) -> npt.NDArray[np.uint64]:
 
 def _opened(network: str | bytes) -> Any:
     """A file, or its bytes, in ONNX Runtime."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # from 1.29 on it sends telemetry, unless this is set before
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()

@@ -58,7 +58,12 @@ def _workers(cores: int, init_thread: Callable[[], None] | None) -> ThreadPoolEx
     """The threads that score, shared by all judges of this process and all callers."""
     with _lock:
         if (cores, init_thread) not in _pools:
-            _pools[cores, init_thread] = ThreadPoolExecutor(cores, "acceptor-scores", initializer=init_thread)
+            pool = ThreadPoolExecutor(cores, "acceptor-scores", initializer=init_thread)
+            started = threading.Barrier(cores + 1)  # else a thread may start later, and change torch's number then
+            for _ in range(cores):
+                pool.submit(started.wait)
+            started.wait()
+            _pools[cores, init_thread] = pool
         return _pools[cores, init_thread]
 
 

@@ -1,0 +1,150 @@
+// The tabs for sentences and for two sentences.
+
+import { axis, button, call, cells, copying, examples, flags, h, mark, quote, record, refusal, scale, VERDICT, words } from "./show.js";
+import { lines, pairsOf, signed } from "./texts.js";
+import { t } from "./strings.js";
+
+const ROWS = 500; // more are judged, but not shown
+
+export function judging(app) {
+  const form = document.getElementById("judge-form");
+  const field = document.getElementById("sentences");
+  const place = document.getElementById("verdicts");
+  let rows = [];
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const asked = inputs();
+    if (!asked) return;
+    const found = await app.run(place, (options) => app.ask("judge", {
+      sentences: asked.map((row) => row.sentence),
+      ...(app.pairs ? { seconds: asked.map((row) => row.second) } : {}),
+    }, options));
+    if (!found) return;
+    rows = asked.map((row, at) => ({ ...row, verdict: found.verdicts[at], words: null, open: false }));
+    app.history.add(rows);
+    draw();
+  });
+
+  function inputs() {
+    if (!app.pairs) {
+      const found = lines(field.value);
+      return found.length ? found.map((sentence) => ({ sentence, second: null })) : app.note("judge.nothing");
+    }
+    const { pairs, bad } = pairsOf(field.value);
+    if (bad.length) return app.note("pairs.line", bad[0]);
+    return pairs.length ? pairs.map(([sentence, second]) => ({ sentence, second })) : app.note("pairs.nothing");
+  }
+
+  function draw() {
+    field.labels[0].textContent = t(app.pairs ? "judge.label.pairs" : "judge.label");
+    document.getElementById("judge-hint").textContent = t("judge.hint", app.shortcut);
+    if (!rows.length) {
+      const offered = app.pairs ? [] : t("try.judge").map((text) => [text, text]);
+      place.replaceChildren(offered.length ? examples("judge.empty", offered, fill) : "");
+      return;
+    }
+    place.replaceChildren(summary(), h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
+      rows.length > ROWS ? h("p", { class: "hint" }, t("judge.first", ROWS)) : "");
+  }
+
+  function fill(text) {
+    field.value = text;
+    form.requestSubmit();
+  }
+
+  function summary() {
+    const labels = app.judge.labels.map((label) => [label, rows.filter((row) => row.verdict.label === label).length]);
+    const counts = labels.filter(([, count]) => count).map(([label, count]) => `${count} ${label}`).join(", ") || t("file.errors");
+    const names = app.pairs ? ["sentence", "second"] : ["sentence"];
+    const texts = (row) => (app.pairs ? [row.sentence, row.second] : [row.sentence]);
+    return h("div", { class: "summary" }, quote("p", t("judge.count", rows.length, counts)),
+      copying([...names, ...VERDICT], rows.map((row) => [...texts(row), ...cells(row.verdict)]),
+        rows.map((row) => ({ ...Object.fromEntries(names.map((name, at) => [name, texts(row)[at]])), ...record(row.verdict) }))));
+  }
+
+  function item(row) {
+    const text = quote("p", row.second === null ? row.sentence : `${row.sentence} ⇥ ${row.second}`, { class: "sentence" });
+    if (row.verdict.error) return h("li", { class: "verdict" }, h("span", { class: "mark", "aria-hidden": "true" }, "–"), text, refusal(row.verdict.error));
+    return h("li", { class: "verdict" }, mark(app.judge, row.verdict.label), text, call(app.judge, row.verdict), scale(app.judge, row.verdict),
+      app.pairs ? null : whyButton(row), h("div", { class: "more" }, flags(row.verdict)), row.open && row.words ? words(row.words) : null);
+  }
+
+  function whyButton(row) {
+    return button(row.open ? "why.hide" : "why", async () => {
+      const number = rows.indexOf(row);
+      if (!row.words) {
+        const found = await app.run(place, (options) => app.ask("explain", { sentences: [row.sentence] }, options), "why.working");
+        if (!found) return;
+        [row.words] = found.explanations;
+      }
+      row.open = !row.open;
+      draw();
+      place.querySelectorAll(".verdict")[number]?.querySelector(".why")?.focus();
+    }, { class: "quiet why", "aria-expanded": String(row.open) });
+  }
+
+  // Shows a line of the history again.
+  function again({ line }) {
+    app.show("judge");
+    field.value = line;
+    field.focus();
+    form.requestSubmit();
+  }
+
+  return { draw, again, clear() { rows = []; draw(); } };
+}
+
+export function comparing(app) {
+  const form = document.getElementById("compare-form");
+  const fields = [document.getElementById("first"), document.getElementById("second")];
+  const place = document.getElementById("comparison");
+  let shown = null;
+
+  for (const field of fields) {
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+  }
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const [first, second] = fields.map((field) => field.value.replace(/\s+/g, " ").trim());
+    if (!first || !second) return app.note("compare.nothing");
+    const found = await app.run(place, (options) => app.ask("compare", { first, second }, options));
+    if (!found) return;
+    shown = { texts: { first, second }, ...found };
+    app.history.add(["first", "second"].map((side) => ({ sentence: shown.texts[side], second: null, verdict: shown[side] })));
+    draw();
+  });
+
+  function draw() {
+    if (!shown) {
+      place.replaceChildren(examples("compare.empty", [[t("try.compare").join(" / "), t("try.compare")]], fill));
+      return;
+    }
+    place.replaceChildren(h("p", { class: "headline" }, t(`better.${shown.better}`)),
+      h("p", { class: "hint" }, t("compare.difference", shown.label, signed(shown.difference))),
+      h("div", { class: "two" }, ["first", "second"].map(card)),
+      copying(["sentence", ...VERDICT], ["first", "second"].map((side) => [shown.texts[side], ...cells(shown[side])]),
+        { better: shown.better, difference: shown.difference, label: shown.label,
+          ...Object.fromEntries(["first", "second"].map((side) => [side, { sentence: shown.texts[side], ...record(shown[side]) }])) }));
+  }
+
+  function card(side) {
+    const better = shown.better === side;
+    return h("div", { class: `card${better ? " better" : ""}` },
+      h("p", { class: "card-head" }, t(`compare.${side}`), better ? h("span", { class: "badge" }, t("better.mark")) : null),
+      quote("p", shown.texts[side], { class: "sentence" }),
+      h("div", { class: "card-call" }, mark(app.judge, shown[side].label), call(app.judge, shown[side])),
+      scale(app.judge, shown[side]), h("div", { class: "more" }, flags(shown[side])));
+  }
+
+  function fill(texts) {
+    fields.forEach((field, at) => (field.value = texts[at]));
+    form.requestSubmit();
+  }
+
+  return { draw, clear() { shown = null; draw(); } };
+}

@@ -1,0 +1,6 @@
+// The page of a server.
+
+import { serverBackend } from "./server.js";
+import { start } from "./page.js";
+
+start(serverBackend());

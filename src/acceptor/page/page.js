@@ -1,0 +1,163 @@
+// The page: its tabs, its language, the judge, and what happens when something fails.
+
+import { comparing, judging } from "./judging.js";
+import { files } from "./files.js";
+import { button, h } from "./show.js";
+import { history } from "./history.js";
+import { language, otherLanguage, t, translate } from "./strings.js";
+import { minimalPairs } from "./pairs.js";
+import { share } from "./texts.js";
+
+const $ = (id) => document.getElementById(id);
+const TABS = ["judge", "compare", "pairs", "file"];
+
+export async function start(backend) {
+  const mac = /Mac|iPhone|iPad/.test(navigator.platform);
+  const app = {
+    judge: null, // what the server says of the judge
+    shortcut: mac ? "⌘ Enter" : "Ctrl + Enter",
+    get pairs() { return app.judge?.inputs === "pairs"; },
+    ask: (name, body, options) => backend[name]({ ...body, ...(backend.local ? {} : { model: app.judge.name }) }, options),
+    show, note, fail, run,
+  };
+  let running = null; // the work in progress, which new work replaces
+  const judgingTab = judging(app);
+  app.history = history(app, judgingTab.again);
+  const parts = [judgingTab, comparing(app), minimalPairs(app), files(app)];
+
+  $("language").addEventListener("click", () => { otherLanguage(); draw(); });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form?.requestSubmit();
+  });
+  for (const name of TABS) {
+    $(`tab-${name}`).addEventListener("click", () => show(name));
+    $(`tab-${name}`).addEventListener("keydown", (event) => moveTab(event));
+  }
+  $("models").querySelector("select").addEventListener("change", (event) => choose(app.models[event.target.value]));
+  draw();
+  await load();
+
+  async function load() {
+    about(backend.local ? "about.loading.local" : "about.loading");
+    await new Promise((done) => setTimeout(done, 30)); // the line above is drawn first
+    const found = await attempt((options) => backend.models({}, options));
+    if (!found) return about(null);
+    app.models = found.models;
+    const select = $("models").querySelector("select");
+    select.replaceChildren(...app.models.map((model, at) => h("option", { value: at }, model.name)));
+    $("models").hidden = app.models.length < 2;
+    choose(app.models[0]);
+  }
+
+  function choose(judge) {
+    running?.abort();
+    app.judge = judge;
+    for (const part of parts) part.clear();
+    for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs;
+    document.body.classList.add("ready");
+    show("judge");
+    draw();
+  }
+
+  function draw() {
+    translate();
+    $("language").textContent = t("language");
+    $("language").lang = language() === "en" ? "zh-CN" : "en";
+    $("footer").textContent = t(backend.local ? "footer.local" : "footer.server");
+    document.title = app.judge ? `${app.judge.name} · Acceptor` : "Acceptor";
+    if (!app.judge) return;
+    const facts = [t("about", app.judge), `${app.judge.encoder}, ${app.judge.precision}`];
+    if (app.judge.threshold !== null) facts.splice(1, 0, t("about.threshold", app.judge.labels[1], share(app.judge.threshold)));
+    $("about").textContent = facts.join(" · ");
+    for (const part of [...parts, app.history]) part.draw();
+  }
+
+  function about(name) {
+    $("about").replaceChildren(...(name ? [h("span", { class: "spinner", "aria-hidden": "true" }), t(name)] : []));
+  }
+
+  function show(name) {
+    for (const one of TABS) {
+      $(`tab-${one}`).setAttribute("aria-selected", String(one === name));
+      $(`tab-${one}`).tabIndex = one === name ? 0 : -1;
+      $(`panel-${one}`).hidden = one !== name;
+    }
+  }
+
+  function moveTab(event) {
+    const shown = TABS.filter((name) => !$(`tab-${name}`).hidden);
+    const at = shown.findIndex((name) => event.target.id === `tab-${name}`);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1 + shown.length, Home: 0, End: shown.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    show(shown[next % shown.length]);
+    $(`tab-${shown[next % shown.length]}`).focus();
+  }
+
+  // Shows a line about what the user should do. Returns null, so that a caller can end with it.
+  function note(name, ...values) {
+    $("alert").replaceChildren(h("p", {}, t(name, ...values)), closing());
+    return null;
+  }
+
+  function fail(error, again = null) {
+    const known = t(error.code ?? "") ?? t(`error.${error.status}`);
+    const detail = [error.message, error.next, error.code].filter(Boolean).join(" · ");
+    $("alert").replaceChildren(h("p", {}, known ?? t("error.other")), ...(detail ? [h("p", { class: "hint" }, detail)] : []),
+      ...(again ? [button("error.try", () => { $("alert").replaceChildren(); again(); })] : []), closing());
+    return null;
+  }
+
+  function closing() {
+    return button("error.close", () => $("alert").replaceChildren());
+  }
+
+  // Runs work that takes a while, with its progress above `place`; null if it was stopped or failed.
+  async function run(place, work, name = "working") {
+    if (!app.judge) return note("about.loading");
+    running?.abort();
+    const mine = (running = new AbortController());
+    const bar = h("progress", { "aria-label": t(name) });
+    const text = h("span", { role: "status" }, t(name));
+    const line = h("div", { class: "working" }, bar, text, button("stop", () => mine.abort()));
+    place.before(line);
+    place.setAttribute("aria-busy", "true");
+    $("alert").replaceChildren();
+    const onProgress = (done, all) => { bar.max = all; bar.value = done; text.textContent = `${t(name)} ${t("progress", done, all)}`; };
+    const onWait = (seconds) => { text.textContent = t("waiting", seconds); };
+    try {
+      return await attempt((options) => work({ ...options, onProgress, onWait }), mine.signal);
+    } finally {
+      line.remove();
+      place.removeAttribute("aria-busy");
+      if (running === mine) running = null;
+    }
+  }
+
+  // The result of work; null if it was stopped or failed. A server that wants a key gets one.
+  async function attempt(work, signal) {
+    for (;;) {
+      try {
+        return await work({ signal });
+      } catch (error) {
+        if (signal?.aborted) return running && running.signal !== signal ? null : note("stopped");
+        if (error.status === 401 && (await askKey())) continue;
+        return fail(error, app.judge || backend.local ? null : load);
+      }
+    }
+  }
+
+  // Asks for the API key; false if the user gives none.
+  function askKey() {
+    const dialog = $("key-dialog");
+    dialog.returnValue = "";
+    $("key").value = "";
+    dialog.showModal();
+    return new Promise((done) => dialog.addEventListener("close", () => {
+      const key = $("key").value.trim();
+      if (key) backend.setKey(key);
+      $("key").value = "";
+      done(Boolean(key));
+    }, { once: true }));
+  }
+}

@@ -1,0 +1,1 @@
+"""An HTTP service of judges that accounts for every request."""

@@ -1,0 +1,326 @@
+"""`Batcher`: gathers the inputs of many requests into forward passes, within a bound of queued tokens.
+
+Each core computes passes of its own: no core waits for another one, and while one computes a large request the next
+ones have theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.errors import AcceptorError, RequestError
+from acceptor.judging.judge import PAIRS, Judge
+from acceptor.judging.steady import SteadyJudge
+from acceptor.progress import without_progress
+from acceptor.serve.gather import Job, Part, Pass, clock, gathered
+
+logger = logging.getLogger(__name__)
+
+PASS_SECONDS = 0.2  # a pass gathers the tokens of about this time, so that what comes next soon has its turn
+FEW, MANY = 128, 16_384  # bounds of the tokens of a pass
+TURN = 256  # tokens of a request that has its turn
+SPECIAL = 4  # tokens that a tokenizer adds to an input, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a judge computed for the N inputs of a request.
+
+    Attributes:
+        logits: float32, shape (N, labels); not finite where an input could not be computed.
+        cut: bool, shape (N,): the input was longer than the judge's longest, and was cut.
+        unknown: bool, shape (N,): it has tokens that are not in the vocabulary.
+        tokens: How many tokens were computed.
+        waited: Seconds in the queue until the first of them was computed.
+        computed: Seconds from then to the last one.
+    """
+
+    logits: npt.NDArray[np.float32]
+    cut: npt.NDArray[np.bool_]
+    unknown: npt.NDArray[np.bool_]
+    tokens: int
+    waited: float
+    computed: float
+
+
+class Batcher:
+    """The queue of one judge, and the threads that compute what is in it, each on one core.
+
+    Several judges of a server share the cores, each with threads of its own.
+
+    A request is admitted whole or refused. The requests take turns, a large one with part of its inputs, so that it
+    does not delay small ones.
+    """
+
+    def __init__(self, judge: Judge, *, max_wait: float, max_tokens: int, timeout: float) -> None:
+        """Measures the judge's speed, and starts the threads.
+
+        Args:
+            judge: The judge.
+            max_wait: How long a pass that is not full waits for more inputs, in seconds.
+            max_tokens: The bound of tokens in the queue.
+            timeout: Seconds after which a request is given up; one that would wait longer is refused.
+        """
+        self.judge, self.max_wait, self.max_tokens, self.timeout = judge, max_wait, max_tokens, timeout
+        self.queued = 0  # tokens of all admitted requests; written by the event loop's thread only
+        self.failed = False  # the pass that ended last could not be computed, whichever thread had it
+        self._steady = SteadyJudge(judge)
+        self._changed = threading.Condition()  # guards the jobs, and is notified of a new one
+        self._jobs: deque[Job] = deque()
+        self._closed = False
+        self._tokenizing = ThreadPoolExecutor(1, "acceptor-tokenizes")
+        scorer = judge.scorer(judge.runtime.precision)
+        cores = scorer.cores()
+        rate = measured_rate(judge, cores) / cores
+        self._threads = [_Computing(self, rate, scorer.init_thread) for _ in range(cores)]
+        for thread in self._threads:
+            thread.start()
+
+    # In the event loop's thread
+
+    async def logits(self, sentences: list[str], seconds: list[str] | None = None) -> Judged:
+        """The logits of the inputs of one request, in their order.
+
+        If the caller is cancelled, what was not computed yet is dropped.
+
+        Raises:
+            RequestError: The queue is full.
+            DataError: As `Judge.encode`.
+        """
+        self.judge.check_inputs(pairs=seconds is not None)
+        with self._admitted(self._most_tokens(sentences, seconds)) as admission:
+            loop = asyncio.get_running_loop()
+            encoded = await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
+            admission.lower(len(encoded.ids))
+            logits = np.full((len(encoded), len(self.judge.labels)), np.nan, np.float32)
+            job = Job(loop.create_future(), len(encoded.ids), encoded, logits)
+            await self._done(job)
+        waited, computed = job.taken - job.arrived, clock() - job.taken
+        return Judged(logits, encoded.cut > 0, encoded.has_unknown, len(encoded.ids), waited, computed)
+
+    async def call(self, function: Callable[[], Any], tokens: int) -> Any:
+        """The result of a function that computes about so many tokens with the judge, in the place of a pass.
+
+        Raises:
+            RequestError: The queue is full.
+        """
+        with self._admitted(tokens):
+            return await self._done(Job(asyncio.get_running_loop().create_future(), tokens, call=function))
+
+    @property
+    def rate(self) -> float:
+        """How many tokens a second all threads compute together."""
+        return sum(thread.rate for thread in self._threads)
+
+    def retry_after(self) -> int:
+        """In how many seconds the queue may be empty: ≥ 1."""
+        return max(1, math.ceil(self.queued / self.rate))
+
+    def _most_tokens(self, sentences: list[str], seconds: list[str] | None) -> int:
+        """A bound of the tokens of inputs that are not tokenized yet: no token has less than a byte."""
+        sizes = [len(text.encode("utf-8", "surrogatepass")) + SPECIAL for text in sentences]
+        if seconds is not None:
+            more = [len(text.encode("utf-8", "surrogatepass")) for text in seconds]
+            sizes = [first + second for first, second in zip(sizes, more, strict=False)]
+        return sum(min(size, self.judge.max_length) for size in sizes)
+
+    @contextlib.contextmanager
+    def _admitted(self, tokens: int) -> Iterator[_Admission]:
+        """Reserves the tokens of a request in the queue, until it is answered."""
+        if self.queued and (self.queued + tokens > self.max_tokens or self.queued > self.rate * self.timeout):
+            raise RequestError(
+                "the queue is full",
+                status=429,
+                expected=f"at most {self.max_tokens:,} tokens in the queue, computed within {self.timeout:g} s",
+                found=f"{self.queued:,} tokens in the queue, {tokens:,} in this request",
+                next=f"try again in {self.retry_after()} s",
+                retry_after=self.retry_after(),
+                code="E-REQUEST-BUSY",
+            )
+        admission = _Admission(self, tokens)
+        try:
+            yield admission
+        finally:
+            admission.lower(0)
+
+    async def _done(self, job: Job) -> Any:
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+        return await job.future  # if this is cancelled, the threads leave the job out
+
+    def close(self) -> None:
+        """Ends the threads after the queue's last job."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._tokenizing.shutdown()
+
+    # What a watcher asks
+
+    def stuck_for(self) -> float:
+        """By how many seconds a present pass is longer than it should be; infinite if a thread has ended."""
+        return max(thread.stuck_for() for thread in self._threads)
+
+    # In the threads that compute
+
+    def next_pass(self, budget: int) -> Pass | None:
+        """Waits for what is to be computed next; None if there is nothing any more.
+
+        Args:
+            budget: How many tokens the pass may have, about.
+        """
+        with self._changed:
+            while True:
+                while not self._jobs:
+                    if self._closed:
+                        return None
+                    self._changed.wait()
+                self._wait_for_more(budget)
+                found = self._take(budget)
+                if self._jobs:
+                    self._changed.notify()  # another thread may have the rest
+                if found.jobs:
+                    return found
+
+    def _wait_for_more(self, budget: int) -> None:
+        """Waits until a pass is full, or its first request has waited for long enough, or another thread has it."""
+        while self._jobs and not self._jobs[0].call and not self._closed:
+            left = self._jobs[0].arrived + self.max_wait - clock()
+            if left <= 0 or sum(job.left for job in self._jobs) >= budget:
+                return
+            self._changed.wait(left)
+
+    def _take(self, budget: int) -> Pass:
+        """The first call; or rows of the requests in the queue, in turn, until the pass is full.
+
+        A pass has at most one thread's share of what is in the queue, so that none waits while another has all of it.
+        """
+        waiting = sum(job.left for job in self._jobs)
+        found, room = Pass([], []), min(budget, max(FEW, waiting // len(self._threads)))
+        while self._jobs and room > 0:
+            job = self._jobs.popleft()
+            if job.future.done():  # its client has gone, or its time is over
+                continue
+            if job.call:
+                if not found.jobs:
+                    return Pass([job], [])
+                self._jobs.appendleft(job)
+                break
+            part = job.take(min(TURN, room))
+            found.jobs.append(job)
+            found.parts.append(part)
+            room -= part.tokens
+            if not job.is_taken:
+                self._jobs.append(job)
+        return found
+
+    def computed(self, found: Pass) -> Any:
+        """The logits of all parts, or the result of the call; an exception if that could not be computed."""
+        try:
+            if found.jobs[0].call:
+                return found.jobs[0].call()
+            logits = self._logits_of(found.parts)
+        except Exception as error:  # of any kind: other requests must be answered
+            if not isinstance(error, AcceptorError):
+                logger.exception("a request failed")
+            return error
+        self.failed = not np.isfinite(logits).all()
+        return logits
+
+    def _logits_of(self, parts: list[Part]) -> npt.NDArray[np.float32]:
+        """The logits of parts, one after the other, float32, shape (rows, labels).
+
+        If a pass fails, its halves are computed alone, down to the input that makes it fail, which gets NaN.
+        """
+        try:
+            return self._steady.logits_of(gathered(parts))
+        except Exception:
+            if len(parts) == 1 and len(parts[0]) == 1:
+                logger.exception("an input could not be computed")
+                return np.full((1, len(self.judge.labels)), np.nan, np.float32)
+        if len(parts) == 1:
+            halves = [[half] for half in parts[0].halves()]
+        else:
+            halves = [parts[: len(parts) // 2], parts[len(parts) // 2 :]]
+        return np.concatenate([self._logits_of(half) for half in halves])
+
+
+class _Computing(threading.Thread):
+    """A thread that computes passes on one core.
+
+    Attributes:
+        rate: How many tokens a second it computes, of late.
+    """
+
+    def __init__(self, batcher: Batcher, rate: float, init_thread: Callable[[], None] | None) -> None:
+        super().__init__(name="acceptor-computes", daemon=True)
+        self.rate = rate
+        self._batcher, self._init_thread = batcher, init_thread
+        self._since: float | None = None  # when the present pass began
+        self._expected = 0.0  # how many seconds it should take
+
+    def stuck_for(self) -> float:
+        """By how many seconds the present pass is longer than it should be; infinite if the thread has ended."""
+        if not self.is_alive():
+            return math.inf
+        since = self._since
+        return 0.0 if since is None else max(0.0, clock() - since - 1.0 - 3 * self._expected)
+
+    def run(self) -> None:
+        """Computes passes until the batcher is closed."""
+        if self._init_thread:
+            self._init_thread()
+        with without_progress():
+            while (found := self._batcher.next_pass(self._budget)) is not None:
+                self._expected = found.tokens / self.rate
+                self._since = started = clock()
+                result = self._batcher.computed(found)
+                self._since = None
+                if found.parts and found.tokens >= FEW:  # smaller passes take time of their own
+                    self.rate += 0.2 * (found.tokens / (clock() - started) - self.rate)
+                found.deliver(result)
+
+    @property
+    def _budget(self) -> int:
+        return min(MANY, max(FEW, int(self.rate * PASS_SECONDS)))
+
+
+class _Admission:
+    """The tokens that a request has in the queue."""
+
+    def __init__(self, batcher: Batcher, tokens: int) -> None:
+        self._batcher, self._tokens = batcher, 0
+        self.lower(tokens)
+
+    def lower(self, tokens: int) -> None:
+        self._batcher.queued += tokens - self._tokens
+        self._tokens = tokens
+
+
+def measured_rate(judge: Judge, cores: int) -> float:
+    """How many tokens a second the judge computes on all of so many cores. Its first passes prepare its networks."""
+    sentence = "The keys to the cabinet are on the table, and nobody knows why they were put there."
+    sentences = [sentence] * max(96, 48 * cores)
+    seconds = sentences if judge.inputs == PAIRS else None
+    encoded, rows = judge.encode(sentences, seconds, refuse=False), np.arange(len(sentences))
+    for precision in ("fp32", judge.runtime.precision):  # prepares both networks
+        judge.logits_in(encoded, rows[:1], precision)
+    judge.logits_in(encoded, rows, judge.runtime.precision)
+    start = clock()
+    judge.logits_in(encoded, rows, judge.runtime.precision)
+    return len(encoded.ids) / max(1e-6, clock() - start)

@@ -1,0 +1,126 @@
+"""Connections to a server, with and without asyncio: they do what an `exchange` says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, TypeVar
+
+import httpx
+
+from acceptor import __version__
+from acceptor.serve.exchange import ANSWER_BYTES, Ask, Pause, Reply, Server, Steps
+
+T = TypeVar("T")
+
+
+class Connection:
+    """Open connections to a server, which are used again. Several threads may ask at the same time."""
+
+    def __init__(self, server: Server) -> None:
+        self._http = httpx.Client(base_url=server.url, headers=_headers(server))
+
+    def run(self, steps: Steps[T]) -> T:
+        """The result of a conversation."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._do(step))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _do(self, step: Ask | Pause) -> Reply:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return Reply(0)
+        until = time.monotonic() + step.seconds  # httpx' own timeout starts again with each piece of an answer
+        try:
+            with self._http.stream(step.method, step.path, **_sent(step)) as response:
+                content = bytearray()
+                for piece in response.iter_bytes():
+                    content += piece
+                    if len(content) > ANSWER_BYTES or time.monotonic() > until:
+                        return _unfinished(content)
+                return _reply(response, content)
+        except httpx.HTTPError as error:
+            return _lost(error)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+
+class AsyncConnection:
+    """The same for asyncio, in one event loop."""
+
+    def __init__(self, server: Server) -> None:
+        self._http = httpx.AsyncClient(base_url=server.url, headers=_headers(server))
+
+    async def run(self, steps: Steps[T]) -> T:
+        """The result of a conversation."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await self._do(step))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def _do(self, step: Ask | Pause) -> Reply:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return Reply(0)
+        content = bytearray()
+        try:
+            async with (
+                asyncio.timeout(step.seconds),
+                self._http.stream(step.method, step.path, **_sent(step)) as response,
+            ):
+                async for piece in response.aiter_bytes():
+                    content += piece
+                    if len(content) > ANSWER_BYTES:
+                        return _unfinished(content)
+                return _reply(response, content)
+        except TimeoutError:
+            return _unfinished(content)
+        except httpx.HTTPError as error:
+            return _lost(error)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+
+def _headers(server: Server) -> dict[str, str]:
+    headers = {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": f"acceptor/{__version__}",
+    }
+    return headers | ({"authorization": f"Bearer {server.api_key}"} if server.api_key else {})
+
+
+def _sent(step: Ask) -> dict[str, Any]:
+    return {"content": step.body, "timeout": step.seconds}
+
+
+def _reply(response: httpx.Response, content: bytes | bytearray) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, bytes(content), headers)
+
+
+def _unfinished(content: bytearray) -> Reply:
+    if len(content) > ANSWER_BYTES:
+        return Reply(0, lost=f"its answer has more than {ANSWER_BYTES:,} bytes", is_final=True)
+    return Reply(0, lost="its answer was not complete in time")
+
+
+def _lost(error: httpx.HTTPError) -> Reply:
+    if isinstance(error, httpx.ConnectTimeout):
+        return Reply(0, lost="no connection in time")
+    if isinstance(error, httpx.TimeoutException):
+        return _unfinished(bytearray())
+    why = str(error) or type(error).__name__
+    return Reply(0, lost=why, is_final="SSL" in why)

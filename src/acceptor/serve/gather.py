@@ -1,0 +1,154 @@
+"""Jobs in the queue of a judge, and forward passes: rows of several jobs that are computed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acceptor.model.encode import Encoded
+
+clock = time.monotonic
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Consecutive rows of a request's inputs.
+
+    Attributes:
+        encoded: All inputs of the request.
+        start: The first row.
+        end: The row after the last one, > start.
+    """
+
+    encoded: Encoded
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the rows have."""
+        return int(self.encoded.offsets[self.end] - self.encoded.offsets[self.start])
+
+    def halves(self) -> tuple[Part, Part]:
+        """Both halves of at least two rows."""
+        middle = (self.start + self.end) // 2
+        return Part(self.encoded, self.start, middle), Part(self.encoded, middle, self.end)
+
+
+def gathered(parts: Sequence[Part]) -> Encoded:
+    """The rows of all parts, one after the other. All are single sentences, or all are pairs."""
+    spans = [slice(part.encoded.offsets[part.start], part.encoded.offsets[part.end]) for part in parts]
+    ids = np.concatenate([part.encoded.ids[span] for part, span in zip(parts, spans, strict=True)])
+    lengths = np.concatenate([np.diff(part.encoded.offsets[part.start : part.end + 1]) for part in parts])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    types = [
+        part.encoded.type_ids[span]
+        for part, span in zip(parts, spans, strict=True)
+        if part.encoded.type_ids is not None
+    ]
+    type_ids = np.concatenate(types) if types else None
+    return Encoded(ids, type_ids, offsets, np.zeros(len(lengths), dtype=np.int32))
+
+
+@dataclass(eq=False)
+class Job:
+    """The inputs of one request, or one call, in the queue.
+
+    Attributes:
+        future: Set when all is computed.
+        tokens: How many tokens it has.
+        encoded: The inputs; None for a call.
+        logits: Where their logits go, float32, shape (N, labels); None for a call.
+        call: The call.
+        arrived: When it was put into the queue.
+        taken: When the first row was taken from it; 0 before.
+    """
+
+    future: asyncio.Future[Any]
+    tokens: int
+    encoded: Encoded | None = None
+    logits: npt.NDArray[np.float32] | None = None
+    call: Callable[[], Any] | None = None
+    arrived: float = field(default_factory=clock)
+    taken: float = 0.0
+    _next_row: int = 0
+    _computed: int = 0  # rows
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, tokens: int) -> Part:
+        """The next rows that have about so many tokens: at least one row."""
+        assert self.encoded is not None  # noqa: S101 - only the inputs of a request are taken in parts
+        offsets, start = self.encoded.offsets, self._next_row
+        self.taken = self.taken or clock()
+        end = int(np.searchsorted(offsets, offsets[start] + tokens, side="right")) - 1
+        self._next_row = max(start + 1, end)
+        return Part(self.encoded, start, self._next_row)
+
+    @property
+    def is_taken(self) -> bool:
+        """No row is left to take."""
+        return self.encoded is None or self._next_row == len(self.encoded)
+
+    @property
+    def left(self) -> int:
+        """Tokens of the rows that are left to take."""
+        return self.tokens if self.encoded is None else int(self.tokens - self.encoded.offsets[self._next_row])
+
+    def fill(self, part: Part, logits: npt.NDArray[np.float32]) -> None:
+        """Keeps the logits of a part; with the last one, the request is complete. Threads may do so at once."""
+        assert self.logits is not None  # noqa: S101 - as in `take`
+        self.logits[part.start : part.end] = logits
+        with self._lock:
+            self._computed += len(part)
+            is_complete = self._computed == len(self.logits)
+        if is_complete:
+            self.finish(None)
+
+    def finish(self, result: Any) -> None:
+        """Gives a result, or an exception, to whoever waits."""
+        with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
+            self.future.get_loop().call_soon_threadsafe(_settle, self.future, result)
+
+
+def _settle(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one forward pass computes: parts of requests, or one call."""
+
+    jobs: list[Job]
+    parts: list[Part]
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it has."""
+        return sum(part.tokens for part in self.parts) or self.jobs[0].tokens
+
+    def deliver(self, result: Any) -> None:
+        """Gives the jobs what was computed for them: logits of all parts, a call's result, or an exception."""
+        if isinstance(result, Exception) or not self.parts:
+            for job in dict.fromkeys(self.jobs):
+                job.finish(result)
+            return
+        start = 0
+        for job, part in zip(self.jobs, self.parts, strict=True):
+            job.fill(part, result[start : start + len(part)])
+            start += len(part)

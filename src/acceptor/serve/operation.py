@@ -1,0 +1,112 @@
+"""`Operation`: one method and path of the server, with the models of its body and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+
+from acceptor.errors import RequestError
+from acceptor.serve.limits import Receive, read_object
+from acceptor.serve.service import Service
+from acceptor.text import Json
+
+ErrorBody = Callable[[RequestError], Json]
+
+
+class Strict(BaseModel):
+    """A body whose fields are all known, with the types that they have in JSON."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Lenient(BaseModel):
+    """A body in another server's format: fields that Acceptor does not use are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class ErrorDetails(Strict):
+    """What went wrong."""
+
+    code: str
+    message: str
+    next: str | None = None
+
+
+class Error(Strict):
+    """The body of every error of ``/v1``."""
+
+    error: ErrorDetails
+
+
+def error_body(error: RequestError) -> Json:
+    """An error as ``/v1`` tells it."""
+    body = {"code": error.code, "message": message_of(error)}
+    return {"error": body | ({"next": error.details["next"]} if "next" in error.details else {})}
+
+
+def message_of(error: RequestError) -> str:
+    """The problem in one line, with where it is, what was expected and what was found."""
+    details = [f"{name} {error.details[name]}" for name in ("where", "expected", "found") if name in error.details]
+    return " · ".join([error.problem, *details])
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method and path.
+
+    Attributes:
+        method: GET or POST.
+        path: With ``{name}`` for a part that varies.
+        answer: From the service, the request and its body (of the type ``body``; None without) to the content.
+        summary: What it does, in a line.
+        body: The model of the body; None if it has none.
+        content: The model of the answer; None if it has no fixed one.
+        error_body: An error in the format of this path.
+        error: The model of that.
+        is_open: Answers without a key.
+        statuses: The statuses of its answers.
+        read: Reads the body, as JSON for ``body``.
+    """
+
+    method: str
+    path: str
+    answer: Callable[[Service, Request, Any], Awaitable[Any]]
+    summary: str
+    body: type[BaseModel] | None = None
+    content: type[BaseModel] | None = None
+    error_body: ErrorBody = error_body
+    error: type[BaseModel] = Error
+    is_open: bool = False
+    statuses: tuple[int, ...] = (200,)
+    read: Callable[[Mapping[str, str], Receive], Awaitable[Json]] = read_object
+
+
+def validated(model: type[BaseModel], body: Json) -> Any:
+    """The body as its model.
+
+    Raises:
+        RequestError: A field is missing, unknown or has a wrong type.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise RequestError(
+            "the body has another form than expected",
+            status=422,
+            where=where[:200],
+            expected=str(first["msg"])[:200],
+            next="/docs shows the form of every body",
+            code="E-REQUEST-FIELD",
+        ) from error
+
+
+def no_path(problem: str, status: int = 404) -> RequestError:
+    """The error of a path that does not exist, or not with that method."""
+    return RequestError(problem, status=status, next="/docs lists all paths", code="E-REQUEST-PATH")

@@ -1,0 +1,191 @@
+"""`serve`: loads the judges, starts worker processes, starts them anew if they end, and ends without losing a request.
+
+Granian answers HTTP. On Linux the judges are loaded once, before the workers are forked, so that all of them share the
+pages of the weights, and a new worker is ready at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.util
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from acceptor.errors import AcceptorError, ResourceError, RunError, check_installed
+from acceptor.judging.judge import PAIRS, Judge
+from acceptor.judging.load import files_of, load, run_path
+from acceptor.model.onnx import OnnxModel
+from acceptor.runtime.threads import choose_threads
+from acceptor.serve.settings import CONNECTIONS, ServeSettings
+
+logger = logging.getLogger(__name__)
+
+Loaded = tuple[dict[str, Judge], dict[str, str]]
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serves judges over HTTP until SIGTERM or SIGINT. SIGHUP loads them anew.
+
+    Args:
+        settings: What to serve, and where.
+
+    Raises:
+        UsageError: A package is missing; or a judge cannot be loaded with these settings.
+        RunError: A judge is missing or damaged.
+        ResourceError: The address is in use, or the workers end as soon as they have started.
+    """
+    check_installed("granian", "prometheus_client", "starlette")
+    forks = sys.platform == "linux"
+    if forks:
+        multiprocessing.set_start_method("fork", force=True)
+    with listening(settings) as listener, _shared_counters():
+        from acceptor.serve.workers import start
+
+        judges = Judges(settings, forks=forks)
+        for name, judge in judges.loaded[0].items() if judges.loaded else []:
+            logger.info("%s is %r", name, judge)
+        host, port = listener.getsockname()[:2]
+        logger.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        start(settings, listener, application=judges.application, reload=judges.reload)
+
+
+class Judges:
+    """The judges as the parent process keeps them, for the workers that it forks."""
+
+    def __init__(self, settings: ServeSettings, *, forks: bool) -> None:
+        self.settings = settings
+        self.loaded = load_judges(settings) if forks else None
+        if self.loaded and any(judge.runtime.device != "cpu" for judge in self.loaded[0].values()):
+            self.loaded = None  # a process that has used a GPU cannot fork; each worker loads them
+
+    def application(self) -> Any:
+        """The application, in a worker."""
+        return make_application(self.settings, self.loaded)
+
+    def reload(self) -> bool:
+        """Loads the judges from the same paths again, and tries them. The old ones stay if that fails."""
+        try:
+            loaded = load_judges(self.settings)
+        except AcceptorError as error:
+            logger.error("the judges were not reloaded; the old ones go on\n%s", error)
+            return False
+        if self.loaded:
+            self.loaded = loaded
+        return True
+
+
+def load_judges(settings: ServeSettings) -> Loaded:
+    """The judges by name, each of which has judged a sentence; and the sha256 of each one's files.
+
+    Raises:
+        UsageError: As `load`.
+        RunError: As `load`; or a judge computes NaN.
+    """
+    judges, versions = {}, {}
+    exported = all(run.endswith(".onnx") for run in settings.judges.values())
+    with contextlib.nullcontext() if exported or importlib.util.find_spec("torch") is None else one_thread():
+        for name, run in settings.judges.items():
+            judge = judges[name] = _in_memory(load(run, device=settings.device, precision=settings.precision))
+            if not np.isfinite(
+                judge.logits(["The cats sleep."], ["The cats sleep."] if judge.inputs == PAIRS else None)
+            ).all():
+                raise RunError("the judge computes logits that are not finite", where=run, code="E-RUN-NAN")
+            files = sorted(files_of(run_path(run)).items())
+            versions[name] = hashlib.sha256(repr(files).encode()).hexdigest()
+    return judges, versions
+
+
+def _in_memory(judge: Judge) -> Judge:
+    """The judge with its weights in memory: as pages of a file, a process dies if the file is overwritten in place."""
+    if not isinstance(judge.model, OnnxModel) and judge.runtime.device == "cpu":
+        for parameter in judge.model.parameters():
+            parameter.data = parameter.data.clone()
+    return judge
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes with torch on one thread, because a forked process has none of its parent's other ones."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def make_application(settings: ServeSettings, loaded: Loaded | None) -> Any:
+    """The application of one worker process."""
+    _leave_signals_to_the_parent()
+    judges, versions = loaded or load_judges(settings)
+    threads = threads_of_a_worker(settings.workers)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    from acceptor.serve.app import application
+    from acceptor.serve.service import Service
+
+    shared = {name: _with_threads(judge, threads) for name, judge in judges.items()}
+    return application(Service(shared, versions, settings))
+
+
+def _with_threads(judge: Judge, threads: int) -> Judge:
+    return dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, threads=threads))
+
+
+def threads_of_a_worker(workers: int) -> int:
+    """The share of each of several workers: of a container's limit, where there is one, or of OMP_NUM_THREADS."""
+    return max(1, int(choose_threads().value) // workers)
+
+
+def _leave_signals_to_the_parent() -> None:
+    """In a worker that is starting: none of the parent's handlers; Ctrl-C on a terminal ends the parent alone."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
+def listening(settings: ServeSettings) -> socket.socket:
+    """The socket of all workers, which listens: two servers that are started at the same time cannot have one port.
+
+    Raises:
+        ResourceError: The address is in use, or is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=CONNECTIONS)
+    except OSError as error:
+        raise ResourceError(
+            f"the server cannot listen on {settings.host}, port {settings.port}",
+            cause=error.strerror or str(error),
+            next="choose another port: --port 8001; or 0 for a free one",
+            code="E-RESOURCE-ADDRESS",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+@contextlib.contextmanager
+def _shared_counters() -> Iterator[None]:
+    """A folder for the counters of all workers, removed at the end."""
+    folder = tempfile.mkdtemp(prefix="acceptor-serve-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,789 @@
+"""`acceptor serve`: a real server in its own process, asked by real clients; all its processes are really killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import torch
+
+import acceptor
+from acceptor.errors import DataError, RequestError, UsageError
+from acceptor.judging.steady import LEARNED, SteadyJudge
+from acceptor.serve import limits
+from acceptor.serve.batcher import Batcher
+from acceptor.serve.limits import BODY_BYTES, read_object
+from acceptor.serve.service import Service
+from acceptor.serve.settings import ServeSettings, is_loopback, named_judges
+from conftest import raises, wait_for, write_judge
+from served import serving
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+GOOD, BAD = "the cats sleep.", "the cat them sleep."
+
+
+@pytest.fixture(scope="module")
+def server(toy_run, pair_run):
+    """Two judges, without a key."""
+    with serving(f"toy={toy_run.folder}", f"pairs={pair_run.folder}", "--precision", "fp32") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder, precision="fp32")
+
+
+def post(server, path, body=None, **more):
+    if body is not None:
+        more["json"] = body
+    return httpx.post(f"{server.url}{path}", timeout=120, **more)
+
+
+# ---------------------------------------------------------------------- our own operations
+
+
+def test_verdicts_are_those_of_the_judge(server, judge):
+    sentences = [GOOD, BAD, "the cats " + "see " * 60, "zebra " + GOOD]
+    found = post(server, "/v1/judge", {"sentences": sentences, "all_scores": True}).json()
+    assert (found["model"], found["labels"]) == ("toy", list(judge.labels))
+    for served, local in zip(found["verdicts"], judge(sentences), strict=True):
+        assert served["label"] == local.label
+        assert served["logits"] == pytest.approx(local.logits, abs=1e-5)
+        assert served["probabilities"] == pytest.approx(local.probabilities, abs=1e-6)
+        assert served["probability"] == pytest.approx(local.probability, abs=1e-6)
+        assert served["margin"] == pytest.approx(abs(local.logits[1] - local.logits[0]), abs=1e-5)
+        assert served["unknown"] == local.unknown
+    assert [one["truncated"] for one in found["verdicts"]] == [False, False, True, False]
+    short = post(server, "/v1/judge", {"sentences": [GOOD]}).json()["verdicts"][0]
+    assert sorted(short) == ["label", "margin", "probability", "truncated", "unknown"]
+
+
+def test_pairs_are_judged_by_the_judge_of_pairs(server, pair_run):
+    body = {"sentences": [GOOD], "seconds": ["the girl sees."], "model": "pairs"}
+    (local,) = acceptor.load(pair_run.folder, precision="fp32")([GOOD], ["the girl sees."])
+    (served,) = post(server, "/v1/judge", body).json()["verdicts"]
+    assert (served["label"], served["probability"]) == (local.label, pytest.approx(local.probability, abs=1e-6))
+
+
+def test_words_are_weighed_and_sentences_compared(server, judge):
+    found = post(server, "/v1/explain", {"sentences": [GOOD, BAD]}).json()["explanations"]
+    for served, local in zip(found, acceptor.explain(judge, [GOOD, BAD]), strict=True):
+        assert served["words"] == list(local.words)
+        assert served["weights"] == pytest.approx(local.weights, abs=1e-4)
+    both = post(server, "/v1/compare", {"first": BAD, "second": GOOD}).json()
+    first, second = judge.logits([BAD, GOOD])
+    assert both["better"] == "second"
+    assert both["label"] == "acceptable"
+    assert both["difference"] == pytest.approx((first[1] - first[0]) - (second[1] - second[0]), abs=1e-4)
+    assert post(server, "/v1/compare", {"first": GOOD, "second": GOOD}).json()["better"] == "equal"
+
+
+def test_the_judges_are_listed(server, judge):
+    one, two = httpx.get(f"{server.url}/v1/models").json()["models"]
+    assert (one["name"], one["inputs"], two["name"], two["inputs"]) == ("toy", "sentences", "pairs", "pairs")
+    assert (one["labels"], one["positive"], one["max_length"]) == (list(judge.labels), "acceptable", judge.max_length)
+    assert one["temperature"] == judge.decision.temperature
+
+
+# ---------------------------------------------------------------------- bad requests: the documented status and body
+
+LONG = "x" * 10_001
+INVALID = {
+    "not JSON": ("/v1/judge", b"{", 400, "E-REQUEST-BODY"),
+    "a list": ("/v1/judge", b"[]", 400, "E-REQUEST-BODY"),
+    "nothing": ("/v1/judge", b"", 400, "E-REQUEST-BODY"),
+    "a number that is none": ("/v1/judge", b'{"sentences": [NaN]}', 400, "E-REQUEST-BODY"),
+    "a key twice": ("/v1/judge", b'{"sentences": ["a"], "sentences": ["b"]}', 400, "E-REQUEST-BODY"),
+    "nested too deeply": ("/v1/judge", b'{"sentences": ' + b"[" * 200_000, 400, "E-REQUEST-BODY"),
+    "a huge number": ("/v1/judge", b'{"sentences": ' + b"9" * 5_000 + b"}", 400, "E-REQUEST-BODY"),
+    "UTF-16": ("/v1/judge", '{"sentences": ["a"]}'.encode("utf-16"), 400, "E-REQUEST-BODY"),
+    "a byte order mark": ("/v1/judge", b'\xef\xbb\xbf{"sentences": ["a"]}', 400, "E-REQUEST-BODY"),
+    "no sentences": ("/v1/judge", b"{}", 422, "E-REQUEST-FIELD"),
+    "an empty list": ("/v1/judge", b'{"sentences": []}', 422, "E-REQUEST-FIELD"),
+    "a text for a list": ("/v1/judge", b'{"sentences": "a"}', 422, "E-REQUEST-FIELD"),
+    "a number for a text": ("/v1/judge", b'{"sentences": [1]}', 422, "E-REQUEST-FIELD"),
+    "an unknown field": ("/v1/judge", b'{"sentences": ["a"], "sentence": "b"}', 422, "E-REQUEST-FIELD"),
+    "a text for a switch": ("/v1/judge", b'{"sentences": ["a"], "all_scores": "no"}', 422, "E-REQUEST-FIELD"),
+    "half a surrogate pair": ("/v1/judge", b'{"sentences": ["\\ud800"]}', 422, "E-DATA-TEXT"),
+    "a blank sentence": ("/v1/judge", b'{"sentences": ["the cats", " "]}', 422, "E-DATA-TEXT"),
+    "no known token": ("/v1/judge", '{"sentences": ["ǂ"]}'.encode(), 422, "E-DATA-VOCABULARY"),
+    "a long sentence": ("/v1/judge", json.dumps({"sentences": [LONG]}).encode(), 413, "E-REQUEST-SIZE"),
+    "many sentences": ("/v1/judge", json.dumps({"sentences": ["a"] * 1_025}).encode(), 413, "E-REQUEST-SIZE"),
+    "an unknown judge": ("/v1/judge", b'{"sentences": ["a"], "model": "toi"}', 404, "E-REQUEST-MODEL"),
+    "pairs for sentences": ("/v1/judge", b'{"sentences": ["a"], "seconds": ["b"]}', 422, "E-DATA-PAIRS"),
+    "few seconds": (
+        "/v1/judge",
+        b'{"sentences": ["a", "b"], "seconds": ["c"], "model": "pairs"}',
+        422,
+        "E-DATA-PAIRS",
+    ),
+    "many to explain": ("/v1/explain", json.dumps({"sentences": ["a"] * 33}).encode(), 413, "E-REQUEST-SIZE"),
+    "pairs to explain": ("/v1/explain", b'{"sentences": ["a"], "model": "pairs"}', 422, "E-DATA-PAIRS"),
+    "no such path": ("/v1/judges", b"{}", 404, "E-REQUEST-PATH"),
+    "a reload without a key": ("/admin/reload", b"", 404, "E-REQUEST-PATH"),
+    "too many bytes": ("/v1/judge", b" " * (BODY_BYTES + 1), 413, "E-REQUEST-SIZE"),
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_a_bad_request_gets_its_status_and_code(server, name):
+    path, content, status, code = INVALID[name]
+    answer = post(server, path, content=content)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code), error
+    assert "Traceback" not in answer.text
+    assert str(os.getcwd()) not in answer.text
+
+
+def test_limits_are_kept_to_the_byte_and_bombs_are_not_unpacked(server):
+    body = json.dumps({"sentences": [GOOD]}).encode()
+    assert post(server, "/v1/judge", content=body.ljust(BODY_BYTES)).status_code == 200
+    chunked = iter([b" " * 100_000] * 21)
+    assert post(server, "/v1/judge", content=chunked).status_code == 413
+    assert post(server, "/v1/judge", content=body, headers={"content-encoding": "gzip"}).status_code == 415
+    wrong = httpx.request("DELETE", f"{server.url}/v1/judge")
+    assert (wrong.status_code, wrong.headers["allow"], wrong.json()["error"]["code"]) == (405, "POST", "E-REQUEST-PATH")
+
+
+@pytest.mark.parametrize(
+    "rest", [b"transfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n", b"content-length: 90\r\n\r\n{}"]
+)
+def test_a_body_that_is_not_complete_is_told(server, rest):
+    host, port = server.host.split(":")
+    with socket.create_connection((host, int(port)), timeout=300) as connection:
+        connection.sendall(b"POST /v1/judge HTTP/1.1\r\nhost: x\r\n" + rest)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"E-REQUEST-BODY" in answer
+
+
+def test_a_client_that_leaves_is_counted_as_gone(server):
+    host, port = server.host.split(":")
+    body = json.dumps({"sentences": [GOOD] * 1_000}).encode()
+    with socket.create_connection((host, int(port)), timeout=300) as connection:
+        connection.sendall(b"POST /v1/judge HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    wait_for(lambda: 'outcome="gone",path="/v1/judge"' in httpx.get(f"{server.url}/metrics").text)
+
+
+def test_a_body_that_does_not_arrive_is_given_up(monkeypatch):
+    async def nothing():
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.01)
+    with raises(RequestError, "E-REQUEST-SLOW"):
+        asyncio.run(read_object({}, nothing))
+
+
+def test_a_body_in_too_many_pieces_is_given_up():
+    async def byte():
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    with raises(RequestError, "E-REQUEST-SIZE", found="10,000 pieces"):
+        asyncio.run(read_object({}, byte))
+
+
+# ---------------------------------------------------------------------- the formats of other servers
+
+
+def test_text_embeddings_inference_and_hugging_faces_client(server, judge, monkeypatch):
+    from huggingface_hub import InferenceClient
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # else it asks no server at all
+
+    (local,) = judge([GOOD])
+    best = {"label": local.label, "score": pytest.approx(local.probability, abs=1e-6)}
+    one = post(server, "/predict", {"inputs": GOOD}).json()
+    assert one[0] == best
+    assert len(one) == 2
+    many = post(server, "/predict", {"inputs": [[GOOD], [BAD]]}).json()
+    assert (len(many), many[0][0]) == (2, best)
+    raw = post(server, "/predict", {"inputs": GOOD, "raw_scores": True}).json()
+    assert sorted(each["score"] for each in raw) == pytest.approx(sorted(local.logits), abs=1e-5)
+    refused = post(server, "/predict", {"inputs": GOOD + " cats" * 60, "truncate": False})
+    assert (refused.status_code, refused.json()["error_type"]) == (422, "Validation")
+    assert post(server, "/predict", {"inputs": ["a", "b", "c"]}).status_code == 422
+    info = httpx.get(f"{server.url}/info").json()
+    assert info["model_type"]["classifier"]["id2label"] == {"0": "unacceptable", "1": "acceptable"}
+    for url in (server.url, f"{server.url}/predict"):
+        found = InferenceClient(model=url).text_classification(GOOD, top_k=1)
+        assert [dict(each) for each in found] == [best]
+
+
+def test_open_inference_protocol_and_tritons_client(server, judge):
+    from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+    from tritonclient.utils import InferenceServerException
+
+    client = InferenceServerClient(server.host)
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("toy")
+    assert not client.is_model_ready("none")
+    assert client.get_server_metadata()["name"] == "acceptor"
+    assert client.get_model_metadata("toy")["inputs"] == [{"name": "sentences", "datatype": "BYTES", "shape": [-1]}]
+    texts, local = [GOOD, BAD, "the cats see é."], judge([GOOD, BAD, "the cats see é."])
+    for binary, shape in ((True, [3]), (False, [3, 1])):
+        tensor = InferInput("sentences", shape, "BYTES")
+        tensor.set_data_from_numpy(np.array(texts, dtype=object).reshape(shape), binary_data=binary)
+        found = client.infer("toy", [tensor], request_id="7")
+        assert found.get_response()["id"] == "7"
+        assert found.as_numpy("label").tolist() == [one.label for one in local]
+        assert found.as_numpy("logits") == pytest.approx(np.array([one.logits for one in local]), abs=1e-5)
+        only = client.infer("toy", [tensor], outputs=[InferRequestedOutput("probability", binary_data=False)])
+        assert only.as_numpy("probability") == pytest.approx([one.probability for one in local], abs=1e-6)
+        assert only.as_numpy("logits") is None
+    wrong = InferInput("sentence", [1], "BYTES")
+    wrong.set_data_from_numpy(np.array([GOOD], dtype=object))
+    with pytest.raises(InferenceServerException, match="no tensor called 'sentence'"):
+        client.infer("toy", [wrong])
+
+
+BYTES_INPUT = {"name": "sentences", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 5}}
+
+
+@pytest.mark.parametrize(
+    ("tail", "declared"),
+    [(b"\x02\x00\x00\x00a", None), (b"\x01\x00\x00\x00\xff", None), (b"\x01\x00\x00\x00ab", None), (b"", "9999999")],
+    ids=["cut short", "not UTF-8", "too many", "a wrong header"],
+)
+def test_malformed_bytes_after_the_json_are_refused(server, tail, declared):
+    head = json.dumps({"inputs": [BYTES_INPUT]}).encode()
+    headers = {"inference-header-content-length": declared or str(len(head))}
+    answer = post(server, "/v2/models/toy/infer", content=head + tail, headers=headers)
+    assert answer.status_code == 400
+    assert isinstance(answer.json()["error"], str)
+
+
+def test_classify_as_vllm_and_sglang(server, judge):
+    (local,) = judge([BAD])
+    for path in ("/classify", "/v1/classify"):
+        found = post(server, path, {"model": "toy", "input": [GOOD, BAD]}).json()
+        assert (found["object"], found["model"], [each["index"] for each in found["data"]]) == ("list", "toy", [0, 1])
+        assert found["data"][1]["label"] == local.label
+        assert found["data"][1]["probs"] == pytest.approx(local.probabilities, abs=1e-6)
+        assert found["usage"]["total_tokens"] == found["usage"]["prompt_tokens"] > 4
+    assert post(server, "/classify", {"input": [], "model": "toy"}).json()["error"]["type"] == "invalid_request_error"
+
+
+def test_decisions_answer_the_one_question_and_refuse_all_others(server, judge):
+    import openai
+
+    (local,) = judge([GOOD])
+    choices = [{"value": "acceptable"}, {"value": "unacceptable"}]
+    asked = "Is the sentence acceptable?"
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", _strict_response_validation=True) as client:
+        found = client.decisions.create(
+            model="toy",
+            input=GOOD,
+            questions=[
+                {"type": "predicate", "instructions": "The sentence is acceptable.", "name": "own"},
+                {"type": "choice", "instructions": "is the  sentence acceptable?", "choices": choices},
+                {"type": "predicate", "instructions": "The sentence is about cats."},
+                {
+                    "type": "choice",
+                    "instructions": "Is the sentence 1?",
+                    "choices": [{"value": "yes"}, {"value": "no"}],
+                },
+                {"type": "choice", "instructions": asked, "choices": [{"value": True}, {"value": False}]},
+                {"type": "score", "instructions": asked, "levels": [{"label": "low"}, {"label": "high"}]},
+            ],
+        )
+        assert [one.type for one in found.answers] == ["predicate", "choice", *["refusal"] * 4]
+        predicate, choice = found.answers[:2]
+        assert predicate.name == "own"
+        assert predicate.probability == pytest.approx(local.probabilities[1], abs=1e-6)
+        assert (choice.choice, [one.value for one in choice.probabilities]) == (
+            local.label,
+            ["acceptable", "unacceptable"],
+        )
+        assert choice.confidence == pytest.approx(2 * local.probability - 1, abs=1e-6)
+        with pytest.raises(openai.NotFoundError):
+            client.decisions.create(model="none", input=GOOD, questions=[{"type": "predicate", "instructions": "x"}])
+
+
+# ---------------------------------------------------------------------- many at once
+
+
+def test_answers_are_never_swapped_and_every_request_is_counted(server, judge):
+    def total():
+        text = httpx.get(f"{server.url}/metrics").text
+        found = re.findall(r'^acceptor_requests_total\{outcome="(\w+)",path="/v1/judge"\} (\S+)$', text, re.M)
+        return {outcome: float(count) for outcome, count in found}
+
+    words = ["girl", "boy", "garden", "book", "John", "mat", "see"]
+    rng = np.random.default_rng(3)
+    batches = []
+    for _ in range(120):
+        sizes = rng.integers(1, 8, rng.integers(1, 9))
+        batches.append([f"the {rng.choice(['cats', 'cat them'])} {' '.join(rng.choice(words, n))}." for n in sizes])
+    expected = [[one.probabilities for one in judge(batch)] for batch in batches]
+    before = total()
+
+    def ask(batch):
+        if len(batch) == 8:  # some are refused meanwhile
+            assert post(server, "/v1/judge", {"sentences": []}).status_code == 422
+        return post(server, "/v1/judge", {"sentences": batch, "all_scores": True}).json()["verdicts"]
+
+    with ThreadPoolExecutor(24) as pool:
+        found = list(pool.map(ask, batches))
+    for served, local in zip(found, expected, strict=True):
+        assert [one["probabilities"] for one in served] == pytest.approx(np.array(local), abs=1e-5)
+    after = total()
+    assert after["ok"] - before.get("ok", 0) == 120
+    assert after["invalid"] - before.get("invalid", 0) == sum(len(batch) == 8 for batch in batches)
+
+
+def test_the_description_names_every_path_and_needs_no_other_site(server):
+    description = httpx.get(f"{server.url}/openapi.json").json()
+    assert {"/v1/judge", "/v2/models/{model}/infer", "/predict", "/classify", "/v1/decisions"} <= set(
+        description["paths"]
+    )
+    page = httpx.get(f"{server.url}/docs").text
+    assert all(path in page for path in description["paths"])
+    assert not re.search(r"(src|href)=.?https?://", page)
+
+
+# ---------------------------------------------------------------------- keys and origins
+
+
+def test_a_key_guards_everything_but_health(toy_run):
+    env = os.environ | {"ACCEPTOR_API_KEY": "key-of-eight"}
+    with serving(toy_run.folder, "--origin", "https://example.org", env=env) as server:
+        body = {"sentences": [GOOD]}
+        for headers in ({}, {"authorization": "Bearer wrong-key"}, {"authorization": "Basic key-of-eight"}):
+            answer = post(server, "/v1/judge", body, headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "E-REQUEST-KEY")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert httpx.get(f"{server.url}/metrics").status_code == 401
+        assert httpx.get(f"{server.url}/health/live").status_code == 200
+        right = {"authorization": "Bearer key-of-eight"}
+        answer = post(server, "/v1/judge", body, headers=right | {"origin": "https://example.org"})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://example.org")
+        other = post(server, "/v1/judge", body, headers=right | {"origin": "https://other.org"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_settings_that_would_be_open_by_mistake_are_refused():
+    runs = {"a": "runs/a"}
+    with raises(UsageError, "E-USAGE-KEY"):
+        ServeSettings(runs, host="0.0.0.0")
+    ServeSettings(runs, host="0.0.0.0", no_auth=True)
+    ServeSettings(runs, host="0.0.0.0", api_key="12345678")
+    for wrong in ({"api_key": "short"}, {"port": 70_000}, {"workers": 0}, {"origins": ("*",)}, {"timeout": 0}):
+        with raises(UsageError, "E-USAGE-OPTION"):
+            ServeSettings(runs, **wrong)
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.org")] == [True] * 3 + [
+        False
+    ] * 2
+    assert named_judges(["runs/cola", "b=x/judge.onnx"]) == {"cola": "runs/cola", "b": "x/judge.onnx"}
+    with raises(UsageError, "E-USAGE-OPTION", problem="'cola'"):
+        named_judges(["runs/cola", "cola=other"])
+
+
+def test_an_address_in_use_is_told(server, toy_run, run_cli):
+    code, _, err = run_cli("serve", toy_run.folder, "--port", server.url.rpartition(":")[2])
+    assert (code, "E-RESOURCE-ADDRESS" in err) == (1, True)
+
+
+def test_two_servers_that_start_at_once_do_not_share_a_port(toy_run):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "acceptor", "serve", str(toy_run.folder), "--port", str(port)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    try:
+        wait_for(lambda: any(one.poll() is not None for one in both))
+        (refused,) = [one for one in both if one.poll() is not None]
+        assert (refused.returncode, "E-RESOURCE-ADDRESS" in refused.communicate()[0]) == (1, True)
+        assert httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=600).status_code == 200
+    finally:
+        for one in both:
+            one.kill()
+            one.wait()
+            one.stdout.close()
+
+
+# ---------------------------------------------------------------------- the queue
+
+
+@contextlib.contextmanager
+def queue(judge, **settings):
+    """A batcher, and two events: the thread is in a call; it may go on."""
+    batcher = Batcher(judge, **{"max_wait": 0.0, "max_tokens": 1000, "timeout": 600.0} | settings)
+    try:
+        yield batcher, threading.Event(), threading.Event()
+    finally:
+        batcher.close()
+
+
+def hold(entered, free):
+    entered.set()
+    assert free.wait(600)
+
+
+def test_the_queue_admits_whole_requests_or_refuses_them(judge):
+    """While the thread is held, exactly so much is admitted as fits; what is dropped makes room."""
+
+    async def run():
+        with queue(judge, max_tokens=100) as (batcher, entered, free):
+            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            await asyncio.to_thread(entered.wait, 600)
+            size = len(judge.encode([GOOD]).ids)
+            waiting = asyncio.create_task(batcher.logits([GOOD] * 4))
+            while batcher.queued != 1 + 4 * size:  # tokenized
+                await asyncio.sleep(0.001)
+            with raises(RequestError, "E-REQUEST-BUSY") as caught:
+                await batcher.logits([GOOD] * 10)
+            assert (caught.value.status, caught.value.retry_after >= 1) == (429, True)
+            assert batcher.queued == 1 + 4 * size
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert batcher.queued == 1
+            more = asyncio.create_task(batcher.logits([BAD]))
+            free.set()
+            await held
+            judged = await more
+            assert judged.logits == pytest.approx(judge.logits([BAD]), abs=1e-5)
+            assert batcher.queued == 0
+
+    asyncio.run(run())
+
+
+def test_a_large_request_does_not_delay_small_ones(judge, monkeypatch):
+    """They take turns, so the small one is answered while most of the large one waits."""
+    monkeypatch.setattr("acceptor.serve.batcher.FEW", 64)
+    monkeypatch.setattr("acceptor.serve.batcher.MANY", 64)
+
+    async def run():
+        with queue(judge, max_tokens=100_000) as (batcher, entered, free):
+            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            await asyncio.to_thread(entered.wait, 600)
+            ended = []
+            for name, count in (("large", 500), ("small", 1)):
+                task = asyncio.create_task(batcher.logits([GOOD] * count))
+                task.add_done_callback(lambda _, name=name: ended.append(name))
+            while len(batcher._jobs) < 2:
+                await asyncio.sleep(0.001)
+            free.set()
+            await held
+            while len(ended) < 2:
+                await asyncio.sleep(0.001)
+            assert ended == ["small", "large"]
+
+    asyncio.run(run())
+
+
+def test_each_core_has_passes_of_its_own(judge, two_cores):
+    """While one is held, the other one answers; together they compute parts of one request; both end."""
+
+    async def run():
+        with queue(judge) as (batcher, entered, free):
+            assert len(batcher._threads) == 2
+            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            await asyncio.to_thread(entered.wait, 600)
+            await batcher.logits([GOOD])
+            free.set()
+            await held
+            sentences = [f"{GOOD} {BAD} {number}" for number in range(500)]
+            judged = await batcher.logits(sentences)
+            assert judged.logits == pytest.approx(judge.logits(sentences), abs=1e-5)
+        return [thread.is_alive() for thread in batcher._threads]
+
+    assert asyncio.run(run()) == [False, False]
+
+
+def test_a_stuck_judge_is_seen_and_a_free_one_again(judge, monkeypatch):
+    async def run():
+        with queue(judge) as (batcher, entered, free):
+            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            await asyncio.to_thread(entered.wait, 600)
+            assert batcher.stuck_for() == 0
+            now = batcher._threads[0]._since
+            monkeypatch.setattr("acceptor.serve.batcher.clock", lambda: now + 1.6)
+            assert batcher.stuck_for() > 0
+            monkeypatch.undo()
+            free.set()
+            await held
+            assert batcher.stuck_for() == 0
+
+    asyncio.run(run())
+
+
+def test_one_bad_input_fails_alone(judge):
+    """By NaN in the weights of one word; and by an exception: the other inputs of the same pass are right."""
+    sentences = [GOOD, "the cats see John.", BAD, "the girl.", "John."]
+    right = judge.logits(sentences)
+    word = judge.tokenizer.convert_tokens_to_ids("john")
+
+    class Failing(acceptor.Judge):
+        def logits_in(self, encoded, *arguments):
+            if word in encoded.ids:
+                raise MemoryError("as a test says")
+            return super().logits_in(encoded, *arguments)
+
+    poisoned = dataclasses.replace(judge, model=copy.deepcopy(judge.model))
+    with torch.no_grad():
+        poisoned.model.get_input_embeddings().weight[word] = float("nan")
+    for failing in (poisoned, Failing(**{one.name: getattr(judge, one.name) for one in dataclasses.fields(judge)})):
+
+        async def run(failing=failing):
+            with queue(failing) as (batcher, *_):
+                return await batcher.logits(sentences), batcher.failed
+
+        judged, failed = asyncio.run(run())
+        assert failed
+        assert np.isfinite(judged.logits).all(axis=1).tolist() == [True, False, True, True, False]
+        assert judged.logits[[0, 2, 3]] == pytest.approx(right[[0, 2, 3]], abs=1e-5)
+
+
+def test_a_judge_that_computes_nan_is_not_ready(judge):
+    """Asked by a forward pass, since the last one failed; and ready before it had failed."""
+    poisoned = dataclasses.replace(judge, model=copy.deepcopy(judge.model))
+    with torch.no_grad():
+        poisoned.model.get_input_embeddings().weight[:] = float("nan")
+
+    async def run():
+        service = Service({"a": poisoned}, {"a": ""}, ServeSettings({"a": "runs/a"}))
+        await service.check_ready()
+        await service.named("a").batcher.logits([GOOD])
+        try:
+            with raises(RequestError, "E-REQUEST-CLOSING", problem="a fails"):
+                await service.check_ready()
+        finally:
+            service.close()
+
+    asyncio.run(run())
+
+
+def test_inputs_that_fail_all_the_time_make_no_judge_unready(judge, monkeypatch):
+    """Readiness is decided by its own sentence, not by what others send meanwhile."""
+
+    async def run():
+        service = Service({"a": judge}, {"a": ""}, ServeSettings({"a": "runs/a"}))
+        batcher = service.named("a").batcher
+        logits = batcher.logits
+
+        async def then_another_fails(*arguments):
+            judged = await logits(*arguments)
+            batcher.failed = True
+            return judged
+
+        monkeypatch.setattr(batcher, "logits", then_another_fails)
+        batcher.failed = True
+        try:
+            await service.check_ready()
+        finally:
+            service.close()
+
+    asyncio.run(run())
+
+
+def test_an_error_of_a_request_does_not_end_the_queue(judge):
+    async def run():
+        with queue(judge) as (batcher, *_):
+            with raises(DataError, "E-DATA-TEXT"):
+                await batcher.logits([" "])
+            with pytest.raises(ZeroDivisionError):
+                await batcher.call(lambda: 1 / 0, 1)
+            assert batcher.queued == 0
+            return await batcher.logits([GOOD])
+
+    assert asyncio.run(run()).logits == pytest.approx(judge.logits([GOOD]), abs=1e-5)
+
+
+def test_small_batches_in_bf16_get_the_labels_of_fp32(judge):
+    """Also of inputs within bf16's error of the boundary, where bf16 alone is wrong."""
+    words = ["girl", "boy", "garden", "book", "John", "mat", "see", "cats", "cat", "them", "the"]
+    rng = np.random.default_rng(0)
+    sentences = [" ".join(rng.choice(words, rng.integers(2, 9))) for _ in range(4_000)]
+    exact = judge.logits(sentences)
+    middle = float(np.median(exact[:, 1] - exact[:, 0]))
+    decision = dataclasses.replace(judge.decision, temperature=1.0, threshold=1 / (1 + np.exp(-middle)))
+    judge = dataclasses.replace(judge, decision=decision)
+    in_fp32 = []
+
+    class Counting(acceptor.Judge):
+        def logits_in(self, encoded, rows, precision, on_batch=None):
+            in_fp32.append(len(rows) if precision == "fp32" else 0)
+            return super().logits_in(encoded, rows, precision, on_batch)
+
+    fields = {one.name: getattr(judge, one.name) for one in dataclasses.fields(judge)}
+    rough = Counting(**fields | {"runtime": dataclasses.replace(judge.runtime, precision="bf16")})
+    steady = SteadyJudge(rough)
+    found = np.concatenate([steady.logits_of(judge.encode(sentences[at : at + 8])) for at in range(0, 4_000, 8)])
+    alone = rough.logits_in(judge.encode(sentences), np.arange(4_000), "bf16")
+    labels = decision.label_ids(exact)
+    assert (decision.label_ids(alone) != labels).any()
+    assert (decision.label_ids(found) == labels).all()
+    assert LEARNED <= sum(in_fp32) < 3_000
+
+
+# ---------------------------------------------------------------------- workers: killed, reloaded, stopped
+
+
+class Load:
+    """Clients that ask all the time, on new connections, and note every outcome."""
+
+    def __init__(self, server, clients=4):
+        self.outcomes, self.over = [], threading.Event()
+        self.threads = [threading.Thread(target=self._ask, args=(server.url,)) for _ in range(clients)]
+
+    def _ask(self, url):
+        while not self.over.is_set():
+            try:
+                answer = httpx.post(f"{url}/v1/judge", json={"sentences": [GOOD, BAD]}, timeout=300)
+                right = [one["label"] for one in answer.json()["verdicts"]] == ["acceptable", "unacceptable"]
+                self.outcomes.append("right" if right else "wrong")
+            except httpx.ConnectError:
+                self.outcomes.append("refused")
+            except httpx.TransportError as error:
+                self.outcomes.append(type(error).__name__)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def some(self, count=12):
+        goal = len(self.outcomes) + count
+        wait_for(lambda: len(self.outcomes) >= goal)
+
+
+def requests_of(server):
+    """How many requests to judge the server has read, whatever became of them."""
+    text = httpx.get(f"{server.url}/metrics", timeout=300).text
+    found = re.findall(r'^acceptor_requests_total\{outcome="\w+",path="/v1/judge"\} (\S+)$', text, re.M)
+    return sum(map(float, found))
+
+
+def test_a_life_of_two_workers(toy_run, tmp_path):
+    """Killed, reloaded, not reloaded, stopped: no accepted request is lost, except by the killed worker."""
+    folder = tmp_path / "judge"
+    shutil.copytree(toy_run.folder, folder)
+
+    def version():
+        return httpx.get(f"{server.url}/v1/models", timeout=300).json()["models"][0]
+
+    with serving(folder, "--workers", "2", env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+        with Load(server) as load:
+            load.some()
+            first = server.workers()
+            assert len(first) == 2
+            victim = first[0]
+            for _ in range(4):  # one after the other, each as soon as it serves: no loop of failing starts
+                os.kill(victim, signal.SIGKILL)
+                (victim,) = wait_for(lambda: set(server.workers()) - {victim, first[1]})  # noqa: B023
+                wait_for(lambda: list(tmp_path.glob(f"acceptor-serve-*/started-{victim}")))  # noqa: B023
+            wait_for(server.is_ready)
+            load.some()
+        assert set(load.outcomes) <= {"right", "ReadError", "RemoteProtocolError"}
+        assert load.outcomes.count("right") > 20
+
+        before = version()
+        about = json.loads((folder / "judge.json").read_text())
+        write_judge(folder, about | {"temperature": 2.5})
+        read = requests_of(server)
+        with Load(server) as load:
+            load.some()
+            old = set(server.workers())
+            server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: any("were reloaded" in line for line in server.lines))
+            wait_for(lambda: not old & set(server.workers()))
+            load.some()
+        # All that the server has read are answered right; a connection of which it has read nothing may be closed.
+        assert requests_of(server) - read == load.outcomes.count("right")
+        assert set(load.outcomes) <= {"right", "RemoteProtocolError", "ReadError"}
+        assert version()["temperature"] == 2.5 != before["temperature"]
+        assert version()["version"] != before["version"]
+
+        (folder / "model.safetensors").write_bytes(b"damaged")
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("the old ones go on" in line for line in server.lines))
+        assert version()["temperature"] == 2.5
+
+        with Load(server) as load:
+            load.some()
+            assert server.stop() == 0
+        # Each client may have one connection of which the server has read nothing; it gets no part of an answer.
+        assert set(load.outcomes) <= {"right", "refused", "RemoteProtocolError", "ReadError"}
+        assert sum(load.outcomes.count(name) for name in ("RemoteProtocolError", "ReadError")) <= len(load.threads)
+
+
+def test_ctrl_c_ends_it_and_workers_do_not_outlive_their_parent(toy_run):
+    """Ctrl-C reaches every process of the terminal's group; here both processes are asked to show what they do."""
+    with serving(toy_run.folder) as server:
+        (worker,) = server.workers()
+        assert os.getpgid(worker) != os.getpgid(server.process.pid)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(600) == 0
+        assert not any("Unexpected" in line for line in server.lines)
+    with serving(toy_run.folder) as server:
+        (worker,) = server.workers()
+        server.process.kill()
+        wait_for(lambda: not is_alive(worker))
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+HANGING = """
+import sys, time
+from acceptor.judging.judge import Judge
+computed = Judge.logits_in
+def hang(self, encoded, *arguments):
+    if len(encoded) == 3:
+        time.sleep(10_000)
+    return computed(self, encoded, *arguments)
+Judge.logits_in = hang
+from acceptor.cli.app import main
+main()
+"""
+
+
+def test_a_judge_that_hangs_makes_the_server_not_ready_and_its_worker_is_started_anew(toy_run):
+    with serving(toy_run.folder, "--timeout", "3", program=("-c", HANGING)) as server:
+        (first,) = server.workers()
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(post, server, "/v1/judge", {"sentences": [GOOD] * 3})
+            wait_for(lambda: not server.is_ready())
+            with contextlib.suppress(httpx.TransportError):
+                assert answer.result().status_code == 504
+        wait_for(lambda: server.workers() not in ([], [first]))
+        wait_for(server.is_ready)
+        assert post(server, "/v1/judge", {"sentences": [GOOD]}).status_code == 200
+
+
+def test_a_stop_while_judges_are_reloaded_is_not_forgotten(toy_run):
+    with serving(toy_run.folder) as server:
+        process = psutil.Process(server.process.pid)
+        before = process.cpu_times().user
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: process.cpu_times().user > before + 0.02)  # it loads them
+        assert server.stop() == 0

@@ -1,0 +1,99 @@
+"""The page of a server: a real server, asked by a real browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import acceptor
+from conftest import wait_for
+from served import serving
+from test_page import Tab, attacks, browser, needs_browser
+
+pytestmark = [needs_browser, pytest.mark.allow_hosts(["127.0.0.1"])]
+__all__ = ["browser"]  # the fixture
+
+KEY = "a-key-of-some-length"
+SENTENCES = ["the cats sleep.", "the cat them sleep.", "the cats see the garden."]
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def server(toy_run):
+    with serving(f"toy={toy_run.folder}", "--precision", "fp32") as running:
+        yield running
+
+
+def test_what_is_typed_is_judged_by_the_server(browser, server, judge):
+    with Tab(browser, server.url) as tab:
+        found = tab.judge(SENTENCES)
+        assert [one["verdict"] for one in found] == [one.label for one in judge(SENTENCES)]
+        tab.locator(".why").first.click()
+        tab.wait_for_selector(".words")
+        tab.click("#tab-compare")
+        tab.fill("#first", SENTENCES[0])
+        tab.fill("#second", SENTENCES[1])
+        tab.press("#second", "Enter")
+        tab.wait_for_selector(".card")
+        assert all(url.startswith((server.url, "data:")) for url in tab.requests)
+        assert tab.problems == []
+
+
+def test_a_file_is_judged_in_several_requests(browser, server, judge):
+    rows = [f"the cats see {'the garden ' * (row % 3)}{row}." for row in range(600)]
+    with Tab(browser, server.url) as tab:
+        tab.drop("rows.txt", "\n".join(rows))
+        tab.settle("#file-results")
+        assert sum(url.endswith("/v1/judge") for url in tab.requests) == 3
+        assert tab.problems == []
+
+
+def test_markup_is_text_and_the_policy_is_kept(browser, server):
+    with Tab(browser, server.url) as tab:
+        tab.judge(attacks())
+        assert tab.locator(".verdict .sentence").all_text_contents() == attacks()
+        assert tab.evaluate("window.hit") is None
+        assert tab.problems == []
+        tab.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit = 1'}))")
+        assert tab.evaluate("window.hit") is None
+        assert any("Content Security Policy" in problem for problem in tab.problems)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_page_and_on_the_list_of_operations(browser, server, scheme):
+    import axe_playwright_python
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+    for path, ready in (("/", "body.ready"), ("/docs", "body.docs")):
+        with Tab(browser, server.url + path, ready=ready, color_scheme=scheme, reduced_motion="reduce") as tab:
+            if path == "/":
+                tab.judge(SENTENCES)
+            found = tab.evaluate(f"(async () => {{ {axe}; return (await axe.run()).violations; }})()")
+            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], path
+            for width in (390, 820, 1440):
+                tab.set_viewport_size({"width": width, "height": 900})
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
+def test_a_key_is_asked_for_until_it_is_right_and_a_stopped_server_is_told(browser, toy_run):
+    env = os.environ | {"ACCEPTOR_API_KEY": KEY}
+    with serving(toy_run.folder, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
+        for key in ("wrong-key", KEY):
+            tab.wait_for_selector("dialog[open]")
+            tab.fill("#key", key)
+            with tab.expect_response("**/v1/models") as answer:
+                tab.click("#key-form .primary")
+            assert answer.value.status == (200 if key == KEY else 401)
+        tab.wait_for_selector("body.ready")
+        assert len(tab.judge(SENTENCES)) == 3
+        assert server.stop() == 0
+        wait_for(lambda: server.process.poll() is not None)
+        tab.click("#judge-form .primary")
+        tab.wait_for_selector("#alert p")
+        assert tab.locator("#sentences").input_value() == "\n".join(SENTENCES)  # nothing typed is lost
