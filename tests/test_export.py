@@ -105,10 +105,10 @@ def test_the_manifest_holds_the_comparison(exported, toy):
 
 
 def test_the_terminal_shows_the_comparison(exported, toy):
-    *_, told, _ = terminal.export_text(exported)
+    *_, told, _ = terminal.export_text(exported, sentence="a")
     assert told.startswith(f"0 of {len(toy.test)} verdicts flipped; MCC ")
     selected = dataclasses.replace(exported.comparison, selected=True)
-    *_, told, _ = terminal.export_text(dataclasses.replace(exported, comparison=selected))
+    *_, told, _ = terminal.export_text(dataclasses.replace(exported, comparison=selected), sentence="a")
     assert "too good" in told
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,39 +12,96 @@ from acceptor.cli.options import DATA, OUTPUT, AsJson, Overwrite, Quiet, RunPath
 from acceptor.cli.output import answer
 
 EXAMPLES = (
-    "acceptor export runs/starter-minilm -o judge.onnx",
-    "acceptor export runs/starter-minilm -o small.onnx --precision int8",
+    "acceptor export runs/starter-minilm -o judge.onnx --verify starter",
+    "acceptor export runs/starter-minilm -o judge/ --bake",
+    "acceptor export runs/starter-minilm -o judge.html",
 )
+
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        help="what to write: judge.onnx, a file; judge/, a Hugging Face folder; or judge.html, a page",
+        rich_help_panel=OUTPUT,
+    ),
+]
+ExportPrecision = Annotated[
+    str | None,
+    typer.Option(
+        help="fp32, or int8: smaller and faster, and some verdicts change [fp32; int8 in a page]",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Bake = Annotated[
+    bool,
+    typer.Option(
+        "--bake",
+        help="write temperature and threshold into the weights, so that other programs give the same verdicts",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Verify = Annotated[
+    str | None,
+    typer.Option(
+        help="labelled sentences to compare verdicts on: a file; or a corpus, its test split", rich_help_panel=DATA
+    ),
+]
+Runtime = Annotated[
+    Path,
+    typer.Option(metavar="FOLDER", help="for a page: npm's folder with onnxruntime-web", rich_help_panel=OUTPUT),
+]
 
 
 @takes_reading
 def export(
     run: RunPath,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, judge.onnx", rich_help_panel=OUTPUT)],
-    precision: Annotated[
-        str, typer.Option(help="fp32, or int8: smaller and faster, and some verdicts change", rich_help_panel=OUTPUT)
-    ] = "fp32",
-    verify: Annotated[
-        str | None,
-        typer.Option(
-            help="labelled sentences to compare verdicts on: a file; or a corpus, its test split", rich_help_panel=DATA
-        ),
-    ] = None,
+    out: Out,
+    precision: ExportPrecision = None,
+    bake: Bake = False,
+    verify: Verify = None,
+    runtime: Runtime = Path("node_modules"),
     reading: Any = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a run as one ONNX file for judging without torch; refused if logits differ by more than 1e-4."""
+    """Write a run as one ONNX file, a Hugging Face folder or a page; refused if logits differ by more than 1e-4."""
     from acceptor.cli import render
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs
+    from acceptor.errors import UsageError
     from acceptor.exporting.export import export
+    from acceptor.exporting.page import export_page
     from acceptor.judging.load import load
     from acceptor.runs.export_file import export_file_of
 
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
-    refuse_inputs([out, export_file_of(out)], [*files_in(run), *([split.table.origin] if split else [])])
-    found = export(judge, out, precision=precision, verify=split, overwrite=overwrite)
-    answer(found.to_dict(), render.export_text(found, pairs=judge.inputs == "pairs"), as_json)
+    place = Path(out).expanduser()
+    refuse_inputs([place, export_file_of(place)], [*files_in(run), *([split.table.origin] if split else [])])
+    if place.suffix == ".html":
+        if bake:
+            raise UsageError(
+                "a page is not baked: it has the temperature and the threshold itself",
+                next="leave --bake out",
+                code="E-USAGE-CONFLICT",
+            )
+        name, precision = run.resolve().name, precision or "int8"
+        found = export_page(
+            judge, place, name=name, precision=precision, verify=split, runtime=runtime, overwrite=overwrite
+        )
+    else:
+        found = export(judge, out, precision=precision or "fp32", bake=bake, verify=split, overwrite=overwrite)
+    text = render.export_text(found, sentence=_sentence_for(run, judge.labels), pairs=judge.inputs == "pairs")
+    answer(found.to_dict(), text, as_json)
+
+
+def _sentence_for(run: Path, labels: Sequence[str]) -> str:
+    """One of those that the run was scored on, or one like them; a Hugging Face folder has none."""
+    from acceptor.data.table import example_of
+    from acceptor.runs.predictions import PREDICTIONS_FILE, read_predictions
+
+    known = (run / PREDICTIONS_FILE).is_file()
+    return example_of(read_predictions(run)["sentence"], labels) if known else "…"

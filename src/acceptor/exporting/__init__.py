@@ -1,1 +1,1 @@
-"""Exports a judge to one ONNX file."""
+"""Exports a judge to one ONNX file or a Hugging Face folder."""

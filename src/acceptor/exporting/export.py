@@ -1,9 +1,10 @@
-"""`export`: writes a judge as one ONNX file; refuses if logits differ from the run's by more than 1e-4."""
+"""`export`: writes a judge as an ONNX file or a Hugging Face folder; refuses if logits differ from the run's."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
+import copy
+import dataclasses
 import io
 import logging
 import shutil
@@ -14,46 +15,88 @@ from pathlib import Path
 
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
-from acceptor.errors import ResourceError, RunError, UsageError, check_installed
-from acceptor.exporting.verify import Export, compare_export, refuse_difference
-from acceptor.judging.judge import Judge
+from acceptor.errors import ResourceError, RunError, UsageError, check_installed, checked_types
+from acceptor.exporting.verify import Export, compare_export, in_plain_fp32, input_names, refuse_difference
+from acceptor.judging.judge import Judge, check_new_folder
 from acceptor.judging.load import load
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
+from acceptor.model.safety import weights_file
 from acceptor.model.tokenizer import tokenizer_info
 from acceptor.runs.export_file import export_file_of, write_export_file
 from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text
-from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, use_umask
+from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, new_folder, use_umask
 from acceptor.storage.lock import one_writer
+
+logger = logging.getLogger(__name__)
 
 PRECISIONS = ("fp32", "int8")
 
 
+@checked_types
 def export(
-    judge: Judge, out: str | Path, *, precision: str = "fp32", verify: Split | None = None, overwrite: bool = False
+    judge: Judge,
+    out: str | Path,
+    *,
+    precision: str = "fp32",
+    bake: bool = False,
+    verify: Split | None = None,
+    overwrite: bool = False,
 ) -> Export:
-    """Writes the judge as one ONNX file with tokenizer, labels, temperature and threshold.
+    """Writes the judge as one ONNX file or a Hugging Face folder, with tokenizer, labels, temperature and threshold.
 
-    The file is compared with the judge first, and refused if a logit in fp32 differs by more than 1e-4.
+    It is compared with the judge first, and refused if a logit in fp32 differs by more than 1e-4.
 
     Args:
         judge: A judge from a run folder, loaded on the CPU.
-        out: The file to write; its name ends in ``.onnx``.
+        out: The file to write, whose name ends in ``.onnx``; or a folder, which must not exist or be empty: a name
+            without a dot, or one that ends in ``/``.
         precision: ``fp32``; or ``int8``: weights in 8 bits, activations too (see `exporting.quantize`). It needs
             ``verify``.
+        bake: Write temperature and threshold into the weights of the head, for programs that know only the argmax. The
+            verdicts stay the same; a threshold moves the probabilities, so that 1/2 is where it was.
         verify: Labelled sentences to compare verdicts on. No checkpoint should have been chosen on them.
-        overwrite: Replace an existing file at ``out``.
+        overwrite: Replace an existing file at ``out``; a folder is never replaced.
 
     Raises:
-        UsageError: ``out`` exists or does not end in ``.onnx``; unknown precision, or int8 without ``verify``; the
-            judge is on a GPU or larger than 2 GiB; or the extra ``onnx`` is not installed.
+        UsageError: ``out`` exists, or is neither a file nor a folder by its name; unknown precision, int8 without
+            ``verify``, or int8 or ``overwrite`` for a folder; the judge is on a GPU or, for a file, larger than 2 GiB;
+            ``bake`` does not know its head; or the extra ``onnx`` is not installed.
         RunError: torch cannot export it; a logit in fp32 differs by more than 1e-4; or the MCC of int8 is not defined,
             or is lower with p < .05. Nothing is written then. Or another process is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
     """
+    suffix = Path(out).suffix
+    folder = suffix == "" or (suffix != ".onnx" and str(out).endswith("/"))
     out = Path(out).expanduser()
-    _check(judge, out, precision, verify, overwrite)
+    _check(judge, out, precision, verify)
+    if folder:
+        _check_folder(out, precision, overwrite)
+    else:
+        _check_file(judge, out, overwrite)
+    given = judge.with_baked_decision() if bake else judge
+    if bake and given.decision == judge.decision:
+        logger.warning("nothing to bake: this judge has neither a temperature nor a threshold")
+    return _write_folder(judge, given, out, verify) if folder else _write_file(judge, given, out, precision, verify)
+
+
+def _write_folder(judge: Judge, given: Judge, out: Path, verify: Split | None) -> Export:
+    """Writes ``given``: the judge, or the same with a baked decision."""
+    from acceptor.model.classifier import load_classifier
+
+    with new_folder(out) as scratch:
+        tokenizer = copy.deepcopy(given.tokenizer)
+        tokenizer.model_max_length = given.max_length  # where other programs cut
+        dataclasses.replace(given, tokenizer=tokenizer).write_files(scratch)
+        written = dataclasses.replace(in_plain_fp32(given), model=load_classifier(scratch, given.labels))
+        found = compare_export(judge, written, out, weights_file(scratch), verify)
+        refuse_difference(found)
+    return found
+
+
+def _write_file(judge: Judge, given: Judge, out: Path, precision: str, verify: Split | None) -> Export:
+    """Writes ``given``: the judge, or the same with a baked decision."""
     file = ExportedJudgeFile.new(
-        judge.about()
+        given.about()
         | {
             "precision": precision,
             "pad_token_id": judge.tokenizer.pad_token_id,
@@ -63,13 +106,13 @@ def export(
     )
     backend = tokenizer_info(judge.tokenizer).backend
     with _scratch(out) as scratch:
-        network = _network(judge)
+        network = _network(given)
         if precision == "int8":
             from acceptor.exporting.quantize import quantize
 
             network = quantize(network)
         scratch.write_bytes(seal(network, exported_judge_text(file), backend.to_str(), judge.trained_on))
-        found = compare_export(judge, load(scratch), out, verify)
+        found = compare_export(judge, load(scratch), out, scratch, verify)
         refuse_difference(found)
         write_export_file(scratch, found.to_dict())
         use_umask(scratch.parent)
@@ -82,14 +125,7 @@ def export(
     return found
 
 
-def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwrite: bool) -> None:
-    if out.suffix != ".onnx":
-        raise UsageError(
-            f"{out} does not end in .onnx",
-            expected="a name such as judge.onnx",
-            found=out.name,
-            code="E-USAGE-OUTPUT",
-        )
+def _check(judge: Judge, out: Path, precision: str, verify: Split | None) -> None:
     if precision not in PRECISIONS:
         raise UsageError(
             f"no precision of an export is called {precision!r}",
@@ -109,6 +145,29 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None, overwr
             found=repr(judge),
             next='load("RUN", device="cpu")',
             code="E-USAGE-JUDGE",
+        )
+
+
+def _check_folder(out: Path, precision: str, overwrite: bool) -> None:
+    for given, option in ((precision != "fp32", f"--precision {precision}"), (overwrite, "--overwrite")):
+        if given:
+            raise UsageError(
+                f"{option} is for a file",
+                expected="-o FILE.onnx",
+                found=f"the folder {out}",
+                next=f"leave {option} out",
+                code="E-USAGE-CONFLICT",
+            )
+    check_new_folder(out)
+
+
+def _check_file(judge: Judge, out: Path, overwrite: bool) -> None:
+    if out.suffix != ".onnx":
+        raise UsageError(
+            f"{out} does not end in .onnx",
+            expected="a file such as judge.onnx, or a folder such as judge/",
+            found=out.name,
+            code="E-USAGE-OUTPUT",
         )
     _check_place(out, overwrite)
     size = sum(weights.nbytes for weights in judge.model.parameters())
@@ -142,9 +201,7 @@ def _network(judge: Judge) -> bytes:
     """The classifier as an ONNX model in fp32, for any number of rows of any length."""
     import torch
 
-    model = judge.model
-    types = INPUTS[2] in judge.tokenizer.model_input_names and INPUTS[2] in inspect.signature(model.forward).parameters
-    names = INPUTS if types else INPUTS[:2]
+    model, names = judge.model, input_names(judge)
 
     class Logits(torch.nn.Module):
         def __init__(self) -> None:

@@ -1,18 +1,19 @@
-"""Compares an exported file's logits and verdicts with the run's; refuses a file that differs."""
+"""Compares an exported judge's logits and verdicts with the run's; refuses one that differs."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from acceptor.data.table import Split
 from acceptor.errors import RunError
 from acceptor.evaluation.compare import Comparison, compare
 from acceptor.evaluation.evaluate import evaluate
+from acceptor.judging.decision import Decision, Logits
 from acceptor.judging.judge import Judge
 from acceptor.model.batches import pad
 from acceptor.model.encode import Encoded
@@ -28,17 +29,18 @@ SHAPES = ((1, 1), (1, 2), (2, 9), (7, 17), (64, 11), (64, 64), (8, 128), (2, 512
 
 @dataclass(frozen=True)
 class Export:
-    """A judge's ONNX file, and how its logits and verdicts differ from the judge's own.
+    """A judge's ONNX file or Hugging Face folder, and how its logits and verdicts differ from the judge's own.
 
     Attributes:
-        path: The file. Its manifest, ``PATH.json``, holds these fields.
+        path: The file, or the folder. The manifest of a file, ``PATH.json``, holds these fields.
         precision: ``fp32`` or ``int8``.
-        bytes: The size of the file.
-        sha256: The sha256 of the whole file.
+        bytes: The size of the file; of a folder's ``model.safetensors``.
+        sha256: The sha256 of the whole file; of a folder's ``model.safetensors``.
         inputs: Number of inputs with compared logits: random ones of all `SHAPES`, and those of ``verify``.
         largest_change: The largest difference of a logit on any of them.
         flips: Number of verdicts on ``verify`` that differ; None without it.
         comparison: MCC of the file against the judge's on ``verify``, paired; None without it.
+        baked: The decision that is part of its head's weights; None if there is none.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Export:
     largest_change: float
     flips: int | None = None
     comparison: Comparison | None = None
+    baked: Decision | None = None
 
     def __repr__(self) -> str:
         return f"Export({self.path} · {self.precision}, {self.bytes / 1e6:.1f} MB · logits ± {self.largest_change:.1g})"
@@ -56,36 +59,53 @@ class Export:
     def to_dict(self) -> dict[str, object]:
         """All fields, and the versions of the libraries that exported it."""
         content = {**vars(self), "path": str(self.path), "versions": versions()}
-        return content | {"comparison": self.comparison.to_dict() if self.comparison else None}
+        content["comparison"] = self.comparison.to_dict() if self.comparison else None
+        return content | {"baked": self.baked.to_dict() if self.baked else None}
 
 
-def compare_export(judge: Judge, other: Judge, out: Path, verify: Split | None) -> Export:
-    """Compares the file's logits and verdicts with those of Transformers' own network in fp32.
+def compare_export(judge: Judge, other: Judge, out: Path, weights: Path, verify: Split | None) -> Export:
+    """Compares what was written with Transformers' own network in fp32: logits and verdicts.
+
+    A baked decision is applied to the run's logits first; differences are those of logits before it.
 
     Args:
         judge: The run's judge.
-        other: The file's judge.
-        out: The final path of the file.
+        other: The judge that was written, loaded again.
+        out: The final path of the file or folder.
+        weights: The file with its weights.
         verify: Labelled sentences to compare verdicts on; None to use only random inputs.
     """
-    plain = replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
-    precision, where = other.runtime.precision, Path(other.model.where)
+    plain = in_plain_fp32(judge)
+    precision = other.runtime.precision
     scorers = plain.scorer("plain"), other.scorer(precision)
+    baked = None if other.decision == judge.decision else judge.decision
     inputs, largest = 0, 0.0
     for rows, longest in SHAPES:
-        made_up = random_inputs(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in other.model.inputs)
+        made_up = random_inputs(judge, rows, min(longest, judge.max_length), types=INPUTS[2] in input_names(judge))
         batch = pad(made_up, np.arange(rows), judge.tokenizer.pad_token_id)
         ours, theirs = (scorer.score(batch) for scorer in scorers)
-        inputs, largest = inputs + rows, max(largest, _largest_difference(ours, theirs))
-    found = Export(out, precision, where.stat().st_size, file_sha256(where), inputs, largest)
+        inputs, largest = inputs + rows, max(largest, _largest_difference(ours, theirs, baked))
+    size, sha256 = weights.stat().st_size, file_sha256(weights)
+    found = Export(out, precision if precision != "plain" else "fp32", size, sha256, inputs, largest, baked=other.baked)
     if verify is None:
         return found
     before, after = evaluate(plain, verify), evaluate(other, verify)
-    largest = max(largest, _largest_difference(before.logits, after.logits))
+    largest = max(largest, _largest_difference(before.logits, after.logits, baked))
     [comparison] = compare(before, after)
     flips = int((before.predicted != after.predicted).sum())
     comparison = replace(comparison, base="the run", name=out.name)
     return replace(found, inputs=inputs + len(verify), largest_change=largest, flips=flips, comparison=comparison)
+
+
+def in_plain_fp32(judge: Judge) -> Judge:
+    """The judge, computed by Transformers' own network in fp32."""
+    return replace(judge, runtime=replace(judge.runtime, precision="plain"), lossless=False)
+
+
+def input_names(judge: Judge) -> tuple[str, ...]:
+    """The inputs of its network, of `INPUTS`."""
+    types = INPUTS[2] in judge.tokenizer.model_input_names
+    return INPUTS if types and INPUTS[2] in inspect.signature(judge.model.forward).parameters else INPUTS[:2]
 
 
 def random_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Encoded:
@@ -100,9 +120,12 @@ def random_inputs(judge: Judge, rows: int, longest: int, *, types: bool) -> Enco
     return Encoded(ids, second if types else None, offsets, np.zeros(rows, np.int32))
 
 
-def _largest_difference(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
-    finite = np.isfinite(ours).all() and np.isfinite(theirs).all()
-    return float(np.abs(ours - theirs).max()) if finite else math.inf
+def _largest_difference(ours: Logits, theirs: Logits, baked: Decision | None = None) -> float:
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        return math.inf
+    if baked is None:
+        return float(np.abs(ours - theirs).max())
+    return float(np.abs(baked.baked(ours) - theirs).max()) * baked.temperature
 
 
 def refuse_difference(found: Export) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from acceptor.runs.judge_file import DecisionRecord
 from acceptor.runs.record import Count, FileRecord, read_record, write_record
 
 
@@ -22,6 +23,7 @@ class ExportFile(FileRecord):
     largest_change: float
     flips: Count | None
     comparison: dict[str, JsonValue] | None
+    baked: DecisionRecord | None = None
     versions: dict[str, str]
 
 

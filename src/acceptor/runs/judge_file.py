@@ -29,6 +29,13 @@ class EncoderRecord(Record):
     files: dict[str, str] | None = None
 
 
+class DecisionRecord(Record):
+    """A temperature and a threshold."""
+
+    temperature: Temperature
+    threshold: Threshold | None
+
+
 class JudgeFile(FileRecord):
     """The content of ``judge.json``. Fields have the same meaning as in `Judge`."""
 
@@ -40,6 +47,7 @@ class JudgeFile(FileRecord):
     selected_on: str | None = None
     inputs: Literal["sentences", "pairs"] | None = None
     written: list[str] | None = None
+    baked: DecisionRecord | None = None
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:

@@ -128,11 +128,12 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
         found = {os.path.abspath(given), os.path.realpath(given)}
         inside = any(Path(path).is_relative_to(place) for path in found for place in places)
         if inside or any(os.path.samefile(parent, out) for parent in Path(os.path.realpath(given)).parents):
+            another = out.with_name(out.name + "-2") if out.name else "runs/new"
             raise UsageError(
                 f"{given} is an input, and is in the output folder, which is replaced",
                 where=str(out),
                 expected="an output folder that contains neither the encoder nor the data",
-                next=f"write to another folder: --out {shell(out.with_name(out.name + '-2'))}",
+                next=f"write to another folder: --out {shell(another)}",
                 code="E-USAGE-OUTPUT",
             )
 

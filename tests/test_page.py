@@ -1,0 +1,707 @@
+"""The judge's page: in a browser, opened from the disk, it judges as the exported file does; nothing leaves it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import itertools
+import json
+import os
+import random
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import acceptor
+from acceptor import page as files
+from acceptor.exporting import page as exporting
+from acceptor.exporting.wordpiece import wordpiece
+from acceptor.model.encode import encode
+from browser import CHROMIUM
+from conftest import COLA, REPOSITORY, needs_minilm, raises, toy_rows
+from tiny import TEXTS, make_tokenizer
+
+sys.path.insert(0, str(REPOSITORY))
+
+from reliability.outputs import STRINGS
+
+MODULES = REPOSITORY / "node_modules"
+REQUIRED = os.environ.get("ACCEPTOR_TEST_BROWSER") == "required"
+HAS = {name: importlib.util.find_spec(name) is not None for name in ("playwright", "axe_playwright_python")}
+needs_browser = pytest.mark.skipif(
+    not REQUIRED and (CHROMIUM is None or not all(HAS.values())), reason="no Chromium, or no Playwright, is installed"
+)
+needs_runtime = pytest.mark.skipif(
+    not REQUIRED and not (MODULES / exporting.DIST).is_dir(), reason="ONNX Runtime Web is not installed: make page"
+)
+pytestmark = [needs_browser, needs_runtime]
+
+SENTENCES = [
+    *[sentence for sentence, _ in toy_rows(40, 2)],
+    *TEXTS[:6],
+    "The [SEP] cat <pad> slept.",
+    "the Zebra " * 40,
+]
+HOSTILE = ("<img src=x onerror=hit=1>", "</script><script>hit=1</script>")
+WIDTHS = (390, 820, 1440)
+
+
+# ---------------------------------------------------------------------- tokens
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def odd_texts() -> list[str]:
+    """Texts of all kinds of characters: random ones, and what real text and attackers bring."""
+    rng = random.Random(0)
+    kinds = [
+        (0x20, 0x7F), (0xA0, 0x250), (0x300, 0x370), (0x370, 0x400), (0x400, 0x530), (0x590, 0x700), (0x900, 0xE00),
+        (0x1100, 0x1200), (0x1E00, 0x2070), (0x20D0, 0x2100), (0x2E00, 0x3130), (0x4E00, 0x9FFF), (0xAC00, 0xD7A4),
+        (0xE000, 0xE010), (0xF900, 0xFB00), (0xFE00, 0x10000), (0x1D100, 0x1D200), (0x1F000, 0x1FB00),
+        (0x20000, 0x20020), (0x2F800, 0x2F820), (0xE0000, 0xE0100), (0, 0x20), (0x7F, 0xA0), (0x10000, 0x110000),
+    ]  # fmt: skip
+    made = []
+    for _ in range(3000):
+        some = [rng.choice(kinds) for _ in range(rng.randint(1, 3))]
+        text = "".join(chr(rng.randrange(*rng.choice([*some, (0x61, 0x7B)]))) for _ in range(rng.randint(1, 24)))
+        made.append("".join(" " if 0xD800 <= ord(one) < 0xE000 else one for one in text))
+    given = [
+        *("", " ", "[CLS]", "[SEP] and [MASK]", "a[PAD]b", "<s>x</s>", "ΑΣ ΣΑΣ ς", "İstanbul ıI", "ﬁne ﬂow", "ǅ Ǆ"),
+        *(
+            "e\u0301\u0323 a\u0323\u0301",
+            "가각힣",
+            "中文句子，標點。𠀀",
+            "👩‍👩‍👧‍👦 🇩🇪 👍🏽",
+            "ß ẞ ŉ",
+            "𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
+            "Ω Å K",
+        ),
+        *("a\u200bb\u00adc\ufeffd", "a\u0000b\ufffdc", "\u2028line\u2029s\x85", "x" * 101, "x" * 99 + "é"),
+        *("don't — “quotes” … 100%", "naïve café", "ก็ำ", "नमस्ते दुनिया", "مرحبا بالعالم", "the cat " * 300, "中" * 600),
+        *STRINGS,
+    ]
+    return [*given, *made, *TEXTS[:6]]
+
+
+def ids_in_the_browser(browser, judge, texts, seconds=None):
+    tab = browser.new_page()
+    code = exporting._in_one_scope(files.read("tokenizer.js"))
+    found = tab.evaluate(
+        "([about, texts, seconds]) => {" + code + "; const tokenizer = new Tokenizer(about);"
+        "return texts.map((text, row) => { const one = tokenizer.encode(text, seconds?.[row] ?? null);"
+        "return [one.ids, one.types, one.truncated, one.unknown, one.allUnknown]; }); }",
+        [wordpiece(judge), texts, seconds],
+    )
+    tab.close()
+    return found
+
+
+def ids_in_python(judge, texts, seconds=None):
+    found = encode(judge.tokenizer, texts, seconds, max_length=judge.max_length)
+    types = np.zeros_like(found.ids) if found.type_ids is None else found.type_ids
+    flags = zip((found.cut > 0).tolist(), found.has_unknown.tolist(), found.all_unknown.tolist(), strict=True)
+    ends = found.offsets
+    return [
+        [found.ids[ends[row] : ends[row + 1]].tolist(), types[ends[row] : ends[row + 1]].tolist(), *three]
+        for row, three in enumerate(flags)
+    ]
+
+
+def check_ids(browser, judge, texts):
+    assert ids_in_the_browser(browser, judge, texts) == ids_in_python(judge, texts)
+    seconds = texts[1:] + texts[:1]
+    assert ids_in_the_browser(browser, judge, texts, seconds) == ids_in_python(judge, texts, seconds)
+
+
+class WithTokenizer:
+    """As much of a judge as its tokenizer needs."""
+
+    def __init__(self, tokenizer: Any, max_length: int):
+        self.tokenizer, self.max_length = tokenizer, max_length
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "mpnet"])
+def test_the_page_reads_text_as_python_does(browser, kind):
+    check_ids(browser, WithTokenizer(make_tokenizer(kind), 32), odd_texts())
+
+
+@needs_minilm
+def test_the_page_reads_text_as_python_does_with_a_real_vocabulary(browser):
+    from acceptor.model.pretrained import find_encoder
+    from acceptor.model.tokenizer import load_tokenizer
+
+    texts = odd_texts()
+    if COLA.is_dir():
+        texts += [
+            line.split("\t")[3] for line in (COLA / "raw" / "in_domain_train.tsv").read_text("utf-8").splitlines()
+        ]
+    check_ids(browser, WithTokenizer(load_tokenizer(find_encoder("minilm").folder), 24), texts)
+
+
+def test_a_cased_tokenizer_that_keeps_accents(browser):
+    from tokenizers import normalizers
+
+    tokenizer = make_tokenizer("wordpiece")
+    tokenizer.backend_tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=False, strip_accents=False, handle_chinese_chars=False, clean_text=False
+    )
+    check_ids(browser, WithTokenizer(tokenizer, 32), odd_texts())
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_other_tokenizers_are_refused(kind):
+    with raises(acceptor.UsageError, "E-USAGE-JUDGE", expected="WordPiece", next="judge.onnx"):
+        wordpiece(WithTokenizer(make_tokenizer(kind), 32))
+
+
+def test_added_words_are_refused():
+    tokenizer = make_tokenizer("wordpiece")
+    tokenizer.add_tokens(["catdog"])
+    with raises(acceptor.UsageError, "E-USAGE-JUDGE", found="catdog"):
+        wordpiece(WithTokenizer(tokenizer, 32))
+
+
+# ---------------------------------------------------------------------- the page
+
+
+@pytest.fixture(scope="module")
+def judge(toy_run):
+    return acceptor.load(toy_run.folder, device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def written(judge, toy, tmp_path_factory) -> Path:
+    """The toy run as a page in int8."""
+    out = tmp_path_factory.mktemp("pages") / "judge.html"
+    found = exporting.export_page(judge, out, name="toy", verify=toy.test, runtime=MODULES)
+    assert (found.path, found.precision, found.bytes) == (out, "int8", out.stat().st_size)
+    return out
+
+
+@pytest.fixture(scope="module")
+def in_fp32(judge, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("pages") / "judge.html"
+    exporting.export_page(judge, out, name="toy", precision="fp32", runtime=MODULES)
+    return out
+
+
+def changed(page: Path, folder: Path, **about: Any) -> Path:
+    """The page with another description of its judge."""
+
+    def change(found: re.Match[str]) -> str:
+        return found[1] + exporting._in_html(json.loads(found[2]) | about)
+
+    out = folder / "judge.html"
+    out.write_text(re.sub(r'(id="judge">)([^<]*)', change, page.read_text("utf-8")), "utf-8")
+    return out
+
+
+class Tab:
+    """One tab with the page, which records whatever the page asks for or complains about."""
+
+    def __init__(self, browser: Any, place: Path | str, *, ready: str = "body.ready", **settings: Any):
+        self.context = browser.new_context(locale=settings.pop("locale", "en"), **settings)
+        self.context.set_default_timeout(120_000)
+        self.page = self.context.new_page()
+        self.requests, self.problems = [], []
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.problems.append(message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        self.page.goto(place if isinstance(place, str) else place.as_uri())
+        self.page.wait_for_selector(ready)
+
+    def __enter__(self) -> Tab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.page, name)
+
+    def judge(self, sentences: list[str]) -> list[dict[str, Any]]:
+        """Types sentences, and copies their verdicts as JSON."""
+        self.page.click("#tab-judge")
+        self.page.fill("#sentences", "\n".join(sentences))
+        self.page.click("#judge-form .primary")
+        self.settle("#verdicts")
+        assert self.page.locator(".verdict").count() == len(sentences)
+        return self.copied("#verdicts", "JSON")
+
+    def settle(self, place: str) -> None:
+        """Waits until the work that was just started for a place is done."""
+        self.page.wait_for_selector(f"{place}:not([aria-busy])")
+
+    def copied(self, place: str, kind: str) -> Any:
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.page.click(f"{place} .copy button:has-text('{kind}')")
+        self.page.wait_for_selector(f"{place} .said:has-text('Copied')")
+        text = self.page.evaluate("navigator.clipboard.readText()")
+        return json.loads(text) if kind == "JSON" else text
+
+    def drop(self, name: str, text: str) -> None:
+        code = """([name, text]) => {
+            const files = new DataTransfer();
+            files.items.add(new File([text], name));
+            for (const type of ["dragover", "drop"])
+                document.body.dispatchEvent(
+                    new DragEvent(type, {dataTransfer: files, bubbles: true, cancelable: true}));
+        }"""
+        self.page.evaluate(code, [name, text])
+        self.page.wait_for_selector("#file-results table")
+
+
+def expected(judge, sentences):
+    """The verdicts, their probabilities and margins by Python."""
+    encoded = judge.encode(sentences)
+    logits = judge.logits_of(encoded)
+    margins = judge.decision.margins(logits).tolist()
+    return [(one.label, one.probability, margin) for one, margin in zip(judge.verdicts(logits), margins, strict=True)]
+
+
+def test_verdicts_are_those_of_the_exported_file(browser, judge, toy, written, tmp_path):
+    """In int8 a last bit of an activation can round to another integer: see docs/en/howto/page.md."""
+    exported = acceptor.load(acceptor.export(judge, tmp_path / "judge.onnx", precision="int8", verify=toy.test).path)
+    with Tab(browser, written) as tab:
+        found = tab.judge(SENTENCES)
+    ours = expected(exported, SENTENCES)
+    assert [one["sentence"] for one in found] == SENTENCES
+    assert [one["verdict"] for one in found] == [label for label, _, _ in ours]
+    assert {one["verdict"] for one in found} == set(judge.labels)
+    np.testing.assert_allclose([one["probability"] for one in found], [one[1] for one in ours], atol=0.02)
+
+
+def test_verdicts_in_fp32_are_those_of_the_run(browser, judge, in_fp32):
+    with Tab(browser, in_fp32) as tab:
+        found = tab.judge(SENTENCES)
+    ours = expected(judge, SENTENCES)
+    assert [one["verdict"] for one in found] == [label for label, _, _ in ours]
+    np.testing.assert_allclose([one["probability"] for one in found], [one[1] for one in ours], atol=1e-5)
+    np.testing.assert_allclose([one["margin"] for one in found], [one[2] for one in ours], atol=1e-4)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.9, None])
+def test_temperature_and_threshold_decide(browser, judge, in_fp32, tmp_path, threshold):
+    decision = dataclasses.replace(judge.decision, temperature=2.5, threshold=threshold)
+    other = dataclasses.replace(judge, decision=decision)
+    with Tab(browser, changed(in_fp32, tmp_path, **decision.to_dict())) as tab:
+        found = tab.judge(SENTENCES)
+        said = tab.text_content("#about")
+    ours = expected(other, SENTENCES)
+    assert [one["verdict"] for one in found] == [label for label, _, _ in ours]
+    np.testing.assert_allclose([one["probability"] for one in found], [one[1] for one in ours], atol=1e-5)
+    assert ("from" in said.split("·")[1]) == (threshold is not None)
+
+
+def test_words_have_the_weights_of_explain(browser, judge, in_fp32):
+    sentence = "The cats don't see naïve girls."
+    (ours,) = acceptor.explain(judge, [sentence])
+    with Tab(browser, in_fp32) as tab:
+        tab.judge([sentence])
+        tab.click(".why")
+        tab.wait_for_selector(".words")
+        assert tab.locator(".words .word").all_text_contents() == list(ours.words)
+        shown = [text.replace("\u2212", "-") for text in tab.locator(".words .weight").all_text_contents()]
+        supports = tab.locator(".words li.supports").count()
+        assert tab.get_attribute(".why", "aria-expanded") == "true"
+        assert tab.evaluate("document.activeElement.className") == "quiet why"
+    np.testing.assert_allclose([float(text) for text in shown], ours.weights, atol=0.006)
+    assert supports == sum(weight >= 0 for weight in ours.weights)
+
+
+def test_two_sentences_and_minimal_pairs(browser, judge, in_fp32):
+    good, bad = "the cats see girl.", "the cat them see girl."
+    (first, second) = judge.logits([good, bad]).astype(float)
+    difference = (first[1] - first[0]) - (second[1] - second[0])
+    with Tab(browser, in_fp32) as tab:
+        tab.click("#tab-compare")
+        tab.fill("#first", bad)
+        tab.fill("#second", good)
+        tab.press("#second", "Enter")
+        tab.wait_for_selector(".card.better")
+        found = tab.copied("#comparison", "JSON")
+        assert (found["better"], found["second"]["sentence"]) == ("second", good)
+        assert abs(found["difference"] + difference) < 1e-4
+        tab.click("#tab-pairs")
+        tab.fill("#pairs", f"{good}\t{bad}\n\n{bad}\t{good}\n{good}\t{good}\n{good}\t{bad}")
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector("table.pairs")
+        assert tab.locator(".order").all_text_contents() == ["✓ right", "✕ wrong", "＝ tie", "✓ right"]
+        assert tab.text_content("#pairs-results .headline") == "2 of 4 pairs in the right order"
+        assert "63 % (95 % interval 22 % to 91 %, n 4)" in tab.text_content(
+            "#pairs-results"
+        )  # Wilson, a tie counts half
+        assert [abs(one["difference"]) > 1 for one in tab.copied("#pairs-results", "JSON")] == [True, True, False, True]
+        tab.fill("#pairs", "one sentence alone")
+        tab.press("#pairs", "Control+Enter")
+        assert "Line 1" in tab.text_content("#alert")
+
+
+def test_the_keyboard_alone(browser, written):
+    with Tab(browser, written) as tab:
+        keys = tab.page.keyboard
+
+        def focused():
+            return tab.evaluate("document.activeElement.id || document.activeElement.className")
+
+        seen = []
+        while "sentences" not in seen:
+            keys.press("Tab")
+            seen.append(focused())
+            assert len(seen) < 10
+        assert seen[0] == "skip"
+        keys.type("the cats sleep.")
+        keys.press("Enter")
+        keys.type("the cat them sleep.")
+        keys.press("Control+Enter")
+        tab.settle("#verdicts")
+        assert tab.locator(".verdict").count() == 2
+        for _ in range(10):
+            keys.press("Tab")
+            if focused() == "quiet why":
+                break
+        keys.press("Enter")
+        tab.wait_for_selector(".words")
+        tab.focus("#tab-judge")
+        for name in ("compare", "pairs", "file", "judge"):
+            keys.press("ArrowRight")
+            assert focused() == f"tab-{name}"
+            assert tab.is_visible(f"#panel-{name}")
+            assert tab.get_attribute(f"#tab-{name}", "aria-selected") == "true"
+        keys.press("End")
+        keys.press("Tab")
+        assert focused() == "file"
+
+
+def test_the_history(browser, written):
+    with Tab(browser, written) as tab:
+        tab.judge(["the cats sleep.", "the cat them sleep."])
+        tab.judge(["the cats see."])
+        assert tab.locator("#history .past").all_text_contents() == [
+            "the cats see.", "the cats sleep.", "the cat them sleep.",
+        ]  # fmt: skip
+        tab.locator("#history button").nth(2).click()
+        tab.settle("#verdicts")
+        assert tab.locator("#history .past").first.text_content() == "the cat them sleep."
+        assert tab.input_value("#sentences") == "the cat them sleep."
+        assert tab.locator("#history li").count() == 3
+        tab.click("#forget")
+        assert tab.locator("#history li").count() == 0
+        assert tab.is_visible("#history-empty")
+
+
+def test_copied_rows_are_tsv(browser, written):
+    with Tab(browser, written) as tab:
+        found = tab.judge(["the cats sleep.", "the cat them\tsleep."])
+        rows = [line.split("\t") for line in tab.copied("#verdicts", "TSV").splitlines()]
+    assert rows[0] == ["sentence", "verdict", "probability", "margin"]
+    assert rows[2][0] == "the cat them sleep."
+    assert [row[1] for row in rows[1:]] == [one["verdict"] for one in found]
+    assert [float(row[2]) for row in rows[1:]] == [one["probability"] for one in found]
+
+
+FILES = {
+    "some.txt": ("the cats sleep.\r\n\r\nthe cat them see.\n", ["the cats sleep.", "the cat them see."]),
+    "some.tsv": ('id\ttext\n1\tthe cats sleep.\n2\t"the cat"\n3\t\n', ["the cats sleep.", '"the cat"', ""]),
+    "some.csv": ('n,Sentence\n1,"cats, they ""sleep""."\n2,the cat.\n', ['cats, they "sleep".', "the cat."]),
+    "some.jsonl": ('{"id": 1, "text": "the cats."}\n{"text": "the cat them."}\n', ["the cats.", "the cat them."]),
+    "some.json": ('["the cats sleep.", "the cat them see."]', ["the cats sleep.", "the cat them see."]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_dropped_file_is_judged_and_saved(browser, judge, in_fp32, tmp_path, name):
+    text, sentences = FILES[name]
+    with Tab(browser, in_fp32) as tab:
+        tab.drop(name, text)
+        with tab.expect_download() as caught:
+            tab.click("button:has-text('Save as JSON lines')")
+        caught.value.save_as(tmp_path / "found.jsonl")
+        assert caught.value.suggested_filename == "some.verdicts.jsonl"
+    found = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text("utf-8").splitlines()]
+    kept = [next(one[key] for key in one if key.lower() in ("sentence", "text")) for one in found]
+    assert kept == sentences
+    judged = [(one, row) for one, row in zip(found, sentences, strict=True) if row]
+    assert [one["verdict"] for one, _ in judged] == [
+        label for label, _, _ in expected(judge, [row for _, row in judged])
+    ]
+    assert [one["error"]["code"] for one in found if "error" in one] == ["E-DATA-TEXT"] * sentences.count("")
+
+
+def test_a_file_is_filtered(browser, judge, in_fp32, tmp_path):
+    rows = [sentence for sentence, _ in toy_rows(150, 3)]
+    ours = expected(judge, rows)
+    middle = sorted(one[1] for one in ours)[75]
+    with Tab(browser, in_fp32) as tab:
+        tab.drop("rows.txt", "\n".join(rows))
+        assert tab.locator("table.rows tbody tr").count() == 100
+        tab.select_option("select:has(option[value=error])", label=judge.labels[1])
+        tab.locator(".filter input").nth(0).fill(str(middle))
+        wanted = [
+            row
+            for row, (label, share, _) in zip(rows, ours, strict=True)
+            if label == judge.labels[1] and share >= middle
+        ]
+        assert 0 < len(wanted) < 100
+        near = sum(abs(one[1] - middle) < 1e-5 for one in ours)
+        shown = tab.locator("table.rows tbody tr").count()
+        assert abs(shown - len(wanted)) <= near
+        with tab.expect_download() as caught:
+            tab.click("button:has-text('Save as TSV')")
+        caught.value.save_as(tmp_path / "found.tsv")
+    lines = (tmp_path / "found.tsv").read_text("utf-8").splitlines()
+    assert lines[0].split("\t") == ["sentence", "verdict", "probability", "margin"]
+    assert len(lines) == shown + 1
+    assert {line.split("\t")[1] for line in lines[1:]} == {judge.labels[1]}
+
+
+def test_a_file_that_is_no_text_is_refused_kindly(browser, written):
+    with Tab(browser, written) as tab:
+        tab.click("#tab-file")
+        for name, content in (("some.txt", b"\xff\xfe\x00"), ("some.json", b"{broken"), ("none.txt", b"\n")):
+            tab.set_input_files("#file", {"name": name, "mimeType": "text/plain", "buffer": content})
+            tab.wait_for_selector(f"#alert:has-text('{name}')")
+        assert tab.problems == []
+
+
+def test_both_languages(browser, written):
+    with Tab(browser, written, locale="zh-CN") as tab:
+        assert tab.text_content("h1") == "评判句子"
+        tab.fill("#sentences", "the cats sleep.")
+        tab.press("#sentences", "Control+Enter")
+        tab.wait_for_selector(".verdict")
+        assert "共 1 句" in tab.text_content(".summary")
+        tab.click("#language")
+        assert tab.text_content("h1") == "Judge sentences"
+        assert "1 sentence:" in tab.text_content(".summary")  # results speak the new language, too
+        assert tab.get_attribute("html", "lang") == "en"
+        tab.reload()
+        tab.wait_for_selector("body.ready")
+        assert tab.text_content("h1") == "Judge sentences"
+
+
+def test_both_languages_have_the_same_words():
+    text = files.read("strings.js")
+    en, zh = (re.search(rf"^const {name} = \{{(.*?)^\}};", text, re.S | re.M).group(1) for name in ("en", "zh"))
+    assert (names := re.findall(r'^  "?([\w.-]+)"?: ', en, re.M)) == re.findall(r'^  "?([\w.-]+)"?: ', zh, re.M)
+    used = "".join(files.read(path.name) for path in files.FOLDER.glob("*.[jh]*"))
+    dynamic = ("error.", "E-", "better.", "pairs.right", "pairs.wrong", "pairs.tie", "compare.first", "compare.second")
+    assert [name for name in names if f'"{name}' not in used.replace(text, "") and not name.startswith(dynamic)] == []
+
+
+def test_nothing_leaves_the_page(browser, written):
+    """Not even if a script of its own tried."""
+    with Tab(browser, written) as tab:
+        tab.judge(["the cats sleep."])
+        tab.click(".why")
+        tab.wait_for_selector(".words")
+        assert [url for url in tab.requests if not url.startswith("blob:")] == [written.as_uri()]
+        assert tab.problems == []
+        tries = "fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')"
+        assert tab.evaluate(tries) == "refused"
+        tab.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/x.png'}))")
+        tab.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit = 1'}))")
+        assert tab.evaluate("window.hit") is None
+        assert sum("Content Security Policy" in problem for problem in tab.problems) >= 3
+
+
+def attacks() -> list[str]:
+    """Sixty sentences that are markup, scripts and attributes."""
+    calls = [
+        *("<script>{}</script>", "</script><script>{}</script>", "</textarea><script>{}</script>", "]]><b onclick={}>"),
+        *("<img src=x onerror={}>", '"><img src=x onerror={}>', "<svg onload={}>", "<details open ontoggle={}>"),
+        *("<iframe srcdoc='<script>parent.{}</script>'>", "<a href='javascript:{}'>x</a>", "<!--{}-->", "'-{}-'"),
+        *("<style>*{{background:url(javascript:{})}}</style>", "<math><mi xlink:href='data:x,{}'>", "${{{}}}"),
+    ]
+    codes = ["window.hit=1", "alert(1)", "document.title='hit'", "fetch('//example.com')"]
+    return [call.format(code) for call in calls for code in codes]
+
+
+def test_markup_is_text_everywhere(browser, in_fp32, tmp_path):
+    out = changed(in_fp32, tmp_path, labels=HOSTILE, positive=HOSTILE[1], name=HOSTILE[1])
+    sentences = attacks()
+    assert len(set(sentences)) == 60
+    with Tab(browser, out) as tab:
+        found = tab.judge(sentences)
+        assert {one["verdict"] for one in found} <= set(HOSTILE)
+        assert tab.locator(".verdict .sentence").all_text_contents() == sentences
+        tab.locator(".why").first.click()
+        tab.wait_for_selector(".words")
+        tab.click("#tab-pairs")
+        tab.fill("#pairs", "\n".join(f"{one}\t{other}" for one, other in itertools.pairwise(sentences)))
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector("table.pairs")
+        tab.click("#tab-compare")
+        tab.fill("#first", sentences[0])
+        tab.fill("#second", sentences[1])
+        tab.press("#second", "Enter")
+        tab.wait_for_selector(".card")
+        tab.drop(
+            "<img src=x onerror=hit=1>.tsv",
+            "sentence\t<svg onload=hit=1>\n" + "\n".join(f"{one}\tx" for one in sentences),
+        )
+        tab.click("#language")
+        tags = set(tab.evaluate("[...document.querySelectorAll('main *')].map((one) => one.tagName.toLowerCase())"))
+        assert tags.isdisjoint({"script", "img", "svg", "iframe", "style", "math", "details"})
+        assert tab.evaluate("window.hit") is None
+        assert HOSTILE[1] in tab.title()
+        assert tab.problems == []
+        assert [url for url in tab.requests if not url.startswith("blob:")] == [out.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(browser, written, scheme, locale):
+    import axe_playwright_python
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+    with Tab(browser, written, color_scheme=scheme, locale=locale, reduced_motion="reduce") as tab:
+
+        def check(where):
+            found = tab.evaluate(
+                f"(async () => {{ if (!window.axe) {{ {axe} }} return (await axe.run()).violations; }})()"
+            )
+            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], where
+            for width in WIDTHS:
+                tab.set_viewport_size({"width": width, "height": 900})
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, (where, width)
+
+        check("empty")
+        tab.fill("#sentences", "the cats sleep.\nthe cat them 🦖 " + "longword" * 30 + "\n" + "see " * 60 + "\n🦖")
+        tab.press("#sentences", "Control+Enter")
+        tab.settle("#verdicts")
+        assert tab.locator(".verdict").count() == 4
+        tab.locator(".why").first.click()
+        tab.wait_for_selector(".words")
+        assert tab.locator(".refusal").count() == 1
+        assert tab.locator(".flag").count() >= 2
+        check("judged")
+        tab.click("#tab-compare")
+        check("compare, empty")
+        tab.click(".example:visible")
+        tab.wait_for_selector(".card")
+        check("compared")
+        tab.click("#tab-pairs")
+        check("pairs, empty")
+        tab.click(".example:visible")
+        tab.wait_for_selector("table.pairs")
+        check("pairs")
+        tab.click("#tab-file")
+        check("file, empty")
+        tab.drop("rows.tsv", "id\tsentence\n1\tthe cats sleep.\n2\t\n")
+        check("file")
+        tab.fill("#pairs", "x") if tab.is_visible("#pairs") else tab.click("#tab-pairs")
+        tab.fill("#pairs", "x")
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector("#alert p")
+        check("alert")
+
+
+def test_a_judge_of_pairs(browser, pair_run, tmp_path):
+    judge = acceptor.load(pair_run.folder, device="cpu", precision="fp32")
+    exporting.export_page(judge, tmp_path / "judge.html", name="pairs", precision="fp32", runtime=MODULES)
+    firsts, seconds = ["the cats sleep.", "the cat them see."], ["the girl sees.", "boy garden"]
+    with Tab(browser, tmp_path / "judge.html") as tab:
+        assert [one.is_visible() for one in tab.locator("[role=tab]").all()] == [True, False, False, True]
+        found = tab.judge([f"{one}\t{two}" for one, two in zip(firsts, seconds, strict=True)])
+        assert tab.locator(".why").count() == 0
+        tab.drop("rows.tsv", "sentence1\tsentence2\n" + "\n".join(map("\t".join, zip(firsts, seconds, strict=True))))
+        assert tab.locator("table.rows tbody tr").count() == 2
+    ours = judge(firsts, seconds)
+    assert [one["verdict"] for one in found] == [one.label for one in ours]
+    np.testing.assert_allclose([one["probability"] for one in found], [one.probability for one in ours], atol=1e-5)
+
+
+def test_work_can_be_stopped(browser, in_fp32):
+    with Tab(browser, in_fp32) as tab:
+        tab.fill("#sentences", "\n".join(sentence for sentence, _ in toy_rows(200)))
+        tab.evaluate("""() => {
+            document.querySelector("#judge-form").requestSubmit();
+            document.querySelector(".working button").click();
+        }""")
+        tab.wait_for_selector("#alert p")
+        assert tab.text_content("#alert p") == "Stopped."
+        assert tab.locator(".verdict").count() == 0
+        assert len(tab.judge(["the cats sleep."])) == 1
+
+
+def test_a_damaged_page_says_so(browser, written, tmp_path):
+    text = written.read_text("utf-8")
+    cut = re.sub(r'(<script type="application/gzip" id="network">.{1000})[^<]*', r"\1", text)
+    assert len(cut) < len(text)
+    (tmp_path / "cut.html").write_text(cut, "utf-8")
+    context = browser.new_context(locale="en")
+    tab = context.new_page()
+    tab.goto((tmp_path / "cut.html").as_uri())
+    tab.wait_for_selector("#alert p")
+    assert "went wrong" in tab.text_content("#alert")
+    context.close()
+
+
+# ---------------------------------------------------------------------- writing it
+
+
+def test_the_command(browser, toy_run, toy, tmp_path, run_cli):
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("\n".join(f"{sentence}\t{label}" for sentence, label in toy_rows(40, 2)))
+    out = tmp_path / "judge.html"
+    code, stdout, _ = run_cli("export", toy_run.folder, "-o", out, "--verify", rows, "--runtime", MODULES, "--json")
+    assert (code, json.loads(stdout)["precision"], json.loads(stdout)["path"]) == (0, "int8", str(out))
+    with Tab(browser, out) as tab:
+        assert tab.title() == f"{toy_run.folder.name} · Acceptor"
+    code, _, stderr = run_cli("export", toy_run.folder, "-o", out, "--verify", rows, "--runtime", MODULES)
+    assert (code, "E-USAGE-OUTPUT" in stderr) == (2, True)
+
+
+def test_the_same_judge_gives_the_same_bytes(judge, in_fp32, tmp_path):
+    exporting.export_page(judge, tmp_path / "judge.html", name="toy", precision="fp32", runtime=MODULES)
+    assert (tmp_path / "judge.html").read_bytes() == in_fp32.read_bytes()
+
+
+def test_the_page_holds_no_fingerprint_of_the_training_data(in_fp32):
+    """Nor the path of the run: a page is passed on."""
+    import base64
+    import gzip
+
+    network = re.search(r'id="network">([^<]*)', in_fp32.read_text("utf-8")).group(1)
+    content = gzip.decompress(base64.b64decode(network))
+    assert b"acceptor.trained_on" not in content
+    assert os.fsencode(REPOSITORY) not in content
+
+
+def test_without_the_runtime_the_error_names_the_command(judge, tmp_path):
+    with raises(acceptor.UsageError, "E-USAGE-EXTRA", found="no such file", next=exporting.INSTALL):
+        exporting.export_page(judge, tmp_path / "judge.html", name="toy", runtime=tmp_path)
+    folder = tmp_path / exporting.DIST
+    folder.mkdir(parents=True)
+    for name in exporting.FILES:
+        (folder / name).write_bytes(b"other")
+    with raises(acceptor.UsageError, "E-USAGE-EXTRA", found="another sha256", expected=exporting.VERSION):
+        exporting.export_page(judge, tmp_path / "judge.html", name="toy", runtime=tmp_path)
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", next="--verify"):
+        exporting.export_page(judge, tmp_path / "judge.html", name="toy", runtime=MODULES)
+    assert not (tmp_path / "judge.html").exists()
+
+
+def test_every_file_of_the_page_is_listed():
+    scripts = {path.name for path in files.FOLDER.iterdir() if path.suffix in (".html", ".css", ".js")}
+    assert scripts == {*files.SERVED, *files.INSIDE}
+    for name in {*files.SERVED, *files.INSIDE}:
+        imported = re.findall(r'from "\./([\w-]+\.js)";', files.read(name))
+        for group in (files.SERVED, files.INSIDE):
+            if name in group and name.endswith(".js"):
+                assert set(imported) <= set(group), name
