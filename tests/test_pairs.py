@@ -161,13 +161,13 @@ def test_a_folder_of_blimp_files_is_one_suite(judge, tmp_path):
 
 def test_the_starter_suite_is_its_test_split():
     suite = load_suite("starter")
-    assert len(suite) == 440
+    assert len(suite) == 504
     test = acceptor.load_data("starter").test
     label = dict(zip(test.sentences, test.gold, strict=True))
     assert {label[sentence] for sentence in suite.frame["sentence_good"]} == {1}
     assert {label[sentence] for sentence in suite.frame["sentence_bad"]} == {0}
     assert test.sentences[suite.frame["line"][7] - 1] == suite.frame["sentence_good"][7]
-    assert suite.frame["phenomenon"].n_unique() == 20
+    assert suite.frame["phenomenon"].n_unique() == 36
 
 
 BAD = {
@@ -260,7 +260,7 @@ def test_the_command_shows_phenomena_and_writes_every_pair(run_cli, toy_run, tmp
 @pytest.mark.real
 @needs_minilm
 def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
-    """A whole training with the defaults. Of twenty pairs, guessing orders 15 or more in one of fifty tries."""
+    """A whole training with the defaults. It had all twenty right (records/LOG.md); other arithmetic may lose some."""
     out = tmp_path / "demo"
     code, stdout, stderr = run_cli("demo", "--out", out)
     assert code == 0, stderr
@@ -268,7 +268,8 @@ def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path):
     assert stdout.count("✓") + stdout.count("✗") == 42
     scores = json.loads(run_cli("demo", "--out", out, "--json")[1])  # the run is used again
     assert scores["n"] == 20
-    assert scores["right"] >= 15
+    assert scores["right"] >= 18
+    assert scores["both"] >= 14
     assert f"{scores['right']} of 20 pairs in the right order, both verdicts right in {scores['both']}" in stdout
     assert stdout.count("✓") - 1 >= 2 * scores["both"]
 

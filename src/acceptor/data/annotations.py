@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.data.auditing.duplicates import normalised
-from acceptor.data.labels import ACCEPTABILITY
 from acceptor.data.reading.read import read_table
-from acceptor.data.table import Split, Table
-from acceptor.errors import DataError
+from acceptor.data.table import ACCEPTABILITY, Split, Table
+from acceptor.errors import DataError, checked_types
 
 # CoLA's annotations (Warstadt & Bowman 2019) were made on version 1.0: in-domain dev, then out-of-domain dev. In 1.1
 # these rows (from 0) have another text; no other row may differ.
@@ -45,6 +44,7 @@ class Annotations:
         }
 
 
+@checked_types
 def read_annotations(path: str | Path, split: Split) -> Annotations:
     """Joins annotations to the rows of a split.
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from acceptor.data.table import Split, Table
+from acceptor.data.table import ACCEPTABILITY, Split, Table
 from acceptor.errors import DataError, UsageError, nearest
 from acceptor.text import listed
 
 logger = logging.getLogger(__name__)
-
-ACCEPTABILITY = ("unacceptable", "acceptable")
 
 KNOWN_SPELLINGS: tuple[tuple[str, str], ...] = (
     ("0", "1"),
@@ -28,7 +26,7 @@ KNOWN_SPELLINGS: tuple[tuple[str, str], ...] = (
     ("False", "True"),
     ("FALSE", "TRUE"),
     ("no", "yes"),
-    ("unacceptable", "acceptable"),
+    ACCEPTABILITY,
     ("ungrammatical", "grammatical"),
     ("bad", "good"),
 )
@@ -215,6 +213,14 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
             code="E-USAGE-LABELS",
         )
     return list(labels).index(named)
+
+
+def positive_label(labels: Sequence[str]) -> int:
+    """The id of the label that means acceptable, if its name tells; else of the last label."""
+    try:
+        return good_label(labels)
+    except UsageError:
+        return len(labels) - 1
 
 
 def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = LabelRules()) -> Split:

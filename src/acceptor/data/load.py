@@ -16,12 +16,13 @@ from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, labe
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Data, DataSource, Split, Table
-from acceptor.errors import DataError, UsageError, nearest
+from acceptor.errors import DataError, UsageError, checked_types, nearest
 from acceptor.text import listed, shell
 
 logger = logging.getLogger(__name__)
 
 
+@checked_types
 def load_data(
     source: Any,
     *,

@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.errors import DataError
+from acceptor.errors import DataError, checked_types
 from acceptor.text import listed
+
+ACCEPTABILITY = ("unacceptable", "acceptable")
+"""The labels of acceptability, label id 0 first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class Table:
         origin: Where it came from: a path, or a word such as ``DataFrame``.
         sha256: Hex digest of the file's bytes as stored on disk; of the rows for in-memory sources.
         schema: One line that says how the columns were recognised.
-        unit: What `lines` counts: ``line`` of a text file, or ``row``.
+        unit: What `lines` counts: ``line`` of a text file, ``row``, or ``argument`` of a command.
         original: The same columns and rows with their own types, in the form that the output's format takes: see
             `data.reading.original`. None if they were not read for an output.
         source_names: Role to the column's name in the source, if that is another one.
@@ -134,6 +137,12 @@ class Split:
         counts = np.bincount(self.label_ids, minlength=len(self.labels))
         return {label: int(count) for label, count in zip(self.labels, counts, strict=True)}
 
+    @property
+    def example(self) -> str:
+        """A sentence to try a judge of this language and question with, in commands that are shown."""
+        return example_of(self.table.frame["sentence"], self.labels)
+
+    @checked_types
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64], name: str) -> Split:
         """The given rows (0-based), in the given order, as a split called ``name``."""
         index = np.asarray(rows, dtype=np.int64)
@@ -208,9 +217,23 @@ class Data:
         return [split for split in (self.train, self.validation, self.test) if split is not None]
 
     def __repr__(self) -> str:
+        return f"Data({self.words})"
+
+    @property
+    def words(self) -> str:
+        """The size of every split, and the labels, in one line."""
         sizes = " · ".join(f"{split.name} {len(split)}" for split in self.splits)
-        return f"Data({sizes} · labels {listed(self.labels, 12)})"
+        return f"{sizes} · labels {listed(self.labels, 12)}"
 
     def to_dict(self) -> dict[str, dict[str, object]]:
         """All splits' records, by name."""
         return {split.name: split.to_dict() for split in self.splits}
+
+
+def example_of(sentences: pl.Series, labels: Sequence[str]) -> str:
+    """A sentence to try a judge of this language and question with, in commands that are shown."""
+    is_english = 2 * (sentences.str.len_bytes() == sentences.str.len_chars()).sum() >= len(sentences)
+    if is_english and set(labels) <= set(ACCEPTABILITY):
+        return "The book was wrote."
+    found: list[str] = sentences.to_list()
+    return min(found, key=len)

@@ -38,7 +38,12 @@ def without_spaces(texts: pl.Series) -> bool:
     return 2 * len(_unspaced_rows(texts)) > len(texts)
 
 
+def holds_unspaced(texts: pl.Series) -> pl.Series:
+    """For each text, whether it holds a script without spaces between words."""
+    return texts.str.contains(f"[{_UNSPACED}]")
+
+
 def _unspaced_rows(texts: pl.Series) -> pl.Series:
     """The rows (0-based) that hold such a script; text in ASCII, the most frequent, is not searched."""
     other = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
-    return other.filter(texts.gather(other).str.contains(f"[{_UNSPACED}]"))
+    return other.filter(holds_unspaced(texts.gather(other)))

@@ -9,6 +9,7 @@ import polars as pl
 
 from acceptor.data.table import Split
 from acceptor.data.word_counts import word_counts
+from acceptor.errors import checked_types
 
 SAMPLE_ROWS = 10
 SAMPLE_SEED = 2018
@@ -51,6 +52,7 @@ class Audit:
         return {**vars(self), "columns": list(self.columns), "sample": self.sample.to_dicts()}
 
 
+@checked_types
 def audit(split: Split) -> Audit:
     """Measures one split: shape, columns, balance, lengths; and takes ten rows to read."""
     frame = split.table.frame

@@ -13,8 +13,8 @@ import polars as pl
 from acceptor.data.auditing.duplicates import NORMALISATION, first_rows, normalised_units, rows_in, units
 from acceptor.data.auditing.inspection import Remark
 from acceptor.data.auditing.near_duplicates import NEAR, SHINGLE, Signatures, near_rows, signatures
-from acceptor.data.labels import ACCEPTABILITY
-from acceptor.data.table import Data, Split
+from acceptor.data.table import ACCEPTABILITY, Data, Split
+from acceptor.errors import checked_types
 
 EXAMPLES = 10
 LONGEST_SHOWN = 300  # characters of a text in an example
@@ -79,6 +79,7 @@ def remarked(data: Data, role: str, remark: Remark) -> Finding:
     return replace(found, count=len(rows) or 1, severity=remark.severity)
 
 
+@checked_types
 def findings(data: Data) -> list[Finding]:
     """Finds duplicates, conflicts, leaks between splits, unusual characters and labels; a count is 0 if there are none.
 

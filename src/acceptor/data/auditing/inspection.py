@@ -156,11 +156,11 @@ def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
     if not alike:
         return
     shown = ["; ".join(f"{label!a} {labelled[label]} ×" for label in group) for group in alike]
-    names = sorted(min(group, key=lambda label: (-labelled[label], label)).strip() for group in groups.values())
+    names = sorted({label.strip() for label in labelled})
     rarer = {label for group in alike for label in sorted(group, key=lambda one: -labelled[one])[1:]}
     rows = table.frame["label"].is_in(list(rarer)).arg_true().to_list()
     error = DataError(
-        f"{len(alike)} of the labels are written in several ways",
+        f"{len(alike)} of the labels {'is' if len(alike) == 1 else 'are'} written in several ways",
         where=f"{table.origin}, {table.listed_lines(rows)}",
         expected="one way to write each label",
         found="\n".join(shown[:6] + ["…"] * (len(shown) > 6)),

@@ -39,7 +39,7 @@ class Grid:
 
     Attributes:
         origin: The source as the caller named it.
-        unit: What `lines` counts: ``line`` or ``row``.
+        unit: What `lines` counts: ``line``, ``row`` or ``argument``.
         names: Column names; None for delimited text, whose first row may be a header.
         columns: The cells of each column: strings in delimited text, anything elsewhere.
         lines: The number of the line each row starts on, 1-based.

@@ -59,8 +59,22 @@ def read_table(source: Any, *, columns: Mapping[str, str] | None = None, separat
             sentence or a label.
     """
     grid, sha256 = _grid_of(source, separator)
-    named = name_columns(grid, columns or {})
-    own = source_names(with_paths(grid, columns or {}).names, named)
+    return _table_of(grid, sha256, columns or {})
+
+
+def read_arguments(sentences: list[str]) -> Table:
+    """Sentences from a command line; errors name the number of the argument.
+
+    Raises:
+        DataError: A sentence is blank, or cannot be written as UTF-8.
+    """
+    numbers = range(1, len(sentences) + 1)
+    return _table_of(Grid("command line", "argument", ["sentence"], [sentences], numbers, "arguments"), "", {})
+
+
+def _table_of(grid: Grid, sha256: str, columns: Mapping[str, str]) -> Table:
+    named = name_columns(grid, columns)
+    own = source_names(with_paths(grid, columns).names, named)
     grid, schema = named.grid, named.schema
     frame, _ = checked_frame(grid)
     if len(frame.columns) < len(grid.columns):

@@ -109,12 +109,13 @@ def _find_unusable(name: str, texts: list[str], grid: Grid, fault: _Fault) -> No
     for row, text in enumerate(texts):
         if not text or text.isspace() or "\0" in text:
             blank = "\0" not in text
+            unit = "argument" if grid.unit == "argument" else "row"
             error = DataError(
                 f"a {name} is empty" if blank else f"a {name} holds a NUL character",
                 where=grid.place(row),
-                expected=f"a {name} in every row",
+                expected=f"a {name} in every {unit}",
                 found="nothing, or a missing value" if not text else short(text),
-                next="remove the row, or fill it in" if blank else "remove the character",
+                next=f"remove the {unit}, or fill it in" if blank else "remove the character",
                 code="E-DATA-TEXT",
             )
             fault(row, error)

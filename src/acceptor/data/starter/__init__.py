@@ -1,4 +1,4 @@
-"""The starter corpus: six thousand English sentences with judgements, made by a small grammar from a seed.
+"""The starter corpus: eleven thousand English sentences with judgements, made by a small grammar from a seed.
 
 For training and testing a judge without another corpus. Its design makes scores meaningful:
 
@@ -11,9 +11,13 @@ For training and testing a judge without another corpus. Its design makes scores
 * **Lexical split.** Nouns and verbs are divided among the splits (see ``lexicon``): what is right for a
   test sentence must be known from English, or from the structures seen in training, but not from its
   nouns and verbs.
+* **Everyday sentences.** Twenty phenomena are those of textbooks (``forms``, ``structure``); sixteen have
+  the subjects, verbs and lengths of plain talk (``everyday``, ``phrases``), so that a judge of this corpus is of use
+  outside of it. No sentence is one of the twenty pairs that ``acceptor demo`` tries, nor differs from one in a
+  single word.
 
-The sentences are written for this project, by ``forms`` and ``structure`` from the words in ``lexicon``;
-they contain no other author's text. The seed decides which word belongs to which split, and every draw; the same
+The sentences are written for this project, by these four modules from the words in ``words``; they contain no other
+author's text. The seed decides which word belongs to which split, and every draw; the same
 seed makes the same corpus everywhere.
 """
 
@@ -23,13 +27,14 @@ import random
 from collections.abc import Iterator
 
 from acceptor.data.starter.grammar import Pair, Words
-from acceptor.data.starter.lexicon import ENGLISH, Lexicon
+from acceptor.data.starter.lexicon import Lexicon
 from acceptor.data.starter.phenomena import PHENOMENA, Phenomenon
+from acceptor.data.starter.words import ENGLISH
 
 COLUMNS = ("sentence", "label", "phenomenon", "pair")
 """The fields of a row."""
 
-SQUARES = {"train": 55, "validation": 9, "test": 11}
+SQUARES = {"train": 64, "validation": 6, "test": 7}
 """How many squares (two pairs, four sentences) a split has of each phenomenon."""
 
 Row = tuple[str, str, str, str]

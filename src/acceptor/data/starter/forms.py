@@ -7,7 +7,7 @@ form given with the frame is the right one there, and the other frame's is the w
 from __future__ import annotations
 
 from acceptor.data.starter.grammar import AUXILIARIES, Square, Words, cross
-from acceptor.data.starter.lexicon import FUTURE_TIMES, PAST_TIMES
+from acceptor.data.starter.words import FUTURE_TIMES, PAST_TIMES
 
 
 def subject_verb_agreement(w: Words) -> Square:
@@ -65,7 +65,8 @@ def determiner_noun_agreement(w: Words) -> Square:
 
 def mass_and_count(w: Words) -> Square:
     """Mass nouns go with *much* and *that*, plural nouns with *many* and *those*."""
-    owner, mass, plural = w.someone(), w.draw(w.lexicon.mass), w.thing().plural
+    owner, mass = w.someone(), w.draw(w.lexicon.mass)
+    plural = w.draw(w.pick((w.lexicon.things, w.lexicon.animals, w.lexicon.friends))).plural
     much_many = ("much", "many")
     frame, (form_of_mass, form_of_count) = w.pick(
         (
@@ -207,9 +208,9 @@ def tense_and_time(w: Words) -> Square:
 
 def comparatives(w: Words) -> Square:
     """*As tall as*, *taller than*, *the tallest of all*."""
-    noun = w.pick((w.person, w.thing))()
+    noun = w.one_of(w.person, w.thing)
     if noun.human:
-        first, second = w.pick((w.man, w.woman))(), w.someone()
+        first, second = w.one_of(w.man, w.woman), w.someone()
     else:
         first, second = f"this {noun.singular}", f"that {w.another(noun).singular}"
     adjective, be = w.adjective(noun), w.pick(("is", "was"))

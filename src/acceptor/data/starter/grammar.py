@@ -16,12 +16,11 @@ split, and a linear model of single words can only guess.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from acceptor.data.starter.lexicon import (
-    HUMAN_ADJECTIVES,
-    THING_ADJECTIVES,
+    Activity,
     Adjective,
     Form,
     Lexicon,
@@ -30,6 +29,7 @@ from acceptor.data.starter.lexicon import (
     Verb,
     indefinite,
 )
+from acceptor.data.starter.words import HUMAN_ADJECTIVES, THING_ADJECTIVES
 
 T = TypeVar("T")
 
@@ -50,6 +50,8 @@ NEGATED = {
 
 OBJECTS: Sequence[ObjectClass] = ("thing", "person")
 """What transitive verbs take."""
+
+OWNERS = ("my", "your", "his", "her", "our", "their")
 
 PAST_AUXILIARIES: Sequence[tuple[str, Form]] = (
     ("would", "base"),
@@ -112,6 +114,10 @@ class Words:
         """Any of the options."""
         return self.rng.choice(options)
 
+    def one_of(self, *makers: Callable[[], T]) -> T:
+        """What any of these makes."""
+        return self.pick(makers)()
+
     def two(self, options: Sequence[T]) -> tuple[T, T]:
         """Two different options."""
         first, second = self.rng.sample(options, 2)
@@ -132,8 +138,87 @@ class Words:
         return self.draw(self.lexicon.women)
 
     def someone(self) -> str:
-        """One person: *John*, *Mary* or *the teacher*."""
-        return self.pick((self.man, self.woman, self.the_person))()
+        """One person: *John*, *Mary*, *the teacher* or *my brother*."""
+        return self.one_of(self.man, self.woman, self.the_person, self.my_relative)
+
+    def relative(self) -> tuple[str, Noun]:
+        """*My*, *brother*. Parents have one owner only in the singular, so theirs is *our* or *their*."""
+        noun = self.draw((*self.lexicon.friends, *self.lexicon.brothers, *self.lexicon.sisters))
+        parent = noun.singular.endswith(("father", "mother"))
+        return self.pick(("our", "your", "their") if parent else OWNERS), noun
+
+    def my_relative(self) -> str:
+        """*My brother*."""
+        owner, noun = self.relative()
+        return f"{owner} {noun.singular}"
+
+    def our_relatives(self) -> str:
+        """*Our brothers*."""
+        owner, noun = self.relative()
+        return f"{owner} {noun.plural}"
+
+    def one(self) -> str:
+        """A singular subject: *he*, *everyone*, *my brother*."""
+        pronouns = ("he", "she", "he", "she", "everyone")
+        return self.one_of(self.someone, self.someone, lambda: self.pick(pronouns))
+
+    def many(self) -> str:
+        """A plural subject: *they*, *our brothers*, *the teachers*, *John and Mary*."""
+        return self.one_of(
+            lambda: self.pick(("we", "they", "you")),
+            self.our_relatives,
+            lambda: f"the {self.person().plural}",
+            lambda: f"{self.man()} and {self.woman()}",
+        )
+
+    def one_or_many(self) -> str:
+        """A subject of either number, for verbs that show none."""
+        return self.one_of(self.one, self.many)
+
+    def place(self) -> str:
+        """*In the garden*, *in Rome*, *here*."""
+        return self.one_of(
+            lambda: f"{self.pick(('in', 'in', 'near', 'behind'))} the {self.building()}",
+            lambda: f"in {self.city()}",
+            lambda: self.pick(("here", "there", "outside", "at home")),
+        )
+
+    def building(self) -> str:
+        """*Garden*, *museum*."""
+        return self.draw(self.lexicon.places).singular
+
+    def city(self) -> str:
+        """*Rome*."""
+        return self.draw(self.lexicon.cities)
+
+    def animal(self) -> Noun:
+        """A noun for animals."""
+        return self.draw(self.lexicon.animals)
+
+    def action(self) -> Verb:
+        """A verb that does without an object."""
+        return self.draw(self.lexicon.actions)
+
+    def activity(self, *, strong: bool = False) -> tuple[Verb, Noun]:
+        """A verb and what people commonly do it to; ``strong``: its past is no participle."""
+        activities = self.lexicon.activities
+        if strong:
+            more = [Activity(verb, self.lexicon.things) for verb in self.lexicon.strong if verb.takes == "thing"]
+            activities = (*(a for a in activities if a.verb.past != a.verb.participle), *more)
+        entry = self.draw(activities)
+        return entry.verb, self.pick(entry.objects)
+
+    def deed(self) -> Verb:
+        """A whole verb phrase of everyday life: *write a poem*, *swim in the garden*."""
+        if self.pick((True, False)):
+            return self.action().with_object(self.place())
+        verb, noun = self.activity()
+        return verb.with_object(self.own(noun))
+
+    def own(self, noun: Noun) -> str:
+        """A noun phrase: *the poem*, *a poem*, *this poem*, *her poems*."""
+        owned = f"{self.pick(OWNERS)} {self.pick((noun.singular, noun.plural))}"
+        return self.pick((f"the {noun.singular}", indefinite(noun.singular), f"this {noun.singular}", owned))
 
     def the_person(self) -> str:
         """*The teacher*."""
@@ -153,7 +238,15 @@ class Words:
 
     def adjective(self, noun: Noun) -> Adjective:
         """An adjective that fits the noun."""
-        return self.pick(HUMAN_ADJECTIVES if noun.human else THING_ADJECTIVES)
+        return self.pick(self.adjectives(noun))
+
+    def trait(self) -> str:
+        """What a person can be: *tall*."""
+        return self.pick(HUMAN_ADJECTIVES).positive
+
+    def adjectives(self, noun: Noun) -> Sequence[Adjective]:
+        """The adjectives that fit the noun."""
+        return HUMAN_ADJECTIVES if noun.human else THING_ADJECTIVES
 
     def modified(self, noun: Noun) -> tuple[str, str]:
         """The noun, in singular and plural, alone or with an adjective: *old lamp*, *old lamps*."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from acceptor.data.starter import forms, structure
+from acceptor.data.starter import everyday, forms, phrases, structure
 from acceptor.data.starter.grammar import Square, Words
 
 Phenomenon = Callable[[Words], Square]
@@ -32,6 +32,22 @@ PHENOMENA: dict[str, Phenomenon] = {
         structure.word_order,
         structure.negative_polarity,
         structure.ellipsis,
+        everyday.person_agreement,
+        everyday.agreement_across_phrases,
+        everyday.there_is,
+        everyday.do_support,
+        everyday.questions,
+        everyday.inversion,
+        everyday.everyday_passives,
+        everyday.perfect,
+        everyday.to_infinitives,
+        everyday.noun_number,
+        phrases.object_pronouns,
+        phrases.everyday_reflexives,
+        phrases.phrase_order,
+        phrases.degrees,
+        phrases.any_and_ever,
+        phrases.subject_relatives,
     )
 }
 """Every phenomenon by its name: a function that draws words and makes one square."""

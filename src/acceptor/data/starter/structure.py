@@ -17,7 +17,7 @@ from acceptor.data.starter.grammar import (
     cross,
     orders,
 )
-from acceptor.data.starter.lexicon import MANNER_ADVERBS
+from acceptor.data.starter.words import MANNER_ADVERBS
 
 
 def transitivity(w: Words) -> Square:
