@@ -46,6 +46,22 @@ needs_minilm = pytest.mark.skipif(
 )
 
 
+FIRST = ("test_the_demo_trains_a_judge_that_orders_plain_pairs",)  # minutes: at the end all would wait for it
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.name not in FIRST)
+
+
+@pytest.fixture
+def two_cores():
+    """torch with two threads, as most machines have more than one core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 def wait_for(condition, *, seconds=600):
     """Waits until ``condition()`` is true, and returns its result; fails after ``seconds``."""
     until = time.monotonic() + seconds

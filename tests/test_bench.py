@@ -114,9 +114,9 @@ def test_a_step_takes_the_median_of_single_steps_or_the_mean_of_a_stretch():
 
 
 def test_acceptors_marks_leave_out_what_is_not_training(roomy):
-    """Two epochs of 138 steps: the judging between them is in no step's time, and every mark is a whole step."""
-    marks = WAYS["acceptor"](roomy, 100, 60, "starter", "cpu")
-    assert [step for step, _ in marks] == list(range(100, 161))
+    """Two epochs of 288 steps: the judging between them is in no step's time, and every mark is a whole step."""
+    marks = WAYS["acceptor"](roomy, 250, 60, "starter", "cpu")
+    assert [step for step, _ in marks] == list(range(250, 311))
     steps = np.diff([second for _, second in marks])
     assert (steps > 0).all()
 

@@ -97,7 +97,7 @@ BAD_INPUT = {
     "1-row split": (["train", "files/train.tsv", "--test", "row.tsv"], 1, "the test split has 1 example"),
     "unknown column": (["train", "files", "--columns", "sentence=txt,label=label"], 1, "no column 'txt'"),
     "columns that cannot be read": (["train", "files", "--columns", "txt"], 2, "sentence=text,label=3"),
-    "unknown encoder": (["train", "files", "--encoder", "no/such"], 1, "(?s)minilm.*PATH.*HF_ENDPOINT"),
+    "unknown encoder": (["train", "files", "--encoder", "no/such"], 1, "(?s)HF_ENDPOINT.*PATH.*minilm"),
     "encoder without tokenizer": (["train", "files", "--encoder", "bare"], 1, "has no tokenizer"),
     "label typo": (["train", "typo.tsv"], 1, "(?s)unknown label 'acceptabel'; did you mean.*typo.tsv, line 4"),
     "invalid UTF-8": (["train", "latin1.tsv"], 1, "(?s)latin1.tsv.*byte"),
@@ -105,7 +105,16 @@ BAD_INPUT = {
     "unknown preset": (["train", "files", "--preset", "notebok"], 2, "no preset"),
     "value out of range": (["train", "files", "--epochs", "0"], 2, "epochs = 0: input should be greater"),
     "unknown choice": (["train", "files", "--order", "sorted"], 2, "(?s)order = 'sorted'.*bucketed"),
-    "unknown option": (["train", "files", "--epoch", "3"], 2, "No such option: --epoch"),
+    "unknown option": (["train", "files", "--epoch", "3"], 2, "no such option: --epoch"),
+    "value of another type": (["train", "files", "--epochs", "one"], 2, "epochs = 'one': input should be a valid int"),
+    "value out of the option's range": (["predict", "RUN", "one.tsv", "--workers", "0"], 2, "workers = '0': input sh"),
+    "option of train alone": (["seeds", "files", "--warmup-text", "x"], 2, "(?s)no such.*--encoder RUN-warmup"),
+    "option without its value": (["audit", "files", "--labels"], 2, "option '--labels' requires an argument"),
+    "no argument": (["audit"], 2, "missing argument 'DATA'"),
+    "one argument too many": (["corpora", "a", "b", "c"], 2, "unexpected extra argument"),
+    "unknown command": (["trian", "files"], 2, "no such command 'trian'"),
+    "empty sentence": (["judge", "RUN", "the cats", ""], 1, "command line, argument 2"),
+    "empty sentence to explain": (["judge", "RUN", " ", "--why", "occlusion"], 1, "command line, argument 1"),
     "unknown device": (["train", "files", "--device", "gpu"], 2, "(?s)device = 'gpu'.*cuda"),
     "a folder for what is no corpus": (["train", "files", "--data", "files"], 2, "train files"),
     "columns for a corpus": (
@@ -160,8 +169,41 @@ def test_bad_input_is_refused_with_a_next_step_and_leaves_no_files(case, run_cli
     found, stdout, stderr = run_cli(*arguments)
     assert found == code, stderr
     assert re.search(words, stderr), stderr
+    assert re.search(r"^  (next|where|expected): .*\n(  .*\n)*  code:     E-", stderr, re.MULTILINE), stderr
     assert stdout == ""
     assert sorted(path.name for path in bad_place.iterdir()) == before
+
+
+def test_every_refused_option_looks_the_same(run_cli):
+    """Typer refuses the first two, `TrainConfig` the third, the command the last."""
+    for option, value in (("--epochs", "one"), ("--processes", "x"), ("--epochs", "0"), ("--preset", "nope")):
+        code, _, stderr = run_cli("train", "starter", option, value)
+        lines = stderr.splitlines()
+        assert (code, lines[0].startswith("acceptor: "), value in lines[0]) == (2, True, True)
+        assert lines[-2:] == ["  next:     acceptor train --help", "  code:     E-USAGE-OPTION"]
+    assert json.loads(run_cli("train", "starter", "--epochs", "one", "--json")[1])["code"] == "E-USAGE-OPTION"
+
+
+def test_the_log_of_a_training_has_no_internal_words(run_cli, files, tiny_bert, tmp_path):
+    out = tmp_path / "run"
+    code, _, stderr = run_cli("train", files, "--encoder", tiny_bert, "--out", out, "--epochs", "1")
+    assert code == 0
+    assert "data           train 160 · validation 48 · test 40" in stderr
+    for word in ("shapes", "ragged", "FastLayer", "launch", "Data(", "padding", "compile"):
+        assert word not in stderr, word
+    derived = {one["name"] for one in json.loads((out / "run.json").read_text())["derived"]}
+    assert derived >= {"shapes", "padding", "compile"}
+
+
+def test_advice_is_given_once_as_the_last_line(run_cli, files, tiny_bert, tmp_path):
+    chance = ["--epochs", "1", "--learning-rate", "1e-6", "--on-collapse", "go-on", "--encoder", tiny_bert]
+    code, stdout, stderr = run_cli("train", files, *chance, "--out", tmp_path / "run")
+    assert code == 0
+    assert (stdout + stderr).count("no better than chance") == 1
+    assert stdout.splitlines()[-1].startswith("no better than chance on validation")
+    assert "next:" not in stdout
+    code, stdout, _ = run_cli("train", files, *chance, "--out", tmp_path / "2", "--json")
+    assert "--learning-rate" in json.loads(stdout)["advice"]
 
 
 def test_an_output_that_exists_is_refused_unless_overwritten(run_cli, files, tiny_bert, tmp_path):
@@ -380,6 +422,24 @@ def uninterrupted(files, tiny_bert, tmp_path_factory):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_signal_that_comes_while_an_object_is_removed_is_not_lost():
+    """Python discards what is raised then, so the command would go on."""
+    code = """
+import os, signal, time
+from acceptor.cli import app
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+def command():
+    Late()
+    time.sleep(600)
+app._run = command
+app.main()
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=300).returncode == 143
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_stopped_training_resumes_to_the_same_weights(
     files, tiny_bert, tmp_path, uninterrupted, run_cli, signum, code

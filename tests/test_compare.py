@@ -18,7 +18,7 @@ from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
 from acceptor.evaluation.judged import Judged
 from acceptor.evaluation.metrics import confusion_matrix, mcc
 from acceptor.report.html import write_report
-from conftest import raises
+from conftest import raises, toy_rows
 
 
 def systems(n=300, skill=(1.0, 1.0), seeds=(1, 1), seed=0, sources=None, sd=0.0):
@@ -174,6 +174,23 @@ def test_systems_that_cannot_be_compared_are_refused(toy_run, tmp_path):
         compare(toy_run.folder, tmp_path)
     with raises(UsageError, "E-USAGE-OPTION", found="int"):
         compare(toy_run.folder, 7)
+
+
+def test_runs_that_cut_their_own_validation_are_refused_with_the_reason(toy_config, tmp_path):
+    settings = {"epochs": 1, "on_collapse": "go-on"}
+    runs = [
+        acceptor.train(toy_rows(200), out=tmp_path / str(seed), config=toy_config.model_copy(update=settings | one))
+        for seed, one in enumerate(({"seed": 1}, {"seed": 2}, {"seed": 3, "validation_share": 0.2}))
+    ]
+    for other in runs[1:]:  # other sentences, and another number of them
+        with raises(DataError, "E-DATA-COMPARE", cause="cut its own validation", next=("--data FILE", "--validation")):
+            acceptor.compare(runs[0], other)
+    own = acceptor.load_data(toy_rows(200), validation=toy_rows(12, 1))
+    given = acceptor.train(own, out=tmp_path / "given", config=toy_config.model_copy(update=settings))
+    other = acceptor.load_data(toy_rows(200), validation=toy_rows(12, 2))
+    with raises(DataError, "E-DATA-COMPARE", next="--data FILE") as caught:
+        acceptor.compare(given, acceptor.train(other, out=tmp_path / "o", config=toy_config))
+    assert "cause" not in caught.value.details
 
 
 def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):

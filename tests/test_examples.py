@@ -13,6 +13,8 @@ import sys
 
 import polars as pl
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 import acceptor
 import tiny
@@ -102,16 +104,20 @@ def test_paraphrases_are_judged_as_pairs(example, tiny_bert, tmp_path):
 
 
 def test_the_route_judges_a_list_and_refuses_what_it_cannot_judge(toy_run):
-    fastapi = pytest.importorskip("fastapi", reason="FastAPI is not installed")
-    client_of = pytest.importorskip("fastapi.testclient", reason="FastAPI's test client is not installed").TestClient
-    app = fastapi.FastAPI()
+    app = FastAPI()
     app.include_router(runpy.run_path(str(EXAMPLES / "fastapi_mount.py"))["router"](toy_run.judge))
-    client = client_of(app)
+    client = TestClient(app, raise_server_exceptions=False)
     answered = client.post("/judge", json={"sentences": [GOOD, BAD]})
     assert [verdict["label"] for verdict in answered.json()] == ["acceptable", "unacceptable"]
     refused = client.post("/judge", json={"sentences": [" "]})
     assert (refused.status_code, refused.json()["detail"]["error"]) == (422, "DataError")
     assert client.post("/judge", json={"sentences": []}).status_code == 422
+    for body in (b'["\\ud800 the cats"]', b'["the cats", "a\\udfff"]', b"[NaN]", b'{"\\ud800": 1}', b'["\xff"]', b'["'):
+        refused = client.post(
+            "/judge", content=b'{"sentences": %s}' % body, headers={"content-type": "application/json"}
+        )
+        assert 400 <= refused.status_code < 500, body
+        assert refused.json()["detail"]
 
 
 def test_ray_judges_a_file_and_counts_its_verdicts(toy_run, tmp_path):

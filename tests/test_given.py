@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import inspect
 import io
 import json
 import logging
@@ -186,15 +188,6 @@ def fitted_classifier(toy_run):
 # ---------------------------------------------------------------------- threads
 
 LONG = ["the cats see John " * 40] * 20
-
-
-@pytest.fixture
-def two_cores():
-    """torch with two threads, as most machines have more than one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("kind", ["run", "exported"])
@@ -451,11 +444,39 @@ def test_a_text_with_unknown_parts_is_marked_on_the_terminal(run_cli, toy_run, t
 
 def test_evaluate_and_load_name_the_types_that_they_take(judge, toy, toy_run):
     for given in (toy, None, "cola", [("the cats", "1")]):
-        with raises(DataError, "E-DATA-SPLIT", expected="a Split"):
+        with raises(UsageError, "E-USAGE-OPTION", problem="split", expected="Split", next="load_data"):
             acceptor.evaluate(judge, given)
     for given in (None, 3, toy_run):
-        with raises(UsageError, "E-USAGE-OPTION", expected="a path", next="load("):
+        with raises(UsageError, "E-USAGE-OPTION", problem="run", expected="str | Path", found=type(given).__name__):
             acceptor.load(given)
+    with raises(UsageError, "E-USAGE-OPTION", next="folder"):
+        acceptor.load(toy_run)
+
+
+WRONG = [None, 7, 1.5, b"x", object(), ["x"], {"a": 1}, (), "no such", True, ""]
+
+
+def test_every_public_function_refuses_wrong_types_with_our_errors(judge, toy, tmp_path, monkeypatch):
+    """Each argument of each public function, with values of a dozen types; where a value fits, nothing is trained."""
+    monkeypatch.chdir(tmp_path)
+    report, tried = acceptor.evaluate(judge, toy.test), 0
+    good = {"data": toy, "out": "new", "judge": judge, "split": toy.test, "sentences": ["the cats"], "run": "no-run"}
+    good |= {"sources": "no.tsv", "suite": [("the cats see.", "the cat them see.")] * 3, "source": toy_rows(9)}
+    good |= {"path": "no.tsv", "report": report, "by": "label", "runs": ["no-run"], "teachers": ["no-run"]}
+    good |= {"text": ["no.txt"], "base": report, "config": acceptor.TrainConfig(encoder="no-encoder")}
+    good |= {"name": "x", "rows": [0], "column": "label", "size": 8, "k": 3, "folder": "saved"}
+    functions = [one for one in map(acceptor.__getattr__, acceptor.__all__) if inspect.isfunction(one)]
+    assert len(functions) == 20
+    methods = [report.by, report.per_batch, report.worst, judge.logits, judge.save, judge, toy.test.take]
+    for function in [*functions, *methods]:
+        parameters = inspect.signature(function).parameters
+        needed = {name: good[name] for name, one in parameters.items() if one.default is one.empty and name in good}
+        for name, one in parameters.items():
+            for value in [] if one.kind is one.VAR_POSITIONAL else WRONG:
+                with contextlib.suppress(AcceptorError):
+                    function(**needed | {name: value})
+                tried += 1
+    assert tried > 1000
 
 
 def test_evaluate_names_the_line(judge, tmp_path):

@@ -21,7 +21,7 @@ from acceptor.progress import console
 from conftest import REPOSITORY, options_of, toy_rows
 
 COMMANDS = [name for names in GROUPS.values() for name in names]
-HEADINGS = ["Data", "Training", "Machine", "Output"]
+HEADINGS = ("Data", "Training", "Network", "Machine", "Output")
 
 
 def parse(line):
@@ -46,8 +46,8 @@ def headings_of(text):
 def test_without_arguments_it_shows_the_first_steps(run_cli):
     code, stdout, stderr = run_cli()
     assert (code, stderr) == (0, "")
-    assert len(stdout.splitlines()) <= 20
-    assert [parse(line) for line in lines_of(stdout, 4)] == ["demo", "train", "judge", "evaluate", "predict"]
+    assert len(stdout.splitlines()) <= 22
+    assert [parse(line) for line in lines_of(stdout, 4)] == ["demo", "train", "judge", "evaluate", "predict", "serve"]
     assert "acceptor demo" in stdout
     assert "acceptor --help" in stdout
 

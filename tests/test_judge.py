@@ -50,6 +50,15 @@ def test_logits_do_not_depend_on_the_other_inputs(judge, sentences):
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+def test_a_judge_in_fp32_computes_with_the_same_network(toy_run):
+    """To make another one for each call takes longer than the call."""
+    judge = acceptor.load(toy_run.folder, precision="bf16")
+    judge.in_fp32().logits(["the cats sleep."])
+    made = judge.scorer("fp32")
+    assert judge.in_fp32().scorer("fp32") is made
+    assert judge.in_fp32().in_fp32().runtime.precision == "fp32"
+
+
 def test_no_sentences_give_no_verdicts(judge):
     assert judge([]) == []
 

@@ -127,7 +127,7 @@ def test_bytes_that_are_not_utf8_are_reported_with_their_line(text, toy_run, mon
     data = b"the cats sleep.\n\n" + text.encode("windows-1252") + b"\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     with raises(DataError, "E-DATA-ENCODING", where="standard input, line 3", cause="saved as ", next="iconv -f"):
-        judging.judge(toy_run.folder)
+        judging.judge(str(toy_run.folder))
     assert len(capsys.readouterr().out.splitlines()) == 1  # the lines before it are judged
 
 

@@ -39,7 +39,7 @@ def test_a_judge_of_pairs_is_shown_a_command_for_pairs(tiny_bert, tmp_path):
     rows = [{"sentence": text, "second": "the boy", "label": label} for text, label in toy_rows(40)]
     config = acceptor.TrainConfig(encoder=str(tiny_bert), epochs=1, batch_size=8, on_collapse="go-on")
     run = acceptor.train(rows, out=tmp_path / "a pair", config=config)
-    words = next_words(run_text(run))
+    words = next_words(run_text(dataclasses.replace(run, advice=None)))  # else the advice is the next step
     assert words[:4] == ["acceptor", "predict", str(run.folder), "FILE"]
     data = tmp_path / "x y.tsv"
     data.write_text("sentence\tsecond\n")

@@ -13,6 +13,7 @@ from acceptor.evaluation.notebook import scores_html, words_html
 from conftest import REPOSITORY, needs_minilm
 
 NOTEBOOKS = REPOSITORY / "notebooks"
+SMALLER = "import acceptor.data.starter as s; s.SQUARES.update(train=10, validation=3, test=3)"
 
 
 def test_a_report_is_a_table_and_an_explanation_coloured_words(toy_run):
@@ -54,16 +55,28 @@ def test_both_notebooks_have_the_same_code_and_headings():
 @needs_minilm
 @pytest.mark.enable_socket
 def test_the_notebook_runs(tmp_path, monkeypatch):
-    """Every cell in a real kernel, with one epoch."""
+    """Every cell in a real kernel, with one epoch of a small part of the starter corpus."""
     nbformat, client = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     monkeypatch.setitem(os.environ, "PYTHONPATH", str(REPOSITORY / "src"))
     monkeypatch.setitem(os.environ, "IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(NOTEBOOKS / "finetune_cola.ipynb", as_version=4)
     for cell in notebook.cells:
-        cell.source = cell.source.replace("EPOCHS = None", "EPOCHS = 1")
+        cell.source = cell.source.replace("EPOCHS = None", f"EPOCHS = 1; {SMALLER}")
     kernel = {"name": "python3", "display_name": "", "language": "python"}
     notebook.metadata["kernelspec"] = kernel
     client.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
     assert sum("text/html" in data for data in shown) >= 4
     assert sum("image/svg+xml" in data for data in shown) == 1
+
+
+@pytest.mark.enable_socket
+def test_progress_is_a_bar_in_a_notebook():
+    nbformat, client = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipywidgets")
+    lines = "from acceptor.progress import meter\nwith meter('judging', 2, 'rows') as bar:\n    bar.advance(2)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(lines)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    client.NotebookClient(notebook, timeout=600).execute()
+    (cell,) = notebook.cells
+    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in cell.outputs)

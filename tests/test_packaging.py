@@ -32,10 +32,13 @@ MUST_HAVE = {
     "acceptor/py.typed",
     "acceptor/native/kernels.c",
     "acceptor/native/vector.h",
+    "acceptor/page/index.html",
+    "acceptor/page/page.css",
+    "acceptor/page/local.js",
     "acceptor/report/template/report.html",
     "acceptor/report/template/style.css",
     "acceptor/report/template/script.js",
-    "acceptor/data/starter/lexicon.py",
+    "acceptor/data/starter/words.py",
 }
 
 

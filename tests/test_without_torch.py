@@ -98,7 +98,6 @@ def test_it_judges_predicts_and_evaluates(bare, file, toy_run, run_cli, tmp_path
         (("train", "starter", "--encoder", "minilm"), "train"),
         (("judge", "RUN", "the cats sleep."), "train"),
         (("export", "RUN", "-o", "x.onnx"), "train"),
-        (("doctor",), "train"),
         (("evaluate", "no.onnx", "no.tsv", "--per-batch", "32", "--figures", "figures"), "train"),  # before it judges
     ],
 )
@@ -107,6 +106,18 @@ def test_commands_that_need_torch_name_the_extra(bare, toy_run, arguments, extra
     assert told.returncode == 2
     assert f"pip install 'acceptor[{extra}]'" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_doctor_finds_what_is_missing(bare):
+    told = bare("-m", "acceptor", "doctor", "--json")
+    assert told.returncode == 0, told.stderr
+    found = {row["name"]: row for row in json.loads(told.stdout)}
+    assert found["[train]"]["finding"].startswith("missing: torch, transformers")
+    assert "pip install 'acceptor[train]'" in found["[train]"]["note"]
+    assert found["[onnx]"]["finding"] == "installed"
+    assert found["threads"]["finding"] == "1"
+    assert "device" not in found
+    assert "pip install" in bare("-m", "acceptor", "doctor").stdout
 
 
 def test_the_same_in_python(bare, file, toy_run):

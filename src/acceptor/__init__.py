@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         AcceptorError,
         DataError,
         EncoderError,
+        RequestError,
         ResourceError,
         RunError,
         TrainingError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from acceptor.judging.tally import Tally
     from acceptor.judging.verdicts import Verdict
     from acceptor.report.html import write_report
+    from acceptor.serve.client import AsyncClient, Client
     from acceptor.training.train import Run, resume, train
 
 _HOMES = {
@@ -60,6 +62,7 @@ _HOMES = {
     "AcceptorError": "errors",
     "DataError": "errors",
     "EncoderError": "errors",
+    "RequestError": "errors",
     "ResourceError": "errors",
     "RunError": "errors",
     "TrainingError": "errors",
@@ -93,12 +96,16 @@ _HOMES = {
     "Search": "experiments.search",
     "search_settings": "experiments.search",
     "write_report": "report.html",
+    "AsyncClient": "serve.client",
+    "Client": "serve.client",
 }
 
 __version__ = "0.2.0"
 __all__ = [
     "PRESETS",
     "AcceptorError",
+    "AsyncClient",
+    "Client",
     "Comparison",
     "Data",
     "DataError",
@@ -109,6 +116,7 @@ __all__ = [
     "Judge",
     "PairsReport",
     "Report",
+    "RequestError",
     "ResourceError",
     "Run",
     "RunError",

@@ -6,6 +6,7 @@ reason, which is printed and kept in ``run.json``.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -128,10 +129,10 @@ class ResolvedConfig(TrainConfig):
     """Number of the encoder's top layers that start from random weights."""
 
 
-def with_encoder(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
+def with_encoder(config: TrainConfig | None, encoder: str | Path | None) -> TrainConfig:
     """The settings, or the defaults if they are None, with another encoder if one is given."""
     config = config or TrainConfig()
-    return config if encoder is None else config.model_copy(update={"encoder": encoder})
+    return config if encoder is None else config.model_copy(update={"encoder": str(encoder)})
 
 
 PRESETS: dict[str, dict[str, str | int | float]] = {
@@ -177,4 +178,9 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         match = nearest(name, TrainConfig.model_fields)
         return f"no setting is called {name!r}" + (f"; did you mean {match!r}?" if match else "")
+    return explain_value(name, problem)
+
+
+def explain_value(name: str, problem: Any) -> str:
+    """A value that pydantic has refused, in one line."""
     return f"{name} = {problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"

@@ -6,7 +6,8 @@ AcceptorError                 the base class of all
 ├── EncoderError              an encoder cannot be found, read or trusted
 ├── RunError                  a run folder is missing, incomplete or not ours
 ├── ResourceError             the machine has too little disk space or memory, or a path cannot be written
-└── TrainingError             training cannot continue
+├── TrainingError             training cannot continue
+└── RequestError              a server refuses a request over HTTP, or does not answer it
 
 Each has a code from `error_codes.CODES`. A code never changes its meaning; the text of an error may change.
 Library code raises; only ``cli/app.py`` turns an error into text and an exit code.
@@ -15,8 +16,16 @@ Library code raises; only ``cli/app.py`` turns an error into text and an exit co
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib.util
-from collections.abc import Iterable
+import inspect
+import os
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from acceptor.text import plain_lines
 
@@ -119,6 +128,22 @@ class TrainingError(AcceptorError):
     code = "E-TRAINING"
 
 
+class RequestError(AcceptorError):
+    """A server refuses a request over HTTP, or does not answer it.
+
+    Attributes:
+        status: The HTTP status; 0 if there was no answer.
+        retry_after: Seconds after which another try may succeed, ≥ 0; None if it would be refused again.
+    """
+
+    code = "E-REQUEST"
+
+    def __init__(self, problem: str, *, status: int = 0, retry_after: int | None = None, **details: str | None) -> None:
+        """As `AcceptorError`, with a status."""
+        super().__init__(problem, **details)
+        self.status, self.retry_after = status, retry_after
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like ``name``, or None if none is similar."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
@@ -130,6 +155,8 @@ EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "huggingface_hub", "matplotlib", "jinja2", "sklearn"), "train"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
     "fastexcel": "excel",
+    **dict.fromkeys(("granian", "starlette", "prometheus_client"), "serve"),
+    "httpx": "client",
 }
 """Module to the extra that installs it."""
 
@@ -148,3 +175,93 @@ def check_installed(*modules: str) -> None:
                 next=f"pip install 'acceptor[{EXTRA_OF[module]}]'",
                 code="E-USAGE-EXTRA",
             )
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MADE_BY = {
+    "Data": "acceptor.load_data(FILE)",
+    "Split": "one split of acceptor.load_data(FILE), such as its train",
+    "Judge": "acceptor.load(RUN)",
+    "Report": "acceptor.evaluate(judge, split)",
+    "TrainConfig": "acceptor.TrainConfig(epochs=3)",
+}
+"""How a caller gets an object of our own classes."""
+
+LOOSER: dict[Any, Any] = {int: Integral, float: Real, Path: os.PathLike}
+"""Annotations that stand for more than their class: NumPy's numbers, every object with a path."""
+
+
+def checked_types(function: F) -> F:
+    """Makes a public function refuse wrong types with a `UsageError` that names the argument.
+
+    Without it, Python's own error would come from anywhere within, often after minutes of work.
+    """
+
+    @functools.wraps(function)
+    def call(*positional: Any, **named: Any) -> Any:
+        _check(function, positional, named)
+        return function(*positional, **named)
+
+    return typing.cast("F", call)
+
+
+def _check(function: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any]) -> None:
+    signature, types_of = _types(function)
+    try:
+        given = signature.bind(*positional, **named).arguments
+    except TypeError as error:
+        names = [name for name in signature.parameters if name != "self"]
+        unknown = next((name for name in named if name not in names), "")
+        match = nearest(unknown, names)
+        raise UsageError(
+            f"{function.__name__}: {error}",
+            expected=", ".join(names),
+            next=f"did you mean {match}?" if match else None,
+            code="E-USAGE-OPTION",
+        ) from None
+    for name, value in given.items():
+        if not _fits(value, types_of.get(name, Any)):
+            annotation = str(function.__annotations__[name])
+            ways = [how for kind, how in MADE_BY.items() if kind in annotation.split(" | ")]
+            if hasattr(value, "folder") and "Path" in annotation:
+                ways = ["its folder: the attribute folder of the object"]
+            if isinstance(value, str) and "Sequence" in annotation:
+                ways = [f"put it in a list: [{value[:80]!r}]"]
+            raise UsageError(
+                f"{function.__name__}: {name} has the wrong type",
+                expected=annotation,
+                found=f"{type(value).__name__}: {value!r}"[:80],
+                next=ways[0] if ways else None,
+                code="E-USAGE-OPTION",
+            )
+
+
+@functools.cache
+def _types(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
+    """The parameters, and the type of each that is not variadic."""
+    signature = inspect.signature(function)
+    hints = typing.get_type_hints(function)
+    single = {name for name, one in signature.parameters.items() if one.kind is not one.VAR_POSITIONAL}
+    return signature, {name: hint for name, hint in hints.items() if name in single}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """True if the value has the type, with the items that lists and dicts of strings and numbers should have."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any or isinstance(hint, TypeVar):
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return isinstance(value, str) and value in inner
+    if origin is tuple:
+        if Ellipsis in inner:
+            return isinstance(value, tuple)
+        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if origin is Sequence:
+        is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+        return (is_list or hasattr(value, "tolist")) and all(_fits(item, inner[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(_fits(key, inner[0]) for key in value)
+    return isinstance(value, LOOSER.get(hint, origin or hint or type(None)))

@@ -1,11 +1,12 @@
 """Shows progress of long work on stderr: amount done, rate, time left.
 
-A terminal gets a bar; a log file gets a line every half minute, so that short work prints nothing there.
+A terminal and a notebook get a bar; a log file gets a line every half minute, so that short work prints nothing there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -112,6 +113,11 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
+def _can_show_bars() -> bool:
+    """In a terminal; and in a notebook, if it has the package with which rich replaces what is shown."""
+    return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
+
+
 @contextlib.contextmanager
 def meter(what: str, total: float | None, unit: str, *, silent: bool = False) -> Iterator[Meter]:
     """A bar over ``total`` units (None: unknown), which is removed at the end; log lines if there is no terminal."""
@@ -124,7 +130,7 @@ def meter(what: str, total: float | None, unit: str, *, silent: bool = False) ->
         _Note(),
     )
     silent = silent or _silent.get()
-    bar = not silent and console.is_terminal
+    bar = not silent and _can_show_bars()
     lines = None if silent or bar else _Lines(what, total, unit)
     with Progress(*columns, console=console, transient=True, disable=not bar) as progress:
         yield Meter(progress, progress.add_task(what, total=total, unit=unit, note=""), lines)

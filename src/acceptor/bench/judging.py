@@ -76,6 +76,7 @@ def openvino(run: str) -> Judging:
 
 
 def _onnxruntime(run: str, *, int8: bool) -> Judging:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from onnxruntime import InferenceSession
     from transformers import AutoTokenizer
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from acceptor import native
+from acceptor.errors import EXTRA_OF
 from acceptor.runtime.cache import cache_folder
 from acceptor.runtime.device import bf16_speedup, choose_runtime, keep_freed_memory, versions
 from acceptor.runtime.spinning import describe_spinning
-from acceptor.runtime.threads import available_cores, cpu_quota
+from acceptor.runtime.threads import available_cores, choose_threads, cpu_quota
+
+USES = {
+    "train": "to train, and to judge with run folders",
+    "onnx": "to judge with exported files; with train, to export them",
+}
+"""What two of the optional packages are for."""
 
 
 def measure_machine(device: str = "cpu") -> dict[str, Any]:
@@ -21,6 +28,8 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
     ``memory_gb_per_s``: AdamW over 50 million weights, 28 bytes each, the fastest of several passes.
     """
     import torch
+
+    from acceptor import native
 
     runtime = choose_runtime(device)
     dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
@@ -45,24 +54,42 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def doctor() -> list[tuple[str, str, str]]:
-    """What determines speed on this machine: rows of name, finding, and the switch or advice."""
-    runtime = choose_runtime()
-    kernels, reason = native.library()
-    rows = [(item.name, str(item.value), item.reason) for item in runtime.derived]
+    """What is installed and determines speed on this machine: rows of name, finding, and the switch or advice."""
+    rows = [_extra(*item) for item in USES.items()]
+    with_torch = importlib.util.find_spec("torch") is not None
+    chosen = choose_runtime().derived if with_torch else (choose_threads(),)
+    rows += [(item.name, str(item.value), item.reason) for item in chosen]
     rows.append(("spin", *describe_spinning()))
     quota = cpu_quota()
     limit = "no limit" if quota is None else f"{quota:.1f} cores' time"
     rows.append(("cgroup", limit, f"this process may run on {available_cores()} of {os.cpu_count()} cores"))
-    if runtime.device == "cpu":
-        rows.append(("bf16", f"{bf16_speedup():.1f} × fp32's rate", "switch: --precision fp32 or bf16"))
-    rows.append(("kernels", "compiled" if kernels else "in torch", f"{reason}; switch: ACCEPTOR_NATIVE=0"))
-    kept = "freed blocks are kept for the next step" if keep_freed_memory() else "the system's; no setting for it here"
-    rows.append(("allocator", kept, "switch: ACCEPTOR_ALLOCATOR=0"))
+    rows += _of_torch() if with_torch else []
     parallel = os.environ.get("TOKENIZERS_PARALLELISM", "on")
     rows.append(("tokenizer", f"threads {parallel}", "done before training starts; switch: TOKENIZERS_PARALLELISM"))
     rows.append(("cache", str(cache_folder()), "elsewhere: ACCEPTOR_CACHE"))
     rows.append(("offline", os.environ.get("HF_HUB_OFFLINE", "0"), "HF_HUB_OFFLINE=1 never asks a hub"))
     return rows
+
+
+def _extra(name: str, use: str) -> tuple[str, str, str]:
+    """Which packages of an extra are missing."""
+    needed = [module for module, extra in EXTRA_OF.items() if extra == name]
+    missing = [module for module in needed if importlib.util.find_spec(module) is None]
+    if not missing:
+        return f"[{name}]", "installed", use
+    return f"[{name}]", f"missing: {', '.join(missing)}", f"{use}: pip install 'acceptor[{name}]'"
+
+
+def _of_torch() -> Iterator[tuple[str, str, str]]:
+    """The rows about computing with torch."""
+    from acceptor import native
+
+    if choose_runtime().device == "cpu":
+        yield "bf16", f"{bf16_speedup():.1f} × fp32's rate", "switch: --precision fp32 or bf16"
+    kernels, reason = native.library()
+    yield "kernels", "compiled" if kernels else "in torch", f"{reason}; switch: ACCEPTOR_NATIVE=0"
+    kept = "freed blocks are kept for the next step" if keep_freed_memory() else "the system's; no setting for it here"
+    yield "allocator", kept, "switch: ACCEPTOR_ALLOCATOR=0"
 
 
 def _fastest(function: Callable[[], Any], rounds: int) -> float:

@@ -6,12 +6,14 @@ import contextlib
 import importlib
 import inspect
 import logging
+import os
 import pkgutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import completion
@@ -103,6 +105,8 @@ def main() -> None:
     logger.propagate = False
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so that half-written folders are removed
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _send_again
     try:
         _run()
     except (AcceptorError, ModuleNotFoundError) as caught:
@@ -114,6 +118,15 @@ def main() -> None:
         sys.exit(error.exit_code)
     except ReaderGone:
         sys.exit(141)
+
+
+def _send_again(lost: Any) -> None:
+    """Sends a signal again whose exception was discarded, because it came while an object was being removed."""
+    signals = {SystemExit: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
+    if lost.exc_type in signals:  # from another thread: what is raised in this function is discarded as well
+        threading.Timer(0.05, os.kill, (os.getpid(), signals[lost.exc_type])).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _run() -> None:

@@ -19,7 +19,7 @@ from acceptor.cli.options import (
     takes_reading,
     takes_settings,
 )
-from acceptor.cli.output import answer
+from acceptor.cli.output import advice_only_in_the_answer, answer
 from acceptor.cli.report import REPORT
 
 EXAMPLES = (
@@ -61,7 +61,8 @@ def distil(
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, **reading)
     out = out or default_set(data, config.encoder, "distilled")
-    run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)
+    with advice_only_in_the_answer():
+        run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)
     if run.judge.runtime.is_main_process:
         write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), render.run_text(run), as_json)

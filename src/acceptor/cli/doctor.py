@@ -12,7 +12,7 @@ EXAMPLES = (
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show what determines speed on this machine, why, and how to change it."""
+    """Show what is installed and what determines speed on this machine, why, and how to change it."""
     from acceptor.bench.machine import doctor
     from acceptor.cli import render
 

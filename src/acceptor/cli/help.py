@@ -6,18 +6,21 @@ fit a table, and take a tenth of a second to import.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
-from acceptor.cli.options import DATA, MACHINE, OUTPUT, TRAINING
+from acceptor.cli.options import DATA, MACHINE, NETWORK, OUTPUT, TRAINING
+from acceptor.errors import UsageError
 
 ARGUMENTS, OPTIONS = "Arguments", "Options"
 
 GROUPS = {
     "Train": ("train", "seeds", "search", "distil"),
-    "Judge": ("judge", "predict", "evaluate", "compare", "pairs"),
+    "Judge": ("judge", "predict", "evaluate", "compare", "pairs", "serve"),
     "Data": ("audit", "corpora"),
     "Other": ("demo", "report", "export", "encoders", "doctor", "bench"),
 }
@@ -36,6 +39,8 @@ Acceptor turns an encoder into a judge of sentences. What people do first:
     acceptor evaluate runs/demo FILE.tsv
   judge a whole file
     acceptor predict runs/demo FILE.txt -o verdicts.tsv
+  serve a judge over HTTP, with a page to type into
+    acceptor serve runs/demo
 
 All commands: acceptor --help. The options of one: acceptor train --help.
 """
@@ -65,7 +70,7 @@ def headed(command: Any, context: Any) -> dict[str, Rows]:
     What typer itself adds has no heading: with a command, that is ``--help``, which is put under Output.
     """
     others = OPTIONS if isinstance(command, TyperGroup) else OUTPUT
-    found: dict[str, Rows] = {name: [] for name in (ARGUMENTS, DATA, TRAINING, MACHINE, OUTPUT, OPTIONS)}
+    found: dict[str, Rows] = {name: [] for name in (ARGUMENTS, DATA, TRAINING, NETWORK, MACHINE, OUTPUT, OPTIONS)}
     for one in command.get_params(context):
         record = one.get_help_record(context)
         if record is not None:
@@ -83,8 +88,60 @@ def grouped_commands(group: Any) -> dict[str, Rows]:
     return found
 
 
+Misuse: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for options and arguments that it cannot parse. It has no public name there."""
+
+
+ELSEWHERE = {
+    "--warmup-text": "warm up once: acceptor train DATA --warmup-text FILE --out RUN\n"
+    "then give all trainings that encoder: --encoder RUN-warmup"
+}
+"""Options that people miss in other commands than their own, and what to do instead."""
+
+
+@contextlib.contextmanager
+def our_errors(command: str) -> Iterator[None]:
+    """Gives every refusal of an option or an argument the same form, whether typer or Acceptor has refused it.
+
+    Raises:
+        UsageError: Instead of typer's `Misuse`. For options, with the command's help as the next step.
+    """
+    try:
+        yield
+    except Misuse as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", command)
+        advice = ELSEWHERE.get(getattr(error, "option_name", ""), f"{command} --help")
+        raise UsageError(_problem_of(error), next=advice, code="E-USAGE-OPTION") from None
+    except UsageError as error:
+        if error.code == "E-USAGE-OPTION" and "next" not in error.details:
+            error.add("next", f"{command} --help")
+        raise
+
+
+def _problem_of(error: Any) -> str:
+    """The problem in the words of `TrainConfig`, which checks most options: ``epochs = 'one': input should be …``."""
+    from pydantic import ValidationError
+
+    from acceptor.config import explain_value
+
+    if isinstance(error.__cause__, ValidationError):
+        return explain_value(error.param.name, error.__cause__.errors()[0])
+    text = error.format_message().rstrip(".")
+    return f"{text[:1].lower()}{text[1:]}"
+
+
 class Command(TyperCommand):
     """A command whose help has its options under headings."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **settings: Any) -> Any:
+        """Parses arguments and options."""
+        with our_errors(f"acceptor {info_name}"):
+            return super().make_context(info_name, args, parent, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        with our_errors(ctx.command_path):
+            return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes arguments and options."""
@@ -93,6 +150,16 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """All commands; the help has them under headings."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Parses what is before the name of the command."""
+        with our_errors("acceptor"):
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Finds the command, parses its options, runs it."""
+        with our_errors("acceptor"):
+            return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes options and commands."""

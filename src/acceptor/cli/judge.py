@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import logging
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from acceptor.cli.options import (
     AsJson,
     Device,
-    JudgePath,
     Precision,
     Quiet,
     Why,
+    is_address,
 )
 from acceptor.cli.output import answer, write_output
 from acceptor.cli.predict import print_verdicts
-from acceptor.cli.prompt import run_prompt, verdict_of
-from acceptor.errors import UsageError
+from acceptor.cli.prompt import Ask, Explain, run_prompt, verdict_of
+from acceptor.errors import UsageError, check_installed
 from acceptor.text import decode_argument, shell
+
+if TYPE_CHECKING:
+    from acceptor.evaluation.words import Explanation
 
 logger = logging.getLogger(__name__)
 
 
 EXAMPLES = (
     'acceptor judge runs/starter-minilm "The cats sleep." "The cats sleeps."',
-    'acceptor judge runs/starter-minilm "The cats sleeps." --why occlusion',
     "acceptor judge runs/starter-minilm",
+    'acceptor judge http://127.0.0.1:8000 "The cats sleeps." --why occlusion',
 )
 
 
 def judge(
-    run: JudgePath,
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="a run folder; an exported judge: FILE.onnx; a server: http://HOST:PORT"),
+    ],
     sentences: Annotated[
         list[str] | None, typer.Argument(metavar="SENTENCE", help="none: an interactive prompt")
     ] = None,
@@ -48,34 +54,84 @@ def judge(
     as_json: AsJson = False,
 ) -> None:
     """Judge sentences given on the command line, or typed one a line."""
-    from acceptor.data.reading.read import read_table
-    from acceptor.judging.load import load
+    from acceptor.data.reading.read import read_arguments
 
     sentences = [decode_argument(sentence) for sentence in sentences or []]
+    table = read_arguments(sentences) if sentences else None
     if why is not None:
-        _explain(run, sentences, why, device, precision, as_json)
+        _check_why(run, sentences, why)
+    if is_address(run):
+        _judge_by_server(run, sentences, why, (device, precision), as_json)
         return
+    from acceptor.evaluation.words import explain
+    from acceptor.judging.load import load
+
     acceptor = load(run, device=device, precision=precision)
-    if sentences:
-        print_verdicts(acceptor, read_table(sentences), as_json, all_scores=True)
-        return
-    if acceptor.inputs == "pairs":
+    if why is not None:
+        _print_explanations(explain(acceptor, sentences, method=why), as_json)
+    elif table is not None:
+        print_verdicts(acceptor, table, as_json, all_scores=True)
+    else:
+        _check_single(acceptor.inputs, f"put them in a file with two columns: acceptor predict {shell(run)} FILE")
+        _judge_lines(acceptor, run, acceptor.labels, functools.partial(explain, acceptor), as_json)
+
+
+def _judge_by_server(
+    url: str, sentences: list[str], why: str | None, machine: tuple[str | None, str | None], as_json: bool
+) -> None:
+    """The same for a server, whose machine is its own."""
+    check_installed("httpx")
+    import polars as pl
+
+    from acceptor.cli import render
+    from acceptor.serve.client import Client
+
+    if why == "gradients" or any(machine):
         raise UsageError(
-            "this judge was trained on pairs of sentences; a typed line is one sentence",
-            next=f"put them in a file with two columns: acceptor predict {shell(run)} FILE",
-            code="E-USAGE-PAIRS",
+            "a server chooses its device and precision, and explains by occlusion",
+            found=" ".join(["--why gradients"] * (why == "gradients") + ["--device or --precision"] * any(machine)),
+            next="leave these options out",
+            code="E-USAGE-CONFLICT",
         )
+    with Client(url) as client:
+        about = client.models()[0]
+        if why is not None:
+            _print_explanations(client.explain(sentences), as_json)
+        elif sentences:
+            frame = client.annotate(pl.DataFrame({"sentence": sentences}), all_scores=True)
+            answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, about["labels"])], as_json)
+        else:
+            _check_single(about["inputs"], f"in Python: acceptor.Client({url!r})(sentences, seconds)")
+            _judge_lines(client, url, about["labels"], client.explain, as_json)
+
+
+def _judge_lines(judge: Ask, where: str, labels: Sequence[str], explain: Explain, as_json: bool) -> None:
+    """Judges typed lines, or piped ones."""
     if sys.stdin.isatty():
-        run_prompt(acceptor, as_json)
+        run_prompt(judge, where, labels, explain, as_json)
         return
     blank = 0
     for line in _piped_lines():
         if not line.strip():
             blank += 1
             continue
-        write_output(*verdict_of(acceptor, line), as_json)
+        write_output(*verdict_of(judge, line), as_json)
     if blank:
         logger.warning("%d blank %s skipped", blank, "line" if blank == 1 else "lines")
+
+
+def _check_single(inputs: str | None, instead: str) -> None:
+    """Refuses a judge of pairs.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if inputs == "pairs":
+        raise UsageError(
+            "this judge was trained on pairs of sentences; a typed line is one sentence",
+            next=instead,
+            code="E-USAGE-PAIRS",
+        )
 
 
 def _piped_lines() -> Iterator[str]:
@@ -88,12 +144,13 @@ def _piped_lines() -> Iterator[str]:
             yield from (line.removesuffix("\r") for line in block.removesuffix("\n").split("\n") if block)
 
 
-def _explain(
-    run: Path, sentences: list[str], why: str, device: str | None, precision: str | None, as_json: bool
-) -> None:
-    from acceptor.cli import render
-    from acceptor.evaluation.words import check_method, explain
-    from acceptor.judging.load import load
+def _check_why(run: str, sentences: list[str], why: str) -> None:
+    """Refuses an explanation of nothing, or by an unknown method, before the judge is loaded.
+
+    Raises:
+        UsageError: It is one.
+    """
+    from acceptor.evaluation.words import check_method
 
     if not sentences:
         raise UsageError(
@@ -102,6 +159,10 @@ def _explain(
             code="E-USAGE-CONFLICT",
         )
     check_method(why)
-    explained = explain(load(run, device=device, precision=precision), sentences, method=why)
+
+
+def _print_explanations(explained: list[Explanation], as_json: bool) -> None:
+    from acceptor.cli import render
+
     text = [part for one in explained for part in render.explanation_text(one)]
     answer({"explanations": [one.to_dict() for one in explained]}, text, as_json)

@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import typer
 
 from acceptor.errors import UsageError
 
-DATA, TRAINING, MACHINE, OUTPUT = "Data", "Training", "Machine", "Output"
+DATA, TRAINING, NETWORK, MACHINE, OUTPUT = "Data", "Training", "Network", "Machine", "Output"
 """The headings of the help, in its order. Every option is under one of them: its ``rich_help_panel``."""
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
@@ -263,6 +264,11 @@ def is_column(text: str | None) -> bool:
             code="E-USAGE-OPTION",
         )
     return text is not None
+
+
+def is_address(text: str) -> bool:
+    """True if it is the address of a server, even without its scheme, and not the path of a run."""
+    return "://" in text or (re.fullmatch(r"[\w.-]+:\d+", text) is not None and not os.path.exists(text))
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:

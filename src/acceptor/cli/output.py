@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -34,6 +36,17 @@ def write_output(content: Any, text: Any, as_json: bool) -> None:
 
         show(*text)
     sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def advice_only_in_the_answer() -> Iterator[None]:
+    """Keeps the advice of a training out of the log, for commands whose answer has it as its last line."""
+    log = logging.getLogger("acceptor.training.advice")
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
 
 
 def _encodes_everything(encoding: str | None) -> bool:

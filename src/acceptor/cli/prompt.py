@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ import typer
 from acceptor.cli.output import write_output
 from acceptor.errors import AcceptorError, UsageError
 from acceptor.runtime.cache import cache_folder
-from acceptor.text import decode_argument, plain, short
+from acceptor.text import decode_argument, plain, shell, short
 
 if TYPE_CHECKING:
-    from acceptor.judging.judge import Judge
+    from acceptor.evaluation.words import Explanation
+    from acceptor.judging.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,11 @@ a sentence           its verdict
 :why SENTENCE        the same for this one
 :compare A | B       which of two sentences is better, and by how much
 :help                these lines
-:quit                leave, as do Ctrl-D and Ctrl-C"""
+:quit                leave, as do quit, exit, Ctrl-D and Ctrl-C"""
+
+Ask = Callable[[list[str]], "list[Verdict]"]
+"""A judge: a `Judge`, or a server's `Client`."""
+Explain = Callable[[list[str]], "list[Explanation]"]
 
 Answer = tuple[dict[str, Any], list[Any]]
 """What is shown for a line: as JSON, and as text."""
@@ -42,8 +47,8 @@ Answer = tuple[dict[str, Any], list[Any]]
 class Prompt:
     """Answers typed lines; knows the last sentence."""
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    def __init__(self, judge: Ask, labels: Sequence[str], explain: Explain) -> None:
+        self._judge, self._labels, self._explain = judge, labels, explain
         self._last = ""
 
     def answer(self, line: str) -> Answer:
@@ -70,15 +75,16 @@ class Prompt:
 
     def _why(self, sentence: str) -> Answer:
         from acceptor.cli import render
-        from acceptor.evaluation.words import explain
 
         self._last = sentence or self._last
         if not self._last:
             raise UsageError("there is no sentence yet", next=":why SENTENCE", code="E-USAGE-INPUT")
-        [found] = explain(self._judge, [self._last])
+        [found] = self._explain([self._last])
         return {"explanations": [found.to_dict()]}, [*render.explanation_text(found)]
 
     def _compare(self, both: str) -> Answer:
+        import numpy as np
+
         from acceptor.data.labels import good_label
         from acceptor.evaluation.metrics import log_odds
 
@@ -91,22 +97,19 @@ class Prompt:
                 code="E-USAGE-INPUT",
             )
         try:
-            label = good_label(self._judge.labels)
+            label = good_label(self._labels)
         except UsageError as error:
             error.add("next", "put both into a file of pairs: acceptor pairs RUN FILE --good LABEL")
             raise
-        logits = self._judge.logits(sides)
-        shares = self._judge.decision.probabilities(logits)[:, label].tolist()
-        first, second = log_odds(logits, label).tolist()
+        verdicts = self._judge(sides)
+        shares = [verdict.probabilities[label] for verdict in verdicts]
+        first, second = log_odds(np.array([verdict.logits for verdict in verdicts]), label).tolist()
         rows = sorted(zip(sides, (first, second), shares, strict=True), key=lambda row: -row[1])
         content = {"better": None if first == second else rows[0][0], "difference": abs(first - second)}
         verdict = f"better by {abs(first - second):.3f} nats" if first != second else "equally good"
         return content, [
             f"{verdict}: {rows[0][0]}",
-            *(
-                f"  {share:.3f} {self._judge.labels[label]}, margin {margin:+.3f}: {text}"
-                for text, margin, share in rows
-            ),
+            *(f"  {share:.3f} {self._labels[label]}, margin {margin:+.3f}: {text}" for text, margin, share in rows),
         ]
 
     def _help(self, _: str) -> Answer:
@@ -120,21 +123,33 @@ COMMANDS: dict[str, Callable[[Prompt, str], Answer]] = {
 }
 
 
-def verdict_of(judge: Judge, sentence: str) -> Answer:
+def verdict_of(judge: Ask, sentence: str) -> Answer:
     """The verdict of one sentence, on one line."""
     verdict = judge([sentence])[0]
     mark = "  (partly unknown to the encoder)" if verdict.unknown else ""
     return {"sentence": sentence, **verdict.to_dict()}, [f"{verdict.label} {verdict.probability:.3f}{mark}"]
 
 
-def run_prompt(judge: Judge, as_json: bool) -> None:
-    """Answers lines until ``:quit``, Ctrl-D or Ctrl-C. An error is shown, and the next line is read."""
+def run_prompt(judge: Ask, where: str, labels: Sequence[str], explain: Explain, as_json: bool) -> None:
+    """Answers lines until ``:quit``, Ctrl-D or Ctrl-C. An error is shown, and the next line is read.
+
+    Args:
+        judge: The judge.
+        where: Its run folder or file, or its server's address.
+        labels: Its labels.
+        explain: Weighs the words of sentences.
+        as_json: Answers are JSON.
+    """
     from acceptor.progress import console, without_progress
 
     logger.info("%r; type a sentence, or :help; Ctrl-D ends", judge)
-    prompt = Prompt(judge)
+    prompt = Prompt(judge, labels, explain)
     for line in _typed_lines():
-        if line.strip() == ":quit":
+        word = line.strip().lower()
+        if word in ("quit", "exit"):  # as in other prompts; hardly anyone wants their verdicts
+            ended = f"left; to judge the word {word!r}: acceptor judge {shell(where)} {word}"
+            console.print(ended, markup=False, highlight=False, soft_wrap=True)
+        if word in (":quit", "quit", "exit"):
             return
         try:
             with without_progress():

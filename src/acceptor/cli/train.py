@@ -20,7 +20,7 @@ from acceptor.cli.options import (
     takes_reading,
     takes_settings,
 )
-from acceptor.cli.output import answer
+from acceptor.cli.output import advice_only_in_the_answer, answer
 from acceptor.cli.report import REPORT
 from acceptor.errors import UsageError
 from acceptor.text import shell
@@ -86,7 +86,8 @@ def train(
     _check(cv, processes, warmup_text, resumes=resume or allow_change)
     if cv is None and resume and _names_a_run(data, out):
         _refuse_known(context, data)
-        run = training.resume(data, changes=settings, allow_change=allow_change)
+        with advice_only_in_the_answer():
+            run = training.resume(data, changes=settings, allow_change=allow_change)
     else:
         config = TrainConfig(**settings)
         examples = load_data(data, validation=validation, test=test, **reading)
@@ -99,9 +100,10 @@ def train(
             check_out(out, overwrite=overwrite, resume=resume)
             refuse_within(out, warmup_text)
             config = _warmed_up(warmup_text, examples, out, config, overwrite=overwrite)
-        run = training.train(
-            examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
-        )
+        with advice_only_in_the_answer():
+            run = training.train(
+                examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
+            )
     if run.judge.runtime.is_main_process:
         write_report([run.folder], run.folder / REPORT)
         answer(run.to_dict(), render.run_text(run), as_json)

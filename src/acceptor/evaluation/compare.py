@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
 
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.intervals import FEW, Interval, Z
 from acceptor.evaluation.judged import Judged, check_same, judged_of
 from acceptor.evaluation.metrics import METRICS, Values
@@ -81,8 +82,9 @@ class Comparison:
         return {key: _defined(value) if isinstance(value, float) else value for key, value in content.items()}
 
 
+@checked_types
 def compare(
-    base: Any, *others: Any, data: str | None = None, split: str | None = None, metric: str = "mcc"
+    base: Any, *others: Any, data: str | Path | None = None, split: str | None = None, metric: str = "mcc"
 ) -> list[Comparison]:
     """Every other system against the base line, on the same sentences; p-values are corrected for their number.
 

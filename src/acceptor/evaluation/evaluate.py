@@ -12,8 +12,8 @@ import polars as pl
 
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.frames import side_by_side
-from acceptor.data.table import Data, Split
-from acceptor.errors import DataError, TrainingError, nearest
+from acceptor.data.table import Split
+from acceptor.errors import DataError, TrainingError, checked_types, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
@@ -165,6 +165,7 @@ class Report:
         """All nine scores with bootstrap intervals and the majority's scores, by name; computed on first use."""
         return measures(self.split.gold, self.predicted, self.decision.probabilities(self.logits))
 
+    @checked_types
     def by(self, column: str) -> dict[str, Scores]:
         """Scores of every value of a column (``source``, ``phenomenon``, …), in the order of first appearance.
 
@@ -184,6 +185,7 @@ class Report:
         values = frame[column].to_numpy()
         return {str(value): self._score(values == value) for value in dict.fromkeys(values.tolist())}
 
+    @checked_types
     def per_batch(self, size: int) -> list[Scores]:
         """Scores of each run of ``size`` examples in the split's order: how much scores of small sets vary."""
         rows = np.arange(len(self.split))
@@ -205,6 +207,7 @@ class Report:
             self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels, self.decision)
         )
 
+    @checked_types
     def worst(self, k: int) -> pl.DataFrame:
         """The ``k`` errors with the highest probability, the highest first: line, texts, gold, verdict, probability."""
         texts = [name for name in ("sentence", "second") if name in self.split.table.frame.columns]
@@ -229,6 +232,7 @@ class Report:
         }
 
 
+@checked_types
 def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
@@ -236,16 +240,6 @@ def evaluate(judge: Judge, split: Split) -> Report:
         DataError: The split has no labels, or other labels than the judge; it holds pairs but the judge was trained
             on single sentences, or the other way round; or a text has no token in the judge's vocabulary.
     """
-    if not isinstance(split, Split):
-        raise DataError(
-            "this is not a split of labelled examples",
-            expected="a Split, such as acceptor.load_data(FILE).train",
-            found=f"{type(split).__module__}.{type(split).__name__}",
-            next="choose one of its splits: data.test"
-            if isinstance(split, Data)
-            else "read it first: acceptor.load_data",
-            code="E-DATA-SPLIT",
-        )
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if split.labels != judge.labels:
         raise DataError(

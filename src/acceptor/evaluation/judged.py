@@ -18,6 +18,7 @@ from acceptor.judging.load import load
 from acceptor.runs.folder import check_scores
 from acceptor.runs.predictions import read_predictions
 from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_report_file
+from acceptor.runs.run_file import read_run_file
 from acceptor.runs.set_file import finished_seeds
 
 
@@ -33,6 +34,7 @@ class Judged:
         predicted: Label ids of the verdicts, int64, shape (seeds, N).
         sources: Where each example comes from, shape (N,), or None.
         selected: True if the split chose a checkpoint or threshold.
+        cut: True if the split was cut from the training data, by the seed of the training.
     """
 
     name: str
@@ -42,12 +44,13 @@ class Judged:
     predicted: npt.NDArray[np.int64]
     sources: npt.NDArray[Any] | None = None
     selected: bool = False
+    cut: bool = False
 
     def __repr__(self) -> str:
         return f"Judged({self.name}: {len(self.gold)} sentences, {len(self.predicted)} seeds)"
 
 
-def judged_of(systems: Sequence[Any], *, data: str | None = None, split: str | None = None) -> list[Judged]:
+def judged_of(systems: Sequence[Any], *, data: str | Path | None = None, split: str | None = None) -> list[Judged]:
     """The systems' verdicts on one split.
 
     Args:
@@ -93,7 +96,7 @@ def _folders(system: Any) -> list[Any]:
     """The reports or run folders of one system."""
     if isinstance(system, Report):
         return [system]
-    if isinstance(system, Sequence) and not isinstance(system, str):
+    if isinstance(system, Sequence) and not isinstance(system, str | bytes) and len(system):
         return [part for one in system for part in _folders(one)]
     place = getattr(system, "folder", system)
     if not isinstance(place, str | Path):
@@ -124,7 +127,7 @@ def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
-def _evaluated(place: Any, data: str) -> Report:
+def _evaluated(place: Any, data: str | Path) -> Report:
     if isinstance(place, Report):
         raise UsageError(
             "a report already has the verdicts of its sentences",
@@ -166,7 +169,15 @@ def _read(place: Any, split: str) -> Judged:
     except KeyError as error:
         raise _unreadable(place, split, f"label {error} is not in {REPORT_FILE}") from error
     texts, sources = _texts(frame), _sources(frame)
-    return Judged(place.name, labels, texts, gold, predicted[None, :], sources, about.selected_on_this_split)
+    selected, cut = about.selected_on_this_split, split == "validation" and _cuts_by_seed(place)
+    return Judged(place.name, labels, texts, gold, predicted[None, :], sources, selected, cut)
+
+
+def _cuts_by_seed(place: Path) -> bool:
+    """True if a run's validation split is a part of the file of train."""
+    run = read_run_file(place)
+    train, validation = run.data["train"], run.data.get("validation")
+    return validation is not None and validation.sha256 == train.sha256 and run.config.get("split") != "column"
 
 
 def _unreadable(place: Path, split: str, found: str) -> RunError:
@@ -196,7 +207,8 @@ def _joined(name: str, runs: Sequence[Judged]) -> Judged:
         check_same(first, run)
     predicted = np.concatenate([run.predicted for run in runs])
     selected = any(run.selected for run in runs)
-    return Judged(name, first.labels, first.sentences, first.gold, predicted, first.sources, selected)
+    cut = any(run.cut for run in runs)
+    return Judged(name, first.labels, first.sentences, first.gold, predicted, first.sources, selected, cut)
 
 
 def _texts(frame: pl.DataFrame) -> list[Any]:
@@ -213,7 +225,10 @@ def check_same(base: Judged, other: Judged) -> None:
     Raises:
         DataError: They did not.
     """
-    where = f"{base.name}, {other.name}"
+    where, cause, advice = f"{base.name}, {other.name}", None, "judge the same file with all: --data FILE"
+    if base.cut or other.cut:
+        cause = "each training cut its own validation split from train, by its seed"
+        advice += "\nor train all with the same one: acceptor seeds DATA --validation FILE"
     if base.labels != other.labels:
         expected, found = ", ".join(base.labels), ", ".join(other.labels)
         raise DataError(
@@ -225,7 +240,8 @@ def check_same(base: Judged, other: Judged) -> None:
             where=where,
             expected=str(len(base.gold)),
             found=str(len(other.gold)),
-            next="judge the same file with all: --data FILE",
+            cause=cause,
+            next=advice,
             code="E-DATA-COMPARE",
         )
     for row, (ours, theirs) in enumerate(zip(base.sentences, other.sentences, strict=True)):
@@ -235,6 +251,7 @@ def check_same(base: Judged, other: Judged) -> None:
                 where=f"{where}: example {row + 1}",
                 expected=f"{ours!r}, {base.labels[base.gold[row]]}"[:200],
                 found=f"{theirs!r}, {other.labels[other.gold[row]]}"[:200],
-                next="judge the same file with all: --data FILE",
+                cause=cause,
+                next=advice,
                 code="E-DATA-COMPARE",
             )

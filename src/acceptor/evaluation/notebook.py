@@ -9,7 +9,12 @@ from html import escape
 from acceptor.text import plain
 
 SUPPORTS, OPPOSES = "29, 95, 168", "180, 81, 13"  # the report's blue and orange
-STRONGEST = 0.55  # opacity behind the word with the largest weight
+STRONGEST = 0.55  # opacity behind a word of `FULL_WEIGHT`
+FULL_WEIGHT = 5.0
+"""The weight of a word, in nats, with the longest bar and the strongest colour; larger ones look the same.
+
+It is the same for every sentence, so that a weak weight looks weak: 5 nats change odds by a factor of 150.
+"""
 
 
 def scores_html(caption: str, rows: Iterable[Sequence[object]]) -> str:
@@ -25,10 +30,10 @@ def scores_html(caption: str, rows: Iterable[Sequence[object]]) -> str:
 
 def words_html(caption: str, words: Sequence[str], weights: Sequence[float]) -> str:
     """Words, blue behind those that support the verdict and orange behind those that oppose it."""
-    largest = max(map(abs, weights), default=0.0) or 1.0
     parts = []
     for word, weight in zip(words, weights, strict=True):
-        colour = f"rgba({SUPPORTS if weight > 0 else OPPOSES}, {STRONGEST * abs(weight) / largest:.2f})"
+        opacity = STRONGEST * min(1.0, abs(weight) / FULL_WEIGHT)
+        colour = f"rgba({SUPPORTS if weight > 0 else OPPOSES}, {opacity:.2f})"
         style = f"padding:.1em .25em;border-radius:.2em;background:{colour}"
         parts.append(f"<span title='{weight:+.3f}' style='{style}'>{_text(word)}</span>")
     return f"<p>{_text(caption)}</p><p style='line-height:2'>{' '.join(parts)}</p>"

@@ -17,7 +17,7 @@ import polars as pl
 
 from acceptor.data.labels import good_label
 from acceptor.data.suite import Suite, load_suite
-from acceptor.errors import DataError, RunError, UsageError, nearest
+from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
 from acceptor.judging.decision import Logits
@@ -112,6 +112,7 @@ class PairsReport:
         mean, interval = self.macro
         return f"{self.scores} · mean of {self.frame['phenomenon'].n_unique()} phenomena {mean:.3f} {interval}"
 
+    @checked_types
     def by(self, column: str) -> dict[str, PairScores]:
         """Scores of every value of a column (``phenomenon``, ``term``, …), the lowest share first.
 
@@ -159,6 +160,7 @@ class PairsReport:
         }
 
 
+@checked_types
 def pairs(
     judge: Judge,
     suite: Any,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.word_counts import without_spaces, word_counts
-from acceptor.errors import DataError, nearest
+from acceptor.errors import DataError, checked_types, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
 from acceptor.evaluation.intervals import Interval
@@ -74,6 +75,7 @@ class Slice:
         }
 
 
+@checked_types
 def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
     """Scores of the parts of a split, largest first.
 
@@ -85,11 +87,25 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
             Or rows by name: bool, shape (N,) each.
 
     Raises:
-        DataError: No such column, one of more than 1000 values, or other values than 0 and 1 in one of several.
+        DataError: No such column, one of more than 1000 values, other values than 0 and 1 in one of several, or rows of
+            another type or shape.
     """
-    rows = _rows_by(report, by) if isinstance(by, str) else by.items()
+    rows = _rows_by(report, by) if isinstance(by, str) else ((name, _mask(report, name, by[name])) for name in by)
     parts = [_slice(report, value, mask) for value, mask in rows]
     return sorted(parts, key=lambda part: -part.n)
+
+
+def _mask(report: Report, name: str, rows: Any) -> Mask:
+    """The rows of a slice, as the caller gave them."""
+    mask = np.asarray(rows)
+    if mask.dtype != bool or mask.shape != report.split.gold.shape:
+        raise DataError(
+            f"the rows of the slice {name!r} cannot be used",
+            expected=f"bool, shape {report.split.gold.shape}: True for the rows of the slice",
+            found=f"{mask.dtype}, shape {mask.shape}",
+            code="E-DATA-TYPE",
+        )
+    return mask
 
 
 def usual_slices(report: Report) -> dict[str, list[dict[str, object]]]:

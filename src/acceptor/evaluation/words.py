@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.data.python_inputs import as_texts
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.metrics import log_odds
 from acceptor.evaluation.notebook import words_html
 from acceptor.judging.judge import PAIRS, Judge
@@ -34,7 +34,7 @@ class Explanation:
         verdict: The judge's verdict.
         method: ``occlusion`` or ``gradients``.
         margin: The verdict's margin.
-        baseline: The margin of the sentence with all of its words masked.
+        baseline: The margin of the sentence with all of its words masked; None if a server did not tell it.
         error: For ``gradients``: the difference between the weights' sum and ``margin - baseline``; None for
             ``occlusion``, whose weights need not add up.
     """
@@ -45,7 +45,7 @@ class Explanation:
     verdict: Verdict
     method: str
     margin: float
-    baseline: float
+    baseline: float | None
     error: float | None
 
     def __repr__(self) -> str:
@@ -73,6 +73,7 @@ class Explanation:
         }
 
 
+@checked_types
 def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[Explanation]:
     """Weighs every word of every sentence, in fp32.
 

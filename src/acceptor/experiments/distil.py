@@ -30,7 +30,7 @@ from acceptor.data.load import load_data
 from acceptor.data.raw_text import listed_paths, read_raw_text
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.load import files_of, load
 from acceptor.judging.predict import predict
@@ -45,13 +45,14 @@ FILES = ("corpus-*.parquet*", "teacher-*.parquet*", ".*")
 """The files of ``OUT-teacher``; `predict` keeps its parts and the rows that it rejected beside its output."""
 
 
+@checked_types
 def distil(
     data: Any,
     *,
     teachers: str | Path | Sequence[str | Path],
     out: str | Path,
     text: str | Path | Sequence[str | Path] = (),
-    encoder: str | None = None,
+    encoder: str | Path | None = None,
     config: TrainConfig | None = None,
     overwrite: bool = False,
 ) -> Run:

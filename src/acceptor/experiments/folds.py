@@ -13,7 +13,7 @@ import polars as pl
 from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
-from acceptor.errors import DataError, UsageError, nearest
+from acceptor.errors import DataError, UsageError, checked_types, nearest
 from acceptor.evaluation.evaluate import score
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
@@ -50,12 +50,13 @@ class Folds(RunSet[FoldsFile]):
         return f"Folds({self.folder} · {folds} · {scores})"
 
 
+@checked_types
 def cross_validate(
     data: Any,
     *,
     by: str | int,
     out: str | Path,
-    encoder: str | None = None,
+    encoder: str | Path | None = None,
     config: TrainConfig | None = None,
     processes: int = 1,
     overwrite: bool = False,

@@ -149,7 +149,7 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
     return content
 
 
-def with_restart(config: TrainConfig | None, encoder: str | None) -> TrainConfig:
+def with_restart(config: TrainConfig | None, encoder: str | Path | None) -> TrainConfig:
     """The settings of a set of trainings: ``on_collapse`` is ``restart`` if it is not set."""
     config = with_encoder(config, encoder)
     if "on_collapse" not in config.model_fields_set:

@@ -23,7 +23,7 @@ from acceptor.config import ResolvedConfig, TrainConfig, with_encoder
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
-from acceptor.errors import TrainingError, UsageError
+from acceptor.errors import TrainingError, UsageError, checked_types
 from acceptor.experiments.seeds import Seeds, train_seeds
 from acceptor.experiments.study import (
     Domain,
@@ -123,13 +123,14 @@ class _PrunedError(Exception):
     """Ends a training that Optuna prunes."""
 
 
+@checked_types
 def search_settings(
     data: Any,
     *,
     out: str | Path,
     trials: int = 30,
     seeds: int = 5,
-    encoder: str | None = None,
+    encoder: str | Path | None = None,
     config: TrainConfig | None = None,
     space: Mapping[str, Domain] | None = None,
     processes: int = 1,
@@ -217,9 +218,11 @@ def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
             _with(config, {name: value})  # raises where the setting cannot be that
 
 
-def _is_domain(domain: Domain) -> bool:
+def _is_domain(domain: Any) -> bool:
     if isinstance(domain, list):
         return bool(domain)
+    if not isinstance(domain, tuple) or not all(isinstance(end, int | float) for end in domain[:2]):
+        return False
     return len(domain) in (2, 3) and domain[0] < domain[1] and domain[2:] in ((), ("log",))
 
 

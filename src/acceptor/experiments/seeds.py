@@ -10,7 +10,7 @@ from typing import Any, Literal
 from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
-from acceptor.errors import UsageError
+from acceptor.errors import UsageError, checked_types
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
@@ -60,12 +60,13 @@ class Seeds(RunSet[SeedsFile]):
         return f"Seeds({self.folder} · {self.split} {metric} {score}{mark} · {counts}{failed})"
 
 
+@checked_types
 def train_seeds(
     data: Any,
     *,
     out: str | Path,
     seeds: int | Sequence[int] = 10,
-    encoder: str | None = None,
+    encoder: str | Path | None = None,
     config: TrainConfig | None = None,
     processes: int = 1,
     vary: Vary = "both",

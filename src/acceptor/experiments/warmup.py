@@ -24,7 +24,7 @@ from acceptor.data.load import load_data
 from acceptor.data.raw_text import FEWEST, RawText, listed_paths, read_raw_text
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.experiments.run_set import is_finished_run
 from acceptor.experiments.workers import Plan
 from acceptor.model.pretrained import find_encoder
@@ -39,12 +39,13 @@ LABELS = ("corrupted", "natural")
 HELD_OUT, MOST_HELD_OUT = 0.02, 1_000  # share and number of sentences to validate on
 
 
+@checked_types
 def warm_up(
     text: str | Path | Sequence[str | Path],
     *,
     data: Any,
     out: str | Path,
-    encoder: str | None = None,
+    encoder: str | Path | None = None,
     config: TrainConfig | None = None,
     overwrite: bool = False,
 ) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.word_counts import holds_unspaced
 from acceptor.model.tokenizer import check_length, tokenizer_info
 
 CHUNK = 10_000  # sentences per call of the tokenizer: enough for all cores, little memory
@@ -173,7 +174,8 @@ class Words:
 def encode_words(tokenizer: Any, sentences: Sequence[str], *, max_length: int) -> list[Words]:
     """The ids of `encode` with their words, as the pre-tokenizer splits them.
 
-    Words beyond ``max_length`` are left out.
+    In scripts without spaces it may leave a whole sentence as one word; there every token is a word, unless it is only
+    a part of a character. Words beyond ``max_length`` are left out.
     """
     encodings = tokenizer_info(tokenizer).backend.encode_batch(list(sentences))
     return [_words(sentence, one, max_length) for sentence, one in zip(sentences, encodings, strict=True)]
@@ -183,14 +185,19 @@ def _words(sentence: str, encoding: Any, max_length: int) -> Words:
     owners: list[int] = []
     spans: list[tuple[int, int]] = []
     number: dict[Any, int] = {}
+    last = -1  # the latest token that is a word
     kept = [*range(len(encoding))] if len(encoding) <= max_length else _truncated(encoding, max_length).tolist()
     added, words_of, places = encoding.special_tokens_mask, encoding.word_ids, encoding.offsets
+    alone = holds_unspaced(pl.Series([sentence[start:end] for start, end in places], dtype=pl.String))
     for at in kept:
         word, (start, end) = words_of[at], places[at]
         if added[at]:
             owners.append(-1)
             continue
-        key = ("token", at) if word is None else word  # a tokenizer without pre-tokenizer: each token is a word
+        last = at if word is None or alone[at] else last  # no pre-tokenizer: each token is a word
+        key = (last, None if last == at else word)
+        if spans and (start < spans[-1][1] or not sentence[slice(*spans[-1])].strip()):
+            number[key] = len(spans) - 1  # a part of the same character; or what is before is only a blank
         if key not in number:
             number[key] = len(spans)
             spans.append((start, end))

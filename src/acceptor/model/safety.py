@@ -157,6 +157,7 @@ def model_config(folder: Path, labels: Sequence[str]) -> Any:
             **{name: value for name, value in given.items() if name in known},
             id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
+            problem_type="single_label_classification",  # other servers choose softmax by it
         )
     except Exception as error:  # whatever a value of the wrong type causes
         where, problem = str(folder / "config.json"), "the weights cannot be loaded"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from acceptor.evaluation.evaluate import Scores
+from acceptor.report.fonts import use_fonts
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -63,10 +65,12 @@ STYLE: Any = {
 def drawing() -> Iterator[None]:
     """Applies `STYLE` to everything that is drawn in the block.
 
-    Hides matplotlib's warning about missing glyphs: an SVG is shown with the viewer's fonts.
+    Hides matplotlib's warnings about glyphs and weights that no font of this machine has: an SVG is shown with the
+    viewer's fonts.
     """
     import matplotlib
 
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
@@ -155,12 +159,14 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
 @drawing()
 def save_png(figure: Figure, path: Path) -> None:
     """Writes the figure as a PNG file at 160 dpi."""
+    use_fonts(figure)
     figure.savefig(path, dpi=160, metadata={"Software": None})
 
 
 @drawing()
 def as_svg(figure: Figure) -> str:
     """Returns the figure as SVG text."""
+    use_fonts(figure)
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     figure.set_layout_engine("none")  # the layout is computed: saving the PNG need not repeat it

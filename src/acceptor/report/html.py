@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from acceptor.errors import RunError, UsageError
+from acceptor.errors import RunError, UsageError, checked_types
 from acceptor.report.folder import RunFolder, read_run
 from acceptor.report.run_figures import Dot, losses_figure, metric_figure
 from acceptor.report.run_section import FigureWriter, Words, file_name, headline, run_section
@@ -30,6 +30,7 @@ FIGURES = "figures"
 _HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
+@checked_types
 def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, figures: bool = True) -> Path:
     """Writes one self-contained HTML page about one or several runs; several are shown side by side.
 
@@ -50,10 +51,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
         ResourceError: ``out`` cannot be written.
     """
     out = Path(out).expanduser()
-    if isinstance(runs, str | Path) or not runs:
-        raise UsageError(
-            "runs is not a list of run folders", expected='["runs/cola"]', found=repr(runs), code="E-USAGE-OPTION"
-        )
+    if not runs:
+        raise UsageError("there is no run to report", expected='["runs/cola"]', found=repr(runs), code="E-USAGE-OPTION")
     if out.suffix != ".html":
         raise UsageError(
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from acceptor.evaluation.notebook import FULL_WEIGHT
 from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_png
 from acceptor.report.folder import JudgedSplit, RunFolder, number
 from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
@@ -334,12 +335,11 @@ def highlight_words(sentence: str, weights: Sequence[tuple[str, float]]) -> list
         (text, class, weight); the texts joined are the sentence. Text between words and words with small weights have
         an empty class.
     """
-    largest = max((abs(weight) for _, weight in weights), default=0.0) or 1.0
     parts, done = [], 0
     for word, weight in weights:
         start = sentence.find(word, done)
         if start >= 0:
-            step = min(3, int(abs(weight) / largest * 3.999))
+            step = min(3, int(4 * abs(weight) / FULL_WEIGHT))
             parts.append((sentence[done:start], "", 0.0))
             parts.append((word, f"{'p' if weight > 0 else 'm'}{step}" if step else "", weight))
             done = start + len(word)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from acceptor.config import ResolvedConfig
 from acceptor.data.table import Split
 from acceptor.evaluation.evaluate import Report
 from acceptor.model.pretrained import Encoder
 from acceptor.training.collapse import constant_loss
 from acceptor.training.defaults import resolve
+
+ADVICE = logging.getLogger(__name__)
+"""Logs the advice when a training ends. A command whose output has the advice disables it."""
 
 HARDLY = 0.9  # of the loss of a constant answer: above, the training split was not learned either
 

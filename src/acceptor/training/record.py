@@ -23,6 +23,9 @@ from acceptor.training.loop import EpochEnd, Skipped, Step
 
 logger = logging.getLogger(__name__)
 
+INTERNAL = ("padding", "shapes", "compile")
+"""Derived values that only say how fast the steps are computed: ``run.json`` has them, the log only if it is asked."""
+
 
 def validation_of(data: Data) -> Split:
     """The validation split; every training has one."""
@@ -32,10 +35,11 @@ def validation_of(data: Data) -> Split:
 
 def log_setup(data: Data, judge: Judge, derived: list[Derived]) -> None:
     """Logs data, encoder and derived values with their reasons, before training starts."""
-    logger.info("%-15s%s", "data", data)
+    logger.info("%-15s%s", "data", data.words)
     logger.info("%-15s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
     for item in derived:
-        logger.info("%-15s%s: %s", item.name, item.value, item.reason)
+        level = logging.DEBUG if item.name in INTERNAL else logging.INFO
+        logger.log(level, "%-15s%s: %s", item.name, item.value, item.reason)
 
 
 def step_line(event: Step, config: ResolvedConfig) -> tuple[StepLine, str]:

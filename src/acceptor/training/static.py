@@ -45,17 +45,18 @@ def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, li
     on_gpu = runtime.device.startswith("cuda")
     static = runtime.world_size == 1 and (on_gpu or bool(config.compile))
     if runtime.world_size > 1:
-        shapes = "several processes launch their steps one by one"
+        shapes = "several processes start their steps one by one"
     elif on_gpu:
-        shapes = "a CUDA graph for each of a few lengths: one launch a step"
+        shapes = "batches are padded to a few lengths, each a recorded CUDA graph"
     else:
-        shapes = "compiling needs few shapes" if static else f"padding costs more than launching on {runtime.device}"
+        kept = f"every batch is as long as its longest input, which is faster on {runtime.device}"
+        shapes = "compiling needs batches of few lengths" if static else kept
     if config.compile is not None:
         compiled = "given"
     elif on_gpu:
         compiled = "CUDA graphs remove the launches; compiling would take tens of seconds"
     else:
-        compiled = "measured on a CPU: twice the time of `FastLayer`"
+        compiled = "on a CPU, compiled steps take twice the time"
     return static, [
         Derived("shapes", "static" if static else "ragged", shapes),
         Derived("compile", bool(config.compile), compiled),
@@ -163,4 +164,4 @@ class StaticSteps:
             if is_out_of_memory(first):
                 raise
             reason = str(first).strip().split("\n")[0]
-            logger.warning("no CUDA graph of this network (%s): kernels are launched one by one", reason)
+            logger.warning("no CUDA graph of this network (%s): its steps are slower", reason)

@@ -22,7 +22,7 @@ from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
-from acceptor.errors import UsageError
+from acceptor.errors import checked_types
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
@@ -42,7 +42,7 @@ from acceptor.runtime.processes import process_group, process_rank
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
-from acceptor.training.advice import advice_for
+from acceptor.training.advice import ADVICE, advice_for
 from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
 from acceptor.training.record import log_setup, run_file_of, validation_of, write_run
@@ -92,16 +92,17 @@ class Run:
         return f"Run({self.folder} · {self.report})"
 
     def to_dict(self) -> Json:
-        """Reports and record, for JSON."""
+        """Reports, advice and record, for JSON."""
         reports = {name: report.to_dict() for name, report in self.reports.items()}
-        return {"folder": str(self.folder), "reports": reports, **self.record}
+        return {"folder": str(self.folder), "reports": reports, "advice": self.advice, **self.record}
 
 
+@checked_types
 def train(
     data: Any,
     *,
     out: str | Path,
-    encoder: str | None = None,
+    encoder: str | Path | None = None,
     config: TrainConfig | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -133,13 +134,6 @@ def train(
         TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.collapse`).
     """
     config = with_encoder(config, encoder)
-    if on_epoch is not None and not callable(on_epoch):
-        raise UsageError(
-            "on_epoch is not a function",
-            expected="a function of the history, a list of dicts",
-            found=repr(on_epoch)[:80],
-            code="E-USAGE-OPTION",
-        )
     place = Path(out).expanduser()
     request = Request(place, config, overwrite, resume, allow_change, on_epoch)
     return _train_in_place(data, request)
@@ -182,6 +176,7 @@ def _train_in_place(data: Any, request: Request) -> Run:
             return _train(data, Request(out, config, on_epoch=request.on_epoch, earlier=error.collapse))
 
 
+@checked_types
 def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_change: bool = False) -> Run:
     """Resumes a training that was stopped, with the data and settings that it was started with.
 
@@ -234,7 +229,7 @@ def _train(data: Any, request: Request) -> Run:
     run = Run(out, judge, reports, history, file, advice)
     if runtime.is_main_process:
         if advice:
-            logger.warning("%s", advice)
+            ADVICE.warning("%s", advice)
         with new_folder(out) as folder:
             write_run(folder, judge, data, reports, history, file, name=out.name)
     return run
@@ -270,7 +265,7 @@ def _prepare(
         train.lengths, config.batch_size, seed=config.batch_seed, epoch=1, bucketed=config.order == "bucketed"
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
-    padding = Derived("padding", round(ratio, 4), f"positions computed per real token, {config.order} batches")
+    padding = Derived("padding", round(ratio, 4), f"positions computed for each token, {config.order} batches")
     trained_on, known = trained_on_by(encoder, data.train)
     inputs = PAIRS if pairs else SENTENCES
     about = encoder.to_dict()

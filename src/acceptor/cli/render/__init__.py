@@ -12,6 +12,7 @@ from acceptor.cli.render.scores import (
     report_text,
     scores_table,
     slices_table,
+    speeds_text,
     verdict_table,
 )
 from acceptor.cli.render.tables import frame_table, number, show, table
@@ -39,6 +40,7 @@ __all__ = [
     "seeds_text",
     "show",
     "slices_table",
+    "speeds_text",
     "table",
     "verdict_table",
 ]

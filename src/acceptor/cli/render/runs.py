@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from acceptor.experiments.search import Search
     from acceptor.experiments.seeds import Seeds
     from acceptor.exporting.verify import Export
+    from acceptor.judging.decision import Decision
     from acceptor.training.train import Run
 
 
 def run_text(run: Run) -> Iterator[Any]:
-    """A finished training: epochs, scores, folder, next command."""
+    """A finished training: epochs, scores, folder; last, the next command, or what to change if it learned nothing."""
     epochs = lines_of(run.lines, EpochLine)
     header = ("epoch", "train loss", "validation loss", "accuracy", "MCC")
     yield table(
@@ -50,10 +51,12 @@ def run_text(run: Run) -> Iterator[Any]:
     sentences = len(epochs) * run.file.data["train"].rows
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
     yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
-    pairs = run.report.split.seconds is not None
-    yield f"next: {judging_command(run.folder, pairs=pairs, data=run.report.split.table.origin)}"
     if run.advice:
         yield run.advice
+        return
+    split = run.report.split
+    pairs, origin = split.seconds is not None, split.table.origin
+    yield f"next: {judging_command(run.folder, pairs=pairs, data=origin, sentence=split.example)}"
 
 
 def seeds_text(seeds: Seeds) -> Iterator[Any]:
@@ -179,10 +182,20 @@ def _mcc_cells(entry: Entry, splits: Sequence[str]) -> list[str]:
     return cells
 
 
-def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
-    """The written file and how its logits and verdicts differ from the run's. ``pairs``: it judges pairs."""
+def export_text(found: Export, *, sentence: str, pairs: bool = False) -> Iterator[Any]:
+    """What was written and how its logits and verdicts differ from the run's.
+
+    Args:
+        found: What was written.
+        sentence: One to try it with.
+        pairs: It judges pairs.
+    """
     yield f"{found.path}: {found.precision}, {found.bytes / 1e6:.1f} MB, sha256 {found.sha256[:16]}…"
     yield f"logits of {found.inputs:,} inputs differ by {found.largest_change:.2g} at most"
+    if found.baked:
+        yield f"the weights contain {_baked_text(found.baked)}: the label with the largest logit is the verdict"
+        if found.baked.threshold is not None:
+            yield f"probabilities have moved: 0.5 is where {number(found.baked.threshold)} was"
     if found.comparison:
         one = found.comparison
         before, after = (number(score) for score in one.scores)
@@ -192,11 +205,19 @@ def export_text(found: Export, *, pairs: bool = False) -> Iterator[Any]:
         yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
         if one.selected:
             yield "a checkpoint or threshold was chosen on these sentences, so both scores are too good"
-    yield f"\nnext: {judging_command(found.path, pairs=pairs)}"
+    page = found.path.suffix == ".html"
+    yield f"\nnext: {'open it in a browser' if page else judging_command(found.path, pairs=pairs, sentence=sentence)}"
 
 
-def judging_command(judge: Path, *, pairs: bool, data: str = "FILE") -> str:
+def _baked_text(baked: Decision) -> str:
+    numbers = [f"temperature {number(baked.temperature)}"]
+    numbers += [] if baked.threshold is None else [f"threshold {number(baked.threshold)}"]
+    return " and ".join(numbers)
+
+
+def judging_command(judge: Path, *, pairs: bool, data: str = "FILE", sentence: str = "…") -> str:
     """A command to try a judge: on a sentence, or on a file if it judges pairs."""
     if not pairs:
-        return f'acceptor judge {shell(judge)} "The book was wrote."'
+        plain_words = not set(sentence) & set('"$`\\!') and sentence.isprintable()
+        return f"acceptor judge {shell(judge)} " + (f'"{sentence}"' if plain_words else shell(sentence))
     return f"acceptor predict {shell(judge)} {shell(data) if os.path.isfile(data) else 'FILE'} -o verdicts.jsonl"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from acceptor.cli.render.tables import frame_table, number, table
 from acceptor.evaluation.metrics import mistakes
+from acceptor.evaluation.notebook import FULL_WEIGHT
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport
     from acceptor.evaluation.slices import Slice
     from acceptor.evaluation.words import Explanation
+    from acceptor.serve.others import Speed
 
 
 MATRIX, WIDTH = 8, 80  # most labels, and width, for which a confusion matrix is shown
 MISTAKES = 15  # number of mistakes that are shown instead
 LABEL = 16  # most characters of a label beside a sentence
 SCORES = 3  # most labels with scores beside a sentence, the most probable ones
+BAR = 20  # marks of the longest bar of a word's weight
 
 
 def report_text(report: Report) -> Iterator[Any]:
@@ -119,6 +122,31 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
     )
 
 
+def speeds_text(speeds: Sequence[Speed]) -> Iterator[Any]:
+    """How fast each server answered, and what that costs."""
+    yield ""
+    header = ("server", "kind", "requests", "p50, ms", "p99, ms", "sentences a second", "cost of 1,000")
+    yield table(
+        header,
+        [
+            (
+                one.name,
+                one.kind,
+                one.requests,
+                f"{one.p50:.1f}",
+                f"{one.p99:.1f}",
+                f"{one.sentences_per_second:,.0f}",
+                "" if one.cost_per_thousand is None else f"{one.cost_per_thousand:.2g}",
+            )
+            for one in speeds
+        ],
+    )
+    yield (
+        "One client sent one request after another, of 8 sentences each: it measures how long an answer takes, not how "
+        "much the server can do at once."
+    )
+
+
 def slices_table(what: str, parts: Sequence[Slice]) -> Table:
     """One line of scores with intervals for each slice, or a note that it is too small."""
     header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
@@ -171,20 +199,25 @@ def explanation_text(explanation: Explanation) -> Iterator[Any]:
     """A verdict and its words, each with its weight as a number and as a bar."""
     verdict = explanation.verdict
     yield f"{verdict.label} {verdict.probability:.3f}: {explanation.sentence}"
-    longest = max(map(abs, explanation.weights), default=0.0) or 1.0
     rows = [
-        (word, f"{weight:+.3f}", _bar(weight, longest))
+        (word, f"{weight:+.3f}", _bar(weight))
         for word, weight in zip(explanation.words, explanation.weights, strict=True)
     ]
-    yield table(("word", "weight", "for (+) or against (-) this verdict"), rows)
-    total = f"margin {explanation.margin:+.3f}, {explanation.baseline:+.3f} with all words masked"
+    scale = f"{FULL_WEIGHT / BAR:g} nats a mark"
+    yield table(("word", "weight", f"for (+) or against (-) this verdict, {scale}"), rows)
+    total = f"margin {explanation.margin:+.3f}"
+    if explanation.baseline is not None:
+        total += f", {explanation.baseline:+.3f} with all words masked"
     if explanation.error is not None:
         total += f"; weights sum to {sum(explanation.weights):+.3f}, completeness error {explanation.error:+.1e}"
     yield f"{explanation.method}, nats of log-odds; {total}\n"
 
 
-def _bar(weight: float, longest: float) -> Text:
-    return Text(("+" if weight > 0 else "-") * round(20 * abs(weight) / longest), "green" if weight > 0 else "red")
+def _bar(weight: float) -> Text:
+    """The weight as a bar of marks; one that is too long ends in an ellipsis."""
+    marks = round(BAR * abs(weight) / FULL_WEIGHT)
+    bar = ("+" if weight > 0 else "-") * min(marks, BAR) + ("…" if marks > BAR else "")
+    return Text(bar, "green" if weight > 0 else "red")
 
 
 def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> Iterator[Any]:
