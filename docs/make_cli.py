@@ -78,7 +78,7 @@ def markdown() -> Iterator[str]:
     """The lines of cli.md."""
     yield INTRO
     steps = [line.strip() for line in FIRST_STEPS.splitlines() if line.startswith("    ")]
-    yield "```sh\n" + "\n".join(steps) + "\n```\n"
+    yield "```text\n" + "\n".join(steps) + "\n```\n"
     for heading, rows in grouped_commands(GROUP).items():
         yield f"**{heading}**\n"
         yield "| command | what |\n|---|---|"
@@ -92,15 +92,15 @@ def markdown() -> Iterator[str]:
     for name, command in GROUP.commands.items():
         yield f"## acceptor {name}\n"
         yield f"{cell(command.help)}\n"
-        yield f"```sh\n{usage_of(name)}\n```\n"
+        yield f"```text\n{usage_of(name)}\n```\n"
         for heading, rows in headed(command, context_of(name)).items():
             yield table(heading if heading == ARGUMENTS else f"{heading} options", rows)
-        yield "```sh\n" + "\n".join(examples_of(name)) + "\n```\n"
+        yield "```text\n" + "\n".join(examples_of(name)) + "\n```\n"
 
 
 def table(heading: str, rows: list[tuple[str, str]]) -> str:
     """Options or arguments as a Markdown table; a bar in a code span of a table must be escaped."""
-    lines = [f"| {heading} | |\n|---|---|"]
+    lines = [f"| {heading} | what |\n|---|---|"]
     lines += [f"| `{spelling.replace('|', chr(92) + '|')}` | {cell(text)} |" for spelling, text in rows]
     return "\n".join(lines) + "\n"
 

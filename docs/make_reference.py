@@ -28,7 +28,7 @@ from acceptor.error_codes import CODES  # noqa: E402
 GROUPS = {
     "Training": ("config", "training", "experiments"),
     "Data": ("data",),
-    "Judging": ("judging",),
+    "Judging": ("judging", "serve"),
     "Evaluation": ("evaluation",),
     "Reports and exports": ("report", "exporting"),
     "Errors": ("errors",),
@@ -47,7 +47,8 @@ pydantic's `model_dump()`). Examples and formats are in [training](training.md),
 and [scores](scores.md); scikit-learn's `AcceptorClassifier` and others are in [integrations](integrations.md).
 
 N is the number of sentences. A label's position in `labels` is its label id. Progress is a bar on stderr, where stderr
-is a terminal. Derived settings are logged by the logger `acceptor`, level INFO.
+is a terminal. Derived settings are logged by the logger `acceptor`, level INFO (what only concerns
+speed: DEBUG).
 """
 
 ERRORS_INTRO = """\
@@ -57,10 +58,11 @@ ERRORS_INTRO = """\
 
 Every error has a code: the last line of its text, `code` in what `--json` prints, and the attribute `code` of the
 exception. A code keeps its meaning in later versions; the words of an error may change. A code's second part is the
-class of the exception. The command line exits with 2 for a `UsageError`, with 1 for all others. Only what the option
-parser itself refuses (an unknown option, a missing argument) has no code; it exits with 2.
+class of the exception. The command line exits with 2 for a `UsageError`, with 1 for all others.
 
 ```python
+import acceptor
+
 try:
     data = acceptor.load_data("train.tsv")
 except acceptor.AcceptorError as error:
@@ -72,12 +74,17 @@ except acceptor.AcceptorError as error:
 """
 
 
+def source_of(name: str) -> str:
+    """The source of a module of the package."""
+    path = SOURCE.joinpath("acceptor", *name.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path.read_text("utf-8")
+
+
 @cache
 def module_at(name: str) -> ast.Module:
     """The syntax tree of a module of the package."""
-    path = SOURCE.joinpath("acceptor", *name.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(path.read_text("utf-8"))
+    return ast.parse(source_of(name))
 
 
 def definition(module: str, name: str) -> ast.stmt:
@@ -211,7 +218,7 @@ def field_head(node: ast.AnnAssign) -> str:
 
 def function_entry(node: ast.FunctionDef) -> Iterator[str]:
     """The entry of a function."""
-    yield f"```python\n{signature(node)}\n```\n"
+    yield f"```py\n{signature(node)}\n```\n"
     yield from documented(ast.get_docstring(node), types_of(node))
 
 
@@ -223,7 +230,7 @@ def class_entry(module: str, cls: ast.ClassDef) -> Iterator[str]:
     if cls.bases and not any(isinstance(node, ast.FunctionDef) for node in cls.body) and cls.name.endswith("Error"):
         yield f"A kind of `{ast.unparse(cls.bases[0])}`.\n"
     if start:
-        yield f"```python\n{signature(start, cls.name, method=True).removesuffix(' -> None')}\n```\n"
+        yield f"```py\n{signature(start, cls.name, method=True).removesuffix(' -> None')}\n```\n"
         types |= types_of(start)
     yield from documented(ast.get_docstring(cls), types)
     described = [(node, text) for node, text in fields(cls) if text]
@@ -273,7 +280,7 @@ def entry(name: str) -> Iterator[str]:
     elif isinstance(node, ast.ClassDef):
         yield from class_entry(module, node)
     else:
-        yield f"```python\n{ast.unparse(node)}\n```\n"
+        yield f"```py\n{ast.get_source_segment(source_of(module), node)}\n```\n"
 
 
 def first_sentence(name: str) -> str:

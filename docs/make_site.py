@@ -27,9 +27,10 @@ ELSEWHERE = re.compile(r"\[([^\]]+)\]\(\.\./\.\./\.\./(?!records/)[^)]+\)")
 
 
 def gather(language: str, sources: Path) -> None:
-    """Copies the pages of a language, the records and the figures to where Sphinx reads them."""
+    """Copies the pages of a language, the records, figures and pictures to where Sphinx reads them."""
     pages = shutil.copytree(DOCS / language, sources / language)
-    shutil.copytree(DOCS / "figures", sources / "figures", dirs_exist_ok=True)
+    for pictures in ("figures", "pictures"):
+        shutil.copytree(DOCS / pictures, sources / pictures, dirs_exist_ok=True)
     for page in pages.rglob("*.md"):
         text = ELSEWHERE.sub(r"\1", page.read_text("utf-8"))
         page.write_text(text.replace(TO_RECORDS, "](../records/"), "utf-8")

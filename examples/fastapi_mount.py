@@ -12,18 +12,26 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel, Field, ValidationError
 
 import acceptor
 
 Sentence = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-class Request(BaseModel):
+class Body(BaseModel):
     """The body. Its limits bound the work of one request."""
 
     sentences: Annotated[list[Sentence], Field(min_length=1, max_length=1_000)]
+
+
+async def body_of(request: Request) -> Body:
+    """The body. FastAPI would quote an invalid one in its answer, and fail if it holds half of a surrogate pair."""
+    try:
+        return Body.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise HTTPException(422, error.errors(include_input=False, include_context=False)) from error
 
 
 def router(judge: acceptor.Judge) -> APIRouter:
@@ -32,9 +40,9 @@ def router(judge: acceptor.Judge) -> APIRouter:
 
     # Not async: FastAPI then calls it in a thread, so other requests are answered meanwhile. A judge is thread-safe.
     @routes.post("/judge")
-    def judge_sentences(request: Request) -> list[dict[str, Any]]:
+    def judge_sentences(body: Annotated[Body, Depends(body_of)]) -> list[dict[str, Any]]:
         try:
-            verdicts = judge(request.sentences)
+            verdicts = judge(body.sentences)
         except acceptor.DataError as error:  # a blank sentence, or one without a known token
             raise HTTPException(422, error.to_dict()) from error
         return [{"label": one.label, "probability": one.probability, "unknown": one.unknown} for one in verdicts]
