@@ -96,7 +96,7 @@ reliability: setup
 inputs: setup
 	$(BIN)/python -m reliability.inputs --record
 
-# ARGS=--long looks for leaks for an hour; ARGS='--only ledger' is one part. The other servers and Schemathesis, which it
+# ARGS=--long looks for leaks in a million requests; ARGS='--only ledger' is one part. The other servers and Schemathesis, which it
 # compares and uses, have environments of their own, since they need other versions of packages.
 load: ARGS =
 load: setup build/mosec build/litserve build/schemathesis

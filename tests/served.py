@@ -36,6 +36,7 @@ class Server:
 
     def workers(self):
         """The process ids of the workers."""
+        assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{''.join(self.lines)}"
         listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
         return [int(pid) for pid in listed.stdout.split()]
 

@@ -3,7 +3,7 @@
 python -m benchmarks.load                     all parts, 20 minutes on 2 idle cores; each is put into records/serving.md
 python -m benchmarks.load --quick --run RUN   under a minute: the same tests, fewer tries, no figures of speed
 python -m benchmarks.load --only ledger,leak  some parts; the record keeps the others
-python -m benchmarks.load --long              looks for leaks for an hour
+python -m benchmarks.load --long              looks for leaks in a million requests
 
 It starts `acceptor serve RUN --port 0` as a process of its own for each part and sends requests on loopback only,
 from processes of their own. mosec, LitServe and Schemathesis are used if they are in build/mosec, build/litserve

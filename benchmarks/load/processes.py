@@ -215,6 +215,10 @@ class Client:
         assert self.process.stdout is not None
         self._lines.append(self.process.stdout.readline())
 
+    def is_running(self) -> bool:
+        """It has not ended."""
+        return self.process.poll() is None
+
     def stop(self) -> None:
         """Makes it send no more requests."""
         self.process.terminate()

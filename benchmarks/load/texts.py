@@ -19,6 +19,8 @@ from typing import Any
 from benchmarks.load.client import text_of
 from benchmarks.load.processes import BUILD, REPOSITORY
 
+COMPARED = 20_000  # texts that are also judged in bf16, to see by how much that changes a probability
+
 
 @dataclass(frozen=True)
 class Material:
@@ -28,6 +30,7 @@ class Material:
         run: The judge.
         base: JSON file with the sentences of which texts are made.
         verdicts: JSON file with the offline fp32 verdict of each text, by its number.
+        bf16: How far a probability that is computed in bf16 may be from the offline one.
         count: How many texts have one.
         scratch: A folder for temporary files.
         core: The core of the clients; None for any.
@@ -37,6 +40,7 @@ class Material:
     run: Path
     base: str
     verdicts: str
+    bf16: float
     count: int
     scratch: Path
     core: int | None
@@ -62,8 +66,8 @@ def prepared(run: Path, count: int, scratch: Path, core: int | None, *, quick: b
 
     base, verdicts = scratch / "base.json", scratch / "verdicts.json"
     base.write_text(json.dumps(sentences("starter")[0]), "utf-8")
-    offline(run, base, count, verdicts)
-    return Material(run, str(base), str(verdicts), count, scratch, core, quick)
+    largest = offline(run, base, count, verdicts)["largest_bf16_change"]
+    return Material(run, str(base), str(verdicts), 2 * largest, count, scratch, core, quick)
 
 
 def offline(run: Path, base: Path | str, count: int, out: Path, *options: str) -> Any:
@@ -100,7 +104,9 @@ def main() -> None:
     judge = acceptor.load(options.run, precision="fp32")
     verdicts = [[one.label, one.probability] for one in judge(texts)]
     Path(options.out).write_text(json.dumps(verdicts), "utf-8")
-    print(json.dumps({"verdicts": len(verdicts)}))
+    rough = acceptor.load(options.run)(texts[:COMPARED])  # in bf16 where this machine has it
+    change = max(abs(one.probability - exact) for one, (_, exact) in zip(rough, verdicts, strict=False))
+    print(json.dumps({"verdicts": len(verdicts), "largest_bf16_change": change}))
 
 
 def predict_seconds(run: str, texts: list[str]) -> float:

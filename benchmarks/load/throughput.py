@@ -23,7 +23,6 @@ PREDICTED = 20_000  # texts of a round of `predict`
 LATENCIES = {"p50": 0.015, "p99": 0.060}
 OF_PREDICT = 0.85
 OF_PEERS = 2.0
-BF16 = 0.02  # how far a probability in bf16 may be from the offline one in fp32
 
 Way = Callable[[int], dict[str, Any]]
 
@@ -103,7 +102,7 @@ def _served(
             rate=rate,
             path="/v1/judge" if is_ours else peers.PATHS[name],
             verdicts=material.verdicts if is_ours else None,
-            tolerance=BF16,
+            tolerance=max(1e-5, material.bf16),
             core=material.core,
             seed=number,
         )

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 PASS_SECONDS = 0.2  # a pass gathers the tokens of about this time, so that what comes next soon has its turn
 FEW, MANY = 128, 16_384  # bounds of the tokens of a pass
 TURN = 256  # tokens of a request that has its turn
+SMALL = 1_024  # tokens that are made in the event loop's thread, in less than a millisecond: a thread costs more
 SPECIAL = 4  # tokens that a tokenizer adds to an input, at most
 
 
@@ -69,7 +70,7 @@ class Batcher:
 
         Args:
             judge: The judge.
-            max_wait: How long a pass that is not full waits for more inputs, in seconds.
+            max_wait: How long a pass that is not full waits for more inputs while others are computed, in seconds.
             max_tokens: The bound of tokens in the queue.
             timeout: Seconds after which a request is given up; one that would wait longer is refused.
         """
@@ -100,9 +101,13 @@ class Batcher:
             DataError: As `Judge.encode`.
         """
         self.judge.check_inputs(pairs=seconds is not None)
-        with self._admitted(self._most_tokens(sentences, seconds)) as admission:
+        most = self._most_tokens(sentences, seconds)
+        with self._admitted(most) as admission:
             loop = asyncio.get_running_loop()
-            encoded = await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
+            if most <= SMALL:
+                encoded = self.judge.encode(sentences, seconds)
+            else:
+                encoded = await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
             admission.lower(len(encoded.ids))
             logits = np.full((len(encoded), len(self.judge.labels)), np.nan, np.float32)
             job = Job(loop.create_future(), len(encoded.ids), encoded, logits)
@@ -198,10 +203,14 @@ class Batcher:
                     return found
 
     def _wait_for_more(self, budget: int) -> None:
-        """Waits until a pass is full, or its first request has waited for long enough, or another thread has it."""
+        """Waits until a pass is full, or its first request has waited for long enough, or another thread has it.
+
+        While no thread computes, nothing is gained by waiting: what comes meanwhile is the next pass.
+        """
         while self._jobs and not self._jobs[0].call and not self._closed:
             left = self._jobs[0].arrived + self.max_wait - clock()
-            if left <= 0 or sum(job.left for job in self._jobs) >= budget:
+            is_full = sum(job.left for job in self._jobs) >= budget
+            if left <= 0 or is_full or not any(thread.is_computing for thread in self._threads):
                 return
             self._changed.wait(left)
 
@@ -280,6 +289,11 @@ class _Computing(threading.Thread):
             return math.inf
         since = self._since
         return 0.0 if since is None else max(0.0, clock() - since - 1.0 - 3 * self._expected)
+
+    @property
+    def is_computing(self) -> bool:
+        """A pass is in progress."""
+        return self._since is not None
 
     def run(self) -> None:
         """Computes passes until the batcher is closed."""

@@ -28,7 +28,7 @@ class ServeSettings:
         workers: Processes.
         device: As for `load`.
         precision: As for `load`.
-        max_wait: How long a forward pass that is not full waits for more inputs, in seconds.
+        max_wait: How long a forward pass that is not full waits for more inputs while others are computed, in seconds.
         max_queue: The bound of tokens in each judge's queue.
         timeout: Seconds after which a request is given up.
         drain_delay: Seconds between SIGTERM, which makes the server say that it is not ready, and its end.
