@@ -124,5 +124,5 @@ class _Workers(Server):  # type: ignore[misc, valid-type]
             forget_process(old.inner.pid)
             if has_started(old.inner.pid):
                 self.respawned_wrks.pop(index, None)  # no loop of failing starts
-        if self.interrupt_signal:  # it came while the judges were loaded, and Granian has cleared the event since
+        if self.interrupt_signal or self.interrupt_children:  # meanwhile, and Granian may have cleared the event since
             self.main_loop_interrupt.set()
