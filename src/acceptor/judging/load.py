@@ -82,9 +82,18 @@ def run_path(run: Any) -> Path:
     """The path of a run folder or an exported file, as users give it.
 
     Raises:
-        UsageError: It is no path.
+        UsageError: It is the address of a server, or no path at all.
     """
-    return Path(os.fsdecode(run)).expanduser()
+    path = os.fsdecode(run)
+    if path.startswith(("http://", "https://")):
+        raise UsageError(
+            "a server is not a run",
+            expected="a run folder, or an exported judge: FILE.onnx",
+            found=path[:200],
+            next="ask it: acceptor judge, acceptor compare; in Python: acceptor.Client(url)",
+            code="E-USAGE-ADDRESS",
+        )
+    return Path(path).expanduser()
 
 
 def _judge(
