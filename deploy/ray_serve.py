@@ -1,9 +1,10 @@
 """Judges on Ray Serve: the paths of `acceptor serve`, on as many replicas as the requests need.
 
     pip install 'acceptor[serve,onnx]' 'ray[serve]'
+    PYTHONPATH=deploy ACCEPTOR_API_KEY=… ray start --head     # or on every node of a cluster, with its address
     serve deploy deploy/ray_serve.yaml
 
-On every node this file is on PYTHONPATH, and the judges are at the same paths. Each replica loads them and has queues
+On every node this file is on PYTHONPATH, the key is set, and the judges are at the same paths. Each replica loads them and has queues
 of its own. Without a key: `no_auth: true` in `args`, and `host: 127.0.0.1` or a network that is protected.
 """
 

@@ -672,15 +672,19 @@ def test_the_same_judge_gives_the_same_bytes(judge, in_fp32, tmp_path):
     assert (tmp_path / "judge.html").read_bytes() == in_fp32.read_bytes()
 
 
-def test_the_page_holds_no_fingerprint_of_the_training_data(in_fp32):
-    """Nor the path of the run: a page is passed on."""
+def test_the_page_holds_no_fingerprint_of_the_training_data(judge, in_fp32):
+    """Nor the path of the run or of its encoder: a page is passed on."""
     import base64
     import gzip
 
-    network = re.search(r'id="network">([^<]*)', in_fp32.read_text("utf-8")).group(1)
-    content = gzip.decompress(base64.b64decode(network))
+    page = in_fp32.read_text("utf-8")
+    content = gzip.decompress(base64.b64decode(re.search(r'id="network">([^<]*)', page).group(1)))
     assert b"acceptor.trained_on" not in content
-    assert os.fsencode(REPOSITORY) not in content
+    encoder = judge.encoder["name"]
+    assert os.sep in encoder
+    for path in (REPOSITORY, encoder, os.path.dirname(encoder)):
+        assert os.fsencode(path) not in content
+        assert str(path) not in page
 
 
 def test_without_the_runtime_the_error_names_the_command(judge, tmp_path):

@@ -14,7 +14,7 @@ from acceptor.cli.output import answer
 EXAMPLES = (
     "acceptor export runs/starter-minilm -o judge.onnx --verify starter",
     "acceptor export runs/starter-minilm -o judge/ --bake",
-    "acceptor export runs/starter-minilm -o judge.html",
+    "acceptor export runs/starter-minilm -o judge.html --verify starter",
 )
 
 Out = Annotated[

@@ -117,7 +117,7 @@ def _about(judge: Judge, name: str, precision: str) -> dict[str, object]:
         "inputs": judge.inputs,
         **judge.decision.to_dict(),
         "max_length": judge.max_length,
-        "encoder": judge.encoder["name"],
+        "encoder": Path(judge.encoder["name"]).name,  # of a folder, its last part
         "precision": precision,
         "positive": judge.labels[positive_label(judge.labels)],
         "version": versions()["acceptor"],
