@@ -137,7 +137,9 @@ INVALID = {
     ),
     "many to explain": ("/v1/explain", json.dumps({"sentences": ["a"] * 33}).encode(), 413, "E-REQUEST-SIZE"),
     "pairs to explain": ("/v1/explain", b'{"sentences": ["a"], "model": "pairs"}', 422, "E-DATA-PAIRS"),
+    "a blank sentence to explain": ("/v1/explain", b'{"sentences": ["the cats", " "]}', 422, "E-DATA-TEXT"),
     "no such path": ("/v1/judges", b"{}", 404, "E-REQUEST-PATH"),
+    "a slash too many": ("/v1/judge/", b'{"sentences": ["a"]}', 404, "E-REQUEST-PATH"),
     "a reload without a key": ("/admin/reload", b"", 404, "E-REQUEST-PATH"),
     "too many bytes": ("/v1/judge", b" " * (BODY_BYTES + 1), 413, "E-REQUEST-SIZE"),
 }
@@ -151,6 +153,38 @@ def test_a_bad_request_gets_its_status_and_code(server, name):
     assert (answer.status_code, error["code"]) == (status, code), error
     assert "Traceback" not in answer.text
     assert str(os.getcwd()) not in answer.text
+
+
+def test_the_sentence_that_cannot_be_explained_is_named(server):
+    message = post(server, "/v1/explain", {"sentences": [GOOD, " "]}).json()["error"]["message"]
+    assert "position 1" in message
+
+
+TENSOR = {"name": "sentences", "shape": [1], "datatype": "BYTES", "data": ["the cats"]}
+HALF = "\ud800"  # of a surrogate pair
+ECHOED = {
+    "an id": ("/v2/models/toy/infer", {"inputs": [TENSOR], "id": HALF}, 200),
+    "a type": ("/v2/models/toy/infer", {"inputs": [TENSOR | {"datatype": HALF}]}, 400),
+    "a name": (
+        "/v1/decisions",
+        {"model": "toy", "input": GOOD, "questions": [{"type": "predicate", "instructions": "?", "name": HALF}]},
+        200,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ECHOED)
+def test_half_a_surrogate_pair_is_given_back_as_json_escapes_it(server, name):
+    path, body, status = ECHOED[name]
+    answer = post(server, path, content=json.dumps(body).encode())
+    assert (answer.status_code, "\\ud800" in answer.text) == (status, True), answer.text
+
+
+@pytest.mark.parametrize("inputs", [5, None, "text", {}])
+def test_inputs_that_are_no_list_are_refused_before_their_bytes_are_read(server, inputs):
+    content = json.dumps({"inputs": inputs}).encode()
+    headers = {"inference-header-content-length": str(len(content))}
+    assert post(server, "/v2/models/toy/infer", content=content, headers=headers).status_code == 422
 
 
 def test_limits_are_kept_to_the_byte_and_bombs_are_not_unpacked(server):
@@ -379,6 +413,13 @@ def test_a_key_guards_everything_but_health(toy_run):
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://example.org")
         other = post(server, "/v1/judge", body, headers=right | {"origin": "https://other.org"})
         assert "access-control-allow-origin" not in other.headers
+        lost = post(server, "/v1/judges", body, headers=right | {"origin": "https://example.org"})
+        assert (lost.status_code, lost.headers["access-control-allow-origin"]) == (404, "https://example.org")
+        asks = {"origin": "https://example.org", "access-control-request-method": "POST"}
+        preflight = httpx.options(f"{server.url}/v1/judge", headers=asks)
+        assert (preflight.status_code, preflight.headers["x-content-type-options"]) == (200, "nosniff")
+        counted = httpx.get(f"{server.url}/metrics", headers=right).text
+        assert re.search(r'outcome="ok",path="other"\} 1\.0', counted)  # the preflight
 
 
 def test_settings_that_would_be_open_by_mistake_are_refused():

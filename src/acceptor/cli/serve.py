@@ -43,7 +43,12 @@ Question = Annotated[
 ]
 Workers = Annotated[int, typer.Option(help="processes; they share the weights", rich_help_panel=MACHINE)]
 MaxWait = Annotated[
-    float, typer.Option("--max-wait-ms", help="how long a batch waits for more sentences", rich_help_panel=MACHINE)
+    float,
+    typer.Option(
+        "--max-wait-ms",
+        help="how long a batch waits for more sentences while others are computed",
+        rich_help_panel=MACHINE,
+    ),
 ]
 MaxQueue = Annotated[int, typer.Option(help="tokens in each judge's queue; more are refused", rich_help_panel=MACHINE)]
 Timeout = Annotated[float, typer.Option(help="seconds after which a request is given up", rich_help_panel=MACHINE)]

@@ -92,7 +92,7 @@ def choose_runtime(device: str | None = None, precision: str | None = None, rank
     """
     import torch
 
-    device_choice = _choose_device(device)
+    device_choice = choose_device(device)
     kind = str(device_choice.value)
     precision_choice = _choose_precision(kind, precision)
     threads = use_threads()
@@ -114,7 +114,12 @@ def choose_runtime(device: str | None = None, precision: str | None = None, rank
     )
 
 
-def _choose_device(device: str | None) -> Derived:
+def choose_device(device: str | None) -> Derived:
+    """The kind of the given device, or the best of this machine, with its reason; nothing is computed.
+
+    Raises:
+        UsageError: It is missing, or unknown.
+    """
     import torch
 
     present = {

@@ -44,8 +44,10 @@ SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")
 
 def application(service: Service) -> ASGIApp:
     """The ASGI application of a service."""
-    router = Router([_route(one, service) for one in OPERATIONS], lifespan=_lifespan(service), default=_no_path)
-    app: ASGIApp = _Ledger(router, service, described(OPERATIONS))
+    routes = [_route(one, service) for one in OPERATIONS]
+    # No redirects: behind a proxy their address would be without TLS.
+    router = Router(routes, redirect_slashes=False, lifespan=_lifespan(service), default=_no_path)
+    app: ASGIApp = _told(router)
     if service.settings.origins:
         app = CORSMiddleware(
             app,
@@ -54,7 +56,21 @@ def application(service: Service) -> ASGIApp:
             allow_headers=["authorization", "content-type"],
             expose_headers=["retry-after"],
         )
-    return traced(app)
+    return traced(_Ledger(app, service, described(OPERATIONS)))
+
+
+def _told(router: Router) -> ASGIApp:
+    """The router, which tells of a path or a method that does not exist as `error_body` does."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await router(scope, receive, send)
+        except HTTPException as error:
+            refused = no_path(f"there is no {scope['method']} {scope['path'][:200]}", error.status_code)
+            response = _json(error_body(refused), error.status_code, dict(error.headers or {}))
+            await response(scope, receive, send)
+
+    return app
 
 
 def _lifespan(service: Service) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
@@ -99,7 +115,8 @@ def _route(operation: Operation, service: Service) -> Route:
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Response(text.encode(), status, headers, media_type="application/json")
+    data = text.encode("utf-8", "backslashreplace")  # half a surrogate pair, from the request, as JSON escapes it
+    return Response(data, status, headers, media_type="application/json")
 
 
 def _refused(error: RequestError, body: Callable[[RequestError], Json]) -> Response:
@@ -160,7 +177,7 @@ async def _unless_gone(answer: Awaitable[Any], request: Request, service: Servic
         status=504,
         expected=f"an answer within {service.settings.timeout:g} s",
         next="send fewer sentences at once, or try again later",
-        retry_after=service.named(None).batcher.retry_after(),
+        retry_after=max(one.batcher.retry_after() for one in service.served.values()),
         code="E-REQUEST-TIMEOUT",
     )
 
@@ -199,7 +216,7 @@ class _Ledger:
 
         metrics.OPEN.inc()
         try:
-            await self._answered(scope, receive, send_counted)
+            await self.app(scope, receive, send_counted)
         except ClientGone:  # also if it has closed its side alone: Granian then closes the other one
             pass
         finally:
@@ -207,10 +224,3 @@ class _Ledger:
             path = scope["state"].get("path", "other")
             metrics.REQUESTS.labels(path, metrics.outcome_of(status)).inc()
             metrics.DURATION.labels(path).observe(clock() - started)
-
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self.app(scope, receive, send)
-        except HTTPException as error:
-            refused = no_path(f"there is no {scope['method']} {scope['path'][:200]}", error.status_code)
-            await _json(error_body(refused), error.status_code, dict(error.headers or {}))(scope, receive, send)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import threading
@@ -21,8 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.errors import AcceptorError, RequestError
+from acceptor.evaluation.words import Explanation, explain
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.steady import SteadyJudge
+from acceptor.model.encode import Encoded
 from acceptor.progress import without_progress
 from acceptor.serve.gather import Job, Part, Pass, clock, gathered
 
@@ -31,7 +34,9 @@ logger = logging.getLogger(__name__)
 PASS_SECONDS = 0.2  # a pass gathers the tokens of about this time, so that what comes next soon has its turn
 FEW, MANY = 128, 16_384  # bounds of the tokens of a pass
 TURN = 256  # tokens of a request that has its turn
-SMALL = 1_024  # tokens that are made in the event loop's thread, in less than a millisecond: a thread costs more
+STEADY = 0.8  # of the present rate is expected for as long as a request may take
+FP32 = 8  # an explanation is computed in fp32, which takes up to so many times as long as bf16
+SMALL = 1_024  # bytes that are tokenized in the event loop's thread, in about a millisecond: a thread costs more
 SPECIAL = 4  # tokens that a tokenizer adds to an input, at most
 
 
@@ -101,19 +106,33 @@ class Batcher:
             DataError: As `Judge.encode`.
         """
         self.judge.check_inputs(pairs=seconds is not None)
-        most = self._most_tokens(sentences, seconds)
-        with self._admitted(most) as admission:
-            loop = asyncio.get_running_loop()
-            if most <= SMALL:
-                encoded = self.judge.encode(sentences, seconds)
-            else:
-                encoded = await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
+        sizes = sizes_of(sentences, seconds)
+        with self._admitted(sum(self._most_tokens(sizes))) as admission:
+            encoded = await self._encoded(sentences, seconds, sum(sizes))
             admission.lower(len(encoded.ids))
             logits = np.full((len(encoded), len(self.judge.labels)), np.nan, np.float32)
-            job = Job(loop.create_future(), len(encoded.ids), encoded, logits)
+            job = Job(asyncio.get_running_loop().create_future(), len(encoded.ids), encoded, logits)
             await self._done(job)
         waited, computed = job.taken - job.arrived, clock() - job.taken
         return Judged(logits, encoded.cut > 0, encoded.has_unknown, len(encoded.ids), waited, computed)
+
+    async def explain(self, sentences: list[str]) -> tuple[list[Explanation], int]:
+        """The weights of the words of sentences, each sentence in the place of a pass; and how many tokens that were.
+
+        Raises:
+            RequestError: The queue is full.
+            DataError: As `Judge.encode`.
+        """
+        self.judge.check_inputs(pairs=False)
+        sizes = sizes_of(sentences)
+        with self._admitted(sum(map(_explained, self._most_tokens(sizes)))) as admission:
+            encoded = await self._encoded(sentences, None, sum(sizes))  # refuses all of them, or none
+            tokens = [_explained(length) for length in encoded.lengths.tolist()]
+            found: list[Explanation] = []
+            for place, sentence in enumerate(sentences):
+                admission.lower(sum(tokens[place:]))
+                found += await self._called(functools.partial(explain, self.judge, [sentence]), tokens[place])
+        return found, sum(tokens)
 
     async def call(self, function: Callable[[], Any], tokens: int) -> Any:
         """The result of a function that computes about so many tokens with the judge, in the place of a pass.
@@ -122,29 +141,36 @@ class Batcher:
             RequestError: The queue is full.
         """
         with self._admitted(tokens):
-            return await self._done(Job(asyncio.get_running_loop().create_future(), tokens, call=function))
+            return await self._called(function, tokens)
+
+    async def _called(self, function: Callable[[], Any], tokens: int) -> Any:
+        return await self._done(Job(asyncio.get_running_loop().create_future(), tokens, call=function))
+
+    async def _encoded(self, sentences: list[str], seconds: list[str] | None, size: int) -> Encoded:
+        """The token ids of texts that have so many bytes."""
+        if size <= SMALL:
+            return self.judge.encode(sentences, seconds)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
 
     @property
     def rate(self) -> float:
-        """How many tokens a second all threads compute together."""
-        return sum(thread.rate for thread in self._threads)
+        """How many tokens a second leave the queue while it is not empty."""
+        return sum(thread.drain_rate for thread in self._threads)
 
     def retry_after(self) -> int:
         """In how many seconds the queue may be empty: ≥ 1."""
         return max(1, math.ceil(self.queued / self.rate))
 
-    def _most_tokens(self, sentences: list[str], seconds: list[str] | None) -> int:
+    def _most_tokens(self, sizes: list[int]) -> list[int]:
         """A bound of the tokens of inputs that are not tokenized yet: no token has less than a byte."""
-        sizes = [len(text.encode("utf-8", "surrogatepass")) + SPECIAL for text in sentences]
-        if seconds is not None:
-            more = [len(text.encode("utf-8", "surrogatepass")) for text in seconds]
-            sizes = [first + second for first, second in zip(sizes, more, strict=False)]
-        return sum(min(size, self.judge.max_length) for size in sizes)
+        return [min(size + SPECIAL, self.judge.max_length) for size in sizes]
 
     @contextlib.contextmanager
     def _admitted(self, tokens: int) -> Iterator[_Admission]:
         """Reserves the tokens of a request in the queue, until it is answered."""
-        if self.queued and (self.queued + tokens > self.max_tokens or self.queued > self.rate * self.timeout):
+        in_time = self.rate * self.timeout * STEADY
+        if self.queued and (self.queued + tokens > self.max_tokens or self.queued > in_time):
             raise RequestError(
                 "the queue is full",
                 status=429,
@@ -183,23 +209,21 @@ class Batcher:
 
     # In the threads that compute
 
-    def next_pass(self, budget: int) -> Pass | None:
-        """Waits for what is to be computed next; None if there is nothing any more.
-
-        Args:
-            budget: How many tokens the pass may have, about.
-        """
+    def next_pass(self, thread: _Computing) -> Pass | None:
+        """Waits for what a thread is to compute next; None if there is nothing any more."""
         with self._changed:
+            is_late = bool(self._jobs)  # the queue was not empty since this thread's last pass
             while True:
                 while not self._jobs:
                     if self._closed:
                         return None
                     self._changed.wait()
-                self._wait_for_more(budget)
-                found = self._take(budget)
+                self._wait_for_more(thread.budget)
+                found = self._take(thread.budget)
                 if self._jobs:
                     self._changed.notify()  # another thread may have the rest
                 if found.jobs:
+                    thread.begin(found, is_late=is_late)
                     return found
 
     def _wait_for_more(self, budget: int) -> None:
@@ -228,6 +252,9 @@ class Batcher:
             if job.call:
                 if not found.jobs:
                     return Pass([job], [])
+                self._jobs.appendleft(job)
+                break
+            if found.jobs and job.has_types != found.jobs[0].has_types:  # sentences and pairs have no common pass
                 self._jobs.appendleft(job)
                 break
             part = job.take(min(TURN, room))
@@ -273,15 +300,17 @@ class _Computing(threading.Thread):
     """A thread that computes passes on one core.
 
     Attributes:
-        rate: How many tokens a second it computes, of late.
+        rate: How many tokens a second it computes, of late, in a pass.
+        drain_rate: The same with the time between passes, in which it waits for the interpreter.
     """
 
     def __init__(self, batcher: Batcher, rate: float, init_thread: Callable[[], None] | None) -> None:
         super().__init__(name="acceptor-computes", daemon=True)
-        self.rate = rate
+        self.rate = self.drain_rate = rate
         self._batcher, self._init_thread = batcher, init_thread
         self._since: float | None = None  # when the present pass began
         self._expected = 0.0  # how many seconds it should take
+        self._free = self._waited = 0.0  # since when this thread was free; since when the present pass was waiting
 
     def stuck_for(self) -> float:
         """By how many seconds the present pass is longer than it should be; infinite if the thread has ended."""
@@ -300,17 +329,24 @@ class _Computing(threading.Thread):
         if self._init_thread:
             self._init_thread()
         with without_progress():
-            while (found := self._batcher.next_pass(self._budget)) is not None:
-                self._expected = found.tokens / self.rate
-                self._since = started = clock()
+            while (found := self._batcher.next_pass(self)) is not None:
+                started = clock()
                 result = self._batcher.computed(found)
-                self._since = None
+                self._since, self._free = None, clock()
                 if found.parts and found.tokens >= FEW:  # smaller passes take time of their own
-                    self.rate += 0.2 * (found.tokens / (clock() - started) - self.rate)
+                    self.rate += 0.2 * (found.tokens / (self._free - started) - self.rate)
+                    self.drain_rate += 0.2 * (found.tokens / (self._free - self._waited) - self.drain_rate)
                 found.deliver(result)
 
+    def begin(self, found: Pass, *, is_late: bool) -> None:
+        """Notes that this thread computes a pass from now on, which could have begun when the last one ended."""
+        self._expected = found.tokens / self.rate * (1 if found.parts else FP32)
+        self._since = clock()
+        self._waited = self._free if is_late else self._since
+
     @property
-    def _budget(self) -> int:
+    def budget(self) -> int:
+        """How many tokens its next pass may have, about."""
         return min(MANY, max(FEW, int(self.rate * PASS_SECONDS)))
 
 
@@ -324,6 +360,20 @@ class _Admission:
     def lower(self, tokens: int) -> None:
         self._batcher.queued += tokens - self._tokens
         self._tokens = tokens
+
+
+def sizes_of(sentences: list[str], seconds: list[str] | None = None) -> list[int]:
+    """How many bytes each input has."""
+    sizes = [len(text.encode("utf-8", "surrogatepass")) for text in sentences]
+    if seconds is None:
+        return sizes
+    more = [len(text.encode("utf-8", "surrogatepass")) for text in seconds]
+    return [first + second for first, second in zip(sizes, more, strict=False)]
+
+
+def _explained(length: int) -> int:
+    """A bound of the tokens that are computed to weigh the words of an input of so many tokens."""
+    return length * (length + 2)  # with each word masked, with none and with all of them
 
 
 def measured_rate(judge: Judge, cores: int) -> float:

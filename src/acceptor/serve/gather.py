@@ -47,7 +47,7 @@ class Part:
 
 
 def gathered(parts: Sequence[Part]) -> Encoded:
-    """The rows of all parts, one after the other. All are single sentences, or all are pairs."""
+    """The rows of all parts, one after the other. All have token types, or none has."""
     spans = [slice(part.encoded.offsets[part.start], part.encoded.offsets[part.end]) for part in parts]
     ids = np.concatenate([part.encoded.ids[span] for part, span in zip(parts, spans, strict=True)])
     lengths = np.concatenate([np.diff(part.encoded.offsets[part.start : part.end + 1]) for part in parts])
@@ -99,6 +99,11 @@ class Job:
     def is_taken(self) -> bool:
         """No row is left to take."""
         return self.encoded is None or self._next_row == len(self.encoded)
+
+    @property
+    def has_types(self) -> bool:
+        """The inputs have token types, as pairs do for most encoders."""
+        return self.encoded is not None and self.encoded.type_ids is not None
 
     @property
     def left(self) -> int:

@@ -155,7 +155,8 @@ async def read_tensors(headers: Mapping[str, str], receive: Receive) -> Json:
         return parsed(data)
     end = int(declared) if declared.isdecimal() and len(declared) < 10 else len(data) + 1
     body, rest = parsed(data[:end]), data[end:]
-    for tensor in body.get("inputs", []) if end <= len(data) else ():
+    tensors = body.get("inputs")
+    for tensor in tensors if isinstance(tensors, list) and end <= len(data) else ():
         size = _size_of(tensor)
         if size is not None:
             tensor["data"], rest = _unpacked(rest[:size]), rest[size:]

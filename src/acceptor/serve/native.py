@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from acceptor.data.labels import positive_label
 from acceptor.errors import RequestError
 from acceptor.evaluation.metrics import log_odds
-from acceptor.evaluation.words import explain
+from acceptor.evaluation.words import Explanation
 from acceptor.judging.judge import Judge
 from acceptor.serve import metrics, tracing
 from acceptor.serve.batcher import Judged
@@ -144,10 +143,14 @@ async def judged_by(one: Served, sentences: list[str], seconds: list[str] | None
     """
     check_sentences(sentences, seconds)
     judged = await one.batcher.logits(sentences, seconds)
-    metrics.SENTENCES.labels(one.name).inc(len(sentences))
-    metrics.TOKENS.labels(one.name).inc(judged.tokens)
+    _count(one, sentences=len(sentences), tokens=judged.tokens)
     tracing.record(one.name, waited=judged.waited, computed=judged.computed, tokens=judged.tokens)
     return judged
+
+
+def _count(one: Served, *, sentences: int, tokens: int) -> None:
+    metrics.SENTENCES.labels(one.name).inc(sentences)
+    metrics.TOKENS.labels(one.name).inc(tokens)
 
 
 def verdicts_of(judge: Judge, judged: Judged, *, all_scores: bool = False) -> list[Json]:
@@ -186,26 +189,24 @@ def finite(judged: Judged) -> Judged:
 
 
 async def explanations(service: Service, request: Request, body: ExplainBody) -> Json:
-    """The weights of the words of sentences, by occlusion. Each takes the place of a pass."""
+    """The weights of the words of sentences, by occlusion."""
     one = service.named(body.model)
     check_sentences(body.sentences, most=EXPLAINED)
-    found = []
-    for sentence in body.sentences:
-        passes = 2 + min(len(sentence.split()) + 2, one.judge.max_length)
-        tokens = min(len(sentence) + 4, one.judge.max_length) * passes
-        (explanation,) = await one.batcher.call(functools.partial(explain, one.judge, [sentence]), tokens)
-        found.append(
-            {
-                "sentence": explanation.sentence,
-                "words": list(explanation.words),
-                "weights": list(explanation.weights),
-                "label": explanation.verdict.label,
-                "probability": explanation.verdict.probability,
-                "margin": explanation.margin,
-                "baseline": explanation.baseline,
-            }
-        )
-    return {"model": one.name, "explanations": found}
+    found, tokens = await one.batcher.explain(body.sentences)
+    _count(one, sentences=len(found), tokens=tokens)
+    return {"model": one.name, "explanations": [_explanation(each) for each in found]}
+
+
+def _explanation(found: Explanation) -> Json:
+    return {
+        "sentence": found.sentence,
+        "words": list(found.words),
+        "weights": list(found.weights),
+        "label": found.verdict.label,
+        "probability": found.verdict.probability,
+        "margin": found.margin,
+        "baseline": found.baseline,
+    }
 
 
 async def compare(service: Service, request: Request, body: CompareBody) -> Json:

@@ -28,6 +28,7 @@ from acceptor.errors import AcceptorError, ResourceError, RunError, check_instal
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.load import files_of, load, run_path
 from acceptor.model.onnx import OnnxModel
+from acceptor.runtime.device import choose_device
 from acceptor.runtime.threads import choose_threads
 from acceptor.serve.settings import CONNECTIONS, ServeSettings
 
@@ -48,9 +49,8 @@ def serve(settings: ServeSettings) -> None:
         ResourceError: The address is in use, or the workers end as soon as they have started.
     """
     check_installed("granian", "prometheus_client", "starlette")
-    forks = sys.platform == "linux"
-    if forks:
-        multiprocessing.set_start_method("fork", force=True)
+    forks = sys.platform == "linux" and not uses_gpu(settings)
+    multiprocessing.set_start_method("fork" if forks else "spawn", force=True)
     with listening(settings) as listener, _shared_counters():
         from acceptor.serve.workers import start
 
@@ -62,14 +62,19 @@ def serve(settings: ServeSettings) -> None:
         start(settings, listener, application=judges.application, reload=judges.reload)
 
 
+def uses_gpu(settings: ServeSettings) -> bool:
+    """True if a judge will be computed on a GPU: a process that uses one cannot share it with those that it forks."""
+    if all(run.endswith(".onnx") for run in settings.judges.values()) or importlib.util.find_spec("torch") is None:
+        return False
+    return choose_device(settings.device).value != "cpu"
+
+
 class Judges:
     """The judges as the parent process keeps them, for the workers that it forks."""
 
     def __init__(self, settings: ServeSettings, *, forks: bool) -> None:
         self.settings = settings
-        self.loaded = load_judges(settings) if forks else None
-        if self.loaded and any(judge.runtime.device != "cpu" for judge in self.loaded[0].values()):
-            self.loaded = None  # a process that has used a GPU cannot fork; each worker loads them
+        self.loaded = load_judges(settings) if forks else None  # else each worker loads them
 
     def application(self) -> Any:
         """The application, in a worker."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from acceptor import __version__
 from acceptor.errors import RequestError
+from acceptor.serve.limits import SENTENCES
 from acceptor.serve.native import finite, judged_by
 from acceptor.serve.operation import Lenient, Operation, message_of
 from acceptor.serve.service import Served, Service
@@ -142,7 +143,7 @@ async def info(service: Service, request: Request, body: None) -> Json:
         "max_concurrent_requests": settings.max_queue,
         "max_input_length": one.judge.max_length,
         "max_batch_tokens": settings.max_queue,
-        "max_client_batch_size": 1024,
+        "max_client_batch_size": SENTENCES,
         "tokenization_workers": 1,
         "version": __version__,
     }

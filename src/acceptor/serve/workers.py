@@ -111,6 +111,7 @@ class _Workers(Server):  # type: ignore[misc, valid-type]
         if self.load_anew():
             self._signal_workers("SIGUSR2")
             again = self.reload_signal
+            self.interrupt_children.clear()  # all are replaced, also those that ended while the judges were loaded
             super()._reload(spawn_target, target_loader)
             logger.info("the judges were reloaded")
             if again:  # another SIGHUP came while the judges were loaded
