@@ -66,7 +66,7 @@ def uses_gpu(settings: ServeSettings) -> bool:
     """True if a judge will be computed on a GPU: a process that uses one cannot share it with those that it forks."""
     if all(run.endswith(".onnx") for run in settings.judges.values()) or importlib.util.find_spec("torch") is None:
         return False
-    return choose_device(settings.device).value != "cpu"
+    return bool(choose_device(settings.device).value != "cpu")
 
 
 class Judges:
