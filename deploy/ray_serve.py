@@ -4,8 +4,8 @@
     PYTHONPATH=deploy ACCEPTOR_API_KEY=… ray start --head     # or on every node of a cluster, with its address
     serve deploy deploy/ray_serve.yaml
 
-On every node this file is on PYTHONPATH, the key is set, and the judges are at the same paths. Each replica loads them and has queues
-of its own. Without a key: `no_auth: true` in `args`, and `host: 127.0.0.1` or a network that is protected.
+On every node this file is on PYTHONPATH, the key is set, and the judges are at the same paths. Each replica loads them
+and has queues of its own. Without a key: `no_auth: true` in `args`, and `host: 127.0.0.1` or a network that is protected.
 """
 
 from __future__ import annotations
