@@ -5,7 +5,7 @@
     serve deploy deploy/ray_serve.yaml
 
 On every node this file is on PYTHONPATH, the key is set, and the judges are at the same paths. Each replica loads them
-and has queues of its own. Without a key: `no_auth: true` in `args`, and `host: 127.0.0.1` or a network that is protected.
+and has queues of its own. Without a key: `no_auth: true` in `args`, and `host: 127.0.0.1` or a protected network.
 """
 
 from __future__ import annotations
