@@ -47,7 +47,7 @@ def application(service: Service) -> ASGIApp:
     routes = [_route(one, service) for one in OPERATIONS]
     # No redirects: behind a proxy their address would be without TLS.
     router = Router(routes, redirect_slashes=False, lifespan=_lifespan(service), default=_no_path)
-    app: ASGIApp = _told(router)
+    app: ASGIApp = _with_error_bodies(router)
     if service.settings.origins:
         app = CORSMiddleware(
             app,
@@ -59,7 +59,7 @@ def application(service: Service) -> ASGIApp:
     return traced(_Ledger(app, service, described(OPERATIONS)))
 
 
-def _told(router: Router) -> ASGIApp:
+def _with_error_bodies(router: Router) -> ASGIApp:
     """The router, which tells of a path or a method that does not exist as `error_body` does."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
