@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -168,7 +169,9 @@ def _typed_lines() -> Iterator[str]:
     while True:
         try:
             line = decode_argument(_typed_line())
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, KeyboardInterrupt) as end:
+            if isinstance(end, KeyboardInterrupt):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more, while the process ends, would kill it
             typer.echo(err=True)  # what follows starts on a line of its own
             return
         if line.strip():

@@ -85,7 +85,7 @@ def run_path(run: Any) -> Path:
         UsageError: It is the address of a server, or no path at all.
     """
     path = os.fsdecode(run)
-    if path.startswith(("http://", "https://")):
+    if path.startswith(("http:/", "https:/")):  # as a path it has one slash
         raise UsageError(
             "a server is not a run",
             expected="a run folder, or an exported judge: FILE.onnx",
