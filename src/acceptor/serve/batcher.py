@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 PASS_SECONDS = 0.2  # a pass gathers the tokens of about this time, so that what comes next soon has its turn
 FEW, MANY = 128, 16_384  # bounds of the tokens of a pass
 TURN = 256  # tokens of a request that has its turn
-STEADY = 0.8  # of the present rate is expected for as long as a request may take
 FP32 = 8  # an explanation is computed in fp32, which takes up to so many times as long as bf16
 SMALL = 1_024  # bytes that are tokenized in the event loop's thread, in about a millisecond: a thread costs more
 SPECIAL = 4  # tokens that a tokenizer adds to an input, at most
@@ -155,8 +154,8 @@ class Batcher:
 
     @property
     def rate(self) -> float:
-        """How many tokens a second leave the queue while it is not empty."""
-        return sum(thread.drain_rate for thread in self._threads)
+        """How many tokens a second all threads compute together."""
+        return sum(thread.rate for thread in self._threads)
 
     def retry_after(self) -> int:
         """In how many seconds the queue may be empty: ≥ 1."""
@@ -169,8 +168,7 @@ class Batcher:
     @contextlib.contextmanager
     def _admitted(self, tokens: int) -> Iterator[_Admission]:
         """Reserves the tokens of a request in the queue, until it is answered."""
-        in_time = self.rate * self.timeout * STEADY
-        if self.queued and (self.queued + tokens > self.max_tokens or self.queued > in_time):
+        if self.queued and (self.queued + tokens > self.max_tokens or self.queued > self.rate * self.timeout):
             raise RequestError(
                 "the queue is full",
                 status=429,
@@ -212,7 +210,6 @@ class Batcher:
     def next_pass(self, thread: _Computing) -> Pass | None:
         """Waits for what a thread is to compute next; None if there is nothing any more."""
         with self._changed:
-            is_late = bool(self._jobs)  # the queue was not empty since this thread's last pass
             while True:
                 while not self._jobs:
                     if self._closed:
@@ -223,7 +220,7 @@ class Batcher:
                 if self._jobs:
                     self._changed.notify()  # another thread may have the rest
                 if found.jobs:
-                    thread.begin(found, is_late=is_late)
+                    thread.begin(found)
                     return found
 
     def _wait_for_more(self, budget: int) -> None:
@@ -300,17 +297,15 @@ class _Computing(threading.Thread):
     """A thread that computes passes on one core.
 
     Attributes:
-        rate: How many tokens a second it computes, of late, in a pass.
-        drain_rate: The same with the time between passes, in which it waits for the interpreter.
+        rate: How many tokens a second it computes, of late.
     """
 
     def __init__(self, batcher: Batcher, rate: float, init_thread: Callable[[], None] | None) -> None:
         super().__init__(name="acceptor-computes", daemon=True)
-        self.rate = self.drain_rate = rate
+        self.rate = rate
         self._batcher, self._init_thread = batcher, init_thread
         self._since: float | None = None  # when the present pass began
         self._expected = 0.0  # how many seconds it should take
-        self._free = self._waited = 0.0  # since when this thread was free; since when the present pass was waiting
 
     def stuck_for(self) -> float:
         """By how many seconds the present pass is longer than it should be; infinite if the thread has ended."""
@@ -332,17 +327,15 @@ class _Computing(threading.Thread):
             while (found := self._batcher.next_pass(self)) is not None:
                 started = clock()
                 result = self._batcher.computed(found)
-                self._since, self._free = None, clock()
+                self._since = None
                 if found.parts and found.tokens >= FEW:  # smaller passes take time of their own
-                    self.rate += 0.2 * (found.tokens / (self._free - started) - self.rate)
-                    self.drain_rate += 0.2 * (found.tokens / (self._free - self._waited) - self.drain_rate)
+                    self.rate += 0.2 * (found.tokens / (clock() - started) - self.rate)
                 found.deliver(result)
 
-    def begin(self, found: Pass, *, is_late: bool) -> None:
-        """Notes that this thread computes a pass from now on, which could have begun when the last one ended."""
+    def begin(self, found: Pass) -> None:
+        """Notes that this thread computes a pass from now on."""
         self._expected = found.tokens / self.rate * (1 if found.parts else FP32)
         self._since = clock()
-        self._waited = self._free if is_late else self._since
 
     @property
     def budget(self) -> int:
