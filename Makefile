@@ -24,7 +24,7 @@ help:
 	@echo "make figures  draw the figures of the documentation, with their numbers computed anew"
 	@echo "make reliability  test all promises of docs/en/reference/reliability.md"
 	@echo "make inputs  files, labels and machines as people bring them; writes records/inputs.md"
-	@echo "make load    a server under load, signals and attacks; 20 minutes; writes records/serving.md"
+	@echo "make load    a server under load, signals and attacks; half an hour; writes records/serving.md"
 	@echo "make docs    the documentation site, in site/"
 	@echo "make dist    wheel and source archive in dist/, the same bytes from the same commit"
 	@echo "make sbom    what an installation brings, in CycloneDX's JSON: dist/sbom.json"

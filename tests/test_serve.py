@@ -25,6 +25,7 @@ import torch
 
 import acceptor
 from acceptor.errors import DataError, RequestError, UsageError
+from acceptor.judging.judge import Judge
 from acceptor.judging.steady import LEARNED, SteadyJudge
 from acceptor.serve import limits
 from acceptor.serve.batcher import Batcher
@@ -479,12 +480,18 @@ def hold(entered, free):
     assert free.wait(600)
 
 
+async def called(batcher, function, tokens):
+    """The result of a function in the place of a pass, with so many tokens reserved."""
+    with batcher._admitted(tokens):
+        return await batcher._called(function, tokens)
+
+
 def test_the_queue_admits_whole_requests_or_refuses_them(judge):
     """While the thread is held, exactly so much is admitted as fits; what is dropped makes room."""
 
     async def run():
         with queue(judge, max_tokens=100) as (batcher, entered, free):
-            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
             await asyncio.to_thread(entered.wait, 600)
             size = len(judge.encode([GOOD]).ids)
             waiting = asyncio.create_task(batcher.logits([GOOD] * 4))
@@ -507,6 +514,51 @@ def test_the_queue_admits_whole_requests_or_refuses_them(judge):
     asyncio.run(run())
 
 
+def test_sentences_to_explain_reserve_as_much_as_is_computed(judge, monkeypatch):
+    """Each punctuation mark is a word, so blanks say nothing of how often a sentence is judged."""
+    logits_in, computed = Judge.logits_in, []
+
+    def counted(self, encoded, rows, *arguments):
+        computed.append(encoded.lengths[rows].sum())
+        return logits_in(self, encoded, rows, *arguments)
+
+    async def run():
+        with queue(judge, max_tokens=100_000) as (batcher, entered, free):
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
+            await asyncio.to_thread(entered.wait, 600)
+            explained = asyncio.create_task(batcher.explain(["the cats sleep." + "." * 20, GOOD]))
+            await asyncio.sleep(0)  # both are tokenized at once
+            reserved = batcher.queued - 1
+            monkeypatch.setattr(Judge, "logits_in", counted)
+            free.set()
+            await held
+            found, tokens = await explained
+            assert tokens == reserved >= sum(computed) > 0
+            assert [one.sentence for one in found][1] == GOOD
+            assert batcher.queued == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("text", "is_at_once"), [("the cats sleep.", True), ("the cats sleep. " * 500, False)])
+def test_only_little_text_is_tokenized_in_the_event_loop(judge, monkeypatch, text, is_at_once):
+    """However few of its tokens are kept."""
+    threads, encode = [], Judge.encode
+
+    def seen(self, *arguments):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return encode(self, *arguments)
+
+    async def run():
+        with queue(judge) as (batcher, _, free):
+            free.set()
+            monkeypatch.setattr(Judge, "encode", seen)
+            await batcher.logits([text])
+
+    asyncio.run(run())
+    assert threads == [is_at_once]
+
+
 def test_a_large_request_does_not_delay_small_ones(judge, monkeypatch):
     """They take turns, so the small one is answered while most of the large one waits."""
     monkeypatch.setattr("acceptor.serve.batcher.FEW", 64)
@@ -514,7 +566,7 @@ def test_a_large_request_does_not_delay_small_ones(judge, monkeypatch):
 
     async def run():
         with queue(judge, max_tokens=100_000) as (batcher, entered, free):
-            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
             await asyncio.to_thread(entered.wait, 600)
             ended = []
             for name, count in (("large", 500), ("small", 1)):
@@ -537,7 +589,7 @@ def test_each_core_has_passes_of_its_own(judge, two_cores):
     async def run():
         with queue(judge) as (batcher, entered, free):
             assert len(batcher._threads) == 2
-            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
             await asyncio.to_thread(entered.wait, 600)
             await batcher.logits([GOOD])
             free.set()
@@ -553,7 +605,7 @@ def test_each_core_has_passes_of_its_own(judge, two_cores):
 def test_a_stuck_judge_is_seen_and_a_free_one_again(judge, monkeypatch):
     async def run():
         with queue(judge) as (batcher, entered, free):
-            held = asyncio.create_task(batcher.call(lambda: hold(entered, free), 1))
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
             await asyncio.to_thread(entered.wait, 600)
             assert batcher.stuck_for() == 0
             now = batcher._threads[0]._since
@@ -642,7 +694,7 @@ def test_an_error_of_a_request_does_not_end_the_queue(judge):
             with raises(DataError, "E-DATA-TEXT"):
                 await batcher.logits([" "])
             with pytest.raises(ZeroDivisionError):
-                await batcher.call(lambda: 1 / 0, 1)
+                await called(batcher, lambda: 1 / 0, 1)
             assert batcher.queued == 0
             return await batcher.logits([GOOD])
 

@@ -1,6 +1,6 @@
 """Tests a running server: a table, then one JSON object on the last line.
 
-python -m benchmarks.load                     all parts, 20 minutes on 2 idle cores; each is put into records/serving.md
+python -m benchmarks.load                     all parts, half an hour on 2 cores; each is put into records/serving.md
 python -m benchmarks.load --quick --run RUN   under a minute: the same tests, fewer tries, no figures of speed
 python -m benchmarks.load --only ledger,leak  some parts; the record keeps the others
 python -m benchmarks.load --long              looks for leaks in a million requests

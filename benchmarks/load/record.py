@@ -63,8 +63,8 @@ def _write(kept: dict[str, Any]) -> None:
     lines = [
         "# Serving",
         "",
-        "`acceptor serve` as a process of its own, on loopback, with the demo's judge (`minilm`); server and clients "
-        "share the machine. `make load` measures all parts, and writes this page.",
+        "`acceptor serve` as a process of its own, on loopback, with the demo's judge (`minilm`; leaks: a judge of one "
+        "layer); server and clients share the machine. `make load` measures all parts, and writes this page.",
         "",
         f"{right} of {right + len(missed)} promises are kept." + (" Missed:" if missed else ""),
         *[""] * bool(missed),

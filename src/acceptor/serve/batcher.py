@@ -133,16 +133,8 @@ class Batcher:
                 found += await self._called(functools.partial(explain, self.judge, [sentence]), tokens[place])
         return found, sum(tokens)
 
-    async def call(self, function: Callable[[], Any], tokens: int) -> Any:
-        """The result of a function that computes about so many tokens with the judge, in the place of a pass.
-
-        Raises:
-            RequestError: The queue is full.
-        """
-        with self._admitted(tokens):
-            return await self._called(function, tokens)
-
     async def _called(self, function: Callable[[], Any], tokens: int) -> Any:
+        """The result of a function that computes about so many tokens with the judge, in the place of a pass."""
         return await self._done(Job(asyncio.get_running_loop().create_future(), tokens, call=function))
 
     async def _encoded(self, sentences: list[str], seconds: list[str] | None, size: int) -> Encoded:

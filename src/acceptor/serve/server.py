@@ -49,11 +49,11 @@ def serve(settings: ServeSettings) -> None:
         ResourceError: The address is in use, or the workers end as soon as they have started.
     """
     check_installed("granian", "prometheus_client", "starlette")
-    forks = sys.platform == "linux" and not uses_gpu(settings)
-    multiprocessing.set_start_method("fork" if forks else "spawn", force=True)
     with listening(settings) as listener, _shared_counters():
         from acceptor.serve.workers import start
 
+        forks = sys.platform == "linux" and not uses_gpu(settings)
+        multiprocessing.set_start_method("fork" if forks else "spawn", force=True)
         judges = Judges(settings, forks=forks)
         for name, judge in judges.loaded[0].items() if judges.loaded else []:
             logger.info("%s is %r", name, judge)
