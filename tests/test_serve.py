@@ -482,7 +482,7 @@ def hold(entered, free):
 
 async def called(batcher, function, tokens):
     """The result of a function in the place of a pass, with so many tokens reserved."""
-    with batcher._admitted(tokens):
+    async with batcher._admitted(tokens):
         return await batcher._called(function, tokens)
 
 
@@ -490,7 +490,7 @@ def test_the_queue_admits_whole_requests_or_refuses_them(judge):
     """While the thread is held, exactly so much is admitted as fits; what is dropped makes room."""
 
     async def run():
-        with queue(judge, max_tokens=100) as (batcher, entered, free):
+        with queue(judge, max_tokens=100, timeout=1.0) as (batcher, entered, free):
             held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
             await asyncio.to_thread(entered.wait, 600)
             size = len(judge.encode([GOOD]).ids)

@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ from acceptor.judging.steady import SteadyJudge
 from acceptor.model.encode import Encoded
 from acceptor.progress import without_progress
 from acceptor.serve.gather import Job, Part, Pass, clock, gathered
+from acceptor.serve.reservations import Reservation, Reservations
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ TURN = 256  # tokens of a request that has its turn
 FP32 = 8  # an explanation is computed in fp32, which takes up to so many times as long as bf16
 SMALL = 1_024  # bytes that are tokenized in the event loop's thread, in about a millisecond: a thread costs more
 SPECIAL = 4  # tokens that a tokenizer adds to an input, at most
+QUEUED_SHARE, PATIENCE_SHARE = 2 / 3, 1 / 6  # of a request's time, in the queue and before it; the rest is for delays
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,8 @@ class Batcher:
 
     Several judges of a server share the cores, each with threads of its own.
 
-    A request is admitted whole or refused. The requests take turns, a large one with part of its inputs, so that it
-    does not delay small ones.
+    A request is admitted whole, after a while if the queue is full, or refused. The requests take turns, a large one
+    with part of its inputs, so that it does not delay small ones.
     """
 
     def __init__(self, judge: Judge, *, max_wait: float, max_tokens: int, timeout: float) -> None:
@@ -76,14 +78,17 @@ class Batcher:
             judge: The judge.
             max_wait: How long a pass that is not full waits for more inputs while others are computed, in seconds.
             max_tokens: The bound of tokens in the queue.
-            timeout: Seconds after which a request is given up; one that would wait longer is refused.
+            timeout: Seconds after which a request is given up. The queue admits what is computed in two thirds of them.
         """
         self.judge, self.max_wait, self.max_tokens, self.timeout = judge, max_wait, max_tokens, timeout
-        self.queued = 0  # tokens of all admitted requests; written by the event loop's thread only
+        self._reservations = Reservations(self._has_room, timeout * PATIENCE_SHARE)
         self.failed = False  # the pass that ended last could not be computed, whichever thread had it
         self._steady = SteadyJudge(judge)
         self._changed = threading.Condition()  # guards the jobs, and is notified of a new one
         self._jobs: deque[Job] = deque()
+        self._left = (
+            0  # tokens of the jobs that no thread has taken; thousands of jobs are too many to add up each time
+        )
         self._closed = False
         self._tokenizing = ThreadPoolExecutor(1, "acceptor-tokenizes")
         scorer = judge.scorer(judge.runtime.precision)
@@ -106,9 +111,9 @@ class Batcher:
         """
         self.judge.check_inputs(pairs=seconds is not None)
         sizes = sizes_of(sentences, seconds)
-        with self._admitted(sum(self._most_tokens(sizes))) as admission:
+        async with self._admitted(sum(self._most_tokens(sizes))) as reserved:
             encoded = await self._encoded(sentences, seconds, sum(sizes))
-            admission.lower(len(encoded.ids))
+            reserved.lower(len(encoded.ids))
             logits = np.full((len(encoded), len(self.judge.labels)), np.nan, np.float32)
             job = Job(asyncio.get_running_loop().create_future(), len(encoded.ids), encoded, logits)
             await self._done(job)
@@ -124,12 +129,12 @@ class Batcher:
         """
         self.judge.check_inputs(pairs=False)
         sizes = sizes_of(sentences)
-        with self._admitted(sum(map(_explained, self._most_tokens(sizes)))) as admission:
+        async with self._admitted(sum(map(_explained, self._most_tokens(sizes)))) as reserved:
             encoded = await self._encoded(sentences, None, sum(sizes))  # refuses all of them, or none
             tokens = [_explained(length) for length in encoded.lengths.tolist()]
             found: list[Explanation] = []
             for place, sentence in enumerate(sentences):
-                admission.lower(sum(tokens[place:]))
+                reserved.lower(sum(tokens[place:]))
                 found += await self._called(functools.partial(explain, self.judge, [sentence]), tokens[place])
         return found, sum(tokens)
 
@@ -145,6 +150,16 @@ class Batcher:
         return await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
 
     @property
+    def queued(self) -> int:
+        """Tokens of all admitted requests that are not answered yet."""
+        return self._reservations.tokens
+
+    @property
+    def is_full(self) -> bool:
+        """A request of one long input would have to wait for room."""
+        return not self._has_room(self.queued, self.judge.max_length)
+
+    @property
     def rate(self) -> float:
         """How many tokens a second all threads compute together."""
         return sum(thread.rate for thread in self._threads)
@@ -157,28 +172,37 @@ class Batcher:
         """A bound of the tokens of inputs that are not tokenized yet: no token has less than a byte."""
         return [min(size + SPECIAL, self.judge.max_length) for size in sizes]
 
-    @contextlib.contextmanager
-    def _admitted(self, tokens: int) -> Iterator[_Admission]:
+    def _has_room(self, queued: int, tokens: int) -> bool:
+        """A queue that holds so many tokens can take a request of so many more. An empty one takes any."""
+        is_in_time = queued <= self.rate * self.timeout * QUEUED_SHARE
+        return not queued or (is_in_time and queued + tokens <= self.max_tokens)
+
+    @contextlib.asynccontextmanager
+    async def _admitted(self, tokens: int) -> AsyncIterator[Reservation]:
         """Reserves the tokens of a request in the queue, until it is answered."""
-        if self.queued and (self.queued + tokens > self.max_tokens or self.queued > self.rate * self.timeout):
-            raise RequestError(
-                "the queue is full",
-                status=429,
-                expected=f"at most {self.max_tokens:,} tokens in the queue, computed within {self.timeout:g} s",
-                found=f"{self.queued:,} tokens in the queue, {tokens:,} in this request",
-                next=f"try again in {self.retry_after()} s",
-                retry_after=self.retry_after(),
-                code="E-REQUEST-BUSY",
-            )
-        admission = _Admission(self, tokens)
-        try:
-            yield admission
-        finally:
-            admission.lower(0)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                reserved = await stack.enter_async_context(self._reservations.of(tokens))
+            except TimeoutError:
+                raise self._full(tokens) from None
+            yield reserved
+
+    def _full(self, tokens: int) -> RequestError:
+        most = min(self.max_tokens, int(self.rate * self.timeout * QUEUED_SHARE))
+        return RequestError(
+            "the queue is full",
+            status=429,
+            expected=f"room for {tokens:,} tokens, within {self.timeout * PATIENCE_SHARE:.2g} s",
+            found=f"{self.queued:,} tokens in the queue, which takes {most:,}",
+            next=f"try again in {self.retry_after()} s",
+            retry_after=self.retry_after(),
+            code="E-REQUEST-BUSY",
+        )
 
     async def _done(self, job: Job) -> Any:
         with self._changed:
             self._jobs.append(job)
+            self._left += job.left
             self._changed.notify()
         return await job.future  # if this is cancelled, the threads leave the job out
 
@@ -222,8 +246,7 @@ class Batcher:
         """
         while self._jobs and not self._jobs[0].call and not self._closed:
             left = self._jobs[0].arrived + self.max_wait - clock()
-            is_full = sum(job.left for job in self._jobs) >= budget
-            if left <= 0 or is_full or not any(thread.is_computing for thread in self._threads):
+            if left <= 0 or self._left >= budget or not any(thread.is_computing for thread in self._threads):
                 return
             self._changed.wait(left)
 
@@ -232,14 +255,15 @@ class Batcher:
 
         A pass has at most one thread's share of what is in the queue, so that none waits while another has all of it.
         """
-        waiting = sum(job.left for job in self._jobs)
-        found, room = Pass([], []), min(budget, max(FEW, waiting // len(self._threads)))
+        found, room = Pass([], []), min(budget, max(FEW, self._left // len(self._threads)))
         while self._jobs and room > 0:
             job = self._jobs.popleft()
             if job.future.done():  # its client has gone, or its time is over
+                self._left -= job.left
                 continue
             if job.call:
                 if not found.jobs:
+                    self._left -= job.left
                     return Pass([job], [])
                 self._jobs.appendleft(job)
                 break
@@ -250,6 +274,7 @@ class Batcher:
             found.jobs.append(job)
             found.parts.append(part)
             room -= part.tokens
+            self._left -= part.tokens
             if not job.is_taken:
                 self._jobs.append(job)
         return found
@@ -333,18 +358,6 @@ class _Computing(threading.Thread):
     def budget(self) -> int:
         """How many tokens its next pass may have, about."""
         return min(MANY, max(FEW, int(self.rate * PASS_SECONDS)))
-
-
-class _Admission:
-    """The tokens that a request has in the queue."""
-
-    def __init__(self, batcher: Batcher, tokens: int) -> None:
-        self._batcher, self._tokens = batcher, 0
-        self.lower(tokens)
-
-    def lower(self, tokens: int) -> None:
-        self._batcher.queued += tokens - self._tokens
-        self._tokens = tokens
 
 
 def sizes_of(sentences: list[str], seconds: list[str] | None = None) -> list[int]:

@@ -110,29 +110,13 @@ class Job:
         """Tokens of the rows that are left to take."""
         return self.tokens if self.encoded is None else int(self.tokens - self.encoded.offsets[self._next_row])
 
-    def fill(self, part: Part, logits: npt.NDArray[np.float32]) -> None:
-        """Keeps the logits of a part; with the last one, the request is complete. Threads may do so at once."""
+    def fill(self, part: Part, logits: npt.NDArray[np.float32]) -> bool:
+        """Keeps the logits of a part. Threads may do so at once; True for the one that completes the request."""
         assert self.logits is not None  # noqa: S101 - as in `take`
         self.logits[part.start : part.end] = logits
         with self._lock:
             self._computed += len(part)
-            is_complete = self._computed == len(self.logits)
-        if is_complete:
-            self.finish(None)
-
-    def finish(self, result: Any) -> None:
-        """Gives a result, or an exception, to whoever waits."""
-        with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
-            self.future.get_loop().call_soon_threadsafe(_settle, self.future, result)
-
-
-def _settle(future: asyncio.Future[Any], result: Any) -> None:
-    if future.done():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+            return self._computed == len(self.logits)
 
 
 @dataclass(frozen=True)
@@ -148,12 +132,26 @@ class Pass:
         return sum(part.tokens for part in self.parts) or self.jobs[0].tokens
 
     def deliver(self, result: Any) -> None:
-        """Gives the jobs what was computed for them: logits of all parts, a call's result, or an exception."""
+        """Gives the jobs what was computed for them: logits of all parts, a call's result, or an exception.
+
+        The event loop is woken once for all of them: each time it may take the interpreter's lock from this thread.
+        """
         if isinstance(result, Exception) or not self.parts:
-            for job in dict.fromkeys(self.jobs):
-                job.finish(result)
-            return
-        start = 0
-        for job, part in zip(self.jobs, self.parts, strict=True):
-            job.fill(part, result[start : start + len(part)])
-            start += len(part)
+            results = [(job.future, result) for job in dict.fromkeys(self.jobs)]
+        else:
+            ends = np.cumsum([len(part) for part in self.parts])
+            each = zip(self.jobs, self.parts, np.split(result, ends[:-1]), strict=True)
+            results = [(job.future, None) for job, part, logits in each if job.fill(part, logits)]
+        if results:
+            with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
+                results[0][0].get_loop().call_soon_threadsafe(_settle, results)
+
+
+def _settle(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in results:
+        if future.done():  # cancelled
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

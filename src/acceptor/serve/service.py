@@ -92,14 +92,12 @@ class Service:
                 await self._probe(one)
 
     async def _probe(self, one: Served) -> None:
+        if one.batcher.is_full:
+            return  # that is no fault of the judge, and the sentence would wait
         seconds = ["The cats sleep."] if one.judge.inputs == PAIRS else None
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 judged = await one.batcher.logits(["The cats sleep."], seconds)
-        except RequestError as error:
-            if error.status != 429:
-                raise
-            return  # a full queue is no fault of the judge
         except (AcceptorError, TimeoutError, ArithmeticError) as error:
             raise not_ready(f"{one.name} fails") from error
         if not np.isfinite(judged.logits).all():
