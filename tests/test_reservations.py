@@ -1,4 +1,4 @@
-"""Room in a queue: who gets it, who waits, and that none is lost. No judge: `tests/test_serve.py` has the real queue."""
+"""Room in a queue: who gets it, who waits, and that none is lost. `tests/test_serve.py` has the real queue."""
 
 import asyncio
 import contextlib
@@ -121,7 +121,7 @@ def test_who_is_cancelled_as_room_is_given_gives_it_back():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_token_is_lost_or_invented_whoever_leaves_and_when(seed):
-    """Requests that end, are cancelled or give up at random: the bound holds all the time, and at the end all is free."""
+    """Requests that end, are cancelled or give up at random: the bound holds, and at the end all is free."""
     chance = random.Random(seed)
 
     async def one_request(room, ended):

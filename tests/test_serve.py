@@ -28,7 +28,8 @@ from acceptor.errors import DataError, RequestError, UsageError
 from acceptor.judging.judge import Judge
 from acceptor.judging.steady import LEARNED, SteadyJudge
 from acceptor.serve import limits
-from acceptor.serve.batcher import Batcher
+from acceptor.serve.batcher import Batcher, Judged
+from acceptor.serve.gather import Job
 from acceptor.serve.limits import BODY_BYTES, read_object
 from acceptor.serve.service import Service
 from acceptor.serve.settings import ServeSettings, is_loopback, named_judges
@@ -514,6 +515,50 @@ def test_the_queue_admits_whole_requests_or_refuses_them(judge):
     asyncio.run(run())
 
 
+def test_a_long_queue_costs_no_more_for_each_request(judge, monkeypatch):
+    """A pass neither looks at all that is queued nor wakes the event loop for each answer."""
+    left, looks, wakes = Job.left.fget, [], []
+    monkeypatch.setattr(Job, "left", property(lambda job: looks.append(1) or left(job)))
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+        with queue(judge, max_tokens=100_000) as (batcher, entered, free):
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 1))
+            await asyncio.to_thread(entered.wait, 600)
+            monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *given: wakes.append(1) or wake(*given))
+            requests = [asyncio.create_task(batcher.logits([GOOD])) for _ in range(1000)]
+            await asyncio.sleep(0)
+            for one in requests[::10]:
+                one.cancel()
+            free.set()
+            judged = await asyncio.gather(held, *requests, return_exceptions=True)
+            assert sum(isinstance(one, Judged) for one in judged) == 900
+            assert len(looks) <= len(judged) + 101  # when each came; the cancelled ones and the call as they left
+            assert len(wakes) <= len(judged) / 2
+            assert (batcher.queued, batcher._left) == (0, 0)
+
+    asyncio.run(run())
+
+
+def test_a_request_waits_for_room_in_a_full_queue(judge):
+    """And is answered like any other once there is some."""
+
+    async def run():
+        with queue(judge, max_tokens=100) as (batcher, entered, free):
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 100))
+            await asyncio.to_thread(entered.wait, 600)
+            assert batcher.is_full
+            waiting = asyncio.create_task(batcher.logits([GOOD]))
+            await asyncio.sleep(0.05)
+            assert (waiting.done(), batcher.queued) == (False, 100)
+            free.set()
+            await held
+            return await waiting
+
+    assert asyncio.run(run()).logits == pytest.approx(judge.logits([GOOD]), abs=1e-5)
+
+
 def test_sentences_to_explain_reserve_as_much_as_is_computed(judge, monkeypatch):
     """Each punctuation mark is a word, so blanks say nothing of how often a sentence is judged."""
     logits_in, computed = Judge.logits_in, []
@@ -660,6 +705,26 @@ def test_a_judge_that_computes_nan_is_not_ready(judge):
             with raises(RequestError, "E-REQUEST-CLOSING", problem="a fails"):
                 await service.check_ready()
         finally:
+            service.close()
+
+    asyncio.run(run())
+
+
+def test_a_full_queue_makes_no_judge_unready(judge):
+    """Its last pass failed, so that a sentence would be judged, which would wait for room until that took too long."""
+
+    async def run():
+        service = Service({"a": judge}, {"a": ""}, ServeSettings({"a": "runs/a"}, max_queue=100))
+        batcher, entered, free = service.named("a").batcher, threading.Event(), threading.Event()
+        try:
+            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 100))
+            await asyncio.to_thread(entered.wait, 600)
+            batcher.failed = True
+            await service.check_ready()
+            free.set()
+            await held
+        finally:
+            free.set()
             service.close()
 
     asyncio.run(run())

@@ -19,7 +19,7 @@ from benchmarks.load.texts import Material, offline
 CONNECTIONS, EACH = 64, 8
 ROUNDS = 5
 SECONDS = 5.0
-PREDICTED = 20_000  # texts of a round of `predict`
+PREDICTED = 10_000  # texts of a round of `predict`
 LATENCIES = {"p50": 0.015, "p99": 0.060}
 OF_PREDICT = 0.85
 OF_PEERS = 2.0
