@@ -62,12 +62,12 @@ def test_collate_gives_ids_back_and_masks_by_length(rows, pad, data):
     chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=8)))
     types = [[index % 2] * len(row) for index, row in enumerate(rows)]
     batch = collate(ragged(rows, types), chosen, pad)
-    for row, ids, mask, kinds in zip(chosen, *(batch.inputs[name].tolist() for name in batch.inputs), strict=True):
+    for row, ids, mask, kinds in zip(chosen, *(batch[name].tolist() for name in batch), strict=True):
         n = len(rows[row])
         assert ids == rows[row] + [pad] * (len(ids) - n)
         assert mask == [1] * n + [0] * (len(ids) - n)  # also where a real id equals the padding id
         assert kinds == types[row] + [0] * (len(ids) - n)
-    assert batch.inputs["input_ids"].shape[1] == max(len(rows[row]) for row in chosen)
+    assert batch["input_ids"].shape[1] == max(len(rows[row]) for row in chosen)
 
 
 def test_padding_ratio_counts_positions_per_real_token():

@@ -48,7 +48,7 @@ def logits(network, judge, seconds=None):
     encoded = judge.encode(SENTENCES, seconds)
     batch = collate(encoded, np.arange(len(encoded)), judge.tokenizer.pad_token_id)
     with torch.inference_mode():
-        return network(**batch.inputs).logits.float().numpy()
+        return network(**batch).logits.float().numpy()
 
 
 def error(judge, precision):

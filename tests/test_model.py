@@ -58,7 +58,7 @@ def test_padding_changes_no_logit(architecture, tmp_path):
     encoded = encode(tokenizer, ["the cats", "the cats sleep on the mat in the garden"], max_length=64)
     with torch.inference_mode():
         rows = [np.array([0]), np.array([0, 1])]
-        alone, beside = (model(**collate(encoded, row, tokenizer.pad_token_id).inputs).logits[0] for row in rows)
+        alone, beside = (model(**collate(encoded, row, tokenizer.pad_token_id)).logits[0] for row in rows)
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=0)
 
 
@@ -66,7 +66,7 @@ def test_padding_changes_no_logit(architecture, tmp_path):
 def test_dropout_is_set_wherever_an_architecture_has_it(architecture, tmp_path):
     encoder = find_encoder(str(make_encoder(tmp_path / "encoder", architecture)))
     tokenizer = load_tokenizer(encoder.folder)
-    inputs = collate(encode(tokenizer, ["the cats sleep on the mat"], max_length=64), np.array([0]), 0).inputs
+    inputs = collate(encode(tokenizer, ["the cats sleep on the mat"], max_length=64), np.array([0]), 0)
     for dropout, alike in ((0.0, True), (0.5, False)):
         model = new_classifier(encoder, ("no", "yes"), seed=1, dropout=dropout).train()
         with torch.inference_mode():

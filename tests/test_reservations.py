@@ -9,8 +9,12 @@ import pytest
 from acceptor.serve.reservations import Reservations
 
 
+class RefusedError(Exception):
+    pass
+
+
 def bounded(most, patience=600.0):
-    return Reservations(lambda reserved, tokens: not reserved or reserved + tokens <= most, patience)
+    return Reservations(most, patience, is_in_time=lambda reserved: True, refusal=RefusedError)
 
 
 async def steps():
@@ -32,7 +36,7 @@ def holding(room, sizes, admitted):
 
 
 def run(main):
-    asyncio.run(asyncio.wait_for(main(), 600))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_room_is_given_in_the_order_of_arrival():
@@ -42,13 +46,13 @@ def test_room_is_given_in_the_order_of_arrival():
         room, admitted = bounded(10), []
         with holding(room, [6, 4, 7, 1], admitted) as tasks:
             await steps()
-            assert (admitted, room.tokens) == ([0, 1], 10)
+            assert (admitted, room.reserved) == ([0, 1], 10)
             tasks[1].cancel()
             await steps()
-            assert (admitted, room.tokens) == ([0, 1], 6)  # 7 more are too many
+            assert (admitted, room.reserved) == ([0, 1], 6)  # 7 more are too many
             tasks[0].cancel()
             await steps()
-            assert (admitted, room.tokens) == ([0, 1, 2, 3], 8)
+            assert (admitted, room.reserved) == ([0, 1, 2, 3], 8)
 
     run(main)
 
@@ -57,8 +61,8 @@ def test_an_empty_queue_takes_any_request():
     async def main():
         room = bounded(10)
         async with room.of(1000):
-            assert room.tokens == 1000
-        assert room.tokens == 0
+            assert room.reserved == 1000
+        assert room.reserved == 0
 
     run(main)
 
@@ -72,7 +76,7 @@ def test_a_lower_reservation_makes_room():
                 assert admitted == []
                 one.lower(5)
                 await steps()
-                assert (admitted, room.tokens) == ([0], 10)
+                assert (admitted, room.reserved) == ([0], 10)
 
     run(main)
 
@@ -81,12 +85,45 @@ def test_who_waits_too_long_is_refused_and_leaves_no_trace():
     async def main():
         room, admitted = bounded(10, patience=0.01), []
         async with room.of(8):
-            with pytest.raises(TimeoutError):
+            with pytest.raises(RefusedError):
                 async with room.of(5):
                     raise AssertionError("there is no room")
             with holding(room, [2], admitted):
                 await steps()
-                assert (admitted, room.tokens) == ([0], 10)
+                assert (admitted, room.reserved) == ([0], 10)
+
+    run(main)
+
+
+@pytest.mark.parametrize("tokens", [11, 7])
+def test_who_cannot_be_admitted_in_time_is_refused_at_once(tokens):
+    """One that needs an empty queue would make all others wait for that; and what waits is bounded as well."""
+
+    async def main():
+        room, admitted = bounded(10), []
+        async with room.of(8):
+            with holding(room, [4], admitted):
+                await steps()
+                with pytest.raises(RefusedError):
+                    async with room.of(tokens):
+                        raise AssertionError("there is no room")
+                assert (room.reserved, room.waiting) == (8, 4)
+
+    run(main)
+
+
+def test_nobody_is_admitted_whose_answer_would_be_late():
+    async def main():
+        is_fast, admitted = [False], []
+        room = Reservations(1000, 600.0, is_in_time=lambda reserved: is_fast[0], refusal=RefusedError)
+        async with room.of(1) as one:
+            with holding(room, [5], admitted):
+                await steps()
+                assert admitted == []
+                is_fast[0] = True
+                one.lower(1)
+                await steps()
+                assert admitted == [0]
 
     run(main)
 
@@ -97,7 +134,7 @@ def test_an_error_within_is_not_taken_for_one_of_waiting():
         with pytest.raises(ZeroDivisionError):
             async with room.of(1):
                 raise ZeroDivisionError
-        assert room.tokens == 0
+        assert room.reserved == 0
 
     run(main)
 
@@ -111,10 +148,10 @@ def test_who_is_cancelled_as_room_is_given_gives_it_back():
             with holding(room, [10], admitted) as (task,):
                 await steps()
                 one.lower(0)
-                assert room.tokens == 10
+                assert room.reserved == 10
                 task.cancel()
                 await asyncio.wait([task])
-                assert (admitted, room.tokens) == ([], 0)
+                assert (admitted, room.reserved, room.waiting) == ([], 0, 0)
 
     run(main)
 
@@ -127,12 +164,12 @@ def test_no_token_is_lost_or_invented_whoever_leaves_and_when(seed):
     async def one_request(room, ended):
         try:
             async with room.of(chance.randint(1, 8)) as reserved:
-                assert room.tokens <= 20
+                assert room.reserved <= 20
                 await asyncio.sleep(chance.choice([0, 0.001, 0.003]))
                 reserved.lower(reserved.tokens // 2)
                 await asyncio.sleep(chance.choice([0, 0.001]))
             ended.append("done")
-        except TimeoutError:
+        except RefusedError:
             ended.append("refused")
 
     async def main():
@@ -144,8 +181,8 @@ def test_no_token_is_lost_or_invented_whoever_leaves_and_when(seed):
         results = await asyncio.gather(*tasks, return_exceptions=True)
         cancelled = sum(isinstance(result, asyncio.CancelledError) for result in results)
         assert len(ended) + cancelled == 200
-        assert room.tokens == 0
+        assert (room.reserved, room.waiting) == (0, 0)
         async with room.of(20):  # nobody is left who waits
-            assert room.tokens == 20
+            assert room.reserved == 20
 
     run(main)

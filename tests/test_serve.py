@@ -483,7 +483,7 @@ def hold(entered, free):
 
 async def called(batcher, function, tokens):
     """The result of a function in the place of a pass, with so many tokens reserved."""
-    async with batcher._admitted(tokens):
+    async with batcher._reservations.of(tokens):
         return await batcher._called(function, tokens)
 
 
@@ -536,7 +536,7 @@ def test_a_long_queue_costs_no_more_for_each_request(judge, monkeypatch):
             assert sum(isinstance(one, Judged) for one in judged) == 900
             assert len(looks) <= len(judged) + 101  # when each came; the cancelled ones and the call as they left
             assert len(wakes) <= len(judged) / 2
-            assert (batcher.queued, batcher._left) == (0, 0)
+            assert (batcher.queued, batcher.waiting, batcher._queue.left) == (0, 0, 0)
 
     asyncio.run(run())
 
@@ -548,10 +548,9 @@ def test_a_request_waits_for_room_in_a_full_queue(judge):
         with queue(judge, max_tokens=100) as (batcher, entered, free):
             held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 100))
             await asyncio.to_thread(entered.wait, 600)
-            assert batcher.is_full
             waiting = asyncio.create_task(batcher.logits([GOOD]))
             await asyncio.sleep(0.05)
-            assert (waiting.done(), batcher.queued) == (False, 100)
+            assert (waiting.done(), batcher.queued, batcher.waiting > 0) == (False, 100, True)
             free.set()
             await held
             return await waiting
@@ -606,7 +605,7 @@ def test_only_little_text_is_tokenized_in_the_event_loop(judge, monkeypatch, tex
 
 def test_a_large_request_does_not_delay_small_ones(judge, monkeypatch):
     """They take turns, so the small one is answered while most of the large one waits."""
-    monkeypatch.setattr("acceptor.serve.batcher.FEW", 64)
+    monkeypatch.setattr("acceptor.serve.batcher.MIN_PASS_TOKENS", 64)
     monkeypatch.setattr("acceptor.serve.batcher.MANY", 64)
 
     async def run():
@@ -711,20 +710,16 @@ def test_a_judge_that_computes_nan_is_not_ready(judge):
 
 
 def test_a_full_queue_makes_no_judge_unready(judge):
-    """Its last pass failed, so that a sentence would be judged, which would wait for room until that took too long."""
+    """The sentence by which a judge is tried after a pass that failed neither needs room nor waits for its turn."""
 
     async def run():
         service = Service({"a": judge}, {"a": ""}, ServeSettings({"a": "runs/a"}, max_queue=100))
-        batcher, entered, free = service.named("a").batcher, threading.Event(), threading.Event()
+        batcher = service.named("a").batcher
         try:
-            held = asyncio.create_task(called(batcher, lambda: hold(entered, free), 100))
-            await asyncio.to_thread(entered.wait, 600)
-            batcher.failed = True
-            await service.check_ready()
-            free.set()
-            await held
+            async with batcher._reservations.of(100):
+                batcher.failed = True
+                await service.check_ready()
         finally:
-            free.set()
             service.close()
 
     asyncio.run(run())
@@ -736,14 +731,14 @@ def test_inputs_that_fail_all_the_time_make_no_judge_unready(judge, monkeypatch)
     async def run():
         service = Service({"a": judge}, {"a": ""}, ServeSettings({"a": "runs/a"}))
         batcher = service.named("a").batcher
-        logits = batcher.logits
+        probe = batcher.probe
 
-        async def then_another_fails(*arguments):
-            judged = await logits(*arguments)
+        async def then_another_fails():
+            is_fine = await probe()
             batcher.failed = True
-            return judged
+            return is_fine
 
-        monkeypatch.setattr(batcher, "logits", then_another_fails)
+        monkeypatch.setattr(batcher, "probe", then_another_fails)
         batcher.failed = True
         try:
             await service.check_ready()

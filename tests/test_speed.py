@@ -68,7 +68,7 @@ def plain_training(model, train, gold, pad_id):
         for rows in epoch_batches(train.lengths, CONFIG.batch_size, seed=CONFIG.seed, epoch=epoch, bucketed=False):
             for group in groups:
                 group["lr"] = learning_rate(step, total, CONFIG)
-            loss = cross_entropy(model(**collate(train, rows, pad_id).inputs).logits, torch.from_numpy(gold[rows]))
+            loss = cross_entropy(model(**collate(train, rows, pad_id)).logits, torch.from_numpy(gold[rows]))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), CONFIG.max_grad_norm)
@@ -107,7 +107,7 @@ def test_gradients_equal_autograds(architecture, padded, tmp_path):
         ["the cats sleep", "John see the book in the garden" if padded else "the cats sleep"],
         max_length=64,
     )
-    batch = collate(train, np.array([0, 1]), judge.tokenizer.pad_token_id).inputs
+    batch = collate(train, np.array([0, 1]), judge.tokenizer.pad_token_id)
     assert bool((batch["attention_mask"] == 0).any()) == padded
     plain = copy.deepcopy(judge.model).train()
     plain(**batch).logits.square().sum().backward()
@@ -277,7 +277,7 @@ def test_a_trained_network_drops(toy, toy_run):
     model = copy.deepcopy(toy_run.judge.model)
     train = toy_run.judge.encode(toy.train.sentences[:4])
     optimizer = FlatAdamW(model, CONFIG, bf16=False, ids=train.ids, pad_id=toy_run.judge.tokenizer.pad_token_id)
-    batch = collate(train, np.arange(4), toy_run.judge.tokenizer.pad_token_id).inputs
+    batch = collate(train, np.arange(4), toy_run.judge.tokenizer.pad_token_id)
     logits = {}
     for training in (True, False):
         optimizer.network.train(training)

@@ -103,7 +103,7 @@ def test_what_is_gathered_on_the_device_is_what_is_collated(architecture, encode
     encoded = encode(tokenizer, firsts, firsts[::-1] if seconds else None, max_length=30)
     resident = DeviceInputs(encoded, tokenizer.pad_token_id, 30, "cpu")
     for rows in (np.array([3, 1, 4]), np.array([ROWS - 1]), np.arange(ROWS)):
-        expected = collate(encoded, rows, tokenizer.pad_token_id).inputs
+        expected = collate(encoded, rows, tokenizer.pad_token_id)
         longest = int(encoded.lengths[rows].max())
         found = resident.inputs(torch.from_numpy(rows), 30)
         assert found.keys() == expected.keys()

@@ -10,7 +10,7 @@ AcceptorError                 the base class of all
 └── RequestError              a server refuses a request over HTTP, or does not answer it
 
 Each has a code from `error_codes.CODES`. A code never changes its meaning; the text of an error may change.
-Library code raises; only ``cli/app.py`` turns an error into text and an exit code.
+Library code raises; ``cli/app.py`` turns an error into text and an exit code.
 """
 
 from __future__ import annotations
@@ -157,6 +157,10 @@ EXTRA_OF = {
     "fastexcel": "excel",
     **dict.fromkeys(("granian", "starlette", "prometheus_client"), "serve"),
     "httpx": "client",
+    "optuna": "search",
+    "ray": "ray",
+    "accelerate": "bench",
+    "sentencex": "split",
 }
 """Module to the extra that installs it."""
 

@@ -26,7 +26,7 @@ from acceptor.bench.judging import WAYS as JUDGING
 from acceptor.bench.training import QUIET, sentences
 from acceptor.bench.training import WAYS as TRAINING
 from acceptor.config import TrainConfig
-from acceptor.errors import ResourceError, UsageError
+from acceptor.errors import ResourceError, check_installed
 from acceptor.native.layers import has_layers
 from acceptor.progress import meter
 from acceptor.runtime.spinning import original_environment
@@ -70,15 +70,8 @@ def bench(
     Raises:
         UsageError: Packages that the comparison needs are not installed.
     """
-    needed = ("accelerate",) if "train" in parts else ()
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"the comparison needs {', '.join(missing)}",
-            cause="the Hugging Face Trainer and ONNX Runtime are not part of Acceptor",
-            next="pip install 'acceptor[bench]'",
-            code="E-USAGE-EXTRA",
-        )
+    if "train" in parts:  # the Hugging Face Trainer needs it
+        check_installed("accelerate")
     from acceptor.bench.machine import measure_machine
 
     machine = measure_machine(device)

@@ -50,9 +50,10 @@ def search(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.experiments.search import search_settings
+    from acceptor.runs.out_path import default_set
 
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, **reading)
-    out = out or Path("runs") / f"{Path(data).name.split('.')[0]}-{Path(config.encoder).name}-search"
+    out = out or default_set(data, config.encoder, "search")
     found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
     answer(found.to_dict(), render.search_text(found), as_json)

@@ -32,7 +32,7 @@ Origins = Annotated[
 ]
 DrainDelay = Annotated[
     float,
-    typer.Option(help="seconds between SIGTERM, from which on it is not ready, and its end", rich_help_panel=NETWORK),
+    typer.Option(help="seconds after SIGTERM in which it still answers, but is not ready", rich_help_panel=NETWORK),
 ]
 DrainTimeout = Annotated[
     float, typer.Option(help="seconds that requests have to finish after that", rich_help_panel=NETWORK)
@@ -50,7 +50,13 @@ MaxWait = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
-MaxQueue = Annotated[int, typer.Option(help="tokens in each judge's queue; more are refused", rich_help_panel=MACHINE)]
+MaxQueue = Annotated[
+    int,
+    typer.Option(
+        help="most tokens in each judge's queue; a request beyond waits for a sixth of --timeout, then gets 429",
+        rich_help_panel=MACHINE,
+    ),
+]
 Timeout = Annotated[float, typer.Option(help="seconds after which a request is given up", rich_help_panel=MACHINE)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from acceptor.data.frames import renames_of_taken
 from acceptor.data.reading.original import as_json_text
 from acceptor.data.reading.stream import RejectedRow
 from acceptor.data.table import Table
-from acceptor.errors import DataError, UsageError, nearest
+from acceptor.errors import DataError, UsageError, check_installed, nearest
 
 LANGUAGES = (
     *("am", "ar", "bg", "bn", "ca", "da", "de", "el", "en", "es", "fi", "fr", "gu", "hi", "hy", "it"),
@@ -51,14 +51,8 @@ def check_splitter(language: str) -> str:
             next=(f"did you mean {near}? " if near else "") + "en knows the sentence marks of all scripts",
             code="E-USAGE-OPTION",
         )
-    try:
-        return version("sentencex")
-    except PackageNotFoundError:
-        raise UsageError(
-            "documents are split by sentencex, which is not installed",
-            next="pip install 'acceptor[split]'",
-            code="E-USAGE-EXTRA",
-        ) from None
+    check_installed("sentencex")
+    return version("sentencex")
 
 
 def spans(text: str, language: str) -> Iterator[tuple[int, int]]:

@@ -25,14 +25,14 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One system against the base line, on the same examples. Differences are the system's score less the base line's.
+    """One system against the baseline, on the same examples. Differences are the system's score less the baseline's.
 
     Attributes:
-        base: Name of the base line.
+        base: Name of the baseline.
         name: Name of the system.
         metric: The score that is compared.
         n: Number of examples; ``disagreeing`` of them are judged differently (a mean over pairs of seeds).
-        seeds: Number of runs of the base line and of the system.
+        seeds: Number of runs of the baseline and of the system.
         scores: Their scores, means over seeds.
         difference: Of the scores.
         interval: Its 95 % interval for other sentences of the same sources, and other seeds if there are several;
@@ -86,10 +86,10 @@ class Comparison:
 def compare(
     base: Any, *others: Any, data: str | Path | None = None, split: str | None = None, metric: str = "mcc"
 ) -> list[Comparison]:
-    """Every other system against the base line, on the same sentences; p-values are corrected for their number.
+    """Every other system against the baseline, on the same sentences; p-values are corrected for their number.
 
     Args:
-        base: The base line: a `Report`, a `Run`, `Seeds`, their folder, or a sequence of runs that differ by seed.
+        base: The baseline: a `Report`, a `Run`, `Seeds`, their folder, or a sequence of runs that differ by seed.
         *others: The systems to compare with it, in the same forms.
         data: A file or corpus that all judge now; None for the verdicts of their training.
         split: ``test`` or ``validation`` of that training; None for test if all have it.
@@ -193,7 +193,7 @@ class _Patterns:
     """The distinct examples: those with the same gold, verdicts and source are one pattern with a weight."""
 
     gold: Ids  # (P,)
-    verdicts: tuple[Ids, Ids]  # of the base line and the system, (seeds, P)
+    verdicts: tuple[Ids, Ids]  # of the baseline and the system, (seeds, P)
     source: npt.NDArray[Any] | None  # (P,)
     counts: Ids  # how many examples each represents, (P,)
     labels: int

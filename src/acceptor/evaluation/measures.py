@@ -58,11 +58,11 @@ def measures(
     n, labels = probabilities.shape
     counts = np.bincount(gold, minlength=labels)
     constant = np.full(n, counts.argmax()), np.tile(counts / n, (n, 1))
-    scores, base_line = statistics(gold, predicted, probabilities), statistics(gold, *constant)
+    scores, baseline = statistics(gold, predicted, probabilities), statistics(gold, *constant)
     draws = DRAWS if n <= MANY else DRAWS // 10  # each takes longer, and the interval is narrow
     intervals = bootstrap_intervals(scores, n, biased=BIASED, draws=draws) if n >= FEW else dict.fromkeys(scores)
     return {
-        name: Measure(unweighted(score, n), intervals[name], unweighted(base_line[name], n))
+        name: Measure(unweighted(score, n), intervals[name], unweighted(baseline[name], n))
         for name, score in scores.items()
     }
 

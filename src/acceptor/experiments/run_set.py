@@ -180,7 +180,7 @@ def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None
     if process_rank().world_size > 1:
         raise UsageError(
             "torchrun trains one judge in several processes",
-            next="leave it out: --processes N",
+            next="run the command without torchrun; --processes N trains several judges at once",
             code="E-USAGE-CONFLICT",
         )
     if processes < 1:

@@ -187,7 +187,7 @@ def _check(*, trials: int, seeds: int, processes: int) -> None:
     if process_rank().world_size > 1:
         raise UsageError(
             "torchrun trains one judge in several processes",
-            next="leave it out: --processes N",
+            next="run the command without torchrun; --processes N trains several judges at once",
             code="E-USAGE-CONFLICT",
         )
     if trials < 1 or processes < 1 or seeds < 0:

@@ -17,7 +17,7 @@ import numpy as np
 
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
-from acceptor.errors import RunError, UsageError
+from acceptor.errors import RunError, UsageError, check_installed
 from acceptor.runs.record import FORMAT, damaged, parse_record
 from acceptor.runs.run_file import all_settings
 from acceptor.runs.search_file import (
@@ -50,12 +50,9 @@ def load_optuna() -> Any:
     Raises:
         UsageError: It is not installed.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise UsageError(
-            "search needs Optuna", cause=str(error), next="pip install 'acceptor[search]'", code="E-USAGE-EXTRA"
-        ) from error
+    check_installed("optuna")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

@@ -138,7 +138,7 @@ def predict(
         if output.folder.local:
             stack.enter_context(one_writer(output.folder.path))
         output.begin(_plan(run, files, task), overwrite=overwrite)
-        stack.push(output.__exit__)
+        stack.callback(output.try_to_save_progress)
         if items := _items(files, output):
             stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, run_files.values()))))
             pool = pool_size(ray, workers, device)

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from acceptor.errors import AcceptorError, ResourceError, RunError, UsageError
+from acceptor.errors import AcceptorError, ResourceError, RunError, UsageError, check_installed
 
 LOCAL, AUTO = "local", "auto"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"), "1")
@@ -47,16 +47,10 @@ def import_ray(cluster: str) -> Any:
         os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are raised as exceptions
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise UsageError(
-            "--ray needs Ray",
-            cause=str(error),
-            next="pip install 'acceptor[ray]'",
-            code="E-USAGE-EXTRA",
-        ) from error
+    check_installed("ray")
+    import ray
+    import ray.data
+
     return ray
 
 

@@ -45,7 +45,8 @@ class Output:
         self.done: dict[tuple[int, int], Done] = {}
         self._saved, self._files, self._last = 0, 0, time.monotonic()
 
-    def __exit__(self, *_: object) -> None:
+    def try_to_save_progress(self) -> None:
+        """Saves the progress as the work ends, for whatever reason."""
         with contextlib.suppress(ResourceError):  # the error that stopped the work matters more
             self.save_progress()
 
@@ -65,7 +66,7 @@ class Output:
             self._resume(sizes)
             return
         if sizes.keys() - {PLAN} and not overwrite:
-            raise self._error_of_taken(sizes, found, plan)
+            raise self._exists_error(sizes, found, plan)
         self.folder.remove(sorted(name for name in sizes if _OURS.match(name)))
         for name in (DONE, REJECTED):
             self.folder.remove_folder(name)
@@ -144,7 +145,7 @@ class Output:
             self._files = int(name.removesuffix(".json")) + 1
         self._saved = len(self.done)
 
-    def _error_of_taken(
+    def _exists_error(
         self, sizes: dict[str, int], found: dict[str, object] | None, plan: dict[str, object]
     ) -> UsageError:
         if MANIFEST in sizes or found is None:

@@ -7,27 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from acceptor.data.load import check_arguments
 from acceptor.errors import UsageError
 from acceptor.judging.rows import PredictSettings
-
-
-def check_types(settings: PredictSettings, out: Any, shard: Any) -> None:
-    """Checks the types of the arguments of `predict`.
-
-    Raises:
-        UsageError: One has another type than it must have.
-    """
-    check_arguments(settings.columns, settings.separator, None)
-    two = isinstance(shard, tuple) and len(shard) == 2 and all(type(number) is int for number in shard)
-    for name, value, right, expected in (
-        ("out", out, isinstance(out, str | os.PathLike), "a path, or '-' for JSON lines on standard output"),
-        ("shard", shard, shard is None or two, "two ints (k, n) with 1 ≤ k ≤ n"),
-        ("where", settings.where, isinstance(settings.where, str | None), "a condition: 'probability >= .8'"),
-        ("split_language", settings.split_language, isinstance(settings.split_language, str | None), "'en', say"),
-    ):
-        if not right:
-            raise UsageError(f"{name} cannot be read", expected=expected, found=repr(value)[:80], code="E-USAGE-OPTION")
 
 
 def as_paths(sources: Any) -> list[str]:

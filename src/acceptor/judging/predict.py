@@ -25,6 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.documents import check_splitter, columns_of_sentences, sentence_tables
+from acceptor.data.load import check_arguments
 from acceptor.data.reading.column_types import joined
 from acceptor.data.reading.input_files import fingerprint, inputs_of
 from acceptor.data.reading.original import with_source_names
@@ -34,7 +35,7 @@ from acceptor.data.table import Table
 from acceptor.data.writing.parts import Parts
 from acceptor.data.writing.write import check_free, check_output, form_of, write_json_rows
 from acceptor.errors import checked_types
-from acceptor.judging.arguments import as_paths, check_shard, check_spreadsheet_safe, check_types
+from acceptor.judging.arguments import as_paths, check_shard, check_spreadsheet_safe
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import KEY, Inputs, LogitsCache
 from acceptor.judging.judge import Judge
@@ -97,7 +98,7 @@ def predict(
     """
     settings = PredictSettings(columns, where, all_scores, spreadsheet_safe, split_language, separator)
     path = run_path(run)
-    check_types(settings, out, shard)
+    check_arguments(columns, separator, None)
     judge = functools.partial(load, path, device=device, precision=precision)
     return _predict(path, judge, as_paths(sources), Path(out).expanduser(), settings, shard, overwrite)
 

@@ -1,12 +1,8 @@
-"""Makes padded batches from token ids: groups rows by length, orders them, pads them.
-
-Every batch has its row numbers, so results can be put back in order.
-"""
+"""Makes padded batches from token ids: groups rows by length, orders them, pads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,20 +16,6 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 
 BUCKET_BATCHES = 50  # batches per bucket: larger buckets pad less, smaller ones shuffle better
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """B padded inputs of at most L tokens.
-
-    Attributes:
-        rows: int64, shape (B,): which inputs these are.
-        inputs: The tensors that the encoder takes by name: ``input_ids`` and ``attention_mask``, and
-            ``token_type_ids`` for pairs; int64, shape (B, L).
-    """
-
-    rows: Rows
-    inputs: dict[str, torch.Tensor]
 
 
 def pad(encoded: Encoded, rows: Rows, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
@@ -54,9 +36,9 @@ def pad(encoded: Encoded, rows: Rows, pad_id: int) -> dict[str, npt.NDArray[np.i
     return {name: array.astype(np.int64) for name, array in arrays.items()}
 
 
-def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> Batch:
+def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> dict[str, torch.Tensor]:
     """The given rows as one padded batch of tensors on ``device``: see `pad`."""
-    return Batch(rows, to_tensors(pad(encoded, rows, pad_id), device))
+    return to_tensors(pad(encoded, rows, pad_id), device)
 
 
 def to_tensors(inputs: dict[str, npt.NDArray[np.int64]], device: str) -> dict[str, torch.Tensor]:

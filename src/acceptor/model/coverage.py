@@ -19,10 +19,8 @@ from acceptor.model.tokenizer import tokenizer_info
 
 SHOWN = 5  # lines that a warning names
 MAX_UNKNOWN = 0.5  # share of unknown tokens, or of texts without any known one, in train
-SOME_UNKNOWN, ALL_UNKNOWN = (
-    1,
-    2,
-)  # flags of a text: some, or all, of its tokens are unknown
+SOME_UNKNOWN = 1  # flags of a text: some of its tokens are unknown
+ALL_UNKNOWN = 2  # all of them
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +106,7 @@ def check_coverage(train: Encoded, encoder: str, split: Split) -> None:
         expected=f"at least {1 - MAX_UNKNOWN:.0%} known tokens",
         found=f"{unknown:.0%} of the tokens are unknown; {all_unknown:.0%} of the texts have no known token",
         cause="an encoder of another language or script",
-        next="use one of the language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
+        next="use an encoder of that language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
         code="E-DATA-VOCABULARY",
     )
 

@@ -1,6 +1,6 @@
 """Kernels for operations that torch does in several passes over memory: in C if there is a compiler, else in torch.
 
-Both forms of each function compute the same; a test compares them. The C is `kernels.c` beside this file. It is
+Both forms of each function compute the same; a test compares them. The C is in the `.c` files beside this one. It is
 compiled once per machine and source into the cache folder (`build.py`). ``ACCEPTOR_NATIVE=0`` turns it off.
 """
 

@@ -52,16 +52,13 @@ class Layers:
     """Layers packed for the kernel.
 
     Args:
-        parts: Each layer's weights, fp32, as `acceptor.model.layer.LayerWeights` names them.
+        weights: Each layer's weights, fp32, as `acceptor.model.layer.LayerWeights` names them.
         arithmetic: The precision of matmul inputs: ``fp32``, ``bf16`` or ``int8``.
     """
 
     def __init__(self, weights: Sequence[Any], arithmetic: str) -> None:
-        self.kind, self.heads, self.size = (
-            ARITHMETIC.index(arithmetic),
-            weights[0].heads,
-            weights[0].out.weight.shape[0],
-        )
+        self.kind = ARITHMETIC.index(arithmetic)
+        self.heads, self.size = weights[0].heads, weights[0].out.weight.shape[0]
         self._tensors: list[Tensor] = []  # keeps alive what the addresses below point to
         self._layers = (_Layer * len(weights))(*(self._layer(part) for part in weights))
 

@@ -1,1 +1,1 @@
-"""The files of a run, of a set of runs and of a search: the only code that reads and writes them."""
+"""The files of a run, of a set of runs and of a search: the only code that knows their formats."""

@@ -7,13 +7,11 @@ ones have theirs.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import math
 import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,17 +25,16 @@ from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.steady import SteadyJudge
 from acceptor.model.encode import Encoded
 from acceptor.progress import without_progress
-from acceptor.serve.gather import Job, Part, Pass, clock, gathered
-from acceptor.serve.reservations import Reservation, Reservations
+from acceptor.serve.gather import Job, Part, Pass, Queue, clock, gathered
+from acceptor.serve.reservations import Reservations
 
 logger = logging.getLogger(__name__)
 
 PASS_SECONDS = 0.2  # a pass gathers the tokens of about this time, so that what comes next soon has its turn
-FEW, MANY = 128, 16_384  # bounds of the tokens of a pass
-TURN = 256  # tokens of a request that has its turn
-FP32 = 8  # an explanation is computed in fp32, which takes up to so many times as long as bf16
-SMALL = 1_024  # bytes that are tokenized in the event loop's thread, in about a millisecond: a thread costs more
-SPECIAL = 4  # tokens that a tokenizer adds to an input, at most
+MIN_PASS_TOKENS, MAX_PASS_TOKENS = 128, 16_384  # bounds of the tokens of a pass
+FP32_SLOWDOWN = 8  # an explanation is computed in fp32, which takes up to so many times as long as bf16
+INLINE_BYTES = 1_024  # bytes that are tokenized in the event loop's thread, in about a millisecond: a thread costs more
+MAX_SPECIAL_TOKENS = 4  # tokens that a tokenizer adds to an input, at most
 QUEUED_SHARE, PATIENCE_SHARE = 2 / 3, 1 / 6  # of a request's time, in the queue and before it; the rest is for delays
 
 
@@ -81,14 +78,13 @@ class Batcher:
             timeout: Seconds after which a request is given up. The queue admits what is computed in two thirds of them.
         """
         self.judge, self.max_wait, self.max_tokens, self.timeout = judge, max_wait, max_tokens, timeout
-        self._reservations = Reservations(self._has_room, timeout * PATIENCE_SHARE)
+        self._reservations = Reservations(
+            max_tokens, timeout * PATIENCE_SHARE, is_in_time=self._is_in_time, refusal=self._full
+        )
         self.failed = False  # the pass that ended last could not be computed, whichever thread had it
         self._steady = SteadyJudge(judge)
-        self._changed = threading.Condition()  # guards the jobs, and is notified of a new one
-        self._jobs: deque[Job] = deque()
-        self._left = (
-            0  # tokens of the jobs that no thread has taken; thousands of jobs are too many to add up each time
-        )
+        self._changed = threading.Condition()  # guards the queue, and is notified of a new job
+        self._queue = Queue()
         self._closed = False
         self._tokenizing = ThreadPoolExecutor(1, "acceptor-tokenizes")
         scorer = judge.scorer(judge.runtime.precision)
@@ -110,13 +106,12 @@ class Batcher:
             DataError: As `Judge.encode`.
         """
         self.judge.check_inputs(pairs=seconds is not None)
-        sizes = sizes_of(sentences, seconds)
-        async with self._admitted(sum(self._most_tokens(sizes))) as reserved:
+        arrived, sizes = clock(), sizes_of(sentences, seconds)
+        async with self._reservations.of(sum(self._most_tokens(sizes))) as reserved:
             encoded = await self._encoded(sentences, seconds, sum(sizes))
             reserved.lower(len(encoded.ids))
-            logits = np.full((len(encoded), len(self.judge.labels)), np.nan, np.float32)
-            job = Job(asyncio.get_running_loop().create_future(), len(encoded.ids), encoded, logits)
-            await self._done(job)
+            job, logits = self._job_of(encoded, arrived)
+            await self._result_of(job)
         waited, computed = job.taken - job.arrived, clock() - job.taken
         return Judged(logits, encoded.cut > 0, encoded.has_unknown, len(encoded.ids), waited, computed)
 
@@ -129,22 +124,41 @@ class Batcher:
         """
         self.judge.check_inputs(pairs=False)
         sizes = sizes_of(sentences)
-        async with self._admitted(sum(map(_explained, self._most_tokens(sizes)))) as reserved:
+        async with self._reservations.of(sum(map(_explanation_tokens, self._most_tokens(sizes)))) as reserved:
             encoded = await self._encoded(sentences, None, sum(sizes))  # refuses all of them, or none
-            tokens = [_explained(length) for length in encoded.lengths.tolist()]
+            tokens = [_explanation_tokens(length) for length in encoded.lengths.tolist()]
             found: list[Explanation] = []
             for place, sentence in enumerate(sentences):
                 reserved.lower(sum(tokens[place:]))
-                found += await self._called(functools.partial(explain, self.judge, [sentence]), tokens[place])
+                call = functools.partial(explain, self.judge, [sentence])
+                found += await self._called(call, tokens[place], has_begun=bool(found))
         return found, sum(tokens)
 
-    async def _called(self, function: Callable[[], Any], tokens: int) -> Any:
+    async def probe(self) -> bool:
+        """Judges a sentence before all that is queued; true if that gives finite numbers.
+
+        Raises:
+            AcceptorError, ArithmeticError: It cannot be computed.
+        """
+        seconds = ["The cats sleep."] if self.judge.inputs == PAIRS else None
+        job, logits = self._job_of(self.judge.encode(["The cats sleep."], seconds), clock())
+        await self._result_of(job, is_urgent=True)
+        return bool(np.isfinite(logits).all())
+
+    def _job_of(self, encoded: Encoded, arrived: float) -> tuple[Job, npt.NDArray[np.float32]]:
+        """A job, and the array in which its logits will be: float32, shape (N, labels)."""
+        logits = np.full((len(encoded), len(self.judge.labels)), np.nan, np.float32)
+        future = asyncio.get_running_loop().create_future()
+        return Job(future, len(encoded.ids), encoded, logits, arrived=arrived), logits
+
+    async def _called(self, function: Callable[[], Any], tokens: int, *, has_begun: bool = False) -> Any:
         """The result of a function that computes about so many tokens with the judge, in the place of a pass."""
-        return await self._done(Job(asyncio.get_running_loop().create_future(), tokens, call=function))
+        job = Job(asyncio.get_running_loop().create_future(), tokens, call=function)
+        return await self._result_of(job, has_begun=has_begun)
 
     async def _encoded(self, sentences: list[str], seconds: list[str] | None, size: int) -> Encoded:
         """The token ids of texts that have so many bytes."""
-        if size <= SMALL:
+        if size <= INLINE_BYTES:
             return self.judge.encode(sentences, seconds)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._tokenizing, self.judge.encode, sentences, seconds)
@@ -152,12 +166,12 @@ class Batcher:
     @property
     def queued(self) -> int:
         """Tokens of all admitted requests that are not answered yet."""
-        return self._reservations.tokens
+        return self._reservations.reserved
 
     @property
-    def is_full(self) -> bool:
-        """A request of one long input would have to wait for room."""
-        return not self._has_room(self.queued, self.judge.max_length)
+    def waiting(self) -> int:
+        """Tokens of the requests that wait for room in the queue, at most."""
+        return self._reservations.waiting
 
     @property
     def rate(self) -> float:
@@ -165,44 +179,34 @@ class Batcher:
         return sum(thread.rate for thread in self._threads)
 
     def retry_after(self) -> int:
-        """In how many seconds the queue may be empty: ≥ 1."""
-        return max(1, math.ceil(self.queued / self.rate))
+        """In how many seconds the queue may be empty, with those who wait for room in it: ≥ 1."""
+        return max(1, math.ceil((self.queued + self.waiting) / self.rate))
 
     def _most_tokens(self, sizes: list[int]) -> list[int]:
         """A bound of the tokens of inputs that are not tokenized yet: no token has less than a byte."""
-        return [min(size + SPECIAL, self.judge.max_length) for size in sizes]
+        return [min(size + MAX_SPECIAL_TOKENS, self.judge.max_length) for size in sizes]
 
-    def _has_room(self, queued: int, tokens: int) -> bool:
-        """A queue that holds so many tokens can take a request of so many more. An empty one takes any."""
-        is_in_time = queued <= self.rate * self.timeout * QUEUED_SHARE
-        return not queued or (is_in_time and queued + tokens <= self.max_tokens)
-
-    @contextlib.asynccontextmanager
-    async def _admitted(self, tokens: int) -> AsyncIterator[Reservation]:
-        """Reserves the tokens of a request in the queue, until it is answered."""
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                reserved = await stack.enter_async_context(self._reservations.of(tokens))
-            except TimeoutError:
-                raise self._full(tokens) from None
-            yield reserved
+    def _is_in_time(self, queued: int) -> bool:
+        """So many tokens are computed early enough for the request after them."""
+        return queued <= self.rate * self.timeout * QUEUED_SHARE
 
     def _full(self, tokens: int) -> RequestError:
-        most = min(self.max_tokens, int(self.rate * self.timeout * QUEUED_SHARE))
         return RequestError(
             "the queue is full",
             status=429,
             expected=f"room for {tokens:,} tokens, within {self.timeout * PATIENCE_SHARE:.2g} s",
-            found=f"{self.queued:,} tokens in the queue, which takes {most:,}",
+            found=f"{self.queued:,} tokens in the queue, {self.waiting:,} that wait for room in it",
             next=f"try again in {self.retry_after()} s",
             retry_after=self.retry_after(),
             code="E-REQUEST-BUSY",
         )
 
-    async def _done(self, job: Job) -> Any:
+    async def _result_of(self, job: Job, **where: bool) -> Any:
+        """Puts a job into the queue, where `Queue.add` says, and waits until it is computed."""
         with self._changed:
-            self._jobs.append(job)
-            self._left += job.left
+            if self._closed:
+                raise RequestError("the server has ended", status=503, retry_after=1, code="E-REQUEST-CLOSING")
+            self._queue.add(job, **where)
             self._changed.notify()
         return await job.future  # if this is cancelled, the threads leave the job out
 
@@ -227,13 +231,15 @@ class Batcher:
         """Waits for what a thread is to compute next; None if there is nothing any more."""
         with self._changed:
             while True:
-                while not self._jobs:
+                while not self._queue.left:
                     if self._closed:
                         return None
                     self._changed.wait()
                 self._wait_for_more(thread.budget)
-                found = self._take(thread.budget)
-                if self._jobs:
+                # At most this thread's share of the queue, so that none waits while another has all of it.
+                share = max(MIN_PASS_TOKENS, self._queue.left // len(self._threads))
+                found = self._queue.take(min(thread.budget, share))
+                if self._queue.left:
                     self._changed.notify()  # another thread may have the rest
                 if found.jobs:
                     thread.begin(found)
@@ -244,42 +250,13 @@ class Batcher:
 
         While no thread computes, nothing is gained by waiting: what comes meanwhile is the next pass.
         """
-        while self._jobs and not self._jobs[0].call and not self._closed:
-            left = self._jobs[0].arrived + self.max_wait - clock()
-            if left <= 0 or self._left >= budget or not any(thread.is_computing for thread in self._threads):
+        while (since := self._queue.since) is not None and not self._closed:
+            left = since + self.max_wait - clock()
+            if left <= 0 or self._queue.left >= budget or not any(thread.is_computing for thread in self._threads):
                 return
             self._changed.wait(left)
 
-    def _take(self, budget: int) -> Pass:
-        """The first call; or rows of the requests in the queue, in turn, until the pass is full.
-
-        A pass has at most one thread's share of what is in the queue, so that none waits while another has all of it.
-        """
-        found, room = Pass([], []), min(budget, max(FEW, self._left // len(self._threads)))
-        while self._jobs and room > 0:
-            job = self._jobs.popleft()
-            if job.future.done():  # its client has gone, or its time is over
-                self._left -= job.left
-                continue
-            if job.call:
-                if not found.jobs:
-                    self._left -= job.left
-                    return Pass([job], [])
-                self._jobs.appendleft(job)
-                break
-            if found.jobs and job.has_types != found.jobs[0].has_types:  # sentences and pairs have no common pass
-                self._jobs.appendleft(job)
-                break
-            part = job.take(min(TURN, room))
-            found.jobs.append(job)
-            found.parts.append(part)
-            room -= part.tokens
-            self._left -= part.tokens
-            if not job.is_taken:
-                self._jobs.append(job)
-        return found
-
-    def computed(self, found: Pass) -> Any:
+    def compute(self, found: Pass) -> Any:
         """The logits of all parts, or the result of the call; an exception if that could not be computed."""
         try:
             if found.jobs[0].call:
@@ -343,21 +320,21 @@ class _Computing(threading.Thread):
         with without_progress():
             while (found := self._batcher.next_pass(self)) is not None:
                 started = clock()
-                result = self._batcher.computed(found)
+                result = self._batcher.compute(found)
                 self._since = None
-                if found.parts and found.tokens >= FEW:  # smaller passes take time of their own
+                if found.parts and found.tokens >= MIN_PASS_TOKENS:  # smaller passes take time of their own
                     self.rate += 0.2 * (found.tokens / (clock() - started) - self.rate)
                 found.deliver(result)
 
     def begin(self, found: Pass) -> None:
         """Notes that this thread computes a pass from now on."""
-        self._expected = found.tokens / self.rate * (1 if found.parts else FP32)
+        self._expected = found.tokens / self.rate * (1 if found.parts else FP32_SLOWDOWN)
         self._since = clock()
 
     @property
     def budget(self) -> int:
         """How many tokens its next pass may have, about."""
-        return min(MANY, max(FEW, int(self.rate * PASS_SECONDS)))
+        return min(MAX_PASS_TOKENS, max(MIN_PASS_TOKENS, int(self.rate * PASS_SECONDS)))
 
 
 def sizes_of(sentences: list[str], seconds: list[str] | None = None) -> list[int]:
@@ -369,7 +346,7 @@ def sizes_of(sentences: list[str], seconds: list[str] | None = None) -> list[int
     return [first + second for first, second in zip(sizes, more, strict=False)]
 
 
-def _explained(length: int) -> int:
+def _explanation_tokens(length: int) -> int:
     """A bound of the tokens that are computed to weigh the words of an input of so many tokens."""
     return length * (length + 2)  # with each word masked, with none and with all of them
 

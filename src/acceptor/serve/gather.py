@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from acceptor.model.encode import Encoded
 
+TURN_TOKENS = 256  # tokens of a request that has its turn
 clock = time.monotonic
 
 
@@ -71,8 +73,9 @@ class Job:
         encoded: The inputs; None for a call.
         logits: Where their logits go, float32, shape (N, labels); None for a call.
         call: The call.
-        arrived: When it was put into the queue.
+        arrived: When its request came to the queue.
         taken: When the first row was taken from it; 0 before.
+        turn: How many tokens are left of its turn.
     """
 
     future: asyncio.Future[Any]
@@ -82,6 +85,7 @@ class Job:
     call: Callable[[], Any] | None = None
     arrived: float = field(default_factory=clock)
     taken: float = 0.0
+    turn: int = TURN_TOKENS
     _next_row: int = 0
     _computed: int = 0  # rows
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -155,3 +159,68 @@ def _settle(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+class Queue:
+    """Jobs that wait for a pass, in two lines: the new ones, and those that have had a turn. It is not thread-safe.
+
+    The lines are served in turn. In a single one each turn of a large request would wait for all that came meanwhile.
+
+    Attributes:
+        left: Tokens that no pass has taken yet. It is kept, since thousands of jobs are too many to add up each time.
+    """
+
+    def __init__(self) -> None:
+        """It is empty."""
+        self.left = 0
+        self._new: deque[Job] = deque()
+        self._begun: deque[Job] = deque()
+        self._lines = deque([self._new, self._begun])  # the one that is to be served comes first
+
+    def add(self, job: Job, *, has_begun: bool = False, is_urgent: bool = False) -> None:
+        """Puts a job at the end of the new ones, or of the begun ones; an urgent one before all others."""
+        self.left += job.left
+        if is_urgent:
+            self._lines[0].appendleft(job)
+        else:
+            (self._begun if has_begun else self._new).append(job)
+
+    @property
+    def since(self) -> float | None:
+        """When the first job came, if more inputs could join it; None if it is a call, or had to wait already."""
+        first = self._new[0] if self._new and not self._begun else None
+        return None if first is None or first.call else first.arrived
+
+    def take(self, room: int) -> Pass:
+        """The first call; or rows of the requests in turn, until they have about so many tokens."""
+        found = Pass([], [])
+        while room > 0 and (line := self._next_line()):
+            job = line[0]
+            # A call is a pass of its own, and sentences and pairs have no common one.
+            if found.jobs and (job.call or job.has_types != found.jobs[0].has_types):
+                break
+            line.popleft()
+            if line is self._lines[0]:
+                self._lines.rotate(1)
+            if job.call:
+                self.left -= job.left
+                return Pass([job], [])
+            part = job.take(min(job.turn, room))
+            found.jobs.append(job)
+            found.parts.append(part)
+            room -= part.tokens
+            self.left -= part.tokens
+            job.turn -= part.tokens
+            if not job.is_taken and job.turn > 0:
+                self._begun.appendleft(job)  # the end of the pass cuts its turn, which goes on in the next one
+            elif not job.is_taken:
+                job.turn = TURN_TOKENS
+                self._begun.append(job)
+        return found
+
+    def _next_line(self) -> deque[Job] | None:
+        """The line whose first job is next; None if there is no job."""
+        for line in self._lines:
+            while line and line[0].future.done():  # its client has gone, or its time is over
+                self.left -= line.popleft().left
+        return next((line for line in self._lines if line), None)

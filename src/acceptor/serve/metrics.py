@@ -25,6 +25,9 @@ DURATION = Histogram("acceptor_request_seconds", "From a request's first byte to
 SENTENCES = Counter("acceptor_sentences", "Sentences, or pairs, that were judged", ["model"])
 TOKENS = Counter("acceptor_tokens", "Tokens that were computed", ["model"])
 QUEUED = Gauge("acceptor_queued_tokens", "Tokens in the queue", ["model"], multiprocess_mode="livesum")
+WAITING = Gauge(
+    "acceptor_waiting_tokens", "Tokens that wait for room in the queue", ["model"], multiprocess_mode="livesum"
+)
 OPEN = Gauge("acceptor_open_requests", "Requests that are not answered yet", multiprocess_mode="livesum")
 
 OUTCOMES = ("ok", "invalid", "refused", "timeout", "failed", "gone")

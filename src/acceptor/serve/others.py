@@ -82,7 +82,7 @@ def compare_with_servers(
     metric: str = "mcc",
     price_per_hour: float | None = None,
 ) -> tuple[list[Comparison], list[Speed]]:
-    """Runs and servers against a base line that is a run, on the same sentences: see `compare`.
+    """Runs and servers against a baseline that is a run, on the same sentences: see `compare`.
 
     Args:
         base: The folder of a run, or of seeds. Its labels are those of all.
@@ -93,7 +93,7 @@ def compare_with_servers(
         price_per_hour: What a server costs in an hour.
 
     Raises:
-        UsageError: The base line is an address; there are no data; there is no such metric.
+        UsageError: The baseline is an address; there are no data; there is no such metric.
         RequestError: A server does not answer, is of no known kind, or has other labels.
         DataError: As `compare`.
         RunError: As `compare`.

@@ -13,49 +13,79 @@ class Reservations:
 
     A request that finds no room waits for it, in the order of arrival. If it were refused at once, a client that tries
     again at once would take the time of the requests that are in the queue, and they would be late.
+
+    Attributes:
+        reserved: Tokens of the requests that are in the queue.
+        waiting: Tokens of those that wait for room.
     """
 
-    def __init__(self, has_room: Callable[[int, int], bool], patience: float) -> None:
+    def __init__(
+        self,
+        max_tokens: int,
+        patience: float,
+        *,
+        is_in_time: Callable[[int], bool],
+        refusal: Callable[[int], Exception],
+    ) -> None:
         """Nothing is reserved yet.
 
         Args:
-            has_room: From the tokens that are reserved and those of a request to whether there is room for it.
+            max_tokens: The bound of the reserved tokens, and of those that wait.
             patience: How long a request waits for room, in seconds.
+            is_in_time: From the tokens that are reserved to whether one more request would be answered in time.
+            refusal: From the tokens of a request to the error that refuses it.
         """
-        self.tokens = 0
-        self._has_room, self._patience = has_room, patience
-        self._waiting: deque[Reservation] = deque()
+        self.reserved = self.waiting = 0
+        self._max_tokens, self._patience = max_tokens, patience
+        self._is_in_time, self._refusal = is_in_time, refusal
+        self._line: deque[Reservation] = deque()
 
     @contextlib.asynccontextmanager
     async def of(self, tokens: int) -> AsyncIterator[Reservation]:
         """The tokens of a request, reserved until the context ends.
 
         Raises:
-            TimeoutError: There was no room in time.
+            Exception: That of ``refusal``: there was no room in time, or too many tokens wait already.
         """
         one = Reservation(self, tokens)
-        self._waiting.append(one)
         try:
             self.admit()
-            if not one.is_admitted.done():
-                async with asyncio.timeout(self._patience):
-                    await one.is_admitted
+            if not self._line and self._has_room(tokens):
+                one.admit()
+            elif self.waiting + tokens > self._max_tokens:  # also one that needs an empty queue: it would block all
+                raise self._refusal(tokens)
+            else:
+                await self._room_for(one)
             yield one
         finally:
-            one.is_admitted.cancel()
+            one.admitted.cancel()
             one.lower(0)
+
+    async def _room_for(self, one: Reservation) -> None:
+        self._line.append(one)
+        self.waiting += one.wanted
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await one.admitted
+        if one.admitted.cancelled():
+            raise self._refusal(one.wanted)
 
     def admit(self) -> None:
         """Reserves the tokens of those who wait, the first one first, as long as there is room."""
-        while self._waiting:
-            first = self._waiting[0]
-            if not first.is_admitted.done():  # else it has given up
-                if not self._has_room(self.tokens, first.wanted):
-                    return
-                first.tokens = first.wanted
-                self.tokens += first.tokens
-                first.is_admitted.set_result(None)
-            self._waiting.popleft()
+        while self._line:
+            first = self._line[0]
+            has_given_up = first.admitted.done()
+            if not has_given_up and not self._has_room(first.wanted):
+                return
+            if not has_given_up:
+                first.admit()
+            self._line.popleft()
+            self.waiting -= first.wanted
+
+    def _has_room(self, tokens: int) -> bool:
+        """A queue that holds something can take so many tokens more. An empty one takes any request."""
+        fits = self.reserved + tokens <= self._max_tokens
+        return not self.reserved or (fits and self._is_in_time(self.reserved))
 
 
 class Reservation:
@@ -64,17 +94,24 @@ class Reservation:
     Attributes:
         wanted: How many it asked for.
         tokens: How many are reserved for it.
-        is_admitted: Done as soon as they are reserved; cancelled if it has given up.
+        admitted: Done as soon as they are reserved; cancelled if it has given up.
     """
 
-    def __init__(self, everyones: Reservations, wanted: int) -> None:
+    def __init__(self, reservations: Reservations, wanted: int) -> None:
         """Nothing is reserved yet."""
         self.wanted, self.tokens = wanted, 0
-        self.is_admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._everyones = everyones
+        self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reservations = reservations
+
+    def admit(self) -> None:
+        """Reserves all that it asked for."""
+        self.tokens = self.wanted
+        self._reservations.reserved += self.tokens
+        self.admitted.set_result(None)
 
     def lower(self, tokens: int) -> None:
-        """Keeps only so many tokens, which makes room for others."""
-        self._everyones.tokens += tokens - self.tokens
-        self.tokens = tokens
-        self._everyones.admit()
+        """Keeps at most so many tokens, which makes room for others."""
+        fewer = min(tokens, self.tokens)
+        self._reservations.reserved += fewer - self.tokens
+        self.tokens = fewer
+        self._reservations.admit()

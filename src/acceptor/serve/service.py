@@ -9,10 +9,8 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from acceptor.errors import AcceptorError, RequestError, nearest
-from acceptor.judging.judge import PAIRS, Judge
+from acceptor.judging.judge import Judge
 from acceptor.serve import metrics
 from acceptor.serve.batcher import Batcher
 from acceptor.serve.settings import ServeSettings
@@ -92,15 +90,12 @@ class Service:
                 await self._probe(one)
 
     async def _probe(self, one: Served) -> None:
-        if one.batcher.is_full:
-            return  # that is no fault of the judge, and the sentence would wait
-        seconds = ["The cats sleep."] if one.judge.inputs == PAIRS else None
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                judged = await one.batcher.logits(["The cats sleep."], seconds)
+                is_fine = await one.batcher.probe()
         except (AcceptorError, TimeoutError, ArithmeticError) as error:
             raise not_ready(f"{one.name} fails") from error
-        if not np.isfinite(judged.logits).all():
+        if not is_fine:
             raise not_ready(f"{one.name} fails")
 
     def close_soon(self, ends: bool) -> None:
@@ -124,7 +119,9 @@ class Service:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             for one in self.served.values():
-                metrics.QUEUED.labels(one.name).set(one.batcher.queued)  # here, as one worker answers /metrics for all
+                # Here, because one worker answers /metrics for all of them.
+                metrics.QUEUED.labels(one.name).set(one.batcher.queued)
+                metrics.WAITING.labels(one.name).set(one.batcher.waiting)
                 if one.batcher.stuck_for() > self.settings.timeout:
                     logger.error("%s does not come back; this worker ends", one.name)
                     os._exit(EXIT_STUCK)

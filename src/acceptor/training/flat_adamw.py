@@ -31,7 +31,7 @@ from acceptor.native import adamw_step, sum_of_squares
 
 
 class FlatAdamW:
-    """A working copy of a classifier, in training.
+    """AdamW on a working copy of a classifier.
 
     The classifier's own parameters become views of ``master_weights``, so they are the trained weights at any time.
     Only its word embeddings need `sync_embeddings`, because just the rows that the data uses are trained.

@@ -203,8 +203,8 @@ def _gradients(judge: Judge, optimizer: FlatAdamW, train: Encoded, targets: Targ
     mine, weight = _share(rows, runtime.rank, runtime.world_size)
 
     def backward(part: Rows) -> Any:
-        batch = collate(train, part, judge.tokenizer.pad_token_id, runtime.device)
-        logits = optimizer.network(**batch.inputs).logits
+        inputs = collate(train, part, judge.tokenizer.pad_token_id, runtime.device)
+        logits = optimizer.network(**inputs).logits
         loss = targets.losses(logits, part).sum() * (weight / len(rows))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()

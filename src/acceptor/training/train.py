@@ -134,8 +134,7 @@ def train(
         TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.collapse`).
     """
     config = with_encoder(config, encoder)
-    place = Path(out).expanduser()
-    request = Request(place, config, overwrite, resume, allow_change, on_epoch)
+    request = Request(Path(out).expanduser(), config, overwrite, resume, allow_change, on_epoch)
     return _train_in_place(data, request)
 
 
@@ -153,12 +152,12 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
 
 def _train_in_place(data: Any, request: Request) -> Run:
     """Trains under the lock of the run folder; restarts once after a collapse if ``on_collapse`` is ``restart``."""
-    out, place = request.out, process_rank()
+    out, rank = request.out, process_rank()
     if restarted() and has_checkpoint(out):
         request = dataclasses.replace(request, resume=True, overwrite=False)
     with (
-        one_writer(out) if place.is_main_process else contextlib.nullcontext(),
-        replacing(out) if place.is_main_process else contextlib.nullcontext(),
+        one_writer(out) if rank.is_main_process else contextlib.nullcontext(),
+        replacing(out) if rank.is_main_process else contextlib.nullcontext(),
     ):
         check_out(out, overwrite=request.overwrite, resume=request.resume)
         restarts = request.config.on_collapse == "restart"
@@ -168,7 +167,7 @@ def _train_in_place(data: Any, request: Request) -> Run:
         try:
             return _train(data, request)
         except CollapseError as error:
-            if not restarts or place.world_size > 1:
+            if not restarts or rank.world_size > 1:
                 raise
             config = safer(error.config)
             logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
@@ -268,9 +267,17 @@ def _prepare(
     padding = Derived("padding", round(ratio, 4), f"positions computed for each token, {config.order} batches")
     trained_on, known = trained_on_by(encoder, data.train)
     inputs = PAIRS if pairs else SENTENCES
-    about = encoder.to_dict()
-    judge = Judge(model, tokenizer, data.labels, limit, runtime, about, trained_on=trained_on, inputs=inputs)
-    judge = dataclasses.replace(judge, written=data.train.written)
+    judge = Judge(
+        model,
+        tokenizer,
+        data.labels,
+        limit,
+        runtime,
+        encoder.to_dict(),
+        trained_on=trained_on,
+        inputs=inputs,
+        written=data.train.written,
+    )
     return judge, encoded, [length, padding, *known]
 
 
