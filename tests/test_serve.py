@@ -470,9 +470,11 @@ def test_two_servers_that_start_at_once_do_not_share_a_port(toy_run):
 def queue(judge, **settings):
     """A batcher, and two events: the thread is in a call; it may go on."""
     batcher = Batcher(judge, **{"max_wait": 0.0, "max_tokens": 1000, "timeout": 600.0} | settings)
+    entered, free = threading.Event(), threading.Event()
     try:
-        yield batcher, threading.Event(), threading.Event()
+        yield batcher, entered, free
     finally:
+        free.set()  # so that a test that fails ends
         batcher.close()
 
 
@@ -606,7 +608,7 @@ def test_only_little_text_is_tokenized_in_the_event_loop(judge, monkeypatch, tex
 def test_a_large_request_does_not_delay_small_ones(judge, monkeypatch):
     """They take turns, so the small one is answered while most of the large one waits."""
     monkeypatch.setattr("acceptor.serve.batcher.MIN_PASS_TOKENS", 64)
-    monkeypatch.setattr("acceptor.serve.batcher.MANY", 64)
+    monkeypatch.setattr("acceptor.serve.batcher.MAX_PASS_TOKENS", 64)
 
     async def run():
         with queue(judge, max_tokens=100_000) as (batcher, entered, free):
@@ -616,7 +618,7 @@ def test_a_large_request_does_not_delay_small_ones(judge, monkeypatch):
             for name, count in (("large", 500), ("small", 1)):
                 task = asyncio.create_task(batcher.logits([GOOD] * count))
                 task.add_done_callback(lambda _, name=name: ended.append(name))
-            while len(batcher._jobs) < 2:
+            while batcher._queue.left < 501 * len(judge.encode([GOOD]).ids):
                 await asyncio.sleep(0.001)
             free.set()
             await held
