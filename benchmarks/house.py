@@ -1,4 +1,4 @@
-"""Measures the structure of the source: packages, imports between them, floors, sizes, names. `make house`.
+"""Measures the structure of the source: packages, imports between them, sizes, names. `make house`.
 
     python benchmarks/house.py [TREE] [--before TREE] [--record]
 
@@ -117,26 +117,26 @@ def other_parsers(tree: Path) -> dict[str, list[str]]:
     return found
 
 
-def rooms(tree: Path) -> dict[str, Any]:
+def packages(tree: Path) -> dict[str, Any]:
     """Packages and files at the root, imports between them, and the longest chain of imports."""
     import grimp
 
     sys.path.insert(0, str(tree / "src"))
     graph = grimp.build_graph("acceptor", cache_dir=None)
     names = {module.split(".")[1] for module in graph.modules if "." in module}
-    arrows = set()
+    imports = set()
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
             if "." in module and "." in imported and module.split(".")[1] != imported.split(".")[1]:
-                arrows.add((module.split(".")[1], imported.split(".")[1]))
+                imports.add((module.split(".")[1], imported.split(".")[1]))
 
     @cache
-    def chain(room: str) -> tuple[str, ...]:
-        below = [chain(other) for one, other in sorted(arrows) if one == room]
-        return (room, *max(below, key=len, default=()))
+    def chain(package: str) -> tuple[str, ...]:
+        below = [chain(other) for one, other in sorted(imports) if one == package]
+        return (package, *max(below, key=len, default=()))
 
-    longest = max((chain(room) for room in sorted(names)), key=len)
-    return {"rooms": len(names), "arrows": len(arrows), "floors": len(longest), "chain": list(longest)}
+    longest = max((chain(package) for package in sorted(names)), key=len)
+    return {"packages": len(names), "imports": len(imports), "chain": list(longest)}
 
 
 def sizes(tree: Path) -> dict[str, Any]:
@@ -170,20 +170,20 @@ def sizes(tree: Path) -> dict[str, Any]:
 def measure(tree: Path) -> dict[str, Any]:
     """All numbers of one tree, by their names in the table."""
     root = [path.name for path in (tree / "src" / "acceptor").glob("*.py")]
-    built = rooms(tree)
+    built = packages(tree)
     parsers = other_parsers(tree)
     words = dialect(tree)
     return {
         "files at the root beside the packages": len(root),
-        "rooms": built["rooms"],
-        "arrows between rooms": built["arrows"],
-        "floors": built["floors"],
+        "packages and files at the root": built["packages"],
+        "imports between them": built["imports"],
+        "longest chain of imports": len(built["chain"]),
         "lines with `dict[str, Any]`": untyped_dicts(tree),
         "modules that import a POSIX module at the top": len(posix_at_the_top(tree)),
         "names in words of the dialect": sum(map(len, words.values())),
         **{f"modules outside `runs/` that name `{name}`": len(places) for name, places in parsers.items()},
         **sizes(tree),
-        "longest chain": " → ".join(built["chain"]),
+        "the longest chain": " → ".join(built["chain"]),
     }
 
 

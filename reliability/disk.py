@@ -157,7 +157,7 @@ def unwritable(work: Work) -> Outcome:
 
 
 def cheap(work: Work, tries: int) -> Outcome:
-    """At the default intervals checkpoints take at most their share of the time, unless the last is the dearest."""
+    """At the default intervals checkpoints take at most their share of the time, unless the last takes longest."""
     failures, shares = [], []
     for number in range(tries):
         place = work.scratch / f"cheap-{number}"
@@ -167,7 +167,7 @@ def cheap(work: Work, tries: int) -> Outcome:
         last = json.loads((place / "history.jsonl").read_text().splitlines()[-1])
         took[-1] = min(took[-1], max(took[:-1], default=took[-1]))  # which could not be known before
         shares.append(sum(took) / last["seconds"])
-        if code != 0 or len(took) < 2 or shares[-1] > checkpoint.SHARE:
+        if code != 0 or len(took) < 2 or shares[-1] > checkpoint.MAX_SAVING_SHARE:
             failures.append(f"{len(took)} checkpoints took {sum(took):.2f} s of {last['seconds']:.1f} s")
     most = f"checkpoints take {max(shares):.2%} of the time, 3 % at most"
     return outcome(most, tries, failures)

@@ -19,7 +19,7 @@ from reliability.process import EPOCHS, STEPS, Work, outcome
 MOST = 30  # seconds until all processes have ended, once one has failed
 SCRIPT = """
 import os, time, pathlib, acceptor.training.checkpoint as c, acceptor.training.loop as loop
-c.EVERY, c.SHARE = 0.0, 1e9
+c.MIN_INTERVAL, c.MAX_SAVING_SHARE = 0.0, 1e9
 where, gradients = os.environ["FAIL"], loop._gradients
 def fail(when):
     if where == f"{when}-{os.environ['RANK']}":

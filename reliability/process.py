@@ -124,7 +124,7 @@ def start(
 
 def _body(log: Path, place: Path, options: dict[str, Any], often: bool, before: Callable[[], None] | None) -> None:
     if often:
-        checkpoint.EVERY, checkpoint.SHARE = 0.0, 1e9
+        checkpoint.MIN_INTERVAL, checkpoint.MAX_SAVING_SHARE = 0.0, 1e9
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     code = 0

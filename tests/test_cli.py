@@ -535,7 +535,7 @@ def test_a_training_that_is_stopped_three_times_repeats_and_loses_no_step(
 KILLED_IN_A_SAVE = """
 import os, signal, sys
 import acceptor.training.checkpoint as checkpoint
-checkpoint.EVERY, checkpoint.SHARE = 0.0, 1e9
+checkpoint.MIN_INTERVAL, checkpoint.MAX_SAVING_SHARE = 0.0, 1e9
 events = 0
 
 def count(event, arguments):

@@ -20,7 +20,7 @@ import acceptor
 from acceptor.cli.prompt import Prompt
 from acceptor.errors import DataError, RequestError, UsageError
 from acceptor.evaluation.words import explain
-from acceptor.serve.exchange import Ask, Pause, Reply, exchange, server_of
+from acceptor.serve.exchange import HttpRequest, Pause, Reply, exchange, server_of
 from conftest import REPOSITORY, raises, toy_rows, wait_for
 
 pytestmark = pytest.mark.enable_socket
@@ -281,7 +281,7 @@ def test_the_pause_is_what_the_server_asks_for_and_a_random_part():
     pauses = []
     for _ in range(20):
         steps = exchange(server_of("http://h", None, 60), "POST", "/v1/judge", {})
-        assert isinstance(next(steps), Ask)
+        assert isinstance(next(steps), HttpRequest)
         pauses.append(steps.send(Reply(429, headers={"retry-after": "7"})))
         steps.close()
     assert all(isinstance(one, Pause) and 7 < one.seconds < 8 for one in pauses)

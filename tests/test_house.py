@@ -1,4 +1,4 @@
-"""House rules that a machine can check: floors, sizes, public names, light imports, documents."""
+"""House rules that a machine can check: layers, sizes, public names, light imports, documents."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def house():
     return module
 
 
-def test_few_files_at_the_root_and_few_floors(house):
+def test_few_files_at_the_root_and_short_chains_of_imports(house):
     assert len(list((REPOSITORY / "src" / "acceptor").glob("*.py"))) <= 8
-    assert house.in_own_process(REPOSITORY)["floors"] <= 13
+    assert house.in_own_process(REPOSITORY)["longest chain of imports"] <= 13
 
 
 def test_nothing_imports_a_posix_module_at_the_top(house):

@@ -16,10 +16,10 @@ from acceptor.data.load import load_split
 from acceptor.data.reading.read import read_table
 from acceptor.errors import DataError, EncoderError, RunError, TrainingError
 from acceptor.evaluation.evaluate import report_of
+from acceptor.judging.close_calls import recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
-from acceptor.judging.settle import settle
 from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.classifier import load_classifier
 from conftest import raises, toy_rows, turning
@@ -131,7 +131,7 @@ def rounded_logits(n: int = 2000, step: float = 0.03):
 
 
 @pytest.mark.parametrize("sides", [1, 2])
-def test_close_calls_are_settled_and_no_others(sides):
+def test_close_calls_are_computed_again_and_no_others(sides):
     """Of verdicts (a call is one input's) and of the order of pairs (a call is two inputs')."""
     exact, logits = rounded_logits()
     calls = np.arange(len(exact)).reshape(sides, -1)
@@ -147,7 +147,7 @@ def test_close_calls_are_settled_and_no_others(sides):
 
     rough = logits.copy()
     assert (np.sign(signed(rough[calls])) != np.sign(signed(exact[calls]))).any()
-    settle(
+    recompute_close_calls(
         logits,
         calls,
         margins=lambda of: np.abs(signed(of)),

@@ -20,8 +20,7 @@ from acceptor.errors import ResourceError, UsageError
 from acceptor.experiments import study
 from acceptor.native import build
 from acceptor.runs.search_file import STUDY_FILE, open_study_file
-from acceptor.runtime import cache, processes, spinning, threads
-from acceptor.runtime import contention as waiting
+from acceptor.runtime import cache, contention, processes, spinning, threads
 from acceptor.runtime.device import Runtime
 from acceptor.storage import files, lock
 from acceptor.storage.manifest import check_manifest, file_sha256
@@ -357,10 +356,10 @@ def test_other_programs_are_measured_in_the_original_environment():
 
 
 def test_spins_are_short_only_while_threads_wait():
-    assert not waiting.should_shorten_spins(0.05, now=False)
-    assert waiting.should_shorten_spins(0.2, now=False)
-    assert waiting.should_shorten_spins(0.05, now=True)
-    assert not waiting.should_shorten_spins(0.01, now=True)
+    assert not contention.should_shorten_spins(0.05, now=False)
+    assert contention.should_shorten_spins(0.2, now=False)
+    assert contention.should_shorten_spins(0.05, now=True)
+    assert not contention.should_shorten_spins(0.01, now=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the scheduler's figures are Linux'")
@@ -369,31 +368,31 @@ def test_training_watches_and_stops_watching(monkeypatch):
     import threading
 
     made = threading.Event()
-    stand_by = waiting._hold_team
-    monkeypatch.setattr(waiting, "CHECK_EVERY", 0.001)
-    monkeypatch.setattr(waiting, "controls_spinning", lambda: True)
+    stand_by = contention._hold_team
+    monkeypatch.setattr(contention, "CHECK_EVERY", 0.001)
+    monkeypatch.setattr(contention, "controls_spinning", lambda: True)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     seconds = iter(range(1_000_000))
-    monkeypatch.setattr(waiting, "cpu_wait_seconds", lambda: float(next(seconds)))
-    monkeypatch.setattr(waiting, "_hold_team", lambda ends: (made.set(), stand_by(ends)))
+    monkeypatch.setattr(contention, "cpu_wait_seconds", lambda: float(next(seconds)))
+    monkeypatch.setattr(contention, "_hold_team", lambda ends: (made.set(), stand_by(ends)))
     before = threading.active_count()
-    with waiting.shorter_spins_under_load():
+    with contention.shorter_spins_under_load():
         assert made.wait(60)
     assert threading.active_count() == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'")
 def test_the_time_waited_is_read_from_all_threads(tmp_path, monkeypatch):
-    assert waiting.cpu_wait_seconds() is not None
+    assert contention.cpu_wait_seconds() is not None
     for name, text in (("1", "5 1000000000 3"), ("2", "5 500000000 3")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "schedstat").write_text(text)
     (tmp_path / "3").mkdir()  # it has just ended
-    monkeypatch.setattr(waiting, "TASKS", tmp_path)
-    assert waiting.cpu_wait_seconds() == 1.5
-    monkeypatch.setattr(waiting, "TASKS", tmp_path / "missing")
-    assert waiting.cpu_wait_seconds() is None
-    with waiting.shorter_spins_under_load():
+    monkeypatch.setattr(contention, "TASKS", tmp_path)
+    assert contention.cpu_wait_seconds() == 1.5
+    monkeypatch.setattr(contention, "TASKS", tmp_path / "missing")
+    assert contention.cpu_wait_seconds() is None
+    with contention.shorter_spins_under_load():
         pass
 
 
@@ -517,12 +516,12 @@ def test_without_a_total_a_line_says_what_is_known(clock, capsys):
 
 def test_training_and_predict_log_their_progress(clock, capsys, toy, toy_config, toy_run, tmp_path, monkeypatch):
     import acceptor
-    from acceptor.judging import predict as corpus
+    from acceptor.judging import predict as predict_module
 
     monkeypatch.setattr(progress, "clock", lambda: clock.__setitem__(0, clock[0] + 31) or clock[0])
     acceptor.train(toy, out=tmp_path / "run", config=toy_config.model_copy(update={"epochs": 1}))
     assert "steps/s" in capsys.readouterr().err
     file = tmp_path / "in.txt"
     file.write_text("\n".join(text for text, _ in toy_rows(50)) + "\n")
-    corpus.predict(toy_run.folder, [str(file)], out=tmp_path / "out.jsonl")
+    predict_module.predict(toy_run.folder, [str(file)], out=tmp_path / "out.jsonl")
     assert "judging: " in capsys.readouterr().err

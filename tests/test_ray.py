@@ -27,7 +27,7 @@ from acceptor.data.reading.remote_files import found_files
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.integrations.ray import JudgeActor, Task, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
-from acceptor.judging import predict as corpus
+from acceptor.judging import predict as predict_module
 from acceptor.judging.judge import Judge
 from acceptor.judging.rows import PredictSettings
 from acceptor.storage.filesystems import OutputFolder, address_of
@@ -141,7 +141,7 @@ def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(toy_run, f
     counts = {"rows": 3202, "written": 3200, "left_out": 0, "rejected": 2, "judged": 3200, "unknown": 3200}
     assert manifest["counts"] == counts  # the numbers in the sentences are unknown
 
-    corpus.predict(toy_run.folder, [str(files)], out=tmp_path / "alone.parquet", all_scores=True)
+    predict_module.predict(toy_run.folder, [str(files)], out=tmp_path / "alone.parquet", all_scores=True)
     alone = pl.read_parquet(tmp_path / "alone.parquet")
     together = pl.from_arrow(pyarrow.dataset.dataset(out).to_table())
     assert together.columns == alone.columns
@@ -181,7 +181,7 @@ def test_an_exported_judge_is_sent_as_its_file(toy_run, tmp_path):
     source.write_text("sentence\n" + "".join(f"{text}\n" for text in texts(40)))
     done = subprocess.run(command(file, source, "-o", tmp_path / "ray.parquet", "--ray", "local"), capture_output=True)
     assert done.returncode == 0, done.stderr
-    corpus.predict(file, [str(source)], out=tmp_path / "plain.parquet")
+    predict_module.predict(file, [str(source)], out=tmp_path / "plain.parquet")
     assert len(parts(tmp_path / "ray.parquet")) == 3
     ours, theirs = pl.read_parquet(tmp_path / "plain.parquet"), pl.read_parquet(parts(tmp_path / "ray.parquet"))
     assert ours.equals(theirs)  # equal to the last bit, whatever else is in a batch

@@ -64,17 +64,17 @@ def test_a_checkpoint_is_due_only_if_all_stay_within_their_share_of_the_time(tmp
     checkpoints = checkpoint.Checkpoints(tmp_path, None, None, {}, writes=False)
     assert checkpoints.due(epoch_ends=True)  # the cost of the first one is unknown
     assert not checkpoints.due()
-    checkpoints.spent = checkpoints.dearest = 3.0
+    checkpoints.saving_seconds = checkpoints.longest_save = 3.0
     affordable = (
-        6.0 / checkpoint.SHARE
-    )  # the time after which the time spent, plus the most expensive save again, equals the share
+        6.0 / checkpoint.MAX_SAVING_SHARE
+    )  # after this time all saves, and the longest once more, are its share
     clock[0] = 1000 + affordable - 1
     assert not checkpoints.due(epoch_ends=True)
     assert not checkpoints.due()
     clock[0] = 1000 + affordable + 1
     assert checkpoints.due(epoch_ends=True)
     assert checkpoints.due()  # more than a minute after the last
-    checkpoints.saved = clock[0] - checkpoint.EVERY + 1
+    checkpoints.saved = clock[0] - checkpoint.MIN_INTERVAL + 1
     assert not checkpoints.due()
 
 

@@ -21,7 +21,7 @@ from acceptor.data.reading import stream, unpack
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.stream import chunks
 from acceptor.errors import DataError, UsageError
-from acceptor.judging import predict as corpus
+from acceptor.judging import predict as predict_module
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.predict import predict
 from conftest import COLA, needs_cola, raises
@@ -151,8 +151,8 @@ def test_a_splitter_that_changes_the_text_is_refused():
 def small(monkeypatch):
     """Chunks of 4 documents, blocks of 2 chunks."""
     monkeypatch.setattr(stream, "CHUNK", 4)
-    monkeypatch.setattr(corpus, "CHUNK", 4)
-    monkeypatch.setattr(corpus, "BLOCK", 2)
+    monkeypatch.setattr(predict_module, "CHUNK", 4)
+    monkeypatch.setattr(predict_module, "BLOCK", 2)
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".jsonl.gz", ".parquet", ".arrow"])
@@ -259,7 +259,7 @@ def test_pairs_unknown_languages_and_a_missing_splitter_are_refused(toy_run, tmp
 
 def test_another_splitter_does_not_continue(small, toy_run, tmp_path, monkeypatch):
     source = jsonl(tmp_path / "in.jsonl", [{"text": f"The girl {row}. The boy."} for row in range(20)])
-    out, write = tmp_path / "out.jsonl", corpus.Parts.write
+    out, write = tmp_path / "out.jsonl", predict_module.Parts.write
 
     def stop(self, number, *rest):
         if number == 2:
@@ -267,7 +267,7 @@ def test_another_splitter_does_not_continue(small, toy_run, tmp_path, monkeypatc
         write(self, number, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus.Parts, "write", stop)
+        patch.setattr(predict_module.Parts, "write", stop)
         with pytest.raises(KeyboardInterrupt):
             predict(toy_run.folder, [source], out=out, split_language="en")
     with monkeypatch.context() as patch:

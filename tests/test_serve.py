@@ -28,7 +28,7 @@ from acceptor.errors import DataError, RequestError, UsageError
 from acceptor.judging.judge import Judge
 from acceptor.judging.steady import LEARNED, SteadyJudge
 from acceptor.serve import limits
-from acceptor.serve.batcher import Batcher, Judged
+from acceptor.serve.batcher import Batcher, RequestLogits
 from acceptor.serve.gather import Job
 from acceptor.serve.limits import BODY_BYTES, read_object
 from acceptor.serve.service import Service
@@ -535,7 +535,7 @@ def test_a_long_queue_costs_no_more_for_each_request(judge, monkeypatch):
                 one.cancel()
             free.set()
             judged = await asyncio.gather(held, *requests, return_exceptions=True)
-            assert sum(isinstance(one, Judged) for one in judged) == 900
+            assert sum(isinstance(one, RequestLogits) for one in judged) == 900
             assert len(looks) <= len(judged) + 101  # when each came; the cancelled ones and the call as they left
             assert len(wakes) <= len(judged) / 2
             assert (batcher.queued, batcher.waiting, batcher._queue.left) == (0, 0, 0)

@@ -79,9 +79,9 @@ def export(
 
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
-    place = Path(out).expanduser()
-    refuse_inputs([place, export_file_of(place)], [*files_in(run), *([split.table.origin] if split else [])])
-    if place.suffix == ".html":
+    path = Path(out).expanduser()
+    refuse_inputs([path, export_file_of(path)], [*files_in(run), *([split.table.origin] if split else [])])
+    if path.suffix == ".html":
         if bake:
             raise UsageError(
                 "a page is not baked: it has the temperature and the threshold itself",
@@ -90,7 +90,7 @@ def export(
             )
         name, precision = run.resolve().name, precision or "int8"
         found = export_page(
-            judge, place, name=name, precision=precision, verify=split, runtime=runtime, overwrite=overwrite
+            judge, path, name=name, precision=precision, verify=split, runtime=runtime, overwrite=overwrite
         )
     else:
         found = export(judge, out, precision=precision or "fp32", bake=bake, verify=split, overwrite=overwrite)

@@ -192,12 +192,12 @@ def _typed_line() -> str:
 class _History:
     """The typed lines of this prompt and of earlier ones, for readline. A convenience: no failure of it is an error."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
+    def __init__(self, path: Path) -> None:
+        self._path = path
         with contextlib.suppress(ImportError, OSError, AcceptorError):
             import readline
 
-            lines = place.read_text("utf-8", "replace").splitlines()
+            lines = path.read_text("utf-8", "replace").splitlines()
             for line in lines[-KEPT:]:
                 readline.add_history(plain(line))
             if len(lines) > 2 * KEPT:
@@ -212,5 +212,5 @@ class _History:
     def _write(self, lines: list[str], how: int) -> None:
         """Writes lines to the file, which only this user can read."""
         flags = os.O_WRONLY | os.O_CREAT | how | getattr(os, "O_NOFOLLOW", 0)
-        with open(os.open(self._place, flags, 0o600), "w", encoding="utf-8") as file:
+        with open(os.open(self._path, flags, 0o600), "w", encoding="utf-8") as file:
             file.writelines(f"{plain(line)}\n" for line in lines)

@@ -135,9 +135,9 @@ def _warmed_up(text: list[str], examples: Any, out: Path, config: Any, *, overwr
     from acceptor.experiments.warmup import warm_up
     from acceptor.runs.out_path import folder_beside
 
-    place = folder_beside(out, "warmup", ["*"])  # a run folder, which `warm_up` checks
+    folder = folder_beside(out, "warmup", ["*"])  # a run folder, which `warm_up` checks
     own = config.model_copy(update={"epochs": None, "learning_rate": None, "calibrate": False})
-    encoder = warm_up(text, data=examples, out=place, config=own, overwrite=overwrite)
+    encoder = warm_up(text, data=examples, out=folder, config=own, overwrite=overwrite)
     return config.model_copy(update={"encoder": str(encoder), "reinit_layers": 0})
 
 
@@ -146,8 +146,8 @@ def _names_a_run(data: str, out: Path | None) -> bool:
     from acceptor.data.corpora import CORPORA
     from acceptor.runs.out_path import is_run
 
-    place = Path(data).expanduser()
-    return is_run(place) or (out is None and data not in CORPORA and not place.exists())
+    path = Path(data).expanduser()
+    return is_run(path) or (out is None and data not in CORPORA and not path.exists())
 
 
 def _refuse_known(context: typer.Context, run: str) -> None:

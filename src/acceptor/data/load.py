@@ -75,9 +75,9 @@ def load_data(
 
 def _source_of(given: Mapping[str, Any], reading: Reading, rules: LabelRules) -> DataSource | None:
     """How the same data can be read again; None if an object in memory was given."""
-    if not all(place is None or isinstance(place, str | Path) for place in given.values()):
+    if not all(path is None or isinstance(path, str | Path) for path in given.values()):
         return None
-    paths = {name: None if place is None else str(place) for name, place in given.items()}
+    paths = {name: None if path is None else str(path) for name, path in given.items()}
     return DataSource(
         source=str(paths["source"]),
         validation=paths["validation"],

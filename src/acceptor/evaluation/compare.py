@@ -180,11 +180,11 @@ def mcnemar_p(gold: Ids, first: Ids, second: Ids) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """p-values corrected for their number by Holm's step-down method (Holm 1979); NaN stay NaN and are not counted."""
-    ranked = sorted((value, place) for place, value in enumerate(values) if not math.isnan(value))
+    ranked = sorted((value, index) for index, value in enumerate(values) if not math.isnan(value))
     corrected, largest = [math.nan] * len(values), 0.0
-    for rank, (value, place) in enumerate(ranked):
+    for rank, (value, index) in enumerate(ranked):
         largest = max(largest, min(1.0, (len(ranked) - rank) * value))
-        corrected[place] = largest
+        corrected[index] = largest
     return corrected
 
 

@@ -20,10 +20,10 @@ from acceptor.data.suite import Suite, load_suite
 from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
+from acceptor.judging.close_calls import CLOSE_CALLS
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import PAIRS, Judge
-from acceptor.judging.settle import CLOSE_CALLS
 from acceptor.model.encode import Encoded
 from acceptor.progress import meter
 
@@ -199,7 +199,7 @@ def pairs(
         logits = judge.logits_of(encoded, lambda done: bar.advance(len(done)))
     read = _first_with_same_ids(encoded)[rows]
     _refuse_nan(logits[read], loaded)
-    _settle_pairs(judge, encoded, logits, read, label)
+    _recompute_close_pairs(judge, encoded, logits, read, label)
     margins = log_odds(logits, label)[read]
     called_good = (judge.decision.label_ids(logits) == label)[read]
     frame = loaded.frame.with_columns(
@@ -224,8 +224,10 @@ def _first_with_same_ids(encoded: Encoded) -> npt.NDArray[np.int64]:
     return np.array([first.setdefault(key, row) for row, key in enumerate(ids)])
 
 
-def _settle_pairs(judge: Judge, encoded: Encoded, logits: Logits, rows: npt.NDArray[np.int64], label: int) -> None:
-    """Settles the order of the closest pairs, in place; `Judge.logits_of` has settled the verdicts.
+def _recompute_close_pairs(
+    judge: Judge, encoded: Encoded, logits: Logits, rows: npt.NDArray[np.int64], label: int
+) -> None:
+    """Computes the closest pairs again in fp32, in place; `Judge.logits_of` has done so with the verdicts.
 
     Args:
         judge: The judge.
@@ -238,7 +240,7 @@ def _settle_pairs(judge: Judge, encoded: Encoded, logits: Logits, rows: npt.NDAr
     def differences(of: Logits) -> npt.NDArray[np.float64]:
         return log_odds(of[0], label) - log_odds(of[1], label)
 
-    judge.settle(
+    judge.recompute_close_calls(
         encoded,
         logits,
         rows[:, rows[0] != rows[1]],

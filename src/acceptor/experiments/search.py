@@ -233,8 +233,8 @@ def _with(config: Config, params: Mapping[str, object]) -> Config:
 def _train_seeds(data: Data, out: Path, config: ResolvedConfig, best: Trial, seeds: int, processes: int) -> Seeds:
     # The trials' own seed was lucky with these settings.
     config = _with(config, {**best.params, "seed": (config.seed + 1) % 2**32})
-    place = out / f"seeds-{best.folder}"  # with more trials another one may be the best
-    return train_seeds(data, out=place, seeds=seeds, config=config, processes=processes)
+    folder = out / f"seeds-{best.folder}"  # with more trials another one may be the best
+    return train_seeds(data, out=folder, seeds=seeds, config=config, processes=processes)
 
 
 # ── trials ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,13 +261,13 @@ def _do(study: Any, trial: Any, out: Path, config: ResolvedConfig, data: Data) -
     """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
     # After a restart the score would be that of the safer settings, not of the trial's.
     on_collapse = "stop" if config.on_collapse == "restart" else config.on_collapse
-    own, place = _with(config, {**trial.params, "on_collapse": on_collapse}), out / folder_of(trial)
+    own, folder = _with(config, {**trial.params, "on_collapse": on_collapse}), out / folder_of(trial)
     logger.info("trial %d: %s", trial.number, format_settings(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:
-        if not is_finished(place):  # else it was killed before the study had the score
-            train_trial(data, out=place, config=own, on_epoch=_Pruner(trial, own))
-        scores = read_report_file(place).splits["validation"]
+        if not is_finished(folder):  # else it was killed before the study had the score
+            train_trial(data, out=folder, config=own, on_epoch=_Pruner(trial, own))
+        scores = read_report_file(folder).splits["validation"]
         trial.set_user_attr("scores", {key: one for key, one in scores.to_dict().items() if key not in LEFT_OUT})
         score = scores.score(own.metric)
         value = math.nan if score is None else score
@@ -330,12 +330,12 @@ def format_settings(params: Mapping[str, object]) -> str:
 
 def _work_in_processes(arguments: tuple[object, ...], processes: int) -> None:
     """Runs `work` in several processes and waits for them. The caller then does the rest if one has died."""
-    places = deque(range(processes))
+    slots = deque(range(processes))
 
-    def start(place: int) -> Worker[int]:
-        number = places.popleft()
-        return Worker(number, f"process {number + 1}", work, arguments, place, processes)
+    def start(slot: int) -> Worker[int]:
+        number = slots.popleft()
+        return Worker(number, f"process {number + 1}", work, arguments, slot, processes)
 
-    for worker in run_workers(lambda: bool(places), start, processes):
+    for worker in run_workers(lambda: bool(slots), start, processes):
         if worker.process.returncode:
             logger.warning("%s: %s", worker.name, worker.death().problem)

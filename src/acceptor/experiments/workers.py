@@ -92,9 +92,9 @@ def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[
             yield plan, _train_plan(plan, out / plan.name)
         return
 
-    def start(place: int) -> Worker[Plan]:
+    def start(slot: int) -> Worker[Plan]:
         plan = todo.popleft()
-        return Worker(plan, plan.name, train_plan, (plan, out / plan.name), place, processes)
+        return Worker(plan, plan.name, train_plan, (plan, out / plan.name), slot, processes)
 
     for worker in run_workers(lambda: bool(todo), start, processes):
         if worker.answer is not None:
@@ -103,17 +103,17 @@ def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[
             yield worker.task, Outcome("failed", worker.death().to_dict())
 
 
-def train_plan(plan: Plan, place: Path) -> Json:
+def train_plan(plan: Plan, folder: Path) -> Json:
     """Trains a plan in a worker process; returns its `Outcome` as a dict."""
-    return asdict(_train_plan(plan, place))
+    return asdict(_train_plan(plan, folder))
 
 
-def _train_plan(plan: Plan, place: Path) -> Outcome:
+def _train_plan(plan: Plan, folder: Path) -> Outcome:
     """Trains a plan, from its checkpoint if there is one."""
     try:
-        _wait_until_free(place)
-        if not is_finished(place):  # else the other process has finished it
-            train(plan.data, out=place, config=plan.config, resume=has_checkpoint(place))
+        _wait_until_free(folder)
+        if not is_finished(folder):  # else the other process has finished it
+            train(plan.data, out=folder, config=plan.config, resume=has_checkpoint(folder))
     except CollapseError as error:
         return Outcome("collapsed", error.to_dict(), error.collapse.to_dict())
     except (TrainingError, ResourceError, RunError) as error:
@@ -121,12 +121,12 @@ def _train_plan(plan: Plan, place: Path) -> Outcome:
     return Outcome("finished")
 
 
-def _wait_until_free(place: Path) -> None:
+def _wait_until_free(folder: Path) -> None:
     """Waits for the worker of a killed command, which is still writing its last checkpoint."""
     until = time.monotonic() + MAX_WAIT_SECONDS
     while True:
         try:
-            with one_writer(place):
+            with one_writer(folder):
                 return
         except RunError:
             if time.monotonic() > until:
@@ -155,15 +155,15 @@ def run_workers(more: Callable[[], bool], start: Callable[[int], Worker[T]], pro
     with deferred_signals() as stop:
         try:
             while (more() and not stop) or running:
-                for place in range(processes):
-                    if place not in running and more() and not stop:
-                        running[place] = start(place)
+                for slot in range(processes):
+                    if slot not in running and more() and not stop:
+                        running[slot] = start(slot)
                 time.sleep(POLL_SECONDS)
                 for worker in running.values():
                     if stop:
                         worker.stop()
-                for place in [place for place, worker in running.items() if worker.ended]:
-                    worker = running.pop(place)
+                for slot in [slot for slot, worker in running.items() if worker.ended]:
+                    worker = running.pop(slot)
                     worker.finish()
                     yield worker
         finally:
@@ -184,7 +184,7 @@ class Worker(Generic[T]):
         name: The worker's name in the log.
         function: A module-level function that returns a JSON object.
         arguments: Its arguments, which must be picklable.
-        place: The worker's slot, from 0 to ``processes`` - 1.
+        slot: The worker's slot, from 0 to ``processes`` - 1.
         processes: Number of workers at the same time.
     """
 
@@ -194,7 +194,7 @@ class Worker(Generic[T]):
         name: str,
         function: Callable[..., Json | None],
         arguments: tuple[Any, ...],
-        place: int,
+        slot: int,
         processes: int,
     ) -> None:
         self.task, self.name = task, name
@@ -208,7 +208,7 @@ class Worker(Generic[T]):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment_of(place, processes),
+            env=environment_of(slot, processes),
             start_new_session=True,  # a terminal's Ctrl-C reaches only this process, which stops the workers
         )
         logger.info("%s starts", name)
@@ -329,10 +329,10 @@ def _end_when_alone() -> None:
         _thread.interrupt_main(signal.SIGTERM)  # there os.kill would end the process without a checkpoint
 
 
-def environment_of(place: int, processes: int) -> dict[str, str]:
+def environment_of(slot: int, processes: int) -> dict[str, str]:
     """Environment variables of a worker: path of the package, cache, share of the cores, GPU."""
     own = {"PYTHONPATH": _path_to_acceptor(), "ACCEPTOR_CACHE": str(cache_folder())}
-    return {**os.environ, **_share_of_machine(place, processes), **own}
+    return {**os.environ, **_share_of_machine(slot, processes), **own}
 
 
 def _path_to_acceptor() -> str:
@@ -340,7 +340,7 @@ def _path_to_acceptor() -> str:
     return os.pathsep.join([str(Path(__file__).parents[2]), *([before] if before else [])])
 
 
-def _share_of_machine(place: int, processes: int) -> dict[str, str]:
+def _share_of_machine(slot: int, processes: int) -> dict[str, str]:
     """A GPU for each process, assigned in turn; and its share of the cores."""
     import torch
 
@@ -348,5 +348,5 @@ def _share_of_machine(place: int, processes: int) -> dict[str, str]:
     if torch.cuda.is_available():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
-        share["CUDA_VISIBLE_DEVICES"] = names[place % len(names)]
+        share["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]
     return share

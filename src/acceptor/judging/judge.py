@@ -17,9 +17,9 @@ import polars as pl
 from acceptor.data.frames import Frame, annotated
 from acceptor.data.python_inputs import as_texts, by_position
 from acceptor.errors import DataError, UsageError, checked_types
+from acceptor.judging.close_calls import CLOSE_CALLS, Values, recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE, Decision, Logits
 from acceptor.judging.dedup import LogitsCache
-from acceptor.judging.settle import CLOSE_CALLS, Values, settle
 from acceptor.judging.verdicts import Verdict, verdict_columns
 from acceptor.model.batches import Rows, judging_batches, pad
 from acceptor.model.coverage import check_known
@@ -148,13 +148,13 @@ class Judge:
         """Raw scores of encoded inputs: float32, shape (N, labels). ``on_batch`` gets the rows of each finished batch.
 
         A lossless judge in bf16 computes close calls again in fp32. A call is the verdict on an input; its margin is
-        that between the two best labels: see `settle`.
+        that between the two best labels.
         """
         everything = np.arange(len(encoded))
-        if self.settles and len(encoded) <= CLOSE_CALLS:
+        if self.recomputes_close_calls and len(encoded) <= CLOSE_CALLS:
             return self.logits_in(encoded, everything, "fp32", on_batch)
         scores = self.logits_in(encoded, everything, self.runtime.precision, on_batch)
-        self.settle(
+        self.recompute_close_calls(
             encoded,
             scores,
             everything[None],
@@ -163,7 +163,7 @@ class Judge:
         )
         return scores
 
-    def settle(
+    def recompute_close_calls(
         self,
         encoded: Encoded,
         logits: Logits,
@@ -178,17 +178,17 @@ class Judge:
         Args:
             encoded: N inputs.
             logits: What `logits_of` gave for them.
-            calls: Which inputs decide each call: see `judging.settle.settle`.
-            margins: As for `judging.settle.settle`.
-            changes: As for `judging.settle.settle`.
-            at_once: As for `judging.settle.settle`.
+            calls: int64, shape (k, M): each of M calls is decided by k inputs: a verdict by one, a pair's order by two.
+            margins: How far each call is from another answer, ≥ 0, shape (M,), from logits of shape (k, M, labels).
+            changes: By how much calls have changed, ≥ 0, shape (m,), from the logits before and after, (k, m, labels).
+            at_once: How many calls are computed again before margins and changes are compared.
         """
-        if self.settles and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
+        if self.recomputes_close_calls and len(encoded) > CLOSE_CALLS:  # fewer have been judged in fp32
             in_fp32 = functools.partial(self.logits_in, encoded, precision="fp32")
-            settle(logits, calls, margins=margins, changes=changes, in_fp32=in_fp32, at_once=at_once)
+            recompute_close_calls(logits, calls, margins=margins, changes=changes, in_fp32=in_fp32, at_once=at_once)
 
     @property
-    def settles(self) -> bool:
+    def recomputes_close_calls(self) -> bool:
         """True if close calls are computed again in fp32."""
         return self.lossless and self.runtime.precision != "fp32"
 
@@ -320,9 +320,9 @@ class Judge:
             UsageError: It was exported; its file is complete by itself. Or ``folder`` has files.
             ResourceError: The disk is full, or ``folder`` cannot be written.
         """
-        place = Path(folder).expanduser()
-        check_new_folder(place)
-        with new_folder(place) as scratch:
+        path = Path(folder).expanduser()
+        check_new_folder(path)
+        with new_folder(path) as scratch:
             self.write_files(scratch)
 
     def write_files(self, folder: Path) -> None:
@@ -347,18 +347,18 @@ class Judge:
             write_fingerprints(folder, self.trained_on)
 
 
-def check_new_folder(place: Path) -> None:
+def check_new_folder(path: Path) -> None:
     """Refuses a folder that has files, or a file.
 
     Raises:
-        UsageError: ``place`` is one.
-        ResourceError: ``place`` cannot be read.
+        UsageError: ``path`` is one.
+        ResourceError: ``path`` cannot be read.
     """
-    with explain_write_errors(place):
-        taken = place.exists() and (not place.is_dir() or any(place.iterdir()))
+    with explain_write_errors(path):
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
     if taken:
         raise UsageError(
-            f"{place} exists",
+            f"{path} exists",
             expected="a folder that does not exist, or is empty",
             next="choose another path, or remove it",
             code="E-USAGE-OUTPUT",

@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 
+from acceptor.judging.close_calls import CLOSE_FACTOR
 from acceptor.judging.decision import Logits
 from acceptor.judging.judge import Judge
-from acceptor.judging.settle import SETTLED
 from acceptor.model.encode import Encoded
 
 LEARNED = 512  # inputs that are computed in both precisions before the largest change is known well enough
@@ -37,7 +37,7 @@ class SteadyJudge:
         """Raw scores: float32, shape (N, labels); close calls of a lossless judge in bf16 are computed in fp32."""
         judge, rows = self.judge, np.arange(len(encoded))
         rough = judge.logits_in(encoded, rows, judge.runtime.precision)
-        if not judge.settles:
+        if not judge.recomputes_close_calls:
             return rough
         close = rows if self._compared < LEARNED else self._close(rough)
         logits, done = rough.copy(), rows[:0]
@@ -50,7 +50,7 @@ class SteadyJudge:
 
     def _close(self, rough: Logits) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The inputs whose label fp32 may change; those that are not finite as well."""
-        return np.flatnonzero(~(self.judge.decision.margins(rough) > SETTLED * self._largest_change))
+        return np.flatnonzero(~(self.judge.decision.margins(rough) > CLOSE_FACTOR * self._largest_change))
 
     def _learn(self, before: Logits, after: Logits) -> None:
         changes = np.ptp(after - before, axis=1)

@@ -23,10 +23,9 @@ FOLDER = "checkpoints"
 STATE_FILE = "state.json"
 TENSORS_FILE = "state.safetensors"
 MAX_STATE_BYTES = 1 << 29  # of state.json: the history of three million steps
-FREE = {"learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "on_collapse"} | {
-    "device",
-    "precision",
-    "compile",
+CHANGEABLE_SETTINGS = {
+    *("learning_rate", "warmup", "weight_decay", "max_grad_norm", "on_nan", "on_collapse"),
+    *("device", "precision", "compile"),
 }
 """Settings that may be changed when a training resumes (``allow_change``). The others determine the result."""
 
@@ -182,23 +181,23 @@ def unfit(path: Path, expected: str, found: str) -> RunError:
 
 
 def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, allow_change: bool = False) -> None:
-    """Refuses to resume with other data, encoder or settings; settings in `FREE` may change if that is allowed.
+    """Refuses to resume with other data, encoder or settings; `CHANGEABLE_SETTINGS` may differ if that is allowed.
 
     Args:
         before: The values of the training that was started, by name: `Setup.deciding`, and more.
         now: The same values of the call that resumes it.
-        allow_change: Allow changes of the settings in `FREE`.
+        allow_change: Allow changes of the settings in `CHANGEABLE_SETTINGS`.
 
     Raises:
         UsageError: A value differs; the error has both.
     """
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if allow_change:
-        for name in FREE.intersection(changed):
+        for name in CHANGEABLE_SETTINGS.intersection(changed):
             logger.info("%s changes from %s to %s from here on", name, before.get(name), now.get(name))
-        changed = [name for name in changed if name not in FREE]
+        changed = [name for name in changed if name not in CHANGEABLE_SETTINGS]
     if changed:
-        allowed = FREE.issuperset(changed)
+        allowed = CHANGEABLE_SETTINGS.issuperset(changed)
         raise UsageError(
             "this is not the training that was started: " + ", ".join(changed) + " changed",
             expected="\n".join(f"{name} = {before.get(name)}" for name in changed),

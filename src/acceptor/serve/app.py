@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acceptor.errors import AcceptorError, DataError, RequestError
-from acceptor.serve import classify, decisions, health, infer, metrics, native, page, tei
+from acceptor.serve import classify, decisions, health, infer, metrics, page, tei, v1
 from acceptor.serve.description import described
 from acceptor.serve.gather import clock
 from acceptor.serve.limits import ClientGone
@@ -31,7 +31,7 @@ from acceptor.text import Json
 logger = logging.getLogger(__name__)
 
 OPERATIONS: tuple[Operation, ...] = (
-    *native.OPERATIONS,
+    *v1.OPERATIONS,
     *infer.OPERATIONS,
     *tei.OPERATIONS,
     *classify.OPERATIONS,
@@ -56,7 +56,7 @@ def application(service: Service) -> ASGIApp:
             allow_headers=["authorization", "content-type"],
             expose_headers=["retry-after"],
         )
-    return traced(_Ledger(app, service, described(OPERATIONS)))
+    return traced(_CountOutcomes(app, service, described(OPERATIONS)))
 
 
 def _with_error_bodies(router: Router) -> ASGIApp:
@@ -191,7 +191,7 @@ async def _no_path(scope: Scope, receive: Receive, send: Send) -> None:
     raise HTTPException(404)
 
 
-class _Ledger:
+class _CountOutcomes:
     """Counts every request under one outcome, and sees that each gets an answer."""
 
     def __init__(self, app: ASGIApp, service: Service, description: Json) -> None:

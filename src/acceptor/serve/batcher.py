@@ -39,7 +39,7 @@ QUEUED_SHARE, PATIENCE_SHARE = 2 / 3, 1 / 6  # of a request's time, in the queue
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class RequestLogits:
     """What a judge computed for the N inputs of a request.
 
     Attributes:
@@ -96,7 +96,7 @@ class Batcher:
 
     # In the event loop's thread
 
-    async def logits(self, sentences: list[str], seconds: list[str] | None = None) -> Judged:
+    async def logits(self, sentences: list[str], seconds: list[str] | None = None) -> RequestLogits:
         """The logits of the inputs of one request, in their order.
 
         If the caller is cancelled, what was not computed yet is dropped.
@@ -113,7 +113,7 @@ class Batcher:
             job, logits = self._job_of(encoded, arrived)
             await self._result_of(job)
         waited, computed = job.taken - job.arrived, clock() - job.taken
-        return Judged(logits, encoded.cut > 0, encoded.has_unknown, len(encoded.ids), waited, computed)
+        return RequestLogits(logits, encoded.cut > 0, encoded.has_unknown, len(encoded.ids), waited, computed)
 
     async def explain(self, sentences: list[str]) -> tuple[list[Explanation], int]:
         """The weights of the words of sentences, each sentence in the place of a pass; and how many tokens that were.
@@ -128,10 +128,10 @@ class Batcher:
             encoded = await self._encoded(sentences, None, sum(sizes))  # refuses all of them, or none
             tokens = [_explanation_tokens(length) for length in encoded.lengths.tolist()]
             found: list[Explanation] = []
-            for place, sentence in enumerate(sentences):
-                reserved.lower(sum(tokens[place:]))
+            for index, sentence in enumerate(sentences):
+                reserved.lower(sum(tokens[index:]))
                 call = functools.partial(explain, self.judge, [sentence])
-                found += await self._called(call, tokens[place], has_begun=bool(found))
+                found += await self._called(call, tokens[index], has_begun=bool(found))
         return found, sum(tokens)
 
     async def probe(self) -> bool:

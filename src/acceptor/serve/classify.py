@@ -10,9 +10,9 @@ from pydantic import Field
 from starlette.requests import Request
 
 from acceptor.errors import RequestError
-from acceptor.serve.native import finite, judged_by
 from acceptor.serve.operation import Lenient, Operation, message_of
 from acceptor.serve.service import Service
+from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
 
 

@@ -75,8 +75,8 @@ class _Models(_Answer):
     models: list[Json]
 
 
-class _Questions:
-    """What a client can ask, as conversations that need a connection."""
+class _Requests:
+    """The requests of both clients, as generators that a connection runs."""
 
     def __init__(
         self, url: str, *, api_key: str | None = None, model: str | None = None, timeout: float = TIMEOUT
@@ -139,12 +139,12 @@ class _Questions:
         return _as(_Compared, answer, self._server.url).model_dump()
 
     def _models(self) -> Steps[list[Json]]:
-        answer = yield from exchange(self._server, "GET", "/v1/models", is_patient=False)
+        answer = yield from exchange(self._server, "GET", "/v1/models", retry=False)
         return _as(_Models, answer, self._server.url).models
 
     def _is_ready(self) -> Steps[bool]:
         try:
-            yield from exchange(self._server, "GET", "/health/ready", is_patient=False)
+            yield from exchange(self._server, "GET", "/health/ready", retry=False)
         except RequestError as error:
             if error.retry_after is None:
                 raise
@@ -155,7 +155,7 @@ class _Questions:
         return content | ({"model": self._model} if self._model else {})
 
 
-class Client(_Questions):
+class Client(_Requests):
     """A judge behind HTTP: a server that `acceptor serve` has started.
 
     A request that finds the server busy, about to stop or gone is sent again, until it has taken ``timeout`` seconds.
@@ -253,7 +253,7 @@ class Client(_Questions):
         self.close()
 
 
-class AsyncClient(_Questions):
+class AsyncClient(_Requests):
     """`Client` for asyncio: ``await client(sentences)``. ``async with`` closes its connections."""
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from acceptor import __version__
-from acceptor.serve.exchange import ANSWER_BYTES, Ask, Pause, Reply, Server, Steps
+from acceptor.serve.exchange import ANSWER_BYTES, HttpRequest, Pause, Reply, Server, Steps
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class Connection:
         self._http = httpx.Client(base_url=server.url, headers=_headers(server))
 
     def run(self, steps: Steps[T]) -> T:
-        """The result of a conversation."""
+        """What the steps end in."""
         try:
             step = next(steps)
             while True:
@@ -30,7 +30,7 @@ class Connection:
             result: T = done.value
             return result
 
-    def _do(self, step: Ask | Pause) -> Reply:
+    def _do(self, step: HttpRequest | Pause) -> Reply:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return Reply(0)
@@ -58,7 +58,7 @@ class AsyncConnection:
         self._http = httpx.AsyncClient(base_url=server.url, headers=_headers(server))
 
     async def run(self, steps: Steps[T]) -> T:
-        """The result of a conversation."""
+        """What the steps end in."""
         try:
             step = next(steps)
             while True:
@@ -67,7 +67,7 @@ class AsyncConnection:
             result: T = done.value
             return result
 
-    async def _do(self, step: Ask | Pause) -> Reply:
+    async def _do(self, step: HttpRequest | Pause) -> Reply:
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return Reply(0)
@@ -102,7 +102,7 @@ def _headers(server: Server) -> dict[str, str]:
     return headers | ({"authorization": f"Bearer {server.api_key}"} if server.api_key else {})
 
 
-def _sent(step: Ask) -> dict[str, Any]:
+def _sent(step: HttpRequest) -> dict[str, Any]:
     return {"content": step.body, "timeout": step.seconds}
 
 

@@ -17,9 +17,9 @@ from acceptor.data.labels import positive_label
 from acceptor.errors import RequestError
 from acceptor.judging.judge import PAIRS
 from acceptor.serve.classify import OpenAiError, openai_error
-from acceptor.serve.native import finite, judged_by
 from acceptor.serve.operation import Lenient, Operation
 from acceptor.serve.service import Served, Service
+from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
 
 QUESTIONS = 400

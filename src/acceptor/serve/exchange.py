@@ -1,7 +1,7 @@
-"""`exchange`: one question to a server until it is answered: what is sent, when to try again, what an error says.
+"""`exchange`: one request to a server until it is answered: what is sent, when to try again, what an error says.
 
-Nothing here opens a connection. A conversation is a generator: it yields what to do next, a request or a pause, and is
-sent each reply. `serve.connection` does it, with and without asyncio, so that there is one set of rules for both.
+Nothing here opens a connection. `exchange` is a generator: it yields what to do next, a request or a pause, and is sent
+each reply. `serve.connection` does it, with and without asyncio, so that there is one set of rules for both.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from acceptor.environment import variable
 from acceptor.errors import RequestError, UsageError
+from acceptor.serve.settings import KEY_VARIABLE
 from acceptor.text import plain
 
 logger = logging.getLogger(__name__)
 
-KEY_VARIABLE = "ACCEPTOR_API_KEY"
 ANSWER_BYTES = 64_000_000  # of one answer
 TRY_AGAIN = frozenset({429, 502, 503, 504})  # of the server, or of a proxy before it
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds; each pause is twice the one before
@@ -36,12 +36,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Server:
-    """A server, and how it is asked.
+    """A server, and how requests are sent to it.
 
     Attributes:
         url: Its address, without a slash at the end.
         timeout: Seconds for each request, with all its tries.
-        api_key: What it is sent as ``Authorization: Bearer KEY``; None for nothing.
+        api_key: Sent as ``Authorization: Bearer KEY``; None sends no header.
         key_source: Where the key comes from, for an error.
     """
 
@@ -52,7 +52,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Ask:
+class HttpRequest:
     """Send a request; give up after so many seconds."""
 
     method: str
@@ -87,8 +87,8 @@ class Reply:
     is_final: bool = False
 
 
-Steps = Generator[Ask | Pause, Reply, T]
-"""A conversation with a server that ends in a T."""
+Steps = Generator[HttpRequest | Pause, Reply, T]
+"""The steps of one or several requests, which end in a T."""
 
 
 def server_of(url: str, api_key: str | None, timeout: float) -> Server:
@@ -138,8 +138,8 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def exchange(server: Server, method: str, path: str, content: Any = None, *, is_patient: bool = True) -> Steps[Any]:
-    """Asks until there is an answer; gives its JSON.
+def exchange(server: Server, method: str, path: str, content: Any = None, *, retry: bool = True) -> Steps[Any]:
+    """Sends a request until there is an answer; gives its JSON.
 
     A request changes nothing in the server, so one whose answer was lost is simply sent again.
 
@@ -148,7 +148,7 @@ def exchange(server: Server, method: str, path: str, content: Any = None, *, is_
         method: GET or POST.
         path: The path of the operation.
         content: What is sent, as JSON; None for no body.
-        is_patient: Try again if the server is busy or does not answer, until ``server.timeout``.
+        retry: Try again if the server is busy or does not answer, until ``server.timeout``.
 
     Raises:
         RequestError: The server refuses; or it does not answer in time; or its answer is no JSON.
@@ -156,12 +156,12 @@ def exchange(server: Server, method: str, path: str, content: Any = None, *, is_
     body = None if content is None else as_body(content)
     until = clock() + server.timeout
     for tries in itertools.count(1):
-        reply = yield Ask(method, path, body, max(0.01, until - clock()))
+        reply = yield HttpRequest(method, path, body, max(0.01, until - clock()))
         if 200 <= reply.status < 300:
             return _parsed(reply, server.url + path)
         error = _refused(reply, server, path)
         pause = _pause_after(error, tries)
-        if not is_patient or error.retry_after is None or clock() + pause >= until:
+        if not retry or error.retry_after is None or clock() + pause >= until:
             if tries > 1:
                 error.add("where", f"{server.url}{path}, after {tries} tries in {server.timeout:g} s")
             raise error

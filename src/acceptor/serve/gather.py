@@ -148,10 +148,10 @@ class Pass:
             results = [(job.future, None) for job, part, logits in each if job.fill(part, logits)]
         if results:
             with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
-                results[0][0].get_loop().call_soon_threadsafe(_settle, results)
+                results[0][0].get_loop().call_soon_threadsafe(_set_results, results)
 
 
-def _settle(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+def _set_results(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, result in results:
         if future.done():  # cancelled
             continue

@@ -19,9 +19,9 @@ from acceptor import __version__
 from acceptor.errors import RequestError
 from acceptor.judging.judge import PAIRS
 from acceptor.serve.limits import Receive, parsed, read_body
-from acceptor.serve.native import finite, judged_by
 from acceptor.serve.operation import Lenient, Operation, message_of
 from acceptor.serve.service import Served, Service
+from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
 
 PLATFORM = "acceptor"

@@ -216,7 +216,7 @@ def _kind_of(server: Server, chosen: str | None, path: str, sample: tuple[list[s
 
 def _speaks_tensors(server: Server) -> Steps[bool]:
     try:
-        yield from exchange(server, "GET", "/v2", is_patient=False)
+        yield from exchange(server, "GET", "/v2", retry=False)
     except RequestError:
         return False
     return True
@@ -305,7 +305,7 @@ SIMPLE = {
 
 def _tensors(server: Server, path: str) -> Steps[Kind]:
     """A model of the Open Inference Protocol: it says which tensors it takes, and which one of texts it gives."""
-    about = yield from exchange(server, "GET", path, is_patient=False)
+    about = yield from exchange(server, "GET", path, retry=False)
     try:
         inputs = [one["name"] for one in about["inputs"] if one["datatype"] == "BYTES"]
         outputs = [one["name"] for one in about["outputs"] if one["datatype"] == "BYTES"]

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from acceptor import __version__
 from acceptor.errors import RequestError
 from acceptor.serve.limits import SENTENCES
-from acceptor.serve.native import finite, judged_by
 from acceptor.serve.operation import Lenient, Operation, message_of
 from acceptor.serve.service import Served, Service
+from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
 
 TYPES = {413: "Validation", 422: "Validation", 400: "Validation", 429: "Overloaded", 503: "Unhealthy"}

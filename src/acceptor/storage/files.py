@@ -43,8 +43,8 @@ def replace_json(path: Path, content: Any) -> None:
 
 
 @contextlib.contextmanager
-def explain_write_errors(place: Path) -> Iterator[None]:
-    """Turns the system's refusal to read or write ``place`` into a `ResourceError` with the next step.
+def explain_write_errors(target: Path) -> Iterator[None]:
+    """Turns the system's refusal to read or write ``target`` into a `ResourceError` with the next step.
 
     Raises:
         ResourceError: No permission, a file where a folder must be, a disk that is read-only.
@@ -55,8 +55,8 @@ def explain_write_errors(place: Path) -> Iterator[None]:
         if error.errno not in UNWRITABLE:
             raise
         raise ResourceError(
-            f"{place} cannot be written",
-            where=str(error.filename or place.parent),
+            f"{target} cannot be written",
+            where=str(error.filename or target.parent),
             cause=error.strerror,
             next="correct that, or write elsewhere: --out PATH",
             code="E-RESOURCE-WRITE",
@@ -81,38 +81,38 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(place: Path) -> Iterator[Path]:
-    """A folder to write to. It becomes ``place`` if the block succeeds, and is removed if it fails.
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write to. It becomes ``target`` if the block succeeds, and is removed if it fails.
 
     Its manifest is written last, and everything is flushed to the disk before the folder gets its name. An old folder
-    at ``place`` stays until then, so a power cut leaves the old folder or the new one. On failure, new parent folders
+    at ``target`` stays until then, so a power cut leaves the old folder or the new one. On failure, new parent folders
     are removed, too.
 
     Raises:
-        ResourceError: The disk became full, or ``place`` cannot be written.
+        ResourceError: The disk became full, or ``target`` cannot be written.
     """
-    with make_parents(place):
-        with explain_write_errors(place):
-            scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=SCRATCH))
+    with make_parents(target):
+        with explain_write_errors(target):
+            scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=SCRATCH))
         try:
             yield scratch
-            with explain_write_errors(place):
+            with explain_write_errors(target):
                 use_umask(scratch)
                 write_json(scratch / MANIFEST, {"files": hashes_of(scratch)})
                 for path in (*scratch.rglob("*"), scratch):
                     fsync(path)
-                if place.exists():
-                    _exchange(scratch, place)
+                if target.exists():
+                    _exchange(scratch, target)
                 else:
-                    scratch.rename(place)
-                fsync(place.parent)
+                    scratch.rename(target)
+                fsync(target.parent)
             shutil.rmtree(scratch, ignore_errors=True)  # the old folder
         except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
             if is_disk_full(error):
                 raise ResourceError(
-                    f"the disk became full while {place.name} was written; nothing of it is left",
-                    where=str(place.parent),
+                    f"the disk became full while {target.name} was written; nothing of it is left",
+                    where=str(target.parent),
                     cause=str(error),
                     next="free some room and run the same command again",
                     code="E-RESOURCE-DISK",
@@ -120,20 +120,20 @@ def new_folder(place: Path) -> Iterator[Path]:
             raise
 
 
-def use_umask(place: Path) -> None:
+def use_umask(target: Path) -> None:
     """Gives every file the mode it would have from ``open``: safetensors writes 0600, mkdtemp 0700."""
     mask = os.umask(0)
     os.umask(mask)
-    for path in (place, *place.rglob("*")):
+    for path in (target, *target.rglob("*")):
         path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 @contextlib.contextmanager
-def make_parents(place: Path) -> Iterator[None]:
-    """Makes the folders above ``place``; when the block ends, those that were made and are empty are removed."""
-    with explain_write_errors(place):
-        created = [parent for parent in place.absolute().parents if not parent.exists()]
-        place.parent.mkdir(parents=True, exist_ok=True)
+def make_parents(target: Path) -> Iterator[None]:
+    """Makes the folders above ``target``; when the block ends, those that were made and are empty are removed."""
+    with explain_write_errors(target):
+        created = [parent for parent in target.absolute().parents if not parent.exists()]
+        target.parent.mkdir(parents=True, exist_ok=True)
         for parent in created:
             fsync(parent.parent)
     try:

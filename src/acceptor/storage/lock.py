@@ -27,23 +27,23 @@ DESCRIPTION_AT = 1  # Windows lets no other process read the locked byte, which 
 
 
 @contextlib.contextmanager
-def one_writer(place: Path) -> Iterator[None]:
-    """Makes this process the only one that writes ``place``, and removes temporary files of killed ones.
+def one_writer(target: Path) -> Iterator[None]:
+    """Makes this process the only one that writes ``target``, and removes temporary files of killed ones.
 
-    The lock is on a file beside ``place`` that names process, machine and time. The file is removed at the end.
+    The lock is on a file beside ``target`` that names process, machine and time. The file is removed at the end.
 
     Raises:
         RunError: Another process holds the lock.
-        ResourceError: ``place`` cannot be written.
+        ResourceError: ``target`` cannot be written.
     """
-    path = place.parent / f".{place.name}.lock"
-    with make_parents(place):
+    path = target.parent / f".{target.name}.lock"
+    with make_parents(target):
         try:
-            with _opened(path, place) as lock:
-                _take_at_once(lock, path, place)
+            with _opened(path, target) as lock:
+                _take_at_once(lock, path, target)
                 try:
-                    for left in place.parent.glob(f".{glob.escape(place.name)}.????????{SCRATCH}"):
-                        with explain_write_errors(place):
+                    for left in target.parent.glob(f".{glob.escape(target.name)}.????????{SCRATCH}"):
+                        with explain_write_errors(target):
                             shutil.rmtree(left)
                     yield
                 finally:
@@ -72,12 +72,12 @@ def take_lock(stream: IO[Any], *, wait: bool) -> bool:
     return True
 
 
-def _opened(path: Path, place: Path) -> FileIO:
-    with explain_write_errors(place):
+def _opened(path: Path, target: Path) -> FileIO:
+    with explain_write_errors(target):
         return FileIO(path, "a+")
 
 
-def _take_at_once(lock: FileIO, path: Path, place: Path) -> None:
+def _take_at_once(lock: FileIO, path: Path, target: Path) -> None:
     """Locks the file and describes this process in it; refuses if another one holds it."""
     try:
         take_lock(lock, wait=False)
@@ -86,7 +86,7 @@ def _take_at_once(lock: FileIO, path: Path, place: Path) -> None:
     except BlockingIOError:
         lock.seek(DESCRIPTION_AT)
         raise RunError(
-            f"another process is writing {place}",
+            f"another process is writing {target}",
             where=str(path),
             found=lock.read().decode("utf-8", "replace").strip(),
             next="wait for it, stop it, or write elsewhere: --out PATH",

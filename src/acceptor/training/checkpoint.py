@@ -3,7 +3,7 @@
 A checkpoint is a folder of safetensors and JSON, no pickle:
 
     checkpoints/epoch-3-step-750/     three epochs and 750 steps are done
-      state.safetensors   weights, the best epoch's weights if they are kept, AdamW's exp_avg and exp_avg_sq, the
+      state.safetensors   weights, the best epoch's weights if they are kept, AdamW's two moments, the
                           trained rows of the vocabulary
       state.json          epoch, step, seconds, loss and decay so far, the training's data and settings, history
       manifest.json       sha256 of both files, written last
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, Tensor]
 
-EVERY = 60.0  # minimum seconds between checkpoints within an epoch
-SHARE = 0.03  # maximum share of the training time for saving checkpoints
-KEPT = 2  # checkpoints on disk
+MIN_INTERVAL = 60.0  # minimum seconds between checkpoints within an epoch
+MAX_SAVING_SHARE = 0.03  # maximum share of the training time for saving checkpoints
+CHECKPOINTS_KEPT = 2  # checkpoints on disk
 
 
 class Checkpoints:
@@ -66,13 +66,13 @@ class Checkpoints:
     def __init__(self, run: Path, model: Any, optimizer: FlatAdamW, settings: TrainingSetup, *, writes: bool) -> None:
         self.run, self.model, self.optimizer, self.settings, self.writes = run, model, optimizer, settings, writes
         self.began = self.saved = time.perf_counter()
-        self.spent = self.dearest = 0.0  # seconds of all saves, and of the longest one
+        self.saving_seconds = self.longest_save = 0.0  # of all saves, and of the longest one
 
     def due(self, *, epoch_ends: bool = False) -> bool:
-        """True after an epoch and once a minute, unless saves would take more than `SHARE` of the time."""
+        """True after an epoch and once a minute, unless saves would take more than `MAX_SAVING_SHARE` of the time."""
         now = time.perf_counter()
-        affordable = self.spent + self.dearest <= SHARE * (now - self.began)
-        return affordable and (epoch_ends or now - self.saved > EVERY)
+        is_cheap_enough = self.saving_seconds + self.longest_save <= MAX_SAVING_SHARE * (now - self.began)
+        return is_cheap_enough and (epoch_ends or now - self.saved > MIN_INTERVAL)
 
     def save(self, progress: Progress, best: Tensors, history: Sequence[Line]) -> None:
         """Writes a checkpoint; once it is complete, removes all older ones except the last.
@@ -101,19 +101,19 @@ class Checkpoints:
                 whole = {name: value.contiguous().clone() for name, value in tensors.items()}
                 save_file(whole, scratch / TENSORS_FILE)
                 write_state(scratch, state)
-            kept = [path for path in newest_first(self.run) if age(path) <= age(folder)][:KEPT]
+            kept = [path for path in newest_first(self.run) if age(path) <= age(folder)][:CHECKPOINTS_KEPT]
             for path in folder.parent.iterdir():  # older ones, damaged ones, and incomplete ones of a killed process
                 if path not in kept:
                     shutil.rmtree(path)
         self.saved = time.perf_counter()
-        self.spent += self.saved - began
-        self.dearest = max(self.dearest, self.saved - began)
+        self.saving_seconds += self.saved - began
+        self.longest_save = max(self.longest_save, self.saved - began)
 
     def load(self, *, allow_change: bool) -> tuple[Progress, list[Line], Tensors]:
         """Loads the newest complete checkpoint into model and optimizer.
 
         Args:
-            allow_change: Accept changed values of the settings in `FREE`.
+            allow_change: Accept changed values of the settings in `CHANGEABLE_SETTINGS`.
 
         Returns:
             The progress, the history, and the best epoch's weights if they are kept.

@@ -15,7 +15,7 @@ from acceptor.evaluation.metrics import log_odds
 from acceptor.evaluation.words import Explanation
 from acceptor.judging.judge import Judge
 from acceptor.serve import metrics, tracing
-from acceptor.serve.batcher import Judged
+from acceptor.serve.batcher import RequestLogits
 from acceptor.serve.limits import EXPLAINED, SENTENCES, check_sentences
 from acceptor.serve.operation import ErrorDetails, Operation, Strict
 from acceptor.serve.service import Served, Service
@@ -134,7 +134,7 @@ async def judge(service: Service, request: Request, body: JudgeBody) -> Json:
     return {"model": one.name, "labels": list(one.judge.labels), "verdicts": verdicts}
 
 
-async def judged_by(one: Served, sentences: list[str], seconds: list[str] | None = None) -> Judged:
+async def judged_by(one: Served, sentences: list[str], seconds: list[str] | None = None) -> RequestLogits:
     """What a judge computes for the inputs of a request, counted.
 
     Raises:
@@ -153,7 +153,7 @@ def _count(one: Served, *, sentences: int, tokens: int) -> None:
     metrics.TOKENS.labels(one.name).inc(tokens)
 
 
-def verdicts_of(judge: Judge, judged: Judged, *, all_scores: bool = False) -> list[Json]:
+def verdicts_of(judge: Judge, judged: RequestLogits, *, all_scores: bool = False) -> list[Json]:
     """The verdicts as JSON; an error for each input that could not be computed."""
     fine = np.asarray(np.isfinite(judged.logits).all(axis=1))
     logits = np.where(fine[:, None], judged.logits, 0)
@@ -177,7 +177,7 @@ def verdicts_of(judge: Judge, judged: Judged, *, all_scores: bool = False) -> li
     return verdicts
 
 
-def finite(judged: Judged) -> Judged:
+def finite(judged: RequestLogits) -> RequestLogits:
     """The same, if all inputs could be computed.
 
     Raises:

@@ -13,7 +13,7 @@ import pytest
 
 from acceptor.data.reading import stream
 from acceptor.data.writing.parts import Parts
-from acceptor.judging import predict as corpus
+from acceptor.judging import predict as predict_module
 from acceptor.judging.predict import predict
 
 VERDICTS = ["verdict", "probability", "margin"]
@@ -23,7 +23,7 @@ VERDICTS = ["verdict", "probability", "margin"]
 def small(monkeypatch):
     """Chunks of 4 rows."""
     monkeypatch.setattr(stream, "CHUNK", 4)
-    monkeypatch.setattr(corpus, "CHUNK", 4)
+    monkeypatch.setattr(predict_module, "CHUNK", 4)
 
 
 def typed(n=10, start=0):

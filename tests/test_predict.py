@@ -27,7 +27,7 @@ from acceptor.data.reading.read import read_table
 from acceptor.data.reading.stream import TableStream, chunks
 from acceptor.data.writing.parts import Parts
 from acceptor.errors import DataError, ResourceError, RunError, UsageError
-from acceptor.judging import predict as corpus
+from acceptor.judging import predict as predict_module
 from acceptor.judging.judge import Judge
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
@@ -41,8 +41,8 @@ WORDS = ["sleep", "see", "girl", "boy", "garden"]
 def small(monkeypatch):
     """Chunks of 16 rows, blocks of 4 chunks."""
     monkeypatch.setattr(stream, "CHUNK", 16)
-    monkeypatch.setattr(corpus, "CHUNK", 16)
-    monkeypatch.setattr(corpus, "BLOCK", 4)
+    monkeypatch.setattr(predict_module, "CHUNK", 16)
+    monkeypatch.setattr(predict_module, "BLOCK", 4)
 
 
 def lines_of(n, start=0):

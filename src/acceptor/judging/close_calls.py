@@ -11,12 +11,12 @@ import numpy.typing as npt
 from acceptor.judging.decision import Logits
 
 CLOSE_CALLS = 64  # calls that are computed again at once; if there are no more inputs than that, all are judged in fp32
-SETTLED = 4.0  # margins from so many times the largest observed change on are not close
+CLOSE_FACTOR = 4.0  # a margin is close if it is less than so many times the largest change that was seen
 
 Values = npt.NDArray[np.floating[Any]]
 
 
-def settle(
+def recompute_close_calls(
     logits: Logits,
     calls: npt.NDArray[np.int64],
     *,
@@ -27,7 +27,7 @@ def settle(
 ) -> None:
     """Computes the closest calls again in fp32, in place.
 
-    It starts with the smallest margin and ends when margins are `SETTLED` times the largest change so far.
+    It starts with the smallest margin and ends when margins are `CLOSE_FACTOR` times the largest change so far.
     That bound is empirical, not a proof.
 
     Args:
@@ -44,7 +44,7 @@ def settle(
     largest_change = 0.0
     for start in range(0, len(closest_first), at_once):
         part = closest_first[start : start + at_once]
-        if start and distances[part[0]] > SETTLED * largest_change:
+        if start and distances[part[0]] > CLOSE_FACTOR * largest_change:
             break
         rows = np.unique(calls[:, part])
         logits[rows] = in_fp32(rows)

@@ -11,15 +11,15 @@ import pytest
 
 from acceptor.data.reading import stream
 from acceptor.data.reading.read import read_table
-from acceptor.judging import predict as corpus
+from acceptor.judging import predict as predict_module
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Chunks of 16 rows, blocks of 4 chunks."""
     monkeypatch.setattr(stream, "CHUNK", 16)
-    monkeypatch.setattr(corpus, "CHUNK", 16)
-    monkeypatch.setattr(corpus, "BLOCK", 4)
+    monkeypatch.setattr(predict_module, "CHUNK", 16)
+    monkeypatch.setattr(predict_module, "BLOCK", 4)
 
 
 def lines_of(n):
@@ -70,10 +70,10 @@ def test_a_full_disk(small, run_cli, toy_run, tmp_path, monkeypatch, name):
     command = ("predict", toy_run.folder, tmp_path / "in.tsv", "-o", place / name, "--device", "cpu")
     assert run_cli(*command[:4], tmp_path / name)[0] == 0
     size = (tmp_path / name).stat().st_size
-    limits, load = resource.getrlimit(resource.RLIMIT_FSIZE), corpus.load
+    limits, load = resource.getrlimit(resource.RLIMIT_FSIZE), predict_module.load
     for most in (500, size - 1):
         with monkeypatch.context() as patch:
-            patch.setattr(corpus, "load", lambda *a, most=most, **k: (load(*a, **k), limit(most, limits[1]))[0])
+            patch.setattr(predict_module, "load", lambda *a, most=most, **k: (load(*a, **k), limit(most, limits[1]))[0])
             try:
                 code, stdout, err = run_cli(*command)
             finally:
