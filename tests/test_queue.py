@@ -117,7 +117,7 @@ def test_each_row_is_taken_once_whatever_comes_and_goes(seed):
         if len(jobs) < 60 and chance.random() < 0.5:
             rows = chance.choice([1, 1, 8, 100])
             job = call(30) if chance.random() < 0.2 else inputs(*[chance.randint(2, 40) for _ in range(rows)])
-            queue.add(job, has_begun=job.call is not None and chance.random() < 0.5, is_urgent=chance.random() < 0.1)
+            queue.add(job, is_continued=job.call is not None and chance.random() < 0.5, is_urgent=chance.random() < 0.1)
             jobs.append(job)
         if jobs and chance.random() < 0.05:
             chance.choice(jobs).future.cancel()

@@ -131,7 +131,7 @@ class Batcher:
             for index, sentence in enumerate(sentences):
                 reserved.lower(sum(tokens[index:]))
                 call = functools.partial(explain, self.judge, [sentence])
-                found += await self._called(call, tokens[index], has_begun=bool(found))
+                found += await self._called(call, tokens[index], is_continued=bool(found))
         return found, sum(tokens)
 
     async def probe(self) -> bool:
@@ -151,10 +151,10 @@ class Batcher:
         future = asyncio.get_running_loop().create_future()
         return Job(future, len(encoded.ids), encoded, logits, arrived=arrived), logits
 
-    async def _called(self, function: Callable[[], Any], tokens: int, *, has_begun: bool = False) -> Any:
+    async def _called(self, function: Callable[[], Any], tokens: int, *, is_continued: bool = False) -> Any:
         """The result of a function that computes about so many tokens with the judge, in the place of a pass."""
         job = Job(asyncio.get_running_loop().create_future(), tokens, call=function)
-        return await self._result_of(job, has_begun=has_begun)
+        return await self._result_of(job, is_continued=is_continued)
 
     async def _encoded(self, sentences: list[str], seconds: list[str] | None, size: int) -> Encoded:
         """The token ids of texts that have so many bytes."""

@@ -174,21 +174,21 @@ class Queue:
         """It is empty."""
         self.left = 0
         self._new: deque[Job] = deque()
-        self._begun: deque[Job] = deque()
-        self._lines = deque([self._new, self._begun])  # the one that is to be served comes first
+        self._continued: deque[Job] = deque()
+        self._lines = deque([self._new, self._continued])  # the one that is to be served comes first
 
-    def add(self, job: Job, *, has_begun: bool = False, is_urgent: bool = False) -> None:
-        """Puts a job at the end of the new ones, or of the begun ones; an urgent one before all others."""
+    def add(self, job: Job, *, is_continued: bool = False, is_urgent: bool = False) -> None:
+        """Puts a job at the end of the new ones, or of the continued ones; an urgent one before all others."""
         self.left += job.left
         if is_urgent:
             self._lines[0].appendleft(job)
         else:
-            (self._begun if has_begun else self._new).append(job)
+            (self._continued if is_continued else self._new).append(job)
 
     @property
     def since(self) -> float | None:
         """When the first job came, if more inputs could join it; None if it is a call, or had to wait already."""
-        first = self._new[0] if self._new and not self._begun else None
+        first = self._new[0] if self._new and not self._continued else None
         return None if first is None or first.call else first.arrived
 
     def take(self, room: int) -> Pass:
@@ -212,10 +212,10 @@ class Queue:
             self.left -= part.tokens
             job.turn -= part.tokens
             if not job.is_taken and job.turn > 0:
-                self._begun.appendleft(job)  # the end of the pass cuts its turn, which goes on in the next one
+                self._continued.appendleft(job)  # the end of the pass cuts its turn, which goes on in the next one
             elif not job.is_taken:
                 job.turn = TURN_TOKENS
-                self._begun.append(job)
+                self._continued.append(job)
         return found
 
     def _next_line(self) -> deque[Job] | None:
