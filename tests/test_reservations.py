@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 
 import pytest
 
@@ -135,6 +136,20 @@ def test_an_error_within_is_not_taken_for_one_of_waiting():
             async with room.of(1):
                 raise ZeroDivisionError
         assert room.reserved == 0
+
+    run(main)
+
+
+def test_who_gets_room_at_the_last_moment_is_admitted():
+    """Its time ends in the same iteration of the loop in which the room was made, and after that."""
+
+    async def main():
+        room = bounded(10, patience=0.01)
+        async with room.of(10) as one:
+            asyncio.get_running_loop().call_later(0.005, one.lower, 0)
+            asyncio.get_running_loop().call_soon(time.sleep, 0.05)  # until both are due
+            async with room.of(5):
+                assert (room.reserved, room.waiting) == (5, 0)
 
     run(main)
 

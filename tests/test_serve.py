@@ -560,6 +560,19 @@ def test_a_request_waits_for_room_in_a_full_queue(judge):
     assert asyncio.run(run()).logits == pytest.approx(judge.logits([GOOD]), abs=1e-5)
 
 
+def test_a_request_that_comes_after_the_end_is_refused(judge):
+    """Nobody would compute it."""
+
+    async def run():
+        with queue(judge) as (batcher, *_):
+            batcher.close()
+            with raises(RequestError, "E-REQUEST-CLOSING"):
+                await asyncio.wait_for(batcher.logits([GOOD]), 60)
+            assert batcher.queued == 0
+
+    asyncio.run(run())
+
+
 def test_sentences_to_explain_reserve_as_much_as_is_computed(judge, monkeypatch):
     """Each punctuation mark is a word, so blanks say nothing of how often a sentence is judged."""
     logits_in, computed = Judge.logits_in, []
