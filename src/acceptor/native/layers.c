@@ -150,7 +150,7 @@ static Arithmetic arithmetic(int kind) {
 }
 
 /* How a product is stored. */
-enum { PUT, ADD, CURVE };
+enum { STORE, ADD, GELU };
 
 /* `rows` rows of sums, scaled and with their bias, to 64 columns of `to` from column j on. */
 static void finish(int kind, int what, const Dense *w, Factor a, const void *sums, int64_t rows, int64_t j,
@@ -175,13 +175,13 @@ static void finish(int kind, int what, const Dense *w, Factor a, const void *sum
                 value = _mm512_add_ps(_mm512_load_ps(from), bias);
             }
             if (what == ADD) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(some, place));
-            if (what == CURVE) value = gelu(value, &derivative);
+            if (what == GELU) value = gelu(value, &derivative);
             _mm512_mask_storeu_ps(place, some, value);
         }
     }
 }
 
-/* to = a W + bias (PUT), to + that (ADD), or its GELU (CURVE). */
+/* to = a W + bias (STORE), to + that (ADD), or its GELU (GELU). */
 static void product(Arithmetic with, int what, const Dense *w, Factor a, int64_t rows, float *to) {
     char sums[4 * COLUMNS * TALL] __attribute__((aligned(64)));
     for (int64_t j = 0; j < w->out; j += COLUMNS)
@@ -299,7 +299,7 @@ static void attend(const float *q, const float *k, const float *v, int64_t acros
 /* Buffers for the largest group. */
 typedef struct {
     Factor narrow, wide; /* rows of d numbers, and of the layer's widest */
-    float *qkv, *context, *curved, *turned;
+    float *qkv, *context, *activated, *turned;
 } Room;
 
 /* The part of a layer after the attention, for some rows: x = norm(x + context Wo), x = norm(x + gelu(x W1) W2). */
@@ -311,8 +311,8 @@ static void mix(Arithmetic with, const Layer *layer, float *x, const float *cont
         set_row(with.kind, at.narrow, r, x + r * d, d);
     }
     int64_t inner = layer->up.out;
-    product(with, CURVE, &layer->up, at.narrow, rows, at.curved);
-    for (int64_t r = 0; r < rows; r++) set_row(with.kind, at.wide, r, at.curved + r * inner, inner);
+    product(with, GELU, &layer->up, at.narrow, rows, at.activated);
+    for (int64_t r = 0; r < rows; r++) set_row(with.kind, at.wide, r, at.activated + r * inner, inner);
     product(with, ADD, &layer->down, at.wide, rows, x);
     for (int64_t r = 0; r < rows; r++) layer_norm(x + r * d, d, layer->weight2, layer->bias2, layer->eps2);
 }
@@ -364,7 +364,7 @@ int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int6
             for (to = from + 1; to < sentences && starts[to + 1] - starts[from] <= GROUP;) to++;
             int64_t tokens = starts[to] - starts[from];
             for (int64_t r = 0; r < tokens; r++) set_row(kind, at.narrow, r, group + r * d, d);
-            product(with, PUT, &layer[l].qkv, at.narrow, tokens, at.qkv);
+            product(with, STORE, &layer[l].qkv, at.narrow, tokens, at.qkv);
             for (int64_t s = from; s < to; s++)
                 for (int64_t h = 0; h < heads; h++) {
                     int64_t start = starts[s] - starts[from], length = starts[s + 1] - starts[s];
@@ -387,7 +387,7 @@ int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int6
 #endif
     free_factor(at.narrow);
     free_factor(at.wide);
-    free(at.qkv), free(at.context), free(at.curved), free(at.turned), free(contexts);
+    free(at.qkv), free(at.context), free(at.activated), free(at.turned), free(contexts);
     return failed;
 }
 
