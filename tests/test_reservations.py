@@ -129,6 +129,22 @@ def test_nobody_is_admitted_whose_answer_would_be_late():
     run(main)
 
 
+def test_who_leaves_while_it_waits_is_not_counted_any_more():
+    """Whoever is before it in the line."""
+
+    async def main():
+        room, admitted = bounded(10), []
+        async with room.of(8):
+            with holding(room, [5, 4], admitted) as tasks:
+                await steps()
+                assert room.waiting == 9
+                tasks[1].cancel()
+                await steps()
+                assert (admitted, room.reserved, room.waiting) == ([], 8, 5)
+
+    run(main)
+
+
 def test_an_error_within_is_not_taken_for_one_of_waiting():
     async def main():
         room = bounded(10)

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -430,7 +431,14 @@ def test_settings_that_would_be_open_by_mistake_are_refused():
         ServeSettings(runs, host="0.0.0.0")
     ServeSettings(runs, host="0.0.0.0", no_auth=True)
     ServeSettings(runs, host="0.0.0.0", api_key="12345678")
-    for wrong in ({"api_key": "short"}, {"port": 70_000}, {"workers": 0}, {"origins": ("*",)}, {"timeout": 0}):
+    for wrong in (
+        {"api_key": "short"},
+        {"port": 70_000},
+        {"workers": 0},
+        {"origins": ("*",)},
+        {"timeout": 0},
+        {"timeout": math.inf},
+    ):
         with raises(UsageError, "E-USAGE-OPTION"):
             ServeSettings(runs, **wrong)
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.org")] == [True] * 3 + [
@@ -446,9 +454,31 @@ def test_an_address_in_use_is_told(server, toy_run, run_cli):
     assert (code, "E-RESOURCE-ADDRESS" in err) == (1, True)
 
 
-def test_two_servers_that_start_at_once_do_not_share_a_port(toy_run):
+def free_port():
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def is_listening(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+
+
+def test_a_reload_while_the_server_starts_does_not_end_it(toy_run):
+    port = free_port()
+    command = [sys.executable, "-m", "acceptor", "serve", str(toy_run.folder), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: is_listening(port))  # before the judges are loaded
+            process.send_signal(signal.SIGHUP)
+            assert httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=600).status_code == 200
+        finally:
+            process.terminate()
+            assert process.wait(600) == 0
+
+
+def test_two_servers_that_start_at_once_do_not_share_a_port(toy_run):
+    port = free_port()
     command = [sys.executable, "-m", "acceptor", "serve", str(toy_run.folder), "--port", str(port)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
     try:
@@ -594,6 +624,19 @@ def test_sentences_to_explain_reserve_as_much_as_is_computed(judge, monkeypatch)
             found, tokens = await explained
             assert tokens == reserved >= sum(computed) > 0
             assert [one.sentence for one in found][1] == GOOD
+            assert batcher.queued == 0
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_explained_in_time_is_refused(judge):
+    """It would get no answer, and the queue would be full for all others meanwhile."""
+
+    async def run():
+        with queue(judge, timeout=0.001) as (batcher, *_):
+            with raises(RequestError, "E-REQUEST-SIZE", next="fewer sentences") as caught:
+                await batcher.explain([GOOD] * 32)
+            assert caught.value.status == 413
             assert batcher.queued == 0
 
     asyncio.run(run())

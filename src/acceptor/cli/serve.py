@@ -53,7 +53,7 @@ MaxWait = Annotated[
 MaxQueue = Annotated[
     int,
     typer.Option(
-        help="most tokens in each judge's queue; a request beyond waits for a sixth of --timeout, then gets 429",
+        help="most tokens in each judge's queue; a request beyond waits for a while, then gets 429",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 PASS_SECONDS = 0.2  # a pass gathers the tokens of about this time, so that what comes next soon has its turn
 MIN_PASS_TOKENS, MAX_PASS_TOKENS = 128, 16_384  # bounds of the tokens of a pass
 FP32_SLOWDOWN = 8  # an explanation is computed in fp32, which takes up to so many times as long as bf16
+EXPLAIN_SLOWDOWN = 3  # and so many times in general
 INLINE_BYTES = 1_024  # bytes that are tokenized in the event loop's thread, in about a millisecond: a thread costs more
 MAX_SPECIAL_TOKENS = 4  # tokens that a tokenizer adds to an input, at most
 QUEUED_SHARE, PATIENCE_SHARE = 2 / 3, 1 / 6  # of a request's time, in the queue and before it; the rest is for delays
@@ -119,20 +120,34 @@ class Batcher:
         """The weights of the words of sentences, each sentence in the place of a pass; and how many tokens that were.
 
         Raises:
-            RequestError: The queue is full.
+            RequestError: The queue is full; or the sentences are too long to be explained in time.
             DataError: As `Judge.encode`.
         """
         self.judge.check_inputs(pairs=False)
-        sizes = sizes_of(sentences)
-        async with self._reservations.of(sum(map(_explanation_tokens, self._most_tokens(sizes)))) as reserved:
-            encoded = await self._encoded(sentences, None, sum(sizes))  # refuses all of them, or none
-            tokens = [_explanation_tokens(length) for length in encoded.lengths.tolist()]
+        encoded = await self._encoded(sentences, None, sum(sizes_of(sentences)))  # refuses all of them, or none
+        tokens = [_explanation_tokens(length) for length in encoded.lengths.tolist()]
+        self._check_explainable(sum(tokens))
+        async with self._reservations.of(sum(tokens)) as reserved:
             found: list[Explanation] = []
             for index, sentence in enumerate(sentences):
                 reserved.lower(sum(tokens[index:]))
                 call = functools.partial(explain, self.judge, [sentence])
                 found += await self._called(call, tokens[index], is_continued=bool(found))
         return found, sum(tokens)
+
+    def _check_explainable(self, tokens: int) -> None:
+        """Refuses what one core cannot compute in time: it would get no answer, and the queue would be full for all."""
+        slowdown = 1 if self.judge.runtime.precision == "fp32" else EXPLAIN_SLOWDOWN
+        most = int(self.rate / len(self._threads) * self.timeout * QUEUED_SHARE / slowdown)
+        if tokens > most:
+            raise RequestError(
+                "the sentences are too long to be explained in time",
+                status=413,
+                expected=f"at most {most:,} tokens to compute, each sentence as often as it has words",
+                found=f"{tokens:,}",
+                next="send fewer sentences at once, or shorter ones",
+                code="E-REQUEST-SIZE",
+            )
 
     async def probe(self) -> bool:
         """Judges a sentence before all that is queued; true if that gives finite numbers.
@@ -179,8 +194,8 @@ class Batcher:
         return sum(thread.rate for thread in self._threads)
 
     def retry_after(self) -> int:
-        """In how many seconds the queue may be empty, with those who wait for room in it: ≥ 1."""
-        return max(1, math.ceil((self.queued + self.waiting) / self.rate))
+        """In how many seconds the queue may be empty: ≥ 1."""
+        return max(1, math.ceil(self.queued / self.rate))
 
     def _most_tokens(self, sizes: list[int]) -> list[int]:
         """A bound of the tokens of inputs that are not tokenized yet: no token has less than a byte."""

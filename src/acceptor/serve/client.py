@@ -19,7 +19,7 @@ from acceptor.serve.exchange import Server, Steps, as_body, exchange, server_of,
 from acceptor.text import Json
 
 SENTENCES, BYTES = 256, 900_000  # of one request; the server has larger limits
-EXPLAINED = 8  # sentences of one request whose words are weighed, each of which is judged many times
+EXPLAINED = 1  # sentences of one request whose words are weighed: each is judged many times, which takes long
 TIMEOUT = 60.0
 
 Part = tuple[int, list[str], list[str] | None]

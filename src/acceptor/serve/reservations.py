@@ -64,11 +64,20 @@ class Reservations:
     async def _room_for(self, one: Reservation) -> None:
         self._line.append(one)
         self.waiting += one.wanted
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience):
-                await one.admitted
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    await one.admitted
+        finally:
+            if one.admitted.cancelled():
+                self._leave(one)
         if one.admitted.cancelled():
             raise self._refusal(one.wanted)
+
+    def _leave(self, one: Reservation) -> None:
+        with contextlib.suppress(ValueError):  # `admit` has passed it already
+            self._line.remove(one)
+            self.waiting -= one.wanted
 
     def admit(self) -> None:
         """Reserves the tokens of those who wait, the first one first, as long as there is room."""

@@ -48,6 +48,8 @@ def serve(settings: ServeSettings) -> None:
         RunError: A judge is missing or damaged.
         ResourceError: The address is in use, or the workers end as soon as they have started.
     """
+    with contextlib.suppress(AttributeError, ValueError):  # Windows; not in the main thread
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the workers run, since it would end the process
     check_installed("granian", "prometheus_client", "starlette")
     with listening(settings) as listener, _shared_counters():
         from acceptor.serve.workers import start

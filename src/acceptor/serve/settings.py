@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,9 +63,9 @@ class ServeSettings:
             ("workers", self.workers >= 1, "at least 1"),
             ("max_wait", 0 <= self.max_wait <= 1, "0 to 1,000 ms"),
             ("max_queue", self.max_queue >= 1, "at least 1 token"),
-            ("timeout", self.timeout > 0, "more than 0 s"),
-            ("drain_delay", self.drain_delay >= 0, "at least 0 s"),
-            ("drain_timeout", self.drain_timeout >= 1, "at least 1 s"),
+            ("timeout", 0 < self.timeout < math.inf, "more than 0 s, and finite"),
+            ("drain_delay", 0 <= self.drain_delay < math.inf, "at least 0 s, and finite"),
+            ("drain_timeout", 1 <= self.drain_timeout < math.inf, "at least 1 s, and finite"),
         ):
             if not right:
                 raise UsageError(
