@@ -249,10 +249,7 @@ def test_pairs_unknown_languages_and_a_missing_splitter_are_refused(toy_run, tmp
     with raises(UsageError, "E-USAGE-OPTION", problem="'fa'", where="--split-sentences", expected=", en, "):
         predict(toy_run.folder, [source], out=tmp_path / "out.tsv", split_language="fa")
 
-    def missing(name):
-        raise sentences.PackageNotFoundError(name)
-
-    monkeypatch.setattr(sentences, "version", missing)
+    monkeypatch.setitem(sys.modules, "sentencex", None)
     with raises(UsageError, "E-USAGE-EXTRA", next="acceptor[split]"):
         predict(toy_run.folder, [source], out=tmp_path / "out.tsv", split_language="en")
 
