@@ -48,6 +48,6 @@ def test_every_path_limit_code_and_counter_is_on_the_page(page):
     for outcome in metrics.OUTCOMES:
         assert f"`{outcome}`" in page
     counters = (metrics.REQUESTS, metrics.SENTENCES, metrics.TOKENS)
-    others = (metrics.DURATION, metrics.QUEUED, metrics.OPEN)
+    others = (metrics.DURATION, metrics.QUEUED, metrics.WAITING, metrics.OPEN)
     named = {one.describe()[0].name + "_total" for one in counters} | {one.describe()[0].name for one in others}
     assert named == set(re.findall(r"`(acceptor_\w+)`", page))
