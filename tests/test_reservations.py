@@ -187,6 +187,23 @@ def test_who_is_cancelled_as_room_is_given_gives_it_back():
     run(main)
 
 
+def test_room_that_is_made_as_the_first_one_gives_up_is_for_the_next_one():
+    """The moment before: the first one is cancelled, and does not run yet."""
+
+    async def main():
+        room, admitted = bounded(10), []
+        async with room.of(10) as one:
+            with holding(room, [5, 5], admitted) as (first, _):
+                await steps()
+                first.cancel()
+                one.lower(0)
+                await asyncio.wait([first])
+                await steps()
+                assert (admitted, room.reserved, room.waiting) == ([1], 5, 0)
+
+    run(main)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_no_token_is_lost_or_invented_whoever_leaves_and_when(seed):
     """Requests that end, are cancelled or give up at random: the bound holds, and at the end all is free."""

@@ -633,7 +633,7 @@ def test_what_cannot_be_explained_in_time_is_refused(judge):
     """It would get no answer, and the queue would be full for all others meanwhile."""
 
     async def run():
-        with queue(judge, timeout=0.001) as (batcher, *_):
+        with queue(judge, timeout=1e-6) as (batcher, *_):
             with raises(RequestError, "E-REQUEST-SIZE", next="fewer sentences") as caught:
                 await batcher.explain([GOOD] * 32)
             assert caught.value.status == 413

@@ -28,7 +28,7 @@ from acceptor.runs.out_path import move_aside, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file, setup_of
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
-from acceptor.runtime.processes import process_rank
+from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
@@ -177,12 +177,7 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
 
 def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
     """Checks the arguments of all plans. ``replaced`` is the folder to overwrite."""
-    if process_rank().world_size > 1:
-        raise UsageError(
-            "torchrun trains one judge in several processes",
-            next="run the command without torchrun; --processes N trains several judges at once",
-            code="E-USAGE-CONFLICT",
-        )
+    refuse_torchrun()
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more", code="E-USAGE-OPTION")
     for plan in plans:

@@ -43,7 +43,7 @@ from acceptor.runs.folder import is_finished
 from acceptor.runs.out_path import refuse_within
 from acceptor.runs.report_file import OF_THE_DATA, read_report_file
 from acceptor.runs.search_file import SearchFile, Trial
-from acceptor.runtime.processes import process_rank
+from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
@@ -184,12 +184,7 @@ def search_settings(
 
 def _check(*, trials: int, seeds: int, processes: int) -> None:
     load_optuna()
-    if process_rank().world_size > 1:
-        raise UsageError(
-            "torchrun trains one judge in several processes",
-            next="run the command without torchrun; --processes N trains several judges at once",
-            code="E-USAGE-CONFLICT",
-        )
+    refuse_torchrun()
     if trials < 1 or processes < 1 or seeds < 0:
         raise UsageError(
             "a number is out of range",

@@ -70,6 +70,20 @@ def process_rank() -> ProcessRank:
     return found
 
 
+def refuse_torchrun() -> None:
+    """Refuses to train several judges in processes that `torchrun` has started for one.
+
+    Raises:
+        UsageError: This is one of several such processes.
+    """
+    if process_rank().world_size > 1:
+        raise UsageError(
+            "torchrun trains one judge in several processes",
+            next="run the command without torchrun; --processes N trains several judges at once",
+            code="E-USAGE-CONFLICT",
+        )
+
+
 def _left_over(found: str) -> UsageError:
     kept = [name for name in NAMES if name in os.environ]
     return UsageError(

@@ -216,12 +216,12 @@ class Batcher:
             code="E-REQUEST-BUSY",
         )
 
-    async def _result_of(self, job: Job, **where: bool) -> Any:
-        """Puts a job into the queue, where `Queue.add` says, and waits until it is computed."""
+    async def _result_of(self, job: Job, *, is_continued: bool = False, is_urgent: bool = False) -> Any:
+        """Puts a job into the queue (see `Queue.add`), and waits until it is computed."""
         with self._changed:
             if self._closed:
                 raise RequestError("the server has ended", status=503, retry_after=1, code="E-REQUEST-CLOSING")
-            self._queue.add(job, **where)
+            self._queue.add(job, is_continued=is_continued, is_urgent=is_urgent)
             self._changed.notify()
         return await job.future  # if this is cancelled, the threads leave the job out
 

@@ -19,7 +19,6 @@ from acceptor.serve.exchange import Server, Steps, as_body, exchange, server_of,
 from acceptor.text import Json
 
 SENTENCES, BYTES = 256, 900_000  # of one request; the server has larger limits
-EXPLAINED = 1  # sentences of one request whose words are weighed: each is judged many times, which takes long
 TIMEOUT = 60.0
 
 Part = tuple[int, list[str], list[str] | None]
@@ -106,8 +105,9 @@ class _Requests:
             return (yield from exchange(self._server, "POST", path, content))
         except RequestError as error:
             if part[0]:
-                end = part[0] + len(part[1])
-                error.add("where", f"{error.details['where']}, sentences {part[0]} to {end - 1} of the list")
+                last = part[0] + len(part[1]) - 1
+                which = f"sentences {part[0]} to {last}" if last > part[0] else f"sentence {last}"
+                error.add("where", f"{error.details['where']}, {which} of the list")
             raise
 
     def _verdicts(self, sentences: Any, seconds: Any) -> Steps[list[Verdict]]:
@@ -118,12 +118,11 @@ class _Requests:
         texts = as_texts(sentences)[0]
         verdicts = yield from self._verdicts(texts, None)
         weights: list[_Weights] = []
-        for start in range(0, len(texts), EXPLAINED):
-            some = texts[start : start + EXPLAINED]
-            answer = yield from self._part((start, some, None), "/v1/explain", self._named({"sentences": some}))
+        for index, text in enumerate(texts):  # one a request: each is judged many times, which takes long
+            answer = yield from self._part((index, [text], None), "/v1/explain", self._named({"sentences": [text]}))
             found = _as(_AllWeights, answer, self._server.url).explanations
-            if len(found) != len(some) or any(len(one.words) != len(one.weights) for one in found):
-                unreadable(self._server.url, f"{len(some)} explanations", f"{len(found)}")
+            if len(found) != 1 or len(found[0].words) != len(found[0].weights):
+                unreadable(self._server.url, "one explanation", f"{len(found)}")
             weights += found
         return [
             Explanation(

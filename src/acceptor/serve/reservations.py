@@ -58,38 +58,29 @@ class Reservations:
                 await self._room_for(one)
             yield one
         finally:
-            one.admitted.cancel()
             one.lower(0)
 
     async def _room_for(self, one: Reservation) -> None:
         self._line.append(one)
         self.waiting += one.wanted
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience):
-                    await one.admitted
+            async with asyncio.timeout(self._patience):
+                await one.admitted
+        except TimeoutError:
+            if one.admitted.cancelled():  # else there was room at the last moment
+                raise self._refusal(one.wanted) from None
         finally:
             if one.admitted.cancelled():
-                self._leave(one)
-        if one.admitted.cancelled():
-            raise self._refusal(one.wanted)
-
-    def _leave(self, one: Reservation) -> None:
-        with contextlib.suppress(ValueError):  # `admit` has passed it already
-            self._line.remove(one)
-            self.waiting -= one.wanted
+                self._line.remove(one)
+                self.waiting -= one.wanted
 
     def admit(self) -> None:
         """Reserves the tokens of those who wait, the first one first, as long as there is room."""
-        while self._line:
-            first = self._line[0]
-            has_given_up = first.admitted.done()
-            if not has_given_up and not self._has_room(first.wanted):
-                return
-            if not has_given_up:
-                first.admit()
-            self._line.popleft()
+        # One that has given up is about to leave the line, and calls this again.
+        while self._line and not self._line[0].admitted.cancelled() and self._has_room(self._line[0].wanted):
+            first = self._line.popleft()
             self.waiting -= first.wanted
+            first.admit()
 
     def _has_room(self, tokens: int) -> bool:
         """A queue that holds something can take so many tokens more. An empty one takes any request."""
