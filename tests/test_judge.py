@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import acceptor
 from acceptor.data.load import load_split
 from acceptor.data.reading.read import read_table
-from acceptor.errors import DataError, EncoderError, RunError, TrainingError
+from acceptor.errors import DataError, EncoderError, RunError
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.close_calls import recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE
@@ -269,7 +269,7 @@ def test_a_decision_out_of_range_is_refused(calibrated, tmp_path):
 
 
 def test_nan_logits_are_refused(report):
-    with raises(TrainingError, "E-TRAINING-NAN", found=("NaN", "1 of")):
+    with raises(RunError, "E-RUN-NAN", found=("NaN", "1 of")):
         report_of(report.split, np.where(np.arange(len(report.split))[:, None] == 3, np.nan, report.logits))
 
 

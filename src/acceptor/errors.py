@@ -268,4 +268,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return (is_list or hasattr(value, "tolist")) and all(_fits(item, inner[0]) for item in value)
     if origin is Mapping:
         return isinstance(value, Mapping) and all(_fits(key, inner[0]) for key in value)
+    if isinstance(value, bool):  # Python takes it for a number, and no argument of ours means one by it
+        return hint is bool
     return isinstance(value, LOOSER.get(hint, origin or hint or type(None)))

@@ -13,7 +13,7 @@ import polars as pl
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.frames import side_by_side
 from acceptor.data.table import Split
-from acceptor.errors import DataError, TrainingError, checked_types, nearest
+from acceptor.errors import DataError, RunError, checked_types, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
@@ -275,18 +275,18 @@ def report_of(
         trained_on: Fingerprints of the judge's training rows.
 
     Raises:
-        TrainingError: A logit is not finite.
+        RunError: A logit is not finite.
     """
     wrong = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(wrong):
-        raise TrainingError(
-            "the judge's scores are not finite",
+        raise RunError(
+            "the judge computes logits that are not finite",
             where=split.table.place(int(wrong[0])),
             expected="finite logits",
             found=f"NaN or infinity for {len(wrong)} of {len(split)} sentences",
-            cause="training that diverged, or damaged weights",
-            next="train again with a smaller --learning-rate",
-            code="E-TRAINING-NAN",
+            cause="a training that diverged, damaged weights, or a precision with too small a range",
+            next="try --precision fp32, or train again with a smaller --learning-rate",
+            code="E-RUN-NAN",
         )
     leaked = None if trained_on is None else np.isin(fingerprints(split), trained_on)
     gold = split.gold

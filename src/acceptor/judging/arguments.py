@@ -41,7 +41,7 @@ def check_shard(shard: tuple[int, int] | None, *, can_be_read_again: bool) -> No
     Raises:
         UsageError: There is no such shard; or the input can be read only once, or the output is no file.
     """
-    if shard and (bool in map(type, shard) or not 1 <= shard[0] <= shard[1]):
+    if shard and not 1 <= shard[0] <= shard[1]:
         raise UsageError("no such shard", expected="(k, n) with 1 ≤ k ≤ n", found=f"{shard}", code="E-USAGE-OPTION")
     if shard and not can_be_read_again:
         raise UsageError(
