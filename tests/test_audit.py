@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -261,3 +262,22 @@ def test_one_label_of_a_source_and_marks_of_another_corpus():
     found = {one.kind: one for one in acceptor.findings(acceptor.load_data(rows))}
     assert (found["one-label sources"].count, found["one-label sources"].of) == (1, 3)
     assert found["label against mark"].count == 0
+
+
+def test_remarks_name_the_rows_as_read_after_a_cut_by_a_column(tmp_path, run_cli):
+    rows = [f"sentence number {row}\t{row % 2}\t{('train', 'test')[row % 2 == 0]}" for row in range(20)]
+    rows[17] = "\ufeff" + rows[17]
+    path = tmp_path / "a.tsv"
+    path.write_text("\n".join(["sentence\tlabel\tsplit", *rows]) + "\n")
+    code, stdout, stderr = run_cli("audit", path, "--split", "column", "--json")
+    assert code == 0, stderr
+    [marks] = [one for one in json.loads(stdout)["findings"] if one["kind"] == "byte order marks"]
+    assert (marks["count"], [row["line"] for [row] in marks["examples"]]) == (1, [19])
+
+
+def test_labels_are_compared_by_name_where_splits_number_them_otherwise():
+    data = acceptor.load_data([("Mary sings in the choir.", "0"), ("Nobody has been there.", "1")])
+    train = replace(data.train, labels=("", *data.labels), label_ids=data.train.label_ids + 1)
+    test = replace(data.train, name="test")
+    leaks = [one for one in acceptor.findings(acceptor.Data(train, None, test)) if one.kind == "exact leaks"]
+    assert [(one.count, "0 with another label" in one.what) for one in leaks] == [(2, True)]

@@ -102,6 +102,12 @@ def test_text_of_any_pandas_type_is_read_and_kept(judge, dtype):
     assert out["verdict"].tolist() == [verdict.label for verdict in judge(TEXTS)]
 
 
+def test_a_key_in_the_objects_of_a_column_is_refused(judge):
+    frame = pl.DataFrame({"data": [{"text": "the cats."}]})
+    with raises(DataError, "E-DATA-COLUMN", found="data.text"):
+        judge.annotate(frame, columns={"sentence": "data.text"})
+
+
 def test_a_column_is_chosen_by_role_and_pairs_are_judged_as_pairs(judge):
     frame = pl.DataFrame({"text": ["the cats."] * 4, "other": ["see.", "John.", "see.", "mat."]})
     assert judge.annotate(frame, columns={"sentence": "other"})["verdict"].to_list() == [

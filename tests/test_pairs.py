@@ -279,3 +279,13 @@ def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path, monk
 def test_a_suite_that_is_misspelt_is_named():
     with raises(DataError, "E-DATA-MISSING", problem="did you mean 'plain'", expected="starter, plain"):
         load_suite("plian")
+
+
+def test_columns_of_another_judge_s_output_are_kept(toy_run, tmp_path, run_cli):
+    write_blimp(tmp_path / "a.jsonl", toy_pairs(6))
+    assert run_cli("pairs", toy_run.folder, tmp_path / "a.jsonl", "-o", tmp_path / "b.jsonl")[0] == 0
+    again = acceptor.pairs(acceptor.load(toy_run.folder), tmp_path / "b.jsonl").frame
+    assert {"margin_good", "input.margin_good", "right", "input.right"} <= set(again.columns)
+    again.write_ndjson(tmp_path / "c.jsonl")
+    with raises(DataError, "E-DATA-COLUMN", problem="two columns would be called 'input."):
+        acceptor.pairs(acceptor.load(toy_run.folder), tmp_path / "c.jsonl")

@@ -9,9 +9,13 @@ import resource
 import polars as pl
 import pytest
 
+import acceptor
 from acceptor.data.reading import stream
 from acceptor.data.reading.read import read_table
+from acceptor.errors import DataError
 from acceptor.judging import predict as predict_module
+from acceptor.judging.predict import predict
+from conftest import raises
 
 
 @pytest.fixture
@@ -133,3 +137,49 @@ def test_empty_sentences_and_lines_of_a_megabyte(small, run_cli, toy_run, tmp_pa
     code, stdout, err = run_cli("predict", toy_run.folder, source, "-o", "-")
     assert (code, len(stdout.splitlines()), "35 rows in = 32 out + 3 rejected" in err) == (0, 32, True)
     assert len({line for line in err.splitlines() if line.startswith("rejected: ")}) == 3
+
+
+# ---------------------------------------------------------------------- an array on one line
+
+STRANGE = "\u4f60\u597d"  # no token of it is known
+ARRAY = [{"id": 0, "text": "the cats see."}, {"id": 1, "text": " "}, {"id": 2, "text": STRANGE}]
+ARRAY += [{"id": 3, "text": "the cat them."}, {"id": 4, "text": "a girl sees. the boy sleeps."}]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".tsv", ".parquet"])
+def test_rows_of_an_array_keep_their_verdicts_whatever_rows_are_rejected(toy_run, tmp_path, suffix):
+    """As `json.dump` and pandas write it: all rows on one line, so that only their numbers tell them apart."""
+    source, out = tmp_path / "in.json", tmp_path / f"out{suffix}"
+    source.write_text(json.dumps(ARRAY))
+    tally = predict(toy_run.folder, [str(source)], out=out)
+    assert (tally.rows, tally.written, tally.rejected) == (5, 3, 2)
+    faults = [json.loads(line) for line in (tmp_path / f"out{suffix}.rejected.jsonl").read_text().splitlines()]
+    assert [(fault["row"], fault["where"].endswith(f"row {fault['row']}")) for fault in faults] == [
+        (2, True),
+        (3, True),
+    ]
+    written = acceptor.load_data(out, columns={"sentence": "text", "label": "verdict"}).train.table.frame
+    expected = acceptor.load(toy_run.folder)([ARRAY[row]["text"] for row in (0, 3, 4)])
+    assert written["id"].to_list() == ["0", "3", "4"]
+    assert written["label"].to_list() == [verdict.label for verdict in expected]
+
+
+def test_sentences_of_an_array_know_their_documents(toy_run, tmp_path):
+    pytest.importorskip("sentencex")
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    source.write_text(json.dumps(ARRAY))
+    predict(toy_run.folder, [str(source)], out=out, split_language="en")
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["id"], row["document"]) for row in rows] == [(0, 1), (3, 4), (4, 5), (4, 5)]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
+def test_a_column_whose_name_has_a_line_break_is_refused_for_tsv(toy_run, tmp_path, name):
+    source, out = tmp_path / name, tmp_path / "out.tsv"
+    source.write_text(
+        '"Your\nage",sentence\n7,the cats see.\n' if name == "in.csv" else '{"a\\tb": 1, "text": "the"}\n'
+    )
+    with raises(DataError, "E-DATA-TSV", where="the column", next=".jsonl"):
+        predict(toy_run.folder, [str(source)], out=out)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert predict(toy_run.folder, [str(source)], out=tmp_path / "out.csv").written == 1

@@ -535,6 +535,22 @@ def test_a_workbook_is_read_if_fastexcel_is_installed(write, monkeypatch):
     assert "--convert-to csv" in caught.value.details["next"]
 
 
+def test_a_workbook_is_judged_in_parts_as_the_same_csv(write, toy_run, tmp_path, monkeypatch):
+    pytest.importorskip("fastexcel")
+    monkeypatch.setattr("acceptor.data.reading.stream.CHUNK", 4)
+    rows = [
+        ["text", "id"],
+        *([f"the {word} sees.", f"n{number}"] for number, word in enumerate(["cat", "girl"] * 5)),
+        ["", "x"],
+    ]
+    paths = write("x.xlsx", workbook(rows)), write("x.csv", "".join(f"{a},{b}\n" for a, b in rows).encode())
+    outs = tmp_path / "1.tsv", tmp_path / "2.tsv"
+    tallies = [acceptor.predict(toy_run.folder, path, out=out) for path, out in zip(paths, outs, strict=True)]
+    assert tallies[0] == tallies[1]
+    assert (tallies[0].written, tallies[0].rejected) == (10, 1)
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
 def workbook(rows):
     """The bytes of the smallest .xlsx that holds these rows."""
     cells = "".join(

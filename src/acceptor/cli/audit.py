@@ -35,9 +35,10 @@ def audit(
     from acceptor.data.split import by_column
 
     examples, remarks = inspect_data(data, **reading)
+    problems = [remarked(examples, role, remark) for role, remark in remarks]  # on the rows as read
     if is_column(of_column):
         examples, _ = by_column(examples)
-    problems = [*(remarked(examples, role, remark) for role, remark in remarks), *findings(examples)]
+    problems += findings(examples)
     content: dict[str, Any] = {}
     text: list[Any] = [*render.findings_text(problems), ""]
     for split in examples.splits:

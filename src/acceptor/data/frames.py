@@ -29,7 +29,7 @@ def annotated(
 
     Args:
         frame: A pandas or polars data frame. It stays as it is.
-        columns: Which column has which role, as for `read_table`.
+        columns: Which column has which role, as for `read_table`, but without keys in objects.
         verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order. Its third argument is a
             function that names the place of a row.
 
@@ -114,6 +114,15 @@ def text_columns(frame: Any, columns: Mapping[str, str]) -> pl.DataFrame:
         first = replace(first, columns=[[""] for _ in first.columns], lines=range(1, 2))
     names = name_columns(first, columns).grid.names or []
     roles = {role: names.index(role) for role in ("sentence", "second") if role in names}
+    path = next((columns[role] for role, index in roles.items() if index >= len(frame.columns)), None)
+    if path is not None:
+        raise DataError(
+            "a data frame's column is named, not a key in its objects",
+            expected="the name of a column",
+            found=str(path),
+            next="make a column of it first, or give a file",
+            code="E-DATA-COLUMN",
+        )
     return pl.DataFrame([_text(frame, index, role, pandas) for role, index in roles.items()])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.corpora import corpus_tables
+from acceptor.data.frames import renames_of_taken
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
@@ -94,7 +95,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _frame(table: Table) -> pl.DataFrame:
     """The pairs with file, line and phenomenon in front; an input column of the same name becomes ``input.NAME``."""
-    frame = table.frame.rename({name: f"input.{name}" for name in ("file", "line") if name in table.frame.columns})
+    frame = table.frame.rename(renames_of_taken(table.frame.columns, ("file", "line")))
     about = {"file": [table.origin] * len(table), "line": table.lines}
     if "phenomenon" not in frame.columns:
         about["phenomenon"] = [Path(table.origin).name.split(".")[0]] * len(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
@@ -46,6 +47,16 @@ class Table:
 
     def __len__(self) -> int:
         return self.frame.height
+
+    @property
+    def rows_sha256(self) -> str:
+        """Hex digest of the source's bytes and of which of its rows these are."""
+        return hashlib.sha256(self.sha256.encode() + self.lines.tobytes()).hexdigest()
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names that the columns have in an output: those of the source."""
+        return [self.source_names.get(name, name) for name in self.frame.columns]
 
     def place(self, row: int) -> str:
         """File and line of ``row`` (0-based), for messages."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.frames import side_by_side
 from acceptor.data.labels import good_label
 from acceptor.data.suite import Suite, load_suite
 from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
@@ -202,12 +203,15 @@ def pairs(
     _recompute_close_pairs(judge, encoded, logits, read, label)
     margins = log_odds(logits, label)[read]
     called_good = (judge.decision.label_ids(logits) == label)[read]
-    frame = loaded.frame.with_columns(
-        margin_good=pl.Series(margins[0]),
-        margin_bad=pl.Series(margins[1]),
-        right=pl.Series((np.sign(margins[0] - margins[1]) + 1) / 2),
-        both=pl.Series(called_good[0] & ~called_good[1]),
+    added = pl.DataFrame(
+        {
+            "margin_good": margins[0],
+            "margin_bad": margins[1],
+            "right": (np.sign(margins[0] - margins[1]) + 1) / 2,
+            "both": called_good[0] & ~called_good[1],
+        }
     )
+    frame = side_by_side(loaded.frame, added)
     identical = int((rows[0] == rows[1]).sum())
     alike = int((read[0] == read[1]).sum()) - identical
     return PairsReport(frame, _scores(frame), judge.labels[label], identical, alike, loaded.files)

@@ -69,14 +69,15 @@ class _Texts:
 
 
 def remarked(data: Data, role: str, remark: Remark) -> Finding:
-    """A remark on the table of a split as a finding."""
+    """A remark on the table of a split as a finding; of its rows, those that the split has."""
     split = next((split for split in data.splits if split.name == role), data.train)
-    details, rows = remark.error.details, [row for row in remark.rows if row < len(split)]
+    details = remark.error.details
+    rows = np.flatnonzero(np.isin(split.table.lines, remark.lines)).tolist()
     what = remark.error.problem + "".join(f"; {details[name]}" for name in ("found", "cause") if name in details)
     what = what.replace("\n", "; ")
     advice = details.get("next", "correct the file").replace("\n", "; ")
     found = _single(remark.kind, split, rows, what, advice)
-    return replace(found, count=len(rows) or 1, severity=remark.severity)
+    return replace(found, count=len(remark.lines) or 1, severity=remark.severity)
 
 
 @checked_types
@@ -197,7 +198,8 @@ def _pairs(
 ) -> Finding:
     """A finding of rows that each have a partner."""
     if split.label_ids is not None and other.label_ids is not None and len(rows):
-        differ = int((split.label_ids[rows] != other.label_ids[partners]).sum())
+        ours, theirs = (np.array(one.labels, dtype=object) for one in (split, other))  # their ids may differ
+        differ = int((ours[split.label_ids[rows]] != theirs[other.label_ids[partners]]).sum())
         what += f"; {differ} with another label than the row they resemble"
     examples = []
     for index in range(min(EXAMPLES, len(rows))):

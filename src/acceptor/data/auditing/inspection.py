@@ -42,13 +42,13 @@ class Remark:
     Attributes:
         kind: Its name.
         severity: ``error``: the table cannot be used for training or scoring; or ``warning``.
-        rows: The rows (0-based) concerned.
+        lines: The rows concerned, by their numbers in `Table.lines`: a table without some of its rows keeps them.
         error: The problem, and what to do.
     """
 
     kind: str
     severity: Literal["error", "warning"]
-    rows: list[int]
+    lines: list[int]
     error: DataError
 
     def __str__(self) -> str:
@@ -83,7 +83,8 @@ def inspect_labels(table: Table, rules: LabelRules) -> list[Remark]:
 
 
 def _remark(kind: str, table: Table, labels: set[str], error: DataError) -> Remark:
-    return Remark(kind, "error", table.frame["label"].is_in(list(labels)).arg_true().to_list(), error)
+    rows = table.frame["label"].is_in(list(labels)).to_numpy()
+    return Remark(kind, "error", table.lines[rows].tolist(), error)
 
 
 def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
@@ -297,7 +298,7 @@ def inspect_texts(table: Table) -> Iterator[Remark]:
             next="remove it: sed -i.bak 's/\\xEF\\xBB\\xBF//' FILE",
             code="E-DATA-ENCODING",
         )
-        yield Remark("byte order marks", "warning", rows, error)
+        yield Remark("byte order marks", "warning", table.lines[rows].tolist(), error)
     cells = table.frame["sentence"][:1000].to_list()
     if len(cells) < 5 or not all(re.fullmatch(r"[+-]?[0-9.,]+", cell.strip()) for cell in cells):
         return

@@ -23,14 +23,20 @@ class Rows:
 
     Attributes:
         rows: One item a row.
-        lines: The number of the line each row starts on, 1-based.
+        lines: A number for each, 1-based and never twice: the line that it starts on, or its place in an array.
+        unit: What `lines` counts: ``line`` or ``row``.
     """
 
     rows: list[Any]
     lines: list[int]
+    unit: str = "line"
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def part(self, start: int, stop: int) -> Rows:
+        """The rows from ``start`` to before ``stop``."""
+        return Rows(self.rows[start:stop], self.lines[start:stop], self.unit)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Grid:
         unit: What `lines` counts: ``line``, ``row`` or ``argument``.
         names: Column names; None for delimited text, whose first row may be a header.
         columns: The cells of each column: strings in delimited text, anything elsewhere.
-        lines: The number of the line each row starts on, 1-based.
+        lines: A number for each row, 1-based and never twice.
         form: The format, for messages.
         arrow: The same columns as Arrow's record batch, where they came as one.
     """

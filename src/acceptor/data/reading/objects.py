@@ -45,7 +45,7 @@ def _numbers(rows: Any) -> range:
 
 def _dataset_column(dataset: Any, name: str) -> list[Any]:
     """A column with class names for class numbers. A column of only -1 belongs to a test split with hidden labels."""
-    values = dataset.with_format(None)[:][name]
+    values = dataset.select_columns([name]).with_format(None)[:][name]
     if all(value == -1 for value in values):
         return [None] * len(values)
     feature = dataset.features[name]

@@ -57,10 +57,10 @@ def read_file(path: Path, origin: str, separator: str | None = None) -> tuple[Gr
     if form == "tsv" and separator is None and is_stream(path, named):  # its name gives no format
         separator = likely_separator(text)
     blocks, separator = declared_separator([text], form, separator)
-    rows = Rows([], [])
-    for part in read_rows(blocks, form, origin, separator):
-        rows.rows.extend(part.rows)
-        rows.lines.extend(part.lines)
+    parts = list(read_rows(blocks, form, origin, separator))
+    rows = Rows(
+        [row for one in parts for row in one.rows], [line for one in parts for line in one.lines], parts[0].unit
+    )
     return lay_out(rows, form, origin, separator=separator), sha256
 
 
@@ -126,7 +126,7 @@ def lay_out(
     Raises:
         DataError: The file has other line breaks, or another separator, than expected.
     """
-    if like is None:
+    if like is None and rows.unit == "line":
         check_line_breaks(rows, origin)
     if form in ("jsonl", "json"):
         return record_grid(rows, origin, like, reject)

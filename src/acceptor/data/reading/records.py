@@ -37,6 +37,8 @@ def json_lines(text: str, line: int) -> Rows:
 def json_rows(text: str, origin: str) -> Rows:
     """The rows of a ``.json`` file: the objects of an array, each as its own text; or one object a line.
 
+    The objects of an array are numbered, because many may stand on one line.
+
     Raises:
         DataError: It is one object, or an array that is incomplete or holds other values.
     """
@@ -45,7 +47,6 @@ def json_rows(text: str, origin: str) -> Rows:
         _refuse_one_object(text, rows, origin)
         return rows
     found: list[Any] = []
-    lines: list[int] = []
     line = 1
     position, end = text.index("[") + 1, 0
     try:
@@ -53,7 +54,6 @@ def json_rows(text: str, origin: str) -> Rows:
             line += text.count("\n", end, position)
             _, end = _JSON.raw_decode(text, position)
             found.append(text[position:end])
-            lines.append(line)
             line += text.count("\n", position, end)
             position = _SPACE.match(text, end).end()  # type: ignore[union-attr]
             line += text.count("\n", end, position)
@@ -74,7 +74,7 @@ def json_rows(text: str, origin: str) -> Rows:
         ) from None
     if not found:
         raise DataError("the array is empty", where=origin, expected="at least one row", code="E-DATA-EMPTY")
-    return Rows(found, lines)
+    return Rows(found, list(range(1, len(found) + 1)), "row")
 
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -130,22 +130,23 @@ def record_grid(rows: Rows, origin: str, like: Grid | None, reject: Reject) -> G
     """
     records, lines = [], []
     for text, line in zip(rows.rows, rows.lines, strict=True):
+        where = f"{origin}, {rows.unit} {line}"
         try:
-            record = _json_object(text, f"{origin}, line {line}")
+            record = _json_object(text, where)
             if like and not record.keys() <= set(like.names or []):
-                raise _new_key(record, like, f"{origin}, line {line}")
+                raise _new_key(record, like, where)
         except DataError as error:
             reject(line, error)
         else:
             records.append(record)
             lines.append(line)
-    return grid_of_records(records, lines, origin, "line", "JSON", keys=like.names if like else None)
+    return grid_of_records(records, lines, origin, rows.unit, "JSON", keys=like.names if like else None)
 
 
 def _new_key(record: Mapping[str, Any], like: Grid, where: str) -> DataError:
     known = like.names or []
     return DataError(
-        "a line has a key that the first rows of the file do not have",
+        "a row has a key that the first rows of the file do not have",
         where=where,
         expected=f"no key but {', '.join(known)}",
         found=", ".join(short(key) for key in record if key not in known),
@@ -170,9 +171,9 @@ def _json_object(line: str, where: str) -> dict[str, Any]:
     elif line.lstrip().startswith("["):
         advice = "a file that is one array of objects is called .json"
     raise DataError(
-        "a line is not one JSON object",
+        "a row is not one JSON object",
         where=where,
-        expected="{…} on each line",
+        expected="{…} on each line, or in an array",
         found=short(line),
         cause=cause,
         next=advice,

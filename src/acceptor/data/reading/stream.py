@@ -24,12 +24,12 @@ from acceptor.data.reading.original import original_columns
 from acceptor.data.reading.parse import declared_separator, lay_out, read_rows
 from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.reading.unpack import STDIN, Source, open_source
+from acceptor.data.reading.workbook import workbook_grid
 from acceptor.data.table import Table
 from acceptor.errors import DataError, ResourceError
 
 CHUNK = 16_384  # rows: enough to sort by length, little memory
 CHUNK_TEXT = 32 << 20  # characters after which a chunk ends, however few rows it has
-_HEAD = 1 << 20  # bytes of a file that identify it
 
 
 class TableStream:
@@ -94,6 +94,8 @@ class TableStream:
         Raises:
             DataError: The file is damaged, or breaks its format's rules, so that it cannot be read further.
         """
+        if self._source.form == "xlsx":
+            return self._sheet()
         return self._grids() if self._source.form in ("parquet", "arrow") else self._text()
 
     def table(self, part: Rows | Grid, reject: Reject = refuse) -> Table:
@@ -119,7 +121,7 @@ class TableStream:
             grid = replace(with_paths(grid, self._columns, check=False), names=self._names)
         # The label is copied to the output without a check, like any other column.
         frame, lines = checked_frame(grid, without_label=False, reject=reject)
-        original = original_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv"))
+        original = original_columns(grid, frame, lines, self._form, text=self._source.form in ("tsv", "csv", "xlsx"))
         numbers = np.asarray(lines, dtype=np.int64)
         return Table(frame, numbers, self.origin, "", self._schema, grid.unit, original, self._source_names)
 
@@ -141,12 +143,19 @@ class TableStream:
         texts = counted(text_blocks(self._source.pieces(), self.origin))
         blocks, self._separator = declared_separator(texts, form, self._separator)
         for more in read_rows(blocks, form, self.origin, self._separator):
-            pending = Rows(pending.rows + more.rows, pending.lines + more.lines)
+            pending = Rows(pending.rows + more.rows, pending.lines + more.lines, more.unit)
             while len(pending) >= self._rows or (text >= self._characters and len(pending)):
-                yield Rows(pending.rows[: self._rows], pending.lines[: self._rows])
-                pending, text = Rows(pending.rows[self._rows :], pending.lines[self._rows :]), 0
+                yield pending.part(0, self._rows)
+                pending, text = pending.part(self._rows, len(pending)), 0
         if len(pending):
             yield pending
+
+    def _sheet(self) -> Iterator[Grid]:
+        """Parts of a workbook, which is read whole: a sheet has at most a million rows."""
+        whole = workbook_grid(b"".join(self._source.pieces()), self.origin)
+        for start in range(0, len(whole.lines), self._rows):
+            columns = [column[start : start + self._rows] for column in whole.columns]
+            yield replace(whole, columns=columns, lines=whole.lines[start : start + self._rows])
 
     def _grids(self) -> Iterator[Grid]:
         if self._source.compression is None:
@@ -208,7 +217,7 @@ class Piece:
         """The rows that can be used, and the rejected ones."""
         if self.ready:
             return self.ready
-        unit = self.part.unit if isinstance(self.part, Grid) else "line"
+        unit = self.part.unit
         rejected: list[RejectedRow] = []
         table = self.stream.table(
             self.part, lambda line, error: rejected.append(rejected_row(self.stream, unit, line, error))

@@ -6,7 +6,7 @@ import contextlib
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,6 +84,7 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
     """
     form, compression = form_of(path)
+    refuse_breaks_in_names(frame.columns, form, path)
     if form == ".tsv" and (rows := rows_with_breaks(frame)):
         cells = frame.row(rows[0], named=True).items()
         column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n]", cell))
@@ -212,6 +213,17 @@ def rows_with_breaks(frame: pl.DataFrame) -> list[int]:
     """The rows (0-based) with a cell that TSV without quoting cannot hold."""
     broken = [pl.col(name).str.contains("[\t\n]") for name, kind in frame.schema.items() if kind == pl.String]
     return frame.select(pl.any_horizontal(broken).arg_true()).to_series().to_list() if broken else []
+
+
+def refuse_breaks_in_names(names: Iterable[str], suffix: str, path: Path) -> None:
+    """Refuses names of columns that make a TSV's header more than one line, or other columns.
+
+    Raises:
+        DataError: A name holds a tab or a line break, and the format is TSV.
+    """
+    broken = next((name for name in names if suffix == ".tsv" and re.search("[\t\n]", name)), None)
+    if broken is not None:
+        raise break_error(f"the column {broken!r}", path)
 
 
 def break_error(where: str, path: Path) -> DataError:
