@@ -331,7 +331,7 @@ def test_later_rows_must_fit_the_first_rows(tmp_path):
         ("none.tsv", "sentence\tlabel\na\t\nb\t\nc\t\nd\t1\n", []),
         ("some.tsv", "sentence\tlabel\na\t1\nb\t0\nc\t0\nd\t\n", []),
         ("wide.tsv", "sentence\tn\na\t1\nb\t0\nc\t0\nd\n", [(5, "a row has the wrong number")]),
-        ("key.jsonl", '{"text": "a"}\n' * 4 + '{"text": "a", "b": 1}\n', [(5, "a line has a key")]),
+        ("key.jsonl", '{"text": "a"}\n' * 4 + '{"text": "a", "b": 1}\n', [(5, "a row has a key")]),
     ):
         (tmp_path / name).write_text(text)
         found = stream_of(tmp_path / name, 2 if name == "cola.tsv" else 4)[1]
@@ -489,6 +489,44 @@ def test_a_stop_between_renaming_the_output_and_removing_the_parts(small, toy_ru
     with raises(UsageError, "E-USAGE-OUTPUT", problem=str(out), next="--overwrite"):
         predict(toy_run.folder, [source], out=out)
     assert predict(toy_run.folder, [source], out=out, overwrite=True).rows == 50
+
+
+def test_parts_of_a_finished_output_are_not_taken_for_those_of_another(small, toy_run, tmp_path, monkeypatch):
+    first, second = tsv(tmp_path / "1.tsv", lines_of(50)), tsv(tmp_path / "2.tsv", lines_of(20))
+    out = tmp_path / "out.tsv"
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "remove", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            predict(toy_run.folder, [first], out=out)
+    with raises(UsageError, "E-USAGE-OUTPUT", problem=str(out), next="--overwrite"):
+        predict(toy_run.folder, [second], out=out)
+    assert predict(toy_run.folder, [second], out=out, overwrite=True).rows == 20
+    assert len(out.read_text().splitlines()) == 21
+    assert not (tmp_path / ".out.tsv.parts").exists()
+
+
+def test_a_shard_that_goes_on_after_the_joining_says_so_and_its_parts_are_not_used(
+    small, toy_run, tmp_path, monkeypatch
+):
+    source, other = tsv(tmp_path / "in.tsv", lines_of(200)), tsv(tmp_path / "other.tsv", lines_of(200, start=3))
+    out, whole, write = tmp_path / "out.tsv", [], Parts.write
+
+    def join_first(self, number, *rest):
+        if not whole:
+            whole.append(predict_module.Tally())  # the joining command itself writes parts, too
+            monkeypatch.setattr(Parts, "write", write)
+            whole.append(predict(toy_run.folder, [source], out=out))
+        write(self, number, *rest)
+
+    monkeypatch.setattr(predict_module, "_lock", lambda *_: None)  # it began while the shard was in a queue
+    monkeypatch.setattr(Parts, "write", join_first)
+    with raises(RunError, "E-RUN-LOCKED", where=str(out)):
+        predict(toy_run.folder, [source], out=out, shard=(2, 2))
+    assert whole[1].written == 200
+    assert (tmp_path / ".out.tsv.parts").exists()
+    predict(toy_run.folder, [other], out=out, overwrite=True)
+    assert predict(toy_run.folder, [other], out=tmp_path / "again.tsv").written == 200
+    assert out.read_bytes() == (tmp_path / "again.tsv").read_bytes()
 
 
 def test_an_existing_file_of_rejected_rows_is_not_replaced(toy_run, tmp_path):

@@ -33,8 +33,8 @@ from acceptor.data.reading.stream import CHUNK, Chunk, RejectedRow, TableStream,
 from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Table
 from acceptor.data.writing.parts import Parts
-from acceptor.data.writing.write import check_free, check_output, form_of, write_json_rows
-from acceptor.errors import checked_types
+from acceptor.data.writing.write import check_free, check_output, form_of, refuse_breaks_in_names, write_json_rows
+from acceptor.errors import RunError, checked_types
 from acceptor.judging.arguments import as_paths, check_shard, check_spreadsheet_safe
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import KEY, Inputs, LogitsCache
@@ -127,23 +127,53 @@ def _predict(
     parts = Parts(out, spreadsheet_safe=settings.spreadsheet_safe)
     with ExitStack() as stack:
         _lock(stack, out, shard)
-        if (counts := parts.joined()) is not None:
-            return Tally(**counts)
-        for path in (out, parts.rejected):
-            check_free(path, overwrite=overwrite)
+        finished = parts.joined()  # by a process that was killed before it removed its parts
+        if finished is None:
+            _check_free(parts, overwrite=overwrite)
         predictor = _Predictor(files, load_judge(), settings, suffix)
+        plan = predictor.plan(run)
+        if finished is not None:
+            if parts.is_begun_with(plan):
+                parts.remove()
+                return Tally(**finished)
+            _check_free(parts, overwrite=overwrite)
+            parts.remove()
         predictor.check_first_file()
-        parts.begin(predictor.plan(run), overwrite=overwrite and shard is None)
+        parts.begin(plan, overwrite=overwrite and shard is None)
         end = parts.end
         if end is None or not all(map(parts.has, range(end))):
             end = _to_parts(predictor, parts, shard)
         if shard:
+            _refuse_joined(parts, plan)
             return sum((Tally(**parts.counts(number)) for number in range(end) if _in_shard(number, shard)), Tally())
         return Tally(**parts.join(end))
 
 
+def _check_free(parts: Parts, *, overwrite: bool) -> None:
+    for path in (parts.out, parts.rejected):
+        check_free(path, overwrite=overwrite)
+
+
+def _refuse_joined(parts: Parts, plan: Mapping[str, object]) -> None:
+    """Refuses to go on if another command has joined and removed the parts meanwhile.
+
+    Raises:
+        RunError: It has.
+    """
+    if not parts.is_begun_with(plan):
+        raise RunError(
+            "another command has joined the shards of this output while this one judged",
+            where=str(parts.out),
+            next="if it was the same command without --shard, nothing is missing; else repeat it with --overwrite",
+            code="E-RUN-LOCKED",
+        )
+
+
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:
-    """Locks the output: one process for each shard, or one that judges or joins all shards."""
+    """Locks the output: one process for each shard, or one that judges or joins all shards.
+
+    A shard that starts later is not kept out: it fails at its end, see `_refuse_joined`.
+    """
     if shard:
         stack.enter_context(one_writer(out.with_name(f"{out.name}.{shard[0]}-of-{shard[1]}")))
         return
@@ -262,17 +292,20 @@ class _Predictor:
         self.condition = condition_of(settings, judge)
 
     def check_first_file(self) -> None:
-        """Refuses pairs for a judge of sentences, and the other way round, before an output is started.
+        """Refuses pairs for a judge of sentences, the other way round, and some columns, before an output is started.
 
         Raises:
-            DataError: The first file holds inputs of the other kind, or cannot be read.
+            DataError: The first file holds inputs of the other kind, has columns that cannot be written, or cannot be
+                read.
         """
-        if self.judge.inputs is None or self.settings.split_language or not Path(self.files[0]).is_file():
+        if not Path(self.files[0]).is_file():
             return  # a pipe is read once
         with TableStream(self.files[0], **self.settings.reading) as stream:
             for part in itertools.islice(stream.parts(), 1):
-                columns = stream.table(part, lambda *_: None).frame.columns
-                self.judge.check_inputs(pairs="second" in columns)
+                table = stream.table(part, lambda *_: None)
+                refuse_breaks_in_names(table.output_names, self.suffix, Path("OUT"))
+                if not self.settings.split_language:
+                    self.judge.check_inputs(pairs="second" in table.frame.columns)
 
     def plan(self, run: Path) -> dict[str, object]:
         """Everything that determines the bytes of the output, as JSON."""
@@ -328,6 +361,7 @@ class _Predictor:
                 first = False
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
                 self.judge.check_inputs(pairs="second" in tables[0].frame.columns)
+                refuse_breaks_in_names(tables[0].output_names, self.suffix, Path("OUT"))
                 warn_of_breaks(tables, self.suffix)
             tables = [usable(table, self.suffix, rejected) for table in tables]
             if not self._warned_of_marks:

@@ -23,7 +23,7 @@ from safetensors.numpy import load_file, save_file
 from acceptor.data.reading.stream import RejectedRow
 from acceptor.data.writing.write import TEXT, WITH_HEADER, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
-from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, write_json
+from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, use_umask, write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import read_json_object
 from acceptor.text import shell
@@ -64,7 +64,7 @@ class Parts:
             UsageError: There are parts of another plan.
         """
         found = self._object(_PLAN)
-        if found == plan and plan["input"]:
+        if self.is_begun_with(plan):
             return
         if found and found["input"] and not overwrite:
             differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
@@ -76,11 +76,22 @@ class Parts:
                 next="give the command as it was, write elsewhere, or start again: --overwrite",
                 code="E-USAGE-CHANGED",
             )
-        if found:
+        if self.folder.exists():  # without a plan, too: parts of a shard that went on after the output was finished
             self.remove()
         with self._room():
-            self.folder.mkdir(exist_ok=True)
-            replace_json(self.folder / _PLAN, plan)
+            scratch = self._scratch()
+            replace_json(scratch / _PLAN, plan)
+            use_umask(scratch)
+            try:
+                scratch.rename(self.folder)  # at once, so that no other shard sees a folder without a plan
+            except OSError:
+                shutil.rmtree(scratch, ignore_errors=True)
+                if not self.is_begun_with(plan):  # else another shard was faster
+                    raise
+
+    def is_begun_with(self, plan: Mapping[str, object]) -> bool:
+        """True if there are parts of this plan, whose input can be compared."""
+        return bool(plan["input"]) and self._object(_PLAN) == plan
 
     def has(self, number: int) -> bool:
         """Whether a part exists."""
@@ -165,18 +176,21 @@ class Parts:
         return counts
 
     def joined(self) -> dict[str, int] | None:
-        """The counts, if the output is complete and only its parts are left; they are removed."""
+        """The counts, if the output is complete and only its parts are left."""
         counts = self._counts(_JOINED)
         if not counts or not self.out.exists() or counts.pop("inode") != self.out.stat().st_ino:
             return None
-        self.remove()
         return counts
 
     def remove(self) -> None:
         """Removes all parts; the folder is renamed first, so that a kill leaves no incomplete one."""
-        scratch = Path(tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.", suffix=SCRATCH))
+        scratch = self._scratch()
         self.folder.replace(scratch)
         shutil.rmtree(scratch)
+
+    def _scratch(self) -> Path:
+        """A new folder, which the next writer of the output removes if this process is killed."""
+        return Path(tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.", suffix=SCRATCH))
 
     def _place(self, number: int) -> Path:
         return self.folder / f"{number:08d}"
