@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -13,13 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from acceptor.errors import ResourceError, UsageError
+import acceptor
+from acceptor.errors import ResourceError, TrainingError, UsageError
+from acceptor.runs.checkpoint import newest_first
 from acceptor.runs.out_path import SLACK_BYTES, check_out, check_room
 from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.runtime.processes import process_group
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
-from acceptor.training import checkpoint
+from acceptor.training import checkpoint, loop, session
 from acceptor.training.signals import deferred_signals
 from conftest import REPOSITORY, raises
 
@@ -158,6 +161,62 @@ def test_a_signal_that_is_ignored_stops_no_training():
         assert seen == []
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_is_not_lost_in_an_error():
+    """A search catches such errors, and went on with the next training."""
+
+    def prune():
+        with deferred_signals():
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("pruned")
+
+    with pytest.raises(KeyboardInterrupt):
+        prune()
+
+
+@pytest.fixture
+def ignores_sigint():
+    """A program with a handler of its own, which returns."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("skips", [False, True], ids=["at the end of the last epoch", "while steps are skipped"])
+def test_a_stop_is_seen_at_every_event_and_leaves_a_checkpoint(toy, toy_config, tmp_path, monkeypatch, skips):
+    config = toy_config.model_copy(update={"epochs": 1, "on_nan": "skip", "on_collapse": "go-on"})
+    whole = acceptor.train(toy, out=tmp_path / "whole", config=config)
+    name, fetch = "skip_line" if skips else "epoch_line", loop._fetch_losses
+    kept = getattr(session, name)
+
+    def stopping(event, *rest):
+        if not skips or event.step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return kept(event, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Checkpoints, "due", lambda *_, **__: False)
+        patch.setattr(session, name, stopping)
+        if skips:
+            patch.setattr(loop, "_fetch_losses", lambda *given: [math.nan for _ in fetch(*given)])
+        with pytest.raises(KeyboardInterrupt):
+            acceptor.train(toy, out=tmp_path / "run", config=config)
+    assert newest_first(tmp_path / "run")[0].name.endswith("step-3" if skips else "step-10")
+    again = acceptor.train(toy, out=tmp_path / "run", config=config, resume=True)
+    if not skips:
+        assert again.report.to_dict() == whole.report.to_dict()
+
+
+@pytest.mark.usefixtures("ignores_sigint")
+def test_a_training_that_was_stopped_is_not_taken_for_finished(toy, toy_config, tmp_path):
+    """Under torchrun, too: only one process gets the signal, and all stop."""
+    with raises(TrainingError, "E-TRAINING-STOPPED", where="step ", next="repeat the command"):
+        acceptor.train(
+            toy, out=tmp_path / "run", config=toy_config, on_epoch=lambda _: signal.raise_signal(signal.SIGINT)
+        )
+    assert not (tmp_path / "run" / "judge.json").exists()
+    assert acceptor.train(toy, out=tmp_path / "run", config=toy_config, resume=True).report.scores.mcc is not None
 
 
 def test_other_errors_are_not_out_of_memory():

@@ -79,6 +79,7 @@ CODES: dict[str, str] = {
     "E-TRAINING": "Training cannot continue.",
     "E-TRAINING-COLLAPSE": "The judge gives every sentence the same verdict.",
     "E-TRAINING-NAN": "A loss or gradient is NaN or infinite.",
+    "E-TRAINING-STOPPED": "A signal stopped a training; its checkpoint is kept.",
     "E-USAGE": "The request itself is wrong.",
     "E-USAGE-ADDRESS": "An address is of an unknown kind or form, or its host does not answer.",
     "E-USAGE-CHANGED": "Data or settings differ from those with which the work was started.",

@@ -181,11 +181,11 @@ def _step(
         try:
             return static.step(rows, rate)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error.__context__ or error) or len(rows) == 1:
+            if not is_out_of_memory(error.__context__ or error) or optimizer.micro_batch == 1:
                 raise
         static.graphs = {}
         optimizer.end_static_shapes()
-        _halve_micro_batch(judge, optimizer, len(rows))
+        _halve_micro_batch(judge, optimizer, optimizer.micro_batch)  # static shapes have all its rows
     loss = _gradients(judge, optimizer, train, targets, rows)
     if judge.runtime.world_size > 1:
         optimizer.sum_over_processes()

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.data.table import Data
+from acceptor.errors import TrainingError
 from acceptor.judging.judge import Judge
 from acceptor.model.encode import Encoded
-from acceptor.progress import meter
+from acceptor.progress import Meter, meter
 from acceptor.runs.checkpoint import Progress, TrainingSetup
 from acceptor.runs.history import Collapse, EpochLine, Line, RestartLine, StepLine, as_dicts, lines_of
 from acceptor.runtime.contention import shorter_spins_under_load
@@ -69,7 +70,8 @@ def run_loop(
 ) -> tuple[list[Line], Logits | None]:
     """Runs the loop and puts the weights that ``config.select`` chooses into the judge.
 
-    Writes a checkpoint after every epoch, about every minute, and on SIGINT or SIGTERM.
+    Writes a checkpoint after every epoch and about every minute, as often as that is cheap (`Checkpoints.due`); and
+    always on SIGINT or SIGTERM.
 
     Args:
         judge: The judge to train.
@@ -81,6 +83,9 @@ def run_loop(
 
     Returns:
         The history, and the validation logits of the weights that are kept; None if an earlier process computed them.
+
+    Raises:
+        TrainingError: As `train`; or it was stopped by a signal, whose own effect did not end this process.
     """
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
@@ -93,6 +98,7 @@ def run_loop(
         done, history, best = checkpoints.load(allow_change=request.allow_change)
         logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
+    stopping = False
     with (
         rows_named(data.train.table),
         deferred_signals() as stop,
@@ -105,20 +111,20 @@ def run_loop(
                 if config.select == "last" or not best or _is_best(history, config.metric):
                     logits = event.logits
                     best = {} if config.select == "last" else _weights(judge)
-                _save_epoch(event, history, best, checkpoints, request.on_epoch)
-                continue
-            line, words = step_line(event, config) if isinstance(event, Step) else skip_line(event, data)
-            history.append(line)
-            bar.advance(1, words)
-            if isinstance(event, Skipped):
-                logger.warning(words)
-            elif event.step == optimizer.steps:  # else later steps have changed the weights already
+                stopping = any_process(bool(stop), runtime.device, runtime.world_size)
+                _save_epoch(event, history, best, checkpoints, request.on_epoch, stopping=stopping)
+            else:
+                history.append(_step_line(event, data, config, bar))
+                if event.step < optimizer.steps:  # later steps have changed the weights already
+                    continue
                 stopping = any_process(bool(stop), runtime.device, runtime.world_size)
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
-                if stopping:
-                    _log_stop(event, request.out, data)
-                    break
+            if stopping:
+                logger.info("stopped at step %d; resume it: %s", event.step, _resume(request.out, data))
+                break
+    if stopping:  # the signal arrived in another process, or its handler has returned
+        raise _stopped(optimizer.steps, request.out, data)
     optimizer.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
@@ -135,9 +141,18 @@ def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, stat
     return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
 
 
-def _log_stop(event: Step, out: Path, data: Data) -> None:
-    again = f"acceptor train {shell(out)} --resume" if data.source else "repeat the command"
-    logger.info("stopped at step %d; resume it: %s", event.step, again)
+def _resume(out: Path, data: Data) -> str:
+    return f"acceptor train {shell(out)} --resume" if data.source else "repeat the command"
+
+
+def _stopped(step: int, out: Path, data: Data) -> TrainingError:
+    return TrainingError(
+        "the training was stopped",
+        where=f"{out}, step {step}",
+        cause="SIGINT or SIGTERM, in this process or in another one of torchrun's",
+        next=_resume(out, data),
+        code="E-TRAINING-STOPPED",
+    )
 
 
 def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:
@@ -154,6 +169,15 @@ def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:
     )
 
 
+def _step_line(event: Step | Skipped, data: Data, config: ResolvedConfig, bar: Meter) -> Line:
+    """Shows a step and returns its line for the history."""
+    line, words = step_line(event, config) if isinstance(event, Step) else skip_line(event, data)
+    bar.advance(1, words)
+    if isinstance(event, Skipped):
+        logger.warning(words)
+    return line
+
+
 def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: ResolvedConfig) -> EpochLine:
     """Logs the end of an epoch and returns its line for the history. A collapse is recorded, or raised."""
     line, words = epoch_line(event, data, config)
@@ -163,11 +187,17 @@ def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: Re
 
 
 def _save_epoch(
-    event: EpochEnd, history: list[Line], best: Tensors, checkpoints: Checkpoints, on_epoch: OnEpoch | None
+    event: EpochEnd,
+    history: list[Line],
+    best: Tensors,
+    checkpoints: Checkpoints,
+    on_epoch: OnEpoch | None,
+    *,
+    stopping: bool,
 ) -> None:
-    """Writes a checkpoint if one is due, and calls ``on_epoch``. If that raises, a checkpoint is always written."""
+    """Calls ``on_epoch``; writes a checkpoint if one is due, the training is stopping, or ``on_epoch`` raises."""
     progress = Progress(epoch=event.epoch, step=event.step, seconds=event.seconds, epoch_loss=0.0, epoch_examples=0)
-    due = checkpoints.due(epoch_ends=True)
+    due = stopping or checkpoints.due(epoch_ends=True)
     if due:
         checkpoints.save(progress, best, history)
     if on_epoch is None:
@@ -180,7 +210,7 @@ def _save_epoch(
         raise
 
 
-def _progress(event: Step, history: Sequence[Line]) -> Progress:
+def _progress(event: Step | Skipped, history: Sequence[Line]) -> Progress:
     """The progress after a step, with the loss of the epoch so far."""
     lines = [line for line in lines_of(history, StepLine) if line.epoch == event.epoch]
     return Progress(

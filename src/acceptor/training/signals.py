@@ -29,8 +29,8 @@ def deferred_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if seen:
-        signal.raise_signal(signal.Signals(seen[0]))
+        if seen:  # also after an error, which may be one that the caller goes on from
+            signal.raise_signal(signal.Signals(seen[0]))
 
 
 def any_process(stop: bool, device: str, world_size: int) -> bool:

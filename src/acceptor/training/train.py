@@ -111,8 +111,9 @@ def train(
 ) -> Run:
     """Fine-tunes an encoder on ``data`` and writes the run folder ``out``.
 
-    A checkpoint is written to ``out`` after every epoch, about every minute, and on SIGINT and SIGTERM, so that a
-    stopped training can be resumed. Under ``torchrun`` every process calls this; only the first one writes.
+    A checkpoint is written to ``out`` after every epoch and about every minute, as long as that takes little of the
+    time, and always on SIGINT and SIGTERM, so that a stopped training can be resumed. Under ``torchrun`` every process
+    calls this; only the first one writes.
 
     Args:
         data: A `Data`, or anything that `load_data` accepts.
@@ -131,7 +132,8 @@ def train(
         EncoderError: The encoder cannot be found or read.
         RunError: There is nothing to resume, or it is damaged, or another process is writing ``out``.
         ResourceError: The disk has too little space for the run, or ``out`` cannot be written.
-        TrainingError: The loss became infinite or NaN, or the judge collapsed to one verdict (`training.collapse`).
+        TrainingError: The loss became infinite or NaN; the judge collapsed to one verdict (`training.collapse`); or a
+            signal stopped the training whose handler returned.
     """
     config = with_encoder(config, encoder)
     request = Request(Path(out).expanduser(), config, overwrite, resume, allow_change, on_epoch)
@@ -172,7 +174,10 @@ def _train_in_place(data: Any, request: Request) -> Run:
             config = safer(error.config)
             logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
             shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
-            return _train(data, Request(out, config, on_epoch=request.on_epoch, earlier=error.collapse))
+            again = dataclasses.replace(
+                request, config=config, earlier=error.collapse, overwrite=False, resume=False, allow_change=False
+            )
+            return _train(data, again)
 
 
 @checked_types
@@ -316,7 +321,7 @@ def _reports(
             logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-15s%s: %s", *item)
     selects = config.select == "best" or judge.decision.threshold is not None or compared
     if selects:
-        judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
+        judge = dataclasses.replace(judge, selected_on=validation.table.rows_sha256)
     reports = {
         split.name: report_of(
             split,
