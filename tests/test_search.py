@@ -321,6 +321,9 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
         ({"epochs": (4, 2)}, {"problem": "epochs", "found": "(4, 2)"}),
         ({"warmup": (0.0, 0.1, "linear")}, {"problem": "warmup", "found": "linear"}),
         ({"epochs": [0, 2]}, {"problem": "epochs = 0"}),
+        ({"epochs": (1.0, 4.0)}, {"problem": "epochs", "expected": "whole numbers"}),
+        ({"weight_decay": (0.0, 0.3, "log")}, {"problem": "weight_decay", "expected": "above 0"}),
+        ({"order_seed": (1, 9)}, {"problem": "order_seed", "cause": "lucky seed"}),
         ({"learning_rat": (0.1, 0.2)}, {"problem": "'learning_rate'"}),
     ):
         with raises(UsageError, "E-USAGE-OPTION", **fields):
@@ -339,9 +342,29 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
         load_optuna()
 
 
-def test_the_default_space_holds_the_defaults():
-    defaults, _ = resolve(TrainConfig(), encoder_of(hidden_size=384), rows=8551)
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"batch_size": 8}, {"warmup": 0.4}, {"weight_decay": 0}, {"weight_decay": 0.9}, {"learning_rate": 0.9}],
+    ids=str,
+)
+def test_the_default_space_holds_the_given_settings(given):
+    defaults, _ = resolve(TrainConfig(**given), encoder_of(hidden_size=384), rows=8551)
     for name, domain in default_space(defaults).items():
         value = getattr(defaults, name)
         assert value in domain if isinstance(domain, list) else domain[0] <= value <= domain[1]
         assert not math.isnan(float(value))
+
+
+def test_a_setting_without_a_number_is_no_baseline(data, config, tmp_path):
+    """The dropout of the encoder's configuration is not one value of a domain."""
+    encoders = config.model_copy(update={"dropout": "encoder"})
+    study = open_study(tmp_path / "s", encoders, {"dropout": (0.0, 0.3)}, data)
+    assert in_states(study, "WAITING") == []
+
+
+def test_seeds_of_the_best_restart_after_a_collapse_unless_the_caller_decides(data, config, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(searching, "train_seeds", lambda data, *, config, **_: seen.append(config.on_collapse))
+    for name, given in (("a", config), ("b", config.model_copy(update={"on_collapse": "go-on"}))):
+        search_settings(data, out=tmp_path / name, trials=1, seeds=1, config=given, space={"epochs": (1, 2)})
+    assert seen == ["restart", "go-on"]

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from acceptor.config import ResolvedConfig, TrainConfig, with_encoder
 from acceptor.data.corpora import paths_of
@@ -55,21 +55,21 @@ Config = TypeVar("Config", bound=TrainConfig)
 
 
 def default_space(config: ResolvedConfig) -> dict[str, Domain]:
-    """The default domains, around the default learning rate and number of epochs.
+    """The default domains. Each includes the setting's value in ``config``, which the first trial has.
 
     A domain is (lowest, highest), (lowest, highest, "log"), or a list of values.
     """
-    rate, epochs = config.learning_rate, config.epochs
+    rate, epochs, decay = config.learning_rate, config.epochs, config.weight_decay
     return {
-        "learning_rate": (rate / 5, min(rate * 5, 0.5), "log"),
+        "learning_rate": (rate / 5, max(rate, min(rate * 5, 0.5)), "log"),
         "epochs": (max(1, epochs // 3), 2 * epochs),
-        "batch_size": [16, 32, 64],
-        "warmup": (0.0, 0.3),
-        "weight_decay": (1e-3, 0.3, "log"),
+        "batch_size": sorted({16, 32, 64, config.batch_size}),
+        "warmup": (0.0, max(0.3, config.warmup)),
+        "weight_decay": (min(1e-3, decay), max(0.3, decay), "log") if decay else (0.0, 0.3),
     }
 
 
-FIXED = {"seed", "metric", "select", "split", "validation_share"}
+FIXED = {"seed", "order_seed", "metric", "select", "split", "validation_share"}
 """Settings that are not searched, since they change what is scored or how lucky a score is."""
 
 WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # the value for the sampler if a score is not defined
@@ -161,6 +161,7 @@ def search_settings(
     if space is not None:
         _check_space(config, space)
     data = data if isinstance(data, Data) else load_data(data)
+    restarts = "on_collapse" not in config.model_fields_set
     config, _ = resolve(config, find_encoder(config.encoder), len(data.train))
     domains = default_space(config) if space is None else dict(space)
     out = Path(out).expanduser()
@@ -178,6 +179,7 @@ def search_settings(
     found = None
     if seeds and file.best:
         with locked(out, "last"):  # a process that joined finds them finished
+            config = _with(config, {"on_collapse": "restart"}) if restarts else config  # as `train_seeds` does
             found = _train_seeds(data, out, config, file.best, seeds, processes)
     return Search(out, file, found)
 
@@ -204,8 +206,9 @@ def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
             code="E-USAGE-OPTION",
         )
     for name, domain in space.items():
-        if not _is_domain(domain):
-            expected = '(lowest, highest), (lowest, highest, "log"), or a list of values'
+        if not _is_domain(domain, whole=_is_whole(name)):
+            expected = '(lowest, highest), (lowest, highest, "log") above 0, or a list of values'
+            expected += "; whole numbers" if _is_whole(name) else ""
             raise UsageError(
                 f"this is no domain of {name}", expected=expected, found=repr(domain), code="E-USAGE-OPTION"
             )
@@ -213,12 +216,21 @@ def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
             _with(config, {name: value})  # raises where the setting cannot be that
 
 
-def _is_domain(domain: Any) -> bool:
+def _is_whole(name: str) -> bool:
+    """True for a setting that is a whole number."""
+    field = TrainConfig.model_fields.get(name)
+    return field is not None and int in (field.annotation, *get_args(field.annotation))
+
+
+def _is_domain(domain: Any, *, whole: bool) -> bool:
     if isinstance(domain, list):
         return bool(domain)
-    if not isinstance(domain, tuple) or not all(isinstance(end, int | float) for end in domain[:2]):
+    kinds = int if whole else int | float
+    if not isinstance(domain, tuple) or not all(isinstance(end, kinds) for end in domain[:2]):
         return False
-    return len(domain) in (2, 3) and domain[0] < domain[1] and domain[2:] in ((), ("log",))
+    if len(domain) not in (2, 3) or domain[0] >= domain[1]:
+        return False
+    return len(domain) == 2 or (domain[2] == "log" and domain[0] > 0)
 
 
 def _with(config: Config, params: Mapping[str, object]) -> Config:

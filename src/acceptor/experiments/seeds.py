@@ -47,7 +47,7 @@ class Seeds(RunSet[SeedsFile]):
         return spread(_values(self.file.runs, split or self.split, metric or self.metric))
 
     def selected(self, split: str | None = None) -> bool:
-        """True if checkpoints, temperatures or thresholds were chosen on the split: its scores are then too good."""
+        """True if checkpoints or thresholds were chosen on the split: its scores are then too good."""
         scores = [(entry.scores or {}).get(split or self.split) for entry in self.file.runs]
         return any(one is not None and one.selected_on_this_split for one in scores)
 

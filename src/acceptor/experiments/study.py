@@ -101,7 +101,7 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
     with locked(out) as has_locks:
         if is_search(out):
             check_search_format(out)
-        # No pruning before 5 trials have ended, nor in the first of the `QUARTERS`.
+        # No pruning before 5 trials have ended.
         pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
         study = optuna.create_study(
             study_name="search",
@@ -142,7 +142,9 @@ def _storage(out: Path, *, has_locks: bool) -> Any:
 
 
 def _in_domain(value: Any, domain: Domain) -> bool:
-    return value in domain if isinstance(domain, list) else bool(domain[0] <= value <= domain[1])
+    if isinstance(domain, list):
+        return value in domain
+    return isinstance(value, int | float) and domain[0] <= value <= domain[1]
 
 
 def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
