@@ -106,7 +106,7 @@ class Report:
         logits: float32, shape (N, labels), in the split's order.
         scores: Over the whole split.
         loss: Mean cross-entropy in nats.
-        selected: True if this split chose the checkpoint, temperature or threshold: its scores are then too high.
+        selected: True if this split chose the checkpoint or threshold: its scores are then too high.
         decision: How the logits became verdicts.
         leaked: True for rows that are in train, bool, shape (N,); None if train is not known.
     """
@@ -253,7 +253,8 @@ def evaluate(judge: Judge, split: Split) -> Report:
     encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
-    selected = split.table.sha256 == judge.selected_on
+    # Judges of version 0.2.0 and before hold the sha256 of the whole file.
+    selected = judge.selected_on in (split.table.rows_sha256, split.table.sha256)
     return report_of(split, logits, selected=selected, decision=judge.decision, trained_on=judge.trained_on)
 
 
