@@ -151,8 +151,8 @@ def run_line(line: str, page: Path, run_cli, shell: Shell) -> None:
 def test_the_pages_run(tmp_path, monkeypatch, run_cli, shell):
     """Every block of `sh` and `python`, in one folder, page by page, as a reader would; no `acceptor` is run twice.
 
-    The starter corpus has a twentieth of its training sentences, and one epoch is derived. `text` is what needs other files
-    or a network, and what is printed; `py` is a signature, or resumes what was stopped. `path/to` is not here.
+    The starter corpus has a twentieth of its training sentences, and one epoch is derived. `text` is what needs other
+    files or a network, and what is printed; `py` is a signature, or resumes what was stopped. `path/to` is not here.
     """
     monkeypatch.chdir(tmp_path)
     if NODE_MODULES.is_dir():

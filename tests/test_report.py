@@ -158,6 +158,23 @@ def test_figures_are_beside_the_page_and_the_run_does_not_change(run, tmp_path):
 # ---------------------------------------------------------------------- what must be shown
 
 
+def test_the_split_that_fitted_the_temperature_is_marked(run, report_of, tmp_path):
+    def fitted(reports, record):
+        reports["validation"]["temperature"] = reports["test"]["temperature"] = 1.5
+
+    cards = report_of(remade(run.folder, tmp_path / "run", change=fitted)).split("<article")[1:]
+    assert ["also used to fit the temperature" in card for card in cards] == [False, True]
+    assert ["used for the score only" in card for card in cards] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["toy_run", "pair_run"])
+def test_the_code_of_the_model_card_runs(name, request, capsys):
+    folder = request.getfixturevalue(name).folder
+    [code] = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL)
+    exec(compile(code.replace("PATH/TO/THIS/FOLDER", str(folder)), "README.md", "exec"), {})
+    assert "Verdict(" in capsys.readouterr().out
+
+
 def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
     def chosen(reports, record):
         reports["validation"] |= {"selected_on_this_split": True, "threshold": 0.625, "temperature": 1.5}
@@ -166,7 +183,7 @@ def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
     assert "also used to choose" not in report_of(run.folder)
     page = report_of(remade(run.folder, tmp_path / "run", change=chosen))
     cards = page.split("<article")[1:]
-    assert ["also used to choose the checkpoint, temperature and threshold" in card for card in cards] == [False, True]
+    assert ["also used to choose the checkpoint and threshold" in card for card in cards] == [False, True]
     assert ["Too good:" in card.split("</article>")[0] for card in cards] == [False, True]
 
 

@@ -26,6 +26,7 @@ from acceptor.cli.output import answer
 from acceptor.errors import UsageError, check_installed
 
 if TYPE_CHECKING:
+    from acceptor.data.table import Split
     from acceptor.evaluation.evaluate import Report
     from acceptor.judging.judge import Judge
 
@@ -90,6 +91,7 @@ def evaluate(
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)
     split = load_split(data, judge.labels, **reading, of_column=is_column(of_column), written=judge.written)
+    _refuse_why_of_pairs(why, split)
     if predictions:
         refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
     report = evaluate(judge, split)
@@ -154,6 +156,13 @@ def _check_why(why: str | None, *, shown: bool) -> None:
     check_method(why)
 
 
+def _refuse_why_of_pairs(why: str | None, split: Split) -> None:
+    if why is not None and split.seconds is not None:
+        raise UsageError(
+            "--why explains single sentences; these are pairs", next="leave --why out", code="E-USAGE-PAIRS"
+        )
+
+
 def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list[dict[str, Any]], list[Any]]:
     """The worst errors as data and as text, with the weights of their words."""
     from acceptor.cli import render
@@ -162,10 +171,6 @@ def _errors(judge: Judge, report: Report, k: int, why: str | None) -> tuple[list
     rows = worst.to_dicts()
     if why is None or not rows:
         return rows, [*render.errors_text(worst)]
-    if "second" in worst.columns:
-        raise UsageError(
-            "--why explains single sentences; these are pairs", next="leave --why out", code="E-USAGE-PAIRS"
-        )
     from acceptor.evaluation.words import explain
 
     explained = explain(judge, worst["sentence"].to_list(), method=why)

@@ -271,7 +271,7 @@ def report_of(
     Args:
         split: The examples.
         logits: float32, shape (N, labels).
-        selected: This split chose the checkpoint or the decision.
+        selected: This split chose the checkpoint or the threshold.
         decision: How logits become verdicts.
         trained_on: Fingerprints of the judge's training rows.
 

@@ -24,6 +24,9 @@ def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFil
     rows = "\n".join(_row(report) for report in reports.values())
     examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
     leaks = "\n".join(_leaks(report) for report in reports.values())
+    train = data.train
+    texts = [[train.example]] if train.seconds is None else [train.sentences[:1], train.seconds[:1]]
+    example = ", ".join(map(as_json, texts))
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in run.config.items())
     return f"""---
 library_name: transformers
@@ -43,7 +46,8 @@ A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder 
 {rows}
 
 An interval shows how far the score would vary with other sentences of the same kind; it also varies with the seed.
-A split marked † was used to choose the checkpoint, the temperature or the threshold, so its score is too good.
+A split marked † chose the checkpoint or the threshold, so its score is too good. The temperature is fitted on
+validation and changes no verdict.
 {leaks}
 
 ## Data
@@ -55,10 +59,14 @@ A split marked † was used to choose the checkpoint, the temperature or the thr
 ## Use
 
 ```python
-from transformers import pipeline
+import acceptor
 
-pipeline("text-classification", {as_json(name)})("The book was wrote.")
+judge = acceptor.load("PATH/TO/THIS/FOLDER")
+print(judge({example}))
 ```
+
+Transformers alone, `pipeline("text-classification", "PATH/TO/THIS/FOLDER")`, reads this folder, too. It ignores the
+temperature, the threshold and the longest input; `acceptor export RUN -o judge/ --bake` makes a folder that has them.
 
 ## Settings
 

@@ -69,7 +69,7 @@ class JudgedSplit:
 
     @property
     def selected(self) -> bool:
-        """True if the checkpoint, temperature or threshold was chosen on this split."""
+        """True if the checkpoint or the threshold was chosen on this split."""
         return self.scores.selected_on_this_split
 
     @property

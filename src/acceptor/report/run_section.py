@@ -107,13 +107,13 @@ def run_section(run: RunFolder, writer: FigureWriter, words: Words) -> dict[str,
 def headline(run: RunFolder, split: JudgedSplit) -> dict[str, object]:
     """The main scores of one split."""
     scores, decision = split.scores, split.decision
-    chosen = ["checkpoint"] * run.selects_best
-    chosen += ["temperature"] * (decision.temperature != 1) + ["threshold"] * (decision.threshold is not None)
+    chosen = ["checkpoint"] * run.selects_best + ["threshold"] * (decision.threshold is not None)
     mcc = scored(scores, "mcc")
     return {
         "name": split.name,
         "n": scores.n,
         "selected": _and(chosen or ["checkpoint"]) if split.selected else "",
+        "calibrated": split.name == "validation" and decision.temperature != 1,
         "temperature": decision.temperature,
         "threshold": decision.threshold,
         "second": split.labels[min(1, len(split.labels) - 1)],

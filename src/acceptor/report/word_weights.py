@@ -31,7 +31,7 @@ def explain_errors(run: RunFolder, most: int) -> Words:
         raise UsageError(
             "--why explains single sentences; these are pairs",
             next="leave --why out",
-            code="E-USAGE-CONFLICT",
+            code="E-USAGE-PAIRS",
         )
     found = explain(load(run.folder), [sentence for *_, sentence in worst])
     return {
