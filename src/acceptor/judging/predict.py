@@ -1,4 +1,4 @@
-"""`predict`: judges files of any size in constant memory, equal sentences once; continues after an interruption.
+"""`predict`: judges files of any size as a stream, equal sentences once; continues after an interruption.
 
 The input is cut into chunks, and `BLOCK` chunks make a block. Logits are cached within a block, never across blocks. So
 a chunk's verdicts depend only on its block, not on which process judges it or where it was interrupted. A process that
@@ -70,7 +70,9 @@ def predict(
     shard: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> Tally:
-    """Judges files of any size, in constant memory, into one file; the same call continues an interrupted one.
+    """Judges files of any size into one file; the same call continues an interrupted one.
+
+    Memory does not grow with the number of rows (a Parquet row group or an Arrow batch is read whole).
 
     Args:
         run: As for `load`.
@@ -133,7 +135,7 @@ def _predict(
         predictor = _Predictor(files, load_judge(), settings, suffix)
         plan = predictor.plan(run)
         if finished is not None:
-            if parts.is_begun_with(plan):
+            if parts.has_plan(plan):
                 parts.remove()
                 return Tally(**finished)
             _check_free(parts, overwrite=overwrite)
@@ -160,7 +162,7 @@ def _refuse_joined(parts: Parts, plan: Mapping[str, object]) -> None:
     Raises:
         RunError: It has.
     """
-    if not parts.is_begun_with(plan):
+    if not parts.has_plan(plan):
         raise RunError(
             "another command has joined the shards of this output while this one judged",
             where=str(parts.out),

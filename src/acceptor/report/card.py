@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from acceptor.data.table import Data
+from acceptor.data.table import Data, Split
 from acceptor.evaluation.evaluate import Report
 from acceptor.runs.run_file import RunFile
 from acceptor.text import as_json, markdown
@@ -24,9 +24,6 @@ def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFil
     rows = "\n".join(_row(report) for report in reports.values())
     examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
     leaks = "\n".join(_leaks(report) for report in reports.values())
-    train = data.train
-    texts = [[train.example]] if train.seconds is None else [train.sentences[:1], train.seconds[:1]]
-    example = ", ".join(map(as_json, texts))
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in run.config.items())
     return f"""---
 library_name: transformers
@@ -46,8 +43,7 @@ A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder 
 {rows}
 
 An interval shows how far the score would vary with other sentences of the same kind; it also varies with the seed.
-A split marked † chose the checkpoint or the threshold, so its score is too good. The temperature is fitted on
-validation and changes no verdict.
+A split marked † chose the checkpoint or the threshold, so its score is too good.
 {leaks}
 
 ## Data
@@ -62,7 +58,7 @@ validation and changes no verdict.
 import acceptor
 
 judge = acceptor.load("PATH/TO/THIS/FOLDER")
-print(judge({example}))
+print(judge({_example(data.train)}))
 ```
 
 Transformers alone, `pipeline("text-classification", "PATH/TO/THIS/FOLDER")`, reads this folder, too. It ignores the
@@ -74,6 +70,12 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 |---|---|
 {settings}
 """
+
+
+def _example(train: Split) -> str:
+    """What a judge of this data is called with, as Python."""
+    texts = [[train.example]] if train.seconds is None else [train.sentences[:1], train.seconds[:1]]
+    return ", ".join(map(as_json, texts))
 
 
 def _leaks(report: Report) -> str:

@@ -91,14 +91,9 @@ def run_loop(
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
     setup = _setup(judge, data, config)
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
-    done, logits = Progress(), None
-    best: Tensors = {}
-    history: list[Line] = _first_lines(request.earlier)
-    if request.resume:
-        done, history, best = checkpoints.load(allow_change=request.allow_change)
-        logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
+    done, history, best = _begin(checkpoints, request)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
-    stopping = False
+    logits, stopping = None, False
     with (
         rows_named(data.train.table),
         deferred_signals() as stop,
@@ -132,8 +127,14 @@ def run_loop(
     return history, logits
 
 
-def _first_lines(earlier: Collapse | None) -> list[Line]:
-    return [RestartLine(event="restart", **earlier.to_dict())] if earlier else []
+def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[Line], Tensors]:
+    """The progress, the history and the best weights so far: none, or those of the newest checkpoint."""
+    if not request.resume:
+        earlier = request.earlier
+        return Progress(), [RestartLine(event="restart", **earlier.to_dict())] if earlier else [], {}
+    done, history, best = checkpoints.load(allow_change=request.allow_change)
+    logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
+    return done, history, best
 
 
 def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, static: bool) -> FlatAdamW:

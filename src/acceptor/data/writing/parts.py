@@ -64,7 +64,7 @@ class Parts:
             UsageError: There are parts of another plan.
         """
         found = self._object(_PLAN)
-        if self.is_begun_with(plan):
+        if self.has_plan(plan):
             return
         if found and found["input"] and not overwrite:
             differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
@@ -86,10 +86,10 @@ class Parts:
                 scratch.rename(self.folder)  # at once, so that no other shard sees a folder without a plan
             except OSError:
                 shutil.rmtree(scratch, ignore_errors=True)
-                if not self.is_begun_with(plan):  # else another shard was faster
+                if not self.has_plan(plan):  # else another shard was faster
                     raise
 
-    def is_begun_with(self, plan: Mapping[str, object]) -> bool:
+    def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
         return bool(plan["input"]) and self._object(_PLAN) == plan
 
