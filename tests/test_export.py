@@ -26,6 +26,7 @@ from acceptor.exporting import export as exporting
 from acceptor.exporting import quantize as quantizing
 from acceptor.exporting import verify
 from acceptor.judging.decision import Decision
+from acceptor.model import onnx as onnx_files
 from acceptor.model.classifier import longest_input, new_classifier
 from acceptor.model.onnx import MAX_BYTES, SHA256, TRAINED_ON, _metadata, seal
 from acceptor.model.pretrained import find_encoder
@@ -423,6 +424,25 @@ def test_a_sealed_file_may_hold_any_plain_network(exported, tmp_path):
     file = tmp_path / "judge.onnx"
     file.write_bytes(sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported))
     assert acceptor.load(file).logits(["the cats sleep."]).shape == (1, 2)
+
+
+def test_what_is_computed_is_what_was_checked(exported, tmp_path, monkeypatch):
+    """The file may be replaced by another one right after that."""
+    file, check = tmp_path / "judge.onnx", onnx_files._checked
+    shutil.copy(exported.path, file)
+    other = sealed(tiny_model(*plain_nodes(), initializers=plain_weights()), exported)
+
+    def replaced(data, path):
+        found = check(data, path)
+        path.write_bytes(other)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_files, "_checked", replaced)
+        judge = acceptor.load(file)
+    assert file.read_bytes() == other
+    np.testing.assert_array_equal(judge.logits(SENTENCES), acceptor.load(exported.path).logits(SENTENCES))
+    assert judge.model.session._model_bytes is None  # else each judge has its file in memory as well
 
 
 @pytest.mark.parametrize("kind", ["initializer", "constant", "sparse", "loop", "domain", "function", "inputs", "shape"])

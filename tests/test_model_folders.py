@@ -199,6 +199,10 @@ def test_its_labels_may_have_no_names(classifier):
         ({"id2label": {"1": "a", "2": "b"}}, "", "id2label"),
         ({"id2label": ["a", "b"]}, "", "id2label"),
         ({"id2label": None, "num_labels": [2]}, "", "num_labels"),
+        ({"id2label": None, "num_labels": "600"}, "", "num_labels"),  # as "99999999999" would fill all memory
+        ({"id2label": None, "num_labels": 2.5}, "", "num_labels"),
+        ({"id2label": None, "num_labels": True}, "", "num_labels"),
+        ({"id2label": None, "num_labels": 0}, "", "num_labels"),
     ],
 )
 def test_a_model_that_cannot_judge_is_named(classifier, fields, found, cause):

@@ -418,6 +418,10 @@ FILES = {
     "some.txt": ("the cats sleep.\r\n\r\nthe cat them see.\n", ["the cats sleep.", "the cat them see."]),
     "some.tsv": ('id\ttext\n1\tthe cats sleep.\n2\t"the cat"\n3\t\n', ["the cats sleep.", '"the cat"', ""]),
     "some.csv": ('n,Sentence\n1,"cats, they ""sleep""."\n2,the cat.\n', ['cats, they "sleep".', "the cat."]),
+    "some.CSV": (  # as pandas writes it, whose first column has no name
+        ",sentence,label\n0,the cats.,1\n1,the cat.,0\n",
+        ["the cats.", "the cat."],
+    ),
     "some.jsonl": ('{"id": 1, "text": "the cats."}\n{"text": "the cat them."}\n', ["the cats.", "the cat them."]),
     "some.json": ('["the cats sleep.", "the cat them see."]', ["the cats sleep.", "the cat them see."]),
 }
@@ -472,7 +476,14 @@ def test_a_file_is_filtered(browser, judge, in_fp32, tmp_path):
 def test_a_file_that_is_no_text_is_refused_kindly(browser, written):
     with Tab(browser, written) as tab:
         tab.click("#tab-file")
-        for name, content in (("some.txt", b"\xff\xfe\x00"), ("some.json", b"{broken"), ("none.txt", b"\n")):
+        for name, content in (
+            ("some.txt", b"\xff\xfe\x00"),
+            ("some.json", b"{broken"),
+            ("none.txt", b"\n"),
+            ("within.csv", b'n,sentence\n1,The "big" cat\n'),
+            ("open.csv", b'n,sentence\n1,"the cat\n2,the cats\n'),
+            ("after.csv", b'n,sentence\n1,"the" cat\n'),
+        ):
             tab.set_input_files("#file", {"name": name, "mimeType": "text/plain", "buffer": content})
             tab.wait_for_selector(f"#alert:has-text('{name}')")
         assert tab.problems == []

@@ -9,6 +9,7 @@ from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
 from acceptor.storage.strict_json import read_json_object
 
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
+MAX_COUNT = 512  # of layers, heads and groups, and of labels without names
 
 
 def refuse_incomplete_model(folder: Path) -> None:
@@ -53,14 +54,14 @@ def labels_of(config: dict[str, object]) -> tuple[str, ...]:
     """The label names in a ``config.json``, in label-id order; Transformers omits two default names.
 
     Raises:
-        ValueError: ``id2label`` does not name the classes 0, 1, …
+        ValueError: ``id2label`` does not name the classes 0, 1, …; or ``num_labels`` is no count.
     """
     named = config.get("id2label")
     if named is None:
-        count = config.get("num_labels") or 2
-        if not isinstance(count, int | float | str):
-            raise ValueError("num_labels is not a number")
-        return tuple(f"LABEL_{index}" for index in range(int(count)))
+        count = 2 if config.get("num_labels") is None else config["num_labels"]
+        if type(count) is not int or not 0 < count <= MAX_COUNT:
+            raise ValueError(f"num_labels is {str(count)[:40]!r}, not an integer in [1, {MAX_COUNT}]")
+        return tuple(f"LABEL_{index}" for index in range(count))
     if not isinstance(named, dict) or sorted(named) != sorted(map(str, range(len(named)))):
         raise ValueError("id2label does not name the classes 0, 1, …")
     labels = tuple(named[str(index)] for index in range(len(named)))

@@ -150,8 +150,7 @@ def read_onnx(path: Path) -> OnnxFile:
     judge = parse_exported_judge(texts[ABOUT], path)
     tokenizer = parse_tokenizer(texts.get(TOKENIZER, ""), judge.to_dict(), str(path))
     trained_on = _fingerprints_of(texts[TRAINED_ON], path) if TRAINED_ON in texts else None
-    del data  # hundreds of megabytes, which ONNX Runtime reads again by itself
-    model = _session(path, texts[SHA256], labels=len(judge.labels))
+    model = _session(data, path, texts[SHA256], labels=len(judge.labels))
     return OnnxFile(model, tokenizer, judge, trained_on)
 
 
@@ -253,8 +252,8 @@ def _fingerprints_of(text: str, path: Path) -> npt.NDArray[np.uint64]:
         raise unusable_export(path, f"the fingerprints of train: {error}") from error
 
 
-def _opened(network: str | bytes) -> Any:
-    """A file, or its bytes, in ONNX Runtime."""
+def _opened(network: bytes) -> Any:
+    """A file's bytes in ONNX Runtime: it would read the file again, which may have changed since it was checked."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # from 1.29 on it sends telemetry, unless this is set before
     from onnxruntime import InferenceSession, SessionOptions
 
@@ -262,13 +261,15 @@ def _opened(network: str | bytes) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # `Scorer` gives each core a batch
     options.log_severity_level = 4  # errors are raised as well
     # Its fallback would try the same again, and print to stdout.
-    return InferenceSession(network, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    session = InferenceSession(network, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    session._model_bytes = None  # hundreds of megabytes, which it keeps for other providers
+    return session
 
 
-def _session(path: Path, sha256: str, *, labels: int) -> OnnxModel:
-    """The network in ONNX Runtime, after a trial call."""
+def _session(data: bytes, path: Path, sha256: str, *, labels: int) -> OnnxModel:
+    """The network of a file in ONNX Runtime, after a trial call."""
     try:
-        session = _opened(str(path))
+        session = _opened(data)
         names = tuple(given.name for given in session.get_inputs())
         outputs = [given.name for given in session.get_outputs()]
     except Exception as error:  # ONNX Runtime's own, one class for each of its codes; names that are not UTF-8

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acceptor.errors import EncoderError
-from acceptor.model.model_folder import refuse_incomplete_model
+from acceptor.model.model_folder import MAX_COUNT, refuse_incomplete_model
 from acceptor.storage.links import check_links
 from acceptor.storage.strict_json import parse_json_object, read_json_object
 
@@ -65,7 +65,7 @@ _SET_HERE = {
 }
 
 _MAX_OF = {"vocab_size": 1 << 22, "max_position_embeddings": 1 << 20}
-_MAX_SIZE, _MAX_COUNT = 1 << 16, 512  # of any other number; of numbers of layers, heads and groups
+_MAX_SIZE = 1 << 16  # of any other number; `MAX_COUNT` is that of numbers of layers, heads and groups
 MAX_HEADER_BYTES = 16 << 20  # a header has some 100 bytes for each tensor
 NEW_PARAMETERS = 1 << 26  # of a new head and pooler, at most
 _DTYPES = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
@@ -124,7 +124,7 @@ def _refuse_code(config: dict[str, object], path: Path) -> None:
 def _refuse_sizes(config: dict[str, object], path: Path) -> None:
     for key, value in config.items():
         counts = key.startswith(("num_", "n_")) or key == "inner_group_num"
-        limit = _MAX_OF.get(key, _MAX_COUNT if counts else _MAX_SIZE)
+        limit = _MAX_OF.get(key, MAX_COUNT if counts else _MAX_SIZE)
         if key.endswith(("_token_id", "_index")):
             limit = _MAX_OF["vocab_size"]
         if isinstance(value, int | float) and not -_MAX_SIZE <= value <= limit:

@@ -57,13 +57,17 @@ function records(text) {
   return { columns, rows: objects.map((one) => columns.map((column) => cell(one[column]))) };
 }
 
-// Comma-separated text by RFC 4180.
+// Comma-separated text by RFC 4180. An error, as in `quoted_rows` of Python, if a quote is not at both ends of its cell.
 function csv(text) {
-  const rows = [];
-  let row = [];
-  for (const [, separator, quoted, plain] of text.matchAll(/(^|,|\r\n|\n|\r)(?:"((?:[^"]|"")*)"|([^,"\r\n]*))/g)) {
-    if (separator !== ",") rows.push((row = []));
-    row.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+  const whole = text + "\n"; // the last line may lack its end
+  const cell = /(?:"([^"]*(?:""[^"]*)*)"|([^,"\r\n]*))(,|\r\n|\n|\r)/y;
+  const rows = [[]];
+  while (cell.lastIndex < whole.length) {
+    const found = cell.exec(whole);
+    if (!found) throw new Error("a quote within a cell, or one that is not closed");
+    const [, quoted, plain, end] = found;
+    rows.at(-1).push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+    if (end !== ",") rows.push([]);
   }
   return rows.filter((cells) => cells.some((cell) => cell.trim()));
 }

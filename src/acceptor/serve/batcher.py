@@ -124,7 +124,10 @@ class Batcher:
             DataError: As `Judge.encode`.
         """
         self.judge.check_inputs(pairs=False)
-        encoded = await self._encoded(sentences, None, sum(sizes_of(sentences)))  # refuses all of them, or none
+        sizes = sizes_of(sentences)
+        # Given back before those of the words are reserved: it would wait for room that it holds itself.
+        async with self._reservations.of(sum(self._most_tokens(sizes))):
+            encoded = await self._encoded(sentences, None, sum(sizes))  # refuses all of them, or none
         tokens = [_explanation_tokens(length) for length in encoded.lengths.tolist()]
         self._check_explainable(sum(tokens))
         async with self._reservations.of(sum(tokens)) as reserved:
@@ -156,7 +159,8 @@ class Batcher:
             AcceptorError, ArithmeticError: It cannot be computed.
         """
         seconds = ["The cats sleep."] if self.judge.inputs == PAIRS else None
-        job, logits = self._job_of(self.judge.encode(["The cats sleep."], seconds), clock())
+        encoded = self.judge.encode(["The cats sleep."], seconds, refuse=False)  # not every judge reads English
+        job, logits = self._job_of(encoded, clock())
         await self._result_of(job, is_urgent=True)
         return bool(np.isfinite(logits).all())
 

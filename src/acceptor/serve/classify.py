@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from acceptor.errors import RequestError
-from acceptor.serve.operation import Lenient, Operation, message_of
+from acceptor.serve.operation import Lenient, Listed, Operation, message_of
 from acceptor.serve.service import Service
 from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
@@ -19,7 +19,7 @@ from acceptor.text import Json
 class ClassifyBody(Lenient):
     """Texts to classify."""
 
-    input: Annotated[str | list[str], Field(description="a text, or a list of texts")]
+    input: Annotated[str | Listed[str], Field(description="a text, or a list of texts")]
     model: Annotated[str | None, Field(description="the name of a judge; by default the first one")] = None
 
 

@@ -17,7 +17,7 @@ from acceptor.data.labels import positive_label
 from acceptor.errors import RequestError
 from acceptor.judging.judge import PAIRS
 from acceptor.serve.classify import OpenAiError, openai_error
-from acceptor.serve.operation import Lenient, Operation
+from acceptor.serve.operation import Lenient, Listed, Operation
 from acceptor.serve.service import Served, Service
 from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
@@ -36,7 +36,7 @@ class Message(Lenient):
     """A message of the user."""
 
     role: Literal["user"]
-    content: str | list[TextPart]
+    content: str | Listed[TextPart]
 
 
 class Option(Lenient):
@@ -55,12 +55,12 @@ class Question(Lenient):
     """A question about the input."""
 
     type: Literal["predicate", "choice", "score"]
-    instructions: str | list[TextPart]
+    instructions: str | Listed[TextPart]
     name: str | None = None
-    choices: Annotated[list[Option] | None, Field(description="for a choice: the judge's labels", max_length=255)] = (
+    choices: Annotated[Listed[Option] | None, Field(description="for a choice: the judge's labels", max_length=255)] = (
         None
     )
-    levels: Annotated[list[Level] | None, Field(description="for a score, which no judge answers")] = None
+    levels: Annotated[Listed[Level] | None, Field(description="for a score, which no judge answers")] = None
 
 
 class DecisionsBody(Lenient):
@@ -68,10 +68,10 @@ class DecisionsBody(Lenient):
 
     model: Annotated[str, Field(description="the name of a judge")]
     input: Annotated[
-        str | Annotated[list[Message], Field(min_length=1, max_length=1)],
+        str | Annotated[Listed[Message], Field(min_length=1, max_length=1)],
         Field(description="a sentence; or one message of the user with it, or with a pair's texts as two parts"),
     ]
-    questions: Annotated[list[Question], Field(min_length=1, max_length=QUESTIONS)]
+    questions: Annotated[Listed[Question], Field(min_length=1, max_length=QUESTIONS)]
 
 
 class DecisionsContent(Lenient):

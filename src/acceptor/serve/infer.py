@@ -19,7 +19,7 @@ from acceptor import __version__
 from acceptor.errors import RequestError
 from acceptor.judging.judge import PAIRS
 from acceptor.serve.limits import Receive, parsed, read_body
-from acceptor.serve.operation import Lenient, Operation, message_of
+from acceptor.serve.operation import Lenient, Listed, Operation, message_of
 from acceptor.serve.service import Served, Service
 from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
@@ -31,7 +31,7 @@ class Tensor(Lenient):
     """An input."""
 
     name: str
-    shape: list[int]
+    shape: Listed[int]
     datatype: str
     data: list[Any] = Field(default_factory=list)
     parameters: Json = Field(default_factory=dict)
@@ -47,8 +47,8 @@ class Wanted(Lenient):
 class InferBody(Lenient):
     """Input tensors."""
 
-    inputs: Annotated[list[Tensor], Field(min_length=1)]
-    outputs: list[Wanted] = Field(default_factory=list)
+    inputs: Annotated[Listed[Tensor], Field(min_length=1)]
+    outputs: Listed[Wanted] = Field(default_factory=list)
     id: str | None = None
     parameters: Json = Field(default_factory=dict)
 
@@ -154,14 +154,15 @@ async def read_tensors(headers: Mapping[str, str], receive: Receive) -> Json:
     if declared is None:
         return parsed(data)
     end = int(declared) if declared.isdecimal() and len(declared) < 10 else len(data) + 1
-    body, rest = parsed(data[:end]), data[end:]
+    body, at = parsed(data[:end]), end
     tensors = body.get("inputs")
     for tensor in tensors if isinstance(tensors, list) and end <= len(data) else ():
         size = _size_of(tensor)
         if size is not None:
-            tensor["data"], rest = _unpacked(rest[:size]), rest[size:]
-    if rest or end > len(data):
-        raise _bad_bytes(f"{len(rest)} bytes too many" if rest else f"a header of {declared[:20]} bytes")
+            tensor["data"], at = _unpacked(data[at : at + size]), min(at + size, len(data))
+    if at != len(data):
+        rest = len(data) - at
+        raise _bad_bytes(f"{rest} bytes too many" if rest > 0 else f"a header of {declared[:20]} bytes")
     return body
 
 

@@ -21,7 +21,9 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it when it is imported
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 REQUESTS = Counter("acceptor_requests", "Requests, by how they ended", ["path", "outcome"])
-DURATION = Histogram("acceptor_request_seconds", "From a request's first byte to its answer", ["path"], buckets=SECONDS)
+DURATION = Histogram(
+    "acceptor_request_seconds", "From the end of a request's headers to its answer", ["path"], buckets=SECONDS
+)
 SENTENCES = Counter("acceptor_sentences", "Sentences, or pairs, that were judged", ["model"])
 TOKENS = Counter("acceptor_tokens", "Tokens that were computed", ["model"])
 QUEUED = Gauge("acceptor_queued_tokens", "Tokens in the queue", ["model"], multiprocess_mode="livesum")

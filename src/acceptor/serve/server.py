@@ -89,6 +89,9 @@ class Judges:
         except AcceptorError as error:
             logger.error("the judges were not reloaded; the old ones go on\n%s", error)
             return False
+        except Exception:  # of any kind, such as too little memory: this process must go on
+            logger.exception("the judges were not reloaded; the old ones go on")
+            return False
         if self.loaded:
             self.loaded = loaded
         return True
@@ -106,9 +109,9 @@ def load_judges(settings: ServeSettings) -> Loaded:
     with contextlib.nullcontext() if exported or importlib.util.find_spec("torch") is None else one_thread():
         for name, run in settings.judges.items():
             judge = judges[name] = _in_memory(load(run, device=settings.device, precision=settings.precision))
-            if not np.isfinite(
-                judge.logits(["The cats sleep."], ["The cats sleep."] if judge.inputs == PAIRS else None)
-            ).all():
+            sentence = ["The cats sleep."]  # of unknown tokens, perhaps: not every judge reads English
+            encoded = judge.encode(sentence, sentence if judge.inputs == PAIRS else None, refuse=False)
+            if not np.isfinite(judge.logits_of(encoded)).all():
                 raise RunError("the judge computes logits that are not finite", where=run, code="E-RUN-NAN")
             files = sorted(files_of(run_path(run)).items())
             versions[name] = hashlib.sha256(repr(files).encode()).hexdigest()

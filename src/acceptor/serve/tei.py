@@ -14,7 +14,7 @@ from starlette.requests import Request
 from acceptor import __version__
 from acceptor.errors import RequestError
 from acceptor.serve.limits import SENTENCES
-from acceptor.serve.operation import Lenient, Operation, message_of
+from acceptor.serve.operation import Lenient, Listed, Operation, message_of
 from acceptor.serve.service import Served, Service
 from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
@@ -22,7 +22,7 @@ from acceptor.text import Json
 TYPES = {413: "Validation", 422: "Validation", 400: "Validation", 429: "Overloaded", 503: "Unhealthy"}
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
-Pair = Annotated[list[str], Field(min_length=1, max_length=2)]
+Pair = Annotated[Listed[str], Field(min_length=1, max_length=2)]
 
 
 class Parameters(Lenient):
@@ -36,7 +36,7 @@ class PredictBody(Lenient):
     """One text, one pair, or a list of them."""
 
     inputs: Annotated[
-        str | list[str] | list[Pair],
+        str | Listed[str] | Listed[Pair],
         Field(description='a text; or ["first", "second"], a pair; or a list of [text] or of pairs'),
     ]
     raw_scores: Annotated[bool, Field(description="logits in place of probabilities")] = False

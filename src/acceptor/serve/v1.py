@@ -17,7 +17,7 @@ from acceptor.judging.judge import Judge
 from acceptor.serve import metrics, tracing
 from acceptor.serve.batcher import RequestLogits
 from acceptor.serve.limits import EXPLAINED, SENTENCES, check_sentences
-from acceptor.serve.operation import ErrorDetails, Operation, Strict
+from acceptor.serve.operation import ErrorDetails, Listed, Operation, Strict
 from acceptor.serve.service import Served, Service
 from acceptor.text import Json
 
@@ -28,8 +28,8 @@ Model = Annotated[str | None, Field(description="the name of a judge; by default
 class JudgeBody(Strict):
     """Sentences to judge."""
 
-    sentences: Annotated[list[Sentence], Field(description=f"1 to {SENTENCES:,}")]
-    seconds: Annotated[list[Sentence] | None, Field(description="the second sentences, for a judge of pairs")] = None
+    sentences: Annotated[Listed[Sentence], Field(description=f"1 to {SENTENCES:,}")]
+    seconds: Annotated[Listed[Sentence] | None, Field(description="the second sentences, for a judge of pairs")] = None
     all_scores: Annotated[bool, Field(description="also each label's probability and logit")] = False
     model: Model = None
 
@@ -63,7 +63,7 @@ class JudgeContent(Strict):
 class ExplainBody(Strict):
     """Sentences whose words are to be weighed."""
 
-    sentences: Annotated[list[Sentence], Field(description=f"1 to {EXPLAINED}")]
+    sentences: Annotated[Listed[Sentence], Field(description=f"1 to {EXPLAINED}")]
     model: Model = None
 
 

@@ -33,8 +33,8 @@ def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",), needed: tupl
         needed: Names that the manifest must hold.
 
     Raises:
-        RunError: The manifest is missing, lacks a name of ``needed`` or names a file elsewhere, or a file is missing
-            or has another sha256.
+        RunError: The manifest is missing, lacks a name of ``needed`` or names a file elsewhere, or a file is missing,
+            cannot be read or has another sha256.
     """
     try:
         expected = dict(read_json_object(folder / MANIFEST)["files"])
@@ -46,18 +46,24 @@ def check_manifest(folder: Path, *, among: tuple[str, ...] = ("",), needed: tupl
         raise RunError(f"{folder} has no readable {MANIFEST}", cause=reason, code="E-RUN-FILE") from error
     inside = allowed_roots(folder)
     for name, sha256 in expected.items():
-        path = folder / name
         if not name.startswith(among):
             continue
-        if not any(path.resolve().is_relative_to(place) for place in inside):
+        path = folder / name
+        try:
+            is_inside = any(path.resolve().is_relative_to(place) for place in inside)
+            found = file_sha256(path) if is_inside and path.is_file() else None
+        except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+            problem, cause = f"{name[:80]} cannot be read", str(error)[:300]
+            raise RunError(problem, where=str(folder), cause=cause, code="E-RUN-FILE") from error
+        if not is_inside:
             problem = f"{MANIFEST} names a file that is not in the folder"
             raise RunError(problem, where=str(folder), found=name, code="E-RUN-FILE")
-        if not path.is_file() or file_sha256(path) != sha256:
+        if found != sha256:
             raise RunError(
                 f"{name} is not what was written",
                 where=str(path),
                 expected=f"sha256 {sha256}",
-                found=f"sha256 {file_sha256(path)}" if path.is_file() else "no such file",
+                found=f"sha256 {found}" if found else "no such file",
                 cause="a damaged disk, a copy that broke off, or a change by hand",
                 code="E-RUN-FILE",
             )
