@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ import torch
 
 import acceptor
 from acceptor.errors import DataError, RequestError, RunError
+from acceptor.judging import load as load_module
 from acceptor.judging.judge import Judge
 from acceptor.serve import classify, decisions, infer, server, tei, v1
 from acceptor.serve.app import OPERATIONS
 from acceptor.serve.batcher import Batcher
 from acceptor.serve.infer import read_tensors
 from acceptor.serve.operation import validated
-from acceptor.serve.server import Judges, load_judges
+from acceptor.serve.server import Judges, load_judges, make_application
 from acceptor.serve.settings import ServeSettings
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from conftest import raises
@@ -241,3 +243,18 @@ def test_a_judge_whose_vocabulary_has_no_english_is_served(of_another_script):
         assert np.isfinite(judged.logits).all()
 
     in_a_queue(judge, use)
+
+
+def test_workers_share_the_weights_that_compute(toy_run, monkeypatch):
+    """They are packed for the processor's kernels: made in each worker, they took as much memory as the judge again."""
+    monkeypatch.setattr(load_module, "choose_runtime", lambda *_: replace(toy_run.judge.runtime, precision="bf16"))
+    settings = ServeSettings({"toy": str(toy_run.folder)})
+    loaded, seen = load_judges(settings), {}
+    monkeypatch.setattr("acceptor.serve.service.Service", lambda judges, *_: seen.update(judges))
+    monkeypatch.setattr("acceptor.serve.app.application", lambda service: None)
+    monkeypatch.setattr(server, "_leave_signals_to_the_parent", lambda: None)
+    monkeypatch.setattr(server, "threads_of_a_worker", lambda workers: torch.get_num_threads())
+    make_application(settings, loaded)
+    judge = loaded[0]["toy"]
+    assert judge._scorers.keys() == {"bf16", "fp32"}
+    assert seen["toy"]._scorers is judge._scorers

@@ -253,9 +253,14 @@ class Judge:
         """
         if isinstance(self.model, OnnxModel) or self.runtime.precision == "fp32":
             return self
-        judge = dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32"))
-        vars(judge)["_scorers"] = self._scorers  # of the same network: to make one takes longer than a sentence
-        return judge
+        return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32")).with_scorers_of(
+            self
+        )
+
+    def with_scorers_of(self, other: Judge) -> Judge:
+        """This judge, whose network is that of another one, with the scorers of that one and their weights."""
+        vars(self)["_scorers"] = other._scorers  # to make one takes longer than a sentence
+        return self
 
     def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels); ``unknown`` marks texts with unknown tokens, shape (N,)."""

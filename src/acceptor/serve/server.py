@@ -113,6 +113,8 @@ def load_judges(settings: ServeSettings) -> Loaded:
             encoded = judge.encode(sentence, sentence if judge.inputs == PAIRS else None, refuse=False)
             if not np.isfinite(judge.logits_of(encoded)).all():
                 raise RunError("the judge computes logits that are not finite", where=run, code="E-RUN-NAN")
+            if judge.recomputes_close_calls:
+                judge.scorer(judge.runtime.precision)  # now, so that the workers share its weights, too
             files = sorted(files_of(run_path(run)).items())
             versions[name] = hashlib.sha256(repr(files).encode()).hexdigest()
     return judges, versions
@@ -156,7 +158,8 @@ def make_application(settings: ServeSettings, loaded: Loaded | None) -> Any:
 
 
 def _with_threads(judge: Judge, threads: int) -> Judge:
-    return dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, threads=threads))
+    copy = dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, threads=threads))
+    return copy if isinstance(judge.model, OnnxModel) else copy.with_scorers_of(judge)
 
 
 def threads_of_a_worker(workers: int) -> int:
