@@ -31,7 +31,7 @@ from acceptor.cli import app as cli
 from acceptor.config import Derived
 from acceptor.judging.decision import Decision
 from acceptor.model.pretrained import Encoder
-from acceptor.runtime.device import processor_name
+from acceptor.runtime.device import processor_key
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLA = REPOSITORY.parent / "shared" / "data" / "cola"
@@ -97,7 +97,7 @@ def _own_cache(tmp_path_factory):
     """No test reads or writes the user's caches; and on every machine the default arithmetic is fp32."""
     cache = tmp_path_factory.getbasetemp() / "acceptor-cache"
     cache.mkdir(exist_ok=True)
-    machine = f"{processor_name()}, torch {torch.__version__}"
+    machine = f"{processor_key()}, torch {torch.__version__}"
     (cache / "bf16-gain.json").write_text(json.dumps({machine: 1.0}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACCEPTOR_CACHE", str(cache))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from acceptor.errors import EncoderError
 from acceptor.model.encode import encode, token_report
-from acceptor.model.tokenizer import load_tokenizer
+from acceptor.model.tokenizer import load_tokenizer, parse_tokenizer
 from conftest import raises
 from tiny import ARCHITECTURES, TEXTS, make_encoder, make_tokenizer
 
@@ -119,6 +121,27 @@ def test_a_damaged_tokenizer_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{not json")
     with raises(EncoderError, "E-ENCODER-TOKENIZER"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["renamed in the vocabulary", "another is named"])
+def test_a_tokenizer_whose_unknown_token_is_missing_is_refused(harm, tiny_bert, tmp_path):
+    """Else it fails at the first letter that it does not know, which can be hours later."""
+    shutil.copytree(tiny_bert, tmp_path / "bert")
+    file = tmp_path / "bert" / "tokenizer.json"
+    about = json.loads(file.read_text("utf-8"))
+    vocabulary = about["model"]["vocab"]
+    if harm == "another is named":
+        about["model"]["unk_token"] = "[NONE]"
+    else:
+        vocabulary["[NONE]"] = vocabulary.pop("[UNK]")
+    text = json.dumps(about)
+    known = {"pad_token_id": 0, "mask_token_id": None, "model_input_names": ["input_ids"]}
+    with raises(EncoderError, "E-ENCODER-TOKENIZER", where="judge.onnx", cause="WordPiece error: Missing"):
+        parse_tokenizer(text, known, "judge.onnx")
+    file.write_text(text, "utf-8")
+    if harm == "renamed in the vocabulary":  # Transformers takes the unknown token's name from its own settings
+        with raises(EncoderError, "E-ENCODER-TOKENIZER", where=str(tmp_path / "bert"), cause="Missing [UNK]"):
+            load_tokenizer(tmp_path / "bert")
 
 
 def test_a_disk_too_full_for_the_copy_of_a_tokenizer_is_reported(tiny_bert, tmp_path):

@@ -104,6 +104,23 @@ def test_tiles_and_vectors_give_the_same_results(arithmetic, tmp_path, monkeypat
     assert np.abs(with_tiles - with_vectors).max() <= (exact * spread / 4 if arithmetic == "bf16" else 1e-6)
 
 
+@needs_kernel
+@pytest.mark.parametrize("unit", ["vectors", "tiles"])
+def test_kernels_read_and_write_only_what_is_theirs(unit, tmp_path):
+    """Under AddressSanitizer, with longest sentences whose blocks of 6 rows end behind the last block of 32."""
+    here, source = Path(__file__).parent, native.SOURCES[2].parent
+    command = ["cc", "-O1", "-g", "-march=native", "-fsanitize=address", "-I", source]
+    (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
+    if subprocess.run([*command, tmp_path / "empty.c", "-o", tmp_path / "empty"], capture_output=True).returncode:
+        pytest.skip("this compiler has no AddressSanitizer")
+    command += [source / "matmul.c"] if unit == "vectors" else ["-mno-amx-tile", "-include", here / "tiles.h"]
+    subprocess.run([*command, here / "bounds.c", "-lm", "-o", tmp_path / "bounds"], check=True, capture_output=True)
+    lengths = ("1", "193", "223", "224", "256", "320", "352", "512")
+    environment = {"ASAN_OPTIONS": "detect_leaks=0"}
+    done = subprocess.run([tmp_path / "bounds", *lengths], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_weight_is_packed_in_panels():
     weight = torch.arange(70 * 6, dtype=torch.float32).view(70, 6)
     panels, steps = layers.packed(weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import logging
 import os
 import shutil
@@ -20,7 +21,7 @@ from acceptor.errors import ResourceError, UsageError
 from acceptor.experiments import study
 from acceptor.native import build
 from acceptor.runs.search_file import STUDY_FILE, open_study_file
-from acceptor.runtime import cache, contention, processes, spinning, threads
+from acceptor.runtime import cache, contention, device, processes, spinning, threads
 from acceptor.runtime.device import Runtime
 from acceptor.storage import files, lock
 from acceptor.storage.manifest import check_manifest, file_sha256
@@ -111,6 +112,38 @@ def test_kernels_are_cached_under_the_hash_of_their_sources_and_compiler(small, 
     monkeypatch.setattr(build, "_version", lambda compiler: "another")
     load()
     assert len(list(folder.glob("*.so"))) == 2
+
+
+X86 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2{more}\nbugs\t\t: none\n\nprocessor\t: 1\n"
+ARM = "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd{more}\nCPU part\t: 0xd0c\n"
+
+
+@needs_compiler
+@pytest.mark.parametrize("text", [X86, ARM], ids=["x86", "arm"])
+def test_what_is_cached_for_a_cpu_is_not_used_on_one_with_other_features(text, small, tmp_path, monkeypatch):
+    """Virtual machines of several generations are all called AMD EPYC, and ARM Linux names no CPU at all."""
+    load, folder = small
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path))
+    gains = tmp_path / "bf16-gain.json"
+    names = set()
+    for count, more in enumerate(("", " avx512f"), 1):
+        device.CPUINFO.write_text(text.format(more=more))
+        names.add(device.processor_name())
+        load()
+        load()
+        assert len(list(folder.glob("*.so"))) == count
+        assert device.bf16_speedup() != 75
+        (machine,) = json.loads(gains.read_text())
+        gains.write_text(json.dumps({machine: 75}))
+        assert device.bf16_speedup() == 75
+    assert len(names) == 1
+
+
+def test_without_a_list_of_features_the_name_is_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "absent")
+    assert device.processor_key() == f"{device.processor_name()}, features unknown"
+    assert device.processor_name()
 
 
 @needs_compiler
@@ -419,11 +452,14 @@ def test_without_locks_work_continues_with_one_warning(number, tmp_path, monkeyp
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
+    written = tmp_path / ".out.abcdefgh.part"  # perhaps by a living process
+    written.touch()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             with lock.one_writer(tmp_path / "out"), study.locked(tmp_path) as known:
                 assert not known
     assert caplog.text.count("no locks") == 1
+    assert written.exists()
     with raises(UsageError, "E-USAGE-OUTPUT", next="--processes 1"):
         study.check_shareable(tmp_path)
 

@@ -20,7 +20,7 @@ from acceptor.runs.checkpoint import newest_first
 from acceptor.runs.out_path import SLACK_BYTES, check_out, check_room
 from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.runtime.processes import process_group
-from acceptor.storage.files import new_folder
+from acceptor.storage.files import new_file, new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.training import checkpoint, loop, session
 from acceptor.training.signals import deferred_signals
@@ -150,6 +150,23 @@ def test_a_lock_names_its_holder_and_removes_files_of_a_killed_one(tmp_path):
         assert "code:     E-RUN-LOCKED" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr
     assert [path.name for path in place.parent.iterdir()] == [other.name]
+
+
+def test_a_file_of_a_killed_writer_is_removed_by_the_next_one_and_by_no_other(tmp_path):
+    place = tmp_path / "page.html"
+    code = (
+        "import os, pathlib, sys; from acceptor.storage.files import new_file\n"
+        "with new_file(pathlib.Path(sys.argv[1])) as scratch: scratch.write_text('half'); os._exit(9)"
+    )
+    for target in (place, tmp_path / "page.html.json"):
+        assert subprocess.run([sys.executable, "-c", code, target]).returncode == 9
+    left, other = sorted(tmp_path.iterdir(), key=lambda path: len(path.name))
+    with new_file(place) as scratch:  # without the lock: the other file may be a living process'
+        scratch.write_text("whole")
+    assert left.exists()
+    with one_writer(place):
+        assert sorted(tmp_path.glob("*page*")) == sorted([tmp_path / ".page.html.lock", other, place])
+    assert place.read_text() == "whole"
 
 
 def test_a_signal_that_is_ignored_stops_no_training():

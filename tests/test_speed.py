@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -234,6 +236,24 @@ def test_the_compiled_adamw_is_torchs(dtype, clip_scale, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("skip", [0.0, 1.0])
+def test_a_step_to_skip_changes_nothing(skip, dtype):
+    def after(**skipped):
+        rng = torch.Generator().manual_seed(1)
+        master = torch.randn(1000, generator=rng).to(dtype).float()
+        network = master if dtype == torch.float32 else master.to(dtype)
+        arrays = (master, network, torch.randn(1000, generator=rng).to(dtype), torch.ones(1000), torch.ones(1000))
+        before = [array.clone() for array in arrays]
+        native.adamw_step(*arrays, step=3, rate=1e-2, weight_decay=0.3, clip_scale=None, **skipped)
+        return before, arrays
+
+    before, found = after(skip=torch.tensor(skip))
+    expected = before if skip else after()[1]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=0 if skip else 1e-6, rtol=0 if skip else 1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_compiled_norm_and_masks_are_the_plain_ones(dtype, monkeypatch):
     grad = torch.randn(1_000_003).to(dtype)
     compiled, plain = both_ways(monkeypatch, lambda: native.sum_of_squares(grad))
@@ -312,6 +332,42 @@ def test_threads_judge_as_one_thread_does(architecture, tmp_path):
     np.testing.assert_allclose(together, alone, atol=1e-6)
     judge.logits(sentences)
     assert torch.get_num_threads() == 1  # as it was set since
+
+
+THREADS_THAT_FAIL = """
+import itertools, sys, threading
+from acceptor.model.scorer import Scorer
+
+broken, number = sys.argv[1], int(sys.argv[2])
+starts, inits, start = itertools.count(), itertools.count(), threading.Thread.start
+
+def limited(thread):
+    if broken == "start" and next(starts) == number:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+
+def init():
+    if broken == "init" and next(inits) == number:
+        raise RuntimeError("no room for a thread")
+
+threading.Thread.start = limited
+scorer, judged = Scorer(lambda inputs: inputs, lambda: 3, init), []
+try:
+    scorer.run(judged.append, [1, 2, 3])
+except RuntimeError as error:
+    print(len(judged), type(error).__name__)
+scorer.run(judged.append, [1, 2, 3])
+print(sorted(judged))
+"""
+
+
+@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize(("broken", "error"), [("start", "RuntimeError"), ("init", "BrokenThreadPool")])
+def test_threads_that_cannot_start_are_an_error_and_not_a_hang(broken, error, number):
+    """As under a limit of processes. The next call tries again, and the process can end."""
+    command = [sys.executable, "-c", THREADS_THAT_FAIL, broken, str(number)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"0 {error}\n[1, 2, 3]\n", done.stderr
 
 
 def test_torch_has_its_threads_again_after_an_error(toy_run):

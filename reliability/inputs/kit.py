@@ -106,8 +106,8 @@ def own_cache(folder: Path) -> None:
     """A cache for these cases, in which this machine's default precision is fp32."""
     import torch
 
-    from acceptor.runtime.device import processor_name
+    from acceptor.runtime.device import processor_key
 
     folder.mkdir(parents=True, mode=0o700)
     os.environ["ACCEPTOR_CACHE"] = str(folder)
-    (folder / "bf16-gain.json").write_text(json.dumps({f"{processor_name()}, torch {torch.__version__}": 1.0}))
+    (folder / "bf16-gain.json").write_text(json.dumps({f"{processor_key()}, torch {torch.__version__}": 1.0}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,13 +58,25 @@ def _workers(cores: int, init_thread: Callable[[], None] | None) -> ThreadPoolEx
     """The threads that score, shared by all judges of this process and all callers."""
     with _lock:
         if (cores, init_thread) not in _pools:
-            pool = ThreadPoolExecutor(cores, "acceptor-scores", initializer=init_thread)
-            started = threading.Barrier(cores + 1)  # else a thread may start later, and change torch's number then
-            for _ in range(cores):
-                pool.submit(started.wait)
-            started.wait()
-            _pools[cores, init_thread] = pool
+            _pools[cores, init_thread] = _started(cores, init_thread)
         return _pools[cores, init_thread]
+
+
+def _started(cores: int, init_thread: Callable[[], None] | None) -> ThreadPoolExecutor:
+    """A pool whose threads all run: one that started later would change torch's number of threads then.
+
+    If one cannot be started or initialized, the others end, and the error is raised.
+    """
+    pool = ThreadPoolExecutor(cores, "acceptor-scores", initializer=init_thread)
+    together = threading.Barrier(cores)
+    try:
+        for future in wait([pool.submit(together.wait) for _ in range(cores)], return_when=FIRST_EXCEPTION).done:
+            future.result()
+    except BaseException:
+        together.abort()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    return pool
 
 
 def _reset_after_fork() -> None:

@@ -25,6 +25,7 @@ VOCABULARIES = (
     "sentencepiece.bpe.model",
 )
 MAX_VOCABULARY_BYTES = 64 << 20  # the largest of the known encoders has 17 MB
+UNKNOWN = "\U000103a0"  # a letter of Old Persian, which no known vocabulary has
 
 _TOKENS = {f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask")}
 _TOKENS |= {"additional_special_tokens", "extra_special_tokens"}
@@ -143,7 +144,7 @@ def encode_as_text(backend: Any) -> None:
     backend.encode_special_tokens = True
     backend.no_padding()
     backend.no_truncation()
-    backend.encode("a", "a")  # a damaged part fails only when it is used
+    backend.encode("a", UNKNOWN)  # a damaged part fails only when it is used, a missing unknown token at such a letter
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,11 +226,11 @@ def _inspect(backend: Any) -> TokenizerInfo:
 
 
 def _unknown(backend: Any) -> int | None:
-    """The id of unknown tokens: the model names it, or it is found by encoding a letter of Old Persian."""
+    """The id of unknown tokens: the model names it, or it is found by encoding `UNKNOWN`."""
     named = getattr(backend.model, "unk_token", None)
     if named is not None:
         return backend.token_to_id(named)  # type: ignore[no-any-return]
-    ids = backend.encode("\U000103a0", add_special_tokens=False).ids
+    ids = backend.encode(UNKNOWN, add_special_tokens=False).ids
     token = backend.id_to_token(ids[-1]) if ids else ""
     return ids[-1] if "unk" in token.casefold() else None
 

@@ -93,7 +93,7 @@ def adamw_step(
     """
     beta1, beta2, eps = 0.9, 0.999, 1e-8
     kernel = _kernel("adamw", grad)
-    if kernel and not isinstance(step, Tensor):
+    if kernel and skip is None and not isinstance(step, Tensor):
         arrays = (array.data_ptr() for array in (master_weights, network_weights, grad, exp_avg, exp_avg_sq))
         scale = 1.0 if clip_scale is None else 1 / float(clip_scale)
         step_size, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)

@@ -24,7 +24,7 @@ from typing import Any
 
 from acceptor.environment import variable
 from acceptor.runtime.cache import cache_folder, why_not_trusted
-from acceptor.runtime.device import processor_name
+from acceptor.runtime.device import processor_key
 from acceptor.storage.manifest import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def compiled(sources: Sequence[Path], headers: Sequence[Path], flags: Sequence[s
         return None, "no C compiler (cc, gcc or clang) on this machine; slower passes in torch instead"
     try:
         text = b"".join(source.read_bytes() for source in (*sources, *headers))
-        made_from = (os.path.realpath(compiler), _version(compiler), tuple(flags), processor_name())
+        made_from = (os.path.realpath(compiler), _version(compiler), tuple(flags), processor_key())
         stem = f"{name}-{hashlib.sha256(text + repr(made_from).encode('utf-8', 'replace')).hexdigest()[:16]}"
         command = [compiler, *flags, *map(str, sources), "-lm"]
         folder = cache_folder() / "native"

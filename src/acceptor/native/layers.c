@@ -52,15 +52,13 @@ typedef struct {
     int32_t *zero;
 } Factor;
 
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static inline __mmask16 lanes(int64_t left) { return left >= 16 ? 0xffff : left <= 0 ? 0 : (1u << left) - 1; }
 
 /* ── products ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
 typedef void Kernel(const char *a, int64_t bytes, const char *b, int64_t steps, void *sums);
 
-#define ROWS_BY_PANEL(NAME, SUM, ZERO, FACTOR, BROADCAST, MULTIPLY)                             \
+#define ROWS_BY_PANEL(NAME, SUM, ZERO, FACTOR, MULTIPLY)                                        \
     static void NAME(const char *a, int64_t bytes, const char *b, int64_t steps, void *sums) {  \
         SUM sum[SHORT][4];                                                                      \
         _Pragma("GCC unroll 6") for (int r = 0; r < SHORT; r++)                                 \
@@ -81,21 +79,15 @@ typedef void Kernel(const char *a, int64_t bytes, const char *b, int64_t steps, 
     }
 
 #define MULTIPLY_FP32(sum, row, column) _mm512_fmadd_ps(row, column, sum)
-ROWS_BY_PANEL(rows_fp32, __m512, _mm512_setzero_ps(), __m512, _, MULTIPLY_FP32)
+ROWS_BY_PANEL(rows_fp32, __m512, _mm512_setzero_ps(), __m512, MULTIPLY_FP32)
 #ifdef __AVX512BF16__
-ROWS_BY_PANEL(rows_bf16, __m512, _mm512_setzero_ps(), __m512bh, _, _mm512_dpbf16_ps)
+ROWS_BY_PANEL(rows_bf16, __m512, _mm512_setzero_ps(), __m512bh, _mm512_dpbf16_ps)
 #endif
 #ifdef __AVX512VNNI__
-ROWS_BY_PANEL(rows_int8, __m512i, _mm512_setzero_si512(), __m512i, _, _mm512_dpbusd_epi32)
+ROWS_BY_PANEL(rows_int8, __m512i, _mm512_setzero_si512(), __m512i, _mm512_dpbusd_epi32)
 #endif
 
 #ifdef __AMX_TILE__
-static const struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t bytes_per_row[16];
-    uint8_t rows[16];
-} LAYOUT = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
-
 /* 32 rows by a panel, as two times 32 columns. Tiles 0 to 3 are sums, 4 and 5 rows, 6 and 7 columns. */
 #define TILES_BY_PANEL(NAME, MULTIPLY)                                                           \
     static void NAME(const char *a, int64_t bytes, const char *b, int64_t steps, void *sums) {   \
@@ -214,9 +206,9 @@ static void set_row(int kind, Factor a, int64_t r, const float *x, int64_t count
         __m512 value = _mm512_maskz_loadu_ps(lanes(count - i), x + i);
         low = _mm512_min_ps(low, value), high = _mm512_max_ps(high, value);
     }
-    float least = _mm512_reduce_min_ps(low), scale = (_mm512_reduce_max_ps(high) - least) / 255;
+    float lowest = _mm512_reduce_min_ps(low), scale = (_mm512_reduce_max_ps(high) - lowest) / 255;
     if (!(scale > 0)) scale = 1;
-    int32_t zero = (int32_t)(-least / scale + .5f);
+    int32_t zero = (int32_t)(-lowest / scale + .5f);
     a.scale[r] = scale, a.zero[r] = zero;
     __m512 per = _mm512_set1_ps(1 / scale);
     for (int64_t i = 0; i < count; i += 16) {
@@ -349,7 +341,8 @@ int layers_forward(int kind, int64_t layers, const Layer *layer, int64_t d, int6
     int64_t most = GROUP;
     for (int64_t s = 0; s < sentences; s++)
         if (starts[s + 1] - starts[s] > most) most = starts[s + 1] - starts[s];
-    int64_t rows = (most + TALL - 1) / TALL * TALL, wide = d / heads;
+    /* A kernel reads whole blocks of rows, also past the last token. */
+    int64_t rows = (most + with.rows - 1) / with.rows * with.rows, wide = d / heads;
     Room at = {factor_for(rows, &layer->qkv, &failed), factor_for(rows, &layer->down, &failed),
                room_for(4 * rows * 3 * d, &failed), room_for(4 * rows * d, &failed),
                room_for(4 * rows * layer->up.out, &failed), room_for(4 * (rows + 16) * (wide + 1), &failed)};

@@ -25,12 +25,6 @@ enum {
     A_BYTES = 1300000, /* of A in the L2 cache */
 };
 
-static const struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t bytes_per_row[16];
-    uint8_t rows[16];
-} LAYOUT = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
-
 static __thread bf16 panel[DEPTH * SIDE] __attribute__((aligned(64)));
 static __thread float sums[BLOCKS][4][256] __attribute__((aligned(64)));
 
@@ -176,8 +170,6 @@ static inline void store(float sums[4][256], Epilogue f, bf16 *c, int64_t column
             _mm512_storeu_si512(c + i * columns, narrow(half[0], half[1]));
     }
 }
-
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* The memory layout of A and B. OUTPUT: y = x Wt (B is W). INPUT_GRADIENT: dx = dy W. WEIGHT_GRADIENT: dW = dyt x. */
 enum { OUTPUT, INPUT_GRADIENT, WEIGHT_GRADIENT };

@@ -1,9 +1,20 @@
-/* Arithmetic on 16 numbers at once, shared by the kernels for AVX-512. */
+/* Arithmetic on 16 numbers at once and the matrix unit's tiles, shared by the kernels for AVX-512. */
 
 #include <immintrin.h>
 #include <stdint.h>
 
 typedef uint16_t bf16;
+
+#ifdef __AMX_TILE__
+/* Eight tiles of 16 rows of 64 bytes. */
+static const struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t bytes_per_row[16];
+    uint8_t rows[16];
+} LAYOUT = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+#endif
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static inline __m512 widen(const bf16 *from) {
     __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)from));

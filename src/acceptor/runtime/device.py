@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -26,6 +27,7 @@ from acceptor.runtime.processes import ProcessRank
 from acceptor.runtime.threads import choose_threads, use_threads
 from acceptor.storage.files import write_json
 
+CPUINFO = Path("/proc/cpuinfo")  # Linux
 HEAP, HUGE_PAGE = 4 << 30, 2 << 20  # bytes of address space for the heap, and of a huge page
 OUT_OF_MEMORY = (
     "out of memory",  # CUDA out of memory; CUDA error: out of memory; MPS backend out of memory
@@ -197,7 +199,7 @@ def bf16_speedup() -> float:
     """
     import torch
 
-    known, machine = cache_folder() / "bf16-gain.json", f"{processor_name()}, torch {torch.__version__}"
+    known, machine = cache_folder() / "bf16-gain.json", f"{processor_key()}, torch {torch.__version__}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return float(json.loads(known.read_text("utf-8"))[machine])
     times = {}
@@ -313,12 +315,29 @@ def source_commit() -> str | None:
 
 def processor_name() -> str:
     """The CPU's product name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def processor_key() -> str:
+    """The CPU in the keys of caches: its name, and on Linux a hash of its features.
+
+    Code that was compiled for one CPU can end a process on another (SIGILL), and its speeds are not the other's. The
+    name alone does not tell them apart: virtual machines call several generations by the same name, and ARM Linux
+    gives none.
+    """
+    features = _cpuinfo("flags", "Features")  # x86, ARM
+    digest = hashlib.sha256(features.encode()).hexdigest()[:16] if features else "unknown"
+    return f"{processor_name()}, features {digest}"
+
+
+def _cpuinfo(*names: str) -> str:
+    """The first value in ``/proc/cpuinfo`` under one of these names; empty if there is none."""
+    with contextlib.suppress(OSError):
+        for line in CPUINFO.read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in names:
+                return value.strip()
+    return ""
 
 
 def _machine_memory() -> int:

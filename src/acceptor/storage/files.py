@@ -21,7 +21,7 @@ from acceptor.storage.manifest import MANIFEST, hashes_of
 
 logger = logging.getLogger(__name__)
 
-SCRATCH = ".part"  # the end of the name of a folder that is being written
+SCRATCH = ".part"  # the end of the name of a file or folder that is being written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
@@ -65,8 +65,11 @@ def explain_write_errors(target: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A file to write to. It becomes ``path`` if the block succeeds, and is removed if it fails."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    """A file to write to. It becomes ``path`` if the block succeeds, and is removed if it fails.
+
+    If the process is killed, it stays until a process locks ``path`` with `one_writer`, which removes it.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SCRATCH)
     os.close(handle)
     scratch = Path(name)
     try:

@@ -30,7 +30,8 @@ DESCRIPTION_AT = 1  # Windows lets no other process read the locked byte, which 
 def one_writer(target: Path) -> Iterator[None]:
     """Makes this process the only one that writes ``target``, and removes temporary files of killed ones.
 
-    The lock is on a file beside ``target`` that names process, machine and time. The file is removed at the end.
+    The lock is on a file beside ``target`` that names process, machine and time. The file is removed at the end. On a
+    file system without locks nothing is removed: a process that is still writing looks like a killed one.
 
     Raises:
         RunError: Another process holds the lock.
@@ -40,11 +41,10 @@ def one_writer(target: Path) -> Iterator[None]:
     with make_parents(target):
         try:
             with _opened(path, target) as lock:
-                _take_at_once(lock, path, target)
+                locked = _take_at_once(lock, path, target)
                 try:
-                    for left in target.parent.glob(f".{glob.escape(target.name)}.????????{SCRATCH}"):
-                        with explain_write_errors(target):
-                            shutil.rmtree(left)
+                    if locked:
+                        _remove_scratch(target)
                     yield
                 finally:
                     _remove(path)
@@ -72,15 +72,25 @@ def take_lock(stream: IO[Any], *, wait: bool) -> bool:
     return True
 
 
+def _remove_scratch(target: Path) -> None:
+    """Removes what killed writers of ``target`` left: the folders of `new_folder` and the files of `new_file`."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.????????{SCRATCH}"):
+        with explain_write_errors(target):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
+
+
 def _opened(path: Path, target: Path) -> FileIO:
     with explain_write_errors(target):
         return FileIO(path, "a+")
 
 
-def _take_at_once(lock: FileIO, path: Path, target: Path) -> None:
-    """Locks the file and describes this process in it; refuses if another one holds it."""
+def _take_at_once(lock: FileIO, path: Path, target: Path) -> bool:
+    """Locks the file and describes this process in it; refuses if another one holds it. As `take_lock`."""
     try:
-        take_lock(lock, wait=False)
+        locked = take_lock(lock, wait=False)
         if not _is_file_at(path, lock):
             raise BlockingIOError  # its holder has just removed it, and there may be a new holder
     except BlockingIOError:
@@ -95,6 +105,7 @@ def _take_at_once(lock: FileIO, path: Path, target: Path) -> None:
     lock.truncate(0)
     since = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
     lock.write(f"{' ' * DESCRIPTION_AT}process {os.getpid()} on {platform.node()}, since {since}\n".encode())
+    return locked
 
 
 def _is_file_at(path: Path, lock: FileIO) -> bool:
