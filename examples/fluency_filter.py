@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--at-least", type=float, default=0.5, help="the smallest probability [0.5]")
     options = parser.parse_args()
     judge = acceptor.load(options.run)
+    if "acceptable" not in judge.labels:
+        sys.exit(f"{options.run} is no judge of acceptability: its labels are {', '.join(judge.labels)}")
     read = written = 0
     with fileinput.input(options.files, encoding="utf-8") as lines:
         candidates = (line.strip() for line in lines if line.strip())

@@ -16,7 +16,6 @@ from acceptor.errors import RunError
 from acceptor.experiments.seeds import read_seeds
 from acceptor.report.html import write_report
 from acceptor.runs.checkpoint import newest, read_state
-from acceptor.runs.export_file import read_export_file
 from acceptor.runs.folder import read_manifest
 from acceptor.runs.history import read_history
 from acceptor.runs.judge_file import read_judge_file
@@ -40,7 +39,6 @@ READERS = {
     "cv/cv.json": lambda path: read_set_file(path.parent, FoldsFile),
     "search/search.json": lambda path: read_search_file(path.parent),
     STATE: lambda path: read_state(path.parent),
-    "judge.onnx.json": lambda path: read_export_file(path.with_suffix("")),
 }
 
 
@@ -187,8 +185,6 @@ FIELDS = [
     (STATE, ("history", 0, "loss"), "0.7"),
     (STATE, ("history", 0, "event"), "pause"),
     (STATE, ("history", 0, "step"), 2),
-    ("judge.onnx.json", ("precision",), "int4"),
-    ("judge.onnx.json", ("bytes",), "many"),
 ]
 
 

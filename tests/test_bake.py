@@ -18,7 +18,6 @@ from acceptor.judging.decision import MOST_PROBABLE, Decision
 from acceptor.model.classifier import new_classifier
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
-from acceptor.runs.export_file import read_export_file
 from acceptor.runtime.device import choose_runtime
 from conftest import COLA, needs_cola, raises, toy_rows
 from tiny import ARCHITECTURES, TEXTS, make_encoder
@@ -211,7 +210,7 @@ def test_the_command_says_what_was_baked(name, decided_run, judge, toy, run_cli,
     again = acceptor.load(tmp_path / name)
     assert again.about()["baked"] == judge.decision.to_dict()
     if name == "judge.onnx":
-        assert read_export_file(tmp_path / name).to_dict()["baked"] == judge.decision.to_dict()
+        assert json.loads((tmp_path / "judge.onnx.json").read_text("utf-8"))["baked"] == judge.decision.to_dict()
 
 
 def test_nothing_to_bake_is_said(toy_run, run_cli, tmp_path):

@@ -71,11 +71,12 @@ def test_the_grader_explains_wrong_answers_and_counts_right_ones(example, toy_ru
     assert "Ann         1 of 2 right\nBob         0 of 1 right\n" in out
 
 
-def test_the_grader_refuses_a_judge_of_something_else(example, toy_run, monkeypatch):
+@pytest.mark.parametrize("name", ["exercise_grader.py", "fluency_filter.py"])
+def test_a_judge_of_something_else_is_refused(name, example, toy_run, monkeypatch):
     other = dataclasses.replace(toy_run.judge, labels=("spam", "ham"))
     monkeypatch.setattr(acceptor, "load", lambda run: other)
     with pytest.raises(SystemExit, match="spam, ham"):
-        example("exercise_grader.py", "RUN", "unread.tsv")
+        example(name, "RUN", "unread.tsv")
 
 
 def test_the_sweep_shows_every_row_with_its_interval_and_compares_them(example, tiny_bert, tmp_path):

@@ -82,6 +82,12 @@ def test_a_setting_is_under_its_heading(run_cli, option, heading):
     assert above[-1] == heading
 
 
+def test_a_setting_of_named_values_begins_with_them(run_cli):
+    stdout = " ".join(run_cli("train", "--help")[1].split())
+    assert "--class-weights <str> balanced: " in stdout  # one value
+    assert "--metric <str> mcc, accuracy or f1: " in stdout
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("columns", ["80", "120"])
 def test_the_help_fits_the_terminal_and_ends_with_examples(run_cli, monkeypatch, name, columns):

@@ -10,6 +10,7 @@ import pytest
 
 import acceptor
 from acceptor.cli.render import run_text
+from acceptor.cli.render.demo import demo_next
 from acceptor.cli.render.runs import judging_command
 from acceptor.errors import UsageError
 from acceptor.text import shell
@@ -33,6 +34,8 @@ def test_the_next_command_of_a_run_quotes_its_folder(toy_run):
     words = next_words(run_text(run))
     assert words[:3] == ["acceptor", "judge", str(run.folder)]
     assert len(words) == 4
+    [line] = [line for line in demo_next(run.folder) if line.startswith("your sentence: ")]
+    assert shlex.split(line)[2:5] == ["acceptor", "judge", str(run.folder)]
 
 
 def test_a_judge_of_pairs_is_shown_a_command_for_pairs(tiny_bert, tmp_path):

@@ -49,8 +49,8 @@ class TrainConfig(BaseModel):
     batch_size: int = Field(default=32, ge=1)
     """Sentences per optimizer step, over all processes together."""
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
-    """Peak learning rate; it then falls linearly, to 0 after the last step. By default the higher, the narrower the
-    encoder."""
+    """Peak learning rate; it then falls linearly, to 0 after the last step. By default 3e-5 for an encoder that is 768
+    wide, more for narrower ones: 1e-4 for 384."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of all steps in which the learning rate rises linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -81,7 +81,7 @@ class TrainConfig(BaseModel):
     order: Literal["bucketed", "random"] = "bucketed"
     """Batches of sentences of similar length in a random order, or random batches."""
     metric: Literal["mcc", "accuracy", "f1"] = "mcc"
-    """The score on validation that ``select="best"`` compares."""
+    """The score that decides: which epoch (`select` best), which threshold (`calibrate`), which trial of a search."""
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
     calibrate: bool | None = None
@@ -91,8 +91,8 @@ class TrainConfig(BaseModel):
     """What happens when a step's loss or gradient is NaN or infinite: the training ends, or the step is skipped and
     counted."""
     on_collapse: Literal["stop", "restart", "go-on"] = "stop"
-    """What happens when the judge has collapsed to one verdict (`training.collapse`): the training ends, restarts with
-    another seed and `safer` settings, or goes on with a warning."""
+    """What happens when the judge has collapsed to one verdict: the training ends, restarts with another seed and safer
+    settings, or goes on with a warning."""
     device: Literal["cuda", "mps", "cpu"] | None = None
     """The device; by default the fastest of this machine."""
     precision: Literal["fp32", "bf16"] | None = None

@@ -67,6 +67,12 @@ def short(cell: str) -> str:
     return repr(cell if len(cell) <= 40 else cell[:40] + "…")
 
 
+def cut(label: str, most: int) -> str:
+    """A label for a figure or a table: control characters escaped, cut to at most ``most`` characters."""
+    label = plain(label)
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
 def listed(names: Sequence[str], most: int = 8) -> str:
     """The first names, and how many there are if some are left out."""
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import DATA, AsJson, OfColumn, Quiet, is_column, takes_reading
+from acceptor.cli.options import DATA, AsJson, Quiet, is_column, takes_reading
 from acceptor.cli.output import answer
 
 EXAMPLES = (
@@ -23,7 +23,12 @@ def audit(
     ] = None,
     max_length: Annotated[int, typer.Option(help="longest input in tokens", rich_help_panel=DATA)] = 128,
     reading: Any = None,
-    of_column: OfColumn = None,
+    of_column: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="column", help="take the splits from the column called split", rich_help_panel=DATA
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from acceptor.cli.options import OUTPUT, AsJson, Overwrite, Quiet
 from acceptor.cli.output import answer
-from acceptor.cli.report import REPORT
 
 EXAMPLES = (
     "acceptor demo",
@@ -34,12 +33,13 @@ def demo(
     from acceptor.report.html import write_report
     from acceptor.runs.checkpoint import has_checkpoint
     from acceptor.runs.folder import is_finished
+    from acceptor.runs.report_file import REPORT_PAGE
     from acceptor.training.train import train
 
     if overwrite or not is_finished(out):
         config = TrainConfig(encoder="minilm")
         train("starter", out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
-        write_report([out], out / REPORT)
+        write_report([out], out / REPORT_PAGE)
     judge = load(out)
     found = pairs(judge, "plain")
     good, bad = (found.frame[column].to_list() for column in ("sentence_good", "sentence_bad"))

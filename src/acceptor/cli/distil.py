@@ -20,7 +20,6 @@ from acceptor.cli.options import (
     takes_settings,
 )
 from acceptor.cli.output import advice_only_in_the_answer, answer
-from acceptor.cli.report import REPORT
 
 EXAMPLES = (
     "acceptor distil starter --teacher runs/starter-mpnet --encoder minilm",
@@ -57,6 +56,7 @@ def distil(
     from acceptor.experiments.distil import distil as distilling
     from acceptor.report.html import write_report
     from acceptor.runs.out_path import default_set
+    from acceptor.runs.report_file import REPORT_PAGE
 
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, **reading)
@@ -64,5 +64,5 @@ def distil(
     with advice_only_in_the_answer():
         run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)
     if run.judge.runtime.is_main_process:
-        write_report([run.folder], run.folder / REPORT)
+        write_report([run.folder], run.folder / REPORT_PAGE)
         answer(run.to_dict(), render.run_text(run), as_json)

@@ -19,7 +19,10 @@ def encoders(
     name: Annotated[str | None, typer.Argument(help="embedded name, folder or hub name")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the encoders that are packages; with a NAME, explain its configuration, size, tokenizer."""
+    """List encoders: packages, and some of the hub with their published scores.
+
+    With a NAME, explain its configuration, size, tokenizer.
+    """
     from acceptor.cli import render
     from acceptor.model.pretrained import EMBEDDED, find_encoder
     from acceptor.model.published import PUBLISHED

@@ -117,7 +117,7 @@ def _settings() -> dict[str, Any]:
         text = " ".join(str(ast.literal_eval(below.value)).replace("`", "").split())
         if kind.startswith("Literal"):
             *others, last = re.findall(r"'([^']+)'", kind)
-            text = f"{', '.join(others)} or {last}: {text}"
+            text = f"{', '.join(others)} or {last}: {text}" if others else f"{last}: {text}"
         value = field.value
         if isinstance(value, ast.Call):
             value = next(one.value for one in value.keywords if one.arg == "default")

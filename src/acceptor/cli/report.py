@@ -10,9 +10,6 @@ import typer
 from acceptor.cli.options import OUTPUT, AsJson, Quiet
 from acceptor.cli.output import answer
 
-REPORT = "report.html"
-
-
 EXAMPLES = (
     "acceptor report runs/starter-minilm",
     "acceptor report runs/starter-minilm runs/starter-mpnet -o both.html --why 5",
@@ -36,13 +33,17 @@ def report(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one self-contained HTML page about a run, or several side by side; runs are not changed."""
+    """Write one self-contained HTML page about a run, or several side by side.
+
+    By default the page of one run is written into its folder; the files of the training are not changed.
+    """
     from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.report.html import write_report
+    from acceptor.runs.report_file import REPORT_PAGE
 
-    out = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
+    out = out or (runs[0] / REPORT_PAGE if len(runs) == 1 else Path(REPORT_PAGE))
     read = [path for run in runs for path in files_in(run)]
-    refuse_inputs([out], [path for path in read if path.name != REPORT])
+    refuse_inputs([out], [path for path in read if path.name != REPORT_PAGE])
     page = write_report(runs, out, why=why, figures=figures)
     size = page.stat().st_size
     content = {"report": str(page), "runs": [str(run) for run in runs], "bytes": size}

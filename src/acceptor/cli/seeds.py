@@ -83,8 +83,9 @@ def seeds(
     answer(found.to_dict(), render.seeds_text(found), as_json)
     if report:
         from acceptor.report.html import write_report
+        from acceptor.runs.report_file import REPORT_PAGE
 
-        write_report([found.folder], found.folder / "report.html")
+        write_report([found.folder], found.folder / REPORT_PAGE)
     if found.count("failed"):
         raise typer.Exit(1)
 

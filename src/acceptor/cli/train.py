@@ -21,7 +21,6 @@ from acceptor.cli.options import (
     takes_settings,
 )
 from acceptor.cli.output import advice_only_in_the_answer, answer
-from acceptor.cli.report import REPORT
 from acceptor.errors import UsageError
 from acceptor.text import shell
 
@@ -81,6 +80,7 @@ def train(
     from acceptor.data.load import load_data
     from acceptor.report.html import write_report
     from acceptor.runs.out_path import check_out, default_out, default_set, refuse_within
+    from acceptor.runs.report_file import REPORT_PAGE
     from acceptor.training import train as training
 
     _check(cv, processes, warmup_text, resumes=resume or allow_change)
@@ -105,7 +105,7 @@ def train(
                 examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
             )
     if run.judge.runtime.is_main_process:
-        write_report([run.folder], run.folder / REPORT)
+        write_report([run.folder], run.folder / REPORT_PAGE)
         answer(run.to_dict(), render.run_text(run), as_json)
 
 

@@ -120,10 +120,10 @@ def predict(
         The counts.
 
     Raises:
-        UsageError: Ray is not installed, no cluster answers, the output exists or was started with other data or
-            settings, or the condition is invalid.
+        UsageError: Ray is not installed, the output exists or was started with other data or settings, or the condition
+            is invalid.
         DataError: A file cannot be read to its end. Finished parts are kept.
-        ResourceError: The output cannot be written. Finished parts are kept.
+        ResourceError: No cluster answers, or the output cannot be written. Finished parts are kept.
         RunError: The run cannot be loaded, or a finished part is missing.
     """
     check_cluster(cluster)

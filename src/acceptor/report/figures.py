@@ -149,11 +149,13 @@ def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) 
     return figure, axes
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``."""
+def save_figure(figure: Figure, folder: Path, name: str) -> str:
+    """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``; returns the text of the SVG."""
+    text = as_svg(figure)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.svg").write_text(as_svg(figure), "utf-8", newline="\n")
+    (folder / f"{name}.svg").write_text(text, "utf-8", newline="\n")
     save_png(figure, folder / f"{name}.png")
+    return text
 
 
 @drawing()

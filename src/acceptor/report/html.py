@@ -35,8 +35,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     """Writes one self-contained HTML page about one or several runs; several are shown side by side.
 
     The page loads nothing: styles, script and figures are in it, and its Content-Security-Policy allows nothing else.
-    Run folders are not changed. For a folder of seeds (``seeds.json``), the scores of all runs are shown, and the run
-    with the median validation score is shown in full.
+    The files of a training are not changed. For a folder of seeds (``seeds.json``), the scores of all runs are shown,
+    and the run with the median validation score is shown in full.
 
     Args:
         runs: Finished run folders, or folders of seeds.

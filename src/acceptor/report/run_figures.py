@@ -10,8 +10,9 @@ import numpy as np
 
 from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, SERIES, SMALL, drawing, new_figure
 from acceptor.report.folder import RunFolder, number
-from acceptor.report.split_figures import short
+from acceptor.report.split_figures import LABEL
 from acceptor.runs.history import EpochLine
+from acceptor.text import cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None 
             continue
         axes.plot([dot.low, dot.high], [row, row], color=BLUE, linewidth=1.3, alpha=0.6)
         axes.plot([dot.value], [row], "o", color=BLUE, markersize=5)
-    names = [short(dot.name, 28) + (f"  ({dot.n:,})" if dot.n is not None else "") for dot in dots]
+    names = [cut(dot.name, 28) + (f"  ({dot.n:,})" if dot.n is not None else "") for dot in dots]
     axes.set_yticks(range(len(dots)), names)
     axes.set(ylim=(len(dots) - 0.4, -0.6), xlabel=label)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
@@ -147,7 +148,7 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
     if lost:
         axes.axvline(apart + 0.08 * (high - low or 0.2), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
         axes.text(apart, len(strips) - 0.45, "not\ndefined", ha="center", va="bottom", size=8, color=MUTED)
-    axes.set_yticks(range(len(strips)), [short(name) for name, _ in strips])
+    axes.set_yticks(range(len(strips)), [cut(name, LABEL) for name, _ in strips])
     axes.set(ylim=(len(strips) - 0.4, -0.6), xlabel=label)
     axes.xaxis.get_major_locator().set_params(nbins=5)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
@@ -162,7 +163,7 @@ def _line(index: int, run: RunFolder, of: int) -> dict[str, object]:
         return {"color": ORANGE, "label": "validation"}
     if of > len(SERIES):
         return {"color": BLUE, "alpha": 0.5, "linewidth": 1}
-    return {"color": SERIES[index], "linestyle": DASHES[index], "label": short(run.name, 22)}
+    return {"color": SERIES[index], "linestyle": DASHES[index], "label": cut(run.name, 22)}
 
 
 def _by_epoch(axes: Any, lines: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from acceptor.evaluation.notebook import FULL_WEIGHT
-from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_png
+from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_figure
 from acceptor.report.folder import JudgedSplit, RunFolder, number
 from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
 from acceptor.report.split_figures import (
@@ -69,11 +69,8 @@ class FigureWriter:
 
     def picture(self, figure: Figure, name: str, caption: str) -> Picture:
         """Returns the figure for the page; ``name`` is the name of its files."""
-        text, name = as_svg(figure), f"{self.prefix}{name}"
-        if self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / f"{name}.svg").write_text(text, "utf-8", newline="\n")
-            save_png(figure, self.folder / f"{name}.png")
+        name = f"{self.prefix}{name}"
+        text = save_figure(figure, self.folder, name) if self.folder else as_svg(figure)
         title = figure.get_suptitle()
         return Picture(inline(text, f"{title}. {caption}", name), caption, figure.get_figwidth() > 1.2 * SMALL[0])
 

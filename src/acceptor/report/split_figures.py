@@ -12,7 +12,7 @@ from acceptor.evaluation.curves import Curve, calibration, margins, precision_re
 from acceptor.evaluation.metrics import mistakes
 from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, PAPER, SERIES, SMALL, drawing, new_figure
 from acceptor.report.folder import JudgedSplit
-from acceptor.text import plain
+from acceptor.text import cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MATRIX = 20  # most labels for which a matrix is readable
 MISTAKES = 15  # number of mistakes that are shown if there are more labels
+LABEL = 18  # most characters of a label at an axis
 
 
 @drawing()
@@ -28,7 +29,7 @@ def confusion_figure(split: JudgedSplit) -> Figure:
     from matplotlib.patches import Rectangle
 
     counts = np.array(split.scores.confusion)
-    labels = [short(label) for label in split.labels]
+    labels = [cut(label, LABEL) for label in split.labels]
     side = len(labels)
     width, height = (max(least, min(9, per * side + 1.3)) for least, per in zip(SMALL, (0.62, 0.5), strict=True))
     figure, axes = new_figure(f"Confusion, {split.name}", SMALL if side <= 3 else (width, height))
@@ -61,7 +62,7 @@ def mistakes_figure(split: JudgedSplit) -> Figure:
         f"The most frequent mistakes, {split.name}", (SMALL[0] * 1.5, 0.9 + 0.22 * max(3, len(found)))
     )
     axes.barh(range(len(found)), [count for *_, count in found], color=ORANGE, alpha=0.45, height=0.7)
-    names = [f"{short(split.labels[gold])} → {short(split.labels[verdict])}" for gold, verdict, _ in found]
+    names = [f"{cut(split.labels[gold], LABEL)} → {cut(split.labels[verdict], LABEL)}" for gold, verdict, _ in found]
     axes.set_yticks(range(len(found)), names)
     axes.set(ylim=(max(3, len(found)) - 0.4, -0.6), xlabel="sentences: gold label → verdict")
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -133,7 +134,7 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
     for split, panel in zip(splits, np.atleast_1d(axes), strict=True):
         values, right = margins(split.logits), split.predicted == split.gold
         parts = (split.gold == 0, split.gold == 1) if binary else (~right, right)
-        names = [f"gold {short(label, 14)}" for label in labels] if binary else ["wrong", "right"]
+        names = [f"gold {cut(label, 14)}" for label in labels] if binary else ["wrong", "right"]
         for colour, rows, name in zip((ORANGE, BLUE), parts, names, strict=True):
             panel.hist(values[rows], edges, color=colour, alpha=0.3)
             panel.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.1, label=name)
@@ -142,16 +143,10 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
             panel.axvline(split.decision.temperature * math.log(chance / (1 - chance)), color=INK, linewidth=0.8)
             panel.set_xlim(edges[0], edges[-1])
         panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
-    words = f"logit of “{short(labels[1], 14)}” − “{short(labels[0], 14)}”" if binary else "best logit − second best"
+    words = f"logit of “{cut(labels[1], 14)}” − “{cut(labels[0], 14)}”" if binary else "best logit − second best"
     panel.set_xlabel(words)
     np.atleast_1d(axes)[0].legend(loc="upper left" if binary else "upper right")
     return figure
-
-
-def short(label: str, most: int = 18) -> str:
-    """A label, cut to at most ``most`` characters."""
-    label = plain(label)
-    return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def _ranked(splits: Sequence[JudgedSplit], curve: Any) -> list[tuple[str, Curve]]:
@@ -160,7 +155,7 @@ def _ranked(splits: Sequence[JudgedSplit], curve: Any) -> list[tuple[str, Curve]
         return [(split.name, curve(split.gold, split.probabilities[:, 1])) for split in splits]
     first = splits[0]
     return [
-        (short(label), curve((first.gold == index).astype(np.int64), first.probabilities[:, index]))
+        (cut(label, LABEL), curve((first.gold == index).astype(np.int64), first.probabilities[:, index]))
         for index, label in enumerate(first.labels[: len(SERIES)])
     ]
 

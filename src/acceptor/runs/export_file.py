@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from acceptor.runs.judge_file import DecisionRecord
-from acceptor.runs.record import Count, FileRecord, read_record, write_record
+from acceptor.runs.record import Count, FileRecord, write_record
 
 
 class ExportFile(FileRecord):
@@ -30,15 +30,6 @@ class ExportFile(FileRecord):
 def export_file_of(path: Path) -> Path:
     """The path of the JSON file of the exported judge at ``path``."""
     return path.with_name(path.name + ".json")
-
-
-def read_export_file(path: Path) -> ExportFile:
-    """Reads the JSON file of the exported judge at ``path``.
-
-    Raises:
-        RunError: See `acceptor.runs.record.read_record`.
-    """
-    return read_record(export_file_of(path), ExportFile)
 
 
 def write_export_file(path: Path, content: Mapping[str, Any]) -> None:

@@ -14,6 +14,8 @@ from acceptor.storage.files import write_json
 from acceptor.text import Json
 
 REPORT_FILE = "report.json"
+REPORT_PAGE = "report.html"
+"""The page of `acceptor.write_report`. It is written after the manifest and not listed in it."""
 SPLITS = ("test", "validation")
 """The splits that a run is scored on. The first one that a run has is its main split."""
 OF_THE_DATA = {"split", "origin", "sha256", "labels"}  # fields about the split, which many trainings share

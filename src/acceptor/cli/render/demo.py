@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from acceptor.runs.report_file import REPORT_PAGE
+from acceptor.text import shell
+
 if TYPE_CHECKING:
     from acceptor.evaluation.pairs import PairsReport
     from acceptor.judging.verdicts import Verdict
@@ -32,8 +35,8 @@ def demo_text(
 def demo_next(run: Path) -> Iterator[str]:
     """Where the report is, and what to do next."""
     yield ""
-    yield f"the report:    {run / 'report.html'}"
-    yield f'your sentence: acceptor judge {run} "Which cats sleep?" --why occlusion'
+    yield f"the report:    {run / REPORT_PAGE}"
+    yield f'your sentence: acceptor judge {shell(run)} "Which cats sleep?" --why occlusion'
     yield "your data:     acceptor train FILE.csv --encoder minilm"
 
 

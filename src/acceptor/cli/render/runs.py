@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from acceptor.cli.render.tables import number, table
 from acceptor.runs.history import EpochLine, lines_of
+from acceptor.runs.report_file import REPORT_PAGE
 from acceptor.runs.set_file import Entry, FoldEntry
 from acceptor.text import shell
 
@@ -50,7 +51,7 @@ def run_text(run: Run) -> Iterator[Any]:
     seconds = run.file.seconds["train"]
     sentences = len(epochs) * run.file.data["train"].rows
     yield f"\ntrained in {seconds:.0f} s, {sentences / seconds:.0f} sentences/s, validation included"
-    yield f"written to {run.folder}; its report: {run.folder / 'report.html'}"
+    yield f"written to {run.folder}; its report: {run.folder / REPORT_PAGE}"
     if run.advice:
         yield run.advice
         return

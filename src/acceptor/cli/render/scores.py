@@ -12,7 +12,7 @@ from rich.text import Text
 from acceptor.cli.render.tables import frame_table, number, table
 from acceptor.evaluation.metrics import mistakes
 from acceptor.evaluation.notebook import FULL_WEIGHT
-from acceptor.text import plain
+from acceptor.text import cut, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +75,7 @@ def scores_table(what: str, scores: dict[str, Scores]) -> Table:
         (
             name,
             score.n,
-            f"{score.mcc:.3f} {score.mcc_interval}" if score.mcc_interval else "not defined",
+            score.mcc_words,
             score.accuracy,
             score.majority,
         )
@@ -244,7 +244,7 @@ def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[st
     rows = []
     for row in frame.iter_rows(named=True):
         lines = [Text("\n".join(map(plain, _top_scores(row, labels))))] if with_scores else []
-        verdict = [_short(row["verdict"]), f"{row['probability']:.3f}", f"{row['margin']:.2f}"]
+        verdict = [cut(row["verdict"], LABEL), f"{row['probability']:.3f}", f"{row['margin']:.2f}"]
         rows.append([*(row[name] for name in shown), *verdict, *lines])
     return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown, narrow=scores)
 
@@ -252,8 +252,4 @@ def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[st
 def _top_scores(row: dict[str, Any], labels: Sequence[str]) -> Iterator[str]:
     ranked = sorted(labels, key=lambda label: -row[f"p({label})"])
     for label in ranked[:SCORES]:
-        yield f"{row[f'p({label})']:.3f} {row[f'logit({label})']:+.2f} {_short(label)}"
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= LABEL else label[: LABEL - 1] + "…"
+        yield f"{row[f'p({label})']:.3f} {row[f'logit({label})']:+.2f} {cut(label, LABEL)}"
