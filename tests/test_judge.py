@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import acceptor
 from acceptor.data.load import load_split
 from acceptor.data.reading.read import read_table
-from acceptor.data.split import by_column
 from acceptor.errors import DataError, EncoderError, RunError
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.close_calls import recompute_close_calls
@@ -283,15 +282,3 @@ def test_a_saved_judge_is_loaded_and_gives_the_same_logits(toy_run, tmp_path):
     with raises(acceptor.UsageError, "E-USAGE-OUTPUT"):
         toy_run.judge.save(tmp_path / "copy")
     assert acceptor.load(tmp_path / "copy").labels == again.labels
-
-
-def test_rows_of_the_same_file_that_chose_nothing_are_not_marked(toy_config, tmp_path):
-    path = tmp_path / "data.csv"
-    kinds = ["train"] * 160 + ["validation"] * 48 + ["test"] * 40
-    lines = [f"{text},{label},{kind}\n" for (text, label), kind in zip(toy_rows(248), kinds, strict=True)]
-    path.write_text("sentence,label,split\n" + "".join(lines))
-    config = toy_config.model_copy(update={"split": "column", "select": "best", "epochs": 1, "on_collapse": "go-on"})
-    run = acceptor.train(path, out=tmp_path / "run", config=config)
-    judge, (data, _) = acceptor.load(run.folder), by_column(acceptor.load_data(path))
-    assert acceptor.evaluate(judge, data.validation).selected
-    assert not acceptor.evaluate(judge, data.test).selected

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import resource
+import shutil
 
 import polars as pl
 import pytest
@@ -171,6 +173,18 @@ def test_sentences_of_an_array_know_their_documents(toy_run, tmp_path):
     predict(toy_run.folder, [str(source)], out=out, split_language="en")
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [(row["id"], row["document"]) for row in rows] == [(0, 1), (3, 4), (4, 5), (4, 5)]
+
+
+def test_a_label_that_a_tsv_cannot_hold_is_refused(toy_run, tmp_path):
+    judge = shutil.copytree(toy_run.folder, tmp_path / "judge")
+    file = json.loads((judge / "judge.json").read_text())
+    (judge / "judge.json").write_text(json.dumps(file | {"labels": ["not\tgood", "good"]}))
+    manifest = json.loads((judge / "manifest.json").read_text())
+    manifest["files"]["judge.json"] = hashlib.sha256((judge / "judge.json").read_bytes()).hexdigest()
+    (judge / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "in.txt").write_text("the cats see.\n")
+    with raises(DataError, "E-DATA-TSV", where="not\\tgood"):
+        predict(judge, [str(tmp_path / "in.txt")], out=tmp_path / "out.tsv")
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])

@@ -25,7 +25,7 @@ import acceptor
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.remote_files import found_files
 from acceptor.errors import DataError, RunError, UsageError
-from acceptor.integrations.ray import JudgeActor, Task, read_chunks
+from acceptor.integrations.ray import JudgeActor, Task, _columns, read_chunks
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as predict_module
 from acceptor.judging.judge import Judge
@@ -269,6 +269,18 @@ def test_every_format_is_read_through_an_address(tmp_path, name):
     assert sum(row["rows"] for row in rows) == 50
     frames = pl.concat(pl.read_ipc_stream(row["frame"]) for row in rows)
     assert frames.equals(frame.select("n", "sentence"))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("in.json", pl.String()), ("in.parquet", pl.Int64())])
+def test_only_a_file_that_says_its_types_decides_them_by_its_first_rows(toy_run, tmp_path, name, kind):
+    file, frame = tmp_path / name, pl.DataFrame({"sentence": texts(3), "n": [1, 2, 3]})
+    if name == "in.json":
+        file.write_text(json.dumps(frame.to_dicts()))
+    else:
+        frame.write_parquet(file)
+    [found] = found_files([str(file)])
+    _, _, kinds = _columns(found, PredictSettings(), ".parquet", toy_run.judge)
+    assert kinds["n"] == kind
 
 
 def test_equal_sentences_of_a_chunk_are_judged_once(toy_run, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
@@ -223,6 +224,50 @@ def test_a_stop_is_seen_at_every_event_and_leaves_a_checkpoint(toy, toy_config, 
     again = acceptor.train(toy, out=tmp_path / "run", config=config, resume=True)
     if not skips:
         assert again.report.to_dict() == whole.report.to_dict()
+
+
+def test_an_error_that_a_signal_hides_is_logged(caplog):
+    """A full disk at the last checkpoint, for instance: the exit code alone promises that there is one."""
+
+    def fail():
+        with deferred_signals():
+            signal.raise_signal(signal.SIGINT)
+            raise ResourceError("the disk is full", code="E-RESOURCE-DISK")
+
+    with caplog.at_level(logging.ERROR, "acceptor"), pytest.raises(KeyboardInterrupt):
+        fail()
+    assert "the disk is full" in caplog.text
+
+
+def test_a_stop_in_the_last_on_epoch_leaves_a_checkpoint(toy, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.Checkpoints, "due", lambda *_, **__: False)
+    seen = []
+
+    def stop(history):
+        seen.append(history)
+        if len(seen) == toy_config.epochs:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config, on_epoch=stop)
+    assert newest_first(tmp_path / "run")[0].name == "epoch-4-step-40"
+
+
+@pytest.mark.usefixtures("ignores_sigint")
+def test_a_stop_is_no_bad_trial_and_no_failed_seed(toy, toy_config, tmp_path, monkeypatch):
+    def stopping(event, *rest, kept=session.epoch_line):
+        signal.raise_signal(signal.SIGINT)
+        return kept(event, *rest)
+
+    monkeypatch.setattr(session, "epoch_line", stopping)
+    space = {"warmup": (0.0, 0.3)}
+    with raises(TrainingError, "E-TRAINING-STOPPED"):
+        acceptor.search_settings(toy, out=tmp_path / "search", trials=2, seeds=0, config=toy_config, space=space)
+    with raises(TrainingError, "E-TRAINING-STOPPED"):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[1, 2], config=toy_config)
+    monkeypatch.undo()
+    found = acceptor.search_settings(toy, out=tmp_path / "search", trials=1, seeds=0, config=toy_config, space=space)
+    assert [(trial["state"], len(trial["epochs"])) for trial in found.trials] == [("complete", toy_config.epochs)]
 
 
 @pytest.mark.usefixtures("ignores_sigint")

@@ -323,6 +323,7 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
         ({"epochs": [0, 2]}, {"problem": "epochs = 0"}),
         ({"epochs": (1.0, 4.0)}, {"problem": "epochs", "expected": "whole numbers"}),
         ({"weight_decay": (0.0, 0.3, "log")}, {"problem": "weight_decay", "expected": "above 0"}),
+        ({"weight_decay": (1, 0)}, {"problem": "weight_decay"}),
         ({"order_seed": (1, 9)}, {"problem": "order_seed", "cause": "lucky seed"}),
         ({"learning_rat": (0.1, 0.2)}, {"problem": "'learning_rate'"}),
     ):
@@ -368,3 +369,14 @@ def test_seeds_of_the_best_restart_after_a_collapse_unless_the_caller_decides(da
     for name, given in (("a", config), ("b", config.model_copy(update={"on_collapse": "go-on"}))):
         search_settings(data, out=tmp_path / name, trials=1, seeds=1, config=given, space={"epochs": (1, 2)})
     assert seen == ["restart", "go-on"]
+
+
+def test_whole_ends_of_a_fraction_are_no_whole_numbers(data, config, tmp_path):
+    study = open_study(tmp_path / "s", config, {"weight_decay": (0, 1), "epochs": (1, 3)}, data)
+    [first] = in_states(study, "WAITING")
+    assert first.system_attrs["fixed_params"] == {"weight_decay": config.weight_decay, "epochs": config.epochs}
+    found = search_settings(
+        data, out=tmp_path / "s", trials=2, seeds=0, config=config, space={"weight_decay": (0, 1), "epochs": (1, 3)}
+    )
+    assert found.trials[0]["params"]["weight_decay"] == config.weight_decay
+    assert all(isinstance(trial["params"]["epochs"], int) for trial in found.trials)

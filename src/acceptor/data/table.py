@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
@@ -47,11 +46,6 @@ class Table:
 
     def __len__(self) -> int:
         return self.frame.height
-
-    @property
-    def rows_sha256(self) -> str:
-        """Hex digest of the source's bytes and of which of its rows these are."""
-        return hashlib.sha256(self.sha256.encode() + self.lines.tobytes()).hexdigest()
 
     @property
     def output_names(self) -> list[str]:

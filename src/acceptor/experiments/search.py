@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from acceptor.config import ResolvedConfig, TrainConfig, with_encoder
 from acceptor.data.corpora import paths_of
@@ -30,6 +30,7 @@ from acceptor.experiments.study import (
     check_shareable,
     folder_of,
     in_states,
+    is_whole,
     load_optuna,
     lock_of_trial,
     locked,
@@ -47,6 +48,7 @@ from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
+from acceptor.training.session import StoppedError
 from acceptor.training.train import train_trial
 
 logger = logging.getLogger(__name__)
@@ -206,20 +208,14 @@ def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
             code="E-USAGE-OPTION",
         )
     for name, domain in space.items():
-        if not _is_domain(domain, whole=_is_whole(name)):
+        if not _is_domain(domain, whole=is_whole(name)):
             expected = '(lowest, highest), (lowest, highest, "log") above 0, or a list of values'
-            expected += "; whole numbers" if _is_whole(name) else ""
+            expected += "; whole numbers" if is_whole(name) else ""
             raise UsageError(
                 f"this is no domain of {name}", expected=expected, found=repr(domain), code="E-USAGE-OPTION"
             )
         for value in domain if isinstance(domain, list) else domain[:2]:
             _with(config, {name: value})  # raises where the setting cannot be that
-
-
-def _is_whole(name: str) -> bool:
-    """True for a setting that is a whole number."""
-    field = TrainConfig.model_fields.get(name)
-    return field is not None and int in (field.annotation, *get_args(field.annotation))
 
 
 def _is_domain(domain: Any, *, whole: bool) -> bool:
@@ -280,6 +276,8 @@ def _do(study: Any, trial: Any, out: Path, config: ResolvedConfig, data: Data) -
         value = math.nan if score is None else score
     except _PrunedError:
         pruned = True
+    except StoppedError:
+        raise  # it says nothing about the settings
     except TrainingError as error:
         trial.set_user_attr("problem", error.problem)
     defined = not math.isnan(value)

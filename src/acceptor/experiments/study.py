@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -205,11 +205,17 @@ def next_trial(study: Any, out: Path, seed: int, space: Mapping[str, Domain], tr
     return trial
 
 
+def is_whole(name: str) -> bool:
+    """True for a setting that is a whole number."""
+    field = TrainConfig.model_fields.get(name)
+    return field is not None and int in (field.annotation, *get_args(field.annotation))
+
+
 def _suggest(trial: Any, name: str, domain: Domain) -> Any:
     if isinstance(domain, list):
         return trial.suggest_categorical(name, domain)
     low, high, log = domain[0], domain[1], domain[2:] == ("log",)
-    if isinstance(low, int) and isinstance(high, int):
+    if is_whole(name):
         return trial.suggest_int(name, low, high, log=log)
     return trial.suggest_float(name, low, high, log=log)
 

@@ -30,6 +30,7 @@ from acceptor.runtime.cache import cache_folder
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.collapse import CollapseError
+from acceptor.training.session import StoppedError
 from acceptor.training.signals import deferred_signals
 from acceptor.training.train import train
 
@@ -116,6 +117,8 @@ def _train_plan(plan: Plan, folder: Path) -> Outcome:
             train(plan.data, out=folder, config=plan.config, resume=has_checkpoint(folder))
     except CollapseError as error:
         return Outcome("collapsed", error.to_dict(), error.collapse.to_dict())
+    except StoppedError:
+        raise  # it can be resumed
     except (TrainingError, ResourceError, RunError) as error:
         return Outcome("failed", error.to_dict())
     return Outcome("finished")

@@ -30,7 +30,7 @@ from acceptor.data.reading.original import COLUMNAR, with_source_names
 from acceptor.data.reading.remote_files import InputFile, found_files
 from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.table import Table
-from acceptor.data.writing.write import FORMATS, write_json_rows, write_rows
+from acceptor.data.writing.write import FORMATS, refuse_breaks_in_names, write_json_rows, write_rows
 from acceptor.errors import UsageError
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, import_ray, original_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
@@ -186,16 +186,17 @@ def _columns(
 ) -> tuple[list[str], dict[str, str], dict[str, pl.DataType]]:
     """The first file's columns, their original names and types. Raises its errors before a cluster is started.
 
-    The types of JSON lines are unknown until all are read, so in formats with types they become text.
+    The types of JSON are unknown until all are read, so in formats with types they become text.
     """
     opened = open_input(file.address, file.origin)
     with TableStream(file.origin, file=opened, form=suffix, **settings.reading) as stream:
         table = stream.table(next(stream.parts()), lambda *_: None)
         logger.info("%s: %s", file.origin, table.schema)
         judge.check_inputs(pairs="second" in table.frame.columns)
+        refuse_breaks_in_names([*table.output_names, *judge.labels], suffix, Path("OUT"))
     kinds: dict[str, pl.DataType] = {}
     if suffix in COLUMNAR and table.original is not None:
-        kinds = {name: kind if table.unit == "row" else pl.String() for name, kind in table.original.schema.items()}
+        kinds = {name: kind if stream.has_types else pl.String() for name, kind in table.original.schema.items()}
     return table.frame.columns, dict(table.source_names), kinds
 
 

@@ -53,7 +53,7 @@ class Judge:
         lossless: In bf16, compute close calls again in fp32, so that no label changes; no effect in fp32.
         decision: How its logits become probabilities and verdicts: temperature and threshold.
         trained_on: Fingerprints of the training rows, uint64; None if they are not known.
-        selected_on: The `Table.rows_sha256` of the rows that chose its checkpoint or threshold; None if none did.
+        selected_on: The sha256 of the file with the rows that chose its checkpoint or threshold; None if none did.
         inputs: What it was trained on, ``sentences`` or ``pairs``; None if that is not known.
         written: How each label is written in the training data, if its name differs; else None.
         baked: The decision that is part of its head's weights: see `export`; None if there is none.

@@ -34,7 +34,7 @@ from acceptor.data.reading.unpack import STDIN
 from acceptor.data.table import Table
 from acceptor.data.writing.parts import Parts
 from acceptor.data.writing.write import check_free, check_output, form_of, refuse_breaks_in_names, write_json_rows
-from acceptor.errors import RunError, checked_types
+from acceptor.errors import checked_types
 from acceptor.judging.arguments import as_paths, check_shard, check_spreadsheet_safe
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import KEY, Inputs, LogitsCache
@@ -72,7 +72,8 @@ def predict(
 ) -> Tally:
     """Judges files of any size into one file; the same call continues an interrupted one.
 
-    Memory does not grow with the number of rows (a Parquet row group or an Arrow batch is read whole).
+    Memory does not grow with the number of rows, except that a row group of Parquet, a batch of Arrow, a workbook and a
+    JSON array are read whole.
 
     Args:
         run: As for `load`.
@@ -129,24 +130,23 @@ def _predict(
     parts = Parts(out, spreadsheet_safe=settings.spreadsheet_safe)
     with ExitStack() as stack:
         _lock(stack, out, shard)
-        finished = parts.joined()  # by a process that was killed before it removed its parts
-        if finished is None:
+        if parts.joined() is None:
             _check_free(parts, overwrite=overwrite)
         predictor = _Predictor(files, load_judge(), settings, suffix)
         plan = predictor.plan(run)
-        if finished is not None:
-            if parts.has_plan(plan):
-                parts.remove()
-                return Tally(**finished)
-            _check_free(parts, overwrite=overwrite)
+        if (finished := parts.joined()) is not None:  # by a process that was killed before it removed its parts
+            is_same = parts.has_plan(plan)
+            if not is_same:
+                _check_free(parts, overwrite=overwrite)
             parts.remove()
+            if is_same:
+                return Tally(**finished)
         predictor.check_first_file()
         parts.begin(plan, overwrite=overwrite and shard is None)
         end = parts.end
         if end is None or not all(map(parts.has, range(end))):
-            end = _to_parts(predictor, parts, shard)
+            end = _to_parts(predictor, parts, plan, shard)
         if shard:
-            _refuse_joined(parts, plan)
             return sum((Tally(**parts.counts(number)) for number in range(end) if _in_shard(number, shard)), Tally())
         return Tally(**parts.join(end))
 
@@ -156,25 +156,10 @@ def _check_free(parts: Parts, *, overwrite: bool) -> None:
         check_free(path, overwrite=overwrite)
 
 
-def _refuse_joined(parts: Parts, plan: Mapping[str, object]) -> None:
-    """Refuses to go on if another command has joined and removed the parts meanwhile.
-
-    Raises:
-        RunError: It has.
-    """
-    if not parts.has_plan(plan):
-        raise RunError(
-            "another command has joined the shards of this output while this one judged",
-            where=str(parts.out),
-            next="if it was the same command without --shard, nothing is missing; else repeat it with --overwrite",
-            code="E-RUN-LOCKED",
-        )
-
-
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:
     """Locks the output: one process for each shard, or one that judges or joins all shards.
 
-    A shard that starts later is not kept out: it fails at its end, see `_refuse_joined`.
+    A shard that starts later is not kept out: it fails at its next part: see `Parts.refuse_joined`.
     """
     if shard:
         stack.enter_context(one_writer(out.with_name(f"{out.name}.{shard[0]}-of-{shard[1]}")))
@@ -192,7 +177,7 @@ def _in_shard(chunk: int, shard: tuple[int, int]) -> bool:
     return chunk // BLOCK % of == number - 1
 
 
-def _to_parts(predictor: _Predictor, parts: Parts, shard: tuple[int, int] | None) -> int:
+def _to_parts(predictor: _Predictor, parts: Parts, plan: Mapping[str, object], shard: tuple[int, int] | None) -> int:
     """Judges the missing chunks: all, or those of one shard. Returns how many chunks there are."""
 
     def wanted(chunk: int) -> bool:
@@ -200,10 +185,14 @@ def _to_parts(predictor: _Predictor, parts: Parts, shard: tuple[int, int] | None
 
     warned = False
     for result in predictor.results(wanted, parts):
+        if shard:
+            parts.refuse_joined(plan)
         parts.write(result.number, result.frame, result.rejected, (result.keys, result.logits), vars(result.tally))
         if result.rejected and not warned:
             warned, first = True, result.rejected[0]
             logger.warning("rejected: %s: %s; %s names all", first.get("where"), first["problem"], parts.rejected)
+    if shard:
+        parts.refuse_joined(plan)
     parts.end = predictor.chunks
     return predictor.chunks
 
@@ -305,9 +294,12 @@ class _Predictor:
         with TableStream(self.files[0], **self.settings.reading) as stream:
             for part in itertools.islice(stream.parts(), 1):
                 table = stream.table(part, lambda *_: None)
-                refuse_breaks_in_names(table.output_names, self.suffix, Path("OUT"))
+                self._check_names(table)
                 if not self.settings.split_language:
                     self.judge.check_inputs(pairs="second" in table.frame.columns)
+
+    def _check_names(self, table: Table) -> None:
+        refuse_breaks_in_names([*table.output_names, *self.judge.labels], self.suffix, Path("OUT"))
 
     def plan(self, run: Path) -> dict[str, object]:
         """Everything that determines the bytes of the output, as JSON."""
@@ -363,7 +355,7 @@ class _Predictor:
                 first = False
                 logger.info("%s: %s", tables[0].origin, tables[0].schema)
                 self.judge.check_inputs(pairs="second" in tables[0].frame.columns)
-                refuse_breaks_in_names(tables[0].output_names, self.suffix, Path("OUT"))
+                self._check_names(tables[0])
                 warn_of_breaks(tables, self.suffix)
             tables = [usable(table, self.suffix, rejected) for table in tables]
             if not self._warned_of_marks:

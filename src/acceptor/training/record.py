@@ -6,11 +6,14 @@ import datetime
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from acceptor.config import Derived, ResolvedConfig
 from acceptor.data.table import Data, Split
+from acceptor.errors import RunError, TrainingError
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.evaluation.slices import usual_slices
+from acceptor.judging.decision import Logits
 from acceptor.judging.judge import Judge
 from acceptor.report.card import model_card
 from acceptor.report.figures import loss_figure, save_figure
@@ -57,9 +60,21 @@ def skip_line(event: Skipped, data: Data) -> tuple[SkipLine, str]:
     return SkipLine.model_validate({"event": "skip", "epoch": event.epoch, "step": event.step, **places}), words
 
 
+def trained_report(split: Split, logits: Logits, **about: Any) -> Report:
+    """`report_of` a judge in training, whose logits may have diverged.
+
+    Raises:
+        TrainingError: They are not finite.
+    """
+    try:
+        return report_of(split, logits, **about)
+    except RunError as error:
+        raise TrainingError(error.problem, **error.details, code="E-TRAINING-NAN") from error
+
+
 def epoch_line(event: EpochEnd, data: Data, config: ResolvedConfig) -> tuple[EpochLine, str]:
     """The end of an epoch as a line of the history, and as text for the log."""
-    report = report_of(validation_of(data), event.logits)
+    report = trained_report(validation_of(data), event.logits)
     scores = {name: value for name, value in report.scores.to_dict().items() if name != "confusion"}
     line = {
         "event": "epoch",

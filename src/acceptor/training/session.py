@@ -85,7 +85,7 @@ def run_loop(
         The history, and the validation logits of the weights that are kept; None if an earlier process computed them.
 
     Raises:
-        TrainingError: As `train`; or it was stopped by a signal, whose own effect did not end this process.
+        TrainingError: As `train`.
     """
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
@@ -102,12 +102,14 @@ def run_loop(
     ):
         for event in fit(judge, optimizer, encoded["train"], data.train.targets, encoded["validation"], config, done):
             if isinstance(event, EpochEnd):
-                history.append(_epoch_line(event, history, data, config))
+                history.append(_epoch_line(event, history, data, config, stopping=bool(stop)))
                 if config.select == "last" or not best or _is_best(history, config.metric):
                     logits = event.logits
                     best = {} if config.select == "last" else _weights(judge)
+                is_saved = _save_epoch(event, history, best, checkpoints, request.on_epoch)
                 stopping = any_process(bool(stop), runtime.device, runtime.world_size)
-                _save_epoch(event, history, best, checkpoints, request.on_epoch, stopping=stopping)
+                if stopping and not is_saved:
+                    checkpoints.save(_after_epoch(event), best, history)
             else:
                 history.append(_step_line(event, data, config, bar))
                 if event.step < optimizer.steps:  # later steps have changed the weights already
@@ -119,7 +121,7 @@ def run_loop(
                 logger.info("stopped at step %d; resume it: %s", event.step, _resume(request.out, data))
                 break
     if stopping:  # the signal arrived in another process, or its handler has returned
-        raise _stopped(optimizer.steps, request.out, data)
+        raise StoppedError(optimizer.steps, request.out, _resume(request.out, data))
     optimizer.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
@@ -146,14 +148,17 @@ def _resume(out: Path, data: Data) -> str:
     return f"acceptor train {shell(out)} --resume" if data.source else "repeat the command"
 
 
-def _stopped(step: int, out: Path, data: Data) -> TrainingError:
-    return TrainingError(
-        "the training was stopped",
-        where=f"{out}, step {step}",
-        cause="SIGINT or SIGTERM, in this process or in another one of torchrun's",
-        next=_resume(out, data),
-        code="E-TRAINING-STOPPED",
-    )
+class StoppedError(TrainingError):
+    """A training was stopped by a signal whose handler returned, or in another process. It is no failed training."""
+
+    def __init__(self, step: int, out: Path, again: str) -> None:
+        super().__init__(
+            "the training was stopped",
+            where=f"{out}, step {step}",
+            cause="SIGINT or SIGTERM, in this process or in another one of torchrun's",
+            next=again,
+            code="E-TRAINING-STOPPED",
+        )
 
 
 def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:
@@ -179,36 +184,43 @@ def _step_line(event: Step | Skipped, data: Data, config: ResolvedConfig, bar: M
     return line
 
 
-def _epoch_line(event: EpochEnd, history: Sequence[Line], data: Data, config: ResolvedConfig) -> EpochLine:
-    """Logs the end of an epoch and returns its line for the history. A collapse is recorded, or raised."""
+def _epoch_line(
+    event: EpochEnd, history: Sequence[Line], data: Data, config: ResolvedConfig, *, stopping: bool
+) -> EpochLine:
+    """Logs the end of an epoch and returns its line for the history. A collapse is recorded, or raised.
+
+    While a training stops, a collapse is left to the next epoch's check: else it would begin again.
+    """
     line, words = epoch_line(event, data, config)
-    collapse = check_collapse(event, history, data.train, validation_of(data), config)
+    collapse = None if stopping else check_collapse(event, history, data.train, validation_of(data), config)
     logger.log(logging.INFO if process_rank().is_main_process else logging.DEBUG, words)
     return line.model_copy(update={"collapse": collapse})
 
 
 def _save_epoch(
-    event: EpochEnd,
-    history: list[Line],
-    best: Tensors,
-    checkpoints: Checkpoints,
-    on_epoch: OnEpoch | None,
-    *,
-    stopping: bool,
-) -> None:
-    """Calls ``on_epoch``; writes a checkpoint if one is due, the training is stopping, or ``on_epoch`` raises."""
-    progress = Progress(epoch=event.epoch, step=event.step, seconds=event.seconds, epoch_loss=0.0, epoch_examples=0)
-    due = stopping or checkpoints.due(epoch_ends=True)
+    event: EpochEnd, history: list[Line], best: Tensors, checkpoints: Checkpoints, on_epoch: OnEpoch | None
+) -> bool:
+    """Writes a checkpoint if one is due, then calls ``on_epoch``; if that raises, one is always written.
+
+    Returns:
+        True if one was written.
+    """
+    due = checkpoints.due(epoch_ends=True)
     if due:
-        checkpoints.save(progress, best, history)
+        checkpoints.save(_after_epoch(event), best, history)
     if on_epoch is None:
-        return
+        return due
     try:
         on_epoch(as_dicts(history))
     except BaseException:
         if not due:
-            checkpoints.save(progress, best, history)
+            checkpoints.save(_after_epoch(event), best, history)
         raise
+    return due
+
+
+def _after_epoch(event: EpochEnd) -> Progress:
+    return Progress(epoch=event.epoch, step=event.step, seconds=event.seconds, epoch_loss=0.0, epoch_examples=0)
 
 
 def _progress(event: Step | Skipped, history: Sequence[Line]) -> Progress:

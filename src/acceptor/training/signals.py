@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -26,6 +29,10 @@ def deferred_signals() -> Iterator[list[int]]:
     before = {number: signal.signal(number, lambda arrived, _: seen.append(arrived)) for number in deferred}
     try:
         yield seen
+    except Exception as error:
+        if seen:  # the signal hides it
+            logger.error("%s", error)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -24,7 +24,7 @@ from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.errors import checked_types
 from acceptor.evaluation.calibration import calibrate
-from acceptor.evaluation.evaluate import Report, report_of
+from acceptor.evaluation.evaluate import Report
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -45,7 +45,7 @@ from acceptor.text import Json
 from acceptor.training.advice import ADVICE, advice_for
 from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
-from acceptor.training.record import log_setup, run_file_of, validation_of, write_run
+from acceptor.training.record import log_setup, run_file_of, trained_report, validation_of, write_run
 from acceptor.training.resume import config_after_restart, data_and_config
 from acceptor.training.session import Logits, OnEpoch, Request, run_loop
 from acceptor.training.static import choose_static_steps
@@ -321,9 +321,9 @@ def _reports(
             logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-15s%s: %s", *item)
     selects = config.select == "best" or judge.decision.threshold is not None or compared
     if selects:
-        judge = dataclasses.replace(judge, selected_on=validation.table.rows_sha256)
+        judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
     reports = {
-        split.name: report_of(
+        split.name: trained_report(
             split,
             logits[split.name],
             selected=selects and split is validation,

@@ -1,4 +1,6 @@
-"""Reads a file of any known format as `Table`s of bounded size: the rules of `read_table`, in constant memory.
+"""Reads a file of any known format as `Table`s of bounded size: the rules of `read_table`, as a stream.
+
+A row group of Parquet, a batch of Arrow, a workbook and a JSON array are read whole.
 
 `read_table` finds the number of columns, the header and the role of each column from all rows, a `TableStream` from the
 first ones. Every later row must fit them.
@@ -84,6 +86,11 @@ class TableStream:
         self._source.file.close()
 
     @property
+    def has_types(self) -> bool:
+        """True if the file itself says the types of its columns."""
+        return self._source.form in ("parquet", "arrow")
+
+    @property
     def position(self) -> int:
         """How many of the stored bytes have been read; 0 if that is not known."""
         return self._source.file.tell() if self.size else 0
@@ -96,7 +103,7 @@ class TableStream:
         """
         if self._source.form == "xlsx":
             return self._sheet()
-        return self._grids() if self._source.form in ("parquet", "arrow") else self._text()
+        return self._grids() if self.has_types else self._text()
 
     def table(self, part: Rows | Grid, reject: Reject = refuse) -> Table:
         """The rows of a part as `read_table` gives them.

@@ -64,7 +64,7 @@ class Parts:
             UsageError: There are parts of another plan.
         """
         found = self._object(_PLAN)
-        if self.has_plan(plan):
+        if found == plan and plan["input"]:
             return
         if found and found["input"] and not overwrite:
             differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
@@ -80,9 +80,9 @@ class Parts:
             self.remove()
         with self._room():
             scratch = self._scratch()
-            replace_json(scratch / _PLAN, plan)
-            use_umask(scratch)
             try:
+                replace_json(scratch / _PLAN, plan)
+                use_umask(scratch)
                 scratch.rename(self.folder)  # at once, so that no other shard sees a folder without a plan
             except OSError:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -92,6 +92,20 @@ class Parts:
     def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
         return bool(plan["input"]) and self._object(_PLAN) == plan
+
+    def refuse_joined(self, plan: Mapping[str, object]) -> None:
+        """Refuses to go on with a shard if another command has joined and removed the parts meanwhile.
+
+        Raises:
+            RunError: It has.
+        """
+        if not self.has_plan(plan):
+            raise RunError(
+                "another command has joined the shards of this output while this one judged",
+                where=str(self.out),
+                next="if it was the same command without --shard, nothing is missing; else repeat it with --overwrite",
+                code="E-RUN-LOCKED",
+            )
 
     def has(self, number: int) -> bool:
         """Whether a part exists."""
@@ -185,7 +199,8 @@ class Parts:
     def remove(self) -> None:
         """Removes all parts; the folder is renamed first, so that a kill leaves no incomplete one."""
         scratch = self._scratch()
-        self.folder.replace(scratch)
+        with contextlib.suppress(FileNotFoundError):  # another process has just done it
+            self.folder.replace(scratch)
         shutil.rmtree(scratch)
 
     def _scratch(self) -> Path:
