@@ -83,9 +83,6 @@ def run_loop(
 
     Returns:
         The history, and the validation logits of the weights that are kept; None if an earlier process computed them.
-
-    Raises:
-        TrainingError: As `train`.
     """
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
