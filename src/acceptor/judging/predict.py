@@ -159,7 +159,7 @@ def _check_free(parts: Parts, *, overwrite: bool) -> None:
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:
     """Locks the output: one process for each shard, or one that judges or joins all shards.
 
-    A shard that starts later is not kept out: it fails at its next part: see `Parts.refuse_joined`.
+    A shard that starts later is not kept out; it fails at its next part (`Parts.refuse_joined`).
     """
     if shard:
         stack.enter_context(one_writer(out.with_name(f"{out.name}.{shard[0]}-of-{shard[1]}")))
