@@ -253,14 +253,17 @@ class Judge:
         """
         if isinstance(self.model, OnnxModel) or self.runtime.precision == "fp32":
             return self
-        return dataclasses.replace(self, runtime=dataclasses.replace(self.runtime, precision="fp32")).with_scorers_of(
-            self
-        )
+        return self.with_runtime(dataclasses.replace(self.runtime, precision="fp32"))
 
-    def with_scorers_of(self, other: Judge) -> Judge:
-        """This judge, whose network is that of another one, with the scorers of that one and their weights."""
-        vars(self)["_scorers"] = other._scorers  # to make one takes longer than a sentence
-        return self
+    def with_runtime(self, runtime: Runtime) -> Judge:
+        """A copy with another runtime on the same device, which shares this one's scorers and their weights.
+
+        An exported judge has scorers of its own, since they know the number of threads.
+        """
+        judge = dataclasses.replace(self, runtime=runtime)
+        if not isinstance(self.model, OnnxModel):
+            vars(judge)["_scorers"] = self._scorers  # to make one takes longer than a sentence
+        return judge
 
     def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
         """Verdicts from logits of shape (N, labels); ``unknown`` marks texts with unknown tokens, shape (N,)."""

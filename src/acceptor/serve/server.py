@@ -151,15 +151,12 @@ def make_application(settings: ServeSettings, loaded: Loaded | None) -> Any:
     from acceptor.serve.app import application
     from acceptor.serve.service import Service
 
-    shared = {name: _with_threads(judge, threads) for name, judge in judges.items()}
+    shared = {
+        name: judge.with_runtime(dataclasses.replace(judge.runtime, threads=threads)) for name, judge in judges.items()
+    }
     service = Service(shared, versions, settings)
     gc.freeze()  # what is loaded by now stays; looking through it again and again stops every request for .3 s
     return application(service)
-
-
-def _with_threads(judge: Judge, threads: int) -> Judge:
-    copy = dataclasses.replace(judge, runtime=dataclasses.replace(judge.runtime, threads=threads))
-    return copy if isinstance(judge.model, OnnxModel) else copy.with_scorers_of(judge)
 
 
 def threads_of_a_worker(workers: int) -> int:
