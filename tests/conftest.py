@@ -37,6 +37,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 COLA = REPOSITORY.parent / "shared" / "data" / "cola"
 
 torch.set_num_threads(1)
+# As at a terminal: a shell ignores Ctrl-C in what it starts in the background, and so would all processes of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("the same examples every time", derandomize=True)
 settings.load_profile("the same examples every time")
 
@@ -62,7 +64,7 @@ def two_cores():
     torch.set_num_threads(before)
 
 
-def wait_for(condition, *, seconds=600):
+def wait_for(condition, *, seconds=300):
     """Waits until ``condition()`` is true, and returns its result; fails after ``seconds``."""
     until = time.monotonic() + seconds
     while not (found := condition()):

@@ -62,14 +62,23 @@ class Terminal:
         os.write(self._terminal, end.encode())
         return self.answer()
 
-    def interrupt(self, typed):
+    def interrupt(self, typed=""):
         """Types part of a line, then Ctrl-C; gives what is shown up to the end.
 
-        Ctrl-C is repeated, as a person would: Python misses one that comes just before it waits for a key.
+        Ctrl-C comes after the echo: it also empties the terminal's queue, and Python's readline, told by then that a
+        key is there, would wait for one that is gone and look at no signal. It is repeated, as a person would, because
+        Python misses one that comes just before it waits for a key.
         """
         os.write(self._terminal, typed.encode())
+        found, until = b"", time.monotonic() + 120
+        while typed.encode() not in found:
+            assert time.monotonic() < until, found
+            if select.select([self._terminal], [], [], 0.1)[0]:
+                found += os.read(self._terminal, 65536)
+        self.shown += found.decode("utf-8", "replace")
         with contextlib.suppress(OSError):  # the process has ended
             while self._process.poll() is None:
+                assert time.monotonic() < until, "Ctrl-C does not end the prompt"
                 os.write(self._terminal, b"\x03")
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(1)
@@ -188,6 +197,15 @@ def test_answers_in_a_file_are_without_prompt_and_colour(toy_run, history, tmp_p
     assert re.match(r"acceptable 0\.\d{3}\n", out)
     assert "\x1b" not in out
     assert "> " not in out
+
+
+def test_ctrl_c_ends_a_prompt_whose_answers_go_to_a_file(toy_run, history, tmp_path):
+    with open(tmp_path / "out", "w") as file:
+        terminal = Terminal(toy_run.folder, stdout=file)
+        terminal.type("the cats sleep.")
+        terminal.interrupt()
+        assert terminal.code() == 0
+    assert len((tmp_path / "out").read_text("utf-8").splitlines()) == 1
 
 
 def test_in_a_pipe_every_line_is_a_sentence(run_cli, toy_run):
