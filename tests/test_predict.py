@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -26,6 +27,7 @@ from acceptor.data.reading.input_files import input_files
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.stream import TableStream, chunks
 from acceptor.data.writing.parts import Parts
+from acceptor.data.writing.write import write_table
 from acceptor.errors import DataError, ResourceError, RunError, UsageError
 from acceptor.judging import predict as predict_module
 from acceptor.judging.judge import Judge
@@ -33,6 +35,7 @@ from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
 from acceptor.judging.where import condition
 from conftest import REPOSITORY, raises, toy_rows
+from test_tables import workbook
 
 WORDS = ["sleep", "see", "girl", "boy", "garden"]
 
@@ -132,6 +135,37 @@ def test_all_rows_and_columns_in_order_with_the_judges_verdicts(small, toy_run, 
     margin = (whole["logit(acceptable)"] - whole["logit(unacceptable)"]).abs()
     np.testing.assert_allclose(frame["margin"].cast(pl.Float64), margin, atol=1e-4)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.tsv.gz", out.name])
+
+
+@pytest.mark.parametrize(
+    "suffix", [".tsv", ".csv.gz", ".jsonl", ".json", ".parquet", ".parquet.zst", ".arrow", ".xlsx"]
+)
+def test_the_bar_moves_with_the_rows_in_every_format(small, toy_run, tmp_path, suffix, monkeypatch):
+    """A Parquet file's footer is at its end, a JSON array and a sheet are read whole: bytes read are no measure."""
+    table = read_table(tsv(tmp_path / "in.tsv", lines_of(150))).frame
+    source = tmp_path / f"in{suffix}"
+    if suffix == ".json":
+        source.write_text(json.dumps(table.to_dicts()))
+    elif suffix == ".xlsx":
+        source.write_bytes(workbook([table.columns, *table.rows()]))
+    elif suffix == ".parquet.zst":
+        table.write_parquet(tmp_path / "in.parquet")
+        source.write_bytes(zstandard.compress((tmp_path / "in.parquet").read_bytes()))
+    else:
+        write_table(table, source)
+    size, done, seen = source.stat().st_size / 1e6, 0.0, []
+
+    class Bar:
+        def advance(self, amount, note=None):
+            nonlocal done
+            done += amount
+            if note is not None:  # at the end of a chunk
+                seen.append(done / size)
+
+    monkeypatch.setattr(predict_module, "meter", lambda *_: contextlib.nullcontext(Bar()))
+    predict(toy_run.folder, [source], out=tmp_path / "out.tsv")
+    assert len(seen) > 5
+    np.testing.assert_allclose(seen, np.linspace(0, 1, len(seen) + 1)[1:], atol=0.06)
 
 
 @pytest.mark.parametrize("form", [".tsv", ".csv", ".jsonl"])

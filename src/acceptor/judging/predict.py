@@ -43,7 +43,7 @@ from acceptor.judging.load import files_of, load, run_path
 from acceptor.judging.rows import PredictSettings, condition_of, usable, warn_of_breaks, with_verdicts
 from acceptor.judging.tally import Tally
 from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows, warn_of_special_tokens
-from acceptor.progress import meter
+from acceptor.progress import Meter, meter
 from acceptor.runtime.device import versions
 from acceptor.storage.lock import one_writer
 
@@ -322,14 +322,16 @@ class _Predictor:
             ahead = reader.submit(next, prepared, None)
             while (chunk := ahead.result()) is not None:
                 ahead = reader.submit(next, prepared, None)
-                yield self._judge(chunk)
+                yield self._judge(chunk, bar, (chunk.chunk.position - position) / 1e6)
                 rows += chunk.counts.rows
-                note = f"{rows / (time.monotonic() - began):,.0f} rows/s"
-                bar.advance((chunk.chunk.position - position) / 1e6, note)
+                bar.advance(0, f"{rows / (time.monotonic() - began):,.0f} rows/s")
                 position = chunk.chunk.position
 
-    def _judge(self, prepared: _Prepared) -> _Judged:
-        new = prepared.cache.add(prepared.inputs)
+    def _judge(self, prepared: _Prepared, bar: Meter, megabytes: float) -> _Judged:
+        """Judges a chunk, which takes so many megabytes of the files: the bar moves with every batch."""
+        each = megabytes / max(1, len(prepared.inputs.new))
+        new = prepared.cache.add(prepared.inputs, lambda some: bar.advance(each * len(some)))
+        bar.advance(0 if len(new) else megabytes)
         logits = prepared.cache.logits(prepared.slots)
         frame = with_verdicts(prepared.frame, logits, self.judge, self.settings, self.condition, self.suffix)
         judged = len(prepared.frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from acceptor.data.reading.grid import Grid
@@ -11,7 +11,14 @@ from acceptor.data.reading.unpack import magic
 from acceptor.errors import DataError
 
 
-def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, text: int | None = None) -> Iterator[Grid]:
+def columnar_grids(
+    source: Any,
+    form: str,
+    origin: str,
+    rows: int = 1 << 16,
+    text: int | None = None,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Iterator[Grid]:
     """A Parquet or Arrow file in grids of at most ``rows`` rows.
 
     Args:
@@ -20,6 +27,8 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
         origin: The path as the caller gave it, for messages.
         rows: The most that a grid may have.
         text: About how many bytes a grid may have.
+        on_rows: Gets the number of rows of each batch that has been read; of a Parquet file, of all of them at once,
+            since its bytes are read in any order.
 
     Raises:
         DataError: The file is damaged or cut short, or has no rows.
@@ -28,7 +37,7 @@ def columnar_grids(source: Any, form: str, origin: str, rows: int = 1 << 16, tex
 
     done = 0
     try:
-        for batch in _batches(source, form, rows):
+        for batch in _batches(source, form, rows, on_rows):
             batch.validate(full=True)  # invalid UTF-8, and offsets that point out of the file
             size = rows if text is None else max(1, min(rows, batch.num_rows * text // max(1, batch.nbytes)))
             for start in range(0, batch.num_rows, size):
@@ -75,20 +84,25 @@ def named_classes(numbers: list[Any], names: list[str]) -> list[Any]:
     ]
 
 
-def _batches(source: Any, form: str, rows: int) -> Iterator[Any]:
+def _batches(source: Any, form: str, rows: int, on_rows: Callable[[int], None]) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pa.BufferReader(source) if isinstance(source, bytes) else pa.PythonFile(source, mode="r")
     size = file.size()
     if form == "parquet":
-        yield from pq.ParquetFile(file).iter_batches(batch_size=rows)
-    elif magic(file.read_at(8, 0)) == "arrow":
+        table = pq.ParquetFile(file)
+        on_rows(table.metadata.num_rows)
+        yield from table.iter_batches(batch_size=rows)
+        return
+    if magic(file.read_at(8, 0)) == "arrow":
         reader = pa.ipc.open_file(file)
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
+        batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
     else:
         if size < 8 or file.read_at(8, size - 8) != b"\xff\xff\xff\xff\0\0\0\0":
             raise OSError("the stream does not end with its end-of-stream mark")  # it would look complete
         file.seek(0)
-        yield from pa.ipc.open_stream(file)
+        batches = iter(pa.ipc.open_stream(file))
+    for batch in batches:
+        on_rows(batch.num_rows)
+        yield batch

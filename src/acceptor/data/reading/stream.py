@@ -77,6 +77,7 @@ class TableStream:
         self._separator = separator
         self._columns, self._rows, self._characters = columns or {}, rows or CHUNK, text or CHUNK_TEXT
         self._form = form
+        self._given = self._read = 0  # rows: in the parts so far, and in the bytes that have been read
         self._first: Grid | None = None  # names and number of columns as parsed, without cells
 
     def __enter__(self) -> TableStream:
@@ -92,8 +93,11 @@ class TableStream:
 
     @property
     def position(self) -> int:
-        """How many of the stored bytes have been read; 0 if that is not known."""
-        return self._source.file.tell() if self.size else 0
+        """About how many of the stored bytes the parts so far take; 0 if that is not known."""
+        if not self.size or not self._read:
+            return 0
+        read = self.size if self._source.form == "parquet" else self._source.file.tell()
+        return read * self._given // self._read
 
     def parts(self) -> Iterator[Rows | Grid]:
         """Consecutive rows, at most ``rows`` of them at a time; the first part includes the header, if there is one.
@@ -101,9 +105,10 @@ class TableStream:
         Raises:
             DataError: The file is damaged, or breaks its format's rules, so that it cannot be read further.
         """
-        if self._source.form == "xlsx":
-            return self._sheet()
-        return self._grids() if self.has_types else self._text()
+        parts = self._sheet() if self._source.form == "xlsx" else self._grids() if self.has_types else self._text()
+        for part in parts:
+            self._given += len(part.lines)
+            yield part
 
     def table(self, part: Rows | Grid, reject: Reject = refuse) -> Table:
         """The rows of a part as `read_table` gives them.
@@ -150,6 +155,7 @@ class TableStream:
         texts = counted(text_blocks(self._source.pieces(), self.origin))
         blocks, self._separator = declared_separator(texts, form, self._separator)
         for more in read_rows(blocks, form, self.origin, self._separator):
+            self._read += len(more)
             pending = Rows(pending.rows + more.rows, pending.lines + more.lines, more.unit)
             while len(pending) >= self._rows or (text >= self._characters and len(pending)):
                 yield pending.part(0, self._rows)
@@ -160,13 +166,14 @@ class TableStream:
     def _sheet(self) -> Iterator[Grid]:
         """Parts of a workbook, which is read whole: a sheet has at most a million rows."""
         whole = workbook_grid(b"".join(self._source.pieces()), self.origin)
+        self._read = len(whole.lines)
         for start in range(0, len(whole.lines), self._rows):
             columns = [column[start : start + self._rows] for column in whole.columns]
             yield replace(whole, columns=columns, lines=whole.lines[start : start + self._rows])
 
     def _grids(self) -> Iterator[Grid]:
         if self._source.compression is None:
-            yield from columnar_grids(self._source.file, self._source.form, self.origin, self._rows, self._characters)
+            yield from self._columnar(self._source.file)
             return
         with tempfile.TemporaryFile() as unpacked:  # both formats have to be read from their end
             for piece in self._source.pieces():
@@ -181,7 +188,13 @@ class TableStream:
                         next="free some, or name another place: TMPDIR=PATH",
                         code="E-RESOURCE-DISK",
                     ) from error
-            yield from columnar_grids(unpacked, self._source.form, self.origin, self._rows, self._characters)
+            yield from self._columnar(unpacked)
+
+    def _columnar(self, source: BinaryIO) -> Iterator[Grid]:
+        def count(rows: int) -> None:
+            self._read += rows
+
+        return columnar_grids(source, self._source.form, self.origin, self._rows, self._characters, count)
 
 
 # ── files to chunks ──────────────────────────────────────────────────────────────────────────────────────
@@ -239,7 +252,7 @@ class Chunk:
     Attributes:
         number: Its place among all chunks, from 0.
         rows: How many rows it has, unusable ones included.
-        position: Stored bytes of all files read so far.
+        position: About how many stored bytes of all files its rows and those before them take.
         first: The first file's table: its columns, with their order and names, are the output's.
     """
 
@@ -281,7 +294,7 @@ def chunks(
     """
     pending: list[Piece] = []
     head: Table | None = None
-    rows = characters = number = before = 0
+    rows = characters = number = before = reached = 0
     for path in files:
         with TableStream(path, columns=columns, separator=separator, text=text, form=form) as stream:
             first = True
@@ -299,9 +312,10 @@ def chunks(
                     and head is not None
                     and (rows + len(piece) > CHUNK or characters + more > (text or CHUNK_TEXT))
                 ):
-                    yield Chunk(number, rows, before + stream.position, head, pending)
+                    yield Chunk(number, rows, reached, head, pending)
                     pending, rows, characters, number = [], 0, 0, number + 1
                 pending.append(piece)
+                reached = before + stream.position
                 rows, characters = rows + len(piece), characters + more
         before += stream.size
     if pending and head is not None:  # always, if something is pending
