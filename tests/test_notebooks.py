@@ -13,7 +13,7 @@ from acceptor.evaluation.notebook import scores_html, words_html
 from conftest import REPOSITORY, needs_minilm
 
 NOTEBOOKS = REPOSITORY / "notebooks"
-SMALLER = "import acceptor.data.starter as s; s.SQUARES.update(train=10, validation=3, test=3)"
+SMALLER = "import acceptor.data.starter as s; s.SQUARES.update(train=2, validation=1, test=1)"
 
 
 def test_a_report_is_a_table_and_an_explanation_coloured_words(toy_run):
