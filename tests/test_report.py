@@ -362,8 +362,16 @@ def test_hostile_strings_stay_text(run, toy_page, report_of, tmp_path):
         }
 
 
+@pytest.mark.parametrize("losses", [[], [(1, 0.7), (10, 0.5)]], ids=["every step skipped", "some"])
+def test_steps_that_were_skipped_leave_a_gap_in_the_losses(losses):
+    (axes,) = loss_figure(losses, [(10, 0.6)], "a run").axes
+    assert axes.get_xlim() == (0, 10)
+    assert list(axes.lines[0].get_xdata()) == [step for step, _ in losses]
+    assert as_svg(axes.figure).startswith("<?xml")
+
+
 def test_svg_in_a_page_has_no_style_and_follows_its_theme():
-    figure = loss_figure([0.7, 0.6, 0.5], [(3, 0.55)], "a <b> & $c$")
+    figure = loss_figure([(1, 0.7), (2, 0.6), (3, 0.5)], [(3, 0.55)], "a <b> & $c$")
     text = str(inline(as_svg(figure), 'shows "<this>"', "one"))
     root = ElementTree.fromstring(text)
     assert "style" not in {key for element in root.iter() for key in element.attrib}

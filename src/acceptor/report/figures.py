@@ -78,7 +78,7 @@ def drawing() -> Iterator[None]:
 
 @drawing()
 def loss_figure(
-    losses: Sequence[float],
+    losses: Sequence[tuple[int, float]],
     epochs: Sequence[tuple[int, float]],
     title: str,
     *,
@@ -87,28 +87,27 @@ def loss_figure(
     """Training loss of every step with its moving mean, and validation loss after every epoch.
 
     Args:
-        losses: Mean loss of each step's batch, in nats.
+        losses: (step, mean loss of its batch, in nats), without the steps that were skipped.
         epochs: (step, validation loss) at the end of every epoch.
         title: The figure's title.
         size: Width and height in inches.
     """
     figure, axes = new_figure(title, size)
-    steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color=BLUE, linewidth=0.6, alpha=0.3, label="train, each batch")
+    steps, values = np.array(losses).reshape(-1, 2).T
+    axes.plot(steps, values, color=BLUE, linewidth=0.6, alpha=0.3, label="train, each batch")
     width = max(1, len(losses) // 25)
     if width > 1:
-        mean = np.convolve(losses, np.ones(width) / width, mode="valid")
+        mean = np.convolve(values, np.ones(width) / width, mode="valid")
         axes.plot(steps[width - 1 :], mean, color=BLUE, linewidth=1.6, label=f"train, mean of {width}")
     if epochs:
-        at, values = zip(*epochs, strict=True)
         axes.plot(
-            at, values, "o-", color=ORANGE, markersize=5, linewidth=1.2, clip_on=False, zorder=3,
+            *zip(*epochs, strict=True), "o-", color=ORANGE, markersize=5, linewidth=1.2, clip_on=False, zorder=3,
             label="validation, each epoch",
         )  # fmt: skip
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("cross-entropy loss (nats)")
     axes.set_ylim(bottom=0)
-    axes.set_xlim(0, max(2, len(losses)))
+    axes.set_xlim(0, max([2, *(step for step, _ in [*losses[-1:], *epochs[-1:]])]))
     axes.legend(loc="lower left")
     return figure
 

@@ -150,7 +150,7 @@ def scored(scores: Record | None, key: str, name: str = "") -> Dot:
 
 
 def _training(run: RunFolder, writer: FigureWriter) -> Iterator[Picture]:
-    losses = [line.loss for line in run.lines(StepLine)]
+    losses = [(line.step, line.loss) for line in run.lines(StepLine)]
     epochs = [(line.step, line.validation_loss) for line in run.lines(EpochLine)]
     if losses:
         figure = loss_figure(losses, epochs, "Loss by step", size=SMALL)

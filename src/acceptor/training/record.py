@@ -134,7 +134,7 @@ def write_run(
     write_report_file(folder, {key: {**one.to_dict(), "slices": usual_slices(one)} for key, one in reports.items()})
     write_history(folder, history)
     write_predictions(folder, [report.predictions() for report in reports.values()])
-    losses = [line.loss for line in lines_of(history, StepLine)]
+    losses = [(line.step, line.loss) for line in lines_of(history, StepLine)]
     epochs = [(line.step, line.validation_loss) for line in lines_of(history, EpochLine)]
     title = f"{name}: {judge.encoder['name']} on {Path(data.train.table.origin).name}"
     save_figure(loss_figure(losses, epochs, title), folder / "figures", "loss")
