@@ -117,6 +117,8 @@ class _Workers(Server):  # type: ignore[misc, valid-type]
             if again:  # another SIGHUP came while the judges were loaded
                 self.reload_signal = True
                 self.main_loop_interrupt.set()
+        elif self.interrupt_signal or self.interrupt_children:  # a signal, or a worker's end, just before the `clear`
+            self.main_loop_interrupt.set()
 
     def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
         ended = [self.wrks[index] for index in workers]

@@ -76,7 +76,9 @@ class Parts:
                 next="give the command as it was, write elsewhere, or start again: --overwrite",
                 code="E-USAGE-CHANGED",
             )
-        if self.folder.exists():  # without a plan, too: parts of a shard that went on after the output was finished
+        # Without a plan, too: parts of a shard that went on after the output was finished. Not those that another shard
+        # of this command has begun just now.
+        if self.folder.exists() and not self.has_plan(plan):
             self.remove()
         with self._room():
             scratch = self._scratch()
