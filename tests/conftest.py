@@ -152,6 +152,12 @@ def toy_run(toy, toy_config, tmp_path_factory) -> acceptor.Run:
 
 
 @pytest.fixture(scope="session")
+def toy_onnx(toy_run, tmp_path_factory) -> Path:
+    """`toy_run` as one file. It is judged without torch, whose import takes seconds in each process."""
+    return acceptor.export(toy_run.judge, tmp_path_factory.mktemp("runs") / "toy.onnx").path
+
+
+@pytest.fixture(scope="session")
 def pair_run(toy_config, tmp_path_factory) -> acceptor.Run:
     """A finished run of the tiny BERT on pairs."""
     rows = [(sentence, "the girl sees.", label) for sentence, label in toy_rows(96)]

@@ -107,8 +107,8 @@ def history():
     shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
 
 
-def test_a_session(toy_run, history):
-    terminal = Terminal(toy_run.folder)
+def test_a_session(toy_onnx, history):
+    terminal = Terminal(toy_onnx)
     assert "Judge(unacceptable / acceptable" in terminal.start
     assert "there is no sentence yet" in terminal.type(":why")
     assert re.search(r"\n(un)?acceptable 0\.\d{3}\n", terminal.type("the cats sleep."))
@@ -131,16 +131,16 @@ def test_a_session(toy_run, history):
 
 
 @pytest.mark.parametrize("word", ["quit", "Exit"])
-def test_the_words_of_other_prompts_leave_it(word, toy_run, history):
-    terminal = Terminal(toy_run.folder)
+def test_the_words_of_other_prompts_leave_it(word, toy_onnx, history):
+    terminal = Terminal(toy_onnx)
     shown = terminal.type(f" {word} ")
-    assert f"acceptor judge {toy_run.folder} {word.lower()}" in shown
+    assert f"acceptor judge {toy_onnx} {word.lower()}" in shown
     assert "acceptable" not in shown
     assert terminal.code() == 0
 
 
-def test_nothing_that_is_typed_ends_the_prompt(toy_run, history):
-    terminal = Terminal(toy_run.folder)
+def test_nothing_that_is_typed_ends_the_prompt(toy_onnx, history):
+    terminal = Terminal(toy_onnx)
     pasted = "\x1b[200~" + "the cats sleep " * 6667 + "\x1b[201~"
     assert re.search(r"acceptable 0\.\d{3}\n", terminal.type(pasted))
     hostile = [
@@ -160,35 +160,35 @@ def test_nothing_that_is_typed_ends_the_prompt(toy_run, history):
     assert "\x16" not in history.read_text("utf-8")
 
 
-def test_a_later_session_knows_the_lines_of_the_earlier_one(toy_run, history):
+def test_a_later_session_knows_the_lines_of_the_earlier_one(toy_onnx, history):
     history.write_text("\0\x1b[31m\udcff\n".encode("utf-8", "surrogateescape").decode("latin-1") * 2500)
     history.chmod(0o600)
-    first = Terminal(toy_run.folder, "--quiet")
+    first = Terminal(toy_onnx, "--quiet")
     assert "Judge(" not in first.start
     first.type("the cats sleep.")
     assert "\n" in first.interrupt("half a li")
     assert first.code() == 0
     assert len(history.read_text("utf-8").splitlines()) == 1001
     assert history.stat().st_mode & 0o777 == 0o600
-    second = Terminal(toy_run.folder)
+    second = Terminal(toy_onnx)
     assert re.search(r"the cats sleep\.\n(un)?acceptable", second.type("\x1b[A"))
     second.type(":quit")
     assert second.code() == 0
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_without_colours_and_without_a_history(toy_run, history, environment):
+def test_without_colours_and_without_a_history(toy_onnx, history, environment):
     history.mkdir()  # it cannot be read or written
-    terminal = Terminal(toy_run.folder, **environment)
+    terminal = Terminal(toy_onnx, **environment)
     assert "0.25 nats a mark" in terminal.type(":why the cats sleep.")
     assert not COLOUR.search(terminal.shown)
     terminal.type("", end="\x04")
     assert terminal.code() == 0
 
 
-def test_answers_in_a_file_are_without_prompt_and_colour(toy_run, history, tmp_path):
+def test_answers_in_a_file_are_without_prompt_and_colour(toy_onnx, history, tmp_path):
     with open(tmp_path / "out", "w") as file:
-        terminal = Terminal(toy_run.folder, stdout=file)
+        terminal = Terminal(toy_onnx, stdout=file)
         terminal.type("the cats sleep.")
         terminal.type(":why")
         terminal.type("", end="\x04")
@@ -199,16 +199,16 @@ def test_answers_in_a_file_are_without_prompt_and_colour(toy_run, history, tmp_p
     assert "> " not in out
 
 
-def test_ctrl_c_ends_a_prompt_whose_answers_go_to_a_file(toy_run, history, tmp_path):
+def test_ctrl_c_ends_a_prompt_whose_answers_go_to_a_file(toy_onnx, history, tmp_path):
     with open(tmp_path / "out", "w") as file:
-        terminal = Terminal(toy_run.folder, stdout=file)
+        terminal = Terminal(toy_onnx, stdout=file)
         terminal.type("the cats sleep.")
         terminal.interrupt()
         assert terminal.code() == 0
     assert len((tmp_path / "out").read_text("utf-8").splitlines()) == 1
 
 
-def test_in_a_pipe_every_line_is_a_sentence(run_cli, toy_run):
-    code, stdout, stderr = run_cli("judge", toy_run.folder, "-q", stdin=":help the cats\n\nthe cats sleep.\n")
+def test_in_a_pipe_every_line_is_a_sentence(run_cli, toy_onnx):
+    code, stdout, stderr = run_cli("judge", toy_onnx, "-q", stdin=":help the cats\n\nthe cats sleep.\n")
     assert (code, stderr) == (0, "1 blank line skipped\n")
     assert [line.split()[0] for line in stdout.splitlines()] == ["acceptable", "acceptable"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
 
@@ -13,7 +16,7 @@ import pytest
 from acceptor.cli import streams
 from acceptor.errors import ResourceError
 from acceptor.text import in_ascii
-from conftest import REPOSITORY, raises
+from conftest import REPOSITORY, raises, wait_for
 
 SENTENCES = ["the cats sleep · déjà vu — “quoted” … 我们", "the cat them see."]
 
@@ -44,24 +47,24 @@ def command(*arguments, shell="", stdin="", **environment):
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ],
 )
-def test_characters_that_a_stream_lacks_are_replaced(environment, toy_run):
-    code, out, err = command("judge", toy_run.folder, *SENTENCES, **environment)
+def test_characters_that_a_stream_lacks_are_replaced(environment, toy_onnx):
+    code, out, err = command("judge", toy_onnx, *SENTENCES, **environment)
     assert code == 0, err
     assert "the cat them see." in out
     assert "\\u6211" in out
 
 
-def test_json_loses_no_character(toy_run):
-    code, out, _ = command("judge", toy_run.folder, *SENTENCES, "--json", PYTHONIOENCODING="ascii")
+def test_json_loses_no_character(toy_onnx):
+    code, out, _ = command("judge", toy_onnx, *SENTENCES, "--json", PYTHONIOENCODING="ascii")
     assert code == 0
     assert [row["sentence"] for row in json.loads(out)["verdicts"]] == SENTENCES
 
 
 @pytest.mark.parametrize("shell", [">&- 2>&-", "2>&1 | head -c 1"])
-def test_the_work_is_done_with_any_streams(shell, toy_run, tmp_path):
+def test_the_work_is_done_with_any_streams(shell, toy_onnx, tmp_path):
     file = tmp_path / "in.txt"
     file.write_text("\n".join(SENTENCES))
-    code, _, err = command("predict", toy_run.folder, file, "-o", tmp_path / "out.jsonl", shell=shell)
+    code, _, err = command("predict", toy_onnx, file, "-o", tmp_path / "out.jsonl", shell=shell)
     assert (code, "rror" in err) == (0, False)
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
 
@@ -79,9 +82,9 @@ def test_output_that_cannot_be_written_is_an_error():
         assert "standard output" in err
 
 
-def test_a_reader_that_leaves_ends_the_judging_quietly(toy_run):
+def test_a_reader_that_leaves_ends_the_judging_quietly(toy_onnx):
     many = "the cats sleep.\n" * 5000
-    code, out, err = command("judge", toy_run.folder, "--json", shell="| head -n 1", stdin=many)
+    code, out, err = command("judge", toy_onnx, "--json", shell="| head -n 1", stdin=many)
     assert code == 141
     assert out.count("\n") == 1
     assert "acceptor:" not in err
@@ -130,3 +133,46 @@ def test_only_the_first_failure_of_standard_output_is_raised(tmp_path):
     assert notes.write(b"abc") == 3
     full.close()
     notes.close()
+
+
+@contextlib.contextmanager
+def waiting(*arguments, fed=""):
+    """A command that has read what a pipe held and waits for more."""
+    import fcntl
+    import termios
+
+    read_end, write_end = os.pipe()
+    os.write(write_end, fed.encode())
+    # `-c` as at a terminal: a shell ignores Ctrl-C in what it starts in the background
+    code = "import signal; signal.signal(2, signal.default_int_handler)\nfrom acceptor.cli.app import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=read_end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    left = bytearray(4)
+    try:
+        wait_for(lambda: fcntl.ioctl(read_end, termios.FIONREAD, left) == 0 and struct.unpack("i", left) == (0,))
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(read_end)
+        os.close(write_end)
+
+
+FED = {"judge": "the cats sleep.\n", "evaluate": "sentence\tlabel\nthe cats sleep.\t1\n"}
+FED |= {"predict": FED["judge"], "audit": FED["evaluate"]}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("command", FED)
+def test_a_signal_ends_the_wait_for_input(command, signum, code, toy_onnx, tmp_path):
+    """polars has system calls restarted after Ctrl-C; `predict` reads in a thread, which no signal reaches."""
+    run, out = [toy_onnx] * (command != "audit"), ["-o", tmp_path / "out.jsonl"] * (command == "predict")
+    rest = [] if command == "judge" else ["-"]
+    with waiting(command, *run, *rest, *out, fed=FED[command]) as process:
+        process.send_signal(signum)
+        assert process.wait(60) == code

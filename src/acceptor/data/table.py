@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
@@ -12,6 +13,11 @@ import polars as pl
 
 from acceptor.errors import DataError, checked_types
 from acceptor.text import listed
+
+if hasattr(signal, "siginterrupt"):
+    # polars, when it is imported, has system calls restarted after Ctrl-C. Python, waiting for input, a thread or a
+    # server, would look at the signal only when that has come.
+    signal.siginterrupt(signal.SIGINT, True)
 
 ACCEPTABILITY = ("unacceptable", "acceptable")
 """The labels of acceptability, label id 0 first."""

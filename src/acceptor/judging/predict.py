@@ -13,6 +13,7 @@ import io
 import itertools
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -317,15 +318,18 @@ class _Predictor:
         """Judges the wanted chunks. Meanwhile a second thread reads and tokenises the next one."""
         megabytes = self.input.get("bytes", 0) / 1e6
         began, rows, position = time.monotonic(), 0, 0
-        prepared = self._prepared_chunks(wanted, parts)
+        prepared = self._prepared_chunks(wanted, parts, stopped := threading.Event())
         with closing(prepared), ThreadPoolExecutor(1) as reader, meter("judging", megabytes or None, "MB") as bar:
-            ahead = reader.submit(next, prepared, None)
-            while (chunk := ahead.result()) is not None:
+            try:
                 ahead = reader.submit(next, prepared, None)
-                yield self._judge(chunk, bar, (chunk.chunk.position - position) / 1e6)
-                rows += chunk.counts.rows
-                bar.advance(0, f"{rows / (time.monotonic() - began):,.0f} rows/s")
-                position = chunk.chunk.position
+                while (chunk := ahead.result()) is not None:
+                    ahead = reader.submit(next, prepared, None)
+                    yield self._judge(chunk, bar, (chunk.chunk.position - position) / 1e6)
+                    rows += chunk.counts.rows
+                    bar.advance(0, f"{rows / (time.monotonic() - began):,.0f} rows/s")
+                    position = chunk.chunk.position
+            finally:  # after a signal, the thread must not wait for standard input, since the executor waits for it
+                stopped.set()
 
     def _judge(self, prepared: _Prepared, bar: Meter, megabytes: float) -> _Judged:
         """Judges a chunk, which takes so many megabytes of the files: the bar moves with every batch."""
@@ -339,11 +343,12 @@ class _Predictor:
         number, keys = prepared.chunk.number, prepared.inputs.keys
         return _Judged(number, frame, prepared.rejected, keys, new, prepared.counts + tally)
 
-    def _prepared_chunks(self, wanted: Callable[[int], bool], parts: Parts | None) -> Generator[_Prepared, None, None]:
-        block = _Block(0, LogitsCache(self.judge), 0)
-        first = True
-        rows_before = 0
-        for chunk in chunks(self.files, **self.settings.reading, text=self.settings.text, form=self.suffix):
+    def _prepared_chunks(
+        self, wanted: Callable[[int], bool], parts: Parts | None, stopped: threading.Event
+    ) -> Generator[_Prepared, None, None]:
+        block, reading = _Block(0, LogitsCache(self.judge), 0), self.settings.reading
+        first, rows_before = True, 0
+        for chunk in chunks(self.files, **reading, text=self.settings.text, form=self.suffix, stopped=stopped):
             self.chunks = chunk.number + 1
             rows_before += chunk.rows
             if not wanted(chunk.number):

@@ -8,8 +8,8 @@ first ones. Every later row must fit them.
 
 from __future__ import annotations
 
-import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from acceptor.data.reading.grid import Grid, Reject, Rows, refuse
 from acceptor.data.reading.headers import without_repeated_headers
 from acceptor.data.reading.original import original_columns
 from acceptor.data.reading.parse import declared_separator, lay_out, read_rows
+from acceptor.data.reading.pipes import standard_input
 from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.reading.unpack import STDIN, Source, open_source
 from acceptor.data.reading.workbook import workbook_grid
@@ -54,6 +55,7 @@ class TableStream:
         text: int | None = None,
         file: BinaryIO | None = None,
         form: str = ".tsv",
+        stopped: threading.Event | None = None,
     ) -> None:
         """Opens the file.
 
@@ -65,12 +67,13 @@ class TableStream:
             text: About how many characters a part may have; `CHUNK_TEXT` by default.
             file: Its stored bytes, if they are not at ``path``.
             form: The format of the output that tables are made for: see `Table.original`.
+            stopped: Ends the wait for standard input, as its end would; for a thread that no signal reaches.
 
         Raises:
             DataError: The file is missing, empty, of an unknown format, or not what its name says.
         """
         if path == STDIN:
-            self._source = Source(sys.stdin.buffer, 0, "tsv", None, "standard input")
+            self._source = Source(standard_input(stopped), 0, "tsv", None, "standard input")
         else:
             self._source = open_source(Path(path), path, file)
         self.origin, self.size = self._source.origin, self._source.size
@@ -279,6 +282,7 @@ def chunks(
     separator: str | None = None,
     text: int | None = None,
     form: str = ".tsv",
+    stopped: threading.Event | None = None,
 ) -> Iterator[Chunk]:
     """All rows of the files, in order. Small files share a chunk.
 
@@ -288,6 +292,7 @@ def chunks(
         separator: As for `read_table`.
         text: About how many characters a chunk may have; `CHUNK_TEXT` by default.
         form: The format of the output.
+        stopped: As for `TableStream`.
 
     Raises:
         DataError: A file cannot be read further, or has other columns than the first one.
@@ -296,7 +301,7 @@ def chunks(
     head: Table | None = None
     rows = characters = number = before = reached = 0
     for path in files:
-        with TableStream(path, columns=columns, separator=separator, text=text, form=form) as stream:
+        with TableStream(path, columns=columns, separator=separator, text=text, form=form, stopped=stopped) as stream:
             first = True
             for part in stream.parts():
                 piece = Piece(stream, part)
