@@ -109,13 +109,13 @@ def test_the_containers_of_kubernetes_may_write_only_to_tmp():
     assert service["tmpfs"][0].startswith("/tmp")
 
 
-def test_every_counter_that_is_watched_is_a_counter_of_the_server(toy_run):
+def test_every_counter_that_is_watched_is_a_counter_of_the_server(toy_onnx):
     watched = {
         "grafana.json": list(every(json.loads((DEPLOY / "grafana.json").read_text()), "expr")),
         "alerts.yaml": list(every(documents("alerts.yaml"), "expr")),
         "kubernetes.yaml": [one["name"] for one in every(documents("kubernetes.yaml"), "metric")],
     }
-    with serving(toy_run.folder) as server:
+    with serving(toy_onnx) as server:
         assert httpx.post(f"{server.url}/v1/judge", json={"sentences": ["the cats sleep."]}).status_code == 200
         queued = "acceptor_queued_tokens"
         text = wait_for(lambda: queued in (found := httpx.get(f"{server.url}/metrics").text) and found)

@@ -401,9 +401,9 @@ def test_the_description_names_every_path_and_needs_no_other_site(server):
 # ---------------------------------------------------------------------- keys and origins
 
 
-def test_a_key_guards_everything_but_health(toy_run):
+def test_a_key_guards_everything_but_health(toy_onnx):
     env = os.environ | {"ACCEPTOR_API_KEY": "key-of-eight"}
-    with serving(toy_run.folder, "--origin", "https://example.org", env=env) as server:
+    with serving(toy_onnx, "--origin", "https://example.org", env=env) as server:
         body = {"sentences": [GOOD]}
         for headers in ({}, {"authorization": "Bearer wrong-key"}, {"authorization": "Basic key-of-eight"}):
             answer = post(server, "/v1/judge", body, headers=headers)
@@ -942,15 +942,15 @@ def test_a_life_of_two_workers(toy_run, tmp_path):
         assert sum(load.outcomes.count(name) for name in ("RemoteProtocolError", "ReadError")) <= len(load.threads)
 
 
-def test_ctrl_c_ends_it_and_workers_do_not_outlive_their_parent(toy_run):
+def test_ctrl_c_ends_it_and_workers_do_not_outlive_their_parent(toy_onnx):
     """Ctrl-C reaches every process of the terminal's group; here both processes are asked to show what they do."""
-    with serving(toy_run.folder) as server:
+    with serving(toy_onnx) as server:
         (worker,) = server.workers()
         assert os.getpgid(worker) != os.getpgid(server.process.pid)
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(600) == 0
         assert not any("Unexpected" in line for line in server.lines)
-    with serving(toy_run.folder) as server:
+    with serving(toy_onnx) as server:
         (worker,) = server.workers()
         server.process.kill()
         wait_for(lambda: not is_alive(worker))

@@ -19,10 +19,10 @@ TWIN = (REPOSITORY / "docs" / "zh" / "reference" / "serving.md").read_text("utf-
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_every_line_of_curl_gets_an_answer(toy_run):
+def test_every_line_of_curl_gets_an_answer(toy_onnx):
     lines = re.findall(r"^curl .*", PAGE, re.MULTILINE)
     assert lines == re.findall(r"^curl .*", TWIN, re.MULTILINE)
-    with serving(f"cola={toy_run.folder}") as server:
+    with serving(f"cola={toy_onnx}") as server:
         for line in lines:
             done = subprocess.run(
                 shlex.split(line.replace("http://127.0.0.1:8000", server.url)), capture_output=True, text=True

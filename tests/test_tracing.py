@@ -48,10 +48,10 @@ def collector():
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_request_is_a_span_below_its_callers_with_its_queue_and_its_computing(toy_run):
+def test_a_request_is_a_span_below_its_callers_with_its_queue_and_its_computing(toy_onnx):
     with (
         collector() as (url, found),
-        serving(f"toy={toy_run.folder}", env=os.environ | {ENDPOINTS[0]: url}) as server,
+        serving(f"toy={toy_onnx}", env=os.environ | {ENDPOINTS[0]: url}) as server,
     ):
         parent = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
         judged = httpx.post(f"{server.url}/v1/judge", json={"sentences": ["the cats sleep."]}, headers=parent)
@@ -85,9 +85,9 @@ def test_a_request_is_a_span_below_its_callers_with_its_queue_and_its_computing(
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_server_whose_collector_is_not_there_answers_and_ends(toy_run):
+def test_a_server_whose_collector_is_not_there_answers_and_ends(toy_onnx):
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
-    with serving(toy_run.folder, env=os.environ | {ENDPOINTS[0]: "http://127.0.0.1:9"}) as server:
+    with serving(toy_onnx, env=os.environ | {ENDPOINTS[0]: "http://127.0.0.1:9"}) as server:
         answer = httpx.post(f"{server.url}/v1/judge", json={"sentences": ["the cats sleep."]})
         assert answer.status_code == 200
 
