@@ -232,7 +232,11 @@ def send(process: Any, number: int) -> None:
 def wait(process: Any) -> int:
     """The exit code; 999 for a process that does not end."""
     process.join(60)
-    return int(process.exitcode if process.exitcode is not None else 999)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return 999
+    return int(process.exitcode)
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -27,7 +27,9 @@ def steps(config, rows):
     return config.epochs * -(-rows // config.batch_size)
 
 
-@pytest.mark.parametrize(("width", "rate"), [(1024, 2e-5), (768, 3e-5), (384, 1e-4), (256, 3e-4), (32, 1e-3)])
+@pytest.mark.parametrize(
+    ("width", "rate"), [(1024, 2e-5), (768, 3e-5), (384, 1e-4), (256, 3e-4), (128, 1e-3), (32, 4e-3)]
+)
 def test_the_learning_rate_falls_with_the_square_of_the_width(width, rate):
     for names in ({"hidden_size": width}, {"dim": width}):
         config, derived = resolve(TrainConfig(), encoder_of(**names), rows=8551)
@@ -114,7 +116,7 @@ def test_a_run_records_what_was_derived_and_why(toy, tiny_bert, tmp_path):
     run = acceptor.train(toy, out=tmp_path / "run", config=TrainConfig(encoder=str(tiny_bert), batch_size=128))
     config, derived = run.record["config"], {item["name"]: item for item in run.record["derived"]}
     assert config["epochs"] == derived["epochs"]["value"] == MOST_EPOCHS
-    assert config["learning_rate"] == derived["learning_rate"]["value"] == 1e-3
+    assert config["learning_rate"] == derived["learning_rate"]["value"] == 4e-3
     assert str(STEPS) in derived["epochs"]["reason"].replace(",", "")
 
 
@@ -150,7 +152,7 @@ def test_the_advice_is_the_last_line(toy, toy_config, tmp_path, caplog):
     config = toy_config.model_copy(update={"learning_rate": 1e-6, "epochs": 1, "on_collapse": "go-on"})
     run = acceptor.train(toy, out=tmp_path / "run", config=config)
     assert list(run_text(run))[-1] == run.advice
-    assert "--learning-rate 0.001" in run.advice
+    assert "--learning-rate 0.004" in run.advice
     assert run.advice in caplog.text
     learned = acceptor.train(toy, out=tmp_path / "learned", config=toy_config)
     assert learned.advice is None
