@@ -17,7 +17,7 @@ from acceptor.data.load import load_split
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.data.split import notebook_rows, stratified_rows, with_validation
 from acceptor.data.writing.write import FORMATS, check_output, write_table
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, ResourceError, UsageError
 from conftest import COLA, needs_cola, raises, toy_rows
 
 
@@ -269,9 +269,20 @@ def test_written_tables_are_read_back_the_same(tmp_path, suffix):
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_tab_cannot_be_written_as_tsv_and_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("character", ["\t", "\n", "\r"])  # other readers end a row at a lone carriage return
+def test_a_tab_cannot_be_written_as_tsv_and_leaves_nothing_behind(tmp_path, character):
     with raises(DataError, "E-DATA-TSV", where="column sentence, row 2", next="out.jsonl"):
-        write_table(pl.DataFrame({"sentence": ["fine", "a\tb"]}), tmp_path / "out.tsv")
+        write_table(pl.DataFrame({"sentence": ["fine", f"a{character}b"]}), tmp_path / "out.tsv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_while_a_table_is_written_is_a_typed_error(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError("No space left on device (os error 28)")  # as polars says it
+
+    monkeypatch.setattr("acceptor.data.writing.write.write_rows", full)
+    with raises(ResourceError, "E-RESOURCE-DISK", problem="out.tsv", cause="No space left"):
+        write_table(pl.DataFrame({"sentence": ["fine"]}), tmp_path / "out.tsv")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import acceptor
 from acceptor.data.load import load_split
 from acceptor.data.reading.read import read_table
-from acceptor.errors import DataError, EncoderError, RunError
+from acceptor.errors import DataError, EncoderError, RunError, UsageError
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.close_calls import recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE
@@ -195,6 +195,26 @@ def test_parts_add_up_to_the_whole(report):
 def test_batches_of_32_as_in_the_chapter(report):
     batches = report.per_batch(32)
     assert [batch.n for batch in batches] == [32, 32, 6]
+
+
+def test_batches_and_errors_need_a_number_that_makes_sense(report):
+    with raises(UsageError, "E-USAGE-OPTION", found="0"):
+        report.per_batch(0)
+    with raises(UsageError, "E-USAGE-OPTION", found="-1"):
+        report.worst(-1)
+
+
+def test_a_split_without_rows_cannot_be_scored(toy, toy_run):
+    with raises(DataError, "E-DATA-EMPTY", problem="no rows"):
+        acceptor.evaluate(toy_run.judge, toy.test.take([], "none"))
+
+
+def test_figures_that_cannot_be_written_are_a_typed_error(toy_run, run_cli, tmp_path, monkeypatch):
+    (tmp_path / "test.tsv").write_text("sentence\tlabel\nthe cats sleep.\t1\nthe cat them see.\t0\n")
+    (tmp_path / "taken").write_text("mine")
+    arguments = ("evaluate", toy_run.folder, tmp_path / "test.tsv", "--per-batch", "2", "--figures", tmp_path / "taken")
+    code, _, stderr = run_cli(*arguments)
+    assert (code, "E-RESOURCE-WRITE" in stderr, (tmp_path / "taken").read_text()) == (1, True, "mine")
 
 
 def test_predictions_are_a_table(report):

@@ -212,3 +212,9 @@ def test_in_a_pipe_every_line_is_a_sentence(run_cli, toy_onnx):
     code, stdout, stderr = run_cli("judge", toy_onnx, "-q", stdin=":help the cats\n\nthe cats sleep.\n")
     assert (code, stderr) == (0, "1 blank line skipped\n")
     assert [line.split()[0] for line in stdout.splitlines()] == ["acceptable", "acceptable"]
+
+
+def test_in_a_pipe_an_error_names_its_line(run_cli, toy_onnx):
+    code, stdout, stderr = run_cli("judge", toy_onnx, stdin="the cats sleep.\n\n\x00\n")
+    assert (code, len(stdout.splitlines())) == (1, 1)
+    assert "standard input, line 3" in stderr

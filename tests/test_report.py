@@ -399,6 +399,9 @@ def test_bad_arguments_are_refused(run, report_of, tmp_path):
         write_report([run.folder], tmp_path / "run.json")
     with raises(acceptor.UsageError, "E-USAGE-OPTION", found="-1"):
         report_of(run.folder, why=-1)
+    shutil.copytree(run.folder, tmp_path / "other")
+    with raises(acceptor.UsageError, "E-USAGE-OUTPUT", where="other"):
+        write_report([run.folder], tmp_path / "other" / "report.html")
     (tmp_path / "file").touch()
     with raises(acceptor.ResourceError, "E-RESOURCE-WRITE", problem="r.html", where=str(tmp_path / "file")):
         write_report([run.folder], tmp_path / "file" / "r.html")

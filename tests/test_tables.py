@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import lzma
+import re
 import sys
 import zipfile
 
@@ -728,6 +729,15 @@ def test_a_column_of_splits_is_used_or_reported(name, values):
     assert (
         len(with_validation(data, "stratified", share=0.1, seed=1)[0].train) == 90
     )  # as before, where it is asked for
+
+
+def test_files_that_a_column_of_splits_replaces_are_named(toy, caplog):
+    rows = [(*row, ("train", "dev")[n // 60]) for n, row in enumerate(toy_rows(100))]
+    frame = pl.DataFrame(rows, schema=["sentence", "label", "split"], orient="row")
+    data = acceptor.load_data(frame, validation=toy_rows(10, 1), test=toy_rows(12, 2))
+    cut, _ = with_validation(data, "column", share=0.1, seed=1)
+    assert (len(cut.validation), len(cut.test)) == (40, 12)  # the column has no test rows: the file's are taken
+    assert re.findall("left out: the column split has its own (.*)", caplog.text) == ["validation"]
 
 
 def test_a_column_of_splits_must_be_there_to_be_used(toy):

@@ -23,7 +23,7 @@ from acceptor.cli.options import (
 from acceptor.cli.output import answer, write_output
 from acceptor.cli.predict import print_verdicts
 from acceptor.cli.prompt import Ask, Explain, run_prompt, verdict_of
-from acceptor.errors import UsageError, check_installed
+from acceptor.errors import AcceptorError, UsageError, check_installed
 from acceptor.text import decode_argument, shell
 
 if TYPE_CHECKING:
@@ -111,11 +111,17 @@ def _judge_lines(judge: Ask, where: str, labels: Sequence[str], explain: Explain
         run_prompt(judge, where, labels, explain, as_json)
         return
     blank = 0
-    for line in _piped_lines():
+    for number, line in enumerate(_piped_lines(), 1):
         if not line.strip():
             blank += 1
             continue
-        write_output(*verdict_of(judge, line), as_json)
+        try:
+            verdict = verdict_of(judge, line)
+        except AcceptorError as error:  # which knows only that it was the first of one
+            if error.code.startswith("E-DATA"):
+                error.add("where", f"standard input, line {number}")
+            raise
+        write_output(*verdict, as_json)
     if blank:
         logger.warning("%d blank %s skipped", blank, "line" if blank == 1 else "lines")
 

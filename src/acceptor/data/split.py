@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Literal
 
@@ -12,6 +13,8 @@ from acceptor.data.auditing.inspection import split_column
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
 from acceptor.text import listed
+
+logger = logging.getLogger(__name__)
 
 SplitRule = Literal["given", "stratified", "notebook", "column"]
 
@@ -90,6 +93,9 @@ def by_column(data: Data) -> tuple[Data, str]:
     name, roles = column
     named = data.train.table.frame[name].replace_strict(list(roles), list(roles.values()), default="other").to_numpy()
     parts = {role: data.train.take(np.flatnonzero(named == role), role) for role in dict.fromkeys(roles.values())}
+    for given in (data.validation, data.test):
+        if given is not None and given.name in parts:
+            logger.warning("%s is left out: the column %s has its own %s", given.table.origin, name, given.name)
     found = {role: len(part) for role, part in parts.items()}
     if others := int((named == "other").sum()):
         found["left out, since they name no split"] = others

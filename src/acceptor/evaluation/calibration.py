@@ -57,7 +57,8 @@ def _temperature(logits: Logits, gold: Ids, parts: Parts) -> tuple[float, Derive
         # Without a mistake the fit pushes probabilities to 0 and 1, and the next mistake costs 20 times more.
         return 1.0, Derived("temperature", 1.0, "left out: without a mistake, the split does not limit confidence")
     losses = f"log loss {plain.mean():.4f} without one, {cooled.mean():.4f} with one, on held-out tenths"
-    return temperature, Derived("temperature", round(temperature, 4), f"{'fitted' if helps else 'left out'}: {losses}")
+    verdict = "fitted" if helps else "left out, as it does not gain more than its standard error"
+    return temperature, Derived("temperature", round(temperature, 4), f"{verdict}: {losses}")
 
 
 def _threshold(

@@ -13,7 +13,7 @@ import polars as pl
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.frames import side_by_side
 from acceptor.data.table import Split
-from acceptor.errors import DataError, RunError, checked_types, nearest
+from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
@@ -187,7 +187,13 @@ class Report:
 
     @checked_types
     def per_batch(self, size: int) -> list[Scores]:
-        """Scores of each run of ``size`` examples in the split's order: how much scores of small sets vary."""
+        """Scores of each run of ``size`` examples in the split's order: how much scores of small sets vary.
+
+        Raises:
+            UsageError: The size is less than 1.
+        """
+        if size < 1:
+            raise UsageError("the examples of a batch must be one or more", found=str(size), code="E-USAGE-OPTION")
         rows = np.arange(len(self.split))
         return [self._score((rows >= start) & (rows < start + size)) for start in range(0, len(rows), size)]
 
@@ -209,7 +215,13 @@ class Report:
 
     @checked_types
     def worst(self, k: int) -> pl.DataFrame:
-        """The ``k`` errors with the highest probability, the highest first: line, texts, gold, verdict, probability."""
+        """The ``k`` errors with the highest probability, the highest first: line, texts, gold, verdict, probability.
+
+        Raises:
+            UsageError: The number is negative.
+        """
+        if k < 0:
+            raise UsageError("the number of errors must not be negative", found=str(k), code="E-USAGE-OPTION")
         texts = [name for name in ("sentence", "second") if name in self.split.table.frame.columns]
         wrong = self.predictions().filter(pl.col("verdict") != pl.col("gold"))
         surest = wrong.sort("probability", descending=True, maintain_order=True).head(k)
@@ -237,10 +249,12 @@ def evaluate(judge: Judge, split: Split) -> Report:
     """Judges every example of ``split`` once and scores the whole.
 
     Raises:
-        DataError: The split has no labels, or other labels than the judge; it holds pairs but the judge was trained
-            on single sentences, or the other way round; or a text has no token in the judge's vocabulary.
+        DataError: The split has no rows, no labels, or other labels than the judge; it holds pairs but the judge was
+            trained on single sentences, or the other way round; or a text has no token in the judge's vocabulary.
     """
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
+    if not len(split):
+        raise DataError("there are no rows", where=split.table.origin, expected="one or more", code="E-DATA-EMPTY")
     if split.labels != judge.labels:
         raise DataError(
             "the split's labels are not the judge's",

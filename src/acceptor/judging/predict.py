@@ -333,8 +333,9 @@ class _Predictor:
 
     def _judge(self, prepared: _Prepared, bar: Meter, megabytes: float) -> _Judged:
         """Judges a chunk, which takes so many megabytes of the files: the bar moves with every batch."""
-        each = megabytes / max(1, len(prepared.inputs.new))
-        new = prepared.cache.add(prepared.inputs, lambda some: bar.advance(each * len(some)))
+        lengths = prepared.inputs.new.lengths  # batches are of one length each, and a long one takes its time
+        each = megabytes / max(1, lengths.sum())
+        new = prepared.cache.add(prepared.inputs, lambda some: bar.advance(each * lengths[some].sum()))
         bar.advance(0 if len(new) else megabytes)
         logits = prepared.cache.logits(prepared.slots)
         frame = with_verdicts(prepared.frame, logits, self.judge, self.settings, self.condition, self.suffix)

@@ -15,6 +15,7 @@ import numpy as np
 
 from acceptor.evaluation.evaluate import Scores
 from acceptor.report.fonts import use_fonts
+from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -149,11 +150,19 @@ def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) 
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> str:
-    """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``; returns the text of the SVG."""
+    """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``; returns the text of the SVG.
+
+    Raises:
+        ResourceError: The disk is full, or the files cannot be written.
+    """
     text = as_svg(figure)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.svg").write_text(text, "utf-8", newline="\n")
-    save_png(figure, folder / f"{name}.png")
+    with explain_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    with explain_write_errors(svg), new_file(svg) as scratch:
+        scratch.write_text(text, "utf-8", newline="\n")
+    with explain_write_errors(png), new_file(png) as scratch:
+        save_png(figure, scratch)
     return text
 
 
@@ -161,7 +170,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> str:
 def save_png(figure: Figure, path: Path) -> None:
     """Writes the figure as a PNG file at 160 dpi."""
     use_fonts(figure)
-    figure.savefig(path, dpi=160, metadata={"Software": None})
+    figure.savefig(path, format="png", dpi=160, metadata={"Software": None})
 
 
 @drawing()

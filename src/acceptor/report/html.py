@@ -23,6 +23,7 @@ from acceptor.report.word_weights import explain_errors
 from acceptor.runs.set_file import SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_write_errors, new_file
+from acceptor.storage.manifest import MANIFEST
 from acceptor.text import plain
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -46,7 +47,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
         figures: Also write every figure as SVG and PNG to the folder ``figures`` beside the page.
 
     Raises:
-        UsageError: ``runs`` is empty, or ``out`` does not end in ``.html``.
+        UsageError: ``runs`` is empty, or ``out`` does not end in ``.html`` or is in the folder of another run.
         RunError: A folder is not a finished run, or one of its files was changed.
         ResourceError: ``out`` cannot be written.
     """
@@ -58,6 +59,14 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
         )
     found, seeds = _read([Path(run).expanduser() for run in runs])
+    place = out.parent.resolve()
+    if (place / MANIFEST).is_file() and place not in {run.folder.resolve() for run in found}:
+        raise UsageError(
+            "the page and its figures would change the folder of another run",
+            where=str(out.parent),
+            next="write it elsewhere: -o PAGE.html",
+            code="E-USAGE-OUTPUT",
+        )
     words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)

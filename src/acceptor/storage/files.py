@@ -47,11 +47,13 @@ def explain_write_errors(target: Path) -> Iterator[None]:
     """Turns the system's refusal to read or write ``target`` into a `ResourceError` with the next step.
 
     Raises:
-        ResourceError: No permission, a file where a folder must be, a disk that is read-only.
+        ResourceError: No permission, a file where a folder must be, a disk that is read-only or full.
     """
     try:
         yield
     except OSError as error:
+        if is_disk_full(error):
+            raise _full(target, error) from error
         if error.errno not in UNWRITABLE:
             raise
         raise ResourceError(
@@ -113,14 +115,18 @@ def new_folder(target: Path) -> Iterator[Path]:
         except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
             if is_disk_full(error):
-                raise ResourceError(
-                    f"the disk became full while {target.name} was written; nothing of it is left",
-                    where=str(target.parent),
-                    cause=str(error),
-                    next="free some room and run the same command again",
-                    code="E-RESOURCE-DISK",
-                ) from error
+                raise _full(target, error) from error
             raise
+
+
+def _full(target: Path, error: BaseException) -> ResourceError:
+    return ResourceError(
+        f"the disk became full while {target.name} was written; nothing of it is left",
+        where=str(target.parent),
+        cause=str(error),
+        next="free some room and run the same command again",
+        code="E-RESOURCE-DISK",
+    )
 
 
 def use_umask(target: Path) -> None:

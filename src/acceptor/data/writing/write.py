@@ -15,7 +15,7 @@ import polars as pl
 from acceptor.data.reading.column_types import common_schema, fitted
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
-from acceptor.storage.files import new_file
+from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.text import shell
 
 TEXT = (".tsv", ".csv", ".jsonl")
@@ -82,14 +82,15 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
 
     Raises:
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
+        ResourceError: The disk is full, or ``path`` cannot be written.
     """
     form, compression = form_of(path)
     refuse_breaks_in_names(frame.columns, form, path)
     if form == ".tsv" and (rows := rows_with_breaks(frame)):
         cells = frame.row(rows[0], named=True).items()
-        column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n]", cell))
+        column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n\r]", cell))
         raise break_error(f"column {column}, row {rows[0] + 1}", path)
-    with new_file(path) as scratch, packed(scratch, compression) as stream:
+    with explain_write_errors(path), new_file(path) as scratch, packed(scratch, compression) as stream:
         write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
 
 
@@ -211,7 +212,7 @@ def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
 
 def rows_with_breaks(frame: pl.DataFrame) -> list[int]:
     """The rows (0-based) with a cell that TSV without quoting cannot hold."""
-    broken = [pl.col(name).str.contains("[\t\n]") for name, kind in frame.schema.items() if kind == pl.String]
+    broken = [pl.col(name).str.contains("[\t\n\r]") for name, kind in frame.schema.items() if kind == pl.String]
     return frame.select(pl.any_horizontal(broken).arg_true()).to_series().to_list() if broken else []
 
 
@@ -221,7 +222,7 @@ def refuse_breaks_in_names(names: Iterable[str], suffix: str, path: Path) -> Non
     Raises:
         DataError: A name holds a tab or a line break, and the format is TSV.
     """
-    broken = next((name for name in names if suffix == ".tsv" and re.search("[\t\n]", name)), None)
+    broken = next((name for name in names if suffix == ".tsv" and re.search("[\t\n\r]", name)), None)
     if broken is not None:
         raise break_error(f"the column {broken!r}", path)
 
