@@ -15,7 +15,7 @@ import numpy as np
 
 from acceptor.evaluation.evaluate import Scores
 from acceptor.report.fonts import use_fonts
-from acceptor.storage.files import explain_write_errors, new_file
+from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> str:
     with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    with explain_write_errors(svg), new_file(svg) as scratch:
+    with explain_write_errors(svg), explain_full_disk(svg), new_file(svg) as scratch:
         scratch.write_text(text, "utf-8", newline="\n")
-    with explain_write_errors(png), new_file(png) as scratch:
+    with explain_write_errors(png), explain_full_disk(png), new_file(png) as scratch:
         save_png(figure, scratch)
     return text
 

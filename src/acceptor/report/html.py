@@ -22,7 +22,7 @@ from acceptor.report.seeds_section import median_run, seeds_section
 from acceptor.report.word_weights import explain_errors
 from acceptor.runs.set_file import SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
-from acceptor.storage.files import explain_write_errors, new_file
+from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
 from acceptor.storage.manifest import MANIFEST
 from acceptor.text import plain
 
@@ -49,7 +49,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     Raises:
         UsageError: ``runs`` is empty, or ``out`` does not end in ``.html`` or is in the folder of another run.
         RunError: A folder is not a finished run, or one of its files was changed.
-        ResourceError: ``out`` cannot be written.
+        ResourceError: ``out`` cannot be written, or the disk is full.
     """
     out = Path(out).expanduser()
     if not runs:
@@ -241,5 +241,5 @@ def _flat(record: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
 
 def _write_page(out: Path, text: str) -> None:
     """Writes the page to a temporary file, then renames it."""
-    with new_file(out) as scratch:
+    with explain_full_disk(out), new_file(out) as scratch:
         scratch.write_text(text, "utf-8", newline="\n")

@@ -47,13 +47,11 @@ def explain_write_errors(target: Path) -> Iterator[None]:
     """Turns the system's refusal to read or write ``target`` into a `ResourceError` with the next step.
 
     Raises:
-        ResourceError: No permission, a file where a folder must be, a disk that is read-only or full.
+        ResourceError: No permission, a file where a folder must be, a disk that is read-only.
     """
     try:
         yield
     except OSError as error:
-        if is_disk_full(error):
-            raise _full(target, error) from error
         if error.errno not in UNWRITABLE:
             raise
         raise ResourceError(
@@ -62,6 +60,27 @@ def explain_write_errors(target: Path) -> Iterator[None]:
             cause=error.strerror,
             next="correct that, or write elsewhere: --out PATH",
             code="E-RESOURCE-WRITE",
+        ) from error
+
+
+@contextlib.contextmanager
+def explain_full_disk(target: Path) -> Iterator[None]:
+    """Turns the error of a disk that became full into a `ResourceError`; for blocks that then leave nothing of a file.
+
+    Raises:
+        ResourceError: The disk became full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise ResourceError(
+            f"the disk became full while {target.name} was written; nothing of it is left",
+            where=str(target.parent),
+            cause=str(error),
+            next="free some room and run the same command again",
+            code="E-RESOURCE-DISK",
         ) from error
 
 
@@ -96,7 +115,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         ResourceError: The disk became full, or ``target`` cannot be written.
     """
-    with make_parents(target):
+    with make_parents(target), explain_full_disk(target):
         with explain_write_errors(target):
             scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=SCRATCH))
         try:
@@ -112,21 +131,9 @@ def new_folder(target: Path) -> Iterator[Path]:
                     scratch.rename(target)
                 fsync(target.parent)
             shutil.rmtree(scratch, ignore_errors=True)  # the old folder
-        except BaseException as error:
+        except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
-            if is_disk_full(error):
-                raise _full(target, error) from error
             raise
-
-
-def _full(target: Path, error: BaseException) -> ResourceError:
-    return ResourceError(
-        f"the disk became full while {target.name} was written; nothing of it is left",
-        where=str(target.parent),
-        cause=str(error),
-        next="free some room and run the same command again",
-        code="E-RESOURCE-DISK",
-    )
 
 
 def use_umask(target: Path) -> None:

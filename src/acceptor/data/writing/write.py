@@ -15,7 +15,7 @@ import polars as pl
 from acceptor.data.reading.column_types import common_schema, fitted
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.errors import DataError, UsageError
-from acceptor.storage.files import explain_write_errors, new_file
+from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
 from acceptor.text import shell
 
 TEXT = (".tsv", ".csv", ".jsonl")
@@ -90,7 +90,12 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         cells = frame.row(rows[0], named=True).items()
         column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n\r]", cell))
         raise break_error(f"column {column}, row {rows[0] + 1}", path)
-    with explain_write_errors(path), new_file(path) as scratch, packed(scratch, compression) as stream:
+    with (
+        explain_write_errors(path),
+        explain_full_disk(path),
+        new_file(path) as scratch,
+        packed(scratch, compression) as stream,
+    ):
         write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
 
 
