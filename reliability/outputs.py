@@ -171,7 +171,7 @@ def _names(scratch: Path) -> dict[str, Check]:
     def in_figure(number: int, text: str) -> str:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            save_figure(loss_figure([1.0, 0.5], [(2, 0.5)], text), scratch / "figures", str(number))
+            save_figure(loss_figure([(1, 1.0), (2, 0.5)], [(2, 0.5)], text), scratch / "figures", str(number))
         root = xml.etree.ElementTree.parse(scratch / "figures" / f"{number}.svg").getroot()
         tags = {element.tag.rpartition("}")[2] for element in root.iter()}
         return "" if not tags & {"script", "image", "a", "foreignObject"} else f"holds {tags}"
