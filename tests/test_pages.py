@@ -162,8 +162,8 @@ def test_the_pages_run(tmp_path, monkeypatch, run_cli, shell):
         (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     for split, squares in {"train": 1, "validation": 1, "test": 1}.items():
         monkeypatch.setitem(SQUARES, split, squares)
-    for module in (raw_text, warmup):
-        monkeypatch.setattr(module, "FEWEST", 50)
+    monkeypatch.setattr(raw_text, "FEWEST", 50)
+    monkeypatch.setattr(warmup, "FEWEST", 50)
     monkeypatch.setattr(defaults, "FEWEST_EPOCHS", 1)
     monkeypatch.setattr(defaults, "MOST_EPOCHS", 1)
     monkeypatch.setattr(collapse, "FEWEST_STEPS", 10**9)  # so short a training may look like a collapse
