@@ -43,7 +43,7 @@ def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
     cut = functools.cache(lambda: predicting.documents(ready()))
     return [
         Row("training", "changes", 1, 1, 6, lambda _: training.changed(work())),
-        Row("training", "kills", 200, 10, 1.4, lambda n: training.killed(work(), n)),
+        Row("training", "kills", 200, 20, 1.4, lambda n: training.killed(work(), n)),
         Row("training", "kills_in_a_save", 200, 20, 0.5, lambda n: training.killed_in_a_save(work(), n)),
         Row("training", "ten_kills_in_one_run", 10, 1, 5, lambda n: training.killed_ten_times(work(), n)),
         Row("training", "kills_between_epochs", 10, 1, 5, lambda n: training.killed_between_epochs(work(), n)),

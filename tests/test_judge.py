@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import acceptor
 from acceptor.data.load import load_split
 from acceptor.data.reading.read import read_table
-from acceptor.errors import DataError, EncoderError, RunError, UsageError
+from acceptor.errors import DataError, EncoderError, ResourceError, RunError, UsageError
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.close_calls import recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE
@@ -22,6 +23,7 @@ from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
 from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.classifier import load_classifier
+from acceptor.report import figures
 from conftest import raises, toy_rows, turning
 
 
@@ -215,6 +217,23 @@ def test_figures_that_cannot_be_written_are_a_typed_error(toy_run, run_cli, tmp_
     arguments = ("evaluate", toy_run.folder, tmp_path / "test.tsv", "--per-batch", "2", "--figures", tmp_path / "taken")
     code, _, stderr = run_cli(*arguments)
     assert (code, "E-RESOURCE-WRITE" in stderr, (tmp_path / "taken").read_text()) == (1, True, "mine")
+
+
+def test_a_disk_that_fills_up_in_a_figure_is_explained_by_what_is_written(
+    toy, toy_run, toy_config, run_cli, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(figures, "save_png", full)
+    with raises(ResourceError, "E-RESOURCE-DISK", problem="while run was written"):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config.model_copy(update={"epochs": 1}))
+    with raises(ResourceError, "E-RESOURCE-DISK", problem="while page.html was written"):
+        acceptor.write_report([toy_run.folder], tmp_path / "page.html")
+    (tmp_path / "test.tsv").write_text("sentence\tlabel\nthe cats sleep.\t1\nthe cat them see.\t0\n")
+    arguments = ("evaluate", toy_run.folder, tmp_path / "test.tsv", "--per-batch", "2", "--figures", tmp_path / "drawn")
+    code, _, stderr = run_cli(*arguments)
+    assert (code, "while drawn was written" in stderr, "E-RESOURCE-DISK" in stderr) == (1, True, True)
 
 
 def test_predictions_are_a_table(report):

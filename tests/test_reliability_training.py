@@ -28,7 +28,7 @@ from acceptor.training.signals import deferred_signals
 from conftest import REPOSITORY, raises
 
 KILLS = {
-    "kills": 10, "kills_in_a_save": 20, "ten_kills_in_one_run": 10, "kills_between_epochs": 6, "kills_between_parts": 3,
+    "kills": 20, "kills_in_a_save": 20, "ten_kills_in_one_run": 10, "kills_between_epochs": 6, "kills_between_parts": 3,
     "stops": 4, "one_writer": 1,
 }  # fmt: skip
 OTHERS = {

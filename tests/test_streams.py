@@ -175,4 +175,4 @@ def test_a_signal_ends_the_wait_for_input(command, signum, code, toy_onnx, tmp_p
     rest = [] if command == "judge" else ["-"]
     with waiting(command, *run, *rest, *out, fed=FED[command]) as process:
         process.send_signal(signum)
-        assert process.wait(60) == code
+        assert process.wait(300) == code

@@ -139,8 +139,10 @@ def _per_batch(
     text += ["", render.scores_table(f"batch of {size}", {str(i): s for i, s in enumerate(batches, 1)})]
     if figures:
         from acceptor.report.figures import per_batch_figure, save_figure
+        from acceptor.storage.files import explain_full_disk, explain_write_errors
 
-        save_figure(per_batch_figure(batches, report.scores, size, title), figures, "per_batch")
+        with explain_write_errors(figures), explain_full_disk(figures):
+            save_figure(per_batch_figure(batches, report.scores, size, title), figures, "per_batch")
         text.append(f"\nfigure: {figures / 'per_batch.svg'}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from acceptor.evaluation.evaluate import Scores
 from acceptor.report.fonts import use_fonts
-from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
+from acceptor.storage.files import new_file
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -150,18 +150,12 @@ def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) 
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> str:
-    """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``; returns the text of the SVG.
-
-    Raises:
-        ResourceError: The disk is full, or the files cannot be written.
-    """
+    """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``; returns the text of the SVG."""
     text = as_svg(figure)
-    with explain_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    with explain_write_errors(svg), explain_full_disk(svg), new_file(svg) as scratch:
+    folder.mkdir(parents=True, exist_ok=True)
+    with new_file(folder / f"{name}.svg") as scratch:
         scratch.write_text(text, "utf-8", newline="\n")
-    with explain_write_errors(png), explain_full_disk(png), new_file(png) as scratch:
+    with new_file(folder / f"{name}.png") as scratch:
         save_png(figure, scratch)
     return text
 

@@ -68,7 +68,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             code="E-USAGE-OUTPUT",
         )
     words = [explain_errors(run, why) for run in found]
-    with explain_write_errors(out):
+    with explain_write_errors(out), explain_full_disk(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
@@ -241,5 +241,5 @@ def _flat(record: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
 
 def _write_page(out: Path, text: str) -> None:
     """Writes the page to a temporary file, then renames it."""
-    with explain_full_disk(out), new_file(out) as scratch:
+    with new_file(out) as scratch:
         scratch.write_text(text, "utf-8", newline="\n")
