@@ -153,7 +153,8 @@ BUSY = (429, {"retry-after": "0"}, {"error": {"code": "E-REQUEST-BUSY", "message
 
 def same(verdicts, others):
     """The same verdicts, up to the rounding of other batches."""
-    assert [(one.label, one.unknown) for one in verdicts] == [(one.label, one.unknown) for one in others]
+    for name in ("label", "unknown", "truncated"):
+        assert [getattr(one, name) for one in verdicts] == [getattr(one, name) for one in others]
     for one, other in zip(verdicts, others, strict=True):
         assert one.logits == pytest.approx(other.logits, abs=1e-4)
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
@@ -164,8 +165,9 @@ def same(verdicts, others):
 
 
 def test_the_verdicts_are_those_of_the_judge(client, toy_run):
-    sentences = [text for text, _ in toy_rows(600, 3)]
+    sentences = [*(text for text, _ in toy_rows(600, 3)), GOOD * 100]
     verdicts = client(sentences)
+    assert verdicts[-1].truncated
     assert {one.label for one in verdicts} == {"acceptable", "unacceptable"}
     same(verdicts, toy_run.judge(sentences))
     assert client([]) == []

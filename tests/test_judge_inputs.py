@@ -546,6 +546,51 @@ def test_audit_shows_the_share_of_unknown_tokens(run_cli, tiny_bert, tmp_path):
     assert "in 20 of 20 texts; 0 texts without any known token" in json.loads(out)["train"]["tokens"]["unknown"]
 
 
+# ---------------------------------------------------------------------- texts that are too long
+
+TOO_LONG = "the cats see the mat. " * 60
+WARNING = "1 of 2 texts are longer than the judge's 32 tokens"
+
+
+def test_verdicts_mark_texts_that_were_cut(judge, exported):
+    for one in (judge, acceptor.load(exported)):
+        short, long = one(["the cats see.", TOO_LONG])
+        assert (short.truncated, long.truncated) == (False, True)
+        assert long.to_dict()["truncated"] is True
+
+
+def test_the_lines_of_texts_that_are_cut_are_named(judge, tmp_path, caplog, run_cli, toy_run):
+    rows = [("the cats see.", 1), (TOO_LONG, 0)]
+    path = tmp_path / "in.tsv"
+    path.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    acceptor.evaluate(judge, load_split(str(path), judge.labels))
+    judge.annotate(pl.DataFrame({"sentence": [text for text, _ in rows]}))
+    assert [WARNING in message for message in caplog.messages] == [True, True]
+    assert f"{path}, line 3;" in caplog.messages[0]
+    assert "row 2;" in caplog.messages[1]
+    caplog.clear()
+    acceptor.pairs(judge, [("the cats see.", TOO_LONG)])
+    assert [WARNING in message for message in caplog.messages] == [True]
+    for arguments in (("judge", toy_run.folder, "the cats see.", TOO_LONG), ("predict", toy_run.folder, path)):
+        code, _, errors = run_cli(*arguments)
+        assert code == 0
+        assert WARNING in errors
+    code, out, _ = run_cli("judge", toy_run.folder, stdin=f"the cats see.\n{TOO_LONG}\n")
+    assert ["beginning" in line for line in out.splitlines()] == [False, True]
+
+
+def test_predict_counts_texts_that_are_cut_across_restarts(toy_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("acceptor.data.reading.stream.CHUNK", 4)
+    source = tmp_path / "in.txt"
+    source.write_text("".join(f"{TOO_LONG if row % 3 == 0 else 'the cats see.'}\n" for row in range(30)))
+    expected = predict(toy_run.folder, [str(source)], out=tmp_path / "whole.jsonl")
+    assert (expected.written, expected.truncated, expected.judged) == (30, 10, 2)
+    assert "10 are longer than the judge reads" in str(expected)
+    for shard in (1, 2):
+        predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl", shard=(shard, 2))
+    assert predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl") == expected
+
+
 # ---------------------------------------------------------------------- special tokens, lengths
 
 TYPED = "[CLS] the cats see. [SEP]"

@@ -127,8 +127,10 @@ COMMANDS: dict[str, Callable[[Prompt, str], Answer]] = {
 def verdict_of(judge: Ask, sentence: str) -> Answer:
     """The verdict of one sentence, on one line."""
     verdict = judge([sentence])[0]
-    mark = "  (partly unknown to the encoder)" if verdict.unknown else ""
-    return {"sentence": sentence, **verdict.to_dict()}, [f"{verdict.label} {verdict.probability:.3f}{mark}"]
+    notes = {"partly unknown to the encoder": verdict.unknown, "too long: judged by its beginning": verdict.truncated}
+    note = "; ".join(text for text, holds in notes.items() if holds)
+    shown = f"{verdict.label} {verdict.probability:.3f}" + (f"  ({note})" if note else "")
+    return {"sentence": sentence, **verdict.to_dict()}, [shown]
 
 
 def run_prompt(judge: Ask, where: str, labels: Sequence[str], explain: Explain, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from acceptor.evaluation.notebook import scores_html
 from acceptor.judging.decision import MOST_PROBABLE, Decision
 from acceptor.judging.judge import Judge
 from acceptor.judging.verdicts import verdict_columns
-from acceptor.model.coverage import warn_of_special_tokens
+from acceptor.model.coverage import warn_of_special_tokens, warn_of_truncated
 from acceptor.progress import meter
 
 
@@ -265,6 +265,7 @@ def evaluate(judge: Judge, split: Split) -> Report:
         )
     warn_of_special_tokens(judge.tokenizer, split.table)
     encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
+    warn_of_truncated(encoded.truncated, judge.max_length, split.table.place)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))
     selected = split.table.sha256 == judge.selected_on  # perhaps other rows of it: better one mark too many

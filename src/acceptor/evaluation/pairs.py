@@ -25,6 +25,7 @@ from acceptor.judging.close_calls import CLOSE_CALLS
 from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import PAIRS, Judge
+from acceptor.model.coverage import TRUNCATED, warn_of_truncated
 from acceptor.model.encode import Encoded
 from acceptor.progress import meter
 
@@ -194,7 +195,12 @@ def pairs(
     label = good_label(judge.labels, good)
     loaded = load_suite(suite, columns=columns, separator=separator)
     texts = [*loaded.frame["sentence_good"], *loaded.frame["sentence_bad"]]
-    inputs = LogitsCache(judge).encode(texts, place=lambda row: loaded.place(row % len(loaded.frame)))
+
+    def place(row: int) -> str:
+        return loaded.place(row % len(loaded.frame))
+
+    inputs = LogitsCache(judge).encode(texts, place=place)
+    warn_of_truncated(inputs.flags & TRUNCATED > 0, judge.max_length, place)
     rows, encoded = inputs.slots.reshape(2, -1), inputs.new
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda done: bar.advance(len(done)))

@@ -39,7 +39,7 @@ from acceptor.judging.judge import Judge
 from acceptor.judging.load import files_of, load
 from acceptor.judging.rows import PredictSettings, condition_of, usable, with_verdicts
 from acceptor.judging.tally import Tally
-from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows
+from acceptor.model.coverage import ALL_UNKNOWN, counts_of, drop_unknown_rows
 from acceptor.progress import meter
 from acceptor.runs.folder import READ_WITH_JUDGE
 from acceptor.runtime.device import versions
@@ -372,9 +372,8 @@ class JudgeActor:
             lines_of_faults = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)
             self.folder.write(f"{REJECTED}/{name}.jsonl", "".join(lines_of_faults).encode())
         self.folder.write(name + self.task.suffix, content.getvalue())
-        unknown = int((flags == SOME_UNKNOWN).sum())
         rejected = chunk["rows"] - len(frame)
-        tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), rejected, judged, unknown=unknown)
+        tally = Tally(chunk["rows"], len(kept), len(frame) - len(kept), rejected, judged, **counts_of(flags))
         done = {key: chunk[key] for key in ("file", "chunk", "last", "stored")} | tally.to_dict()
         computing = f"{self.judge.runtime.device_name} · {self.judge.runtime.precision}"
         done |= {"name": name + self.task.suffix, "bytes": content.tell(), "computing": computing}

@@ -22,7 +22,7 @@ from acceptor.judging.decision import MOST_PROBABLE, Decision, Logits
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.verdicts import Verdict, verdict_columns
 from acceptor.model.batches import Rows, judging_batches, pad
-from acceptor.model.coverage import check_known
+from acceptor.model.coverage import TRUNCATED, check_known, warn_of_truncated
 from acceptor.model.encode import Encoded, encode
 from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
@@ -91,7 +91,7 @@ class Judge:
             DataError: As `encode`.
         """
         encoded = self.encode(sentences, seconds)
-        return self.verdicts(self.logits_of(encoded), encoded.has_unknown)
+        return self.verdicts(self.logits_of(encoded), encoded)
 
     def encode(
         self,
@@ -265,13 +265,16 @@ class Judge:
             vars(judge)["_scorers"] = self._scorers  # to make one takes longer than a sentence
         return judge
 
-    def verdicts(self, logits: Logits, unknown: npt.NDArray[np.bool_] | None = None) -> list[Verdict]:
-        """Verdicts from logits of shape (N, labels); ``unknown`` marks texts with unknown tokens, shape (N,)."""
+    def verdicts(self, logits: Logits, encoded: Encoded | None = None) -> list[Verdict]:
+        """Verdicts from logits of shape (N, labels); those on ``encoded`` inputs say which were not read whole."""
         ids, probabilities = self.decision.label_ids(logits), self.decision.probabilities(logits)
-        marks = np.zeros(len(logits), dtype=np.bool_) if unknown is None else unknown
+        read = np.zeros(len(logits), dtype=np.bool_)
+        unknown, truncated = (read, read) if encoded is None else (encoded.has_unknown, encoded.truncated)
         return [
-            Verdict(self.labels[label], float(row[label]), tuple(row.tolist()), tuple(scores.tolist()), bool(mark))
-            for label, row, scores, mark in zip(ids, probabilities, logits, marks, strict=True)
+            Verdict(self.labels[label], float(row[label]), tuple(row.tolist()), tuple(scores.tolist()), *marks)
+            for label, row, scores, *marks in zip(
+                ids, probabilities, logits, unknown.tolist(), truncated.tolist(), strict=True
+            )
         ]
 
     def columns(self, logits: Logits, *, all_scores: bool = True) -> pl.DataFrame:
@@ -300,6 +303,7 @@ class Judge:
         def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
             cache = LogitsCache(self)
             inputs = cache.encode(sentences, seconds, place=place)
+            warn_of_truncated(inputs.flags & TRUNCATED > 0, self.max_length, place)
             cache.add(inputs)
             return self.columns(cache.logits(inputs.slots), all_scores=all_scores)
 

@@ -43,7 +43,7 @@ from acceptor.judging.judge import Judge
 from acceptor.judging.load import files_of, load, run_path
 from acceptor.judging.rows import PredictSettings, condition_of, usable, warn_of_breaks, with_verdicts
 from acceptor.judging.tally import Tally
-from acceptor.model.coverage import ALL_UNKNOWN, SOME_UNKNOWN, drop_unknown_rows, warn_of_special_tokens
+from acceptor.model.coverage import ALL_UNKNOWN, counts_of, drop_unknown_rows, warn_of_special_tokens
 from acceptor.progress import Meter, meter
 from acceptor.runtime.device import versions
 from acceptor.storage.lock import one_writer
@@ -396,5 +396,5 @@ class _Predictor:
         names = columns_of_sentences(names) if self.settings.split_language else names
         kept = [table.frame if table.original is None else table.original for table in tables]
         frame = with_source_names(joined([one.select(names) for one in kept]), chunk.first.source_names)
-        counts += Tally(unknown=int((flags == SOME_UNKNOWN).sum()))
+        counts += Tally(**counts_of(flags))
         return _Prepared(chunk, counts, frame, rejected, cache, inputs, slots)

@@ -22,7 +22,14 @@ from acceptor.judging.decision import Logits
 from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.judge import Judge
 from acceptor.judging.where import condition
-from acceptor.model.coverage import SOME_UNKNOWN, drop_rows, warn_of_special_tokens, warn_of_unknown
+from acceptor.model.coverage import (
+    SOME_UNKNOWN,
+    TRUNCATED,
+    drop_rows,
+    warn_of_special_tokens,
+    warn_of_truncated,
+    warn_of_unknown,
+)
 from acceptor.progress import meter
 
 LONGEST_SENTENCE = 1_000_000  # bytes; longer texts are rejected: they take seconds to tokenise
@@ -110,6 +117,7 @@ def judged_table(judge: Judge, table: Table, *, all_scores: bool = False) -> pl.
     cache = LogitsCache(judge)
     inputs = cache.encode(frame["sentence"].to_list(), seconds, place=table.place)
     warn_of_unknown(inputs.flags & SOME_UNKNOWN > 0, table)
+    warn_of_truncated(inputs.flags & TRUNCATED > 0, judge.max_length, table.place)
     with meter("judging", len(inputs.new), "sentences") as bar:
         cache.add(inputs, lambda rows: bar.advance(len(rows)))
     columns = judge.columns(cache.logits(inputs.slots), all_scores=all_scores)

@@ -24,6 +24,7 @@ class Tally:
         documents: Documents read; 0 if rows are sentences.
         unread: Documents that could not be read; ``OUT.rejected.jsonl`` names them, too.
         unknown: Rows with a verdict whose text has unknown tokens.
+        truncated: Rows with a verdict whose text is longer than the judge's longest input; its end was not read.
     """
 
     rows: int = 0
@@ -34,6 +35,7 @@ class Tally:
     documents: int = 0
     unread: int = 0
     unknown: int = 0
+    truncated: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
@@ -62,6 +64,8 @@ class Tally:
         rows = f"{self.written:,} out{left_out} + {self.rejected:,} rejected"
         if self.unknown:
             rows += f"; {self.unknown:,} hold what the encoder's vocabulary does not know"
+        if self.truncated:
+            rows += f"; {self.truncated:,} are longer than the judge reads, and were judged by their beginning"
         if not self.documents:
             return f"{self.rows:,} rows in = {rows}"
         cut = f"{self.documents - self.unread:,} cut + {self.unread:,} rejected"

@@ -22,6 +22,7 @@ class Verdict:
         probabilities: All labels' probabilities, in label-id order; they sum to 1.
         logits: The raw scores, in label-id order.
         unknown: A part of the text is not in the judge's vocabulary.
+        truncated: The text is longer than the judge's longest input; the verdict is on its beginning.
     """
 
     label: str
@@ -29,6 +30,7 @@ class Verdict:
     probabilities: tuple[float, ...]
     logits: tuple[float, ...]
     unknown: bool = False
+    truncated: bool = False
 
     def __repr__(self) -> str:
         return f"Verdict({self.label!r}, {self.probability:.2f})"
@@ -41,6 +43,7 @@ class Verdict:
             "probabilities": list(self.probabilities),
             "logits": list(self.logits),
             "unknown": self.unknown,
+            "truncated": self.truncated,
         }
 
 

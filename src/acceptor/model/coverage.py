@@ -1,4 +1,4 @@
-"""Refuses, or warns of, texts outside of a tokenizer's vocabulary and texts that contain special tokens."""
+"""Refuses, or warns of, texts that a judge cannot read whole: unknown or special tokens, or too many of them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,25 @@ SHOWN = 5  # lines that a warning names
 MAX_UNKNOWN = 0.5  # share of unknown tokens, or of texts without any known one, in train
 SOME_UNKNOWN = 1  # flags of a text: some of its tokens are unknown
 ALL_UNKNOWN = 2  # all of them
+TRUNCATED = 4  # it was longer than the judge's longest input
 
 logger = logging.getLogger(__name__)
 
 
 def flags_of(encoded: Encoded) -> npt.NDArray[np.uint8]:
-    """`SOME_UNKNOWN` and `ALL_UNKNOWN` of each input, uint8, shape (N,)."""
-    return (encoded.has_unknown * SOME_UNKNOWN | encoded.all_unknown * ALL_UNKNOWN).astype(np.uint8)
+    """`SOME_UNKNOWN`, `ALL_UNKNOWN` and `TRUNCATED` of each input, uint8, shape (N,)."""
+    unknown = encoded.has_unknown * SOME_UNKNOWN | encoded.all_unknown * ALL_UNKNOWN
+    return (unknown | encoded.truncated * TRUNCATED).astype(np.uint8)
+
+
+def counts_of(flags: npt.NDArray[np.uint8]) -> dict[str, int]:
+    """Of the inputs that can be judged, how many are only partly known and how many were truncated, by `Tally`'s names.
+
+    Args:
+        flags: `flags_of` N inputs, shape (N,).
+    """
+    judged = flags[flags & ALL_UNKNOWN == 0]
+    return {"unknown": int((judged & SOME_UNKNOWN > 0).sum()), "truncated": int((judged & TRUNCATED > 0).sum())}
 
 
 def unknown_text_error(where: str, text: str) -> DataError:
@@ -75,6 +87,23 @@ def warn_of_unknown(has_unknown: npt.NDArray[np.bool_], table: Table) -> None:
         logger.warning(
             "some tokens of %d of %d texts are not in the encoder's vocabulary: %s",
             len(rows), len(table), _lines(table, rows),
+        )  # fmt: skip
+
+
+def warn_of_truncated(truncated: npt.NDArray[np.bool_], max_length: int, place: Callable[[int], str]) -> None:
+    """Warns of texts whose ends were not read, those where ``truncated``, shape (N,), is True.
+
+    Args:
+        truncated: Which texts.
+        max_length: The judge's longest input, in tokens.
+        place: Gives the place of a text.
+    """
+    rows = np.flatnonzero(truncated)
+    if len(rows):
+        logger.warning(
+            "%d of %d texts are longer than the judge's %d tokens and were judged by their first ones: %s%s; "
+            "`acceptor predict --split-sentences LANGUAGE` judges each sentence of a text",
+            len(rows), len(truncated), max_length, place(int(rows[0])), ", …" if len(rows) > 1 else "",
         )  # fmt: skip
 
 

@@ -49,6 +49,11 @@ class Encoded:
         return np.diff(self.offsets)
 
     @property
+    def truncated(self) -> npt.NDArray[np.bool_]:
+        """True for inputs that were longer than the longest one allowed, bool, shape (N,)."""
+        return self.cut > 0
+
+    @property
     def has_unknown(self) -> npt.NDArray[np.bool_]:
         """True for inputs with an unknown token, bool, shape (N,)."""
         return np.zeros(len(self), dtype=np.bool_) if self.unknown is None else self.unknown > 0
@@ -68,10 +73,10 @@ class Encoded:
 
     def truncation(self) -> str:
         """One line that says how many inputs were cut and by how much."""
-        rows = int((self.cut > 0).sum())
+        rows = int(self.truncated.sum())
         if rows == 0:
             return f"no input was cut (longest {int(self.lengths.max(initial=0))} tokens)"
-        cut = self.cut[self.cut > 0]
+        cut = self.cut[self.truncated]
         share = f"{rows / len(self):.1%}"
         return f"{rows} of {len(self)} inputs cut ({share}), by {cut.mean():.1f} tokens on average, {cut.max()} at most"
 

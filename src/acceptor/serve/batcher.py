@@ -114,7 +114,7 @@ class Batcher:
             job, logits = self._job_of(encoded, arrived)
             await self._result_of(job)
         waited, computed = job.taken - job.arrived, clock() - job.taken
-        return RequestLogits(logits, encoded.cut > 0, encoded.has_unknown, len(encoded.ids), waited, computed)
+        return RequestLogits(logits, encoded.truncated, encoded.has_unknown, len(encoded.ids), waited, computed)
 
     async def explain(self, sentences: list[str]) -> tuple[list[Explanation], int]:
         """The weights of the words of sentences, each sentence in the place of a pass; and how many tokens that were.

@@ -45,6 +45,7 @@ class _Row(_Answer):
     probabilities: list[float] = []
     logits: list[float] = []
     unknown: bool = False
+    truncated: bool = False
     error: _Error | None = None
 
 
@@ -340,7 +341,8 @@ def _checked_rows(rows: _Rows, start: int, expected: int, server: Server) -> _Ro
 
 
 def _verdict(row: _Row) -> Verdict:
-    return Verdict(row.label, row.probability, tuple(row.probabilities), tuple(row.logits), row.unknown)
+    scores = tuple(row.probabilities), tuple(row.logits)
+    return Verdict(row.label, row.probability, *scores, row.unknown, row.truncated)
 
 
 def _columns(rows: _Rows, all_scores: bool) -> pl.DataFrame:
