@@ -155,6 +155,14 @@ def test_figures_are_beside_the_page_and_the_run_does_not_change(run, tmp_path):
     assert write_report([folder], page).read_bytes() == first
 
 
+def test_figures_elsewhere_replace_no_other_picture(run, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "roc.png").write_bytes(b"mine")
+    write_report([run.folder], tmp_path / "page.html")
+    assert (tmp_path / "figures" / "roc.png").read_bytes() == b"mine"
+    assert (tmp_path / "page-figures" / "roc.png").is_file()
+
+
 # ---------------------------------------------------------------------- what must be shown
 
 

@@ -44,7 +44,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
         out: The page to write, ``.html``; an existing file is replaced.
         why: Show word weights for this many of the most confident errors of each run. If above 0, the judges are
             loaded.
-        figures: Also write every figure as SVG and PNG to the folder ``figures`` beside the page.
+        figures: Also write every figure as SVG and PNG beside the page: to ``figures`` in the folder of a run that it
+            shows, elsewhere to ``NAME-figures`` for a page NAME.html.
 
     Raises:
         UsageError: ``runs`` is empty, or ``out`` does not end in ``.html`` or is in the folder of another run.
@@ -59,19 +60,12 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
         )
     found, seeds = _read([Path(run).expanduser() for run in runs])
-    place = out.parent.resolve()
-    if (place / MANIFEST).is_file() and place not in {run.folder.resolve() for run in found}:
-        raise UsageError(
-            "the page and its figures would change the folder of another run",
-            where=str(out.parent),
-            next="write it elsewhere: -o PAGE.html",
-            code="E-USAGE-OUTPUT",
-        )
+    _refuse_another_run(out, found)
     words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out), explain_full_disk(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            page = _page(found, seeds, words, out.parent / FIGURES if figures else None)
+            page = _page(found, seeds, words, _figures_of(out, runs) if figures else None)
         except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 "the files of a run lack a field that the report needs",
@@ -82,6 +76,23 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             ) from error
         _write_page(out, page)
     return out
+
+
+def _refuse_another_run(out: Path, shown: Sequence[RunFolder]) -> None:
+    place = out.parent.resolve()
+    if (place / MANIFEST).is_file() and place not in {run.folder.resolve() for run in shown}:
+        raise UsageError(
+            "the page and its figures would change the folder of another run",
+            where=str(out.parent),
+            next="write it elsewhere: -o PAGE.html",
+            code="E-USAGE-OUTPUT",
+        )
+
+
+def _figures_of(out: Path, runs: Sequence[str | Path]) -> Path:
+    """The folder of a page's figures: one of its own, unless the page is in the folder of a run that it shows."""
+    own = out.parent.resolve() in {Path(run).expanduser().resolve() for run in runs}
+    return out.with_name(FIGURES if own else f"{out.stem}-{FIGURES}")
 
 
 class _Seeds(NamedTuple):

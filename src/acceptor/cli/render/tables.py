@@ -64,4 +64,4 @@ def frame_table(frame: pl.DataFrame) -> Table:
 
 def number(value: float) -> str:
     """Three decimals; ``not defined`` for NaN."""
-    return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value < 0 else "< 0.001"
+    return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value <= 0 else "< 0.001"
