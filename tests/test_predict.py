@@ -487,6 +487,28 @@ def test_a_continued_call_judges_only_the_missing_parts(stopped, toy_run, monkey
     assert numbers == [5, 6]
 
 
+@pytest.mark.parametrize("first", [0, 3])
+def test_a_stop_says_what_is_kept_and_a_corrected_command_replaces_nothing(
+    small, toy_run, tmp_path, monkeypatch, run_cli, first
+):
+    source, out = tsv(tmp_path / "in.tsv", lines_of(100)), tmp_path / "out.tsv"
+    write = Parts.write
+
+    def stop(self, number, *rest):
+        if number == first:
+            raise KeyboardInterrupt
+        write(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", stop)
+        code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out)
+    assert code == 130
+    assert ("the same command goes on" in errors) == (first > 0)
+    code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out, "--all-scores")
+    assert code == (2 if first else 0)  # with nothing to lose, the corrected command begins anew
+    assert ("begun with other data or settings" in errors) == (first > 0)
+
+
 def test_other_settings_or_data_do_not_continue_it(stopped, toy_run):
     source, out = stopped
     with raises(UsageError, "E-USAGE-CHANGED", found="settings"):

@@ -143,7 +143,7 @@ def _predict(
             if is_same:
                 return Tally(**finished)
         predictor.check_first_file()
-        parts.begin(plan, overwrite=overwrite and shard is None)
+        parts.begin(plan, overwrite=shard is None and (overwrite or not parts.kept))
         end = parts.end
         if end is None or not all(map(parts.has, range(end))):
             end = _to_parts(predictor, parts, plan, shard)

@@ -109,6 +109,12 @@ class Parts:
                 code="E-RUN-LOCKED",
             )
 
+    @property
+    def kept(self) -> int:
+        """How many finished parts the same command would keep: none of an input that cannot be read again."""
+        plan = self._object(_PLAN)
+        return len(list(self.folder.glob(f"*/{MANIFEST}"))) if plan and plan["input"] else 0
+
     def has(self, number: int) -> bool:
         """Whether a part exists."""
         return (self._place(number) / MANIFEST).is_file()
