@@ -67,6 +67,8 @@ def test_the_spread_is_the_textbooks():
     assert (found.mean, found.sd) == pytest.approx((0.7 / 3, 0.152753), abs=1e-6)
     margin = 4.302653 * found.sd / 3**0.5  # Student's t, 2 degrees of freedom, 97.5 %
     assert found.interval == pytest.approx((found.mean - margin, found.mean + margin), abs=1e-6)
+    assert spread([0.9, 1.0]).interval.high == 1.0  # no mean is beyond the scale
+    assert spread([0.0, 0.2], lowest=0.0).interval.low == 0.0
     assert spread([]) is None
     one = spread([0.5])
     assert (one.sd, one.interval, one.best_of) == (None, None, (0.5,))

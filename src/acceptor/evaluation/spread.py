@@ -51,8 +51,8 @@ class Spread:
         }
 
 
-def spread(values: Sequence[float]) -> Spread | None:
-    """Mean, standard deviation, extremes and interval of the values; None without any."""
+def spread(values: Sequence[float], lowest: float = -1.0) -> Spread | None:
+    """Mean, standard deviation, extremes and interval of scores in [``lowest``, 1]; None without any."""
     if not values:
         return None
     n, mean = len(values), float(np.mean(values))
@@ -62,7 +62,7 @@ def spread(values: Sequence[float]) -> Spread | None:
         from scipy.special import stdtrit
 
         margin = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
-        interval = Interval(mean - margin, mean + margin)
+        interval = Interval(max(lowest, mean - margin), min(1.0, mean + margin))
     return Spread(tuple(values), mean, sd, min(values), max(values), interval, expected_maximum(values))
 
 

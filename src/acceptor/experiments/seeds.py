@@ -44,7 +44,7 @@ class Seeds(RunSet[SeedsFile]):
 
     def spread(self, split: str | None = None, metric: str | None = None) -> Spread | None:
         """Mean, standard deviation, minimum, maximum and so on of a score; None if no run has it."""
-        return spread(_values(self.file.runs, split or self.split, metric or self.metric))
+        return _spread(self.file.runs, split or self.split, metric or self.metric)
 
     def selected(self, split: str | None = None) -> bool:
         """True if checkpoints or thresholds were chosen on the split: its scores are then too good."""
@@ -151,9 +151,9 @@ def _plan(data: Data, config: TrainConfig, number: int, vary: Vary) -> Plan:
     return plan_of(f"seed-{number}", data, own, {"planned": number})
 
 
-def _values(entries: Sequence[SeedEntry], split: str, metric: str) -> list[float]:
+def _spread(entries: Sequence[SeedEntry], split: str, metric: str) -> Spread | None:
     scores = [entry.score(split, metric) for entry in entries]
-    return [score for score in scores if score is not None]
+    return spread([score for score in scores if score is not None], lowest=-1.0 if metric == "mcc" else 0.0)
 
 
 def _summary(entries: list[SeedEntry]) -> Json:
@@ -167,7 +167,7 @@ def _summary(entries: list[SeedEntry]) -> Json:
         "one_verdict": count_status(alike, "finished"),
         "summary": {
             split: {
-                metric: found.to_dict() if (found := spread(_values(entries, split, metric))) else None
+                metric: found.to_dict() if (found := _spread(entries, split, metric)) else None
                 for metric in METRICS
             }
             for split in splits
