@@ -167,8 +167,7 @@ def _summary(entries: list[SeedEntry]) -> Json:
         "one_verdict": count_status(alike, "finished"),
         "summary": {
             split: {
-                metric: found.to_dict() if (found := _spread(entries, split, metric)) else None
-                for metric in METRICS
+                metric: found.to_dict() if (found := _spread(entries, split, metric)) else None for metric in METRICS
             }
             for split in splits
         },

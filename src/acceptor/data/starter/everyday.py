@@ -1,4 +1,4 @@
-"""Phenomena of everyday sentences: agreement, auxiliaries, participles, questions, infinitives.
+"""Phenomena of everyday sentences: agreement, auxiliaries, participles, questions, infinitives, verbs alone.
 
 Each function draws words and makes one square, as in ``forms``. The sentences have pronouns and relatives as subjects,
 contractions, places and times, and the words that are most frequent in English.
@@ -6,9 +6,9 @@ contractions, places and times, and the words that are most frequent in English.
 
 from __future__ import annotations
 
-from acceptor.data.starter.grammar import Pair, Square, Words, cross, orders
-from acceptor.data.starter.lexicon import Verb, indefinite
-from acceptor.data.starter.words import PAST_TIMES
+from acceptor.data.starter.grammar import OWNERS, Pair, Square, Words, cross, orders
+from acceptor.data.starter.lexicon import Noun, Verb, indefinite
+from acceptor.data.starter.words import ALSO_ADJECTIVES, OBJECT_OPTIONAL, PAST_TIMES
 
 MODALS = ("will", "can", "must", "should", "may", "might", "won't", "can't", "shouldn't")
 STATES = ("here", "at home", "late", "ready", "outside", "upstairs", "in trouble", "asleep")
@@ -19,6 +19,8 @@ def person_agreement(w: Words) -> Square:
     """The verb agrees with a pronoun, a name, or one's relatives: *she is*, *my brothers are*."""
     one, many = w.one(), w.many()
     third, plain, rest = _finite(w)
+    if third not in ("is", "was", "isn't") and w.pick((True, False)):
+        many = "I"
     if w.pick((True, False, False)):
         one, many, third, plain, rest = _first_person(w)
     elif third in ("is", "was", "does", "has") and w.pick((True, False, False)):
@@ -221,6 +223,57 @@ def to_infinitives(w: Words) -> Square:
         return cross((f"{w.one()} {force} {pronoun} _ {verb.base} {rest}", "to"), (f"{let} _ {verb.base} {rest}", ""))
     start = f"{w.one()} {able}" if kind == "able" else f"{agent} {desire}"
     return cross((f"{start} _ {verb.base} {rest}", "to"), (f"{bare} _ {verb.base} {rest}", ""))
+
+
+def short_agreement(w: Words) -> Square:
+    """A verb alone agrees as well: *the dog barks*, *dogs bark*, *do they sing?*, *I agree*."""
+    noun, verb, one, many = _alone(w)
+    owner, adverb = w.pick(OWNERS), w.pick(("", "", "", "often", "always", "never"))
+    one, many = w.pick(
+        (
+            (f"the {noun.singular}", f"the {noun.plural}"),
+            (indefinite(noun.singular), noun.plural),
+            (f"{owner} {noun.singular}", f"{owner} {noun.plural}"),
+            (one, many),
+            (one, many),
+        )
+    )
+    first, second, third, plain = w.pick(
+        (
+            (f"{one} {adverb} _", f"{many} {adverb} _", verb.third, verb.base),
+            (f"{one} {adverb} _", f"{many} {adverb} _", verb.third, verb.base),
+            (f"{one} _ {verb.base}", f"{many} _ {verb.base}", "doesn't", "don't"),
+            (f"_ {one} {verb.base}?", f"_ {many} {verb.base}?", "does", "do"),
+        )
+    )
+    return cross((first, third), (second, plain))
+
+
+def short_forms(w: Words) -> Square:
+    """*She arrived*, *she is arriving*, *she has just arrived*, but *she didn't arrive*."""
+    noun, verb, one, other = _alone(w)
+    one = w.pick((one, f"{w.pick(('the', 'the', 'my'))} {noun.singular}"))
+    if verb in w.lexicon.intransitive and w.pick((True, False, False)):  # of other verbs the wrong one may be a passive
+        return cross((f"{one} _", verb.past), (f"{w.one()} is still _", verb.ing))
+    forms = [(f"{one} _", verb.past), (f"{one} has {w.pick(('just', 'already'))} _", verb.participle)]
+    if verb.base not in (verb.participle, *ALSO_ADJECTIVES):  # else it may follow *is*
+        forms.append((f"{one} is _", verb.ing))
+    bare = w.pick((f"{other} didn't _", f"{other} {w.pick(MODALS)} _", f"did {other} _?"))
+    return cross(w.pick([form for form in forms if form[1] != verb.base]), (bare, verb.base))
+
+
+def _alone(w: Words) -> tuple[Noun, Verb, str, str]:
+    """A noun, a verb that does without an object, and pronouns or others that can take the noun's place.
+
+    *Dog*, *sleep*, *my brother*, *they*; *bell*, *ring*, *it*, *they*.
+    """
+    if w.pick((True, False, False)):
+        return w.thing(), w.draw(w.lexicon.events), "it", "they"
+    optional = [entry.verb for entry in w.lexicon.activities if entry.verb.base in OBJECT_OPTIONAL]
+    verb = w.draw((*w.lexicon.actions, *w.lexicon.intransitive, *optional))
+    noun = w.one_of(w.animal, w.person, lambda: w.draw(w.lexicon.friends))
+    one = w.pick((w.one(), w.one(), w.pick(("somebody", "everybody"))))
+    return noun, verb, one, w.pick((w.many(), w.pick(("I", "I", "we", "you", "they"))))
 
 
 def noun_number(w: Words) -> Square:

@@ -216,9 +216,10 @@ class Words:
         return verb.with_object(self.own(noun))
 
     def own(self, noun: Noun) -> str:
-        """A noun phrase: *the poem*, *a poem*, *this poem*, *her poems*."""
+        """A noun phrase: *the poem*, *a poem*, *this poem*, *her poems*, *poems*."""
         owned = f"{self.pick(OWNERS)} {self.pick((noun.singular, noun.plural))}"
-        return self.pick((f"the {noun.singular}", indefinite(noun.singular), f"this {noun.singular}", owned))
+        singular = f"the {noun.singular}", indefinite(noun.singular), f"this {noun.singular}"
+        return self.pick((*singular, owned, noun.plural))
 
     def the_person(self) -> str:
         """*The teacher*."""

@@ -120,6 +120,7 @@ class Lexicon:
         transitive_person: Verbs that need an object, for people.
         intransitive: Verbs that allow none.
         actions: Verbs that do without one.
+        events: Verbs for what happens to things, without an object.
         activities: Verbs with their objects.
         strong: Verbs whose past and participle differ.
         ditransitive: Verbs with two objects: *give*.
@@ -148,6 +149,7 @@ class Lexicon:
     transitive_person: tuple[Verb, ...]
     intransitive: tuple[Verb, ...]
     actions: tuple[Verb, ...]
+    events: tuple[Verb, ...]
     activities: tuple[Activity, ...]
     strong: tuple[Verb, ...]
     ditransitive: tuple[Verb, ...]

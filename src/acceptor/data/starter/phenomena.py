@@ -42,6 +42,8 @@ PHENOMENA: dict[str, Phenomenon] = {
         everyday.perfect,
         everyday.to_infinitives,
         everyday.noun_number,
+        everyday.short_agreement,
+        everyday.short_forms,
         phrases.object_pronouns,
         phrases.everyday_reflexives,
         phrases.phrase_order,

@@ -120,6 +120,10 @@ ENGLISH = Lexicon(
         skate, ski, shave, dream, wander, fight fought, stand stood, stay, compete, hike, sunbathe,
         march, play, wait, study, relax, rest, swim swam swum swimming, run ran run running, smoke, fish,
         climb, gamble, practice, lie lay lain lying, sail"""),
+    events=verbs("""
+        tick, melt, leak, rust, crack, explode, float, sink sank sunk, roll, spin spun, fade, glow, creak,
+        squeak, rattle, wobble, drip dripped, sparkle, glitter, shrink shrank shrunk, collapse, rot rotted, shine shone,
+        bounce, topple, spill"""),
     activities=activities("""
         write wrote written = poem novel essay; eat ate eaten = apple sandwich banana cookie;
         drive drove driven = truck van taxi; sing sang sung = hymn ballad anthem;
@@ -199,6 +203,13 @@ ENGLISH = Lexicon(
         experiment:with, talk:about, worry:about, inquire:about, joke:about, dispose:of, listen:to"""),
 )
 """Every content word of the corpus."""
+
+OBJECT_OPTIONAL = entries("""
+    write, eat, drive, sing, ride, drink, sew, begin, leave, cook, paint, bake, clean""")
+"""The activities that do without their object: *she paints*, *he left*."""
+
+ALSO_ADJECTIVES = entries("camp, clean, faint, limp, live")
+"""Verbs whose base may follow *is*: *everyone is limp*."""
 
 HUMAN_ADJECTIVES = adjectives("""
     tall taller tallest, short shorter shortest, young younger youngest, old older oldest,
