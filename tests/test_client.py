@@ -14,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import polars as pl
 import pytest
 
 import acceptor
@@ -164,10 +165,13 @@ def same(verdicts, others):
 # ---------------------------------------------------------------------- the same as a judge in this process
 
 
-def test_the_verdicts_are_those_of_the_judge(client, toy_run):
+def test_the_verdicts_are_those_of_the_judge(client, toy_run, caplog):
     sentences = [*(text for text, _ in toy_rows(600, 3)), GOOD * 100]
     verdicts = client(sentences)
     assert verdicts[-1].truncated
+    client.annotate(pl.DataFrame({"sentence": sentences}))
+    assert "1 of 601 texts are longer than the judge reads" in caplog.messages[-1]
+    assert "row 601" in caplog.messages[-1]
     assert {one.label for one in verdicts} == {"acceptable", "unacceptable"}
     same(verdicts, toy_run.judge(sentences))
     assert client([]) == []

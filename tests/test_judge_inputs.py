@@ -566,8 +566,8 @@ def test_the_lines_of_texts_that_are_cut_are_named(judge, tmp_path, caplog, run_
     acceptor.evaluate(judge, load_split(str(path), judge.labels))
     judge.annotate(pl.DataFrame({"sentence": [text for text, _ in rows]}))
     assert [WARNING in message for message in caplog.messages] == [True, True]
-    assert f"{path}, line 3;" in caplog.messages[0]
-    assert "row 2;" in caplog.messages[1]
+    assert f"{path}, line 3" in caplog.messages[0]
+    assert "row 2" in caplog.messages[1]
     caplog.clear()
     acceptor.pairs(judge, [("the cats see.", TOO_LONG)])
     assert [WARNING in message for message in caplog.messages] == [True]
@@ -577,15 +577,29 @@ def test_the_lines_of_texts_that_are_cut_are_named(judge, tmp_path, caplog, run_
         assert WARNING in errors
     code, out, _ = run_cli("judge", toy_run.folder, stdin=f"the cats see.\n{TOO_LONG}\n")
     assert ["beginning" in line for line in out.splitlines()] == [False, True]
+    assert "judged by its beginning" in run_cli("judge", toy_run.folder, TOO_LONG, "--why", "occlusion")[1]
 
 
 def test_predict_counts_texts_that_are_cut_across_restarts(toy_run, tmp_path, monkeypatch):
     monkeypatch.setattr("acceptor.data.reading.stream.CHUNK", 4)
+    monkeypatch.setattr("acceptor.judging.predict.BLOCK", 2)
     source = tmp_path / "in.txt"
     source.write_text("".join(f"{TOO_LONG if row % 3 == 0 else 'the cats see.'}\n" for row in range(30)))
     expected = predict(toy_run.folder, [str(source)], out=tmp_path / "whole.jsonl")
-    assert (expected.written, expected.truncated, expected.judged) == (30, 10, 2)
+    assert (expected.written, expected.truncated, expected.judged) == (30, 10, 8)  # two texts in each of four blocks
     assert "10 are longer than the judge reads" in str(expected)
+    write = Parts.write
+
+    def stop(self, number, *rest):
+        if number == 3:  # the second chunk of its block: its texts are known from the first
+            raise KeyboardInterrupt
+        write(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict(toy_run.folder, [str(source)], out=tmp_path / "stopped.jsonl")
+    assert predict(toy_run.folder, [str(source)], out=tmp_path / "stopped.jsonl") == expected
     for shard in (1, 2):
         predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl", shard=(shard, 2))
     assert predict(toy_run.folder, [str(source)], out=tmp_path / "shards.jsonl") == expected

@@ -85,8 +85,8 @@ def test_a_report_of_many_labels_shows_mistakes(tiny_bert, tmp_path):
     run = acceptor.train(acceptor.load_data(rows, validation=rows[:48]), out=tmp_path / "run", config=config)
     page = write_report([run.folder], tmp_path / "page.html").read_text("utf-8")
     assert "The most frequent mistakes" in page
-    assert (tmp_path / "figures" / "validation-mistakes.png").is_file()
-    assert not (tmp_path / "figures" / "validation-confusion.png").exists()
+    assert (tmp_path / "page-figures" / "validation-mistakes.png").is_file()
+    assert not (tmp_path / "page-figures" / "validation-confusion.png").exists()
 
 
 @pytest.mark.parametrize("undefined", [0, 1, 3])

@@ -360,7 +360,9 @@ def test_hostile_strings_stay_text(run, toy_page, report_of, tmp_path):
     text = "".join(Elements(page).text)
     for string in STRINGS:
         assert plain(string) in text, string
-    for svg in (tmp_path / "out" / "figures").glob("*.svg"):
+    figures = list((tmp_path / "out" / "r-figures").glob("*.svg"))
+    assert figures
+    for svg in figures:
         root = ElementTree.parse(svg).getroot()
         assert not {element.tag.rpartition("}")[2] for element in root.iter()} & {
             "script",
@@ -548,7 +550,7 @@ def test_the_command_writes_beside_the_run_or_to_out(run_cli, run, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     code, out, _ = run_cli("report", folder, run.folder, "--no-figures", "--json")
     assert json.loads(out)["report"] == "report.html"
-    assert not (tmp_path / "figures").exists()
+    assert not (tmp_path / "report-figures").exists()
     code, _, err = run_cli("report", tmp_path, "-o", tmp_path / "r.html")
     assert (code, "code:     E-RUN-MISSING" in err, str(tmp_path) in err) == (1, True, True)
 

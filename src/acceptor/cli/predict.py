@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
@@ -137,22 +135,8 @@ def predict(
     else:
         from acceptor.judging.predict import predict as predict_files
 
-        with _says_how_to_go_on(Path(out)):
-            tally = predict_files(run, files, out=out, **vars(settings), shard=shard_of(shard), **how)
+        tally = predict_files(run, files, out=out, **vars(settings), shard=shard_of(shard), **how)
     _print_tally(tally, out, f"{out}/_rejected" if ray else f"{out}.rejected.jsonl", shard, as_json)
-
-
-@contextlib.contextmanager
-def _says_how_to_go_on(out: Path) -> Iterator[None]:
-    """After a signal, says that what is finished is kept."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        from acceptor.data.writing.parts import Parts
-
-        if str(out) != "-" and Parts(out).kept:
-            logger.warning("stopped; what has been judged is kept: the same command goes on")
-        raise
 
 
 def _print_tally(tally: Tally, out: str, rejected: str, shard: str | None, as_json: bool) -> None:

@@ -108,6 +108,8 @@ class Prompt:
         rows = sorted(zip(sides, (first, second), shares, strict=True), key=lambda row: -row[1])
         content = {"better": None if first == second else rows[0][0], "difference": abs(first - second)}
         verdict = f"better by {abs(first - second):.3f} nats" if first != second else "equally good"
+        if any(one.truncated for one in verdicts):
+            verdict += ", judged by the beginning of what is too long"
         return content, [
             f"{verdict}: {rows[0][0]}",
             *(f"  {share:.3f} {self._labels[label]}, margin {margin:+.3f}: {text}" for text, margin, share in rows),

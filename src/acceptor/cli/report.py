@@ -28,7 +28,11 @@ def report(
         int, typer.Option(metavar="N", min=0, help="explain the N most confident errors", rich_help_panel=OUTPUT)
     ] = 0,
     figures: Annotated[
-        bool, typer.Option(help="also write the figures as SVG and PNG beside the page", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option(
+            help="also write the figures as SVG and PNG: to RUN/figures, else NAME-figures",
+            rich_help_panel=OUTPUT,
+        ),
     ] = True,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -122,7 +122,7 @@ class Output:
                 code="E-RUN-PARTS",
             )
         parts = [self.done[place] for place in sorted(self.done)]
-        counts = {name: sum(int(part[name]) for part in parts) for name in Tally().to_dict()}
+        counts = {name: sum(int(part.get(name, 0)) for part in parts) for name in Tally().to_dict()}
         content = {
             **parse_json_object(self.folder.read(PLAN), limit=_MAX_BYTES),
             "counts": counts,

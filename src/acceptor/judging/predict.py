@@ -129,7 +129,7 @@ def _predict(
     if str(out) == STDOUT:
         return _to_stdout(_Predictor(files, load_judge(), settings, suffix))
     parts = Parts(out, spreadsheet_safe=settings.spreadsheet_safe)
-    with ExitStack() as stack:
+    with ExitStack() as stack, parts.resumable():
         _lock(stack, out, shard)
         if parts.joined() is None:
             _check_free(parts, overwrite=overwrite)

@@ -101,8 +101,7 @@ def warn_of_truncated(truncated: npt.NDArray[np.bool_], max_length: int, place: 
     rows = np.flatnonzero(truncated)
     if len(rows):
         logger.warning(
-            "%d of %d texts are longer than the judge's %d tokens and were judged by their first ones: %s%s; "
-            "`acceptor predict --split-sentences LANGUAGE` judges each sentence of a text",
+            "%d of %d texts are longer than the judge's %d tokens, so their ends are not read: %s%s",
             len(rows), len(truncated), max_length, place(int(rows[0])), ", …" if len(rows) > 1 else "",
         )  # fmt: skip
 

@@ -60,12 +60,13 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
         )
     found, seeds = _read([Path(run).expanduser() for run in runs])
+    shown = [*map(Path, runs), *(run.folder for run in found)]
     _refuse_another_run(out, found)
     words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out), explain_full_disk(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            page = _page(found, seeds, words, _figures_of(out, runs) if figures else None)
+            page = _page(found, seeds, words, _figures_of(out, shown) if figures else None)
         except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
                 "the files of a run lack a field that the report needs",
@@ -89,9 +90,9 @@ def _refuse_another_run(out: Path, shown: Sequence[RunFolder]) -> None:
         )
 
 
-def _figures_of(out: Path, runs: Sequence[str | Path]) -> Path:
-    """The folder of a page's figures: one of its own, unless the page is in the folder of a run that it shows."""
-    own = out.parent.resolve() in {Path(run).expanduser().resolve() for run in runs}
+def _figures_of(out: Path, folders: Sequence[Path]) -> Path:
+    """The folder of a page's figures: one of its own, unless the page is in one of the folders that it shows."""
+    own = out.parent.resolve() in {folder.expanduser().resolve() for folder in folders}
     return out.with_name(FIGURES if own else f"{out.stem}-{FIGURES}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,6 +18,8 @@ from acceptor.judging.verdicts import Verdict
 from acceptor.serve.connection import AsyncConnection, Connection
 from acceptor.serve.exchange import Server, Steps, as_body, exchange, server_of, unreadable
 from acceptor.text import Json
+
+logger = logging.getLogger(__name__)
 
 SENTENCES, BYTES = 256, 900_000  # of one request; the server has larger limits
 TIMEOUT = 60.0
@@ -197,8 +200,13 @@ class Client(_Requests):
         """
 
         def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
-            texts = as_texts(sentences, seconds, place)
-            return _columns(self._connection.run(self._rows(*texts)), all_scores)
+            rows = self._connection.run(self._rows(*as_texts(sentences, seconds, place)))
+            if truncated := [number for number, row in enumerate(rows.verdicts) if row.truncated]:
+                logger.warning(
+                    "%d of %d texts are longer than the judge reads, so their ends are not judged: %s%s",
+                    len(truncated), len(rows.verdicts), place(truncated[0]), ", …" if truncated[1:] else "",
+                )  # fmt: skip
+            return _columns(rows, all_scores)
 
         return annotated(frame, columns or {}, verdicts_on)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acceptor.cli.render.tables import number, table
+from acceptor.cli.render.tables import number, p_value, table
 from acceptor.runs.history import EpochLine, lines_of
 from acceptor.runs.report_file import REPORT_PAGE
 from acceptor.runs.set_file import Entry, FoldEntry
@@ -201,7 +201,7 @@ def export_text(found: Export, *, sentence: str, pairs: bool = False) -> Iterato
         one = found.comparison
         before, after = (number(score) for score in one.scores)
         change = (
-            "" if math.isnan(one.difference) else f": {one.difference:+.4f} {one.interval or ''}, p {number(one.p)}"
+            "" if math.isnan(one.difference) else f": {one.difference:+.4f} {one.interval or ''}, p {p_value(one.p)}"
         )
         yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
         if one.selected:

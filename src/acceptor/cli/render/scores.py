@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from acceptor.cli.render.tables import frame_table, number, table
+from acceptor.cli.render.tables import frame_table, number, p_value, table
 from acceptor.evaluation.metrics import mistakes
 from acceptor.evaluation.notebook import FULL_WEIGHT
 from acceptor.text import cut, plain
@@ -101,8 +101,8 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
                 "not defined"
                 if math.isnan(one.difference)
                 else f"{one.difference:+.3f} {one.interval or '(interval not defined)'}",
-                number(one.p),
-                number(one.p_holm),
+                p_value(one.p),
+                p_value(one.p_holm),
                 number(one.smallest),
             )
             for one in comparisons
@@ -113,7 +113,7 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
         if one.of_sources:
             yield f"{one.name}: {one.of_sources} if other sources could have been drawn"
         if one.p_mcnemar is not None:
-            yield f"{one.name}: McNemar's test of the accuracies, p {number(one.p_mcnemar)}, not corrected by Holm"
+            yield f"{one.name}: McNemar's test of the accuracies, p {p_value(one.p_mcnemar)}, not corrected by Holm"
         if one.selected:
             yield f"{one.name}: a checkpoint or threshold was chosen on this split, so the scores are too good"
     yield (
@@ -199,6 +199,8 @@ def explanation_text(explanation: Explanation) -> Iterator[Any]:
     """A verdict and its words, each with its weight as a number and as a bar."""
     verdict = explanation.verdict
     yield f"{verdict.label} {verdict.probability:.3f}: {explanation.sentence}"
+    if verdict.truncated:
+        yield "too long: judged by its beginning, the words in the table"
     rows = [
         (word, f"{weight:+.3f}", _bar(weight))
         for word, weight in zip(explanation.words, explanation.weights, strict=True)

@@ -64,4 +64,9 @@ def frame_table(frame: pl.DataFrame) -> Table:
 
 def number(value: float) -> str:
     """Three decimals; ``not defined`` for NaN."""
-    return "not defined" if math.isnan(value) else f"{value:.3f}" if value >= 0.0005 or value <= 0 else "< 0.001"
+    return "not defined" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: never -0.000
+
+
+def p_value(value: float) -> str:
+    """Three decimals, or that it is smaller; ``not defined`` for NaN."""
+    return "< 0.001" if value < 0.0005 else number(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from acceptor.data.starter.grammar import OWNERS, Pair, Square, Words, cross, orders
 from acceptor.data.starter.lexicon import Noun, Verb, indefinite
-from acceptor.data.starter.words import ALSO_ADJECTIVES, OBJECT_OPTIONAL, PAST_TIMES
+from acceptor.data.starter.words import NO_VERBS_ALONE, OBJECT_OPTIONAL, PAST_TIMES
 
 MODALS = ("will", "can", "must", "should", "may", "might", "won't", "can't", "shouldn't")
 STATES = ("here", "at home", "late", "ready", "outside", "upstairs", "in trouble", "asleep")
@@ -21,6 +21,8 @@ def person_agreement(w: Words) -> Square:
     third, plain, rest = _finite(w)
     if third not in ("is", "was", "isn't") and w.pick((True, False)):
         many = "I"
+    if third in ("is", "was", "has", "does", "doesn't", "isn't") and w.pick((True, False, False)):
+        one = w.pick(("everyone", "everybody", "somebody"))
     if w.pick((True, False, False)):
         one, many, third, plain, rest = _first_person(w)
     elif third in ("is", "was", "does", "has") and w.pick((True, False, False)):
@@ -107,7 +109,7 @@ def do_support(w: Words) -> Square:
         verb, rest = w.action(), w.place()
     past = w.pick((True, False)) and verb.past != verb.base
     helper = "didn't" if past else w.pick(("doesn't", "doesn't", "does not", w.pick(MODALS)))
-    if w.pick((True, False, False)) and not past:
+    if w.pick((True, False, False)) and not past and verb.base != verb.participle:  # *is read the news* is a passive
         return cross((f"{one} {w.pick(('is', 'was', 'is not', 'is still'))} _ {rest}", verb.ing), _bare(w, verb, rest))
     ending, form = (w.pick(PAST_TIMES), verb.past) if past else (w.pick(WHEN), verb.third)
     return cross((f"{one} {helper} _ {rest}", verb.base), (f"{other} _ {rest} {ending}", form))
@@ -226,7 +228,7 @@ def to_infinitives(w: Words) -> Square:
 
 
 def short_agreement(w: Words) -> Square:
-    """A verb alone agrees as well: *the dog barks*, *dogs bark*, *do they sing?*, *I agree*."""
+    """A verb alone agrees as well: *the dog barks*, *dogs bark*, *do they sing?*, *I swim*."""
     noun, verb, one, many = _alone(w)
     owner, adverb = w.pick(OWNERS), w.pick(("", "", "", "often", "always", "never"))
     one, many = w.pick(
@@ -250,30 +252,31 @@ def short_agreement(w: Words) -> Square:
 
 
 def short_forms(w: Words) -> Square:
-    """*She arrived*, *she is arriving*, *she has just arrived*, but *she didn't arrive*."""
+    """*She arrived*, *she is arriving*, *she has never arrived*, *after arriving*, but *she didn't arrive*."""
     noun, verb, one, other = _alone(w)
     one = w.pick((one, f"{w.pick(('the', 'the', 'my'))} {noun.singular}"))
-    if verb in w.lexicon.intransitive and w.pick((True, False, False)):  # of other verbs the wrong one may be a passive
-        return cross((f"{one} _", verb.past), (f"{w.one()} is still _", verb.ing))
-    forms = [(f"{one} _", verb.past), (f"{one} has {w.pick(('just', 'already'))} _", verb.participle)]
-    if verb.base not in (verb.participle, *ALSO_ADJECTIVES):  # else it may follow *is*
-        forms.append((f"{one} is _", verb.ing))
-    bare = w.pick((f"{other} didn't _", f"{other} {w.pick(MODALS)} _", f"did {other} _?"))
-    return cross(w.pick([form for form in forms if form[1] != verb.base]), (bare, verb.base))
+    past = (f"{one} _", verb.past)
+    bare = (w.pick((f"{other} didn't _", f"{other} {w.pick(MODALS)} _", f"did {other} _?")), verb.base)
+    pairs = [(past, bare), (past, (f"the {noun.singular} was {w.adjective(noun).positive} after _", verb.ing))]
+    if verb.base != verb.participle:
+        pairs.append(((f"{one} {w.pick(('has', 'had'))} never _", verb.participle), bare))
+    if verb.base not in (verb.participle, *NO_VERBS_ALONE):
+        pairs.append(((f"{one} is _", verb.ing), bare))
+    return cross(*w.pick(pairs))
 
 
 def _alone(w: Words) -> tuple[Noun, Verb, str, str]:
-    """A noun, a verb that does without an object, and pronouns or others that can take the noun's place.
+    """A noun, a verb that does without an object, and a singular and a plural subject that can take the noun's place.
 
-    *Dog*, *sleep*, *my brother*, *they*; *bell*, *ring*, *it*, *they*.
+    *Dog*, *sleep*, *my brother*, *they*; *clock*, *tick*, *it*, *they*.
     """
     if w.pick((True, False, False)):
         return w.thing(), w.draw(w.lexicon.events), "it", "they"
     optional = [entry.verb for entry in w.lexicon.activities if entry.verb.base in OBJECT_OPTIONAL]
-    verb = w.draw((*w.lexicon.actions, *w.lexicon.intransitive, *optional))
+    actions = [verb for verb in w.lexicon.actions if verb.base != "live"]  # which needs a place
     noun = w.one_of(w.animal, w.person, lambda: w.draw(w.lexicon.friends))
-    one = w.pick((w.one(), w.one(), w.pick(("somebody", "everybody"))))
-    return noun, verb, one, w.pick((w.many(), w.pick(("I", "I", "we", "you", "they"))))
+    several = w.pick((w.many(), w.pick(("I", "I", "we", "you", "they"))))
+    return noun, w.draw((*actions, *w.lexicon.intransitive, *optional)), w.one(), several
 
 
 def noun_number(w: Words) -> Square:

@@ -158,9 +158,8 @@ class Words:
         return f"{owner} {noun.plural}"
 
     def one(self) -> str:
-        """A singular subject: *he*, *everyone*, *my brother*."""
-        pronouns = ("he", "she", "he", "she", "everyone")
-        return self.one_of(self.someone, self.someone, lambda: self.pick(pronouns))
+        """A singular subject: *he*, *John*, *my brother*. Not *everyone*: *everyone sing* is an imperative."""
+        return self.one_of(self.someone, self.someone, lambda: self.pick(("he", "she")))
 
     def many(self) -> str:
         """A plural subject: *they*, *our brothers*, *the teachers*, *John and Mary*."""
@@ -209,17 +208,16 @@ class Words:
         return entry.verb, self.pick(entry.objects)
 
     def deed(self) -> Verb:
-        """A whole verb phrase of everyday life: *write a poem*, *swim in the garden*."""
+        """A whole verb phrase of everyday life: *write a poem*, *write poems*, *swim in the garden*."""
         if self.pick((True, False)):
             return self.action().with_object(self.place())
         verb, noun = self.activity()
-        return verb.with_object(self.own(noun))
+        return verb.with_object(self.pick((self.own(noun), self.own(noun), noun.plural)))
 
     def own(self, noun: Noun) -> str:
-        """A noun phrase: *the poem*, *a poem*, *this poem*, *her poems*, *poems*."""
+        """A noun phrase: *the poem*, *a poem*, *this poem*, *her poems*."""
         owned = f"{self.pick(OWNERS)} {self.pick((noun.singular, noun.plural))}"
-        singular = f"the {noun.singular}", indefinite(noun.singular), f"this {noun.singular}"
-        return self.pick((*singular, owned, noun.plural))
+        return self.pick((f"the {noun.singular}", indefinite(noun.singular), f"this {noun.singular}", owned))
 
     def the_person(self) -> str:
         """*The teacher*."""

@@ -205,11 +205,13 @@ ENGLISH = Lexicon(
 """Every content word of the corpus."""
 
 OBJECT_OPTIONAL = entries("""
-    write, eat, drive, sing, ride, drink, sew, begin, leave, cook, paint, bake, clean""")
+    write, eat, drive, sing, ride, drink, leave, cook, paint, bake, clean""")
 """The activities that do without their object: *she paints*, *he left*."""
 
-ALSO_ADJECTIVES = entries("camp, clean, faint, limp, live")
-"""Verbs whose base may follow *is*: *everyone is limp*."""
+NO_VERBS_ALONE = entries("""
+    camp, clean, crack, exercise, faint, fish, glitter, gossip, limp, play, practice, rest, rot, rust, shine, sleep,
+    smoke, sparkle, spin, work""")
+"""Verbs whose base is an adjective or a mass noun, too, and may follow *is*: *she is limp*, *it is rust*."""
 
 HUMAN_ADJECTIVES = adjectives("""
     tall taller tallest, short shorter shortest, young younger youngest, old older oldest,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import read_json_object
 from acceptor.text import shell
 
+logger = logging.getLogger(__name__)
+
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
 
 
@@ -46,6 +49,7 @@ class Parts:
         self.rejected = out.with_name(out.name + ".rejected.jsonl")
         self._form, self._compression = form_of(out)
         self._spreadsheet_safe = spreadsheet_safe
+        self._begun = False
 
     @property
     def places(self) -> list[Path]:
@@ -65,6 +69,7 @@ class Parts:
         """
         found = self._object(_PLAN)
         if found == plan and plan["input"]:
+            self._begun = True
             return
         if found and found["input"] and not overwrite:
             differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
@@ -73,7 +78,7 @@ class Parts:
                 where=str(self.folder),
                 expected="the same command on the same files",
                 found="other " + ", ".join(differing),
-                next="give the command as it was, write elsewhere, or start again: --overwrite",
+                next="give the command as it was, write elsewhere, or start again: --overwrite, without --shard",
                 code="E-USAGE-CHANGED",
             )
         # Without a plan, too: parts of a shard that went on after the output was finished. Not those that another shard
@@ -90,6 +95,7 @@ class Parts:
                 shutil.rmtree(scratch, ignore_errors=True)
                 if not self.has_plan(plan):  # else another shard was faster
                     raise
+        self._begun = True
 
     def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
@@ -113,7 +119,17 @@ class Parts:
     def kept(self) -> int:
         """How many finished parts the same command would keep: none of an input that cannot be read again."""
         plan = self._object(_PLAN)
-        return len(list(self.folder.glob(f"*/{MANIFEST}"))) if plan and plan["input"] else 0
+        return len(list(self.folder.glob(f"[0-9]*/{MANIFEST}"))) if plan and plan["input"] else 0
+
+    @contextlib.contextmanager
+    def resumable(self) -> Iterator[None]:
+        """Says after a signal, once the output has been begun, that the finished parts are kept."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            if self._begun and self.kept:
+                logger.warning("stopped; what has been judged is kept: the same command goes on")
+            raise
 
     def has(self, number: int) -> bool:
         """Whether a part exists."""
