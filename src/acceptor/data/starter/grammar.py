@@ -208,9 +208,12 @@ class Words:
         return entry.verb, self.pick(entry.objects)
 
     def deed(self) -> Verb:
-        """A whole verb phrase of everyday life: *write a poem*, *write poems*, *swim in the garden*."""
-        if self.pick((True, False)):
+        """A whole verb phrase of everyday life: *swim in the garden*, *thank Mary*, *write a poem*, *write poems*."""
+        kind = self.pick(("action", "action", "person", "activity", "activity"))
+        if kind == "action":
             return self.action().with_object(self.place())
+        if kind == "person":
+            return self.transitive("person")[0].with_object(self.someone())
         verb, noun = self.activity()
         return verb.with_object(self.pick((self.own(noun), self.own(noun), noun.plural)))
 
