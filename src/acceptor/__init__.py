@@ -100,7 +100,7 @@ _HOMES = {
     "Client": "serve.client",
 }
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 __all__ = [
     "PRESETS",
     "AcceptorError",
