@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import binom
 
 import acceptor
+from acceptor.cli.render.tables import number, p_value
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
 from acceptor.evaluation.judged import Judged
@@ -114,6 +115,21 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, math.nan, 0.02]) == pytest.approx([0.5, math.nan, 0.04], nan_ok=True)
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_a_score_of_zero_is_zero_and_a_p_value_is_not():
+    assert (number(0.0), number(-0.0001), number(0.0004), number(math.nan)) == (
+        "0.000",
+        "0.000",
+        "0.000",
+        "not defined",
+    )
+    assert (p_value(0.0), p_value(0.0004), p_value(0.0006), p_value(math.nan)) == (
+        "< 0.001",
+        "< 0.001",
+        "0.001",
+        "not defined",
+    )
 
 
 def test_mcnemar_by_hand():
