@@ -118,18 +118,9 @@ def test_holm_by_hand():
 
 
 def test_a_score_of_zero_is_zero_and_a_p_value_is_not():
-    assert (number(0.0), number(-0.0001), number(0.0004), number(math.nan)) == (
-        "0.000",
-        "0.000",
-        "0.000",
-        "not defined",
-    )
-    assert (p_value(0.0), p_value(0.0004), p_value(0.0006), p_value(math.nan)) == (
-        "< 0.001",
-        "< 0.001",
-        "0.001",
-        "not defined",
-    )
+    values = (0.0, 0.0004, 0.0006, math.nan)
+    assert [number(value) for value in (-0.0001, *values)] == ["0.000", "0.000", "0.000", "0.001", "not defined"]
+    assert [p_value(value) for value in values] == ["< 0.001", "< 0.001", "0.001", "not defined"]
 
 
 def test_mcnemar_by_hand():
