@@ -162,13 +162,13 @@ def test_a_folder_of_blimp_files_is_one_suite(judge, tmp_path):
 
 def test_the_starter_suite_is_its_test_split():
     suite = load_suite("starter")
-    assert len(suite) == 532
+    assert len(suite) == 546
     test = acceptor.load_data("starter").test
     label = dict(zip(test.sentences, test.gold, strict=True))
     assert {label[sentence] for sentence in suite.frame["sentence_good"]} == {1}
     assert {label[sentence] for sentence in suite.frame["sentence_bad"]} == {0}
     assert test.sentences[suite.frame["line"][7] - 1] == suite.frame["sentence_good"][7]
-    assert suite.frame["phenomenon"].n_unique() == 38
+    assert suite.frame["phenomenon"].n_unique() == 39
 
 
 BAD = {

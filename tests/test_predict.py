@@ -34,6 +34,7 @@ from acceptor.judging.judge import Judge
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
 from acceptor.judging.where import condition
+from acceptor.storage.manifest import MANIFEST
 from conftest import REPOSITORY, raises, toy_rows
 from test_tables import workbook
 
@@ -503,7 +504,7 @@ def test_a_stop_says_what_is_kept_and_a_corrected_command_replaces_nothing(
         patch.setattr(Parts, "write", stop)
         code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out)
     assert code == 130
-    assert ("the same command goes on" in errors) == (first > 0)
+    assert ("3 finished parts kept" in errors, "nothing is kept" in errors) == (first > 0, first == 0)
     code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out, "--all-scores")
     assert code == (2 if first else 0)  # with nothing to lose, the corrected command begins anew
     assert ("begun with other data or settings" in errors) == (first > 0)
@@ -651,6 +652,8 @@ def test_a_pipe_in_and_a_pipe_out(toy_run, tmp_path, monkeypatch, capsysbinary):
 def test_an_unfinished_output_of_a_pipe_is_started_again(small, toy_run, tmp_path, monkeypatch):
     out = tmp_path / "out.tsv"
     Parts(out).begin({"input": {"files": 1}}, overwrite=False)
+    (Parts(out).folder / "00000000").mkdir()
+    (Parts(out).folder / "00000000" / MANIFEST).touch()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the girl sees.\nthe boy\n")))
     with raises(UsageError, "E-USAGE-CHANGED", problem=str(out)):
         predict(toy_run.folder, ["-"], out=out)

@@ -128,7 +128,8 @@ def test_empty_sentences_and_lines_of_a_megabyte(small, run_cli, toy_run, tmp_pa
     else:
         source.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in frame.to_dicts())))
     code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out)
-    assert (code, "35 rows in = 32 out + 3 rejected; 3 judged" in stdout) == (0, True)
+    assert (code, "35 rows in = 32 out + 3 rejected; 1 longer than the judge reads" in stdout) == (0, True)
+    assert "; 3 judged" in stdout
     assert read_table(out).frame["id"].to_list() == ["0", *map(str, range(4, 35))]
     faults = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
     unit, header = ("row" if suffix == ".parquet" else "line"), suffix == ".tsv"

@@ -203,7 +203,7 @@ def _to_stdout(predictor: _Predictor) -> Tally:
     for result in predictor.results(lambda _: True):
         tally += result.tally
         for fault in result.rejected:
-            logger.warning("rejected: %s", fault)
+            logger.warning("rejected: %s: %s", fault.get("where"), fault["problem"])
         lines = io.BytesIO()
         write_json_rows(result.frame, lines)
         sys.stdout.buffer.write(lines.getvalue())

@@ -65,7 +65,7 @@ class Tally:
         if self.unknown:
             rows += f"; {self.unknown:,} hold what the encoder's vocabulary does not know"
         if self.truncated:
-            rows += f"; {self.truncated:,} are longer than the judge reads, so their ends are not judged"
+            rows += f"; {self.truncated:,} longer than the judge reads, ends not judged"
         if not self.documents:
             return f"{self.rows:,} rows in = {rows}"
         cut = f"{self.documents - self.unread:,} cut + {self.unread:,} rejected"

@@ -20,7 +20,7 @@ from acceptor.report.run_figures import Dot, losses_figure, metric_figure
 from acceptor.report.run_section import FigureWriter, Words, file_name, headline, run_section
 from acceptor.report.seeds_section import median_run, seeds_section
 from acceptor.report.word_weights import explain_errors
-from acceptor.runs.set_file import SeedsFile, finished_seeds
+from acceptor.runs.set_file import SEEDS_FILE, SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
 from acceptor.storage.manifest import MANIFEST
@@ -60,8 +60,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
         )
     found, seeds = _read([Path(run).expanduser() for run in runs])
-    shown = [*map(Path, runs), *(run.folder for run in found)]
-    _refuse_another_run(out, found)
+    shown = [Path(run).expanduser().resolve() for run in runs]
+    _refuse_another_run(out, shown)
     words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out), explain_full_disk(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +79,9 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     return out
 
 
-def _refuse_another_run(out: Path, shown: Sequence[RunFolder]) -> None:
+def _refuse_another_run(out: Path, shown: Sequence[Path]) -> None:
     place = out.parent.resolve()
-    if (place / MANIFEST).is_file() and place not in {run.folder.resolve() for run in shown}:
+    if any((place / name).is_file() for name in (MANIFEST, SEEDS_FILE)) and place not in shown:
         raise UsageError(
             "the page and its figures would change the folder of another run",
             where=str(out.parent),
@@ -92,7 +92,7 @@ def _refuse_another_run(out: Path, shown: Sequence[RunFolder]) -> None:
 
 def _figures_of(out: Path, folders: Sequence[Path]) -> Path:
     """The folder of a page's figures: one of its own, unless the page is in one of the folders that it shows."""
-    own = out.parent.resolve() in {folder.expanduser().resolve() for folder in folders}
+    own = out.parent.resolve() in folders
     return out.with_name(FIGURES if own else f"{out.stem}-{FIGURES}")
 
 

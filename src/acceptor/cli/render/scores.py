@@ -191,7 +191,7 @@ def pairs_text(report: PairsReport) -> Iterator[Any]:
     if report.scores.ties:
         yield (
             f"{report.scores.ties} ties count half; sides are identical in {report.identical} pairs, "
-            f"and in {report.alike} more the tokenizer reads them alike"
+            f"and in {report.alike} more the judge reads the same tokens"
         )
 
 

@@ -11,7 +11,7 @@ For training and testing a judge without another corpus. Its design makes scores
 * **Lexical split.** Nouns and verbs are divided among the splits (see ``lexicon``): what is right for a
   test sentence must be known from English, or from the structures seen in training, but not from its
   nouns and verbs.
-* **Everyday sentences.** Twenty phenomena are those of textbooks (``forms``, ``structure``); eighteen have
+* **Everyday sentences.** Twenty phenomena are those of textbooks (``forms``, ``structure``); nineteen have
   the subjects, verbs and lengths of plain talk (``everyday``, ``phrases``), so that a judge of this corpus is of use
   outside of it. No sentence is one of the twenty pairs that ``acceptor demo`` tries, nor differs from one in a
   single word.

@@ -279,6 +279,27 @@ def _alone(w: Words) -> tuple[Noun, Verb, str, str]:
     return noun, w.draw((*actions, *w.lexicon.intransitive, *optional)), w.one(), several
 
 
+def imperatives(w: Words) -> Square:
+    """A request has the bare verb: *open the gate*, *please help me*, *don't be late*."""
+    one, start = w.one(), w.pick(("please", "please", "don't", "don't", "never", "let us"))
+    if w.pick((True, False, False)):
+        state = w.pick((w.trait(), "late", "ready", "here"))
+        return cross((f"{w.pick((start, ''))} _ {state}", "be"), (f"{one} _ {state}", "is"))
+    verb, noun = w.activity()
+    rest, pronoun = w.own(noun), w.pick(("him", "them") if start == "let us" else ("me", "us", "him", "them"))
+    kind = w.pick(("object", "object", "place", "person", "preposition"))
+    if kind in ("object", "person") and w.pick((True, False)):
+        start = ""  # not before others: *comments on me*, *walks in the park* are noun phrases
+    if kind == "place":
+        verb, rest = w.action(), w.place()
+    elif kind == "person":
+        verb, rest = w.transitive("person")[0], pronoun
+    elif kind == "preposition":
+        verb = w.draw(w.lexicon.prepositional)
+        rest = f"{verb.particle} {pronoun}"
+    return cross((f"{start} _ {rest} {w.pick(('', '', 'now', 'again'))}", verb.base), (f"{one} _ {rest}", verb.third))
+
+
 def noun_number(w: Words) -> Square:
     """Determiners and numbers choose the number of the noun: *this house*, *two houses*, *one of my friends*."""
     return w.pick((_demonstratives, _numbers, _partitives))(w)

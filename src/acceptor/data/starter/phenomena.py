@@ -44,6 +44,7 @@ PHENOMENA: dict[str, Phenomenon] = {
         everyday.noun_number,
         everyday.short_agreement,
         everyday.short_forms,
+        everyday.imperatives,
         phrases.object_pronouns,
         phrases.everyday_reflexives,
         phrases.phrase_order,

@@ -62,13 +62,13 @@ class Parts:
         Args:
             plan: Everything that determines the output's bytes, as JSON. Its ``input`` is empty for a pipe; old parts
                 are then removed, because the input cannot be compared.
-            overwrite: Removes parts of another plan.
+            overwrite: Removes the parts that are there.
 
         Raises:
             UsageError: There are parts of another plan.
         """
         found = self._object(_PLAN)
-        if found == plan and plan["input"]:
+        if found == plan and plan["input"] and not overwrite:
             self._begun = True
             return
         if found and found["input"] and not overwrite:
@@ -83,7 +83,7 @@ class Parts:
             )
         # Without a plan, too: parts of a shard that went on after the output was finished. Not those that another shard
         # of this command has begun just now.
-        if self.folder.exists() and not self.has_plan(plan):
+        if self.folder.exists() and (overwrite or not self.has_plan(plan)):
             self.remove()
         with self._room():
             scratch = self._scratch()
@@ -123,12 +123,15 @@ class Parts:
 
     @contextlib.contextmanager
     def resumable(self) -> Iterator[None]:
-        """Says after a signal, once the output has been begun, that the finished parts are kept."""
+        """Says after a signal, once the output has been begun, what is kept."""
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
-            if self._begun and self.kept:
-                logger.warning("stopped; what has been judged is kept: the same command goes on")
+            if self._begun and (kept := self.kept):
+                parts = "1 finished part" if kept == 1 else f"{kept} finished parts"
+                logger.warning("stopped; %s kept: the same command, without --overwrite, goes on", parts)
+            elif self._begun:
+                logger.warning("stopped; nothing is kept, since no part was finished or the input is a pipe")
             raise
 
     def has(self, number: int) -> bool:
