@@ -65,6 +65,20 @@ def test_the_loss_of_the_epochs_second_half_counts(toy):
     assert collapse_at(event, [*history, *later], toy.train, toy.validation, CONFIG) is not None
 
 
+def test_the_first_of_several_epochs_is_not_checked(toy):
+    """A healthy training may leave the loss of guessing in its second epoch only."""
+    alike = np.tile([0.0, 0.9], (len(toy.validation), 1)).astype(np.float32)
+    longer = CONFIG.model_copy(update={"epochs": 3})
+    later = [line.model_copy(update={"epoch": 2, "step": line.step + 10}) for line in steps(0.64)]
+    for epoch, history, config, collapsed in (
+        (1, steps(0.64), CONFIG, True),
+        (1, steps(0.64), longer, False),
+        (2, [*steps(0.64), *later], longer, True),
+    ):
+        event = EpochEnd(epoch, 10 * epoch, 0.64, alike, 1.0)
+        assert (collapse_at(event, history, toy.train, toy.validation, config) is not None) == collapsed
+
+
 def test_the_entropy_is_the_least_loss_of_one_answer():
     gold = np.array([0, 0, 0, 1])
     mean, deviation = label_entropy(gold)
