@@ -49,7 +49,7 @@ class Parts:
         self.rejected = out.with_name(out.name + ".rejected.jsonl")
         self._form, self._compression = form_of(out)
         self._spreadsheet_safe = spreadsheet_safe
-        self._begun = False
+        self._started = False
 
     @property
     def places(self) -> list[Path]:
@@ -69,7 +69,7 @@ class Parts:
         """
         found = self._object(_PLAN)
         if found == plan and plan["input"] and not overwrite:
-            self._begun = True
+            self._started = True
             return
         if found and found["input"] and not overwrite:
             differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
@@ -95,7 +95,7 @@ class Parts:
                 shutil.rmtree(scratch, ignore_errors=True)
                 if not self.has_plan(plan):  # else another shard was faster
                     raise
-        self._begun = True
+        self._started = True
 
     def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
@@ -127,10 +127,10 @@ class Parts:
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
-            if self._begun and (kept := self.kept):
+            if self._started and (kept := self.kept):
                 parts = "1 finished part" if kept == 1 else f"{kept} finished parts"
                 logger.warning("stopped; %s kept: the same command, without --overwrite, goes on", parts)
-            elif self._begun:
+            elif self._started:
                 logger.warning("stopped; nothing is kept, since no part was finished or the input is a pipe")
             raise
 
