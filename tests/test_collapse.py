@@ -66,7 +66,7 @@ def test_the_loss_of_the_epochs_second_half_counts(toy):
 
 
 def test_the_first_of_several_epochs_is_not_checked(toy):
-    """A healthy training may leave the loss of guessing in its second epoch only."""
+    """A healthy training may leave the loss of guessing in a later epoch only."""
     alike = np.tile([0.0, 0.9], (len(toy.validation), 1)).astype(np.float32)
     longer = CONFIG.model_copy(update={"epochs": 3})
     later = [line.model_copy(update={"epoch": 2, "step": line.step + 10}) for line in steps(0.64)]

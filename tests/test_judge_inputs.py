@@ -549,7 +549,7 @@ def test_audit_shows_the_share_of_unknown_tokens(run_cli, tiny_bert, tmp_path):
 # ---------------------------------------------------------------------- texts that are too long
 
 TOO_LONG = "the cats see the mat. " * 60
-WARNING = "1 of 2 texts are longer than the judge's 32 tokens"
+WARNING = "1 of 2 texts are longer than the judge reads (32 tokens)"
 
 
 def test_verdicts_mark_texts_that_were_cut(judge, exported):

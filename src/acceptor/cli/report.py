@@ -30,7 +30,7 @@ def report(
     figures: Annotated[
         bool,
         typer.Option(
-            help="also write the figures as SVG and PNG: to RUN/figures, else NAME-figures",
+            help="also write SVG and PNG figures: to RUN/figures; for a page NAME.html elsewhere, NAME-figures",
             rich_help_panel=OUTPUT,
         ),
     ] = True,

@@ -90,19 +90,20 @@ def warn_of_unknown(has_unknown: npt.NDArray[np.bool_], table: Table) -> None:
         )  # fmt: skip
 
 
-def warn_of_truncated(truncated: npt.NDArray[np.bool_], max_length: int, place: Callable[[int], str]) -> None:
+def warn_of_truncated(truncated: npt.NDArray[np.bool_], max_length: int | None, place: Callable[[int], str]) -> None:
     """Warns of texts whose ends were not read, those where ``truncated``, shape (N,), is True.
 
     Args:
         truncated: Which texts.
-        max_length: The judge's longest input, in tokens.
+        max_length: The judge's longest input, in tokens; None if it is not known.
         place: Gives the place of a text.
     """
     rows = np.flatnonzero(truncated)
     if len(rows):
         logger.warning(
-            "%d of %d texts are longer than the judge's %d tokens, so their ends are not read: %s%s",
-            len(rows), len(truncated), max_length, place(int(rows[0])), ", …" if len(rows) > 1 else "",
+            "%d of %d texts are longer than the judge reads%s, so their ends are not judged: %s%s",
+            len(rows), len(truncated), f" ({max_length} tokens)" if max_length else "",
+            place(int(rows[0])), ", …" if len(rows) > 1 else "",
         )  # fmt: skip
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,11 +15,10 @@ from acceptor.data.python_inputs import as_texts
 from acceptor.errors import RequestError
 from acceptor.evaluation.words import Explanation
 from acceptor.judging.verdicts import Verdict
+from acceptor.model.coverage import warn_of_truncated
 from acceptor.serve.connection import AsyncConnection, Connection
 from acceptor.serve.exchange import Server, Steps, as_body, exchange, server_of, unreadable
 from acceptor.text import Json
-
-logger = logging.getLogger(__name__)
 
 SENTENCES, BYTES = 256, 900_000  # of one request; the server has larger limits
 TIMEOUT = 60.0
@@ -201,11 +200,7 @@ class Client(_Requests):
 
         def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
             rows = self._connection.run(self._rows(*as_texts(sentences, seconds, place)))
-            if truncated := [number for number, row in enumerate(rows.verdicts) if row.truncated]:
-                logger.warning(
-                    "%d of %d texts are longer than the judge reads, so their ends are not judged: %s%s",
-                    len(truncated), len(rows.verdicts), place(truncated[0]), ", …" if truncated[1:] else "",
-                )  # fmt: skip
+            warn_of_truncated(np.array([row.truncated for row in rows.verdicts], dtype=np.bool_), None, place)
             return _columns(rows, all_scores)
 
         return annotated(frame, columns or {}, verdicts_on)

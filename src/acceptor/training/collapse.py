@@ -3,7 +3,7 @@
 Some fine-tunings fail: the encoder's output stops depending on its input, and only the head's bias learns the labels'
 shares (Mosbach et al. 2021, "On the Stability of Fine-tuning BERT"). But many healthy trainings, too, give one verdict
 throughout after their first epoch, with a loss that has hardly changed: `minilm` on `starter` once did so with margins
-within ± .0004, and learned in its second epoch. So the first of three or more epochs is not checked, and at the end of
+within ± .0004, and learned later. So the first of three or more epochs is not checked, and at the end of
 another one, after `FEWEST_STEPS` steps, three conditions must hold:
 
 1. Every validation verdict is the same.
