@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.stats import binom
 
@@ -234,3 +235,24 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     report.split.table.frame.select("sentence", "label").write_csv(file, separator="\t")
     (again,) = acceptor.compare(toy_run, toy_run, data=str(file))
     assert again.scores[0] == pytest.approx(report.mcc)
+    other = tmp_path / "other.csv"
+    frame = report.split.table.frame.select(pl.col("sentence").alias("text"), pl.col("label").alias("gold"))
+    frame.write_csv(other, separator=";")
+    reading = {"columns": {"sentence": "text", "label": "gold"}, "separator": ";"}
+    (read_so,) = acceptor.compare(toy_run, toy_run, data=other, reading=reading)
+    assert (read_so.scores, read_so.n) == (again.scores, again.n)
+    with raises(UsageError, "E-USAGE-CONFLICT", found="--columns, --separator"):
+        acceptor.compare(toy_run, toy_run, reading=reading)
+
+
+def test_the_command_reads_other_data_as_it_is_told_and_once_for_all_runs(toy_run, tmp_path, run_cli):
+    file = tmp_path / "semicolons.csv"
+    frame = toy_run.reports["test"].split.table.frame.select("sentence", gold="label")
+    frame.write_csv(file, separator=";")
+    told = ["--separator", ";", "--columns", "sentence=sentence,label=gold"]
+    code, stdout, stderr = run_cli("compare", toy_run.folder, toy_run.folder, "--data", file, *told, "--json")
+    assert code == 0, stderr
+    assert json.loads(stdout)["comparisons"][0]["n"] == len(frame)
+    assert stderr.count("semicolons.csv: ") == 1
+    code, _, stderr = run_cli("compare", toy_run.folder, toy_run.folder, *told)
+    assert (code, "there are no data to read so" in stderr) == (2, True)

@@ -146,6 +146,8 @@ def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, setti
     assert "not defined" in advice_for(one_verdict, train_loss, toy.train, config, encoder_of(hidden_size=384))
     right = report_on(toy.validation, toy.validation.gold)
     assert advice_for(right, train_loss, toy.train, config, encoder_of(hidden_size=384)) is None
+    few = toy.validation.take(range(8), "validation")  # too few for an interval, so that nothing is known of chance
+    assert advice_for(report_on(few, few.gold), train_loss, toy.train, config, encoder_of(hidden_size=384)) is None
 
 
 def test_the_advice_is_the_last_line(toy, toy_config, tmp_path, caplog):

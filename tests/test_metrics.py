@@ -95,6 +95,13 @@ def test_a_perfect_score_is_not_certain(size):
     assert -1.0 < mcc_interval(np.array([[0, 100], [100, 0]])).high < -0.95
 
 
+def test_fewer_than_ten_examples_have_no_interval():
+    """In closed form as by the bootstrap."""
+    assert mcc_interval(np.array([[3, 2], [1, 3]])) is None
+    assert mcc_interval(np.array([[3, 2], [1, 4]])) is not None
+    assert score(np.array([[3, 2], [1, 3]])).mcc_words == "0.350 (no interval: too few examples)"
+
+
 def test_share_interval_is_wilsons():
     low, high = share_interval(81, 263)  # Newcombe 1998, table I
     assert (low, high) == (pytest.approx(0.2553, abs=1e-4), pytest.approx(0.3662, abs=1e-4))

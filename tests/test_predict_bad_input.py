@@ -116,6 +116,17 @@ def test_an_output_of_an_unknown_format_or_in_no_folder(run_cli, toy_run, tmp_pa
         assert (code, words in err, "E-USAGE-OUTPUT" in err) == (2, True, True)
 
 
+def test_what_needs_an_output_is_named(run_cli, toy_run, tmp_path):
+    (tmp_path / "in.tsv").write_text(lines_of(3))
+    for given, name in (
+        (["--where", "probability >= .5"], "--where"),
+        (["--shard", "1/2"], "--shard"),
+        ([tmp_path / "in.tsv"], "more than one file"),
+    ):
+        code, _, err = run_cli("predict", toy_run.folder, tmp_path / "in.tsv", *given)
+        assert (code, f"{name} needs an output" in err) == (2, True)
+
+
 @pytest.mark.parametrize("suffix", [".tsv", ".jsonl.gz", ".parquet"])
 def test_empty_sentences_and_lines_of_a_megabyte(small, run_cli, toy_run, tmp_path, suffix):
     sentences = ["the girl sees.", "", " \u3000", "x" * 1_000_001, "boy " * 249_999 + "boys", *["the boy."] * 30]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import DATA, OUTPUT, AsJson, Quiet
+from acceptor.cli.options import DATA, OUTPUT, AsJson, Quiet, takes_reading_of_a_file
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError, check_installed
 
@@ -17,6 +17,7 @@ EXAMPLES = (
 )
 
 
+@takes_reading_of_a_file
 def compare(
     base: Annotated[str, typer.Argument(metavar="BASE", help="the baseline: a run folder, or a folder of seeds")],
     others: Annotated[
@@ -25,6 +26,7 @@ def compare(
     data: Annotated[
         str | None, typer.Option(help="a file or corpus to judge with all [their own splits]", rich_help_panel=DATA)
     ] = None,
+    reading: Any = None,
     split: Annotated[
         str | None, typer.Option(help="test or validation [test if all have it]", rich_help_panel=DATA)
     ] = None,
@@ -47,7 +49,7 @@ def compare(
     if not any("://" in one for one in (base, *others)):
         if price_per_hour is not None:
             raise UsageError("--price-per-hour needs a server", found="only runs", code="E-USAGE-CONFLICT")
-        found = compare(base, *others, data=data, split=split, metric=metric)
+        found = compare(base, *others, data=data, reading=reading, split=split, metric=metric)
         answer({"comparisons": [one.to_dict() for one in found]}, render.comparison_text(found), as_json)
         return
     check_installed("httpx")
@@ -55,6 +57,8 @@ def compare(
 
     if split is not None:
         raise UsageError("a server has no splits", next="leave --split out", code="E-USAGE-CONFLICT")
-    found, speeds = compare_with_servers(base, others, data=data, metric=metric, price_per_hour=price_per_hour)
+    found, speeds = compare_with_servers(
+        base, others, data=data, reading=reading, metric=metric, price_per_hour=price_per_hour
+    )
     content = {"comparisons": [one.to_dict() for one in found], "servers": [one.to_dict() for one in speeds]}
     answer(content, [*render.comparison_text(found), *render.speeds_text(speeds)], as_json)

@@ -169,16 +169,22 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def takes_reading(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of `READING` to a command, which gets them as ``reading``: arguments of `load_data`."""
+    return _with_options(command, "reading", READING, _reading_of)
 
-    def read(given: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **given,
-            "columns": columns_of(given["columns"]),
-            "separator": separator_of(given["separator"]),
-            "labels": None if given["labels"] is None else listed_in(given["labels"], "--labels"),
-        }
 
-    return _with_options(command, "reading", READING, read)
+def takes_reading_of_a_file(command: Callable[..., None]) -> Callable[..., None]:
+    """`takes_reading` for a command whose ``--data`` is the file itself."""
+    options = {name: kind for name, kind in READING.items() if kind is not Folder}
+    return _with_options(command, "reading", options, _reading_of)
+
+
+def _reading_of(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **given,
+        "columns": columns_of(given["columns"]),
+        "separator": separator_of(given["separator"]),
+        "labels": None if given["labels"] is None else listed_in(given["labels"], "--labels"),
+    }
 
 
 def _with_options(

@@ -121,10 +121,13 @@ def predict(
     check_spreadsheet_safe(settings, out or "no file")
     _check_ray(ray, workers, shard, split, out)
     if out is None:
-        if where or split or shard or ray or files[1:] or files == ["-"]:
-            raise UsageError(
-                "this needs an output", expected="-o FILE, or -o - for JSON lines on stdout", code="E-USAGE-OUTPUT"
-            )
+        several, lines = len(files) > 1, files == ["-"]
+        given = {"--where": where, "--split-sentences": split, "--shard": shard, "--ray": ray}
+        for name, value in {**given, "more than one file": several, "stdin": lines}.items():
+            if value:
+                raise UsageError(
+                    f"{name} needs an output", expected="-o FILE, or -o - for JSON lines", code="E-USAGE-OUTPUT"
+                )
         _predict_on_terminal(run, files[0], settings, device, precision, as_json)
         return
     how: _PredictArguments = {"device": device, "precision": precision, "overwrite": overwrite}
@@ -151,7 +154,7 @@ def _print_tally(tally: Tally, out: str, rejected: str, shard: str | None, as_js
     else:
         content = {**tally.to_dict(), "out": out}
         tally.check_any_judged(rejected)
-        answer(content, [f"{tally.written} verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
+        answer(content, [f"verdicts: {out}", f"{tally}; {tally.judged:,} judged"], as_json)
 
 
 def _check_ray(ray: str | None, workers: int | None, shard: str | None, split: str | None, out: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,12 @@ class Comparison:
 
 @checked_types
 def compare(
-    base: Any, *others: Any, data: str | Path | None = None, split: str | None = None, metric: str = "mcc"
+    base: Any,
+    *others: Any,
+    data: str | Path | None = None,
+    reading: Mapping[str, Any] | None = None,
+    split: str | None = None,
+    metric: str = "mcc",
 ) -> list[Comparison]:
     """Every other system against the baseline, on the same sentences; p-values are corrected for their number.
 
@@ -92,6 +97,8 @@ def compare(
         base: The baseline: a `Report`, a `Run`, `Seeds`, their folder, or a sequence of runs that differ by seed.
         *others: The systems to compare with it, in the same forms.
         data: A file or corpus that all judge now; None for the verdicts of their training.
+        reading: How to read it: ``columns``, ``separator``, ``labels``, ``normalise_labels``, ``drop_unlabelled``, as
+            for `load_data`.
         split: ``test`` or ``validation`` of that training; None for test if all have it.
         metric: ``mcc``, ``accuracy``, ``f1`` or ``balanced_accuracy``.
 
@@ -112,7 +119,7 @@ def compare(
             expected="two systems at least",
             code="E-USAGE-OPTION",
         )
-    first, *rest = judged_of([base, *others], data=data, split=split)
+    first, *rest = judged_of([base, *others], data=data, reading=reading, split=split)
     return compare_judged(first, rest, metric=metric)
 
 

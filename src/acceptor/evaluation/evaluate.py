@@ -75,7 +75,7 @@ class Scores:
         """The Matthews correlation with its interval, or why there is none."""
         if math.isnan(self.mcc):
             return "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
-        return f"{self.mcc:.3f} {self.mcc_interval}"
+        return f"{self.mcc:.3f} {self.mcc_interval or '(no interval: too few examples)'}"
 
     def __str__(self) -> str:
         return f"MCC {self.mcc_words} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"

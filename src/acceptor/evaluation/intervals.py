@@ -34,7 +34,7 @@ class Interval(NamedTuple):
 
 
 def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
-    """A 95 % interval for the Matthews correlation; None if the correlation is not defined.
+    """A 95 % interval for the Matthews correlation; None if it is not defined, or for fewer than ten examples.
 
     Two labels: the multinomial delta method (Bishop, Fienberg & Holland 1975, section 11.3). More
     labels: the percentiles of ``draws`` confusion matrices drawn from the observed shares, seeded.
@@ -43,9 +43,9 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
     correlation that results if each label's share of right verdicts is Wilson's lower bound.
     """
     phi = float(mcc(confusion))
-    if math.isnan(phi):
-        return None
     n = int(confusion.sum())
+    if math.isnan(phi) or n < FEW:
+        return None
     if abs(phi) == 1:
         return _interval_at_the_end(confusion, phi)
     if len(confusion) > 2:

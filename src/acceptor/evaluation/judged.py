@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.load import load_split
+from acceptor.data.table import Split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.judging.load import load
@@ -50,23 +52,38 @@ class Judged:
         return f"Judged({self.name}: {len(self.gold)} sentences, {len(self.predicted)} seeds)"
 
 
-def judged_of(systems: Sequence[Any], *, data: str | Path | None = None, split: str | None = None) -> list[Judged]:
+def judged_of(
+    systems: Sequence[Any],
+    *,
+    data: str | Path | None = None,
+    reading: Mapping[str, Any] | None = None,
+    split: str | None = None,
+) -> list[Judged]:
     """The systems' verdicts on one split.
 
     Args:
         systems: Each a `Report`, a run folder or a folder of seeds (a path, or an object with a ``folder``), or a
             sequence of these that differ by their seed.
         data: A file or corpus that all judge now; None for the verdicts of their training.
+        reading: How to read it: arguments of `load_split`.
         split: ``test`` or ``validation`` of that training; None for test if all have it.
 
     Raises:
-        UsageError: A system is none of these; they have no split in common; or data and a split are given.
+        UsageError: A system is none of these; they have no split in common; data and a split are given, or
+            ``reading`` without data.
         RunError: A folder is no finished run, or its files were changed.
         DataError: The data cannot be read, or the seeds of a system judged different sentences.
     """
     if data is not None and split is not None:
         raise UsageError(
             "other data have no split of the training", next="leave data or split out", code="E-USAGE-CONFLICT"
+        )
+    if data is None and any((reading or {}).values()):
+        raise UsageError(
+            "there are no data to read so",
+            expected="--data FILE",
+            found=", ".join(f"--{name.replace('_', '-')}" for name, value in (reading or {}).items() if value),
+            code="E-USAGE-CONFLICT",
         )
     if split not in (None, *SPLITS):
         raise UsageError(
@@ -75,7 +92,8 @@ def judged_of(systems: Sequence[Any], *, data: str | Path | None = None, split: 
     folders = [_folders(system) for system in systems]
     names = _names(folders)
     if data is not None:
-        reports = [[_evaluated(place, data) for place in places] for places in folders]
+        read = functools.cache(functools.partial(load_split, data, **(reading or {})))  # once for all with these labels
+        reports = [[_evaluated(place, read) for place in places] for places in folders]
         return [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
     if split is None:
         there = [set(SPLITS) & _splits(place) for places in folders for place in places]
@@ -127,7 +145,7 @@ def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
-def _evaluated(place: Any, data: str | Path) -> Report:
+def _evaluated(place: Any, read: Callable[..., Split]) -> Report:
     if isinstance(place, Report):
         raise UsageError(
             "a report already has the verdicts of its sentences",
@@ -135,7 +153,7 @@ def _evaluated(place: Any, data: str | Path) -> Report:
             code="E-USAGE-CONFLICT",
         )
     judge = load(place)
-    return evaluate(judge, load_split(data, judge.labels, written=judge.written))
+    return evaluate(judge, read(judge.labels, written=judge.written))
 
 
 def _splits(place: Any) -> set[str]:

@@ -19,7 +19,7 @@ It is the same for every sentence, so that a weak weight looks weak: 5 nats chan
 
 def scores_html(caption: str, rows: Iterable[Sequence[object]]) -> str:
     """A table of scores: name, value, 95 % interval, and the score of always answering the most frequent label."""
-    header = ("score", "value", "95 % interval", "always the majority")
+    header = ("score", "value", "95 % interval (bootstrap)", "always the majority")
     lines = ["".join(f"<td style='text-align:left'>{_text(cell)}</td>" for cell in row) for row in rows]
     return (
         f"<p>{_text(caption)}</p><table><thead><tr>"

@@ -41,12 +41,8 @@ class Folds(RunSet[FoldsFile]):
         pooled = self.file.pooled
         if pooled is None:
             return f"Folds({self.folder} · none finished)"
-        mcc = "not defined"
-        if pooled.mcc_interval:
-            low, high = pooled.mcc_interval
-            mcc = f"{pooled.mcc:.3f} [{low:.3f}, {high:.3f}]"
         folds, rows = f"{self.count('finished')} by {self.file.by}", self.file.data["train"].rows
-        scores = f"pooled MCC {mcc} · n {pooled.n} of {rows} · majority {pooled.majority:.3f}"
+        scores = f"pooled MCC {pooled.mcc_words} · n {pooled.n} of {rows} · majority {pooled.majority:.3f}"
         return f"Folds({self.folder} · {folds} · {scores})"
 
 

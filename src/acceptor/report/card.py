@@ -92,9 +92,8 @@ def _leaks(report: Report) -> str:
 
 def _row(report: Report) -> str:
     scores = report.scores
-    mcc = f"{scores.mcc:.3f} {scores.mcc_interval}" if scores.mcc_interval else "not defined"
     mark = " †" if report.selected else ""
     return (
-        f"| {report.split.name}{mark} | {scores.n} | {mcc} | {scores.accuracy:.3f} | {scores.majority:.3f} "
-        f"| {report.loss:.3f} |"
+        f"| {report.split.name}{mark} | {scores.n} | {scores.mcc_words} | {scores.accuracy:.3f} "
+        f"| {scores.majority:.3f} | {report.loss:.3f} |"
     )

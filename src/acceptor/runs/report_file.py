@@ -42,6 +42,13 @@ class ScoresRecord(Record):
         scores = {"mcc": self.mcc, "accuracy": self.accuracy, "f1": self.f1}
         return {**scores, "balanced_accuracy": self.balanced_accuracy}[metric]
 
+    @property
+    def mcc_words(self) -> str:
+        """The Matthews correlation and, if there is one, its interval."""
+        if self.mcc is None:
+            return "not defined"
+        return f"{self.mcc:.3f}" + (" [{:.3f}, {:.3f}]".format(*self.mcc_interval) if self.mcc_interval else "")
+
 
 class MeasureRecord(Record):
     """One of the nine scores, its bootstrap interval, and the score of the majority baseline."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,7 @@ def compare_with_servers(
     others: Sequence[str],
     *,
     data: str | None,
+    reading: Mapping[str, Any] | None = None,
     metric: str = "mcc",
     price_per_hour: float | None = None,
 ) -> tuple[list[Comparison], list[Speed]]:
@@ -89,6 +90,7 @@ def compare_with_servers(
         others: The folders or addresses to compare with it: ``http://HOST:PORT``, or with the kind of the server
             before it, such as ``tei+http://HOST``.
         data: A file or corpus that all judge.
+        reading: As for `compare`.
         metric: As for `compare`.
         price_per_hour: What a server costs in an hour.
 
@@ -106,7 +108,7 @@ def compare_with_servers(
         )
     if metric not in METRICS:
         raise UsageError(f"no metric is called {metric!r}", expected=", ".join(METRICS), code="E-USAGE-OPTION")
-    first, *runs = judged_of([base, *(one for one in others if "://" not in one)], data=data)
+    first, *runs = judged_of([base, *(one for one in others if "://" not in one)], data=data, reading=reading)
     left, systems, speeds = iter(runs), [], []
     for one in others:
         if "://" in one:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from acceptor.config import ResolvedConfig
 from acceptor.data.table import Split
@@ -28,8 +29,8 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
         encoder: The encoder.
     """
     interval = report.interval
-    if interval is not None and interval.low > 0:
-        return None
+    if not math.isnan(report.mcc) and (interval is None or interval.low > 0):
+        return None  # also for fewer than ten examples, which have no interval
     found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
     if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
         ways = "give more of them, or check the labels: acceptor audit DATA"

@@ -170,17 +170,8 @@ def _how_ended(entry: Entry) -> str:
 
 
 def _mcc_cells(entry: Entry, splits: Sequence[str]) -> list[str]:
-    cells = []
-    for split in splits:
-        scores = (entry.scores or {}).get(split)
-        if scores is None:
-            cells.append("")
-        elif scores.mcc is None or scores.mcc_interval is None:
-            cells.append("not defined")
-        else:
-            low, high = scores.mcc_interval
-            cells.append(f"{scores.mcc:.3f} [{low:.3f}, {high:.3f}]")
-    return cells
+    scores = entry.scores or {}
+    return [scores[split].mcc_words if split in scores else "" for split in splits]
 
 
 def export_text(found: Export, *, sentence: str, pairs: bool = False) -> Iterator[Any]:

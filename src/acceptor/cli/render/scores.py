@@ -42,7 +42,7 @@ def report_text(report: Report) -> Iterator[Any]:
     labels = report.split.labels
     yield ""
     yield table(
-        ("score", "value", "95 % interval", "always the majority"),
+        ("score", "value", "95 % interval (bootstrap)", "always the majority"),
         [
             (name, number(one.value), str(one.interval or "not defined"), number(one.majority))
             for name, one in report.measures.items()
