@@ -512,7 +512,7 @@ def test_a_stop_says_what_is_kept_and_a_corrected_command_replaces_nothing(
 
 def test_other_settings_or_data_do_not_continue_it(stopped, toy_run):
     source, out = stopped
-    with raises(UsageError, "E-USAGE-CHANGED", found="settings"):
+    with raises(UsageError, "E-USAGE-CHANGED", found="other settings (all_scores: False, now True)"):
         predict(toy_run.folder, [source], out=out, all_scores=True)
     Path(source).write_text(Path(source).read_text() + "100\ta girl.\n")
     with raises(UsageError, "E-USAGE-CHANGED", found="input"):

@@ -12,6 +12,7 @@ import re
 import time
 from typing import Any
 
+from acceptor.data.writing.parts import other_in
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.judging.tally import Tally
 from acceptor.storage.filesystems import OutputFolder
@@ -155,11 +156,10 @@ class Output:
                 next="choose another one, or --overwrite",
                 code="E-USAGE-OUTPUT",
             )
-        differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
         return UsageError(
             f"{self.folder.address} was started with other data or settings, and is not finished",
             expected="the same command on the same files",
-            found="other " + ", ".join(differing),
+            found=other_in(found, plan),
             next="repeat the original command, choose another output, or start again: --overwrite",
             code="E-USAGE-CHANGED",
         )

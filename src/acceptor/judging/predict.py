@@ -309,7 +309,7 @@ class _Predictor:
             "input": self.input,
             "run": files_of(run),
             "settings": self.settings.to_dict(self.suffix),
-            "computing": [runtime.device, runtime.precision, self.judge.lossless],
+            "computing": {"device": runtime.device, "precision": runtime.precision, "lossless": self.judge.lossless},
             "versions": versions() | ({"sentencex": check_splitter(language)} if language else {}),
             "sizes": [CHUNK, self.settings.text, BLOCK, KEY],
         }

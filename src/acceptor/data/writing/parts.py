@@ -32,6 +32,7 @@ from acceptor.text import shell
 logger = logging.getLogger(__name__)
 
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
+_EXPLAINED = ("settings", "computing", "versions")  # of a plan: values that a person has chosen or knows
 
 
 class Parts:
@@ -72,12 +73,11 @@ class Parts:
             self._started = True
             return
         if found and found["input"] and not overwrite:
-            differing = sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name))
             raise UsageError(
                 f"{self.out} was begun with other data or settings, and is not finished",
                 where=str(self.folder),
                 expected="the same command on the same files",
-                found="other " + ", ".join(differing),
+                found=other_in(found, plan),
                 next="give the command as it was, write elsewhere, or start again: --overwrite, without --shard",
                 code="E-USAGE-CHANGED",
             )
@@ -299,6 +299,20 @@ class Parts:
             next="free some room (parts and output exist at once while they are joined); give the same command again",
             code="E-RESOURCE-DISK",
         )
+
+
+def other_in(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """How a plan that was found differs from this command's: ``other settings (where: None, now 'p > .5')``."""
+    words = []
+    for name in sorted(name for name in found.keys() | plan.keys() if found.get(name) != plan.get(name)):
+        before, now = found.get(name), plan.get(name)
+        if name in _EXPLAINED and isinstance(before, dict) and isinstance(now, dict):
+            keys = [key for key in before | now if before.get(key) != now.get(key)]
+            values = (f"{key}: {before.get(key)!r}, now {now.get(key)!r}" for key in keys)
+            words.append(f"other {name} ({'; '.join(values)})")
+        else:
+            words.append(f"other {name}")
+    return ", ".join(words)
 
 
 def _append(path: Path, stream: IO[bytes]) -> None:
