@@ -163,6 +163,16 @@ def test_figures_elsewhere_replace_no_other_picture(run, tmp_path):
     assert (tmp_path / "page-figures" / "roc.png").is_file()
 
 
+def test_a_file_that_is_no_report_is_not_replaced(run, tmp_path):
+    mine = tmp_path / "mine.html"
+    mine.write_text("<!doctype html><title>mine – report</title>")
+    with raises(acceptor.UsageError, "E-USAGE-OUTPUT", problem="is no report", next="-o PAGE.html"):
+        write_report([run.folder], mine)
+    assert mine.read_text().startswith("<!doctype html><title>mine")
+    first = write_report([run.folder], tmp_path / "page.html", figures=False).read_bytes()
+    assert write_report([run.folder], tmp_path / "page.html", figures=False).read_bytes() == first
+
+
 # ---------------------------------------------------------------------- what must be shown
 
 

@@ -28,6 +28,8 @@ from acceptor.text import plain
 
 TEMPLATE = Path(__file__).parent / "template"
 FIGURES = "figures"
+GENERATOR = b'<meta name="generator" content="acceptor '  # in the first bytes of every report
+HEAD = 4096
 _HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
@@ -41,14 +43,15 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
 
     Args:
         runs: Finished run folders, or folders of seeds.
-        out: The page to write, ``.html``; an existing file is replaced.
+        out: The page to write, ``.html``; an older report is replaced, any other file is not.
         why: Show word weights for this many of the most confident errors of each run. If above 0, the judges are
             loaded.
         figures: Also write every figure as SVG and PNG beside the page: to ``figures`` in the folder of a run that it
             shows, elsewhere to ``NAME-figures`` for a page NAME.html.
 
     Raises:
-        UsageError: ``runs`` is empty, or ``out`` does not end in ``.html`` or is in the folder of another run.
+        UsageError: ``runs`` is empty; or ``out`` does not end in ``.html``, is in the folder of another run, or is a
+            file that is no report.
         RunError: A folder is not a finished run, or one of its files was changed.
         ResourceError: ``out`` cannot be written, or the disk is full.
     """
@@ -62,6 +65,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     found, seeds = _read([Path(run).expanduser() for run in runs])
     shown = [Path(run).expanduser().resolve() for run in runs]
     _refuse_another_run(out, shown)
+    _refuse_another_file(out)
     words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out), explain_full_disk(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +92,18 @@ def _refuse_another_run(out: Path, shown: Sequence[Path]) -> None:
             next="write it elsewhere: -o PAGE.html",
             code="E-USAGE-OUTPUT",
         )
+
+
+def _refuse_another_file(out: Path) -> None:
+    if out.is_file() and out.stat().st_size:
+        with out.open("rb") as page:
+            if GENERATOR not in page.read(HEAD):
+                raise UsageError(
+                    f"{out} exists, and is no report",
+                    expected="a path that does not exist, or an older report",
+                    next="write it elsewhere: -o PAGE.html",
+                    code="E-USAGE-OUTPUT",
+                )
 
 
 def _figures_of(out: Path, folders: Sequence[Path]) -> Path:
