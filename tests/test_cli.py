@@ -302,7 +302,7 @@ def test_predict_shows_texts_labels_and_verdicts(run_cli, toy_run, files):
 def test_predict_writes_every_column_and_the_verdicts(run_cli, toy_run, files, tmp_path, suffix):
     out = tmp_path / f"verdicts{suffix}"
     code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv", "-o", out, "--all-scores")
-    assert (code, "40 verdicts" in stdout) == (0, True)
+    assert (code, f"verdicts: {out}" in stdout) == (0, True)
     assert "40 rows in = 40 out + 0 rejected" in stdout
     frame = read_table(out).frame
     assert frame["sentence"].to_list() == [sentence for sentence, _ in toy_rows(40, 2)]
