@@ -29,6 +29,7 @@ from hypothesis import settings
 import acceptor
 from acceptor.cli import app as cli
 from acceptor.config import Derived
+from acceptor.data.table import Split
 from acceptor.judging.decision import Decision
 from acceptor.model.pretrained import Encoder
 from acceptor.runtime.device import processor_key
@@ -117,6 +118,12 @@ def tiny_bert(_own_cache, tmp_path_factory) -> Path:
 def encoder_of(**config) -> Encoder:
     """An encoder with this configuration and no files."""
     return Encoder("no files", Path("nowhere"), None, "", config)
+
+
+def split_of(*counts: int) -> Split:
+    """A training split with so many examples of each label."""
+    rows = [(f"sentence {n}.", str(label)) for label, count in enumerate(counts) for n in range(count)]
+    return acceptor.load_data(rows).train
 
 
 def toy_rows(n: int, seed: int = 0) -> list[tuple[str, str]]:

@@ -19,8 +19,14 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.training.advice import advice_for
 from acceptor.training.defaults import FEWEST_EPOCHS, MOST_EPOCHS, STEPS, resolve
 from acceptor.training.targets import Targets, balanced_weights
-from conftest import encoder_of, raises, toy_rows
+from conftest import encoder_of, raises, split_of, toy_rows
 from tiny import make_encoder
+
+
+@pytest.fixture(scope="module")
+def cola():
+    """As many examples of each label as CoLA has."""
+    return split_of(2528, 6023)
 
 
 def steps(config, rows):
@@ -30,17 +36,17 @@ def steps(config, rows):
 @pytest.mark.parametrize(
     ("width", "rate"), [(1024, 2e-5), (768, 3e-5), (384, 1e-4), (256, 3e-4), (128, 1e-3), (32, 4e-3)]
 )
-def test_the_learning_rate_falls_with_the_square_of_the_width(width, rate):
+def test_the_learning_rate_falls_with_the_square_of_the_width(width, rate, cola):
     for names in ({"hidden_size": width}, {"dim": width}):
-        config, derived = resolve(TrainConfig(), encoder_of(**names), rows=8551)
+        config, derived = resolve(TrainConfig(), encoder_of(**names), cola)
         assert config.learning_rate == rate
         assert any(item.name == "learning_rate" and str(width) in item.reason for item in derived)
-    assert resolve(TrainConfig(), encoder_of(), rows=8551)[0].learning_rate == 3e-5  # a base-size encoder
+    assert resolve(TrainConfig(), encoder_of(), cola)[0].learning_rate == 3e-5  # a base-size encoder
 
 
 @pytest.mark.parametrize("rows", [2, 31, 200, 1000, 4400, 8551, 100_000])
 def test_the_number_of_steps_is_alike_for_corpora_of_any_size(rows):
-    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=384), rows)
+    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=384), split_of(rows - rows // 2, rows // 2))
     assert FEWEST_EPOCHS <= config.epochs <= MOST_EPOCHS
     if config.epochs > FEWEST_EPOCHS:
         assert steps(config.model_copy(update={"epochs": config.epochs - 1}), rows) < STEPS
@@ -51,29 +57,35 @@ def test_the_number_of_steps_is_alike_for_corpora_of_any_size(rows):
 
 
 @pytest.mark.parametrize(("width", "dropout"), [(384, 0.0), (512, "encoder"), (768, "encoder")])
-def test_narrow_encoders_train_without_dropout(width, dropout):
-    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=width), rows=8551)
+def test_narrow_encoders_train_without_dropout(width, dropout, cola):
+    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=width), cola)
     assert config.dropout == dropout
     assert next(item.value for item in derived if item.name == "dropout") == dropout
     for given in (0.2, "encoder"):
-        assert resolve(TrainConfig(dropout=given), encoder_of(hidden_size=width), rows=8551)[0].dropout == given
+        assert resolve(TrainConfig(dropout=given), encoder_of(hidden_size=width), cola)[0].dropout == given
 
 
 @pytest.mark.parametrize(
-    ("layers", "width", "fresh"), [(12, 768, 2), (24, 1024, 4), (6, 768, 1), (2, 768, 0), (6, 384, 0)]
+    ("layers", "width", "fresh", "balanced"),
+    [(12, 768, 2, 2), (24, 1024, 4, 4), (6, 768, 1, 1), (2, 768, 0, 0), (6, 384, 0, 1), (12, 384, 0, 2)],
 )
-def test_the_top_layers_of_a_wide_encoder_of_sentences_start_anew(layers, width, fresh, tmp_path):
-    """Whoever trained it with sentence-transformers left modules.json."""
+def test_the_top_layers_of_an_encoder_of_sentences_start_anew(layers, width, fresh, balanced, tmp_path, cola):
+    """Whoever trained it with sentence-transformers left modules.json. Of a narrow one only where no label prevails."""
     plain = encoder_of(num_hidden_layers=layers, hidden_size=width)
-    assert resolve(TrainConfig(), plain, rows=8551)[0].reinit_layers == 0
+    assert resolve(TrainConfig(), plain, cola)[0].reinit_layers == 0
     (tmp_path / "modules.json").write_text("[]")
     for names in ({"num_hidden_layers": layers, "hidden_size": width}, {"n_layers": layers, "dim": width}):
         embeds = dataclasses.replace(encoder_of(**names), folder=tmp_path)
-        config, derived = resolve(TrainConfig(), embeds, rows=8551)
+        config, derived = resolve(TrainConfig(), embeds, cola)
         assert config.reinit_layers == fresh
         assert [item.value for item in derived if item.name == "reinit_layers"] == [fresh] * (width >= 512)
-        assert resolve(TrainConfig(keep_head=True), embeds, rows=8551)[0].reinit_layers == 0
-        assert resolve(TrainConfig(reinit_layers=5), embeds, rows=8551)[0].reinit_layers == 5
+        for counts in ((3000, 3000), (3000, 2000), (2000, 1000, 2000)):
+            config, derived = resolve(TrainConfig(), embeds, split_of(*counts))
+            assert config.reinit_layers == balanced
+            assert [item.value for item in derived if item.name == "reinit_layers"] == [balanced]
+        assert resolve(TrainConfig(), embeds, split_of(3001, 1999))[0].reinit_layers == fresh
+        assert resolve(TrainConfig(keep_head=True), embeds, cola)[0].reinit_layers == 0
+        assert resolve(TrainConfig(reinit_layers=5), embeds, cola)[0].reinit_layers == 5
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "mpnet", "modernbert"])
@@ -105,9 +117,9 @@ def test_the_dropout_of_a_training(toy, toy_config, dropout, stored, tmp_path):
     assert run.judge.model.config.attention_probs_dropout_prob == stored
 
 
-def test_given_settings_are_not_changed():
+def test_given_settings_are_not_changed(cola):
     given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4, dropout=0.3, reinit_layers=1)
-    config, derived = resolve(given, encoder_of(hidden_size=384), rows=8551)
+    config, derived = resolve(given, encoder_of(hidden_size=384), cola)
     assert config.model_dump() == given.model_dump()
     assert derived == []
 
@@ -137,7 +149,7 @@ def report_on(split, verdicts):
     ],
 )
 def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, settings, train_loss, words):
-    config, _ = resolve(TrainConfig(**settings), encoder_of(hidden_size=384), len(toy.train))
+    config, _ = resolve(TrainConfig(**settings), encoder_of(hidden_size=384), toy.train)
     by_chance = np.arange(len(toy.validation)) % 2
     found = advice_for(report_on(toy.validation, by_chance), train_loss, toy.train, config, encoder_of(hidden_size=384))
     assert "chance" in found

@@ -36,6 +36,7 @@ GENERATED = ("api", "cli", "errors", "licences")
 SHORTER = {
     "seeds=5, config=config, processes=2": "seeds=2, config=config",
     "trials=20": "trials=2, seeds=1",
+    '"epochs": (2, 4)': '"epochs": (1, 2)',
     "[::40]": "[::3]",
     "[::10]": "[::2]",
 }

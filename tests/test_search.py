@@ -23,7 +23,7 @@ from acceptor.experiments import search as searching
 from acceptor.experiments.search import default_space, search_settings
 from acceptor.experiments.study import in_states, load_optuna, locked, open_study
 from acceptor.training.defaults import resolve
-from conftest import REPOSITORY, encoder_of, raises, toy_rows, wait_for
+from conftest import REPOSITORY, encoder_of, raises, split_of, toy_rows, wait_for
 
 SMALL = {"learning_rate": (1e-3, 3e-2, "log"), "epochs": (2, 3), "warmup": (0.0, 0.3)}
 
@@ -349,7 +349,7 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
     ids=str,
 )
 def test_the_default_space_holds_the_given_settings(given):
-    defaults, _ = resolve(TrainConfig(**given), encoder_of(hidden_size=384), rows=8551)
+    defaults, _ = resolve(TrainConfig(**given), encoder_of(hidden_size=384), split_of(2528, 6023))
     for name, domain in default_space(defaults).items():
         value = getattr(defaults, name)
         assert value in domain if isinstance(domain, list) else domain[0] <= value <= domain[1]

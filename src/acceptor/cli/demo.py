@@ -37,7 +37,7 @@ def demo(
     from acceptor.training.train import train
 
     if overwrite or not is_finished(out):
-        config = TrainConfig(encoder="minilm", reinit_layers=1)  # else some seeds guess for three of the seven epochs
+        config = TrainConfig(encoder="minilm")
         train("starter", out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
         write_report([out], out / REPORT_PAGE)
     judge = load(out)

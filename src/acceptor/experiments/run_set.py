@@ -245,7 +245,7 @@ def _split(plan: Plan) -> Data:
 
 
 def _resolved(plan: Plan, data: Data) -> ResolvedConfig:
-    return resolve(plan.config, _encoder(plan.config.encoder), len(data.train))[0]
+    return resolve(plan.config, _encoder(plan.config.encoder), data.train)[0]
 
 
 @functools.lru_cache

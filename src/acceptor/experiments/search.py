@@ -164,7 +164,7 @@ def search_settings(
         _check_space(config, space)
     data = data if isinstance(data, Data) else load_data(data)
     restarts = "on_collapse" not in config.model_fields_set
-    config, _ = resolve(config, find_encoder(config.encoder), len(data.train))
+    config, _ = resolve(config, find_encoder(config.encoder), data.train)
     domains = default_space(config) if space is None else dict(space)
     out = Path(out).expanduser()
     if seeds and data.test is None:

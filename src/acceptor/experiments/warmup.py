@@ -74,7 +74,7 @@ def warm_up(
     corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
     found = warmup_data(read_raw_text(files, corpus), seed=config.seed)
     start = find_encoder(config.encoder)
-    usual, _ = resolve(config, start, len(found.train))
+    usual, _ = resolve(config, start, found.train)
     once = config.epochs is None and usual.epochs == FEWEST_EPOCHS  # a long text is read once
     config = usual.model_copy(update={"epochs": 1 if once else usual.epochs, "split": "given"})
     try:

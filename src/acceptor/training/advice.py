@@ -35,7 +35,7 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
     if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
         ways = "give more of them, or check the labels: acceptor audit DATA"
         return f"{found}; only the training sentences were learned: {ways}"
-    usual, _ = resolve(config.model_copy(update={"learning_rate": None, "epochs": None}), encoder, len(train))
+    usual, _ = resolve(config.model_copy(update={"learning_rate": None, "epochs": None}), encoder, train)
     if config.learning_rate < usual.learning_rate / 1.5:
         change = f"--learning-rate {usual.learning_rate:g}, which is usual for this encoder"
     elif config.epochs < usual.epochs:

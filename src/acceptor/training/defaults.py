@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig
+from acceptor.data.table import Split
 from acceptor.model.pretrained import Encoder
 
 DERIVED = ("learning_rate", "dropout", "reinit_layers", "epochs")
@@ -12,29 +13,32 @@ DERIVED = ("learning_rate", "dropout", "reinit_layers", "epochs")
 BASE_WIDTH, BASE_RATE = 768, 3e-5
 HIGHEST_RATE = 4e-3  # a random encoder that is 16 wide hardly learns at 1e-3, nor at 8e-3
 REINIT = 6  # one layer in so many starts from random weights
-NARROW = 512  # narrower encoders underfit: dropout only costs them, and they have no layer to spare
+PREVAILS = 0.6  # of the examples have one label: to answer it always is then an easy first step of learning
+NARROW = 512  # narrower encoders underfit: dropout only costs them
 STEPS = 2_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 
 
-def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedConfig, list[Derived]]:
+def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[ResolvedConfig, list[Derived]]:
     """The settings with a learning rate, dropout, a number of epochs and batches no larger than the data; and why.
 
     The learning rate falls with the square of the encoder's width, as the published ones of BERT and ELECTRA do: small
-    encoders that are trained with the rate of a base-size one hardly leave their initial state.
+    encoders that are trained with the rate of a base-size one hardly leave their initial state. The top layers of a
+    narrow encoder that embeds sentences start anew only where no label prevails: there, some seeds of `minilm` would
+    guess for epochs, and on CoLA, where one does, it gains nothing.
 
     Args:
         config: The settings.
         encoder: The encoder.
-        rows: The number of training examples.
+        train: The training split, with labels.
     """
     derived: list[Derived] = []
+    rows = len(train)
     changes: dict[str, float | str] = {"batch_size": min(config.batch_size, rows)}
     if rows < config.batch_size:
         reason = f"lowered from {config.batch_size}: the training split has no more examples"
         derived.append(Derived("batch_size", rows, reason))
     width = _number(encoder, "hidden_size", "dim") or BASE_WIDTH
-    layers = _number(encoder, "num_hidden_layers", "n_layers")
     if config.learning_rate is None:
         rate = min(HIGHEST_RATE, BASE_RATE * (BASE_WIDTH / width) ** 2)
         changes["learning_rate"] = float(f"{rate:.1g}")
@@ -44,9 +48,10 @@ def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedC
         reason = f"none for an encoder that is {width} wide" if width < NARROW else "that of its configuration"
         derived.append(Derived("dropout", changes["dropout"], reason))
     if config.reinit_layers is None:
-        own = encoder.embeds_sentences and width >= NARROW and not config.keep_head
-        changes["reinit_layers"] = layers // REINIT if own else 0
-        if own:
+        layers = _number(encoder, "num_hidden_layers", "n_layers")
+        anew = encoder.embeds_sentences and not config.keep_head and (width >= NARROW or not _one_prevails(train))
+        changes["reinit_layers"] = layers // REINIT if anew else 0
+        if anew:
             reason = f"of {layers}: they were trained to embed sentences, which keeps little of their form"
             derived.append(Derived("reinit_layers", changes["reinit_layers"], reason))
     if config.epochs is None:
@@ -56,6 +61,10 @@ def resolve(config: TrainConfig, encoder: Encoder, rows: int) -> tuple[ResolvedC
         reason = f"{epochs * steps:,} steps in all; {STEPS:,} or {FEWEST_EPOCHS} to {MOST_EPOCHS} epochs"
         derived.append(Derived("epochs", epochs, reason))
     return ResolvedConfig.model_validate({**config.model_dump(), **changes}), derived
+
+
+def _one_prevails(train: Split) -> bool:
+    return max(train.balance().values(), default=0) > PREVAILS * len(train)
 
 
 def _number(encoder: Encoder, *names: str) -> int:

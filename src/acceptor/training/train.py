@@ -208,7 +208,7 @@ def _train(data: Any, request: Request) -> Run:
     runtime = choose_runtime(config.device, config.precision, process_rank())
     keep_freed_memory()
     found = find_encoder(config.encoder)
-    config, chosen = resolve(config, found, len(data.train))
+    config, chosen = resolve(config, found, data.train)
     if request.earlier:
         chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
     refuse_within(out, [found.folder, *paths_of(data)])
