@@ -116,6 +116,12 @@ def test_an_output_of_an_unknown_format_or_in_no_folder(run_cli, toy_run, tmp_pa
         assert (code, words in err, "E-USAGE-OUTPUT" in err) == (2, True, True)
 
 
+def test_on_the_terminal_an_empty_row_is_an_error_that_names_the_way_around_it(run_cli, toy_run, tmp_path):
+    (tmp_path / "in.txt").write_text("the girl sees.\n\nthe boy\n")
+    code, stdout, err = run_cli("predict", toy_run.folder, tmp_path / "in.txt")
+    assert (code, stdout, "in.txt, line 2" in err, "-o FILE" in err) == (1, "", True, True)
+
+
 def test_what_needs_an_output_is_named(run_cli, toy_run, tmp_path):
     (tmp_path / "in.tsv").write_text(lines_of(3))
     for given, name in (

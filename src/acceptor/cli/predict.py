@@ -26,7 +26,7 @@ from acceptor.cli.options import (
     shard_of,
 )
 from acceptor.cli.output import answer
-from acceptor.errors import UsageError
+from acceptor.errors import DataError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,12 @@ def _predict_on_terminal(
     from acceptor.judging.load import load
 
     judge = load(run, device=device, precision=precision)
-    table = read_table(file, **settings.reading)
+    try:
+        table = read_table(file, **settings.reading)
+    except DataError as error:
+        if error.code == "E-DATA-TEXT":
+            error.add("next", f"{error.details['next']}; or judge the other rows: -o FILE")
+        raise
     logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
     print_verdicts(judge, table, as_json, all_scores=settings.all_scores)
 
