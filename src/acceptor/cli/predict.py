@@ -198,7 +198,8 @@ def _predict_on_terminal(
         table = read_table(file, **settings.reading)
     except DataError as error:
         if error.code == "E-DATA-TEXT":
-            error.add("next", f"{error.details['next']}; or judge the other rows: -o FILE")
+            advice = (error.details.get("next"), "judge the other rows: -o FILE")
+            error.add("next", "; or ".join(filter(None, advice)))
         raise
     logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
     print_verdicts(judge, table, as_json, all_scores=settings.all_scores)
