@@ -53,6 +53,7 @@ def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[Resolv
         changes["reinit_layers"] = layers // REINIT if anew else 0
         if anew:
             reason = f"of {layers}: they were trained to embed sentences, which keeps little of their form"
+            reason += "; and no label prevails" if width < NARROW else ""
             derived.append(Derived("reinit_layers", changes["reinit_layers"], reason))
     if config.epochs is None:
         steps = math.ceil(rows / min(config.batch_size, rows))
