@@ -87,8 +87,10 @@ def test_pairs_are_judged_by_the_judge_of_pairs(server, pair_run):
 
 
 def test_words_are_weighed_and_sentences_compared(server, judge):
-    found = post(server, "/v1/explain", {"sentences": [GOOD, BAD]}).json()["explanations"]
-    for served, local in zip(found, acceptor.explain(judge, [GOOD, BAD]), strict=True):
+    sentences = [GOOD, BAD, "the cats " + "see " * 60]
+    found = post(server, "/v1/explain", {"sentences": sentences}).json()["explanations"]
+    assert [one["truncated"] for one in found] == [False, False, True]
+    for served, local in zip(found, acceptor.explain(judge, sentences), strict=True):
         assert served["words"] == list(local.words)
         assert served["weights"] == pytest.approx(local.weights, abs=1e-4)
     both = post(server, "/v1/compare", {"first": BAD, "second": GOOD}).json()

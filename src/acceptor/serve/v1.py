@@ -77,6 +77,7 @@ class OneExplanation(Strict):
     probability: float
     margin: float
     baseline: Annotated[float, Field(description="the margin with all words masked")]
+    truncated: Annotated[bool, Field(description="as of /v1/judge; the words are those of the beginning")]
 
 
 class ExplainContent(Strict):
@@ -206,6 +207,7 @@ def _explanation(found: Explanation) -> Json:
         "probability": found.verdict.probability,
         "margin": found.margin,
         "baseline": found.baseline,
+        "truncated": found.verdict.truncated,
     }
 
 
