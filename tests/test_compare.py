@@ -184,6 +184,15 @@ def test_systems_that_cannot_be_compared_are_refused(toy_run, tmp_path):
         compare(toy_run.folder, 7)
 
 
+def test_judges_of_other_labels_are_named_before_a_file_is_read(toy_run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(toy_run.folder, other)
+    judge = json.loads((other / "judge.json").read_text())
+    (other / "judge.json").write_text(json.dumps(judge | {"labels": ["bad", "good"]}))
+    with raises(DataError, "E-DATA-COMPARE", problem="different labels", where="other", found="bad, good"):
+        acceptor.compare(toy_run.folder, other, data=tmp_path / "not-there.tsv")
+
+
 def test_runs_that_cut_their_own_validation_are_refused_with_the_reason(toy_config, tmp_path):
     settings = {"epochs": 1, "on_collapse": "go-on"}
     runs = [

@@ -78,12 +78,13 @@ def test_the_top_layers_of_an_encoder_of_sentences_start_anew(layers, width, fre
         embeds = dataclasses.replace(encoder_of(**names), folder=tmp_path)
         config, derived = resolve(TrainConfig(), embeds, cola)
         assert config.reinit_layers == fresh
-        assert [item.value for item in derived if item.name == "reinit_layers"] == [fresh] * (width >= 512)
+        why = next(item for item in derived if item.name == "reinit_layers")
+        assert (why.value, "0.70 of the examples have one label" in why.reason) == (fresh, width < 512)
         for counts in ((3000, 3000), (3000, 2000), (2000, 1000, 2000)):
             config, derived = resolve(TrainConfig(), embeds, split_of(*counts))
             assert config.reinit_layers == balanced
             why = next(item for item in derived if item.name == "reinit_layers")
-            assert (why.value, "no label prevails" in why.reason) == (balanced, width < 512)
+            assert (why.value, f"of {layers}" in why.reason) == (balanced, True)
         assert resolve(TrainConfig(), embeds, split_of(3001, 1999))[0].reinit_layers == fresh
         assert resolve(TrainConfig(keep_head=True), embeds, cola)[0].reinit_layers == 0
         assert resolve(TrainConfig(reinit_layers=5), embeds, cola)[0].reinit_layers == 5
@@ -125,6 +126,25 @@ def test_given_settings_are_not_changed(cola):
     assert derived == []
 
 
+def test_a_run_that_is_resumed_by_its_path_records_the_reasons_of_the_first_command(tiny_bert, tmp_path):
+    """Its checkpoint has all settings, so that none is derived again."""
+    file = tmp_path / "train.tsv"
+    file.write_text("".join(f"{label}\t{text}\n" for text, label in toy_rows(96)))
+    config = TrainConfig(encoder=str(tiny_bert), on_collapse="go-on")
+
+    def stop(history):
+        raise KeyboardInterrupt
+
+    whole = acceptor.train(str(file), out=tmp_path / "whole", config=config)
+    with pytest.raises(KeyboardInterrupt):
+        acceptor.train(str(file), out=tmp_path / "run", config=config, on_epoch=stop)
+    resumed = acceptor.resume(tmp_path / "run")
+    settings = {"learning_rate", "dropout", "epochs"}
+    ours, theirs = ([one for one in run.record["derived"] if one["name"] in settings] for run in (resumed, whole))
+    assert ours == theirs
+    assert {one["name"] for one in ours} == settings
+
+
 def test_a_run_records_what_was_derived_and_why(toy, tiny_bert, tmp_path):
     run = acceptor.train(toy, out=tmp_path / "run", config=TrainConfig(encoder=str(tiny_bert), batch_size=128))
     config, derived = run.record["config"], {item["name"]: item for item in run.record["derived"]}
@@ -160,7 +180,10 @@ def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, setti
     right = report_on(toy.validation, toy.validation.gold)
     assert advice_for(right, train_loss, toy.train, config, encoder_of(hidden_size=384)) is None
     few = toy.validation.take(range(8), "validation")  # too few for an interval, so that nothing is known of chance
-    assert advice_for(report_on(few, few.gold), train_loss, toy.train, config, encoder_of(hidden_size=384)) is None
+    alike = toy.validation.take(np.flatnonzero(toy.validation.gold), "validation")
+    for split, words in ((few, "has 8 examples"), (alike, "has one label only")):
+        found = advice_for(report_on(split, split.gold), train_loss, toy.train, config, encoder_of(hidden_size=384))
+        assert (words in found, "chance" in found) == (True, False)
 
 
 def test_the_advice_is_the_last_line(toy, toy_config, tmp_path, caplog):

@@ -96,6 +96,17 @@ def test_the_same_call_trains_nothing_again(folds, config):
         acceptor.cross_validate(data, by=4, out=folds.folder, config=config)
 
 
+def test_parts_of_any_size_are_trained_with_the_same_settings(config, tmp_path):
+    """They are derived once, from all rows."""
+    rows = [{"sentence": text, "label": label, "source": "many" if row % 10 else "few"}
+            for row, (text, label) in enumerate(toy_rows(180))]  # fmt: skip
+    config = config.model_copy(update={"epochs": None, "dropout": None, "batch_size": 1, "learning_rate": 1e-3})
+    found = acceptor.cross_validate(pl.DataFrame(rows), by="source", out=tmp_path / "cv", config=config)
+    used = [json.loads((found.folder / entry.folder / "run.json").read_text())["config"] for entry in found.file.runs]
+    assert [one["epochs"] for one in used] == [12, 12]  # as many as make 2,000 steps of 180 rows
+    assert found.file.config["epochs"] == 12
+
+
 def test_parts_by_number_keep_the_label_shares(config, tmp_path):
     found = acceptor.cross_validate(toy_rows(160), by=3, out=tmp_path / "cv", config=config)
     assert [entry["n"] for entry in found.entries] == [54, 53, 53]

@@ -102,6 +102,12 @@ def test_fewer_than_ten_examples_have_no_interval():
     assert score(np.array([[3, 2], [1, 3]])).mcc_words == "0.350 (no interval: too few examples)"
 
 
+def test_the_reason_without_a_score_is_that_of_the_data_first():
+    assert score(np.array([[0, 0], [0, 9]])).mcc_words == "not defined (one label only)"
+    assert score(np.array([[0, 0], [4, 5]])).mcc_words == "not defined (one label only)"
+    assert score(np.array([[0, 4], [0, 5]])).mcc_words == "not defined (all verdicts alike)"
+
+
 def test_share_interval_is_wilsons():
     low, high = share_interval(81, 263)  # Newcombe 1998, table I
     assert (low, high) == (pytest.approx(0.2553, abs=1e-4), pytest.approx(0.3662, abs=1e-4))

@@ -162,3 +162,11 @@ def test_seeds_that_fail_restore_the_old_ones(toy, toy_config, tmp_path, monkeyp
     assert (weights(seeds.runs[0]), names(tmp_path)) == (before, ["S"])
     acceptor.train_seeds(toy, out=tmp_path / "S", seeds=1, config=config, overwrite=True)
     assert names(tmp_path) == ["S"]
+
+
+@pytest.mark.parametrize("out", ["", ".", "/"])
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_an_output_without_a_name_is_refused(run_cli, toy_run, command, out):
+    """An empty variable of a shell, for instance."""
+    code, _, stderr = run_cli(command, toy_run.folder, "-o", out)
+    assert (code, "code:     E-USAGE-OUTPUT" in stderr) == (2, True), stderr

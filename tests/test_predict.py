@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -486,6 +487,36 @@ def test_a_continued_call_judges_only_the_missing_parts(stopped, toy_run, monkey
     )
     assert predict(toy_run.folder, [source], out=out).written == 100
     assert numbers == [5, 6]
+
+
+def test_an_output_that_was_being_replaced_goes_on_after_a_stop(small, toy_run, tmp_path, monkeypatch, run_cli):
+    """Without --overwrite, which would start again; but not over a file that came there meanwhile."""
+    source, out, numbers = tsv(tmp_path / "in.tsv", lines_of(100)), tmp_path / "out.tsv", []
+    out.write_text("old")
+    write = Parts.write
+
+    def stop(self, number, *rest):
+        if number == 3:
+            raise KeyboardInterrupt
+        numbers.append(number)
+        write(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", stop)
+        assert run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite")[0] == 130
+    out.write_text("mine")
+    code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out)
+    assert (code, "out.tsv exists" in errors, out.read_text()) == (2, True, "mine")
+    shutil.rmtree(tmp_path / ".out.tsv.parts")
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", stop)
+        assert run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite")[0] == 130
+    monkeypatch.setattr(
+        Parts, "write", lambda self, number, *rest: numbers.append(number) or write(self, number, *rest)
+    )
+    assert run_cli("predict", toy_run.folder, source, "-o", out)[0] == 0
+    assert numbers == [0, 1, 2, 0, 1, 2, 3, 4, 5, 6]
+    assert len(out.read_text().splitlines()) == 101
 
 
 @pytest.mark.parametrize("first", [0, 3])

@@ -169,6 +169,9 @@ def test_a_file_that_is_no_report_is_not_replaced(run, tmp_path):
     with raises(acceptor.UsageError, "E-USAGE-OUTPUT", problem="is no report", next="-o PAGE.html"):
         write_report([run.folder], mine)
     assert mine.read_text().startswith("<!doctype html><title>mine")
+    (tmp_path / "folder.html").mkdir()
+    with raises(acceptor.UsageError, "E-USAGE-OUTPUT", problem="is a folder", next="-o PAGE.html"):
+        write_report([run.folder], tmp_path / "folder.html")
     first = write_report([run.folder], tmp_path / "page.html", figures=False).read_bytes()
     assert write_report([run.folder], tmp_path / "page.html", figures=False).read_bytes() == first
 

@@ -49,7 +49,10 @@ SplitSentences = Annotated[
 ]
 Shard = Annotated[
     str | None,
-    typer.Option(help="K/N: run as job K of N; then run once without it, to join", rich_help_panel=MACHINE),
+    typer.Option(
+        help="K/N: run as job K of N, by blocks of 262,144 rows; then run once without it, to join",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Ray = Annotated[
     str | None,

@@ -74,7 +74,8 @@ class Scores:
     def mcc_words(self) -> str:
         """The Matthews correlation with its interval, or why there is none."""
         if math.isnan(self.mcc):
-            return "not defined (all verdicts alike)" if self.collapsed else "not defined (one label only)"
+            one_label = sum(map(any, self.confusion)) == 1
+            return f"not defined ({'one label only' if one_label else 'all verdicts alike'})"
         return f"{self.mcc:.3f} {self.mcc_interval or '(no interval: too few examples)'}"
 
     def __str__(self) -> str:

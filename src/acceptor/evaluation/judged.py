@@ -18,6 +18,7 @@ from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.judging.load import load
 from acceptor.runs.folder import check_scores
+from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
 from acceptor.runs.predictions import read_predictions
 from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_report_file
 from acceptor.runs.run_file import read_run_file
@@ -92,6 +93,7 @@ def judged_of(
     folders = [_folders(system) for system in systems]
     names = _names(folders)
     if data is not None:
+        _check_labels(names, folders)
         read = functools.cache(functools.partial(load_split, data, **(reading or {})))  # once for all with these labels
         reports = [[_evaluated(place, read) for place in places] for places in folders]
         return [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
@@ -108,6 +110,29 @@ def judged_of(
     return [
         _joined(name, [_read(place, split) for place in places]) for name, places in zip(names, folders, strict=True)
     ]
+
+
+def _check_labels(names: Sequence[str], folders: Sequence[Sequence[Any]]) -> None:
+    """Refuses judges of different labels before a file is read, whose labels would seem wrong."""
+    known = [
+        (name, read_judge_file(place).labels)
+        for name, places in zip(names, folders, strict=True)
+        for place in places
+        if isinstance(place, Path) and (place / JUDGE_FILE).is_file()
+    ]
+    for name, labels in known:
+        if labels != known[0][1]:
+            raise _other_labels(f"{known[0][0]}, {name}", known[0][1], labels)
+
+
+def _other_labels(where: str, expected: Sequence[str], found: Sequence[str]) -> DataError:
+    return DataError(
+        "the systems have different labels",
+        where=where,
+        expected=", ".join(expected),
+        found=", ".join(found),
+        code="E-DATA-COMPARE",
+    )
 
 
 def _folders(system: Any) -> list[Any]:
@@ -248,10 +273,7 @@ def check_same(base: Judged, other: Judged) -> None:
         cause = "each training cut its own validation split from train, by its seed"
         advice += "\nor train all with the same one: acceptor seeds DATA --validation FILE"
     if base.labels != other.labels:
-        expected, found = ", ".join(base.labels), ", ".join(other.labels)
-        raise DataError(
-            "the systems have different labels", where=where, expected=expected, found=found, code="E-DATA-COMPARE"
-        )
+        raise _other_labels(where, base.labels, other.labels)
     if len(base.gold) != len(other.gold):
         raise DataError(
             "the systems judged different numbers of sentences",

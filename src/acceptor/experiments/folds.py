@@ -19,10 +19,12 @@ from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
+from acceptor.model.pretrained import find_encoder
 from acceptor.runs.folder import is_finished
 from acceptor.runs.predictions import read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
 from acceptor.text import Json
+from acceptor.training.defaults import DERIVED, resolve
 
 FEW = 10  # examples: smaller folds get no score
 
@@ -88,9 +90,10 @@ def cross_validate(
             next="leave --split out",
             code="E-USAGE-CONFLICT",
         )
-    config = config.model_copy(update={"split": "stratified"})
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
+    usual, _ = resolve(config, find_encoder(config.encoder), data.train)  # the same for all parts, whatever their size
+    config = config.model_copy(update={"split": "stratified", **{name: getattr(usual, name) for name in DERIVED}})
     parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
     plans = [_plan(data.train, name, value, rows, config) for name, (value, rows) in _named(parts).items()]
     rows_of = {plan.name: rows for plan, rows in zip(plans, parts.values(), strict=True)}

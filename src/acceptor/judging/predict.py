@@ -154,7 +154,7 @@ def _predict(
 
 def _check_free(parts: Parts, *, overwrite: bool) -> None:
     for path in (parts.out, parts.rejected):
-        check_free(path, overwrite=overwrite)
+        check_free(path, overwrite=overwrite or parts.may_replace)
 
 
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:

@@ -95,6 +95,8 @@ def _refuse_another_run(out: Path, shown: Sequence[Path]) -> None:
 
 
 def _refuse_another_file(out: Path) -> None:
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", expected="a file", next="-o PAGE.html", code="E-USAGE-OUTPUT")
     if out.is_file() and out.stat().st_size:
         with out.open("rb") as page:
             if GENERATOR not in page.read(HEAD):

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import EpochLine, Line, RestartLine, SkipLine, StepLine
 from acceptor.runs.record import Count, FileRecord, Record, check_files, damaged, read_record, write_record
-from acceptor.runs.run_file import Setup
+from acceptor.runs.run_file import DerivedRecord, Setup
 from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
@@ -62,12 +62,14 @@ class SourceRecord(Record):
 class TrainingSetup(Setup):
     """Data and settings of a training, which must be the same when it resumes, and the paths of the data.
 
-    ``source`` is None if the data were Python objects; relative paths start at ``directory``.
+    ``source`` is None if the data were Python objects; relative paths start at ``directory``. ``derived`` has the
+    settings that were not given, and why they have their values.
     """
 
     labels: list[str]
     source: SourceRecord | None
     directory: str
+    derived: list[DerivedRecord] = Field(default_factory=list)
 
     def deciding(self) -> Json:
         """All values that must be the same when the training resumes, by name."""

@@ -86,7 +86,7 @@ def check_out(out: Path, *, overwrite: bool, resume: bool) -> None:
     if finished and resume:
         raise UsageError(
             f"{out} is finished",
-            next=f"read {out / 'README.md'}; or train again: --overwrite",
+            next=f"read {out / 'README.md'}; or train again: the command as at first, with --overwrite",
             code="E-USAGE-OUTPUT",
         )
     if not overwrite and not resume:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
+
+import numpy as np
 
 from acceptor.config import ResolvedConfig
 from acceptor.data.table import Split
 from acceptor.evaluation.evaluate import Report
+from acceptor.evaluation.intervals import FEW
 from acceptor.model.pretrained import Encoder
 from acceptor.training.collapse import constant_loss
 from acceptor.training.defaults import resolve
@@ -19,7 +21,7 @@ HARDLY = 0.9  # of the loss of a constant answer: above, the training split was 
 
 
 def advice_for(report: Report, train_loss: float, train: Split, config: ResolvedConfig, encoder: Encoder) -> str | None:
-    """One line if the interval of the validation MCC includes 0, or MCC is not defined; else None.
+    """One line if validation does not show that something was learned; else None.
 
     Args:
         report: The validation report.
@@ -28,9 +30,12 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
         config: The settings.
         encoder: The encoder.
     """
-    interval = report.interval
-    if not math.isnan(report.mcc) and (interval is None or interval.low > 0):
-        return None  # also for fewer than ten examples, which have no interval
+    interval, examples = report.interval, len(report.split)
+    if interval is not None and interval.low > 0:
+        return None
+    if examples < FEW or len(np.unique(report.split.gold)) == 1:
+        what = f"{examples} examples" if examples < FEW else "one label only"
+        return f"validation has {what}, so it cannot be told whether anything was learned; give more: --validation FILE"
     found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
     if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
         ways = "give more of them, or check the labels: acceptor audit DATA"

@@ -48,12 +48,9 @@ def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[Resolv
         reason = f"none for an encoder that is {width} wide" if width < NARROW else "that of its configuration"
         derived.append(Derived("dropout", changes["dropout"], reason))
     if config.reinit_layers is None:
-        layers = _number(encoder, "num_hidden_layers", "n_layers")
-        anew = encoder.embeds_sentences and not config.keep_head and (width >= NARROW or not _one_prevails(train))
-        changes["reinit_layers"] = layers // REINIT if anew else 0
-        if anew:
-            reason = f"of {layers}: they were trained to embed sentences, which keeps little of their form"
-            reason += "; and no label prevails" if width < NARROW else ""
+        changes["reinit_layers"] = 0
+        if encoder.embeds_sentences and not config.keep_head:
+            changes["reinit_layers"], reason = _top_layers(encoder, width, train)
             derived.append(Derived("reinit_layers", changes["reinit_layers"], reason))
     if config.epochs is None:
         steps = math.ceil(rows / min(config.batch_size, rows))
@@ -64,8 +61,13 @@ def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[Resolv
     return ResolvedConfig.model_validate({**config.model_dump(), **changes}), derived
 
 
-def _one_prevails(train: Split) -> bool:
-    return max(train.balance().values(), default=0) > PREVAILS * len(train)
+def _top_layers(encoder: Encoder, width: int, train: Split) -> tuple[int, str]:
+    """How many top layers of an encoder of sentences start from random weights, and why."""
+    layers = _number(encoder, "num_hidden_layers", "n_layers")
+    most = max(train.balance().values(), default=0)
+    if width < NARROW and most > PREVAILS * len(train):
+        return 0, f"{most / len(train):.2f} of the examples have one label, and the encoder is {width} wide"
+    return layers // REINIT, f"of {layers}; they were trained to embed sentences, which keeps little of their form"
 
 
 def _number(encoder: Encoder, *names: str) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.config import ResolvedConfig, TrainConfig
+from acceptor.config import Derived, ResolvedConfig, TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError
 from acceptor.judging.judge import Judge
@@ -53,6 +53,7 @@ class Request:
         on_epoch: As for `train`.
         compared: True if validation scores decide which of several trainings is kept.
         earlier: The collapse after which this training was restarted; None if it was not.
+        derived: The settings that were not given, with their reasons, which checkpoints keep.
     """
 
     out: Path
@@ -63,6 +64,7 @@ class Request:
     on_epoch: OnEpoch | None = None
     compared: bool = False
     earlier: Collapse | None = None
+    derived: tuple[Derived, ...] = ()
 
 
 def run_loop(
@@ -86,7 +88,7 @@ def run_loop(
     """
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
-    setup = _setup(judge, data, config)
+    setup = _setup(judge, data, config, request.derived)
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, history, best = _begin(checkpoints, request)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
@@ -158,7 +160,7 @@ class StoppedError(TrainingError):
         )
 
 
-def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:
+def _setup(judge: Judge, data: Data, config: ResolvedConfig, derived: Sequence[Derived]) -> TrainingSetup:
     """The data and settings that a checkpoint records, to compare when the training resumes."""
     return TrainingSetup.model_validate(
         {
@@ -168,6 +170,7 @@ def _setup(judge: Judge, data: Data, config: ResolvedConfig) -> TrainingSetup:
             "labels": list(data.labels),
             "source": data.source,
             "directory": os.getcwd(),
+            "derived": [item._asdict() for item in derived],
         }
     )
 

@@ -46,7 +46,7 @@ from acceptor.training.advice import ADVICE, advice_for
 from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
 from acceptor.training.record import log_setup, run_file_of, trained_report, validation_of, write_run
-from acceptor.training.resume import config_after_restart, data_and_config
+from acceptor.training.resume import config_after_restart, data_and_config, derived_before
 from acceptor.training.session import Logits, OnEpoch, Request, run_loop
 from acceptor.training.static import choose_static_steps
 
@@ -211,6 +211,9 @@ def _train(data: Any, request: Request) -> Run:
     config, chosen = resolve(config, found, data.train)
     if request.earlier:
         chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
+    if request.resume:  # by its path, for instance, with all settings given
+        chosen = derived_before(out, config, chosen)
+    request = dataclasses.replace(request, derived=tuple(chosen))
     refuse_within(out, [found.folder, *paths_of(data)])
     static, choices = choose_static_steps(runtime, config)
     judge, encoded, derived = _prepare(data, found, config, runtime, static=static)
@@ -232,7 +235,7 @@ def _train(data: Any, request: Request) -> Run:
     advice = advice_for(reports["validation"], train_loss, data.train, config, found)
     run = Run(out, judge, reports, history, file, advice)
     if runtime.is_main_process:
-        if advice:
+        if advice and not request.compared:  # a search tries such settings, too
             ADVICE.warning("%s", advice)
         with new_folder(out) as folder:
             write_run(folder, judge, data, reports, history, file, name=out.name)

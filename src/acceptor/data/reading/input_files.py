@@ -179,7 +179,7 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
                     f"{path} is an input, and would be overwritten",
                     where=str(output),
                     expected="an output that is none of the inputs",
-                    next=f"write to another file: {shell(place.with_name('new-' + place.name))}",
+                    next=f"write to another file: {shell(place.parent / f'new-{place.name}')}",
                     code="E-USAGE-OUTPUT",
                 )
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from acceptor.data.reading.stream import RejectedRow
+from acceptor.data.reading.stream import CHUNK, RejectedRow
 from acceptor.data.writing.write import TEXT, WITH_HEADER, columnar_writer, form_of, packed, write_json_rows, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, use_umask, write_json
@@ -32,6 +32,7 @@ from acceptor.text import shell
 logger = logging.getLogger(__name__)
 
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
+_REPLACED = "replaced.json"
 _EXPLAINED = ("settings", "computing", "versions")  # of a plan: values that a person has chosen or knows
 
 
@@ -89,6 +90,8 @@ class Parts:
             scratch = self._scratch()
             try:
                 replace_json(scratch / _PLAN, plan)
+                if self.out.exists():
+                    replace_json(scratch / _REPLACED, _identity(self.out))
                 use_umask(scratch)
                 scratch.rename(self.folder)  # at once, so that no other shard sees a folder without a plan
             except OSError:
@@ -96,6 +99,11 @@ class Parts:
                 if not self.has_plan(plan):  # else another shard was faster
                     raise
         self._started = True
+
+    @property
+    def may_replace(self) -> bool:
+        """True if the parts were begun, with overwrite, to replace the very file that is the output now."""
+        return self.out.exists() and self._object(_REPLACED) == _identity(self.out)
 
     def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
@@ -131,7 +139,9 @@ class Parts:
                 parts = "1 finished part" if kept == 1 else f"{kept} finished parts"
                 logger.warning("stopped; %s kept: the same command, without --overwrite, goes on", parts)
             elif self._started:
-                logger.warning("stopped; nothing is kept, since no part was finished or the input is a pipe")
+                plan = self._object(_PLAN)
+                why = f"no part of {CHUNK:,} rows was finished" if plan and plan["input"] else "the input is a pipe"
+                logger.warning("stopped; nothing is kept, since %s", why)
             raise
 
     def has(self, number: int) -> bool:
@@ -313,6 +323,12 @@ def other_in(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         else:
             words.append(f"other {name}")
     return ", ".join(words)
+
+
+def _identity(path: Path) -> dict[str, int]:
+    """What tells a file from another one that has its name later."""
+    found = path.stat()
+    return {"inode": found.st_ino, "bytes": found.st_size, "modified": found.st_mtime_ns}
 
 
 def _append(path: Path, stream: IO[bytes]) -> None:
