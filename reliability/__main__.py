@@ -79,7 +79,7 @@ def rows(scratch: Path, work: Callable[[], Work]) -> list[Row]:
 def _fast_disk() -> Path | None:
     """A file system in memory, with room: the trainings flush every step's checkpoint, and mostly wait for the disk."""
     memory = Path("/dev/shm")
-    return memory if memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30 else None
+    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30 else None
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def main() -> None:
                 print(f"{'':20}{failure}")
             print(f"about {left / 60:.0f} minutes left", file=sys.stderr, flush=True)
     if options.quick:
-        print(f"the full form of these rows: about {left_full / 60:.0f} minutes", file=sys.stderr)
+        print(f"the full form of these rows: at least {left_full / 60:.0f} minutes", file=sys.stderr)
     print(json.dumps(found))
     sys.exit(any(held < tried for held, tried in found.values()))
 

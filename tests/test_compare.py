@@ -252,6 +252,8 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     assert (read_so.scores, read_so.n) == (again.scores, again.n)
     with raises(UsageError, "E-USAGE-CONFLICT", found="--columns, --separator"):
         acceptor.compare(toy_run, toy_run, reading=reading)
+    with raises(UsageError, "E-USAGE-OPTION", expected="columns, separator", found="column"):
+        acceptor.compare(toy_run, toy_run, data=other, reading={"column": reading["columns"]})
 
 
 def test_the_command_reads_other_data_as_it_is_told_and_once_for_all_runs(toy_run, tmp_path, run_cli):
@@ -264,4 +266,4 @@ def test_the_command_reads_other_data_as_it_is_told_and_once_for_all_runs(toy_ru
     assert json.loads(stdout)["comparisons"][0]["n"] == len(frame)
     assert stderr.count("semicolons.csv: ") == 1
     code, _, stderr = run_cli("compare", toy_run.folder, toy_run.folder, *told)
-    assert (code, "there are no data to read so" in stderr) == (2, True)
+    assert (code, "say how to read a file" in stderr) == (2, True)

@@ -143,6 +143,10 @@ def test_a_run_that_is_resumed_by_its_path_records_the_reasons_of_the_first_comm
     ours, theirs = ([one for one in run.record["derived"] if one["name"] in settings] for run in (resumed, whole))
     assert ours == theirs
     assert {one["name"] for one in ours} == settings
+    with pytest.raises(KeyboardInterrupt):
+        acceptor.train(str(file), out=tmp_path / "run", config=config, on_epoch=stop, overwrite=True)
+    changed = acceptor.resume(tmp_path / "run", changes={"learning_rate": 1e-3}, allow_change=True)
+    assert {one["name"] for one in changed.record["derived"]} & settings == settings - {"learning_rate"}
 
 
 def test_a_run_records_what_was_derived_and_why(toy, tiny_bert, tmp_path):

@@ -508,6 +508,12 @@ def test_an_output_that_was_being_replaced_goes_on_after_a_stop(small, toy_run, 
     code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out)
     assert (code, "out.tsv exists" in errors, out.read_text()) == (2, True, "mine")
     shutil.rmtree(tmp_path / ".out.tsv.parts")
+    first_part_stopped = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", first_part_stopped)
+        assert run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite")[0] == 130
+    code, _, errors = run_cli("predict", toy_run.folder, source, "-o", out, "--all-scores")
+    assert (code, "out.tsv exists" in errors, out.read_text()) == (2, True, "mine")
     with monkeypatch.context() as patch:
         patch.setattr(Parts, "write", stop)
         assert run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite")[0] == 130

@@ -62,8 +62,8 @@ class TrainConfig(BaseModel):
     """Gradients are clipped to this norm; 0 turns clipping off."""
     reinit_layers: int | None = Field(default=None, ge=0)
     """Number of the encoder's top layers that start from random weights, as the head does. By default a sixth of all
-    layers of an encoder that was trained to embed sentences and is at least 512 wide, or narrower where no label has
-    more than .6 of the examples; else none."""
+    layers of an encoder that was trained to embed sentences, if it is at least 512 wide or no label has more than .6 of
+    the examples; else none."""
     keep_head: bool = False
     """Keep the encoder's head, which must be trained for the same labels; by default a new head is made."""
     max_length: int = Field(default=128, ge=4)

@@ -77,13 +77,13 @@ def export(
     from acceptor.judging.load import load
     from acceptor.runs.export_file import export_file_of
 
-    judge = load(run, device="cpu", precision="fp32")
-    split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
     path = Path(out).expanduser()
     if not path.name:
         raise UsageError(
             "the output has no name", expected="judge.onnx, judge/ or judge.html", found=out, code="E-USAGE-OUTPUT"
         )
+    judge = load(run, device="cpu", precision="fp32")
+    split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
     refuse_inputs([path, export_file_of(path)], [*files_in(run), *([split.table.origin] if split else [])])
     if path.suffix == ".html":
         if bake:

@@ -103,7 +103,8 @@ def compare(
         metric: ``mcc``, ``accuracy``, ``f1`` or ``balanced_accuracy``.
 
     Raises:
-        UsageError: No such metric or split, nothing to compare with, no split in common, or both data and a split.
+        UsageError: No such metric or split, nothing to compare with, no split in common, both data and a split; or
+            ``reading`` without data, or with an unknown name.
         DataError: Other sentences, labels or gold; or fewer than ten examples.
         RunError: A folder is no finished run, or its files were changed.
     """

@@ -24,6 +24,9 @@ from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_repo
 from acceptor.runs.run_file import read_run_file
 from acceptor.runs.set_file import finished_seeds
 
+READING = ("columns", "separator", "labels", "normalise_labels", "drop_unlabelled")
+"""The arguments of `load_split` that say how to read a file."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Judged:
@@ -71,30 +74,17 @@ def judged_of(
 
     Raises:
         UsageError: A system is none of these; they have no split in common; data and a split are given, or
-            ``reading`` without data.
+            ``reading`` without data or with a name that is not in `READING`.
         RunError: A folder is no finished run, or its files were changed.
         DataError: The data cannot be read, or the seeds of a system judged different sentences.
     """
-    if data is not None and split is not None:
-        raise UsageError(
-            "other data have no split of the training", next="leave data or split out", code="E-USAGE-CONFLICT"
-        )
-    if data is None and any((reading or {}).values()):
-        raise UsageError(
-            "there are no data to read so",
-            expected="--data FILE",
-            found=", ".join(f"--{name.replace('_', '-')}" for name, value in (reading or {}).items() if value),
-            code="E-USAGE-CONFLICT",
-        )
-    if split not in (None, *SPLITS):
-        raise UsageError(
-            f"there is no split {split!r} to compare on", expected=" or ".join(SPLITS), code="E-USAGE-OPTION"
-        )
+    reading = reading or {}
+    _check(data, reading, split)
     folders = [_folders(system) for system in systems]
     names = _names(folders)
     if data is not None:
         _check_labels(names, folders)
-        read = functools.cache(functools.partial(load_split, data, **(reading or {})))  # once for all with these labels
+        read = functools.cache(functools.partial(load_split, data, **reading))  # once for all with these labels
         reports = [[_evaluated(place, read) for place in places] for places in folders]
         return [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
     if split is None:
@@ -110,6 +100,32 @@ def judged_of(
     return [
         _joined(name, [_read(place, split) for place in places]) for name, places in zip(names, folders, strict=True)
     ]
+
+
+def _check(data: str | Path | None, reading: Mapping[str, Any], split: str | None) -> None:
+    """Refuses arguments that are unknown or exclude each other."""
+    if data is not None and split is not None:
+        raise UsageError(
+            "other data have no split of the training", next="leave data or split out", code="E-USAGE-CONFLICT"
+        )
+    if unknown := sorted(reading.keys() - READING):
+        raise UsageError(
+            "reading has names that load_split does not take",
+            expected=", ".join(READING),
+            found=", ".join(unknown),
+            code="E-USAGE-OPTION",
+        )
+    if data is None and any(reading.values()):
+        raise UsageError(
+            "these options say how to read a file, and there is none",
+            expected="--data FILE",
+            found=", ".join(f"--{name.replace('_', '-')}" for name, value in reading.items() if value),
+            code="E-USAGE-CONFLICT",
+        )
+    if split not in (None, *SPLITS):
+        raise UsageError(
+            f"there is no split {split!r} to compare on", expected=" or ".join(SPLITS), code="E-USAGE-OPTION"
+        )
 
 
 def _check_labels(names: Sequence[str], folders: Sequence[Sequence[Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from acceptor.runs.predictions import read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
 from acceptor.text import Json
 from acceptor.training.defaults import DERIVED, resolve
+
+logger = logging.getLogger(__name__)
 
 FEW = 10  # examples: smaller folds get no score
 
@@ -92,9 +95,11 @@ def cross_validate(
         )
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
-    usual, _ = resolve(config, find_encoder(config.encoder), data.train)  # the same for all parts, whatever their size
-    config = config.model_copy(update={"split": "stratified", **{name: getattr(usual, name) for name in DERIVED}})
     parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
+    usual, derived = resolve(config, find_encoder(config.encoder), data.train)  # the same for parts of any size
+    for item in derived:
+        logger.info("%-15s%s: %s", item.name, item.value, item.reason)
+    config = config.model_copy(update={"split": "stratified", **{name: getattr(usual, name) for name in DERIVED}})
     plans = [_plan(data.train, name, value, rows, config) for name, (value, rows) in _named(parts).items()]
     rows_of = {plan.name: rows for plan, rows in zip(plans, parts.values(), strict=True)}
     head = {**head_of(data, config), "by": by}

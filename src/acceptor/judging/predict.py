@@ -71,7 +71,7 @@ def predict(
     shard: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> Tally:
-    """Judges files of any size into one file; the same call continues an interrupted one.
+    """Judges files of any size into one file; the same call continues an interrupted one, without ``overwrite``.
 
     Memory does not grow with the number of rows, except that a row group of Parquet, a batch of Arrow, a workbook and a
     JSON array are read whole.
@@ -154,7 +154,7 @@ def _predict(
 
 def _check_free(parts: Parts, *, overwrite: bool) -> None:
     for path in (parts.out, parts.rejected):
-        check_free(path, overwrite=overwrite or parts.may_replace)
+        check_free(path, overwrite=overwrite or parts.may_replace(path))
 
 
 def _lock(stack: ExitStack, out: Path, shard: tuple[int, int] | None) -> None:

@@ -28,8 +28,8 @@ from acceptor.text import plain
 
 TEMPLATE = Path(__file__).parent / "template"
 FIGURES = "figures"
-GENERATOR = b'<meta name="generator" content="acceptor '  # in the first bytes of every report
-HEAD = 4096
+GENERATOR = b'<meta name="generator" content="acceptor '  # near the start of every report
+FIRST_BYTES = 4096
 _HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
@@ -65,7 +65,8 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
     found, seeds = _read([Path(run).expanduser() for run in runs])
     shown = [Path(run).expanduser().resolve() for run in runs]
     _refuse_another_run(out, shown)
-    _refuse_another_file(out)
+    with explain_write_errors(out):
+        _refuse_another_file(out)
     words = [explain_errors(run, why) for run in found]
     with explain_write_errors(out), explain_full_disk(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def _refuse_another_file(out: Path) -> None:
         raise UsageError(f"{out} is a folder", expected="a file", next="-o PAGE.html", code="E-USAGE-OUTPUT")
     if out.is_file() and out.stat().st_size:
         with out.open("rb") as page:
-            if GENERATOR not in page.read(HEAD):
+            if GENERATOR not in page.read(FIRST_BYTES):
                 raise UsageError(
                     f"{out} exists, and is no report",
                     expected="a path that does not exist, or an older report",

@@ -1,4 +1,4 @@
-"""Says so if a training has learned nothing that validation shows, and what to change."""
+"""Says so if validation does not show that a training has learned something, and what to change."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
     if interval is not None and interval.low > 0:
         return None
     if examples < FEW or len(np.unique(report.split.gold)) == 1:
-        what = f"{examples} examples" if examples < FEW else "one label only"
-        return f"validation has {what}, so it cannot be told whether anything was learned; give more: --validation FILE"
+        what, more = (
+            ("one label only", "of every label") if examples >= FEW else (f"{examples} examples", "more of them")
+        )
+        return f"validation has {what}, so it cannot be told whether anything was learned; give sentences {more}"
     found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
     if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
         ways = "give more of them, or check the labels: acceptor audit DATA"

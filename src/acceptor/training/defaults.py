@@ -1,4 +1,4 @@
-"""Derives the settings that depend on the encoder and on the size of the data."""
+"""Derives the settings that depend on the encoder and on the data: how many examples there are, of which labels."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[Resolv
 
     The learning rate falls with the square of the encoder's width, as the published ones of BERT and ELECTRA do: small
     encoders that are trained with the rate of a base-size one hardly leave their initial state. The top layers of a
-    narrow encoder that embeds sentences start anew only where no label prevails: there, some seeds of `minilm` would
-    guess for epochs, and on CoLA, where one does, it gains nothing.
+    narrow encoder that embeds sentences start anew only where no label prevails. There, some seeds of `minilm` would
+    guess for epochs; on CoLA, where one label prevails, new layers gain nothing.
 
     Args:
         config: The settings.

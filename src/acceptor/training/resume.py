@@ -62,7 +62,8 @@ def derived_before(run: Path, config: ResolvedConfig, derived: list[Derived]) ->
     """Derived settings, and those that were derived when the training started, unless they were changed since."""
     known = {item.name for item in derived}
     before = [Derived(item.name, item.value, item.reason) for item in newest(run).settings.derived]
-    return [*(item for item in before if item.name not in known and item.value == getattr(config, item.name)), *derived]
+    same = [item for item in before if item.name not in known and item.value == getattr(config, item.name, None)]
+    return [*same, *derived]
 
 
 def _found(path: str, start: Path) -> str:

@@ -63,7 +63,7 @@ class Run:
         reports: One report per judged split, by name: `validation`, and `test` if there is one.
         lines: The lines of ``history.jsonl``.
         file: The content of ``run.json``: config, derived values, data, versions, machine, timing.
-        advice: What to change if the validation scores are no better than chance; else None.
+        advice: What to change if validation does not show that something was learned; else None.
     """
 
     folder: Path

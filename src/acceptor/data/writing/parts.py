@@ -56,7 +56,11 @@ class Parts:
     @property
     def places(self) -> list[Path]:
         """All paths that are written: the output, the rejected rows, the parts."""
-        return [self.out, self.rejected, self.folder]
+        return [*self._files, self.folder]
+
+    @property
+    def _files(self) -> list[Path]:
+        return [self.out, self.rejected]
 
     def begin(self, plan: Mapping[str, object], *, overwrite: bool) -> None:
         """Starts the output, or resumes it if there are parts of the same plan.
@@ -90,8 +94,7 @@ class Parts:
             scratch = self._scratch()
             try:
                 replace_json(scratch / _PLAN, plan)
-                if self.out.exists():
-                    replace_json(scratch / _REPLACED, _identity(self.out))
+                replace_json(scratch / _REPLACED, {path.name: _identity(path) for path in self._files if path.exists()})
                 use_umask(scratch)
                 scratch.rename(self.folder)  # at once, so that no other shard sees a folder without a plan
             except OSError:
@@ -100,10 +103,10 @@ class Parts:
                     raise
         self._started = True
 
-    @property
-    def may_replace(self) -> bool:
-        """True if the parts were begun, with overwrite, to replace the very file that is the output now."""
-        return self.out.exists() and self._object(_REPLACED) == _identity(self.out)
+    def may_replace(self, path: Path) -> bool:
+        """True if finished parts were begun, with overwrite, to replace the very file that is there now."""
+        replaced = self._object(_REPLACED) if self.kept and path.exists() else None
+        return replaced is not None and replaced.get(path.name) == _identity(path)
 
     def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
@@ -138,9 +141,8 @@ class Parts:
             if self._started and (kept := self.kept):
                 parts = "1 finished part" if kept == 1 else f"{kept} finished parts"
                 logger.warning("stopped; %s kept: the same command, without --overwrite, goes on", parts)
-            elif self._started:
-                plan = self._object(_PLAN)
-                why = f"no part of {CHUNK:,} rows was finished" if plan and plan["input"] else "the input is a pipe"
+            elif self._started and (plan := self._object(_PLAN)):
+                why = f"no part of {CHUNK:,} rows was finished" if plan["input"] else "the input is a pipe"
                 logger.warning("stopped; nothing is kept, since %s", why)
             raise
 
