@@ -297,14 +297,15 @@ def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
     total = table.frame["label"].eq(label).sum()
     rows = f" ({total} such rows)" if total > 1 else ""
     alike = match is not None and folded(match) == folded(label)
+    declare = "declare all labels in the order of their ids: --labels A,B,…"
+    if _number(label) is None:  # a judge's labels are known, and other words for them are not
+        declare = f"for a training, {declare}"
     return DataError(
         f"unknown label {label!r}" + (f"; did you mean {match!r}?" if match else ""),
         where=table.place(row) + rows,
         expected="one of " + listed([repr(name) for name in known], 10),
         found=repr(label),
         cause="another way to write it" if alike else "a typing error, another spelling, or a wrong label column",
-        next="take them for the same: --normalise-labels"
-        if alike
-        else "correct the file, or declare all labels in the order of their ids: --labels A,B,…",
+        next="take them for the same: --normalise-labels" if alike else f"correct the file, or {declare}",
         code="E-DATA-LABELS",
     )
