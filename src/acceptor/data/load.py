@@ -258,7 +258,7 @@ def _classes_of_judge(classes: Classes, table: Table, rules: LabelRules) -> Clas
             "the labels declared are not the judge's",
             expected=listed(judged),
             found=listed(declared.names),
-            next="for numbers, the judge's labels in the order of the numbers; other words must be replaced in the file",
+            next="for numbers: the judge's labels in the order of the numbers; other words: replace them in the file",
             code="E-USAGE-LABELS",
         )
     written = dict(zip(declared.names, declared.written, strict=True))
