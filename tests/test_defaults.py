@@ -185,7 +185,7 @@ def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, setti
     assert advice_for(right, train_loss, toy.train, config, encoder_of(hidden_size=384)) is None
     few = toy.validation.take(range(8), "validation")  # too few for an interval, so that nothing is known of chance
     alike = toy.validation.take(np.flatnonzero(toy.validation.gold), "validation")
-    for split, words in ((few, "has 8 examples"), (alike, "has one label only")):
+    for split, words in ((few, "8 examples, so it cannot be told"), (alike, "examples of every label")):
         found = advice_for(report_on(split, split.gold), train_loss, toy.train, config, encoder_of(hidden_size=384))
         assert (words in found, "chance" in found) == (True, False)
 

@@ -23,6 +23,7 @@ import pytest
 import zstandard
 
 import acceptor
+from acceptor.cli.predict import Shard
 from acceptor.data.reading import decode, stream, unpack
 from acceptor.data.reading.input_files import input_files
 from acceptor.data.reading.read import read_table
@@ -487,6 +488,11 @@ def test_a_continued_call_judges_only_the_missing_parts(stopped, toy_run, monkey
     )
     assert predict(toy_run.folder, [source], out=out).written == 100
     assert numbers == [5, 6]
+
+
+def test_the_help_names_the_size_of_a_block():
+    """It is written out there, so that the help needs no import of what judges."""
+    assert f"by blocks of {stream.CHUNK * predict_module.BLOCK:,} rows" in Shard.__metadata__[0].help
 
 
 def test_an_output_that_was_being_replaced_goes_on_after_a_stop(small, toy_run, tmp_path, monkeypatch, run_cli):

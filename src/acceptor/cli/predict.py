@@ -124,13 +124,12 @@ def predict(
     check_spreadsheet_safe(settings, out or "no file")
     _check_ray(ray, workers, shard, split, out)
     if out is None:
-        several, lines = len(files) > 1, files == ["-"]
-        given = {"--where": where, "--split-sentences": split, "--shard": shard, "--ray": ray}
-        for name, value in {**given, "more than one file": several, "stdin": lines}.items():
-            if value:
-                raise UsageError(
-                    f"{name} needs an output", expected="-o FILE, or -o - for JSON lines", code="E-USAGE-OUTPUT"
-                )
+        need: dict[str, object] = {"--where": where, "--split-sentences": split, "--shard": shard, "--ray": ray}
+        need |= {"more than one file": files[1:], "stdin": files == ["-"]}
+        if name := next((name for name, given in need.items() if given), None):
+            raise UsageError(
+                f"{name} needs an output", expected="-o FILE, or -o - for JSON lines", code="E-USAGE-OUTPUT"
+            )
         _predict_on_terminal(run, files[0], settings, device, precision, as_json)
         return
     how: _PredictArguments = {"device": device, "precision": precision, "overwrite": overwrite}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError, UsageError, checked_types, nearest
 from acceptor.evaluation.evaluate import score
+from acceptor.evaluation.intervals import FEW
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
@@ -26,10 +26,7 @@ from acceptor.runs.predictions import read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
 from acceptor.text import Json
 from acceptor.training.defaults import DERIVED, resolve
-
-logger = logging.getLogger(__name__)
-
-FEW = 10  # examples: smaller folds get no score
+from acceptor.training.record import log_derived
 
 Rows = npt.NDArray[np.int64]
 
@@ -97,8 +94,7 @@ def cross_validate(
     data = data if isinstance(data, Data) else load_data(data)
     parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
     usual, derived = resolve(config, find_encoder(config.encoder), data.train)  # the same for parts of any size
-    for item in derived:
-        logger.info("%-15s%s: %s", item.name, item.value, item.reason)
+    log_derived(derived)
     config = config.model_copy(update={"split": "stratified", **{name: getattr(usual, name) for name in DERIVED}})
     plans = [_plan(data.train, name, value, rows, config) for name, (value, rows) in _named(parts).items()]
     rows_of = {plan.name: rows for plan, rows in zip(plans, parts.values(), strict=True)}

@@ -33,11 +33,11 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
     interval, examples = report.interval, len(report.split)
     if interval is not None and interval.low > 0:
         return None
-    if examples < FEW or len(np.unique(report.split.gold)) == 1:
-        what, more = (
-            ("one label only", "of every label") if examples >= FEW else (f"{examples} examples", "more of them")
-        )
-        return f"validation has {what}, so it cannot be told whether anything was learned; give sentences {more}"
+    unknown = "so it cannot be told whether anything was learned"
+    if examples < FEW:
+        return f"validation has {examples} examples, {unknown}: give it {FEW} or more"
+    if len(np.unique(report.split.gold)) == 1:
+        return f"validation has one label only, {unknown}: give it examples of every label"
     found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
     if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
         ways = "give more of them, or check the labels: acceptor audit DATA"

@@ -40,6 +40,11 @@ def log_setup(data: Data, judge: Judge, derived: list[Derived]) -> None:
     """Logs data, encoder and derived values with their reasons, before training starts."""
     logger.info("%-15s%s", "data", data.words)
     logger.info("%-15s%s: %s", "encoder", judge.encoder["name"], judge.encoder["architecture"])
+    log_derived(derived)
+
+
+def log_derived(derived: list[Derived]) -> None:
+    """Logs derived values with their reasons."""
     for item in derived:
         level = logging.DEBUG if item.name in INTERNAL else logging.INFO
         logger.log(level, "%-15s%s: %s", item.name, item.value, item.reason)
