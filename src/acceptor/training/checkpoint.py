@@ -39,6 +39,7 @@ from acceptor.runs.checkpoint import (
     write_state,
 )
 from acceptor.runs.history import Line
+from acceptor.runs.run_file import DerivedRecord
 from acceptor.storage.files import new_folder
 from acceptor.training.flat_adamw import FlatAdamW
 
@@ -123,6 +124,7 @@ class Checkpoints:
             UsageError: Data or settings have changed since the training was started.
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
+        self.settings = self.settings.model_copy(update={"derived": self._derived(state)})
         self.model.load_state_dict(_part(tensors, "model."))
         self.optimizer.exp_avg.copy_(tensors["adamw.first"])
         self.optimizer.exp_avg_sq.copy_(tensors["adamw.second"])
@@ -130,6 +132,16 @@ class Checkpoints:
         self.optimizer.micro_batch = state.micro_batch
         self.optimizer.reload(tensors["rows"])
         return state.progress, state.history, _part(tensors, "best.")
+
+    def _derived(self, state: StateFile) -> list[DerivedRecord]:
+        """The derived settings, also those that were derived when the training started and are the same since.
+
+        A training that is resumed by its path has all settings from its checkpoint, and derives none.
+        """
+        now, config = self.settings.derived, self.optimizer.config
+        known = {item.name for item in now}
+        before = [item for item in state.settings.derived if item.name not in known]
+        return [*(item for item in before if item.value == getattr(config, item.name, None)), *now]
 
     def _tensors(self) -> Tensors:
         """All tensors that a step changes, by their names in ``state.safetensors``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from acceptor.config import Derived, ResolvedConfig, TrainConfig, safer
+from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.data.corpora import CORPORA
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
@@ -56,14 +56,6 @@ def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
     derived = {name: stored[name] for name in DERIVED if getattr(config, name) is None}
     given = safer(ResolvedConfig.model_validate({**config.model_dump(), **derived}))
     return given.model_copy(update=derived)
-
-
-def derived_before(run: Path, config: ResolvedConfig, derived: list[Derived]) -> list[Derived]:
-    """Derived settings, and those that were derived when the training started, unless they were changed since."""
-    known = {item.name for item in derived}
-    before = [Derived(item.name, item.value, item.reason) for item in newest(run).settings.derived]
-    same = [item for item in before if item.name not in known and item.value == getattr(config, item.name, None)]
-    return [*same, *derived]
 
 
 def _found(path: str, start: Path) -> str:

@@ -69,7 +69,7 @@ class Request:
 
 def run_loop(
     judge: Judge, data: Data, encoded: dict[str, Encoded], config: ResolvedConfig, request: Request, *, static: bool
-) -> tuple[list[Line], Logits | None]:
+) -> tuple[list[Line], Logits | None, list[Derived]]:
     """Runs the loop and puts the weights that ``config.select`` chooses into the judge.
 
     Writes a checkpoint after every epoch and about every minute, as often as that is cheap (`Checkpoints.due`); and
@@ -84,7 +84,8 @@ def run_loop(
         static: Train in static shapes.
 
     Returns:
-        The history, and the validation logits of the weights that are kept; None if an earlier process computed them.
+        The history; the validation logits of the weights that are kept, None if an earlier process computed them; and
+        the settings that were not given, to this process or to the one that started the training.
     """
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
@@ -125,7 +126,7 @@ def run_loop(
     if best:
         judge.model.load_state_dict(best)
     judge.model.eval()
-    return history, logits
+    return history, logits, [Derived(item.name, item.value, item.reason) for item in checkpoints.settings.derived]
 
 
 def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[Line], Tensors]:

@@ -46,7 +46,7 @@ from acceptor.training.advice import ADVICE, advice_for
 from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
 from acceptor.training.record import log_setup, run_file_of, trained_report, validation_of, write_run
-from acceptor.training.resume import config_after_restart, data_and_config, derived_before
+from acceptor.training.resume import config_after_restart, data_and_config
 from acceptor.training.session import Logits, OnEpoch, Request, run_loop
 from acceptor.training.static import choose_static_steps
 
@@ -211,8 +211,6 @@ def _train(data: Any, request: Request) -> Run:
     config, chosen = resolve(config, found, data.train)
     if request.earlier:
         chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
-    if request.resume:  # by its path, for instance, with all settings given
-        chosen = derived_before(out, config, chosen)
     request = dataclasses.replace(request, derived=tuple(chosen))
     refuse_within(out, [found.folder, *paths_of(data)])
     static, choices = choose_static_steps(runtime, config)
@@ -220,17 +218,17 @@ def _train(data: Any, request: Request) -> Run:
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
     check_room(out, weight_bytes, keeps_best=config.select == "best")
     split = Derived("split", config.split or "derived", split_reason)
-    derived = [*chosen, *derived, *choices, *runtime.derived, split]
+    derived = [*derived, *choices, *runtime.derived, split]
     if runtime.is_main_process:
-        log_setup(data, judge, derived)
+        log_setup(data, judge, [*chosen, *derived])
         if request.overwrite:
             move_aside(out)
     prepared = time.perf_counter()
     with process_group(runtime):
-        history, logits = run_loop(judge, data, encoded, config, request, static=static)
+        history, logits, chosen = run_loop(judge, data, encoded, config, request, static=static)
     seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
     judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
-    file = run_file_of(judge, data, config, [*derived, *fitted], seconds, history)
+    file = run_file_of(judge, data, config, [*chosen, *derived, *fitted], seconds, history)
     train_loss = lines_of(history, EpochLine)[-1].train_loss
     advice = advice_for(reports["validation"], train_loss, data.train, config, found)
     run = Run(out, judge, reports, history, file, advice)
