@@ -12,6 +12,7 @@ from acceptor.cli.options import (
     OUTPUT,
     TRAINING,
     AsJson,
+    Extra,
     Overwrite,
     Quiet,
     Test,
@@ -43,6 +44,7 @@ def distil(
     ] = None,
     validation: Validation = None,
     test: Test = None,
+    extra: Extra = None,
     reading: Any = None,
     settings: Any = None,
     overwrite: Overwrite = False,
@@ -59,7 +61,7 @@ def distil(
     from acceptor.runs.report_file import REPORT_PAGE
 
     config = TrainConfig(**settings)
-    examples = load_data(data, validation=validation, test=test, **reading)
+    examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
     out = out or default_set(data, config.encoder, "distilled")
     with advice_only_in_the_answer():
         run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)

@@ -81,6 +81,13 @@ OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output", rich_help_panel=OUTPUT)]
 Validation = Annotated[Path | None, typer.Option(help="a file to validate on", rich_help_panel=DATA)]
 Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing", rich_help_panel=DATA)]
+Extra = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="more labelled rows to train on: a corpus, a file or a folder; nothing is held out of them; repeatable",
+        rich_help_panel=DATA,
+    ),
+]
 Labels = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ from acceptor.cli.options import (
     OUTPUT,
     TRAINING,
     AsJson,
+    Extra,
     Processes,
     Quiet,
     Test,
@@ -40,6 +41,7 @@ def search(
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
+    extra: Extra = None,
     reading: Any = None,
     settings: Any = None,
     quiet: Quiet = False,
@@ -53,7 +55,7 @@ def search(
     from acceptor.runs.out_path import default_set
 
     config = TrainConfig(**settings)
-    examples = load_data(data, validation=validation, test=test, **reading)
+    examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
     out = out or default_set(data, config.encoder, "search")
     found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
     answer(found.to_dict(), render.search_text(found), as_json)

@@ -11,6 +11,7 @@ from acceptor.cli.options import (
     OUTPUT,
     TRAINING,
     AsJson,
+    Extra,
     Overwrite,
     Processes,
     Quiet,
@@ -49,6 +50,7 @@ def seeds(
     processes: Processes = 1,
     validation: Validation = None,
     test: Test = None,
+    extra: Extra = None,
     reading: Any = None,
     settings: Any = None,
     report: Annotated[
@@ -69,7 +71,7 @@ def seeds(
         raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both", code="E-USAGE-OPTION")
     numbers = _numbers(seeds)
     config = TrainConfig(**settings)
-    examples = load_data(data, validation=validation, test=test, **reading)
+    examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
     out = out or default_set(data, config.encoder, "seeds")
     found = train_seeds(
         examples,

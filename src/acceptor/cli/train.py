@@ -12,6 +12,7 @@ from acceptor.cli.options import (
     READING,
     TRAINING,
     AsJson,
+    Extra,
     Overwrite,
     Processes,
     Quiet,
@@ -63,6 +64,7 @@ def train(
     out: Out = None,
     validation: Validation = None,
     test: Test = None,
+    extra: Extra = None,
     reading: Any = None,
     settings: Any = None,
     cv: CrossValidation = None,
@@ -90,7 +92,7 @@ def train(
             run = training.resume(data, changes=settings, allow_change=allow_change)
     else:
         config = TrainConfig(**settings)
-        examples = load_data(data, validation=validation, test=test, **reading)
+        examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
         if cv is not None:
             out = out or default_set(data, config.encoder, "cv")
             _cross_validate(examples, cv, out, config, processes, overwrite, as_json)
@@ -152,11 +154,10 @@ def _names_a_run(data: str, out: Path | None) -> bool:
 
 def _refuse_known(context: typer.Context, run: str) -> None:
     """Refuses options for data: a resumed run uses its own data."""
-    names = [
-        name for name in ("out", "validation", "test", *READING, "warmup_text", "overwrite") if context.params[name]
-    ]
-    if names:
-        options = [f"--{'data' if name == 'folder' else name.replace('_', '-')}" for name in names]
+    known = ("out", "validation", "test", "extra", *READING, "warmup_text", "overwrite")
+    given = ["data" if name == "folder" else name for name in known if context.params[name]]
+    if given:
+        options = [f"--{name.replace('_', '-')}" for name in given]
         raise UsageError(
             f"{run} is a run, whose data are known: " + ", ".join(options),
             next=f"acceptor train {shell(run)} --resume",

@@ -12,6 +12,7 @@ import polars as pl
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables
 from acceptor.data.corpus_folder import folder_tables
+from acceptor.data.extra import is_cola, listed_sources, with_extra
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN
@@ -28,6 +29,7 @@ def load_data(
     *,
     validation: Any = None,
     test: Any = None,
+    extra: Any = (),
     folder: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     separator: str | None = None,
@@ -42,6 +44,8 @@ def load_data(
             ``datasets.Dataset``, or a list of (sentence, label), (sentence, second, label) or dicts.
         validation: A file, frame or list for the validation split; replaces the corpus' own.
         test: A file, frame or list for the test split; replaces the corpus' own.
+        extra: More labelled rows to train on, with the same labels: a source, or a list of sources, of which only the
+            training split is taken. No validation split is cut from them, and no cross-validation holds them out.
         folder: The folder with the files of the corpus `cola`.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
             columns are known; there they are those of ``validation`` and ``test``.
@@ -55,7 +59,9 @@ def load_data(
         UsageError: ``folder`` or ``columns`` were given for a corpus that has its own.
     """
     reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
-    tables = _tables(source, folder, reading)
+    extra = listed_sources(extra)
+    of_extra = not is_cola(source) and any(map(is_cola, extra))
+    tables = _tables(source, None if of_extra else folder, reading)
     if validation is None and test is None:
         _refuse_known_columns(source, columns)
     if validation is not None:
@@ -64,24 +70,43 @@ def load_data(
         tables["test"] = reading.table(test)
     train = tables["train"]
     _check_train(train, rules)
-    splits = _splits(tables, classes_of(train, rules), rules)
-    for split in splits.values():
+    classes = classes_of(train, rules)
+    splits = _splits(tables, classes, rules)
+    added = [_extra(one, folder, reading, classes, rules) for one in extra]
+    _refuse_mixed_tasks([*splits.values(), *added])
+    splits["train"] = with_extra(splits["train"], added)
+    for split in (*splits.values(), *added):
         logger.info("%s", split.describe())
     if "test" in splits and splits["test"].label_ids is None:
         logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
     given = {"source": source, "validation": validation, "test": test, "folder": folder}
-    return _data_of(splits, _source_of(given, reading, rules))
+    return _data_of(splits, _source_of(given, extra, reading, rules))
 
 
-def _source_of(given: Mapping[str, Any], reading: Reading, rules: LabelRules) -> DataSource | None:
+def _extra(source: Any, folder: str | Path | None, reading: Reading, classes: Classes, rules: LabelRules) -> Split:
+    """The training rows of another source, by the classes of the first."""
+    table = _tables(source, folder if is_cola(source) else None, reading)["train"]
+    if found := _column_of_splits(table, "give a file of its rows of train alone"):
+        raise found[0].error
+    if not _has_labels(table, rules):
+        raise no_labels(table)
+    for remark in inspect_texts(table):
+        logger.warning("%s", remark)
+    return as_split("extra", table, classes, rules)
+
+
+def _source_of(
+    given: Mapping[str, Any], extra: Sequence[Any], reading: Reading, rules: LabelRules
+) -> DataSource | None:
     """How the same data can be read again; None if an object in memory was given."""
-    if not all(path is None or isinstance(path, str | Path) for path in given.values()):
+    if not all(path is None or isinstance(path, str | Path) for path in (*given.values(), *extra)):
         return None
     paths = {name: None if path is None else str(path) for name, path in given.items()}
     return DataSource(
         source=str(paths["source"]),
         validation=paths["validation"],
         test=paths["test"],
+        extra=[str(path) for path in extra],
         folder=paths["folder"],
         columns=dict(reading.columns) if reading.columns else None,
         separator=reading.separator,

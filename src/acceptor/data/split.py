@@ -42,7 +42,8 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
     """
     if data.test is not None and data.test.label_ids is None:  # load_data has logged it
         data = Data(data.train, data.validation, None, data.source)
-    column = split_column(data.train.table)
+    own = data.train.own
+    column = split_column(own.table)
     if rule == "column":
         data, reason = by_column(data)
         return (data, reason) if data.validation else with_validation(data, "stratified", share=share, seed=seed)
@@ -66,13 +67,18 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
             next="--validation FILE, or --split stratified to cut one from train",
             code="E-DATA-SPLIT",
         )
-    rows = notebook_rows(len(data.train)) if rule == "notebook" else stratified_rows(data.train, share, seed)
-    train_rows, validation_rows = rows
-    train, validation = data.train.take(train_rows, "train"), data.train.take(validation_rows, "validation")
+    train_rows, validation_rows = notebook_rows(len(own)) if rule == "notebook" else stratified_rows(own, share, seed)
+    train, validation = _train_of(data.train, train_rows), own.take(validation_rows, "validation")
     cut = Data(train, validation, data.test, data.source)
     if rule == "notebook":
         return cut, "10 % of train, the chapter's random rows (seed 2018)"
     return cut, f"{share:.0%} of train, label shares kept (seed {seed})"
+
+
+def _train_of(split: Split, rows: npt.NDArray[np.int64]) -> Split:
+    """Some of a split's own rows to train on, and all that were added to it, which come last."""
+    own = len(split.own)
+    return split.take(np.r_[rows, np.arange(own, len(split))], "train")
 
 
 def by_column(data: Data) -> tuple[Data, str]:
@@ -81,7 +87,8 @@ def by_column(data: Data) -> tuple[Data, str]:
     Raises:
         DataError: There is no such column.
     """
-    column = split_column(data.train.table, least=1)
+    own = data.train.own
+    column = split_column(own.table, least=1)
     if column is None:
         raise DataError(
             "the training data has no column of splits",
@@ -91,8 +98,9 @@ def by_column(data: Data) -> tuple[Data, str]:
             code="E-DATA-SPLIT",
         )
     name, roles = column
-    named = data.train.table.frame[name].replace_strict(list(roles), list(roles.values()), default="other").to_numpy()
-    parts = {role: data.train.take(np.flatnonzero(named == role), role) for role in dict.fromkeys(roles.values())}
+    named = own.table.frame[name].replace_strict(list(roles), list(roles.values()), default="other").to_numpy()
+    rows = {role: np.flatnonzero(named == role) for role in dict.fromkeys(roles.values())}
+    parts = {role: _train_of(data.train, r) if role == "train" else own.take(r, role) for role, r in rows.items()}
     for given in (data.validation, data.test):
         if given is not None and given.name in parts:
             logger.warning("%s is left out: the column %s has its own %s", given.table.origin, name, given.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
@@ -39,6 +39,8 @@ class Table:
         original: The same columns and rows with their own types, in the form that the output's format takes: see
             `data.reading.original`. None if they were not read for an output.
         source_names: Role to the column's name in the source, if that is another one.
+        extra: For each row that was added from another source (`data.extra`), its place there; null for the table's own
+            rows, which come first. None if no rows were added.
     """
 
     frame: pl.DataFrame
@@ -49,6 +51,7 @@ class Table:
     unit: str = "line"
     original: pl.DataFrame | None = None
     source_names: Mapping[str, str] = field(default_factory=dict)
+    extra: pl.Series | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -60,13 +63,23 @@ class Table:
 
     def place(self, row: int) -> str:
         """File and line of ``row`` (0-based), for messages."""
-        return f"{self.origin}, {self.unit} {self.lines[row]}"
+        added = None if self.extra is None else self.extra[row]
+        return added or f"{self.origin}, {self.unit} {self.lines[row]}"
+
+    @property
+    def extra_origins(self) -> list[tuple[str, int]]:
+        """Where rows were added from, and how many."""
+        if self.extra is None:
+            return []
+        origins = self.extra.drop_nulls().str.replace(r", \w+ \d+$", "").value_counts(name="n")
+        return sorted(origins.iter_rows())
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
         """The given rows (0-based), in the given order."""
         index = np.asarray(rows, dtype=np.int64)
         original = None if self.original is None else self.original[index]
-        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original)
+        extra = None if self.extra is None else self.extra[index]
+        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original, extra=extra)
 
     def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
         """The numbers of the first of some rows (0-based), and how many rows there are."""
@@ -76,6 +89,8 @@ class Table:
 
     def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
         """File and lines of the rows (0-based) of a batch, for messages."""
+        if self.extra is not None:
+            return "the batch of " + "; ".join(self.place(int(row)) for row in rows)
         return f"the batch of {self.origin}, {self.unit}s " + ", ".join(str(self.lines[row]) for row in rows)
 
 
@@ -149,6 +164,12 @@ class Split:
         return {label: int(count) for label, count in zip(self.labels, counts, strict=True)}
 
     @property
+    def own(self) -> Split:
+        """The rows without those that were added from other sources: what may be held out to score a judge."""
+        extra = self.table.extra
+        return self if extra is None else self.take(extra.is_null().arg_true().to_numpy(), self.name)
+
+    @property
     def example(self) -> str:
         """A sentence to try a judge of this language and question with, in commands that are shown."""
         return example_of(self.table.frame["sentence"], self.labels)
@@ -165,16 +186,19 @@ class Split:
         """How it was read and what is in it, in one line."""
         counts = [f"{label} {count:,}" for label, count in self.balance().items()]
         labels = "labels " + listed(counts, 12) if counts else "no labels"
-        return f"{self.table.origin}: {self.table.schema} · {len(self):,} rows · {labels}"
+        extra = counted_rows(self.table.extra_origins)
+        more = f", with those of {extra}" if extra else ""
+        return f"{self.table.origin}: {self.table.schema} · {len(self):,} rows{more} · {labels}"
 
     def to_dict(self) -> dict[str, object]:
         """Origin, sha256, size and balance, for the record of a run."""
+        extra = counted_rows(self.table.extra_origins)
         return {
             "name": self.name,
             "origin": self.table.origin,
             "sha256": self.table.sha256,
             "rows": len(self),
-            "schema": self.table.schema,
+            "schema": f"{self.table.schema}; with {extra}" if extra else self.table.schema,
             "balance": self.balance(),
         }
 
@@ -185,6 +209,7 @@ class DataSource(TypedDict):
     source: str | None
     validation: str | None
     test: str | None
+    extra: list[str]
     folder: str | None
     columns: dict[str, str] | None
     separator: str | None
@@ -219,8 +244,8 @@ class Data:
         """The names and paths that `load_data` was given; empty if there were other objects."""
         if self.source is None:
             return []
-        given = (self.source["source"], self.source["validation"], self.source["test"], self.source["folder"])
-        return [path for path in given if path]
+        one = (self.source["source"], self.source["validation"], self.source["test"], self.source["folder"])
+        return [path for path in (*one, *self.source["extra"]) if path]
 
     @property
     def splits(self) -> list[Split]:
@@ -239,6 +264,11 @@ class Data:
     def to_dict(self) -> dict[str, dict[str, object]]:
         """All splits' records, by name."""
         return {split.name: split.to_dict() for split in self.splits}
+
+
+def counted_rows(origins: Iterable[tuple[str, int]]) -> str:
+    """Sources with their numbers of rows, for people."""
+    return ", ".join(f"{origin} ({count:,} row{'s' * (count != 1)})" for origin, count in origins)
 
 
 def example_of(sentences: pl.Series, labels: Sequence[str]) -> str:

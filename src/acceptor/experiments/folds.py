@@ -43,7 +43,7 @@ class Folds(RunSet[FoldsFile]):
         pooled = self.file.pooled
         if pooled is None:
             return f"Folds({self.folder} · none finished)"
-        folds, rows = f"{self.count('finished')} by {self.file.by}", self.file.data["train"].rows
+        folds, rows = f"{self.count('finished')} by {self.file.by}", sum(entry.n for entry in self.file.runs)
         scores = f"pooled MCC {pooled.mcc_words} · n {pooled.n} of {rows} · majority {pooled.majority:.3f}"
         return f"Folds({self.folder} · {folds} · {scores})"
 
@@ -92,7 +92,8 @@ def cross_validate(
         )
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
-    parts = _by_number(data.train, by, config.seed) if isinstance(by, int) else _by_column(data.train, by)
+    own = data.train.own
+    parts = _by_number(own, by, config.seed) if isinstance(by, int) else _by_column(own, by)
     usual, derived = resolve(config, find_encoder(config.encoder), data.train)  # the same for parts of any size
     log_derived(derived)
     config = config.model_copy(update={"split": "stratified", **{name: getattr(usual, name) for name in DERIVED}})

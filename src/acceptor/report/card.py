@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from acceptor.data.table import Data, Split
+from acceptor.data.table import Data, Split, counted_rows
 from acceptor.evaluation.evaluate import Report
 from acceptor.runs.run_file import RunFile
 from acceptor.text import as_json, markdown
@@ -51,7 +52,7 @@ A split marked † chose the checkpoint or the threshold, so its score is too go
 | split | rows | sha256 |
 |---|---|---|
 {examples}
-
+{_extra(data.train)}
 ## Use
 
 ```python
@@ -70,6 +71,12 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 |---|---|
 {settings}
 """
+
+
+def _extra(train: Split) -> str:
+    """A paragraph on rows of other sources."""
+    extra = counted_rows((markdown(Path(origin).name), count) for origin, count in train.table.extra_origins)
+    return f"\nTrain has its own rows and those of {extra}.\n" if extra else ""
 
 
 def _example(train: Split) -> str:

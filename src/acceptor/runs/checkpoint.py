@@ -54,6 +54,7 @@ class SourceRecord(Record):
     folder: str | None
     columns: dict[str, str] | None
     labels: list[str] | None
+    extra: list[str] = Field(default_factory=list)
     separator: str | None = None
     normalise_labels: bool = True
     drop_unlabelled: bool = False

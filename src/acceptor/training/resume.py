@@ -39,7 +39,8 @@ def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, Tra
     reading = source.model_dump(include=set(SourceRecord.model_fields), exclude_unset=True)
     for name in ("source", "validation", "test", "folder"):
         path = reading[name]
-        reading[name] = path if path is None or path in CORPORA else _found(path, start)
+        reading[name] = None if path is None else _found(path, start)
+    reading["extra"] = [_found(path, start) for path in source.extra]
     return load_data(**reading), config
 
 
@@ -59,6 +60,8 @@ def config_after_restart(run: Path, config: TrainConfig) -> TrainConfig:
 
 
 def _found(path: str, start: Path) -> str:
-    """The path as given if it exists, else relative to the folder in which training was started."""
+    """The name of a corpus or path as given if it exists, else relative to the folder in which training was started."""
+    if path in CORPORA:
+        return path
     here = Path(path).expanduser()
     return path if here.exists() or not (start / here).exists() else str(start / here)
