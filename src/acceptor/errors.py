@@ -216,11 +216,12 @@ def _check(function: Callable[..., Any], positional: tuple[Any, ...], named: dic
         given = signature.bind(*positional, **named).arguments
     except TypeError as error:
         names = [name for name in signature.parameters if name != "self"]
+        named_only = {name for name in names if signature.parameters[name].kind is inspect.Parameter.KEYWORD_ONLY}
         unknown = next((name for name in named if name not in names), "")
         match = nearest(unknown, names)
         raise UsageError(
             f"{function.__name__}: {error}",
-            expected=", ".join(names),
+            expected=", ".join(f"{name}=" if name in named_only else name for name in names),
             next=f"did you mean {match}?" if match else None,
             code="E-USAGE-OPTION",
         ) from None

@@ -73,6 +73,11 @@ def cut(label: str, most: int) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
+def rows_of(count: int) -> str:
+    """A number of rows, for people."""
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
 def listed(names: Sequence[str], most: int = 8) -> str:
     """The first names, and how many there are if some are left out."""
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

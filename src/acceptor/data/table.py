@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.errors import DataError, checked_types
-from acceptor.text import listed
+from acceptor.text import listed, rows_of
 
 if hasattr(signal, "siginterrupt"):
     # polars, when it is imported, has system calls restarted after Ctrl-C. Python, waiting for input, a thread or a
@@ -188,7 +188,7 @@ class Split:
         labels = "labels " + listed(counts, 12) if counts else "no labels"
         extra = counted_rows(self.table.extra_origins)
         more = f", with those of {extra}" if extra else ""
-        return f"{self.table.origin}: {self.table.schema} · {len(self):,} rows{more} · {labels}"
+        return f"{self.table.origin}: {self.table.schema} · {rows_of(len(self))}{more} · {labels}"
 
     def to_dict(self) -> dict[str, object]:
         """Origin, sha256, size and balance, for the record of a run."""
@@ -268,7 +268,7 @@ class Data:
 
 def counted_rows(origins: Iterable[tuple[str, int]]) -> str:
     """Sources with their numbers of rows, for people."""
-    return ", ".join(f"{origin} ({count:,} row{'s' * (count != 1)})" for origin, count in origins)
+    return ", ".join(f"{origin} ({rows_of(count)})" for origin, count in origins)
 
 
 def example_of(sentences: pl.Series, labels: Sequence[str]) -> str:

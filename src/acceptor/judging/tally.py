@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acceptor.errors import DataError
-from acceptor.text import shell
+from acceptor.text import rows_of, shell
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +67,7 @@ class Tally:
         if self.truncated:
             rows += f"; {self.truncated:,} longer than the judge reads, ends not judged"
         if not self.documents:
-            return f"{self.rows:,} rows in = {rows}"
+            return f"{rows_of(self.rows)} in = {rows}"
         cut = f"{self.documents - self.unread:,} cut + {self.unread:,} rejected"
         return f"{self.documents:,} documents in = {cut}; {self.rows:,} sentences = {rows}"
 
