@@ -14,11 +14,10 @@ from acceptor.data.word_counts import without_spaces, word_counts
 from acceptor.errors import DataError, checked_types, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
-from acceptor.evaluation.intervals import Interval
+from acceptor.evaluation.intervals import FEW, Interval
 from acceptor.text import shell
 
 MAX_VALUES = 1000  # values of a column; a column with more is a key, not groups
-MIN_EXAMPLES = 10  # a slice with fewer gets no scores
 LENGTHS = (5, 8, 12, 20)  # the largest number of words of each band, over both texts of a pair
 LENGTHS_UNSPACED = (10, 16, 24, 40)  # in scripts without spaces words are shorter: see `acceptor.data.word_counts`
 
@@ -32,7 +31,7 @@ class Slice:
     Attributes:
         value: The value that its examples have.
         n: Number of examples.
-        scores: Their scores; None if there are fewer than `MIN_EXAMPLES`.
+        scores: Their scores; None if there are fewer than `FEW`.
         label: The label that all its examples have, or None; then `recall` is defined and the MCC is not.
     """
 
@@ -55,7 +54,7 @@ class Slice:
     def note(self) -> str | None:
         """Why there is no MCC, or None."""
         if self.scores is None:
-            return f"too small (n < {MIN_EXAMPLES})"
+            return f"too small (n < {FEW})"
         if self.label is not None:
             return "not defined (one label only)"
         return None if self.scores.mcc_interval else self.scores.mcc_words
@@ -120,7 +119,7 @@ def _slice(report: Report, value: str, rows: Mask) -> Slice:
     gold = report.split.gold[rows]
     kinds = np.unique(gold)
     label = report.split.labels[kinds[0]] if len(kinds) == 1 else None
-    if len(gold) < MIN_EXAMPLES:
+    if len(gold) < FEW:
         return Slice(value, len(gold), None, label)
     confusion = metrics.confusion_matrix(gold, report.predicted[rows], len(report.split.labels))
     return Slice(value, len(gold), score(confusion), label)
