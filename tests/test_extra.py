@@ -123,6 +123,13 @@ def test_the_command_names_them_in_its_log_and_in_the_card(files, tiny_bert, tmp
     assert str(more) not in card  # a card is for others, who do not have this path
 
 
+def test_a_file_that_is_a_split_already_is_refused(files):
+    own, more = files
+    for name, given in {"train": {"extra": own}, "validation": {"extra": [more], "validation": more}}.items():
+        with raises(DataError, "E-DATA-SPLIT", problem=f"the extra rows are those of the {name} split"):
+            acceptor.load_data(own, **given)
+
+
 ONE_OF_TRAIN = [
     {"sentence": f"the cats sleep {at}.", "label": "1", "split": one} for at, one in enumerate(("train", "dev"))
 ]

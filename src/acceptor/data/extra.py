@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.table import Split, Table
+from acceptor.errors import DataError
 
 
 def listed_sources(extra: Any) -> list[Any]:
@@ -24,6 +25,24 @@ def listed_sources(extra: Any) -> list[Any]:
 def is_cola(source: Any) -> bool:
     """True for the name of the corpus whose files may be in a folder that is given."""
     return isinstance(source, str) and source == "cola"
+
+
+def refuse_own_rows(splits: Iterable[Split], added: Iterable[Split]) -> None:
+    """Refuses a file as more rows that is a split already: rows of validation or test would be trained on.
+
+    Raises:
+        DataError: A file is there twice.
+    """
+    files = {split.table.sha256: split.name for split in splits}
+    for split in added:
+        if split.table.sha256 in files:
+            raise DataError(
+                f"the extra rows are those of the {files[split.table.sha256]} split",
+                where=split.table.origin,
+                expected="other labelled rows to train on",
+                next="leave --extra out",
+                code="E-DATA-SPLIT",
+            )
 
 
 def with_extra(train: Split, added: Sequence[Split]) -> Split:

@@ -12,7 +12,7 @@ import polars as pl
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables
 from acceptor.data.corpus_folder import folder_tables
-from acceptor.data.extra import is_cola, listed_sources, with_extra
+from acceptor.data.extra import is_cola, listed_sources, refuse_own_rows, with_extra
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN
@@ -74,6 +74,7 @@ def load_data(
     splits = _splits(tables, classes, rules)
     added = [_extra(one, folder, reading, classes, rules) for one in extra]
     _refuse_mixed_tasks([*splits.values(), *added])
+    refuse_own_rows(splits.values(), added)
     splits["train"] = with_extra(splits["train"], added)
     for split in (*splits.values(), *added):
         logger.info("%s", split.describe())
