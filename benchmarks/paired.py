@@ -47,7 +47,7 @@ def plain_loop(data: acceptor.Data, config: acceptor.TrainConfig) -> Judge:
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, eps=1e-8, fused=True)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, config.adam_beta2), eps=1e-8, fused=True)
     train = encode(tokenizer, data.train.sentences, max_length=config.max_length)
     gold = torch.from_numpy(data.train.gold)
     total = config.epochs * math.ceil(len(train) / config.batch_size)
@@ -95,6 +95,7 @@ def main() -> None:
             encoder=options.encoder,
             epochs=options.epochs,
             learning_rate=options.learning_rate,
+            adam_beta2=0.999,
             dropout=0.1,
             seed=seed,
         )

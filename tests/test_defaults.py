@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import acceptor
 from acceptor.cli.render import run_text
-from acceptor.config import ResolvedConfig, TrainConfig
+from acceptor.config import PRESETS, ResolvedConfig, TrainConfig
 from acceptor.evaluation.evaluate import report_of
 from acceptor.model.classifier import new_classifier
 from acceptor.model.pretrained import find_encoder
@@ -53,7 +53,17 @@ def test_the_number_of_steps_is_alike_for_corpora_of_any_size(rows):
     if config.epochs < MOST_EPOCHS:
         assert steps(config, rows) >= STEPS
     assert config.batch_size == min(32, rows)
-    assert [item.name for item in derived] == [*["batch_size"] * (rows < 32), "learning_rate", "dropout", "epochs"]
+    names = ["learning_rate", "adam_beta2", "dropout", "epochs"]
+    assert [item.name for item in derived] == [*["batch_size"] * (rows < 32), *names]
+
+
+@pytest.mark.parametrize(("width", "beta2"), [(384, 0.98), (512, 0.999), (768, 0.999)])
+def test_the_optimizer_of_narrow_encoders_forgets_squared_gradients_sooner(width, beta2, cola):
+    config, derived = resolve(TrainConfig(), encoder_of(hidden_size=width), cola)
+    assert config.adam_beta2 == beta2
+    assert next(item.value for item in derived if item.name == "adam_beta2") == beta2
+    assert resolve(TrainConfig(adam_beta2=0.9), encoder_of(hidden_size=width), cola)[0].adam_beta2 == 0.9
+    assert resolve(TrainConfig(**PRESETS["notebook"]), encoder_of(hidden_size=width), cola)[0].adam_beta2 == 0.999
 
 
 @pytest.mark.parametrize(("width", "dropout"), [(384, 0.0), (512, "encoder"), (768, "encoder")])
@@ -120,7 +130,7 @@ def test_the_dropout_of_a_training(toy, toy_config, dropout, stored, tmp_path):
 
 
 def test_given_settings_are_not_changed(cola):
-    given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4, dropout=0.3, reinit_layers=1)
+    given = TrainConfig(epochs=1, learning_rate=7e-6, batch_size=4, adam_beta2=0.95, dropout=0.3, reinit_layers=1)
     config, derived = resolve(given, encoder_of(hidden_size=384), cola)
     assert config.model_dump() == given.model_dump()
     assert derived == []
@@ -139,7 +149,7 @@ def test_a_run_that_is_resumed_by_its_path_records_the_reasons_of_the_first_comm
     with pytest.raises(KeyboardInterrupt):
         acceptor.train(str(file), out=tmp_path / "run", config=config, on_epoch=stop)
     resumed = acceptor.resume(tmp_path / "run")
-    settings = {"learning_rate", "dropout", "epochs"}
+    settings = {"learning_rate", "adam_beta2", "dropout", "epochs"}
     ours, theirs = ([one for one in run.record["derived"] if one["name"] in settings] for run in (resumed, whole))
     assert ours == theirs
     assert {one["name"] for one in ours} == settings

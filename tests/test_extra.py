@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pandas as pd
@@ -10,9 +11,12 @@ import pytest
 
 import acceptor
 from acceptor.data.split import with_validation
-from acceptor.errors import DataError
+from acceptor.errors import DataError, UsageError
 from acceptor.training.train import resume
-from conftest import raises, toy_rows
+from conftest import COLA, needs_cola, raises, toy_rows
+
+MORE = [(f"{sentence.removesuffix('.')} mat mat mat mat mat mat.", label) for sentence, label in toy_rows(40, 3)]
+"""Rows that are longer than any of `toy_rows`, so that no text is in both."""
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def files(tmp_path):
     own, more = tmp_path / "own.tsv", tmp_path / "more.csv"
     rows = [f"{sentence}\t{label}\t{'ab'[at % 2]}\n" for at, (sentence, label) in enumerate(toy_rows(60))]
     own.write_text("".join(["sentence\tlabel\tsource\n", *rows]))
-    words = [f"{sentence},{'yes' if label == '1' else 'no'}\n" for sentence, label in toy_rows(40, 3)]
+    words = [f"{sentence},{'yes' if label == '1' else 'no'}\n" for sentence, label in MORE]
     more.write_text("".join(["text,label\n", *words]))
     return own, more
 
@@ -29,15 +33,15 @@ def files(tmp_path):
 def test_rows_of_another_file_are_behind_the_own_ones_with_their_own_places(files):
     own, more = files
     alone, both = acceptor.load_data(own).train, acceptor.load_data(own, extra=more).train
-    assert both.sentences == alone.sentences + [sentence for sentence, _ in toy_rows(40, 3)]
-    assert both.gold.tolist() == [int(label) for _, label in toy_rows(60) + toy_rows(40, 3)]
-    assert both.table.frame["source"].to_list() == [*alone.table.frame["source"], *[None] * 40]
+    assert both.sentences == alone.sentences + [sentence for sentence, _ in MORE]
+    assert both.gold.tolist() == [int(label) for _, label in toy_rows(60) + MORE]
+    assert both.table.frame["source"].to_list() == [*alone.table.frame["source"], *[""] * 40]
     assert (both.table.place(59), both.table.place(60)) == (f"{own}, line 61", f"{more}, line 2")
     assert both.table.places([0, 99]) == f"the batch of {own}, line 2; {more}, line 41"
     assert both.own.sentences == alone.sentences
-    assert both.own.table.extra_origins == []
-    assert both.table.sha256 != alone.table.sha256
-    assert f"100 rows, with those of {more} (40 rows)" in both.describe()
+    assert (both.own.to_dict(), both.own.table.added) == (alone.to_dict(), ())
+    assert [(one.origin, count) for one, count in both.table.added_rows] == [(str(more), 40)]
+    assert f"60 rows and 40 of {more} · labels" in both.describe()
 
 
 @pytest.mark.parametrize("rule", ["stratified", "notebook", "column"])
@@ -46,20 +50,19 @@ def test_validation_is_cut_from_the_own_rows_and_all_others_are_trained_on(rule)
     rows = [
         {"sentence": one, "label": label, "split": roles[at % 3]} for at, (one, label) in enumerate(toy_rows(60, 1))
     ]
-    added = toy_rows(40, 3)
-    frame = pd.DataFrame(added[:5], columns=["sentence", "label"])
-    alone, both = (acceptor.load_data(rows, extra=extra) for extra in ((), [added, frame]))
+    frame = pd.DataFrame(MORE[:5], columns=["sentence", "label"])
+    alone, both = (acceptor.load_data(rows, extra=extra) for extra in (None, [MORE, frame]))
     cut_alone, cut_both = (with_validation(data, rule, share=0.2, seed=1)[0] for data in (alone, both))
     assert cut_both.validation.sentences == cut_alone.validation.sentences
-    assert cut_both.validation.table.extra_origins == []
-    extra = [sentence for sentence, _ in added + added[:5]]
+    assert cut_both.validation.to_dict() == cut_alone.validation.to_dict()
+    extra = [sentence for sentence, _ in MORE + MORE[:5]]
     assert cut_both.train.sentences == cut_alone.train.sentences + extra
 
 
 def test_a_column_of_splits_is_named_although_other_rows_lack_it():
     rows = [{"sentence": one, "label": label, "split": "train" if at % 3 else "dev"} for at, (one, label) in
             enumerate(toy_rows(60))]  # fmt: skip
-    data = acceptor.load_data(rows, extra=[toy_rows(200, 3)])
+    data = acceptor.load_data(rows, extra=[MORE])
     with raises(DataError, "E-DATA-SPLIT", problem="the column split says which split"):
         with_validation(data, None, share=0.1, seed=1)
 
@@ -106,10 +109,93 @@ def test_a_stopped_training_reads_them_again(files, toy_config, tmp_path, monkey
     assert len(whole.report.split) == 6
 
 
-def test_an_output_never_replaces_them(files, tiny_bert, run_cli):
+def test_extra_rows_that_validation_or_test_has_are_left_out_by_name(files, caplog):
+    """Whatever file they are in, and however it is written."""
     own, more = files
-    code, _, stderr = run_cli("train", own, "--extra", more, "--encoder", tiny_bert, "--out", more, "--overwrite")
-    assert (code, more.is_file()) == (2, True), stderr
+    held_out = acceptor.load_data(own).train.sentences[:7]
+    more.write_text(more.read_text() + "".join(f"{one.upper()},yes\n" for one in held_out))
+    data = acceptor.load_data(
+        own, validation=[(one, "1") for one in held_out[:4]], test=[(held_out[4], "0")], extra=more
+    )
+    cut, _ = with_validation(data, None, share=0.1, seed=1)
+    assert cut.train.sentences[60:] == data.train.sentences[60:100] + [one.upper() for one in held_out[5:]]
+    assert f"5 rows of extra ones left out, whose text is in validation or test: {more}, line 42; " in caplog.text
+
+
+def test_rows_in_any_order_keep_their_kind():
+    data = acceptor.load_data(toy_rows(60), extra=MORE)
+    turned = acceptor.Data(data.train.take(list(range(len(data.train)))[::-1], "train"))
+    cut, _ = with_validation(turned, "stratified", share=0.2, seed=1)
+    added = {sentence for sentence, _ in MORE}
+    assert not added & set(cut.validation.sentences)
+    assert added <= set(cut.train.sentences)
+    assert (len(cut.train), len(cut.validation)) == (88, 12)
+
+
+def test_a_judge_remembers_the_file_that_chose_its_epoch(files, toy_config, tmp_path):
+    own, more = files
+    config = toy_config.model_copy(update={"select": "best"})
+    run = acceptor.train(acceptor.load_data(own, extra=more), out=tmp_path / "run", config=config)
+    assert acceptor.evaluate(run.judge, acceptor.load_data(own).train).selected
+    assert not acceptor.evaluate(run.judge, acceptor.load_data(more).train).selected
+
+
+def test_an_audit_reads_own_and_added_rows():
+    rows = [{"sentence": one, "label": label, "source": "ab"[at % 2], "mark": ""} for at, (one, label) in
+            enumerate(toy_rows(60))]  # fmt: skip
+    data = acceptor.load_data(rows, extra=MORE + MORE[:3])
+    assert acceptor.audit(data.train).rows == 103
+    assert len(acceptor.findings(data)) > 0
+
+
+@pytest.mark.parametrize("trains", [acceptor.train, functools.partial(acceptor.cross_validate, by=2)])
+def test_an_output_never_replaces_them(trains, files, toy_config, tmp_path):
+    own, more = files
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    frame = pd.DataFrame(toy_rows(60), columns=["sentence", "label"])
+    trains(frame, out=tmp_path / "out", config=config)
+    inside = more.rename(tmp_path / "out" / "more.csv")
+    for source in (own, frame):
+        with raises(UsageError, "E-USAGE-OUTPUT", problem="is an input, and is in the output folder"):
+            trains(acceptor.load_data(source, extra=inside), out=tmp_path / "out", config=config, overwrite=True)
+        assert inside.is_file()
+
+
+def test_every_command_that_trains_takes_them(files, tiny_bert, tmp_path, run_cli):
+    own, more = files
+    usual = ["--encoder", tiny_bert, "--epochs", 1, "--on-collapse", "go-on", "--extra", more]
+    for command, options, run in (
+        ("train", (), ""),
+        ("seeds", ("--seeds", "3,"), "seed-3"),
+        ("search", ("--trials", 1, "--seeds", 0), "trial-0"),
+        ("distil", ("--teacher", tmp_path / "train"), ""),
+    ):
+        out = tmp_path / command
+        code, _, stderr = run_cli(command, own, *usual, *options, "--out", out)
+        assert code == 0, stderr
+        train = json.loads((out / run / "run.json").read_text())["data"]["train"]
+        if command == "distil":
+            assert f"{own}, {more} and raw text" in train["origin"]
+            continue
+        assert [(one["origin"], one["rows"]) for one in train["extra"]] == [(str(more), 40)]
+    code, _, stderr = run_cli("train", tmp_path / "train", "--resume", "--extra", more)
+    assert (code, "--extra" in stderr) == (2, True)
+
+
+def test_the_report_lists_them(files, tiny_bert, tmp_path, run_cli):
+    own, more = files
+    arguments = ("train", own, "--extra", more, "--encoder", tiny_bert, "--epochs", 1, "--on-collapse", "go-on")
+    assert run_cli(*arguments, "--out", tmp_path / "r")[0] == 0
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "added to train" in page
+    assert "more.csv" in page
+
+
+@needs_cola
+def test_the_folder_of_cola_is_found_beside_another_corpus(files):
+    own, _ = files
+    data = acceptor.load_data(own, extra=["cola", "starter"], folder=COLA)
+    assert [count for _, count in data.train.table.added_rows] == [8551, len(acceptor.load_data("starter").train)]
 
 
 def test_the_command_names_them_in_its_log_and_in_the_card(files, tiny_bert, tmp_path, run_cli):
@@ -117,17 +203,45 @@ def test_the_command_names_them_in_its_log_and_in_the_card(files, tiny_bert, tmp
     arguments = ("train", own, "--encoder", tiny_bert, "--epochs", 1, "--extra", more, "--out", tmp_path / "run")
     code, _, stderr = run_cli(*arguments, "--on-collapse", "go-on")
     assert code == 0, stderr
-    assert f"with those of {more} (40 rows)" in stderr
+    assert f"60 rows and 40 of {more}" in stderr
     card = (tmp_path / "run" / "README.md").read_text()
-    assert "those of more.csv (40 rows)" in card
+    assert "40 of more.csv were added" in card
     assert str(more) not in card  # a card is for others, who do not have this path
 
 
-def test_a_file_that_is_a_split_already_is_refused(files):
+def test_a_file_is_taken_once(files):
     own, more = files
-    for name, given in {"train": {"extra": own}, "validation": {"extra": [more], "validation": more}}.items():
-        with raises(DataError, "E-DATA-SPLIT", problem=f"the extra rows are those of the {name} split"):
+    for words, given in {
+        "the train split": {"extra": own},
+        "the validation split": {"extra": [more], "validation": more},
+        f"{more} again": {"extra": [more, more]},
+    }.items():
+        with raises(DataError, "E-DATA-SPLIT", problem=f"the extra rows are those of {words}"):
             acceptor.load_data(own, **given)
+
+
+def test_names_of_labels_are_not_guessed():
+    """0 and 1 that were called rude and nice are no other way to write unacceptable and acceptable."""
+    rows = [("the cats sleep mat.", "acceptable")]
+    with raises(DataError, "E-DATA-LABELS", problem="unknown label 'acceptable'"):
+        acceptor.load_data(toy_rows(60), labels=["rude", "nice"], extra=[rows])
+    named = acceptor.load_data(toy_rows(60), labels=["rude", "nice"], extra=[[("the cats sleep mat.", "nice")]])
+    assert named.train.gold[-1] == 1
+
+
+def test_columns_are_named_for_files_beside_a_corpus(tmp_path):
+    (tmp_path / "more.csv").write_text("Satz,Urteil\nthe cats sleep.,1\n")
+    columns = {"sentence": "Satz", "label": "Urteil"}
+    data = acceptor.load_data("starter", extra=tmp_path / "more.csv", columns=columns)
+    assert data.train.sentences[-1] == "the cats sleep."
+
+
+def test_nothing_is_no_source():
+    assert acceptor.load_data(toy_rows(60), extra=[]).train.table.source is None
+    for given in ({"extra": ""}, {"extra": [""]}):
+        with raises(UsageError, "E-USAGE-OPTION", problem="the name of the data is empty"):
+            acceptor.load_data(toy_rows(60), **given)
+    assert len(acceptor.load_data(toy_rows(60), extra=[list(row) for row in MORE]).train) == 100
 
 
 ONE_OF_TRAIN = [

@@ -37,6 +37,7 @@ CONFIG = {
     "calibrate": False,  # the default of that version
     "dropout": "encoder",  # what that version always had
     "reinit_layers": 0,
+    "adam_beta2": 0.999,
 }
 
 

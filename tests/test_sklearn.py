@@ -127,7 +127,7 @@ def test_parameters_are_the_fields_of_a_training_s_settings_with_their_defaults(
 def test_every_parameter_arrives(toy_run, tmp_path):
     changed = {
         "keep_head": True, "epochs": np.int64(1), "batch_size": 4, "learning_rate": np.float64(2e-3), "warmup": 0.3,
-        "weight_decay": 0.2,
+        "weight_decay": 0.2, "adam_beta2": 0.95,
         "dropout": 0.2, "reinit_layers": 1,
         "max_grad_norm": 2.0, "max_length": 16, "order_seed": 5, "class_weights": "balanced",
         "validation_share": 0.25, "order": "random",

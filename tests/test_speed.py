@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 import acceptor
 from acceptor import native
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.judging.decision import Decision
 from acceptor.model.batches import collate, epoch_batches
 from acceptor.model.classifier import new_classifier
@@ -36,7 +36,7 @@ from acceptor.training.schedule import learning_rate
 from conftest import COLA, needs_cola, needs_minilm, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
-CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, weight_decay=0.5, max_grad_norm=0.3, order="random")
+CONFIG = ResolvedConfig(epochs=2, batch_size=8, learning_rate=1e-3, weight_decay=0.5, max_grad_norm=0.3, order="random")
 
 
 def untrained(architecture, folder):
@@ -63,7 +63,7 @@ def plain_training(model, train, gold, pad_id):
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": CONFIG.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=0, eps=1e-8)
+    optimizer = torch.optim.AdamW(groups, lr=0, betas=(0.9, CONFIG.adam_beta2), eps=1e-8)
     total = CONFIG.epochs * math.ceil(len(train) / CONFIG.batch_size)
     losses, step = [], 0
     for epoch in range(1, CONFIG.epochs + 1):
@@ -175,7 +175,7 @@ def test_gradients_with_dropout_equal_autograds(first_only, masked):
 def test_small_updates_are_not_lost_in_bf16(tmp_path):
     """At 2e-5 a weight of 1 moves by less than bf16's resolution; a hundred such steps must still add up."""
     judge = untrained("bert", tmp_path)
-    config = TrainConfig(learning_rate=2e-5, weight_decay=0.0)
+    config = ResolvedConfig(epochs=1, learning_rate=2e-5, weight_decay=0.0)
     optimizer = FlatAdamW(judge.model, config, bf16=True, ids=np.array([5], dtype=np.int32), pad_id=0)
     gain = judge.model.bert.embeddings.LayerNorm.weight
     seen = optimizer.network.bert.embeddings.LayerNorm.weight
@@ -227,6 +227,7 @@ def test_the_compiled_adamw_is_torchs(dtype, clip_scale, monkeypatch):
                 step=step,
                 rate=1e-2,
                 weight_decay=0.3,
+                beta2=0.98,
                 clip_scale=clip_scale,
             )
         return master, network.float(), exp_avg, exp_avg_sq
@@ -244,7 +245,7 @@ def test_a_step_to_skip_changes_nothing(skip, dtype):
         network = master if dtype == torch.float32 else master.to(dtype)
         arrays = (master, network, torch.randn(1000, generator=rng).to(dtype), torch.ones(1000), torch.ones(1000))
         before = [array.clone() for array in arrays]
-        native.adamw_step(*arrays, step=3, rate=1e-2, weight_decay=0.3, clip_scale=None, **skipped)
+        native.adamw_step(*arrays, step=3, rate=1e-2, weight_decay=0.3, beta2=0.98, clip_scale=None, **skipped)
         return before, arrays
 
     before, found = after(skip=torch.tensor(skip))

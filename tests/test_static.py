@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import acceptor
-from acceptor.config import TrainConfig
+from acceptor.config import ResolvedConfig, TrainConfig
 from acceptor.errors import UsageError
 from acceptor.model.batches import DeviceInputs, collate, padding_ratio, static_length
 from acceptor.model.classifier import new_classifier
@@ -35,7 +35,7 @@ from conftest import raises, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
 # 45 rows in batches of 8: the last has 5. The decay is large so that a row that decays twice, or not, is seen.
-CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, weight_decay=0.5, max_grad_norm=0.3)
+CONFIG = ResolvedConfig(epochs=2, batch_size=8, learning_rate=1e-3, weight_decay=0.5, max_grad_norm=0.3)
 ROWS = 45
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")

@@ -101,7 +101,7 @@ def test_history_has_every_step_and_every_epoch(toy_run, toy, toy_config):
 
 def test_the_record_has_the_used_settings(toy_run, toy, toy_config):
     record = json.loads((toy_run.folder / "run.json").read_text())
-    assert record["config"] == {**toy_config.model_dump(), "reinit_layers": 0}
+    assert record["config"] == {**toy_config.model_dump(), "adam_beta2": 0.98, "reinit_layers": 0}
     assert {item["name"] for item in record["derived"]} >= {"device", "precision", "max_length", "padding", "split"}
     assert all(item["reason"] for item in record["derived"])
     assert record["data"]["train"]["sha256"] == toy.train.table.sha256
@@ -160,6 +160,7 @@ CHANGES = {
     "learning_rate": 1e-3,
     "warmup": 0.5,
     "weight_decay": 0.5,
+    "adam_beta2": 0.9,
     "dropout": 0.5,
     "reinit_layers": 1,
     "max_grad_norm": 0.01,
@@ -280,7 +281,9 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 
 
 def test_a_nan_loss_stops_the_run(toy, toy_config, tmp_path):
-    config = toy_config.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "epochs": 30})
+    config = toy_config.model_copy(
+        update={"learning_rate": 0.999, "max_grad_norm": 0.0, "epochs": 30, "adam_beta2": 0.98}
+    )
     judge = acceptor.load(acceptor.train(toy, out=tmp_path / "run", config=toy_config).folder)
     with torch.no_grad():
         judge.model.classifier.weight[0, 0] = math.nan

@@ -55,6 +55,9 @@ class TrainConfig(BaseModel):
     """Share of all steps in which the learning rate rises linearly to its peak."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's weight decay of every weight matrix; biases and norms do not decay."""
+    adam_beta2: float | None = Field(default=None, ge=0, lt=1)
+    """Decay of AdamW's running mean of squared gradients. By default .98 for encoders that are less than 512 wide, else
+    .999."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] | None = None
     """Probability of dropout, in all layers and in the head, or `encoder` for those of the encoder's configuration. By
     default 0 for encoders that are less than 512 wide, else those of the configuration."""
@@ -124,6 +127,8 @@ class ResolvedConfig(TrainConfig):
     """Passes over the training split."""
     learning_rate: float = Field(gt=0, lt=1)
     """Peak learning rate."""
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of AdamW's running mean of squared gradients."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] = ENCODERS_OWN
     """Probability of dropout, or those of the encoder's configuration."""
     reinit_layers: int = Field(default=0, ge=0)
@@ -146,6 +151,7 @@ PRESETS: dict[str, dict[str, str | int | float]] = {
         "learning_rate": 2e-5,
         "warmup": 0.0,
         "weight_decay": 0.1,
+        "adam_beta2": 0.999,
         "dropout": 0.1,
         "reinit_layers": 0,
         "max_grad_norm": 0.0,

@@ -41,7 +41,7 @@ def measure_machine(device: str = "cpu") -> dict[str, Any]:
     weights, grad, exp_avg, exp_avg_sq = arrays
     step = _fastest(
         lambda: native.adamw_step(
-            weights, weights, grad, exp_avg, exp_avg_sq, step=1, rate=1e-9, weight_decay=0.0, clip_scale=None
+            weights, weights, grad, exp_avg, exp_avg_sq, step=1, rate=1e-9, weight_decay=0, beta2=0.9, clip_scale=None
         ),
         5,
     )

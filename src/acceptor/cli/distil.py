@@ -61,7 +61,7 @@ def distil(
     from acceptor.runs.report_file import REPORT_PAGE
 
     config = TrainConfig(**settings)
-    examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
+    examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
     out = out or default_set(data, config.encoder, "distilled")
     with advice_only_in_the_answer():
         run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)

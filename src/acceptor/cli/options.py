@@ -84,7 +84,7 @@ Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses n
 Extra = Annotated[
     list[str] | None,
     typer.Option(
-        help="more labelled rows to train on: a corpus, a file or a folder; nothing is held out of them; repeatable",
+        help="a corpus, file or folder with more rows to train on, of which none is held out; repeatable",
         rich_help_panel=DATA,
     ),
 ]

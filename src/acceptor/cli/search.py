@@ -55,7 +55,7 @@ def search(
     from acceptor.runs.out_path import default_set
 
     config = TrainConfig(**settings)
-    examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
+    examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
     out = out or default_set(data, config.encoder, "search")
     found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
     answer(found.to_dict(), render.search_text(found), as_json)

@@ -71,7 +71,7 @@ def seeds(
         raise UsageError(f"--vary cannot be {vary!r}", expected="init, order or both", code="E-USAGE-OPTION")
     numbers = _numbers(seeds)
     config = TrainConfig(**settings)
-    examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
+    examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
     out = out or default_set(data, config.encoder, "seeds")
     found = train_seeds(
         examples,

@@ -92,7 +92,7 @@ def train(
             run = training.resume(data, changes=settings, allow_change=allow_change)
     else:
         config = TrainConfig(**settings)
-        examples = load_data(data, validation=validation, test=test, extra=extra or (), **reading)
+        examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
         if cv is not None:
             out = out or default_set(data, config.encoder, "cv")
             _cross_validate(examples, cv, out, config, processes, overwrite, as_json)

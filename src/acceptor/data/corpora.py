@@ -35,7 +35,8 @@ CORPORA = {
 
 def paths_of(data: Data) -> list[str]:
     """The paths that data were read from: those that were given, and every file that was found for them."""
-    return [*(path for path in data.given_paths if path not in CORPORA), *(one.table.origin for one in data.splits)]
+    found = [origin for split in data.splits for origin in split.table.origins]
+    return [*(path for path in data.given_paths if path not in CORPORA), *found]
 
 
 def corpus_tables(name: str, folder: Path | None = None) -> dict[str, Table]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,64 +10,85 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from acceptor.data.table import Split, Table
+from acceptor.data.auditing.duplicates import fingerprints
+from acceptor.data.table import Data, Source, Split
 from acceptor.errors import DataError
+from acceptor.text import rows_of
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 5  # places in a warning
 
 
 def listed_sources(extra: Any) -> list[Any]:
-    """The sources of more rows, given as one source (which may be a list of rows) or as a list of sources."""
-    if not isinstance(extra, list | tuple) or any(isinstance(one, tuple | Mapping) for one in extra):
+    """The sources of more rows, given as one source (which may be a list of rows), as a list of sources, or as None."""
+    if extra is None:
+        return []
+    if not isinstance(extra, list | tuple) or any(map(_is_row, extra)):
         return [extra]
     return list(extra)
 
 
+def _is_row(one: Any) -> bool:
+    return isinstance(one, tuple | Mapping) or (isinstance(one, list) and all(isinstance(cell, str) for cell in one))
+
+
 def is_cola(source: Any) -> bool:
-    """True for the name of the corpus whose files may be in a folder that is given."""
+    """True for the name of CoLA, the one corpus whose files may be in a folder that is given."""
     return isinstance(source, str) and source == "cola"
 
 
-def refuse_own_rows(splits: Iterable[Split], added: Iterable[Split]) -> None:
-    """Refuses a file as more rows that is a split already: rows of validation or test would be trained on.
+def refuse_twice(splits: Iterable[Split], added: Iterable[Split]) -> None:
+    """Refuses more rows that are there already, as a split or as others of the added rows.
 
     Raises:
         DataError: A file is there twice.
     """
-    files = {split.table.sha256: split.name for split in splits}
+    files = {split.table.sha256: f"those of the {split.name} split" for split in splits}
     for split in added:
         if split.table.sha256 in files:
             raise DataError(
-                f"the extra rows are those of the {files[split.table.sha256]} split",
+                f"the extra rows are {files[split.table.sha256]}",
                 where=split.table.origin,
                 expected="other labelled rows to train on",
-                next="leave --extra out",
+                next="leave that one out",
                 code="E-DATA-SPLIT",
             )
+        files[split.table.sha256] = f"those of {split.table.origin} again"
 
 
 def with_extra(train: Split, added: Sequence[Split]) -> Split:
     """The training split with all rows of other splits of the same labels behind its own; `Split.own` is without them.
 
-    Of the added rows only texts and labels are kept: their other columns would mix with those of the same name.
+    Of the added rows only texts and labels are kept: other columns of the same name may mean something else.
     """
     if not added:
         return train
     own, tables = train.table, [split.table for split in added]
     roles = [name for name in ("sentence", "second", "label") if name in own.frame.columns]
-    frame = pl.concat([own.frame, *(table.frame.select(roles) for table in tables)], how="diagonal")
+    others = [pl.lit("").alias(name) for name in own.frame.columns if name not in roles]
+    frames = [table.frame.select(*roles, *others).select(own.frame.columns) for table in tables]
     table = replace(
         own,
-        frame=frame,
+        frame=pl.concat([own.frame, *frames]),
         lines=np.concatenate([own.lines, *(table.lines for table in tables)]),
-        sha256=hashlib.sha256(json.dumps([own.sha256, *(table.sha256 for table in tables)]).encode()).hexdigest(),
         original=None,
-        extra=pl.concat([pl.Series([None] * len(own), dtype=pl.String), *map(_places, tables)]),
+        added=tuple(Source(table.origin, table.unit, table.sha256) for table in tables),
+        source=np.repeat(np.arange(len(tables) + 1, dtype=np.int32), [len(own), *map(len, tables)]),
     )
-    return Split(
-        train.name, table, train.labels, np.concatenate([train.gold, *(one.gold for one in added)]), train.written
-    )
+    label_ids = np.concatenate([train.gold, *(split.gold for split in added)])
+    return Split(train.name, table, train.labels, label_ids, train.written)
 
 
-def _places(table: Table) -> pl.Series:
-    """The place of every row."""
-    start = f"{table.origin}, {table.unit} "
-    return pl.select(pl.format("{}{}", pl.lit(start), pl.Series(table.lines))).to_series()
+def without_held_out(data: Data) -> Data:
+    """The data without those added rows whose text validation or test has: their scores would be too good."""
+    table, held_out = data.train.table, [split for split in (data.validation, data.test) if split is not None]
+    if table.source is None or not held_out:
+        return data
+    known = np.isin(fingerprints(data.train), np.concatenate([fingerprints(split) for split in held_out]))
+    rows = np.flatnonzero(known & (table.source > 0))
+    if not len(rows):
+        return data
+    shown = "; ".join(table.place(row) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
+    logger.warning("%s of extra ones left out, whose text is in validation or test: %s", rows_of(len(rows)), shown)
+    return replace(data, train=data.train.take(np.setdiff1d(np.arange(len(table)), rows), "train"))

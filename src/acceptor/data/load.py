@@ -12,7 +12,7 @@ import polars as pl
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables
 from acceptor.data.corpus_folder import folder_tables
-from acceptor.data.extra import is_cola, listed_sources, refuse_own_rows, with_extra
+from acceptor.data.extra import is_cola, listed_sources, refuse_twice, with_extra
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN
@@ -29,7 +29,7 @@ def load_data(
     *,
     validation: Any = None,
     test: Any = None,
-    extra: Any = (),
+    extra: Any = None,
     folder: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     separator: str | None = None,
@@ -45,7 +45,9 @@ def load_data(
         validation: A file, frame or list for the validation split; replaces the corpus' own.
         test: A file, frame or list for the test split; replaces the corpus' own.
         extra: More labelled rows to train on, with the same labels: a source, or a list of sources, of which only the
-            training split is taken. No validation split is cut from them, and no cross-validation holds them out.
+            training split is taken. No validation split is cut from them, and no cross-validation holds them out; those
+            whose text is in validation or test are left out when a training begins. ``columns`` and the like hold for
+            their files, too.
         folder: The folder with the files of the corpus `cola`.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
             columns are known; there they are those of ``validation`` and ``test``.
@@ -62,7 +64,7 @@ def load_data(
     extra = listed_sources(extra)
     of_extra = not is_cola(source) and any(map(is_cola, extra))
     tables = _tables(source, None if of_extra else folder, reading)
-    if validation is None and test is None:
+    if validation is None and test is None and all(map(_is_corpus, extra)):
         _refuse_known_columns(source, columns)
     if validation is not None:
         tables["validation"] = reading.table(validation)
@@ -74,7 +76,7 @@ def load_data(
     splits = _splits(tables, classes, rules)
     added = [_extra(one, folder, reading, classes, rules) for one in extra]
     _refuse_mixed_tasks([*splits.values(), *added])
-    refuse_own_rows(splits.values(), added)
+    refuse_twice(splits.values(), added)
     splits["train"] = with_extra(splits["train"], added)
     for split in (*splits.values(), *added):
         logger.info("%s", split.describe())
@@ -352,6 +354,10 @@ def _refuse_known_columns(source: Any, columns: Mapping[str, str] | None) -> Non
 def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[str, Table]:
     """The tables of a corpus by role."""
     folder = None if folder is None else Path(folder).expanduser()
+    if isinstance(source, str) and not source:
+        raise UsageError(
+            "the name of the data is empty", expected="a corpus, a file or a folder", code="E-USAGE-OPTION"
+        )
     if isinstance(source, str) and source in CORPORA:
         if folder and source == "starter":
             raise UsageError("the corpus 'starter' takes no folder of files: it is generated", code="E-USAGE-CONFLICT")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.data.auditing.inspection import split_column
+from acceptor.data.extra import without_held_out
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError
 from acceptor.text import listed
@@ -24,7 +25,8 @@ NOTEBOOK_SEED = 2018
 def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: int) -> tuple[Data, str]:
     """The data with a validation split, and a sentence that describes its origin.
 
-    A test split whose labels are hidden is left out: it cannot be scored.
+    A test split whose labels are hidden is left out: it cannot be scored. So are rows that were added to train from
+    other sources, if validation or test has their text.
 
     Args:
         data: The corpus.
@@ -40,13 +42,18 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
         DataError: ``given`` but the corpus has none; too few examples to cut; a column of splits but no
             rule; or ``column`` but there is no such column.
     """
+    data, reason = _cut(data, rule, share, seed)
+    return without_held_out(data), reason
+
+
+def _cut(data: Data, rule: SplitRule | None, share: float, seed: int) -> tuple[Data, str]:
     if data.test is not None and data.test.label_ids is None:  # load_data has logged it
         data = Data(data.train, data.validation, None, data.source)
     own = data.train.own
     column = split_column(own.table)
     if rule == "column":
         data, reason = by_column(data)
-        return (data, reason) if data.validation else with_validation(data, "stratified", share=share, seed=seed)
+        return (data, reason) if data.validation else _cut(data, "stratified", share, seed)
     if rule is None and column is not None:
         name, roles = column
         raise DataError(
@@ -76,9 +83,9 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
 
 
 def _train_of(split: Split, rows: npt.NDArray[np.int64]) -> Split:
-    """Some of a split's own rows to train on, and all that were added to it, which come last."""
-    own = len(split.own)
-    return split.take(np.r_[rows, np.arange(own, len(split))], "train")
+    """Some of a split's own rows, and all that were added to it."""
+    own = split.table.own_rows
+    return split.take(np.r_[own[rows], np.setdiff1d(np.arange(len(split)), own)], "train")
 
 
 def by_column(data: Data) -> tuple[Data, str]:

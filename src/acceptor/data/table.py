@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
@@ -23,9 +23,18 @@ ACCEPTABILITY = ("unacceptable", "acceptable")
 """The labels of acceptability, label id 0 first."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where rows were read from: path, what their numbers count, sha256 of the file."""
+
+    origin: str
+    unit: str
+    sha256: str
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One source of rows exactly as read, with its columns named.
+    """One source of rows exactly as read, with its columns named; perhaps with rows of others (`data.extra`).
 
     Attributes:
         frame: Columns of strings. ``sentence`` always; ``second`` (of a pair) and ``label`` if the
@@ -39,8 +48,9 @@ class Table:
         original: The same columns and rows with their own types, in the form that the output's format takes: see
             `data.reading.original`. None if they were not read for an output.
         source_names: Role to the column's name in the source, if that is another one.
-        extra: For each row that was added from another source (`data.extra`), its place there; null for the table's own
-            rows, which come first. None if no rows were added.
+        added: The sources of which rows were added.
+        source: int32, shape (rows,): 0 for the table's own rows, else a number in ``added``, from 1; None if no rows
+            were added.
     """
 
     frame: pl.DataFrame
@@ -51,7 +61,8 @@ class Table:
     unit: str = "line"
     original: pl.DataFrame | None = None
     source_names: Mapping[str, str] = field(default_factory=dict)
-    extra: pl.Series | None = None
+    added: tuple[Source, ...] = ()
+    source: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -63,23 +74,34 @@ class Table:
 
     def place(self, row: int) -> str:
         """File and line of ``row`` (0-based), for messages."""
-        added = None if self.extra is None else self.extra[row]
-        return added or f"{self.origin}, {self.unit} {self.lines[row]}"
+        number = 0 if self.source is None else int(self.source[row])
+        of = self.added[number - 1] if number else self
+        return f"{of.origin}, {of.unit} {self.lines[row]}"
 
     @property
-    def extra_origins(self) -> list[tuple[str, int]]:
-        """Where rows were added from, and how many."""
-        if self.extra is None:
+    def origins(self) -> list[str]:
+        """Where all rows came from."""
+        return [self.origin, *(source.origin for source in self.added)]
+
+    @property
+    def own_rows(self) -> npt.NDArray[np.int64]:
+        """The rows (0-based) that were not added: what may be held out to score a judge."""
+        return np.arange(len(self)) if self.source is None else np.flatnonzero(self.source == 0)
+
+    @property
+    def added_rows(self) -> list[tuple[Source, int]]:
+        """Every source of which rows were added, and how many there are."""
+        if self.source is None:
             return []
-        origins = self.extra.drop_nulls().str.replace(r", \w+ \d+$", "").value_counts(name="n")
-        return sorted(origins.iter_rows())
+        counts = np.bincount(self.source, minlength=len(self.added) + 1)[1:]
+        return [(source, int(count)) for source, count in zip(self.added, counts, strict=True)]
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
         """The given rows (0-based), in the given order."""
         index = np.asarray(rows, dtype=np.int64)
         original = None if self.original is None else self.original[index]
-        extra = None if self.extra is None else self.extra[index]
-        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original, extra=extra)
+        source = None if self.source is None else self.source[index]
+        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original, source=source)
 
     def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
         """The numbers of the first of some rows (0-based), and how many rows there are."""
@@ -89,7 +111,7 @@ class Table:
 
     def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
         """File and lines of the rows (0-based) of a batch, for messages."""
-        if self.extra is not None:
+        if self.source is not None:
             return "the batch of " + "; ".join(self.place(int(row)) for row in rows)
         return f"the batch of {self.origin}, {self.unit}s " + ", ".join(str(self.lines[row]) for row in rows)
 
@@ -165,9 +187,11 @@ class Split:
 
     @property
     def own(self) -> Split:
-        """The rows without those that were added from other sources: what may be held out to score a judge."""
-        extra = self.table.extra
-        return self if extra is None else self.take(extra.is_null().arg_true().to_numpy(), self.name)
+        """The rows that were not added from other sources."""
+        if self.table.source is None:
+            return self
+        split = self.take(self.table.own_rows, self.name)
+        return replace(split, table=replace(split.table, added=(), source=None))
 
     @property
     def example(self) -> str:
@@ -186,20 +210,21 @@ class Split:
         """How it was read and what is in it, in one line."""
         counts = [f"{label} {count:,}" for label, count in self.balance().items()]
         labels = "labels " + listed(counts, 12) if counts else "no labels"
-        extra = counted_rows(self.table.extra_origins)
-        more = f", with those of {extra}" if extra else ""
-        return f"{self.table.origin}: {self.table.schema} · {rows_of(len(self))}{more} · {labels}"
+        added = "".join(f" and {count:,} of {source.origin}" for source, count in self.table.added_rows)
+        own = rows_of(len(self.table.own_rows))
+        return f"{self.table.origin}: {self.table.schema} · {own}{added} · {labels}"
 
     def to_dict(self) -> dict[str, object]:
-        """Origin, sha256, size and balance, for the record of a run."""
-        extra = counted_rows(self.table.extra_origins)
+        """Origin, sha256, size and balance, for the record of a run; and the sources of which rows were added."""
+        added = self.table.added_rows
         return {
             "name": self.name,
             "origin": self.table.origin,
             "sha256": self.table.sha256,
             "rows": len(self),
-            "schema": f"{self.table.schema}; with {extra}" if extra else self.table.schema,
+            "schema": self.table.schema,
             "balance": self.balance(),
+            "extra": [{"origin": one.origin, "sha256": one.sha256, "rows": count} for one, count in added],
         }
 
 
@@ -264,11 +289,6 @@ class Data:
     def to_dict(self) -> dict[str, dict[str, object]]:
         """All splits' records, by name."""
         return {split.name: split.to_dict() for split in self.splits}
-
-
-def counted_rows(origins: Iterable[tuple[str, int]]) -> str:
-    """Sources with their numbers of rows, for people."""
-    return ", ".join(f"{origin} ({rows_of(count)})" for origin, count in origins)
 
 
 def example_of(sentences: pl.Series, labels: Sequence[str]) -> str:

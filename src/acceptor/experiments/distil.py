@@ -25,6 +25,7 @@ import polars as pl
 
 from acceptor.config import TrainConfig, with_encoder
 from acceptor.data.auditing.duplicates import fingerprints, normalised, rows_in
+from acceptor.data.corpora import paths_of
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
 from acceptor.data.raw_text import listed_paths, read_raw_text
@@ -87,7 +88,7 @@ def distil(
     resume = not overwrite and has_checkpoint(out)
     beside = folder_beside(out, "teacher", FILES)
     check_out(out, overwrite=overwrite, resume=resume)
-    refuse_within(out, [*runs, *texts])
+    refuse_within(out, [*runs, *texts, *paths_of(data)])
     for run in runs:
         _check_teacher(load(run), run, data)
     frame = _sentences(data, texts, config.seed)
@@ -118,7 +119,7 @@ def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
             where=str(run),
             code="E-USAGE-PAIRS",
         )
-    train = normalised(data.train.table.frame["sentence"])
+    train = normalised(data.train.own.table.frame["sentence"])
     for split in (data.validation, data.test):
         if split is None or judge.trained_on is None:
             continue
@@ -183,7 +184,7 @@ def _taught(data: Data, frame: pl.DataFrame, probabilities: npt.NDArray[np.float
     digest = hashlib.sha256(soft_labels.tobytes())
     digest.update("\0".join(text for row in frame.iter_rows() for text in row).encode())
     names = ", ".join(map(str, runs))
-    origin = f"{data.train.table.origin} and raw text, with the probabilities of {names}"
+    origin = f"{', '.join(data.train.table.origins)} and raw text, with the probabilities of {names}"
     lines = np.arange(1, len(frame) + 1, dtype=np.int64)
     labelled = frame.with_columns(pl.Series("label", [data.labels[index] for index in label_ids]))
     table = Table(labelled, lines, origin, digest.hexdigest(), "sentence, label of the teachers", "row")

@@ -43,7 +43,8 @@ class Folds(RunSet[FoldsFile]):
         pooled = self.file.pooled
         if pooled is None:
             return f"Folds({self.folder} · none finished)"
-        folds, rows = f"{self.count('finished')} by {self.file.by}", sum(entry.n for entry in self.file.runs)
+        folds = f"{self.count('finished')} by {self.file.by}"
+        rows = sum(entry.n for entry in self.file.runs if not entry.restarted_from)
         scores = f"pooled MCC {pooled.mcc_words} · n {pooled.n} of {rows} · majority {pooled.majority:.3f}"
         return f"Folds({self.folder} · {folds} · {scores})"
 
@@ -92,8 +93,9 @@ def cross_validate(
         )
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
-    own = data.train.own
-    parts = _by_number(own, by, config.seed) if isinstance(by, int) else _by_column(own, by)
+    own, at = data.train.own, data.train.table.own_rows
+    found = _by_number(own, by, config.seed) if isinstance(by, int) else _by_column(own, by)
+    parts = {name: at[rows] for name, rows in found.items()}
     usual, derived = resolve(config, find_encoder(config.encoder), data.train)  # the same for parts of any size
     log_derived(derived)
     config = config.model_copy(update={"split": "stratified", **{name: getattr(usual, name) for name in DERIVED}})
@@ -175,7 +177,7 @@ def _plan(train: Split, name: str, value: str, held_out: Rows, config: TrainConf
             next="use stratified parts: --cv 5",
             code="E-DATA-SPLIT",
         )
-    data = Data(train.take(rest, "train"), test=train.take(held_out, "test"))
+    data = Data(train.take(rest, "train"), test=train.take(held_out, "test").own)
     return plan_of(name, data, config, {"fold": value, "n": len(held_out), "balance": data.splits[-1].balance()})
 
 

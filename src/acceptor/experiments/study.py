@@ -110,7 +110,8 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
             load_if_exists=True,
             pruner=pruner,
         )
-        splits = {name: split["sha256"] for name, split in data.to_dict().items() if name != "test"}
+        splits = {split.name: split.table.sha256 for split in data.splits if split.name != "test"}
+        splits |= {f"extra {number}": one.sha256 for number, one in enumerate(data.train.table.added, 1)}
         head = json.loads(json.dumps({"config": config.model_dump(), "space": dict(space), "data": splits}))
         before = study.user_attrs.get("head")
         if before is None:

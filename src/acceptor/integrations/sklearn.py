@@ -89,6 +89,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         learning_rate: float | None = None,
         warmup: float = 0.1,
         weight_decay: float = 0.01,
+        adam_beta2: float | None = None,
         dropout: float | Literal["encoder"] | None = None,
         reinit_layers: int | None = None,
         max_grad_norm: float = 1.0,
@@ -116,6 +117,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.learning_rate = learning_rate
         self.warmup = warmup
         self.weight_decay = weight_decay
+        self.adam_beta2 = adam_beta2
         self.dropout = dropout
         self.reinit_layers = reinit_layers
         self.max_grad_norm = max_grad_norm

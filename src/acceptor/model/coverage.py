@@ -142,6 +142,8 @@ def check_coverage(train: Encoded, encoder: str, split: Split) -> None:
 
 def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
     """The places of the rows, at most `SHOWN` of them."""
+    if table.added:
+        return "; ".join(table.place(int(row)) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
     shown = ", ".join(str(table.lines[row]) for row in rows[:SHOWN])
     return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
 

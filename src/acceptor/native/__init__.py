@@ -23,6 +23,7 @@ SOURCES = [Path(__file__).with_name(name) for name in ("kernels.c", "matmul.c", 
 HEADERS = [Path(__file__).with_name("vector.h")]
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-shared", "-fPIC")
 SLICE = 1 << 18  # numbers per pass in torch, so that they stay in a CPU's cache between operations
+BETA1, EPS = 0.9, 1e-8  # of AdamW
 
 _i64, _u32, _u16 = ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint16
 _f32, _f64, _at = ctypes.c_float, ctypes.c_double, ctypes.c_void_p
@@ -72,12 +73,11 @@ def adamw_step(
     step: int | Tensor,
     rate: float | Tensor,
     weight_decay: float,
+    beta2: float,
     clip_scale: Tensor | None,
     skip: Tensor | None = None,
 ) -> None:
-    """One step of AdamW on flat arrays of N weights, in place (betas .9 and .999, eps 1e-8).
-
-    Loshchilov & Hutter 2019, algorithm 2: decoupled decay, bias correction.
+    """One step of AdamW (Loshchilov & Hutter 2019, algorithm 2) on flat arrays of N weights, in place.
 
     Args:
         master_weights: The weights, fp32.
@@ -88,16 +88,16 @@ def adamw_step(
         step: The number of this step, from 1; a scalar tensor on the device for steps in a CUDA graph.
         rate: The learning rate; likewise.
         weight_decay: AdamW's coefficient.
+        beta2: The decay of ``exp_avg_sq``.
         clip_scale: Gradients are divided by it; a scalar tensor.
         skip: A scalar tensor, fp32: 1 leaves weights and running means unchanged.
     """
-    beta1, beta2, eps = 0.9, 0.999, 1e-8
     kernel = _kernel("adamw", grad)
     if kernel and skip is None and not isinstance(step, Tensor):
         arrays = (array.data_ptr() for array in (master_weights, network_weights, grad, exp_avg, exp_avg_sq))
         scale = 1.0 if clip_scale is None else 1 / float(clip_scale)
-        step_size, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
-        kernel(len(master_weights), *arrays, beta1, beta2, eps, scale, 1 - rate * weight_decay, step_size, root)
+        step_size, root = rate / (1 - BETA1**step), 1 / math.sqrt(1 - beta2**step)
+        kernel(len(master_weights), *arrays, BETA1, beta2, EPS, scale, 1 - rate * weight_decay, step_size, root)
         return
     number = step if isinstance(step, Tensor) else torch.tensor(float(step), device=master_weights.device)
     for start in range(0, len(master_weights), _slice(master_weights)):
@@ -113,11 +113,11 @@ def adamw_step(
             grad_scale=None if clip_scale is None else clip_scale.float(),
             found_inf=skip,
             amsgrad=False,
-            beta1=beta1,
+            beta1=BETA1,
             beta2=beta2,
             lr=rate,
             weight_decay=weight_decay,
-            eps=eps,
+            eps=EPS,
             maximize=False,
         )
         if network_weights.dtype != master_weights.dtype:

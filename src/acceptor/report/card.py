@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from acceptor.data.table import Data, Split, counted_rows
+from acceptor.data.table import Data, Split
 from acceptor.evaluation.evaluate import Report
 from acceptor.runs.run_file import RunFile
-from acceptor.text import as_json, markdown
+from acceptor.text import as_json, listed, markdown
 
 
 def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFile) -> str:
@@ -75,8 +75,8 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 
 def _extra(train: Split) -> str:
     """A paragraph on rows of other sources."""
-    extra = counted_rows((markdown(Path(origin).name), count) for origin, count in train.table.extra_origins)
-    return f"\nTrain has its own rows and those of {extra}.\n" if extra else ""
+    added = [f"{count} of {markdown(Path(source.origin).name)}" for source, count in train.table.added_rows]
+    return f"\nOf the rows of train, {listed(added)} were added to its own.\n" if added else ""
 
 
 def _example(train: Split) -> str:

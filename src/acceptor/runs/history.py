@@ -29,13 +29,17 @@ class StepLine(Record):
 
 
 class SkipLine(Record):
-    """A step whose gradient was not finite. The weights were unchanged; ``lines`` or ``rows`` are its examples."""
+    """A step whose gradient was not finite. The weights were unchanged.
+
+    Its examples are ``lines`` or ``rows``, or ``places`` if rows of several sources were trained on.
+    """
 
     event: Literal["skip"]
     epoch: Count
     step: Count
     lines: list[int] | None = None
     rows: list[int] | None = None
+    places: list[str] | None = None
 
 
 class Collapse(Record):

@@ -27,6 +27,14 @@ from acceptor.text import Json
 METRICS = ("mcc", "accuracy", "f1")
 
 
+class ExtraRecord(Record):
+    """Where rows of train were added from, the hash of that file, and how many they are."""
+
+    origin: str
+    sha256: str
+    rows: Count
+
+
 class SplitRecord(Record):
     """Where a split came from, and the hash of its file."""
 
@@ -36,6 +44,7 @@ class SplitRecord(Record):
     rows: Count
     columns: str = Field(alias="schema")  # `schema` is a method of pydantic
     balance: dict[str, Count]
+    extra: list[ExtraRecord] = Field(default_factory=list)
 
     @property
     def roles(self) -> list[str]:
@@ -69,14 +78,22 @@ class Setup(Record):
 
         Paths of data and encoder are left out, since their hashes are compared.
         """
-        data = {name: {**_without(split, "origin"), "schema": split.roles} for name, split in self.data.items()}
+        data = {
+            name: {
+                **_without(split, "origin"),
+                "schema": split.roles,
+                "extra": [_without(one, "origin") for one in split.extra],
+            }
+            for name, split in self.data.items()
+        }
         encoder = _without(self.encoder, "name")
         return {**all_settings(self.config), "encoder": encoder, "data": data}
 
 
 def all_settings(config: Settings) -> Settings:
     """The settings, completed by those that an older version lacked, with the values that it trained with."""
-    return {**TrainConfig().model_dump(), "dropout": ENCODERS_OWN, "reinit_layers": 0, **config}
+    before = {"dropout": ENCODERS_OWN, "reinit_layers": 0, "adam_beta2": 0.999}
+    return {**TrainConfig().model_dump(), **before, **config}
 
 
 def _without(record: Record, name: str) -> Json:

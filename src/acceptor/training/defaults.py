@@ -8,13 +8,14 @@ from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig
 from acceptor.data.table import Split
 from acceptor.model.pretrained import Encoder
 
-DERIVED = ("learning_rate", "dropout", "reinit_layers", "epochs")
+DERIVED = ("learning_rate", "adam_beta2", "dropout", "reinit_layers", "epochs")
 
 BASE_WIDTH, BASE_RATE = 768, 3e-5
 HIGHEST_RATE = 4e-3  # a random encoder that is 16 wide hardly learns at 1e-3, nor at 8e-3
 REINIT = 6  # one layer in so many starts from random weights
 PREVAILS = 0.6  # of the examples have one label: to answer it always is then an easy first step of learning
 NARROW = 512  # narrower encoders underfit: dropout only costs them
+BETA2, NARROW_BETA2 = 0.999, 0.98  # of AdamW; at the high rate of narrow encoders its steps are too large at first
 STEPS = 2_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 
@@ -43,6 +44,9 @@ def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[Resolv
         rate = min(HIGHEST_RATE, BASE_RATE * (BASE_WIDTH / width) ** 2)
         changes["learning_rate"] = float(f"{rate:.1g}")
         derived.append(Derived("learning_rate", changes["learning_rate"], f"for an encoder that is {width} wide"))
+    if config.adam_beta2 is None:
+        changes["adam_beta2"] = NARROW_BETA2 if width < NARROW else BETA2
+        derived.append(Derived("adam_beta2", changes["adam_beta2"], f"for an encoder that is {width} wide"))
     if config.dropout is None:
         changes["dropout"] = 0.0 if width < NARROW else ENCODERS_OWN
         reason = f"none for an encoder that is {width} wide" if width < NARROW else "that of its configuration"

@@ -179,6 +179,7 @@ class FlatAdamW:
                 step=number,
                 rate=rate,
                 weight_decay=weight_decay,
+                beta2=self.config.adam_beta2,
                 clip_scale=clip_scale,
                 skip=skip,
             )

@@ -60,7 +60,8 @@ def step_line(event: Step, config: ResolvedConfig) -> tuple[StepLine, str]:
 def skip_line(event: Skipped, data: Data) -> tuple[SkipLine, str]:
     """A skipped step as a line of the history, and as text for the log."""
     table = data.train.table
-    places = {f"{table.unit}s": [int(table.lines[row]) for row in event.rows]}
+    numbers = {f"{table.unit}s": [int(table.lines[row]) for row in event.rows]}
+    places = {"places": [table.place(row) for row in event.rows]} if table.added else numbers
     words = f"step {event.step} skipped, its gradient is not finite: {table.places(event.rows)}"
     return SkipLine.model_validate({"event": "skip", "epoch": event.epoch, "step": event.step, **places}), words
 
