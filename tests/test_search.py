@@ -40,6 +40,7 @@ def config(tiny_bert):
         epochs=2,
         batch_size=8,
         learning_rate=1e-2,
+        adam_beta2=0.98,
         dropout=0.1,
         reinit_layers=0,
         max_length=32,
