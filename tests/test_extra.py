@@ -119,7 +119,7 @@ def test_extra_rows_that_validation_or_test_has_are_left_out_by_name(files, capl
     )
     cut, _ = with_validation(data, None, share=0.1, seed=1)
     assert cut.train.sentences[60:] == data.train.sentences[60:100] + [one.upper() for one in held_out[5:]]
-    assert f"5 rows of extra ones left out, whose text is in validation or test: {more}, line 42; " in caplog.text
+    assert f"5 extra rows left out, also in validation or test: {more}, line 42; " in caplog.text
 
 
 def test_rows_in_any_order_keep_their_kind():
@@ -187,7 +187,7 @@ def test_the_report_lists_them(files, tiny_bert, tmp_path, run_cli):
     arguments = ("train", own, "--extra", more, "--encoder", tiny_bert, "--epochs", 1, "--on-collapse", "go-on")
     assert run_cli(*arguments, "--out", tmp_path / "r")[0] == 0
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "added to train" in page
+    assert "extra rows" in page
     assert "more.csv" in page
 
 
@@ -205,7 +205,7 @@ def test_the_command_names_them_in_its_log_and_in_the_card(files, tiny_bert, tmp
     assert code == 0, stderr
     assert f"60 rows and 40 of {more}" in stderr
     card = (tmp_path / "run" / "README.md").read_text()
-    assert "40 of more.csv were added" in card
+    assert "these are extra: 40 from more.csv." in card
     assert str(more) not in card  # a card is for others, who do not have this path
 
 

@@ -13,7 +13,6 @@ import polars as pl
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.table import Data, Source, Split
 from acceptor.errors import DataError
-from acceptor.text import rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -90,5 +89,6 @@ def without_held_out(data: Data) -> Data:
     if not len(rows):
         return data
     shown = "; ".join(table.place(row) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
-    logger.warning("%s of extra ones left out, whose text is in validation or test: %s", rows_of(len(rows)), shown)
+    count = f"{len(rows):,} extra row{'s' * (len(rows) != 1)}"
+    logger.warning("%s left out, also in validation or test: %s", count, shown)
     return replace(data, train=data.train.take(np.setdiff1d(np.arange(len(table)), rows), "train"))

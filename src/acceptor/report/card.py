@@ -75,8 +75,8 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 
 def _extra(train: Split) -> str:
     """A paragraph on rows of other sources."""
-    added = [f"{count} of {markdown(Path(source.origin).name)}" for source, count in train.table.added_rows]
-    return f"\nOf the rows of train, {listed(added)} were added to its own.\n" if added else ""
+    added = [f"{count} from {markdown(Path(source.origin).name)}" for source, count in train.table.added_rows]
+    return f"\nOf the rows of train these are extra: {listed(added)}.\n" if added else ""
 
 
 def _example(train: Split) -> str:
