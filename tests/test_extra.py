@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 import acceptor
+from acceptor.data.load import load_split
 from acceptor.data.split import with_validation
 from acceptor.errors import DataError, UsageError
 from acceptor.training.train import resume
@@ -117,9 +119,30 @@ def test_extra_rows_that_validation_or_test_has_are_left_out_by_name(files, capl
     data = acceptor.load_data(
         own, validation=[(one, "1") for one in held_out[:4]], test=[(held_out[4], "0")], extra=more
     )
-    cut, _ = with_validation(data, None, share=0.1, seed=1)
-    assert cut.train.sentences[60:] == data.train.sentences[60:100] + [one.upper() for one in held_out[5:]]
+    assert data.train.sentences[60:] == [one for one, _ in MORE] + [one.upper() for one in held_out[5:]]
     assert f"5 extra rows left out, also in validation or test: {more}, line 42; " in caplog.text
+
+
+def test_extra_rows_that_a_cut_validation_or_a_fold_has_are_left_out(files, toy_config, tmp_path):
+    own, _ = files
+    alone = acceptor.load_data(own)
+    twins = [
+        (sentence.upper(), str(label)) for sentence, label in zip(alone.train.sentences, alone.train.gold, strict=True)
+    ]
+    cut, _ = with_validation(acceptor.load_data(own, extra=[twins]), "stratified", share=0.2, seed=1)
+    held_out = {sentence.lower() for sentence in cut.validation.sentences}
+    assert not held_out & {cut.train.sentences[row].lower() for row in np.flatnonzero(cut.train.table.source)}
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    folds = acceptor.cross_validate(acceptor.load_data(own, extra=[twins]), by=2, out=tmp_path / "cv", config=config)
+    for run in folds.runs:
+        data = json.loads((run / "run.json").read_text())["data"]
+        assert data["train"]["extra"][0]["rows"] < 30
+
+
+def test_hidden_labels_of_a_test_split_hide_no_text(caplog):
+    data = acceptor.load_data(toy_rows(60), test=[MORE[0][0], MORE[1][0]], extra=MORE)
+    assert data.train.sentences[60:] == [sentence for sentence, _ in MORE[2:]]
+    assert "2 extra rows left out" in caplog.text
 
 
 def test_rows_in_any_order_keep_their_kind():
@@ -140,12 +163,12 @@ def test_a_judge_remembers_the_file_that_chose_its_epoch(files, toy_config, tmp_
     assert not acceptor.evaluate(run.judge, acceptor.load_data(more).train).selected
 
 
-def test_an_audit_reads_own_and_added_rows():
+def test_an_audit_is_of_the_own_rows():
     rows = [{"sentence": one, "label": label, "source": "ab"[at % 2], "mark": ""} for at, (one, label) in
             enumerate(toy_rows(60))]  # fmt: skip
-    data = acceptor.load_data(rows, extra=MORE + MORE[:3])
-    assert acceptor.audit(data.train).rows == 103
-    assert len(acceptor.findings(data)) > 0
+    data, alone = acceptor.load_data(rows, extra=MORE + MORE[:3]), acceptor.load_data(rows)
+    assert acceptor.audit(data.train).to_dict() == acceptor.audit(alone.train).to_dict()
+    assert acceptor.findings(data) == acceptor.findings(alone)
 
 
 @pytest.mark.parametrize("trains", [acceptor.train, functools.partial(acceptor.cross_validate, by=2)])
@@ -225,6 +248,7 @@ def test_names_of_labels_are_not_guessed():
     rows = [("the cats sleep mat.", "acceptable")]
     with raises(DataError, "E-DATA-LABELS", problem="unknown label 'acceptable'"):
         acceptor.load_data(toy_rows(60), labels=["rude", "nice"], extra=[rows])
+    assert load_split([("the cats sleep.", "1")], ("bad", "good")).gold.tolist() == [1]  # another way to write these
     named = acceptor.load_data(toy_rows(60), labels=["rude", "nice"], extra=[[("the cats sleep mat.", "nice")]])
     assert named.train.gold[-1] == 1
 
@@ -232,8 +256,11 @@ def test_names_of_labels_are_not_guessed():
 def test_columns_are_named_for_files_beside_a_corpus(tmp_path):
     (tmp_path / "more.csv").write_text("Satz,Urteil\nthe cats sleep.,1\n")
     columns = {"sentence": "Satz", "label": "Urteil"}
-    data = acceptor.load_data("starter", extra=tmp_path / "more.csv", columns=columns)
-    assert data.train.sentences[-1] == "the cats sleep."
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "train.csv").write_text("Satz,Urteil\nthe cats see.,1\n")
+    extra = [tmp_path / "more.csv", tmp_path / "folder"]
+    data = acceptor.load_data("starter", extra=extra, columns=columns)
+    assert data.train.sentences[-2:] == ["the cats sleep.", "the cats see."]
 
 
 def test_nothing_is_no_source():
@@ -241,7 +268,9 @@ def test_nothing_is_no_source():
     for given in ({"extra": ""}, {"extra": [""]}):
         with raises(UsageError, "E-USAGE-OPTION", problem="the name of the data is empty"):
             acceptor.load_data(toy_rows(60), **given)
-    assert len(acceptor.load_data(toy_rows(60), extra=[list(row) for row in MORE]).train) == 100
+    assert (
+        len(acceptor.load_data(toy_rows(60), extra=[[sentence, int(label)] for sentence, label in MORE]).train) == 100
+    )
 
 
 ONE_OF_TRAIN = [

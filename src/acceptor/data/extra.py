@@ -29,7 +29,7 @@ def listed_sources(extra: Any) -> list[Any]:
 
 
 def _is_row(one: Any) -> bool:
-    return isinstance(one, tuple | Mapping) or (isinstance(one, list) and all(isinstance(cell, str) for cell in one))
+    return isinstance(one, tuple | Mapping) or (isinstance(one, list) and bool(one) and isinstance(one[0], str))
 
 
 def is_cola(source: Any) -> bool:
@@ -72,7 +72,7 @@ def with_extra(train: Split, added: Sequence[Split]) -> Split:
         frame=pl.concat([own.frame, *frames]),
         lines=np.concatenate([own.lines, *(table.lines for table in tables)]),
         original=None,
-        added=tuple(Source(table.origin, table.unit, table.sha256) for table in tables),
+        added=tuple(Source(table.origin, table.unit, table.sha256, table.schema) for table in tables),
         source=np.repeat(np.arange(len(tables) + 1, dtype=np.int32), [len(own), *map(len, tables)]),
     )
     label_ids = np.concatenate([train.gold, *(split.gold for split in added)])

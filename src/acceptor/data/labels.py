@@ -226,8 +226,8 @@ def positive_label(labels: Sequence[str]) -> int:
 def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = LabelRules()) -> Split:
     """The table as a split, with label ids.
 
-    A table may use another of the `KNOWN_SPELLINGS` than the classes do, unless these have other names. If no
-    row has a label, the split has none.
+    A table may use another of the `KNOWN_SPELLINGS` than the classes do, unless the caller gave these
+    other names. If no row has a label, the split has none.
 
     Raises:
         DataError: A label that is none of the classes, with its line and the nearest known label; or rows without one.
@@ -261,7 +261,11 @@ def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = Labe
 def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
     """The ids of the classes; also those of another known spelling, if the table uses that."""
     ids = classes.ids()
-    if classes.written in KNOWN_SPELLINGS and classes.names == ACCEPTABILITY and not keys & ids.keys():
+    if (
+        classes.written in KNOWN_SPELLINGS
+        and classes.names in (ACCEPTABILITY, classes.written)
+        and not keys & ids.keys()
+    ):
         other = next((known for known in KNOWN_SPELLINGS if keys & set(known)), ())
         ids |= {label: index for index, label in enumerate(other)}
     return ids

@@ -12,7 +12,7 @@ import polars as pl
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables
 from acceptor.data.corpus_folder import folder_tables
-from acceptor.data.extra import is_cola, listed_sources, refuse_twice, with_extra
+from acceptor.data.extra import is_cola, listed_sources, refuse_twice, with_extra, without_held_out
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN
@@ -46,11 +46,10 @@ def load_data(
         test: A file, frame or list for the test split; replaces the corpus' own.
         extra: More labelled rows to train on, with the same labels: a source, or a list of sources, of which only the
             training split is taken. No validation split is cut from them, and no cross-validation holds them out; those
-            whose text is in validation or test are left out when a training begins. ``columns`` and the like hold for
-            their files, too.
+            whose text is in validation or test are left out. ``columns`` and the like hold for their files, too.
         folder: The folder with the files of the corpus `cola`.
         columns: Role (`sentence`, `second`, `label`) to column name or 1-based number. A named corpus'
-            columns are known; there they are those of ``validation`` and ``test``.
+            columns are known; there they are those of ``validation``, ``test`` and ``extra``.
         separator: The separator of delimited text, if it is not the usual one of the file's format.
         labels: All labels in the order of their ids: as written in the files, or as names for numbers in their order.
         normalise_labels: Treat labels that differ only in case, blanks or Unicode form as the same.
@@ -64,7 +63,7 @@ def load_data(
     extra = listed_sources(extra)
     of_extra = not is_cola(source) and any(map(is_cola, extra))
     tables = _tables(source, None if of_extra else folder, reading)
-    if validation is None and test is None and all(map(_is_corpus, extra)):
+    if validation is None and test is None and all(isinstance(one, str) and one in CORPORA for one in extra):
         _refuse_known_columns(source, columns)
     if validation is not None:
         tables["validation"] = reading.table(validation)
@@ -83,7 +82,7 @@ def load_data(
     if "test" in splits and splits["test"].label_ids is None:
         logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
     given = {"source": source, "validation": validation, "test": test, "folder": folder}
-    return _data_of(splits, _source_of(given, extra, reading, rules))
+    return without_held_out(_data_of(splits, _source_of(given, extra, reading, rules)))
 
 
 def _extra(source: Any, folder: str | Path | None, reading: Reading, classes: Classes, rules: LabelRules) -> Split:

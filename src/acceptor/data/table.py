@@ -25,11 +25,12 @@ ACCEPTABILITY = ("unacceptable", "acceptable")
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows were read from: path, what their numbers count, sha256 of the file."""
+    """Where added rows are from; the fields are those of their `Table`."""
 
     origin: str
     unit: str
     sha256: str
+    schema: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +211,7 @@ class Split:
         """How it was read and what is in it, in one line."""
         counts = [f"{label} {count:,}" for label, count in self.balance().items()]
         labels = "labels " + listed(counts, 12) if counts else "no labels"
-        added = "".join(f" and {count:,} of {source.origin}" for source, count in self.table.added_rows)
+        added = "".join(f" and {count:,} of {source.origin}" for source, count in self.table.added_rows if count)
         own = rows_of(len(self.table.own_rows))
         return f"{self.table.origin}: {self.table.schema} · {own}{added} · {labels}"
 
@@ -224,7 +225,10 @@ class Split:
             "rows": len(self),
             "schema": self.table.schema,
             "balance": self.balance(),
-            "extra": [{"origin": one.origin, "sha256": one.sha256, "rows": count} for one, count in added],
+            "extra": [
+                {"origin": one.origin, "sha256": one.sha256, "rows": count, "schema": one.schema}
+                for one, count in added
+            ],
         }
 
 

@@ -75,7 +75,7 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 
 def _extra(train: Split) -> str:
     """A paragraph on rows of other sources."""
-    added = [f"{count} from {markdown(Path(source.origin).name)}" for source, count in train.table.added_rows]
+    added = [f"{count} from {markdown(Path(source.origin).name)}" for source, count in train.table.added_rows if count]
     return f"\nOf the rows of train these are extra: {listed(added)}.\n" if added else ""
 
 

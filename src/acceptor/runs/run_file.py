@@ -28,23 +28,12 @@ METRICS = ("mcc", "accuracy", "f1")
 
 
 class ExtraRecord(Record):
-    """Where rows of train were added from, the hash of that file, and how many they are."""
+    """Where rows of train were added from, and the hash of that file."""
 
-    origin: str
-    sha256: str
-    rows: Count
-
-
-class SplitRecord(Record):
-    """Where a split came from, and the hash of its file."""
-
-    name: str
     origin: str
     sha256: str
     rows: Count
     columns: str = Field(alias="schema")  # `schema` is a method of pydantic
-    balance: dict[str, Count]
-    extra: list[ExtraRecord] = Field(default_factory=list)
 
     @property
     def roles(self) -> list[str]:
@@ -53,6 +42,22 @@ class SplitRecord(Record):
         numbered = [re.sub(r"^(\d+) (\w+)$", r"\2 ← column \1", word) for word in found.split(", ")]
         roles = [re.sub(r" \(.*", "", word) for word in numbered]
         return sorted(role for role in roles if re.fullmatch(r"\w+( ← .+)?", role))
+
+    def deciding(self) -> Json:
+        """What must be the same when a training resumes."""
+        return {**_without(self, "origin"), "schema": self.roles}
+
+
+class SplitRecord(ExtraRecord):
+    """Where a split came from, and the hash of its file."""
+
+    name: str
+    balance: dict[str, Count]
+    extra: list[ExtraRecord] = Field(default_factory=list)
+
+    def deciding(self) -> Json:
+        """What must be the same when a training resumes."""
+        return {**super().deciding(), "extra": [one.deciding() for one in self.extra]}
 
 
 class Setup(Record):
@@ -78,14 +83,7 @@ class Setup(Record):
 
         Paths of data and encoder are left out, since their hashes are compared.
         """
-        data = {
-            name: {
-                **_without(split, "origin"),
-                "schema": split.roles,
-                "extra": [_without(one, "origin") for one in split.extra],
-            }
-            for name, split in self.data.items()
-        }
+        data = {name: split.deciding() for name, split in self.data.items()}
         encoder = _without(self.encoder, "name")
         return {**all_settings(self.config), "encoder": encoder, "data": data}
 

@@ -54,7 +54,8 @@ class Audit:
 
 @checked_types
 def audit(split: Split) -> Audit:
-    """Measures one split: shape, columns, balance, lengths; and takes ten rows to read."""
+    """Measures one split: shape, columns, balance, lengths; and takes ten rows to read. Extra rows do not count."""
+    split = split.own
     frame = split.table.frame
     rng = np.random.default_rng(SAMPLE_SEED)
     chosen = np.sort(rng.choice(len(split), size=min(SAMPLE_ROWS, len(split)), replace=False))

@@ -84,15 +84,16 @@ def remarked(data: Data, role: str, remark: Remark) -> Finding:
 def findings(data: Data) -> list[Finding]:
     """Finds duplicates, conflicts, leaks between splits, unusual characters and labels; a count is 0 if there are none.
 
-    Takes time and memory in proportion to the rows.
+    Extra rows do not count. Takes time and memory in proportion to the rows.
     """
-    texts = [_texts_of(split) for split in data.splits]
+    splits = [split.own for split in data.splits]
+    texts = list(map(_texts_of, splits))
     found: list[Finding] = []
     for one in texts:
         found += [*_duplicates(one), *_conflicts(one)]
     for earlier, later in itertools.combinations(texts, 2):
         found += _leaks(earlier, later)
-    for split in data.splits:
+    for split in splits:
         found += [*_characters(split), *_marks(split), *_one_label(split)]
     return found
 
