@@ -98,13 +98,10 @@ def phenomena(starter: Data) -> Data:
     return acceptor.load_data(train, validation=of(starter.validation, 1000))
 
 
-def both(cola: Data, starter: Data) -> Data:
-    """All sentences of two corpora; CoLA's validate."""
-
-    def of(split: Split) -> Rows:
-        return [(line, str(label)) for line, label in zip(split.sentences, split.gold, strict=True)]
-
-    return acceptor.load_data(of(cola.train) + of(starter.train), validation=of(cola.validation), test=of(starter.test))
+def both(cola: Path, starter: Data) -> Data:
+    """The training sentences of two corpora; CoLA's validate, `starter`'s test."""
+    data = acceptor.load_data(cola, extra="starter")
+    return Data(data.train, data.validation, starter.test)
 
 
 def main() -> None:
@@ -125,7 +122,7 @@ def main() -> None:
         "registers": lambda: registers(options.english),
         "phenomena": lambda: phenomena(starter()),
         "starter": starter,
-        "both": lambda: both(cola(), starter()),
+        "both": lambda: both(options.cola, starter()),
     }
     parser.add_argument("corpus", choices=corpora)
     options = parser.parse_args()

@@ -131,7 +131,7 @@ def test_extra_rows_that_a_cut_validation_or_a_fold_has_are_left_out(files, toy_
     ]
     cut, _ = with_validation(acceptor.load_data(own, extra=[twins]), "stratified", share=0.2, seed=1)
     held_out = {sentence.lower() for sentence in cut.validation.sentences}
-    assert not held_out & {cut.train.sentences[row].lower() for row in np.flatnonzero(cut.train.table.source)}
+    assert not held_out & {cut.train.sentences[row].lower() for row in np.flatnonzero(cut.train.table.source_ids)}
     config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
     folds = acceptor.cross_validate(acceptor.load_data(own, extra=[twins]), by=2, out=tmp_path / "cv", config=config)
     for run in folds.runs:
@@ -264,7 +264,7 @@ def test_columns_are_named_for_files_beside_a_corpus(tmp_path):
 
 
 def test_nothing_is_no_source():
-    assert acceptor.load_data(toy_rows(60), extra=[]).train.table.source is None
+    assert acceptor.load_data(toy_rows(60), extra=[]).train.table.source_ids is None
     for given in ({"extra": ""}, {"extra": [""]}):
         with raises(UsageError, "E-USAGE-OPTION", problem="the name of the data is empty"):
             acceptor.load_data(toy_rows(60), **given)

@@ -73,7 +73,7 @@ def with_extra(train: Split, added: Sequence[Split]) -> Split:
         lines=np.concatenate([own.lines, *(table.lines for table in tables)]),
         original=None,
         added=tuple(Source(table.origin, table.unit, table.sha256, table.schema) for table in tables),
-        source=np.repeat(np.arange(len(tables) + 1, dtype=np.int32), [len(own), *map(len, tables)]),
+        source_ids=np.repeat(np.arange(len(tables) + 1, dtype=np.int32), [len(own), *map(len, tables)]),
     )
     label_ids = np.concatenate([train.gold, *(split.gold for split in added)])
     return Split(train.name, table, train.labels, label_ids, train.written)
@@ -82,10 +82,10 @@ def with_extra(train: Split, added: Sequence[Split]) -> Split:
 def without_held_out(data: Data) -> Data:
     """The data without those added rows whose text validation or test has: their scores would be too good."""
     table, held_out = data.train.table, [split for split in (data.validation, data.test) if split is not None]
-    if table.source is None or not held_out:
+    if table.source_ids is None or not held_out:
         return data
     known = np.isin(fingerprints(data.train), np.concatenate([fingerprints(split) for split in held_out]))
-    rows = np.flatnonzero(known & (table.source > 0))
+    rows = np.flatnonzero(known & (table.source_ids > 0))
     if not len(rows):
         return data
     shown = "; ".join(table.place(row) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")

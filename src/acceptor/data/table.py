@@ -50,8 +50,8 @@ class Table:
             `data.reading.original`. None if they were not read for an output.
         source_names: Role to the column's name in the source, if that is another one.
         added: The sources of which rows were added.
-        source: int32, shape (rows,): 0 for the table's own rows, else a number in ``added``, from 1; None if no rows
-            were added.
+        source_ids: int32, shape (rows,): 0 for the table's own rows, else a number in ``added``, from 1. None if all
+            rows are its own.
     """
 
     frame: pl.DataFrame
@@ -63,7 +63,7 @@ class Table:
     original: pl.DataFrame | None = None
     source_names: Mapping[str, str] = field(default_factory=dict)
     added: tuple[Source, ...] = ()
-    source: npt.NDArray[np.int32] | None = None
+    source_ids: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return self.frame.height
@@ -75,7 +75,7 @@ class Table:
 
     def place(self, row: int) -> str:
         """File and line of ``row`` (0-based), for messages."""
-        number = 0 if self.source is None else int(self.source[row])
+        number = 0 if self.source_ids is None else int(self.source_ids[row])
         of = self.added[number - 1] if number else self
         return f"{of.origin}, {of.unit} {self.lines[row]}"
 
@@ -87,22 +87,22 @@ class Table:
     @property
     def own_rows(self) -> npt.NDArray[np.int64]:
         """The rows (0-based) that were not added: what may be held out to score a judge."""
-        return np.arange(len(self)) if self.source is None else np.flatnonzero(self.source == 0)
+        return np.arange(len(self)) if self.source_ids is None else np.flatnonzero(self.source_ids == 0)
 
     @property
     def added_rows(self) -> list[tuple[Source, int]]:
         """Every source of which rows were added, and how many there are."""
-        if self.source is None:
+        if self.source_ids is None:
             return []
-        counts = np.bincount(self.source, minlength=len(self.added) + 1)[1:]
+        counts = np.bincount(self.source_ids, minlength=len(self.added) + 1)[1:]
         return [(source, int(count)) for source, count in zip(self.added, counts, strict=True)]
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Table:
         """The given rows (0-based), in the given order."""
         index = np.asarray(rows, dtype=np.int64)
         original = None if self.original is None else self.original[index]
-        source = None if self.source is None else self.source[index]
-        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original, source=source)
+        source_ids = None if self.source_ids is None else self.source_ids[index]
+        return replace(self, frame=self.frame[index], lines=self.lines[index], original=original, source_ids=source_ids)
 
     def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
         """The numbers of the first of some rows (0-based), and how many rows there are."""
@@ -112,7 +112,7 @@ class Table:
 
     def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
         """File and lines of the rows (0-based) of a batch, for messages."""
-        if self.source is not None:
+        if self.source_ids is not None:
             return "the batch of " + "; ".join(self.place(int(row)) for row in rows)
         return f"the batch of {self.origin}, {self.unit}s " + ", ".join(str(self.lines[row]) for row in rows)
 
@@ -189,10 +189,10 @@ class Split:
     @property
     def own(self) -> Split:
         """The rows that were not added from other sources."""
-        if self.table.source is None:
+        if self.table.source_ids is None:
             return self
         split = self.take(self.table.own_rows, self.name)
-        return replace(split, table=replace(split.table, added=(), source=None))
+        return replace(split, table=replace(split.table, added=(), source_ids=None))
 
     @property
     def example(self) -> str:
