@@ -253,7 +253,7 @@ class Tab:
         text = self.page.evaluate("navigator.clipboard.readText()")
         return json.loads(text) if kind == "JSON" else text
 
-    def drop(self, name: str, text: str) -> None:
+    def drop(self, name: str, text: str, *, shows: str = "#file-results table") -> None:
         code = """([name, text]) => {
             const files = new DataTransfer();
             files.items.add(new File([text], name));
@@ -262,7 +262,7 @@ class Tab:
                     new DragEvent(type, {dataTransfer: files, bubbles: true, cancelable: true}));
         }"""
         self.page.evaluate(code, [name, text])
-        self.page.wait_for_selector("#file-results table")
+        self.page.wait_for_selector(shows)
 
 
 def expected(judge, sentences):
@@ -401,6 +401,7 @@ def test_the_history(browser, written):
         assert tab.locator("#history li").count() == 3
         tab.click("#forget")
         assert tab.locator("#history li").count() == 0
+        assert tab.evaluate("document.activeElement.id") == "history-title"
         assert tab.is_visible("#history-empty")
 
 
@@ -444,6 +445,20 @@ def test_a_dropped_file_is_judged_and_saved(browser, judge, in_fp32, tmp_path, n
         label for label, _, _ in expected(judge, [row for _, row in judged])
     ]
     assert [one["error"]["code"] for one in found if "error" in one] == ["E-DATA-TEXT"] * sentences.count("")
+
+
+def test_a_saved_file_keeps_columns_that_have_the_names_of_a_verdict(browser, in_fp32, tmp_path):
+    with Tab(browser, in_fp32) as tab:
+        tab.drop("some.tsv", "sentence\tverdict\nthe cats sleep.\tmine\n")
+        for kind in ("TSV", "JSON lines"):
+            with tab.expect_download() as caught:
+                tab.click(f"button:has-text('Save as {kind}')")
+            caught.value.save_as(tmp_path / kind)
+    header = (tmp_path / "TSV").read_text("utf-8").splitlines()[0]
+    assert header.split("\t") == ["sentence", "input.verdict", "verdict", "probability", "margin"]
+    found = json.loads((tmp_path / "JSON lines").read_text("utf-8"))
+    assert found["input.verdict"] == "mine"
+    assert found["verdict"] != "mine"
 
 
 def test_a_file_is_filtered(browser, judge, in_fp32, tmp_path):
@@ -632,6 +647,11 @@ def test_a_judge_of_pairs(browser, pair_run, tmp_path):
         assert tab.locator(".why").count() == 0
         tab.drop("rows.tsv", "sentence1\tsentence2\n" + "\n".join(map("\t".join, zip(firsts, seconds, strict=True))))
         assert tab.locator("table.rows tbody tr").count() == 2
+        named = tab.text_content("table.rows tbody")
+        tab.drop("rows.tsv", "\n".join(map("\t".join, zip(firsts, seconds, strict=True))))  # without names
+        assert tab.text_content("table.rows tbody") == named
+        tab.drop("one.txt", "the cats sleep.\n", shows="#alert p")
+        assert "one.txt has one column" in tab.text_content("#alert p")
     ours = judge(firsts, seconds)
     assert [one["verdict"] for one in found] == [one.label for one in ours]
     np.testing.assert_allclose([one["probability"] for one in found], [one.probability for one in ours], atol=1e-5)

@@ -54,6 +54,40 @@ def test_a_file_is_judged_in_several_requests(browser, server, judge):
         assert tab.problems == []
 
 
+def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):
+    rows = [f"the cats see the garden {row}." for row in range(300)]
+    lost = []
+
+    def lose(route):
+        lost.append(route.request.url)
+        if len(lost) == 2:
+            route.abort("connectionreset")
+        elif len(lost) == 3:
+            route.fulfill(status=502, body="<html>Bad Gateway")
+        else:
+            route.continue_()
+
+    with Tab(browser, server.url) as tab:
+        tab.route("**/v1/judge", lose)
+        tab.drop("rows.txt", "\n".join(rows))
+        tab.settle("#file-results")
+        assert len(lost) == 4
+        assert f"{len(rows)} of {len(rows)} rows" in tab.text_content("#file-results")
+
+
+def test_the_page_works_where_nothing_may_be_stored(browser, toy_run):
+    env = os.environ | {"ACCEPTOR_API_KEY": KEY}
+    forbid = "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError') } })"
+    with serving(toy_run.folder, env=env) as server, Tab(browser, "about:blank", ready="body") as tab:
+        tab.add_init_script(forbid)
+        tab.goto(server.url)
+        tab.wait_for_selector("dialog[open]")
+        tab.fill("#key", KEY)
+        tab.click("#key-form .primary")
+        tab.wait_for_selector("body.ready")
+        assert len(tab.judge(SENTENCES)) == 3
+
+
 def test_markup_is_text_and_the_policy_is_kept(browser, server):
     with Tab(browser, server.url) as tab:
         tab.judge(attacks())
@@ -86,10 +120,25 @@ def test_a_key_is_asked_for_until_it_is_right_and_a_stopped_server_is_told(brows
     with serving(toy_run.folder, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
         for key in ("wrong-key", KEY):
             tab.wait_for_selector("dialog[open]")
+            assert ("wrong" in tab.text_content("#key-text")) == (key == KEY)
+            tab.fill("#key", "键")  # cannot be sent
+            tab.click("#key-form .primary")
+            assert tab.is_visible("dialog[open]")
             tab.fill("#key", key)
             with tab.expect_response("**/v1/models") as answer:
                 tab.click("#key-form .primary")
             assert answer.value.status == (200 if key == KEY else 401)
+        tab.wait_for_selector("body.ready")
+        assert len(tab.judge(SENTENCES)) == 3
+        tab.evaluate("sessionStorage.clear()")
+        tab.reload()
+        tab.wait_for_selector("dialog[open]")
+        tab.fill("#key", KEY[:3])
+        tab.press("#key", "Escape")  # nothing is sent
+        tab.wait_for_selector("#alert p")
+        tab.click("#alert button:has-text('Try again')")
+        tab.fill("#key", KEY)
+        tab.click("#key-form .primary")
         tab.wait_for_selector("body.ready")
         assert len(tab.judge(SENTENCES)) == 3
         assert server.stop() == 0

@@ -1,6 +1,6 @@
 // The tab for files: a file is read, judged, filtered and saved.
 
-import { button, cells, h, mark, quote, record, save, VERDICT } from "./show.js";
+import { button, cells, h, mark, quote, record, save, TAKEN, VERDICT } from "./show.js";
 import { roles, share, table, tsv } from "./texts.js";
 import { t } from "./strings.js";
 
@@ -11,6 +11,7 @@ export function files(app) {
   const drop = document.getElementById("drop");
   const place = document.getElementById("file-results");
   let state = null;
+  let latest = 0; // the number of the file that was taken last
 
   input.addEventListener("change", () => { if (input.files.length) take(input.files[0]); input.value = ""; });
   // A file may be dropped anywhere.
@@ -31,14 +32,19 @@ export function files(app) {
   });
 
   async function take(file) {
+    if (!app.judge) return app.note("about.loading.file", file.name);
+    const number = ++latest;
     state = null;
     draw();
     try {
       const read = await table(file);
+      if (number !== latest) return null; // another file was dropped meanwhile
       const found = roles(read);
       if (!read.rows.length) return app.note("file.none", file.name);
+      if (app.pairs && found.second < 0) return app.note("file.pairs", file.name);
       state = { name: file.name, ...read, ...found, verdicts: null, verdict: "", from: 0, to: 1 };
     } catch {
+      if (number !== latest) return null;
       return app.note("file.bad", file.name);
     }
     await judge();
@@ -114,7 +120,9 @@ export function files(app) {
       rows.length > SHOWN ? h("p", { class: "hint" }, t("file.first", SHOWN)) : "");
   }
 
-  const names = () => state.columns ?? (state.width === 1 ? ["sentence"] : Array.from({ length: state.width }, (_, at) => `column${at + 1}`));
+  // The names of the file's columns. One of a verdict's columns becomes input.NAME, as in `acceptor predict`.
+  const names = () => (state.columns ?? (state.width === 1 ? ["sentence"] : Array.from({ length: state.width }, (_, at) => `column${at + 1}`)))
+    .map((name) => (TAKEN.includes(name) ? `input.${name}` : name));
   const padded = (row) => names().map((_, at) => state.rows[row][at] ?? "");
   const asRecord = (row) => ({ ...Object.fromEntries(names().map((name, at) => [name, padded(row)[at]])), ...record(state.verdicts[row]) });
 
@@ -130,5 +138,5 @@ export function files(app) {
       })));
   }
 
-  return { draw, clear() { state = null; draw(); } };
+  return { draw, clear() { latest++; state = null; draw(); } };
 }

@@ -21,12 +21,14 @@ export async function start(backend) {
     show, note, fail, run,
   };
   let running = null; // the work in progress, which new work replaces
+  const busy = new Map(); // the latest work of each place
   const judgingTab = judging(app);
   app.history = history(app, judgingTab.again);
   const parts = [judgingTab, comparing(app), minimalPairs(app), files(app)];
 
   $("language").addEventListener("click", () => { otherLanguage(); draw(); });
   document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form?.requestSubmit();
   });
   for (const name of TABS) {
@@ -51,6 +53,7 @@ export async function start(backend) {
 
   function choose(judge) {
     running?.abort();
+    $("alert").replaceChildren();
     app.judge = judge;
     for (const part of parts) part.clear();
     for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs;
@@ -122,6 +125,7 @@ export async function start(backend) {
     const line = h("div", { class: "working" }, bar, text, button("stop", () => mine.abort()));
     place.before(line);
     place.setAttribute("aria-busy", "true");
+    busy.set(place, mine);
     $("alert").replaceChildren();
     const onProgress = (done, all) => { bar.max = all; bar.value = done; text.textContent = `${t(name)} ${t("progress", done, all)}`; };
     const onWait = (seconds) => { text.textContent = t("waiting", seconds); };
@@ -129,35 +133,36 @@ export async function start(backend) {
       return await attempt((options) => work({ ...options, onProgress, onWait }), mine.signal);
     } finally {
       line.remove();
-      place.removeAttribute("aria-busy");
+      if (busy.get(place) === mine) place.removeAttribute("aria-busy");
       if (running === mine) running = null;
     }
   }
 
   // The result of work; null if it was stopped or failed. A server that wants a key gets one.
   async function attempt(work, signal) {
-    for (;;) {
+    for (let asked = false; ; asked = true) {
       try {
         return await work({ signal });
       } catch (error) {
         if (signal?.aborted) return running && running.signal !== signal ? null : note("stopped");
-        if (error.status === 401 && (await askKey())) continue;
+        if (error.status === 401 && (await askKey(asked))) continue;
         return fail(error, app.judge || backend.local ? null : load);
       }
     }
   }
 
-  // Asks for the API key; false if the user gives none.
-  function askKey() {
+  // Asks for the API key, perhaps once more; false if the user gives none.
+  function askKey(again) {
     const dialog = $("key-dialog");
     dialog.returnValue = "";
+    $("key-text").textContent = t(again ? "error.401" : "key.text");
     $("key").value = "";
     dialog.showModal();
     return new Promise((done) => dialog.addEventListener("close", () => {
-      const key = $("key").value.trim();
-      if (key) backend.setKey(key);
+      const given = dialog.returnValue === "ok"; // and not Escape
+      if (given) backend.setKey($("key").value.trim());
       $("key").value = "";
-      done(Boolean(key));
+      done(given);
     }, { once: true }));
   }
 }

@@ -1,8 +1,10 @@
-// The judge behind the HTTP API. Long lists are sent in parts, and a busy server is asked again when it says so.
+// The judge behind the HTTP API. Long lists are sent in parts, and a part that a server is too busy for, or that is lost
+// on the way, is sent again.
 
 const ROWS = 256; // sentences of one request
 const BYTES = 1 << 20; // of one request, about: the server takes 2 MB
-const TRIES = 5; // of a request that a busy server refuses
+const TRIES = 5; // of each request
+const TRY_AGAIN = [0, 429, 502, 503, 504]; // 0: no answer; the others are a busy server's, or a proxy's
 const KEY = "acceptor.key";
 
 // What the server, or the way to it, answered instead of a result.
@@ -14,10 +16,14 @@ export class RequestError extends Error {
 }
 
 export function serverBackend() {
+  let key = stored();
   const post = (path, body, options) => request(path, { method: "POST", body: JSON.stringify(body) }, options);
   return {
     local: false,
-    setKey: (key) => sessionStorage.setItem(KEY, key),
+    setKey(given) {
+      key = given;
+      store(given);
+    },
     models: () => request("v1/models", {}),
     async judge({ sentences, seconds = null, ...rest }, { onProgress, ...options } = {}) {
       const verdicts = [];
@@ -44,6 +50,38 @@ export function serverBackend() {
     explain: (body, options) => post("v1/explain", body, options),
     compare: (body, options) => post("v1/compare", body, options),
   };
+
+  async function request(path, init, { signal, onWait } = {}) {
+    const headers = init.body ? { "Content-Type": "application/json" } : {};
+    if (key) headers.Authorization = `Bearer ${key}`;
+    for (let left = TRIES; ; left--) {
+      try {
+        return await once(path, { ...init, headers, signal });
+      } catch (error) {
+        if (left <= 1 || !TRY_AGAIN.includes(error.status)) throw error;
+        const seconds = Math.max(1, error.retryAfter);
+        onWait?.(seconds);
+        await wait(seconds, signal);
+      }
+    }
+  }
+}
+
+// The key outlives a reload of the page, where the browser lets pages store anything.
+function stored() {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+function store(key) {
+  try {
+    sessionStorage.setItem(KEY, key);
+  } catch {
+    // It is kept until the page is left.
+  }
 }
 
 // Where each request's sentences start and end: at most `ROWS`, and about `BYTES`.
@@ -58,31 +96,15 @@ function parts(sentences, seconds) {
   return found;
 }
 
-async function request(path, init, { signal, onWait } = {}) {
-  for (let left = TRIES; ; left--) {
-    try {
-      return await once(path, init, signal);
-    } catch (error) {
-      if (left <= 1 || ![429, 503].includes(error.status)) throw error;
-      const seconds = Math.max(1, error.retryAfter);
-      onWait?.(seconds);
-      await wait(seconds, signal);
-    }
-  }
-}
-
-async function once(path, init, signal) {
-  const headers = init.body ? { "Content-Type": "application/json" } : {};
-  const key = sessionStorage.getItem(KEY);
-  if (key) headers.Authorization = `Bearer ${key}`;
+async function once(path, init) {
   let response;
   let body;
   try {
-    response = await fetch(path, { ...init, headers, signal, redirect: "error", credentials: "same-origin" });
+    response = await fetch(path, { ...init, redirect: "error", credentials: "same-origin" });
     body = await response.json();
   } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new RequestError(response?.status ?? 0);
+    if (init.signal?.aborted) throw error;
+    throw new RequestError(response?.ok ? 0 : (response?.status ?? 0)); // an answer that was cut short is none
   }
   if (!response.ok) throw new RequestError(response.status, body.error, Number(response.headers.get("Retry-After")) || 0);
   return body;

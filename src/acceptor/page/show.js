@@ -130,6 +130,7 @@ export function save(name, text, type) {
 
 // A verdict as a row of a file: the columns of `acceptor predict`.
 export const VERDICT = ["verdict", "probability", "margin"];
+export const TAKEN = [...VERDICT, "error"]; // by the verdicts in a file
 export const cells = (verdict) => [verdict.label, verdict.probability, verdict.margin];
 export const record = (verdict) =>
   verdict.error ? { error: verdict.error } : { verdict: verdict.label, probability: verdict.probability, margin: verdict.margin };

@@ -30,14 +30,16 @@ export async function table(file) {
   return { columns: null, rows: lines(text).map((line) => [line]) };
 }
 
-// The columns that hold the sentences and the second sentences: by their names, else the one with the longest text.
+// The columns that hold the sentences and the second sentences: by their names; else the one with the longest text, and
+// the first of the others, -1 if there is none.
 export function roles({ columns, rows }) {
   const place = (names) => names.map((name) => columns?.findIndex((column) => key(column) === name) ?? -1).find((at) => at >= 0) ?? -1;
   const width = Math.max(0, ...rows.slice(0, 100).map((row) => row.length));
-  const lengths = Array.from({ length: width }, (_, at) => rows.slice(0, 100).reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
-  const longest = lengths.indexOf(Math.max(...lengths));
-  const sentence = place(SENTENCES);
-  return { width, sentence: sentence >= 0 ? sentence : longest, second: place(SECONDS) };
+  const named = { sentence: place(SENTENCES), second: place(SECONDS) };
+  const lengths = Array.from({ length: width }, (_, at) => at === named.second ? -1 : rows.slice(0, 100).reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
+  const sentence = named.sentence >= 0 ? named.sentence : lengths.indexOf(Math.max(...lengths));
+  const second = named.second >= 0 ? named.second : lengths.findIndex((_, at) => at !== sentence);
+  return { width, sentence, second };
 }
 
 // A column's name as names are compared: `acceptor.data.reading.column_names`.
