@@ -208,6 +208,22 @@ def test_the_rest_is_that_of_the_judge(client, toy_run):
         same([one.verdict], [other.verdict])
 
 
+def test_the_row_that_a_server_refuses_is_that_of_the_list(client):
+    sentences = [GOOD] * 300
+    sentences[261] = "ǂ"  # no known token: in the second request
+    with raises(RequestError, "E-DATA-VOCABULARY", problem="where position 261", where="sentences 256 to 299"):
+        client(sentences)
+
+
+def test_a_frame_without_rows_gets_the_same_columns(client, toy_run):
+    empty = pl.DataFrame({"sentence": []}, schema={"sentence": pl.String})
+    judge = acceptor.load(toy_run.folder)
+    for all_scores in (False, True):
+        assert (
+            client.annotate(empty, all_scores=all_scores).schema == judge.annotate(empty, all_scores=all_scores).schema
+        )
+
+
 def test_asyncio_gives_the_same(server, client):
     sentences = [text for text, _ in toy_rows(300, 6)]
 
@@ -591,6 +607,10 @@ def test_compare_says_what_a_server_needs(run_cli, toy_run, labelled, closed):
     with scripted(other_server("/v2", lambda _: (200, {}, {"name": "triton"}))) as server:
         ended, out, _ = run_cli("compare", toy_run.folder, server.url, "--data", labelled, "--json")
         assert (ended, json.loads(out)["next"]) == (2, f"v2+{server.url}/v2/models/NAME")
+    refused = {"error": {"code": "E-DATA-PAIRS", "message": "the judge takes pairs"}}
+    with scripted((422, {}, refused)) as server:
+        ended, out, _ = run_cli("compare", toy_run.folder, server.url, "--data", labelled, "--json")
+        assert (ended, json.loads(out)["code"]) == (1, "E-DATA-PAIRS")
     with scripted((404, {}, b"")) as server:
         ended, out, _ = run_cli("compare", toy_run.folder, server.url, "--data", labelled, "--json")
         assert (ended, json.loads(out)["code"]) == (1, "E-REQUEST-PATH")

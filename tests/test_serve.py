@@ -111,6 +111,7 @@ def test_the_judges_are_listed(server, judge):
 # ---------------------------------------------------------------------- bad requests: the documented status and body
 
 LONG = "x" * 10_001
+TENSOR = {"name": "sentences", "shape": [1], "datatype": "BYTES", "data": ["the cats"]}
 INVALID = {
     "not JSON": ("/v1/judge", b"{", 400, "E-REQUEST-BODY"),
     "a list": ("/v1/judge", b"[]", 400, "E-REQUEST-BODY"),
@@ -165,7 +166,6 @@ def test_the_sentence_that_cannot_be_explained_is_named(server):
     assert "position 1" in message
 
 
-TENSOR = {"name": "sentences", "shape": [1], "datatype": "BYTES", "data": ["the cats"]}
 HALF = "\ud800"  # of a surrogate pair
 ECHOED = {
     "an id": ("/v2/models/toy/infer", {"inputs": [TENSOR], "id": HALF}, 200),
@@ -295,6 +295,14 @@ def test_open_inference_protocol_and_tritons_client(server, judge):
         client.infer("toy", [wrong])
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 2), (2, 1)])
+def test_a_tensor_is_named_once(server, inputs, outputs):
+    body = {"inputs": [TENSOR] * inputs, "outputs": [{"name": "label"}] * outputs}
+    answer = post(server, "/v2/models/toy/infer", body)
+    assert answer.status_code == 400
+    assert "named twice" in answer.json()["error"]
+
+
 BYTES_INPUT = {"name": "sentences", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 5}}
 
 
@@ -397,7 +405,10 @@ def test_the_description_names_every_path_and_needs_no_other_site(server):
     )
     page = httpx.get(f"{server.url}/docs").text
     assert all(path in page for path in description["paths"])
-    assert not re.search(r"(src|href)=.?https?://", page)
+    assert not re.search(r"(src|href)=.?(https?:/)?/", page)  # relative, so that a proxy may serve it below a path
+    for path, name in (("/", "text/html"), ("/docs", "text/html"), ("/metrics", "text/plain")):
+        (told,) = description["paths"][path]["get"]["responses"]["200"]["content"]
+        assert told == name == httpx.get(server.url + path).headers["content-type"].partition(";")[0]
 
 
 # ---------------------------------------------------------------------- keys and origins
@@ -437,7 +448,10 @@ def test_settings_that_would_be_open_by_mistake_are_refused():
         {"api_key": "short"},
         {"port": 70_000},
         {"workers": 0},
+        {"api_key": "with-a-blank "},
         {"origins": ("*",)},
+        {"origins": ("https://Example.org",)},
+        {"origins": ("https://example.org/page",)},
         {"timeout": 0},
         {"timeout": math.inf},
     ):

@@ -77,7 +77,9 @@ def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):
 
 def test_the_page_works_where_nothing_may_be_stored(browser, toy_run):
     env = os.environ | {"ACCEPTOR_API_KEY": KEY}
-    forbid = "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError') } })"
+    forbid = (
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError') } })"
+    )
     with serving(toy_run.folder, env=env) as server, Tab(browser, "about:blank", ready="body") as tab:
         tab.add_init_script(forbid)
         tab.goto(server.url)

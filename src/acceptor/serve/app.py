@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from acceptor.errors import AcceptorError, DataError, RequestError
+from acceptor.errors import DataError, RequestError
 from acceptor.serve import classify, decisions, health, infer, metrics, page, tei, v1
 from acceptor.serve.description import described
 from acceptor.serve.gather import clock
@@ -105,9 +105,8 @@ def _route(operation: Operation, service: Service) -> Route:
             return _refused(_unusable(error), operation.error_body)
         except ClientGone:
             raise
-        except Exception as error:
-            if not isinstance(error, AcceptorError):
-                logger.exception("%s failed", operation.path)
+        except Exception:
+            logger.exception("%s failed", operation.path)
             return _refused(_failed(), operation.error_body)
 
     return Route(operation.path, answer, methods=[operation.method])

@@ -146,7 +146,7 @@ class Batcher:
             raise RequestError(
                 "the sentences are too long to be explained in time",
                 status=413,
-                expected=f"at most {most:,} tokens to compute, each sentence as often as it has words",
+                expected=f"at most {most:,} tokens to compute, about n² for a sentence of n tokens",
                 found=f"{tokens:,}",
                 next="send fewer sentences at once, or shorter ones",
                 code="E-REQUEST-SIZE",
@@ -198,8 +198,8 @@ class Batcher:
         return sum(thread.rate for thread in self._threads)
 
     def retry_after(self) -> int:
-        """In how many seconds the queue may be empty: ≥ 1."""
-        return max(1, math.ceil(self.queued / self.rate))
+        """In how many seconds the queue may be empty, with those who wait for it: ≥ 1."""
+        return max(1, math.ceil((self.queued + self.waiting) / self.rate))
 
     def _most_tokens(self, sizes: list[int]) -> list[int]:
         """A bound of the tokens of inputs that are not tokenized yet: no token has less than a byte."""

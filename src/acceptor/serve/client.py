@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -107,9 +108,11 @@ class _Requests:
         try:
             return (yield from exchange(self._server, "POST", path, content))
         except RequestError as error:
-            if part[0]:
-                last = part[0] + len(part[1]) - 1
-                which = f"sentences {part[0]} to {last}" if last > part[0] else f"sentence {last}"
+            start, last = part[0], part[0] + len(part[1]) - 1
+            if start:
+                which = f"sentences {start} to {last}" if last > start else f"sentence {last}"
+                # The server counts from the first of its part.
+                error.problem = re.sub(r"(?<=where position )\d+", lambda at: str(start + int(at[0])), error.problem)
                 error.add("where", f"{error.details['where']}, {which} of the list")
             raise
 
@@ -143,6 +146,10 @@ class _Requests:
     def _models(self) -> Steps[list[Json]]:
         answer = yield from exchange(self._server, "GET", "/v1/models", retry=False)
         return _as(_Models, answer, self._server.url).models
+
+    def _labels(self) -> Steps[list[str]]:
+        models = yield from self._models()
+        return next(list(one["labels"]) for one in models if self._model in (None, one["name"]))
 
     def _is_ready(self) -> Steps[bool]:
         try:
@@ -201,6 +208,8 @@ class Client(_Requests):
         def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
             rows = self._connection.run(self._rows(*as_texts(sentences, seconds, place)))
             warn_of_truncated(np.array([row.truncated for row in rows.verdicts], dtype=np.bool_), None, place)
+            if all_scores and not rows.labels:
+                rows = _Rows(labels=self._connection.run(self._labels()), verdicts=[])
             return _columns(rows, all_scores)
 
         return annotated(frame, columns or {}, verdicts_on)

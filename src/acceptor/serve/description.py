@@ -42,12 +42,13 @@ def described(operations: Sequence[Operation]) -> Json:
 
 
 def _described(one: Operation, names: Any) -> Json:
-    def content(model: Any) -> Json:
+    def content(model: Any, media_type: str = "application/json") -> Json:
         schema = names[model, "validation"] if model else {}
-        return {"application/json": {"schema": schema}}
+        return {media_type: {"schema": schema}}
 
     refused = content(one.error)
-    done = {str(status): {"description": "Done", "content": content(one.content)} for status in one.statuses}
+    answer = content(one.content, one.media_type)
+    done = {str(status): {"description": "Done", "content": answer} for status in one.statuses}
     found: Json = {
         "summary": one.summary,
         "operationId": f"{one.method.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', one.path)}".rstrip("_"),
@@ -73,8 +74,8 @@ def as_page(document: Json) -> str:
             name, title = one["operationId"], f"{method.upper()} {html.escape(path)}"
             links.append(f'<li><a href="#{name}"><code>{title}</code></a> {html.escape(one["summary"])}</li>')
             body = one.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-            answer = next(iter(one["responses"].values()))["content"]["application/json"]["schema"]
-            tables = _fields("Body", body, document) + _fields("Answer", answer, document)
+            [answer] = next(iter(one["responses"].values()))["content"].values()
+            tables = _fields("Body", body, document) + _fields("Answer", answer["schema"], document)
             sections.append(
                 f'<section id="{name}"><h2><code>{title}</code></h2><p>{one["summary"]}.</p>{tables}</section>'
             )
@@ -121,13 +122,13 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Operations · Acceptor</title>
-<link rel="stylesheet" href="/page/page.css">
+<link rel="stylesheet" href="page/page.css">
 </head>
 <body class="docs">
-<header class="top"><div class="wide"><p class="brand"><a href="/">Acceptor</a></p></div></header>
+<header class="top"><div class="wide"><p class="brand"><a href="./">Acceptor</a></p></div></header>
 <main class="wide">
 <h1>Operations</h1>
-<p class="lede">For programs: <a href="/openapi.json">openapi.json</a>, in OpenAPI 3.1.</p>
+<p class="lede">For programs: <a href="openapi.json">openapi.json</a>, in OpenAPI 3.1.</p>
 <ul>LINKS</ul>
 SECTIONS
 </main>

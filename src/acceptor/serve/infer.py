@@ -8,6 +8,7 @@ texts may also follow the JSON as bytes, which is ``tritonclient``'s default. Th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -117,6 +118,8 @@ DATATYPES = {"label": "BYTES", "probability": "FP64", "margin": "FP32", "logits"
 async def infer(service: Service, request: Request, body: InferBody) -> Json:
     """Verdicts as tensors."""
     one = _named(service, request)
+    _check_once([tensor.name for tensor in body.inputs])
+    _check_once([output.name for output in body.outputs])
     tensors = {tensor.name: _texts(tensor) for tensor in body.inputs}
     unknown = [*tensors.keys() - {"sentences", "seconds"}, *{out.name for out in body.outputs} - DATATYPES.keys()]
     if unknown or "sentences" not in tensors:
@@ -209,6 +212,18 @@ def _named(service: Service, request: Request) -> Served:
             code="E-REQUEST-MODEL",
         )
     return one
+
+
+def _check_once(names: list[str]) -> None:
+    """Refuses a name that is given twice: a body of 2 MB may name an output often enough to fill the memory."""
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise RequestError(
+            f"the tensor {repeated[0][:80]!r} is named twice",
+            status=400,
+            expected="each input and output once",
+            code="E-REQUEST-FIELD",
+        )
 
 
 def _texts(tensor: Tensor) -> list[str]:

@@ -75,6 +75,7 @@ class Operation:
         is_open: Answers without a key.
         statuses: The statuses of its answers.
         read: Reads the body, as JSON for ``body``.
+        media_type: What its answers are.
     """
 
     method: str
@@ -88,6 +89,7 @@ class Operation:
     is_open: bool = False
     statuses: tuple[int, ...] = (200,)
     read: Callable[[Mapping[str, str], Receive], Awaitable[Json]] = read_object
+    media_type: str = "application/json"
 
 
 def validated(model: type[BaseModel], body: Json) -> Any:

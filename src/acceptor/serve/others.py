@@ -168,6 +168,9 @@ def _divided(url: str) -> tuple[str, str]:
     return (found[1], (found[2] or "").rstrip("/")) if found else (url, "")
 
 
+NOT_SPOKEN = ("E-REQUEST", "E-REQUEST-PATH", "E-REQUEST-ANSWER")  # codes of answers of another kind of server
+
+
 def _texts(sentences: Iterable[Any]) -> tuple[list[str], list[str] | None]:
     texts = list(sentences)
     if isinstance(texts[0], str):
@@ -202,7 +205,8 @@ def _kind_of(server: Server, chosen: str | None, path: str, sample: tuple[list[s
             answer = yield from exchange(server, "POST", kind.path, kind.body(*sample))
             _names(kind, answer, server.url, len(sample[0]))
         except RequestError as error:
-            if error.status in (0, 401, 403) or error.retry_after is not None:
+            is_acceptors = kind.name == "acceptor" and error.code not in NOT_SPOKEN  # and it refuses the sentences
+            if error.status in (0, 401, 403) or error.retry_after is not None or is_acceptors:
                 raise
             continue
         return kind

@@ -33,6 +33,6 @@ def _file(name: str) -> Response:
 
 
 OPERATIONS = (
-    Operation("GET", "/", index, "The page", is_open=True),
-    Operation("GET", "/page/{file}", file, "A file of the page", is_open=True),
+    Operation("GET", "/", index, "The page", is_open=True, media_type="text/html"),
+    Operation("GET", "/page/{file}", file, "A file of the page", is_open=True, media_type="*/*"),
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from acceptor.errors import UsageError
 
 KEY_VARIABLE = "ACCEPTOR_API_KEY"
+ORIGIN = r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?"  # no path, and in lower case
 CONNECTIONS = 16_384  # open at the same time, in each worker
 
 
@@ -75,10 +77,10 @@ class ServeSettings:
                     code="E-USAGE-OPTION",
                 )
         key = self.api_key
-        if key is not None and not (len(key) >= 8 and key.isascii() and key.isprintable()):
+        if key is not None and not (len(key) >= 8 and key.isascii() and key.isprintable() and key == key.strip()):
             raise UsageError(
                 "the API key cannot be used",
-                expected="8 or more printable ASCII characters",
+                expected="8 or more printable ASCII characters, with no blank at either end",
                 found=f"{len(key)} characters",
                 next="make one: python -c 'import secrets; print(secrets.token_urlsafe())'",
                 code="E-USAGE-OPTION",
@@ -92,10 +94,10 @@ class ServeSettings:
                 code="E-USAGE-KEY",
             )
         for origin in self.origins:
-            if origin == "*" or not origin.startswith(("http://", "https://")) or origin.rstrip("/") != origin:
+            if not re.fullmatch(ORIGIN, origin):
                 raise UsageError(
                     "an origin cannot be read",
-                    expected="the scheme and host of one site: https://example.org",
+                    expected="the scheme and host of one site, as browsers send it: https://example.org",
                     found=origin,
                     code="E-USAGE-OPTION",
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -23,6 +24,8 @@ from acceptor.serve.metrics import forget_process, has_started
 from acceptor.serve.settings import CONNECTIONS, ServeSettings
 
 logger = logging.getLogger(__name__)
+
+START_SECONDS = 120  # in which a new worker has loaded its judges, on a GPU, where each loads its own
 
 
 def start(
@@ -77,6 +80,7 @@ class _Workers(Server):  # type: ignore[misc, valid-type]
     ) -> None:
         super().__init__(target, **settings)
         self.listener, self.load_anew, self.drain_delay = listener, reload, drain_delay
+        self.is_reloading = False
 
     def _init_shared_socket(self) -> None:
         """One socket for all workers: with one for each, connections that wait in it are lost when its worker ends."""
@@ -112,13 +116,30 @@ class _Workers(Server):  # type: ignore[misc, valid-type]
             self._signal_workers("SIGUSR2")
             again = self.reload_signal
             self.interrupt_children.clear()  # all are replaced, also those that ended while the judges were loaded
+            self.is_reloading = True
             super()._reload(spawn_target, target_loader)
+            self.is_reloading = False
             logger.info("the judges were reloaded")
             if again:  # another SIGHUP came while the judges were loaded
                 self.reload_signal = True
                 self.main_loop_interrupt.set()
         elif self.interrupt_signal or self.interrupt_children:  # a signal, or a worker's end, just before the `clear`
             self.main_loop_interrupt.set()
+
+    def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:
+        """A worker. At a reload, starting it takes until it serves: then the one that it replaces is ended."""
+        worker = super()._spawn_worker(*arguments, **options)
+        if self.is_reloading:
+            worker.start = functools.partial(self._start, worker, worker.start)
+        return worker
+
+    def _start(self, worker: Any, start: Callable[[], None]) -> None:
+        start()
+        end = time.monotonic() + START_SECONDS
+        while not has_started(worker.inner.pid) and worker.is_alive():
+            if self.interrupt_signal or time.monotonic() > end:
+                return
+            time.sleep(0.05)
 
     def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
         ended = [self.wrks[index] for index in workers]
