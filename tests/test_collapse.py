@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 import acceptor
 from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.errors import RunError, UsageError
-from acceptor.runs.history import StepLine
+from acceptor.runs.history import EpochLine, StepLine
 from acceptor.training import checkpoint, defaults
 from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
 from acceptor.training.loop import EpochEnd
+from acceptor.training.record import best_epoch
 from conftest import COLA, needs_cola, needs_minilm, raises
 
 HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
@@ -84,6 +86,41 @@ def test_the_entropy_is_the_least_loss_of_one_answer():
     mean, deviation = label_entropy(gold)
     losses = -np.log(np.array([0.75, 0.75, 0.75, 0.25]))
     assert (mean, deviation) == pytest.approx((losses.mean(), losses.std()))
+
+
+def test_a_student_is_compared_with_a_constant_answer_to_its_teachers_probabilities(toy):
+    """Their entropy is not that of the labels that they make most probable."""
+    sure = np.repeat([[0.49, 0.51], [0.99, 0.01]], [96, 64], axis=0).astype(np.float32)
+    shares = sure.mean(axis=0)
+    mean, deviation = label_entropy(sure)
+    assert mean == pytest.approx(-(shares @ np.log(shares)), abs=1e-6)
+    assert deviation == pytest.approx((sure @ -np.log(shares)).std(), abs=1e-6)
+    student = dataclasses.replace(toy.train, soft_labels=sure)
+    alike = np.tile([0.9, 0.0], (len(toy.validation), 1))
+    event = EpochEnd(1, 10, 0.62, alike.astype(np.float32), 1.0)
+    assert collapse_at(event, steps(0.62), student, toy.validation, CONFIG) is not None
+    most_probable = dataclasses.replace(toy.train, label_ids=sure.argmax(axis=1))
+    assert collapse_at(event, steps(0.62), most_probable, toy.validation, CONFIG) is None
+
+
+def test_a_collapse_in_an_epoch_that_is_not_kept_does_not_count():
+    line = {"event": "epoch", "step": 1, "seconds": 1.0, "train_loss": 0.5, "validation_loss": 0.5, "accuracy": 0.5}
+    collapse = {
+        "seed": 1,
+        "epoch": 2,
+        "step": 2,
+        "label": "a",
+        "share": 1.0,
+        "loss": 0.6,
+        "entropy": 0.6,
+        "margin_sd": 0,
+    }
+    epochs = [
+        EpochLine.model_validate({**line, "epoch": epoch, "mcc": mcc, "f1": None, "collapse": found})
+        for epoch, mcc, found in ((1, 0.5, None), (2, None, collapse))
+    ]
+    assert best_epoch(epochs, "mcc").collapse is None
+    assert best_epoch(epochs[::-1], "mcc").epoch == 1
 
 
 def test_a_collapse_stops_the_training_with_advice(toy, high, tmp_path):

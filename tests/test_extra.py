@@ -123,6 +123,28 @@ def test_extra_rows_that_validation_or_test_has_are_left_out_by_name(files, capl
     assert f"5 extra rows left out, also in validation or test: {more}, line 42; " in caplog.text
 
 
+def test_extra_rows_that_train_has_already_are_told(caplog):
+    own = toy_rows(60)
+    again, other = own[:3], [(sentence, str(1 - int(label))) for sentence, label in own[3:5]]
+    acceptor.load_data(own, extra=[MORE, again + other + MORE[:1]])
+    assert "2 extra rows in train already, with another label: list, row 4; list, row 5" in caplog.text
+    assert "4 extra rows in train already, and now twice: list, row 1; list, row 2" in caplog.text
+    caplog.clear()
+    acceptor.load_data(own, extra=[MORE])
+    assert "already" not in caplog.text
+
+
+def test_how_many_extra_rows_were_left_out_is_recorded(files, toy_config, tmp_path):
+    own, more = files
+    held_out = [(one, "1") for one, _ in MORE[:4]]
+    run = acceptor.train(
+        acceptor.load_data(own, test=[*held_out, *toy_rows(8, 5)], extra=more), out=tmp_path / "r", config=toy_config
+    )
+    (extra,) = run.record["data"]["train"]["extra"]
+    assert (extra["rows"], extra["left_out"]) == (36, 4)
+    assert "4 more are left out, since validation or test has them" in (run.folder / "README.md").read_text()
+
+
 def test_extra_rows_that_a_cut_validation_or_a_fold_has_are_left_out(files, toy_config, tmp_path):
     own, _ = files
     alone = acceptor.load_data(own)
@@ -198,7 +220,7 @@ def test_every_command_that_trains_takes_them(files, tiny_bert, tmp_path, run_cl
         assert code == 0, stderr
         train = json.loads((out / run / "run.json").read_text())["data"]["train"]
         if command == "distil":
-            assert f"{own}, {more} and raw text" in train["origin"]
+            assert train["origin"].startswith(f"{own}, {more}, with the probabilities of ")
             continue
         assert [(one["origin"], one["rows"]) for one in train["extra"]] == [(str(more), 40)]
     code, _, stderr = run_cli("train", tmp_path / "train", "--resume", "--extra", more)
@@ -210,7 +232,7 @@ def test_the_report_lists_them(files, tiny_bert, tmp_path, run_cli):
     arguments = ("train", own, "--extra", more, "--encoder", tiny_bert, "--epochs", 1, "--on-collapse", "go-on")
     assert run_cli(*arguments, "--out", tmp_path / "r")[0] == 0
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "extra rows" in page
+    assert "of these, extra" in page
     assert "more.csv" in page
 
 
@@ -228,7 +250,7 @@ def test_the_command_names_them_in_its_log_and_in_the_card(files, tiny_bert, tmp
     assert code == 0, stderr
     assert f"60 rows and 40 of {more}" in stderr
     card = (tmp_path / "run" / "README.md").read_text()
-    assert "these are extra: 40 from more.csv." in card
+    assert "these are extra: 40 from more.csv (sha256 " in card
     assert str(more) not in card  # a card is for others, who do not have this path
 
 

@@ -61,6 +61,12 @@ def test_the_pooled_scores_are_those_of_all_verdicts(folds):
     assert json.loads((folds.folder / "cv.json").read_text()) == folds.record
 
 
+def test_a_number_of_folds_may_be_numpys(config, tmp_path):
+    data = acceptor.load_data(rows(["a", "b"], 40))
+    folds = acceptor.cross_validate(data, by=np.int64(2), out=tmp_path / "cv", config=config)
+    assert len(folds.entries) == 2
+
+
 def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, tmp_path, monkeypatch):
     """Each fold's judge has its own temperature and threshold; raw logits would give other verdicts."""
     monkeypatch.setattr("acceptor.training.train.calibrate", turning)

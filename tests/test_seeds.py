@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,22 @@ def test_scores_of_the_split_that_chose_are_marked(three, capsys):
     assert "selected" not in repr(three)
 
 
+def test_a_replaced_set_comes_back_if_no_training_finishes(three, toy, short, tmp_path):
+    out = tmp_path / "seeds"
+    shutil.copytree(three.folder, out)
+    broken = short.model_copy(update={"learning_rate": 0.9, "on_collapse": "stop"})
+    with pytest.raises(RunError, match="no training finished"):
+        acceptor.train_seeds(toy, out=out, seeds=2, config=broken, overwrite=True)
+    assert [run.name for run in read_seeds(out).runs] == [run.name for run in three.runs]
+
+
+def test_numpys_integers_are_integers(three, toy, short):
+    again = acceptor.train_seeds(toy, out=three.folder, seeds=np.arange(7, 10), config=short)
+    assert set(again.runs) == set(three.runs)
+    with raises(UsageError, "E-USAGE-OUTPUT"):
+        acceptor.train_seeds(toy, out=three.folder / "seeds.json", seeds=np.int64(2), config=short)
+
+
 def test_the_same_call_trains_nothing_again_and_takes_more_seeds(three, toy, short, monkeypatch):
     before = {run.name: (run / "manifest.json").stat().st_mtime_ns for run in three.runs}
     more = acceptor.train_seeds(toy, out=three.folder, seeds=[10], config=short)
@@ -148,7 +165,7 @@ def test_the_same_call_trains_nothing_again_and_takes_more_seeds(three, toy, sho
     after = {run.name: (run / "manifest.json").stat().st_mtime_ns for run in more.runs}
     assert before.items() < after.items()
     other = acceptor.load_data(toy_rows(160, 5), validation=toy_rows(48, 1), test=toy_rows(40, 2))
-    with raises(UsageError, "E-USAGE-CHANGED", expected="data = ", next="--out PATH"):
+    with raises(UsageError, "E-USAGE-CHANGED", expected="data.train.sha256 = ", next="--out PATH"):
         acceptor.train_seeds(other, out=three.folder, seeds=[7, 9, 8], config=short)
     changed = short.model_copy(update={"learning_rate": 0.03})
     with raises(UsageError, "E-USAGE-CHANGED", found="learning_rate = 0.03", where="seeds.json"):

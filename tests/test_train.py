@@ -19,7 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 import acceptor
 from acceptor.config import PRESETS, TrainConfig
-from acceptor.errors import TrainingError, UsageError
+from acceptor.errors import DataError, TrainingError, UsageError
 from acceptor.judging.judge import Judge
 from acceptor.model.encode import encode
 from acceptor.runs.checkpoint import newest
@@ -132,6 +132,60 @@ def test_the_same_settings_give_the_same_weights(toy, toy_config, toy_run, tmp_p
     again = acceptor.train(toy, out=tmp_path / "again", config=toy_config)
     first, second = (load_file(run.folder / "model.safetensors") for run in (toy_run, again))
     assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_a_resumed_training_keeps_the_precision_of_its_start(toy, toy_config, tmp_path, monkeypatch):
+    """A probe that finds another one, on a busy machine or another one, would change the weights in silence."""
+    config = toy_config.model_copy(update={"precision": None})
+
+    def stop(history):
+        raise KeyboardInterrupt
+
+    (other,) = {"fp32", "bf16"} - {str(choose_runtime().precision)}
+    with pytest.raises(KeyboardInterrupt):
+        acceptor.train(toy, out=tmp_path / "run", config=config, on_epoch=stop)
+    speedup = 9.0 if other == "bf16" else 0.1
+    monkeypatch.setattr("acceptor.runtime.device.bf16_speedup", lambda: speedup)
+    assert choose_runtime().precision == other
+    run = acceptor.train(toy, out=tmp_path / "run", config=config, resume=True)
+    assert run.record["machine"]["precision"] != other
+    assert {"as at the start of this training"} == {
+        one["reason"] for one in run.record["derived"] if one["name"] == "precision"
+    }
+
+
+def test_what_others_leave_among_the_checkpoints_stays(toy, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "MAX_SAVING_SHARE", math.inf)
+
+    def leave(history):
+        (tmp_path / "run" / "checkpoints" / ".DS_Store").write_text("")
+
+    run = acceptor.train(
+        toy, out=tmp_path / "run", config=toy_config.model_copy(update={"epochs": 3, "batch_size": 16}), on_epoch=leave
+    )
+    assert run.report.scores.mcc is not None
+
+
+def test_a_file_that_is_gone_is_named_when_a_training_resumes(tmp_path, toy_config, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("own.tsv", 3), ("more.tsv", 5)):
+        rows = "".join(f"{sentence}\t{label}\n" for sentence, label in toy_rows(60, seed))
+        Path(name).write_text("sentence\tlabel\n" + rows)
+
+    def stop(history):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        acceptor.train(acceptor.load_data("own.tsv", extra="more.tsv"), out="run", config=toy_config, on_epoch=stop)
+    changed = Path("more.tsv").read_text().replace("\t0\n", "\t1\n", 1)
+    Path("more.tsv").write_text(changed)
+    with raises(
+        UsageError, "E-USAGE-CHANGED", expected="data.train.extra.1.sha256 = ", cause="a data file has changed"
+    ):
+        acceptor.resume("run")
+    Path("more.tsv").unlink()
+    with raises(DataError, "E-DATA-MISSING", where="more.tsv", expected="run was started"):
+        acceptor.resume("run")
 
 
 def test_resume_needs_data_that_can_be_read_again(toy, toy_config, tmp_path, monkeypatch):
@@ -289,8 +343,11 @@ def test_a_nan_loss_stops_the_run(toy, toy_config, tmp_path):
         judge.model.classifier.weight[0, 0] = math.nan
     train = encode(judge.tokenizer, toy.train.sentences, max_length=32)
     optimizer = FlatAdamW(judge.model, config, bf16=False, ids=train.ids, pad_id=judge.tokenizer.pad_token_id)
-    with raises(TrainingError, "E-TRAINING-NAN", where="epoch 1, step 1", next="--learning-rate"):
+    with raises(TrainingError, "E-TRAINING-NAN", where="epoch 1, step 1", next="--learning-rate 1e-05;"):
         list(fit(judge, optimizer, train, toy.train.gold, train, config))
+    skips = config.model_copy(update={"on_nan": "skip", "learning_rate": 1e-6})
+    with raises(TrainingError, "E-TRAINING-NAN", where="epoch 1, step 10", next="--learning-rate 2.5e-07;"):
+        list(fit(judge, optimizer, train, toy.train.gold, train, skips))  # no epoch without any step
 
 
 @pytest.mark.real

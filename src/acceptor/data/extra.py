@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.auditing.duplicates import fingerprints
-from acceptor.data.table import Data, Source, Split
+from acceptor.data.table import Data, Source, Split, Table
 from acceptor.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ def with_extra(train: Split, added: Sequence[Split]) -> Split:
     """
     if not added:
         return train
+    for number, split in enumerate(added):
+        _warn_of_known_texts(split, [train, *added[:number]])
     own, tables = train.table, [split.table for split in added]
     roles = [name for name in ("sentence", "second", "label") if name in own.frame.columns]
     others = [pl.lit("").alias(name) for name in own.frame.columns if name not in roles]
@@ -72,11 +75,36 @@ def with_extra(train: Split, added: Sequence[Split]) -> Split:
         frame=pl.concat([own.frame, *frames]),
         lines=np.concatenate([own.lines, *(table.lines for table in tables)]),
         original=None,
-        added=tuple(Source(table.origin, table.unit, table.sha256, table.schema) for table in tables),
+        added=tuple(Source(table.origin, table.unit, table.sha256, table.schema, len(table)) for table in tables),
         source_ids=np.repeat(np.arange(len(tables) + 1, dtype=np.int32), [len(own), *map(len, tables)]),
     )
     label_ids = np.concatenate([train.gold, *(split.gold for split in added)])
     return Split(train.name, table, train.labels, label_ids, train.written)
+
+
+def _warn_of_known_texts(split: Split, before: Sequence[Split]) -> None:
+    """Warns of rows whose text is in train already, with another label or with the same one."""
+    known, labels = np.concatenate([fingerprints(one) for one in before]), np.concatenate([one.gold for one in before])
+    found = fingerprints(split)
+    contradicts, repeats = np.zeros(len(split), dtype=bool), np.zeros(len(split), dtype=bool)
+    for label in range(len(split.labels)):
+        of_label = split.gold == label
+        repeats[of_label] = np.isin(found[of_label], known[labels == label])
+        contradicts[of_label] = np.isin(found[of_label], known[labels != label])
+    for rows, what in (
+        (np.flatnonzero(contradicts), "in train already, with another label"),
+        (np.flatnonzero(repeats & ~contradicts), "in train already, and now twice"),
+    ):
+        if len(rows):
+            logger.warning("%s %s: %s", _counted(len(rows)), what, _shown(split.table, rows))
+
+
+def _counted(rows: int) -> str:
+    return f"{rows:,} extra row{'' if rows == 1 else 's'}"
+
+
+def _shown(table: Table, rows: npt.NDArray[np.int64]) -> str:
+    return "; ".join(table.place(row) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
 
 
 def without_held_out(data: Data) -> Data:
@@ -88,7 +116,5 @@ def without_held_out(data: Data) -> Data:
     rows = np.flatnonzero(known & (table.source_ids > 0))
     if not len(rows):
         return data
-    shown = "; ".join(table.place(row) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
-    count = f"{len(rows):,} extra row{'s' * (len(rows) != 1)}"
-    logger.warning("%s left out, also in validation or test: %s", count, shown)
+    logger.warning("%s left out, also in validation or test: %s", _counted(len(rows)), _shown(table, rows))
     return replace(data, train=data.train.take(np.setdiff1d(np.arange(len(table)), rows), "train"))

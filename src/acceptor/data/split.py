@@ -74,12 +74,15 @@ def _cut(data: Data, rule: SplitRule | None, share: float, seed: int) -> tuple[D
             next="--validation FILE, or --split stratified to cut one from train",
             code="E-DATA-SPLIT",
         )
+    if len(own) < 2:
+        check_trainable(Data(own))
     train_rows, validation_rows = notebook_rows(len(own)) if rule == "notebook" else stratified_rows(own, share, seed)
     train, validation = _train_of(data.train, train_rows), own.take(validation_rows, "validation")
     cut = Data(train, validation, data.test, data.source)
     if rule == "notebook":
         return cut, "10 % of train, the chapter's random rows (seed 2018)"
-    return cut, f"{share:.0%} of train, label shares kept (seed {seed})"
+    rows = f"the {len(own):,} own rows" if data.train.table.added else "train"
+    return cut, f"{100 * share:g} % of {rows}, label shares kept (seed {seed})"
 
 
 def _train_of(split: Split, rows: npt.NDArray[np.int64]) -> Split:
@@ -127,10 +130,11 @@ def check_trainable(data: Data) -> None:
     for split in data.splits:
         if len(split) < 2:
             raise DataError(
-                f"the {split.name} split has {len(split)} example",
+                f"the {split.name} split has {len(split)} example{'' if len(split) == 1 else 's'}",
                 where=split.table.origin,
                 expected="2 examples at least; a score needs hundreds",
-                next="give a larger file, or let it be cut from train: --split stratified",
+                next="give a larger file"
+                + (", or let it be cut from train: --split stratified" if split.name == "validation" else ""),
                 code="E-DATA-SPLIT",
             )
         split.gold  # noqa: B018 - raises where a split has no labels

@@ -25,12 +25,13 @@ ACCEPTABILITY = ("unacceptable", "acceptable")
 
 @dataclass(frozen=True)
 class Source:
-    """Where added rows are from; the fields are those of their `Table`."""
+    """Where added rows are from, and how many there were; the other fields are those of their `Table`."""
 
     origin: str
     unit: str
     sha256: str
     schema: str
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +227,13 @@ class Split:
             "schema": self.table.schema,
             "balance": self.balance(),
             "extra": [
-                {"origin": one.origin, "sha256": one.sha256, "rows": count, "schema": one.schema}
+                {
+                    "origin": one.origin,
+                    "sha256": one.sha256,
+                    "rows": count,
+                    "left_out": one.rows - count,
+                    "schema": one.schema,
+                }
                 for one, count in added
             ],
         }

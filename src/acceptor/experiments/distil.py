@@ -96,7 +96,7 @@ def distil(
         beside.mkdir(parents=True, exist_ok=True)
     corpus = _write_corpus(frame, beside)
     probabilities = [_probabilities(run, corpus, frame, data.labels) for run in runs]
-    taught = Data(_taught(data, frame, np.mean(probabilities, axis=0), runs), data.validation, data.test)
+    taught = Data(_taught(data, frame, np.mean(probabilities, axis=0), runs, texts), data.validation, data.test)
     given = config.model_copy(update={"split": "given"})
     return train(taught, out=out, config=given, overwrite=overwrite, resume=resume)
 
@@ -174,7 +174,9 @@ def _probabilities(run: Path, corpus: Path, frame: pl.DataFrame, labels: tuple[s
     return joined.drop(frame.columns).cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _taught(data: Data, frame: pl.DataFrame, probabilities: npt.NDArray[np.float64], runs: list[Path]) -> Split:
+def _taught(
+    data: Data, frame: pl.DataFrame, probabilities: npt.NDArray[np.float64], runs: list[Path], texts: list[Path]
+) -> Split:
     """The train split of the student: the rows that all teachers can read."""
     known = np.asarray(np.isfinite(probabilities).all(axis=1))
     frame, soft_labels = frame.filter(pl.Series(known)), probabilities[known].astype(np.float32)
@@ -184,7 +186,9 @@ def _taught(data: Data, frame: pl.DataFrame, probabilities: npt.NDArray[np.float
     digest = hashlib.sha256(soft_labels.tobytes())
     digest.update("\0".join(text for row in frame.iter_rows() for text in row).encode())
     names = ", ".join(map(str, runs))
-    origin = f"{', '.join(data.train.table.origins)} and raw text, with the probabilities of {names}"
+    origin = (
+        f"{', '.join(data.train.table.origins)}{' and raw text' if texts else ''}, with the probabilities of {names}"
+    )
     lines = np.arange(1, len(frame) + 1, dtype=np.int64)
     labelled = frame.with_columns(pl.Series("label", [data.labels[index] for index in label_ids]))
     table = Table(labelled, lines, origin, digest.hexdigest(), "sentence, label of the teachers", "row")

@@ -94,7 +94,8 @@ def cross_validate(
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
     own, at = data.train.own, data.train.table.own_rows
-    found = _by_number(own, by, config.seed) if isinstance(by, int) else _by_column(own, by)
+    by = by if isinstance(by, str) else int(by)  # NumPy's integers, too
+    found = _by_column(own, by) if isinstance(by, str) else _by_number(own, by, config.seed)
     parts = {name: at[rows] for name, rows in found.items()}
     usual, derived = resolve(config, find_encoder(config.encoder), data.train)  # the same for parts of any size
     log_derived(derived)

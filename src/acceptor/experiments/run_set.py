@@ -17,11 +17,11 @@ from typing import Any, Generic, TypeVar
 
 from acceptor.config import ResolvedConfig, TrainConfig, safer, with_encoder
 from acceptor.data.corpora import paths_of
-from acceptor.data.split import check_trainable, with_validation
+from acceptor.data.split import check_trainable
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.experiments.workers import Outcome, Plan, train_plans
-from acceptor.model.pretrained import Encoder, find_encoder
+from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
 from acceptor.runs.out_path import move_aside, refuse_within, replacing
@@ -145,7 +145,7 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
             if outcome.status == "collapsed":
                 shutil.rmtree(out / plan.name, ignore_errors=True)  # it has only checkpoints
                 todo.extend(again for again in due if again.restarted_from == plan.name)
-    _refuse_none_finished(content.runs, out / kind.model.file_name)
+        _refuse_none_finished(content.runs, out / kind.model.file_name)  # here, so that a replaced folder comes back
     return content
 
 
@@ -170,7 +170,7 @@ def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
         due.append(plan)
         if plan.restarts and plan.name in entries and entries[plan.name].status == "collapsed":
             again = f"{plan.name}-restarted"
-            config = safer(_resolved(plan, _split(plan)))
+            config = safer(_resolved(plan))
             due.append(Plan(again, plan.data, config, plan.about, restarted_from=plan.name))
     return due
 
@@ -181,7 +181,7 @@ def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more", code="E-USAGE-OPTION")
     for plan in plans:
-        check_trainable(_split(plan))
+        check_trainable(plan.split_data)
     if replaced:
         refuse_within(replaced, [find_encoder(plans[0].config.encoder).folder, *paths_of(plans[0].data)])
 
@@ -196,7 +196,9 @@ def _refuse_none_finished(entries: Sequence[Entry], file: Path) -> None:
             where=str(file),
             found=f"{first.folder} {first.status}: {error.get('problem', 'all verdicts are alike')}",
             cause=error.get("cause"),
-            next="fix that and run the same command again",
+            next="start again with a lower --learning-rate or more --warmup, and --overwrite"
+            if first.status == "collapsed"
+            else "fix that and run the same command again",
             code="E-RUN-UNFINISHED",
         )
 
@@ -213,11 +215,11 @@ def _entries_before(out: Path, setup: SetFile[Any], *, overwrite: bool) -> dict[
     ``out`` must not exist, or must have the same settings and data.
     """
     file = out / setup.file_name
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
     if not file.is_file():
         raise UsageError(
-            f"{out} exists and holds no {file.name}",
+            f"{out} exists and holds no {file.name}" if out.is_dir() else f"{out} is a file",
             expected="a path that does not exist, or one that the same command started",
             next="choose another one: --out PATH",
             code="E-USAGE-OUTPUT",
@@ -239,18 +241,8 @@ def _refuse_changes(before: Json, now: Json, *, where: Path) -> None:
         raise
 
 
-def _split(plan: Plan) -> Data:
-    config = plan.config
-    return with_validation(plan.data, config.split, share=config.validation_share, seed=config.seed)[0]
-
-
-def _resolved(plan: Plan, data: Data) -> ResolvedConfig:
-    return resolve(plan.config, _encoder(plan.config.encoder), data.train)[0]
-
-
-@functools.lru_cache
-def _encoder(name: str) -> Encoder:
-    return find_encoder(name)
+def _resolved(plan: Plan) -> ResolvedConfig:
+    return resolve(plan.config, find_encoder(plan.config.encoder), plan.split_data.train)[0]
 
 
 def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
@@ -267,8 +259,7 @@ def is_finished_run(folder: Path, plan: Plan, head: Json) -> bool:
     if not is_finished(folder):
         return False
     check_records(folder)
-    data = _split(plan)
-    now = setup_of(_resolved(plan, data).model_dump(), head["encoder"], data.to_dict())
+    now = setup_of(_resolved(plan).model_dump(), head["encoder"], plan.split_data.to_dict())
     _refuse_changes(read_run_file(folder).deciding(), now.deciding(), where=folder)
     return True
 

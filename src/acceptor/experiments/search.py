@@ -171,7 +171,7 @@ def search_settings(
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
     study = open_study(out, config, domains, data)
-    blind = dataclasses.replace(data, test=None)
+    blind = dataclasses.replace(data, test=None, source=None)  # a trial is not resumed alone: that would read test
     if processes > 1:
         check_shareable(out)
         _work_in_processes((out, config, domains, blind, trials), processes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,7 +120,10 @@ def read_seeds(folder: str | Path) -> Seeds:
 
 
 def _numbers(seeds: int | Sequence[int], first: int) -> list[int]:
-    numbers = list(range(first, first + seeds)) if isinstance(seeds, int) else list(seeds)
+    if isinstance(seeds, int | Integral):  # NumPy's, too
+        numbers = list(range(first, first + int(seeds)))
+    else:
+        numbers = [int(number) for number in seeds]
     if not numbers:
         raise UsageError(
             "no seeds",

@@ -89,8 +89,8 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
     """
     optuna = load_optuna()
     # Listed before the study is looked for: the same command may be creating it in another process.
-    within = [path.name for path in out.iterdir()] if out.exists() else []
-    if any(name != ".study.lock" for name in within) and not is_search(out):
+    within = [path.name for path in out.iterdir()] if out.is_dir() else []
+    if (out.exists() and not out.is_dir()) or (any(name != ".study.lock" for name in within) and not is_search(out)):
         raise UsageError(
             f"{out} exists and is not a search",
             expected="a path that does not exist, or a search to resume",

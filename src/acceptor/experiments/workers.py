@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import dataclasses
+import functools
 import json
 import logging
 import os
@@ -21,12 +23,14 @@ from typing import Any, Generic, Literal, TypeVar
 
 from acceptor import errors
 from acceptor.config import TrainConfig
+from acceptor.data.split import with_validation
 from acceptor.data.table import Data
 from acceptor.errors import AcceptorError, ResourceError, RunError, TrainingError
 from acceptor.progress import without_progress
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.folder import is_finished
 from acceptor.runtime.cache import cache_folder
+from acceptor.runtime.threads import choose_threads
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.collapse import CollapseError
@@ -65,6 +69,12 @@ class Plan:
     restarts: bool = False
     restarted_from: str | None = None
 
+    @functools.cached_property
+    def split_data(self) -> Data:
+        """The data with a validation split, as the training will have them."""
+        config = self.config
+        return with_validation(self.data, config.split, share=config.validation_share, seed=config.seed)[0]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -95,7 +105,8 @@ def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[
 
     def start(slot: int) -> Worker[Plan]:
         plan = todo.popleft()
-        return Worker(plan, plan.name, train_plan, (plan, out / plan.name), slot, processes)
+        sent = dataclasses.replace(plan)  # without what it has cached
+        return Worker(plan, plan.name, train_plan, (sent, out / plan.name), slot, processes)
 
     for worker in run_workers(lambda: bool(todo), start, processes):
         if worker.answer is not None:
@@ -207,7 +218,7 @@ class Worker(Generic[T]):
         self._last_lines: deque[str] = deque(maxlen=5)
         self._output = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from acceptor.experiments.workers import worker_main; worker_main()"],
+            [sys.executable, "-P", "-c", "from acceptor.experiments.workers import worker_main; worker_main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -347,7 +358,7 @@ def _share_of_machine(slot: int, processes: int) -> dict[str, str]:
     """A GPU for each process, assigned in turn; and its share of the cores."""
     import torch
 
-    share = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // processes))}
+    share = {"OMP_NUM_THREADS": str(max(1, int(choose_threads().value) // processes))}
     if torch.cuda.is_available():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]

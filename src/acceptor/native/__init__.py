@@ -55,12 +55,13 @@ def library() -> tuple[Any, str]:
 
 
 def sum_of_squares(grad: Tensor) -> Tensor:
-    """The sum of squares of a flat fp32 or bf16 array, fp64, without waiting for a GPU."""
+    """The sum of squares of a flat fp32 or bf16 array, fp64 (fp32 on mps), without waiting for a GPU."""
     kernel = _kernel("sum_of_squares", grad)
     if kernel:
         return torch.tensor(kernel(len(grad), grad.data_ptr()), dtype=torch.float64)
     parts = (part.float() for part in torch.split(grad, _slice(grad)))
-    return torch.stack([torch.dot(part, part) for part in parts]).sum().double()
+    total = torch.stack([torch.dot(part, part) for part in parts]).sum()
+    return total if grad.device.type == "mps" else total.double()  # which has no fp64
 
 
 def adamw_step(

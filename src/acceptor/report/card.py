@@ -75,7 +75,15 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 
 def _extra(train: Split) -> str:
     """A paragraph on rows of other sources."""
-    added = [f"{count} from {markdown(Path(source.origin).name)}" for source, count in train.table.added_rows if count]
+    added = [
+        f"{count:,} from {markdown(Path(source.origin).name)} (sha256 {source.sha256[:12]}"
+        + (
+            f"; {source.rows - count:,} more are left out, since validation or test has them)"
+            if count < source.rows
+            else ")"
+        )
+        for source, count in train.table.added_rows
+    ]
     return f"\nOf the rows of train these are extra: {listed(added)}.\n" if added else ""
 
 

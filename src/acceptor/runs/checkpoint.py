@@ -64,13 +64,15 @@ class TrainingSetup(Setup):
     """Data and settings of a training, which must be the same when it resumes, and the paths of the data.
 
     ``source`` is None if the data were Python objects; relative paths start at ``directory``. ``derived`` has the
-    settings that were not given, and why they have their values.
+    settings that were not given, and why they have their values. ``precision`` is what the machine of the start
+    computed in; None in checkpoints of older versions.
     """
 
     labels: list[str]
     source: SourceRecord | None
     directory: str
     derived: list[DerivedRecord] = Field(default_factory=list)
+    precision: str | None = None
 
     def deciding(self) -> Json:
         """All values that must be the same when the training resumes, by name."""
@@ -183,6 +185,20 @@ def unfit(path: Path, expected: str, found: str) -> RunError:
     )
 
 
+def leaves(values: Mapping[str, object], within: str = "") -> dict[str, object]:
+    """The values of a record that are no records themselves, by their paths: ``data.train.sha256``."""
+    found: dict[str, object] = {}
+    for name, value in values.items():
+        path = f"{within}{name}"
+        if isinstance(value, Mapping):
+            found |= leaves(value, f"{path}.")
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            found |= leaves({str(number): one for number, one in enumerate(value, 1)}, f"{path}.")
+        else:
+            found[path] = value
+    return found
+
+
 def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, allow_change: bool = False) -> None:
     """Refuses to resume with other data, encoder or settings; `CHANGEABLE_SETTINGS` may differ if that is allowed.
 
@@ -194,6 +210,7 @@ def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, a
     Raises:
         UsageError: A value differs; the error has both.
     """
+    before, now = leaves(before), leaves(now)
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if allow_change:
         for name in CHANGEABLE_SETTINGS.intersection(changed):
@@ -205,6 +222,9 @@ def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, a
             "this is not the training that was started: " + ", ".join(changed) + " changed",
             expected="\n".join(f"{name} = {before.get(name)}" for name in changed),
             found="\n".join(f"{name} = {now.get(name)}" for name in changed),
+            cause="a data file has changed since the start, or is missing or added in this command"
+            if any(name.startswith("data.") for name in changed)
+            else None,
             next="repeat the first command, acceptor train with --resume; or start again with --overwrite"
             + ("; or use the new value from here on: --allow-change" if allowed else ""),
             code="E-USAGE-CHANGED",

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from acceptor.runs.record import damaged
+from acceptor.storage.files import new_file
 
 PREDICTIONS_FILE = "predictions.parquet"
 COLUMNS = {"sentence": pl.String, "split": pl.String, "line": pl.Int64, "gold": pl.String, "verdict": pl.String}
@@ -38,4 +39,5 @@ def read_predictions(folder: Path, split: str | None = None) -> pl.DataFrame:
 
 def write_predictions(folder: Path, frames: Sequence[pl.DataFrame]) -> None:
     """Writes the verdicts on all splits as one table. Columns that a split lacks are null in its rows."""
-    pl.concat(frames, how="diagonal").write_parquet(folder / PREDICTIONS_FILE)
+    with new_file(folder / PREDICTIONS_FILE) as scratch:
+        pl.concat(frames, how="diagonal").write_parquet(scratch)

@@ -21,7 +21,7 @@ FORMAT = 1
 
 It increases when an older version could not read the new files; older formats stay readable.
 """
-MAX_RECORD_BYTES = 64 << 20  # limit for files that grow with the run: history, slices, thousands of trainings
+MAX_RECORD_BYTES = 1 << 29  # limit for files that grow with the run: history, slices, thousands of trainings
 RUN_FILE = "run.json"
 
 Count = Annotated[int, Field(ge=0)]

@@ -27,8 +27,8 @@ from acceptor.text import Json
 METRICS = ("mcc", "accuracy", "f1")
 
 
-class ExtraRecord(Record):
-    """Where rows of train were added from, and the hash of that file."""
+class TableRecord(Record):
+    """Where rows came from, and the hash of that file."""
 
     origin: str
     sha256: str
@@ -48,8 +48,14 @@ class ExtraRecord(Record):
         return {**_without(self, "origin"), "schema": self.roles}
 
 
-class SplitRecord(ExtraRecord):
-    """Where a split came from, and the hash of its file."""
+class ExtraRecord(TableRecord):
+    """Where rows of train were added from. ``left_out`` of that file's rows have a text of validation or test."""
+
+    left_out: Count = 0
+
+
+class SplitRecord(TableRecord):
+    """A split; ``extra`` are the sources of the rows that were added to it."""
 
     name: str
     balance: dict[str, Count]

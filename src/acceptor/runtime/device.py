@@ -90,12 +90,19 @@ def choose_runtime(device: str | None = None, precision: str | None = None, rank
         rank: This process' rank in a distributed training; None for work that each process does alone.
 
     Raises:
-        UsageError: The device is missing, or the precision unknown.
+        UsageError: The device is missing, or cannot be shared by several processes; or the precision is unknown.
     """
     import torch
 
     device_choice = choose_device(device)
     kind = str(device_choice.value)
+    if kind == "mps" and rank is not None and rank.world_size > 1:
+        raise UsageError(
+            "several processes cannot train together on mps",
+            cause="torch.distributed has no backend for it",
+            next="--device cpu, or train in one process",
+            code="E-USAGE-DEVICE",
+        )
     precision_choice = _choose_precision(kind, precision)
     threads = use_threads()
     if kind == "cuda":

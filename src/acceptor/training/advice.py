@@ -39,7 +39,7 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
     if len(np.unique(report.split.gold)) == 1:
         return f"validation has one label only, {unknown}: give it examples of every label"
     found = f"no better than chance on validation: MCC {report.scores.mcc_words}"
-    if train_loss < HARDLY * constant_loss(train.gold, config)[0]:
+    if train_loss < HARDLY * constant_loss(train.targets, config)[0]:
         ways = "give more of them, or check the labels: acceptor audit DATA"
         return f"{found}; only the training sentences were learned: {ways}"
     usual, _ = resolve(config.model_copy(update={"learning_rate": None, "epochs": None}), encoder, train)

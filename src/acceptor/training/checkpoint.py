@@ -99,13 +99,13 @@ class Checkpoints:
                 }
             )
             with new_folder(folder) as scratch:
-                whole = {name: value.contiguous().clone() for name, value in tensors.items()}
+                whole = {name: value.to("cpu", copy=True).contiguous() for name, value in tensors.items()}
                 save_file(whole, scratch / TENSORS_FILE)
                 write_state(scratch, state)
             kept = [path for path in newest_first(self.run) if age(path) <= age(folder)][:CHECKPOINTS_KEPT]
             for path in folder.parent.iterdir():  # older ones, damaged ones, and incomplete ones of a killed process
-                if path not in kept:
-                    shutil.rmtree(path)
+                if path.is_dir() and path not in kept:  # and no file that a file manager has left there
+                    shutil.rmtree(path, ignore_errors=True)
         self.saved = time.perf_counter()
         self.saving_seconds += self.saved - began
         self.longest_save = max(self.longest_save, self.saved - began)

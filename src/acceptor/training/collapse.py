@@ -22,7 +22,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from acceptor.config import ResolvedConfig, safer
 from acceptor.data.table import Split
@@ -30,6 +29,7 @@ from acceptor.errors import TrainingError
 from acceptor.evaluation.metrics import log_loss
 from acceptor.runs.history import Collapse, Line, StepLine, lines_of
 from acceptor.training.loop import EpochEnd
+from acceptor.training.targets import LabelIds, Probabilities
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ class CollapseError(TrainingError):
             cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
             "or an encoder that was never pre-trained",
             next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
-            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}; or automatically: --on-collapse restart",
+            f"--max-grad-norm {again.max_grad_norm:g} --seed {again.seed}\n"
+            "with --on-collapse restart a training in one process does so by itself, once",
             code="E-TRAINING-COLLAPSE",
         )
 
@@ -97,7 +98,7 @@ def collapse_at(
     loss = sum(line.loss * line.examples for line in late) / examples
     if event.step < FEWEST_STEPS or (event.epoch == 1 and config.epochs > 2):
         return None
-    entropy, deviation = constant_loss(train.gold, config)
+    entropy, deviation = constant_loss(train.targets, config)
     learns = loss < entropy - 2 * deviation / math.sqrt(examples)
     learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
     if verdicts.max() < len(event.logits) or learns or margin_sd >= MIN_MARGIN_SD:
@@ -115,21 +116,23 @@ def collapse_at(
     )
 
 
-def constant_loss(gold: npt.NDArray[np.int64], config: ResolvedConfig) -> tuple[float, float]:
+def constant_loss(targets: LabelIds | Probabilities, config: ResolvedConfig) -> tuple[float, float]:
     """The smallest mean loss of a constant answer, and the loss's standard deviation, in nats: see `label_entropy`.
 
     With balanced class weights every label that occurs has the same share of the loss.
     """
-    mean, deviation = label_entropy(gold)
-    return (math.log(len(np.unique(gold))), deviation) if config.class_weights else (mean, deviation)
+    mean, deviation = label_entropy(targets)
+    label_ids = targets if targets.ndim == 1 else targets.argmax(axis=1)
+    return (math.log(len(np.unique(label_ids))), deviation) if config.class_weights else (mean, deviation)
 
 
-def label_entropy(gold: npt.NDArray[np.int64]) -> tuple[float, float]:
+def label_entropy(targets: LabelIds | Probabilities) -> tuple[float, float]:
     """Mean and standard deviation, in nats, of the loss when every answer is the labels' shares.
 
-    The mean is the entropy of the labels, the smallest mean loss of a constant answer.
+    The mean is the entropy of the labels, the smallest mean loss of a constant answer. A teacher's probabilities, shape
+    (N, labels), have their mean for shares.
     """
-    shares = np.unique(gold, return_counts=True)[1] / len(gold)
-    losses = -np.log(shares)
-    mean = float(shares @ losses)
-    return mean, math.sqrt(float(shares @ (losses - mean) ** 2))
+    shares = np.bincount(targets) / len(targets) if targets.ndim == 1 else targets.mean(axis=0, dtype=np.float64)
+    of_labels = -np.log(np.maximum(shares, np.finfo(np.float64).tiny))
+    losses = of_labels[targets] if targets.ndim == 1 else targets @ of_labels
+    return float(losses.mean()), float(losses.std())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import math
 import time
@@ -60,14 +61,16 @@ class Skipped:
 class NotFiniteError(TrainingError):
     """A loss or gradient became NaN or infinite; ``rows`` are the batch's examples, counted from 0."""
 
-    def __init__(self, rows: Rows, *, epoch: int, step: int, rate: float) -> None:
+    def __init__(self, rows: Rows, *, epoch: int, step: int, rate: float, peak: float, precision: str) -> None:
         self.rows = rows
         super().__init__(
             "the loss or its gradient is not finite",
             where=f"epoch {epoch}, step {step}",
             expected="a finite number",
             cause=f"a learning rate too high for this encoder ({rate:g} at that step), or damaged weights",
-            next="try --learning-rate 1e-5 or --precision fp32; or skip such steps: --on-nan skip",
+            next=f"try --learning-rate {min(1e-5, peak / 4):.2g}"
+            + ("" if precision == "fp32" else " or --precision fp32")
+            + "; or skip such steps: --on-nan skip",
             code="E-TRAINING-NAN",
         )
 
@@ -117,7 +120,8 @@ def fit(
         done: The progress so far; the optimizer must have the same state.
 
     Raises:
-        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` is ``stop``.
+        NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` is ``stop``; or it is so in all
+            steps of an epoch.
     """
     runtime, network = judge.runtime, optimizer.network
     targets = Targets(gold, len(judge.labels), config, runtime.device)
@@ -127,6 +131,7 @@ def fit(
     if optimizer.micro_batch < config.batch_size:  # memory ran out before the training was stopped
         optimizer.end_static_shapes()
     static = StaticSteps(judge, optimizer, train, targets) if optimizer.static else None
+    not_finite = functools.partial(NotFiniteError, peak=config.learning_rate, precision=runtime.precision)
     started = time.perf_counter() - done.seconds
     for epoch in range(done.epoch + 1, config.epochs + 1):
         network.train()
@@ -156,8 +161,10 @@ def fit(
                     elif config.on_nan == "skip":
                         yield Skipped(epoch, at, batch.tolist(), seconds)
                     else:
-                        raise NotFiniteError(batch, epoch=epoch, step=at, rate=step_rate)
+                        raise not_finite(batch, epoch=epoch, step=at, rate=step_rate)
                 pending = []
+        if not counted:
+            raise not_finite(batches[-1], epoch=epoch, step=optimizer.steps, rate=rate)
         optimizer.sync_embeddings()
         trained = dataclasses.replace(judge)  # a judge caches its network; a new one builds it from the current weights
         logits = trained.logits_of(validation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,13 @@ def epoch_line(event: EpochEnd, data: Data, config: ResolvedConfig) -> tuple[Epo
     return EpochLine.model_validate(line), words
 
 
+def best_epoch(epochs: Sequence[EpochLine], metric: str) -> EpochLine:
+    """The first of the epochs with the best score; an undefined score is the worst."""
+    scores = [line.score(metric) for line in epochs]
+    values = [-math.inf if score is None else score for score in scores]
+    return epochs[values.index(max(values))]
+
+
 def run_file_of(
     judge: Judge,
     data: Data,
@@ -105,7 +113,8 @@ def run_file_of(
     history: Sequence[Line],
 ) -> RunFile:
     """The content of ``run.json``: the resolved settings, not the ones that were typed."""
-    last, restarts = history[-1], lines_of(history, RestartLine)
+    epochs, restarts = lines_of(history, EpochLine), lines_of(history, RestartLine)
+    kept = best_epoch(epochs, config.metric) if config.select == "best" else epochs[-1]
     return RunFile.new(
         {
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -118,7 +127,7 @@ def run_file_of(
             "commit": source_commit(),
             "seconds": seconds,
             "skipped_steps": len(lines_of(history, SkipLine)),
-            "collapsed": isinstance(last, EpochLine) and last.collapse is not None,
+            "collapsed": kept.collapse is not None,
             "restarted_after": restarts[0] if restarts else None,
         }
     )
@@ -142,6 +151,7 @@ def write_run(
     write_predictions(folder, [report.predictions() for report in reports.values()])
     losses = [(line.step, line.loss) for line in lines_of(history, StepLine)]
     epochs = [(line.step, line.validation_loss) for line in lines_of(history, EpochLine)]
-    title = f"{name}: {judge.encoder['name']} on {Path(data.train.table.origin).name}"
+    taught = data.train.soft_labels is not None  # by teachers, whom the origin names in a sentence
+    title = f"{name}: {judge.encoder['name']} on {'verdicts' if taught else Path(data.train.table.origin).name}"
     save_figure(loss_figure(losses, epochs, title), folder / "figures", "loss")
     (folder / "README.md").write_text(model_card(name, data, reports, run), "utf-8", newline="\n")

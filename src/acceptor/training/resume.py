@@ -9,7 +9,7 @@ from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.data.corpora import CORPORA
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
-from acceptor.errors import UsageError
+from acceptor.errors import DataError, UsageError
 from acceptor.model.pretrained import EMBEDDED
 from acceptor.runs.checkpoint import SourceRecord, newest, was_restarted
 from acceptor.runs.run_file import all_settings
@@ -22,14 +22,16 @@ def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, Tra
     Raises:
         UsageError: The data were Python objects, which no checkpoint holds; or a setting is out of range.
         RunError: There is no checkpoint, or none is complete.
-        DataError: The data no longer exist, or cannot be read.
+        DataError: A file of the data is missing, or cannot be read.
     """
     settings = newest(run).settings
     source, start = settings.source, Path(settings.directory)
     if source is None:
         raise UsageError(
-            f"the data of {run} were Python objects; its checkpoint holds only their fingerprint",
-            next=f"acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as at the start",
+            f"the checkpoint of {run} does not say where its data are",
+            cause="it was started by distil, by a search, as a part of a set, or from Python objects",
+            next="repeat the command that started it, which resumes it\n"
+            f"in Python: acceptor.train(DATA, out={str(run)!r}, config=CONFIG, resume=True), both as at the start",
             code="E-USAGE-CHANGED",
         )
     config = TrainConfig.model_validate({**all_settings(settings.config), **changes})
@@ -41,6 +43,15 @@ def data_and_config(run: Path, changes: Mapping[str, object]) -> tuple[Data, Tra
         path = reading[name]
         reading[name] = None if path is None else _found(path, start)
     reading["extra"] = [_found(path, start) for path in source.extra]
+    for path in (reading["source"], reading["validation"], reading["test"], *reading["extra"]):
+        if path is not None and path not in CORPORA and not Path(path).exists():
+            raise DataError(
+                "a file of this training is missing",
+                where=path,
+                expected=f"the file with which {run} was started",
+                next="put it back, or train anew: --overwrite",
+                code="E-DATA-MISSING",
+            )
     return load_data(**reading), config
 
 

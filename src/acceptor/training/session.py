@@ -28,7 +28,7 @@ from acceptor.training.checkpoint import Checkpoints
 from acceptor.training.collapse import check_collapse
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import EpochEnd, Skipped, Step, fit, rows_named
-from acceptor.training.record import epoch_line, skip_line, step_line, validation_of
+from acceptor.training.record import best_epoch, epoch_line, skip_line, step_line, validation_of
 from acceptor.training.signals import any_process, deferred_signals
 
 if TYPE_CHECKING:
@@ -102,8 +102,9 @@ def run_loop(
     ):
         for event in fit(judge, optimizer, encoded["train"], data.train.targets, encoded["validation"], config, done):
             if isinstance(event, EpochEnd):
-                history.append(_epoch_line(event, history, data, config, stopping=bool(stop)))
-                if config.select == "last" or not best or _is_best(history, config.metric):
+                stopping = any_process(bool(stop), runtime.device, runtime.world_size)
+                history.append(_epoch_line(event, history, data, config, stopping=stopping))
+                if config.select == "last" or not best or _is_best(lines_of(history, EpochLine), config.metric):
                     logits = event.logits
                     best = {} if config.select == "last" else _weights(judge)
                 is_saved = _save_epoch(event, history, best, checkpoints, request.on_epoch)
@@ -172,6 +173,7 @@ def _setup(judge: Judge, data: Data, config: ResolvedConfig, derived: Sequence[D
             "source": data.source,
             "directory": os.getcwd(),
             "derived": [item._asdict() for item in derived],
+            "precision": judge.runtime.precision,
         }
     )
 
@@ -190,10 +192,11 @@ def _epoch_line(
 ) -> EpochLine:
     """Logs the end of an epoch and returns its line for the history. A collapse is recorded, or raised.
 
-    While a training stops, a collapse is left to the next epoch's check: else it would begin again.
+    While a training stops, a collapse is left to the next epoch's check, if there is one: else it would begin again.
     """
     line, words = epoch_line(event, data, config)
-    collapse = None if stopping else check_collapse(event, history, data.train, validation_of(data), config)
+    is_left = stopping and event.epoch < config.epochs
+    collapse = None if is_left else check_collapse(event, history, data.train, validation_of(data), config)
     logger.log(logging.INFO if process_rank().is_main_process else logging.DEBUG, words)
     return line.model_copy(update={"collapse": collapse})
 
@@ -236,11 +239,9 @@ def _progress(event: Step | Skipped, history: Sequence[Line]) -> Progress:
     )
 
 
-def _is_best(history: Sequence[Line], metric: str) -> bool:
-    """True if the last epoch has the best score so far; an undefined score is the worst."""
-    scores = [line.score(metric) for line in lines_of(history, EpochLine)]
-    values = [-math.inf if score is None else score for score in scores]
-    return values[-1] > max(values[:-1], default=-math.inf)
+def _is_best(epochs: list[EpochLine], metric: str) -> bool:
+    """True if the last epoch has the best score so far."""
+    return best_epoch(epochs, metric) is epochs[-1]
 
 
 def _weights(judge: Judge) -> Tensors:

@@ -25,7 +25,8 @@ def deferred_signals() -> Iterator[list[int]]:
         return
     known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
     # An ignored signal (a background job's SIGINT, nohup) stays ignored: raised again it would not end the process.
-    deferred = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
+    # A handler that is not Python's (None) could not be set again.
+    deferred = [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, lambda arrived, _: seen.append(arrived)) for number in deferred}
     try:
         yield seen

@@ -53,10 +53,12 @@ def choose_static_steps(runtime: Runtime, config: TrainConfig) -> tuple[bool, li
         shapes = "compiling needs batches of few lengths" if static else kept
     if config.compile is not None:
         compiled = "given"
-    elif on_gpu:
+    elif static:
         compiled = "CUDA graphs remove the launches; compiling would take tens of seconds"
     else:
-        compiled = "on a CPU, compiled steps take twice the time"
+        compiled = (
+            "compiled steps take twice the time on a CPU" if runtime.device == "cpu" else "only if it is asked for"
+        )
     return static, [
         Derived("shapes", "static" if static else "ragged", shapes),
         Derived("compile", bool(config.compile), compiled),
@@ -79,8 +81,9 @@ class StaticSteps:
         self.limit = static_length(int(train.lengths.max()), judge.max_length)
         self.data = DeviceInputs(train, judge.tokenizer.pad_token_id, self.limit, device)
         self.shapes = sorted({static_length(int(n), self.limit) for n in np.unique(train.lengths)}, reverse=True)
+        dtype = torch.float32 if device == "mps" else torch.float64  # mps has no fp64
         # The arguments of a step in one array: row numbers, their weights, the learning rate, the step number.
-        self.arguments = torch.zeros(2 * self.size + 2, dtype=torch.float64, device=device)
+        self.arguments = torch.zeros(2 * self.size + 2, dtype=dtype, device=device)
         self.loss = torch.zeros((), device=device)
         self.graphs: dict[int, Any] | None = None
         self.network = optimizer.network

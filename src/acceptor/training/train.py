@@ -32,7 +32,7 @@ from acceptor.model.coverage import check_coverage, warn_of_unknown_texts
 from acceptor.model.encode import Encoded, encode
 from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.model.tokenizer import check_length, load_tokenizer
-from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.runs.checkpoint import has_checkpoint, newest
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.history import EpochLine, Line, as_dicts, lines_of
 from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
@@ -171,7 +171,9 @@ def _train_in_place(data: Any, request: Request) -> Run:
         except CollapseError as error:
             if not restarts or rank.world_size > 1:
                 raise
-            config = safer(error.config)
+            safe = safer(error.config).model_dump()
+            changes = {name: value for name, value in safe.items() if value != getattr(error.config, name)}
+            config = request.config.model_copy(update=changes)  # what was derived is derived again, with its reason
             logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
             shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
             again = dataclasses.replace(
@@ -205,7 +207,7 @@ def _train(data: Any, request: Request) -> Run:
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data)
-    runtime = choose_runtime(config.device, config.precision, process_rank())
+    runtime = _runtime(request)
     keep_freed_memory()
     found = find_encoder(config.encoder)
     config, chosen = resolve(config, found, data.train)
@@ -226,11 +228,11 @@ def _train(data: Any, request: Request) -> Run:
     prepared = time.perf_counter()
     with process_group(runtime):
         history, logits, chosen = run_loop(judge, data, encoded, config, request, static=static)
-    seconds = {"prepare": prepared - started, "train": time.perf_counter() - prepared}
+    epoch = lines_of(history, EpochLine)[-1]  # its seconds are those of all processes that trained, one after another
+    seconds = {"prepare": prepared - started, "train": epoch.seconds}
     judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
     file = run_file_of(judge, data, config, [*chosen, *derived, *fitted], seconds, history)
-    train_loss = lines_of(history, EpochLine)[-1].train_loss
-    advice = advice_for(reports["validation"], train_loss, data.train, config, found)
+    advice = advice_for(reports["validation"], epoch.train_loss, data.train, config, found)
     run = Run(out, judge, reports, history, file, advice)
     if runtime.is_main_process:
         if advice and not request.compared:  # a search tries such settings, too
@@ -238,6 +240,16 @@ def _train(data: Any, request: Request) -> Run:
         with new_folder(out) as folder:
             write_run(folder, judge, data, reports, history, file, name=out.name)
     return run
+
+
+def _runtime(request: Request) -> Runtime:
+    """The device and the precision; a training that is resumed keeps the precision that was chosen at its start."""
+    config, rank = request.config, process_rank()
+    kept = newest(request.out).settings.precision if request.resume and config.precision is None else None
+    runtime = choose_runtime(config.device, config.precision or kept, rank)
+    as_before = Derived("precision", runtime.precision, "as at the start of this training")
+    derived = [as_before if kept and item.name == "precision" else item for item in runtime.derived]
+    return dataclasses.replace(runtime, derived=tuple(derived))
 
 
 def _prepare(
