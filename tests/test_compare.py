@@ -218,6 +218,13 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     assert by_folder.scores[0] == pytest.approx(report.mcc)
     (seeds,) = acceptor.compare([toy_run, toy_run], report)
     assert seeds.seeds == (2, 1)
+    (several,) = acceptor.compare([report, report], [report])
+    assert (several.base, several.name, several.seeds) == ("system 1", "system 2", (2, 1))
+    few = acceptor.evaluate(toy_run.judge, report.split.take(range(20), "short"))
+    assert acceptor.compare(few, few)[0].n == 20  # reports are compared on whatever they judged
+    for reports in ((few, few), (report, toy_run)):
+        with raises(UsageError, "E-USAGE-CONFLICT", problem="a report has no verdicts on validation"):
+            acceptor.compare(*reports, split="validation")
     shutil.copytree(toy_run.folder, tmp_path / "seed-7")
     scores = {"test": report.to_dict()}
     one = {"planned": 7, "seed": 7, "order_seed": 7, "folder": "seed-7", "status": "finished", "scores": scores}

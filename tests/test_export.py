@@ -206,6 +206,12 @@ def test_a_network_that_computes_something_else_is_not_written(toy_run, tmp_path
     assert nothing_in(tmp_path)
 
 
+def test_fp32_is_verified_on_few_sentences_of_any_name(toy_run, toy, tmp_path):
+    judge = acceptor.load(toy_run.folder, precision="fp32")
+    found = acceptor.export(judge, tmp_path / "judge.onnx", verify=toy.test.take(range(5), "short"))
+    assert (found.flips, found.comparison) == (0, None)
+
+
 def test_int8_needs_sentences_and_stays_within_chance(toy_run, toy, tmp_path, monkeypatch):
     judge = acceptor.load(toy_run.folder, precision="fp32")
     with raises(acceptor.UsageError, "E-USAGE-OPTION", next="--verify DATA"):

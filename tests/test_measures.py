@@ -252,3 +252,11 @@ def test_a_biased_score_is_reflected():
     assert found.value > 0.015
     assert found.interval.low == 0.0
     assert found.interval.high < 2 * found.value
+    for seed in range(25):  # of a calibrated judge, whose error is bias alone: the interval holds it all the same
+        rng = np.random.default_rng(seed)
+        probabilities = softmax(rng.normal(size=(500, 2)) * 2)
+        gold = (rng.random(500) < probabilities[:, 1]).astype(np.int64)
+        found = measures(gold, probabilities.argmax(axis=1), probabilities)["ece"]
+        assert found.interval.low <= found.value <= found.interval.high
+    sure = np.tile([0.0, 1.0], (50, 1))
+    assert measures(np.ones(50, dtype=np.int64), np.ones(50, dtype=np.int64), sure)["ece"].interval is None

@@ -86,6 +86,22 @@ def test_several_labels_get_an_interval_too():
     assert interval == mcc_interval(confusion)
 
 
+def test_an_interval_needs_a_correlation_in_nearly_every_draw():
+    """A third of the draws has one gold label alone; the others would tell of the defined cases only."""
+    assert mcc_interval(np.array([[8, 1, 0], [0, 1, 0], [0, 0, 0]])) is None
+    assert mcc_interval(np.array([[8, 1, 0], [1, 8, 0], [0, 0, 0]])) is not None
+
+
+def test_many_labels_are_drawn_from_the_cells_that_occur():
+    """As from all cells, whose other draws are 0."""
+    rng = np.random.default_rng(1)
+    gold = rng.integers(0, 60, 900)
+    confusion = metrics.confusion_matrix(gold, np.where(rng.random(900) < 0.7, gold, rng.integers(0, 60, 900)), 60)
+    draws = np.random.default_rng(2).multinomial(900, confusion.ravel() / 900, size=2000).reshape(-1, 60, 60)
+    whole = np.percentile(metrics.mcc(draws), [2.5, 97.5])
+    np.testing.assert_allclose(mcc_interval(confusion), whole, atol=0.005)
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_perfect_score_is_not_certain(size):
     for n, low in ((20, 0.6), (200, 0.95)):

@@ -321,6 +321,19 @@ def test_all_scores_of_many_seeds_and_the_median_run_are_shown(run, report_of, t
         report_of(folder)
 
 
+def test_sets_of_one_name_have_their_own_figures(run, report_of, tmp_path):
+    folders = [tmp_path / place / "many" for place in ("a/x", "b/x")]
+    for folder in folders:
+        folder.parent.mkdir(parents=True)
+        seeds_folder(run.folder, folder, [0.4, 0.1, 0.3])
+    page = Elements(report_of(*folders))
+    text = " ".join(page.text)
+    assert "a/x/many: 3 trainings" in text
+    assert "b/x/many: 3 trainings" in text
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
 def test_more_labels_and_pairs_have_a_page_too(toy_config, report_of, tmp_path):
     rows = [(sentence, "of a garden", str(index % 3)) for index, (sentence, _) in enumerate(toy_rows(90))]
     frame = pl.DataFrame(rows, schema=["sentence", "second", "label"], orient="row")

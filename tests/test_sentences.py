@@ -321,6 +321,8 @@ def test_the_command_counts_documents_and_sentences(run_cli, toy_run, tmp_path):
     source = tmp_path / "in.csv.gz"
     source.write_bytes(gzip.compress(b'id,text\n1,"The girl sees.\n\nThe boy."\n2, \n'))
     out = tmp_path / "out.csv"
+    code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out, "--split-sentences", "")
+    assert (code, out.exists()) == (2, False)  # as of a variable that is not set
     code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out, "--split-sentences", "en")
     assert (code, stdout.splitlines()[1]) == (
         0,
@@ -337,6 +339,10 @@ def test_the_command_counts_documents_and_sentences(run_cli, toy_run, tmp_path):
     assert (counts["documents"], counts["unread"], counts["rows"], counts["written"]) == (2, 1, 2, 2)
     code, stdout, _ = run_cli("predict", toy_run.folder, source, "-o", out, "--overwrite", "--json")
     assert "documents" not in json.loads(stdout)
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("no JSON\n" * 3)
+    for place in ("-", tmp_path / "none.tsv"):
+        assert run_cli("predict", toy_run.folder, broken, "-o", place, "--split-sentences", "en")[0] == 1
     code, _, err = run_cli("predict", toy_run.folder, source, "--split-sentences", "en")
     assert (code, "code:     E-USAGE-OUTPUT" in err) == (2, True)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acceptor.cli.options import DATA, OUTPUT, AsJson, Quiet, takes_reading_of_a_file
+from acceptor.cli.options import DATA, OUTPUT, AsJson, Quiet, is_address, takes_reading_of_a_file
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError, check_installed
 
@@ -46,6 +46,7 @@ def compare(
     from acceptor.cli import render
     from acceptor.evaluation.compare import compare
 
+    others = [one if "://" in one or not is_address(one) else f"http://{one}" for one in others]
     if not any("://" in one for one in (base, *others)):
         if price_per_hour is not None:
             raise UsageError("--price-per-hour needs a server", found="only runs", code="E-USAGE-CONFLICT")

@@ -87,6 +87,10 @@ def evaluate(
     if predictions:
         check_output(predictions, overwrite=overwrite)
     if figures:
+        if not per_batch:
+            raise UsageError(
+                "--figures draws the scores of --per-batch", next="add --per-batch N", code="E-USAGE-CONFLICT"
+            )
         check_installed("matplotlib")
     _check_why(why, shown=errors is not None)
     judge = load(run, device=device, precision=precision)

@@ -261,9 +261,13 @@ def columns_of(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
     pairs = [part.partition("=") for part in listed_in(text, "--columns")]
-    if not all(role and equals and column for role, equals, column in pairs):
+    roles = [role.strip() for role, _, _ in pairs]
+    if not all(role and equals and column for role, equals, column in pairs) or len({*roles}) < len(roles):
         raise UsageError(
-            "--columns cannot be read", expected="sentence=text,label=3", found=text, code="E-USAGE-OPTION"
+            "--columns cannot be read",
+            expected="each role once: sentence=text,label=3",
+            found=text,
+            code="E-USAGE-OPTION",
         )
     return {role.strip(): column.strip() for role, _, column in pairs}
 

@@ -150,8 +150,9 @@ def _print_tally(tally: Tally, out: str, rejected: str, shard: str | None, as_js
         text = f"shard {shard} is done ({tally}); when all are: the same command without --shard"
         answer({"shard": shard, **tally.to_dict()}, [text], as_json)
     elif out == "-":
-        logger.log(logging.WARNING if tally.rejected else logging.INFO, "%s", tally)
-        if tally.rejected and not tally.written + tally.left_out:
+        lost = tally.rejected + tally.unread
+        logger.log(logging.WARNING if lost else logging.INFO, "%s", tally)
+        if lost and not tally.written + tally.left_out:
             raise typer.Exit(1)
     else:
         content = {**tally.to_dict(), "out": out}

@@ -81,8 +81,10 @@ def _threshold(
         helps = found.difference > found.standard_error or scores[1] > without_any
     threshold = fit_threshold(logits, gold, metric, temperature) if helps else None
     why = f"{metric} {scores[0]:.3f} without one, {scores[1]:.3f} with one, on held-out tenths"
+    few = f"left out, as {len(gold)} examples are too few"
+    unsure = few if len(gold) < FEW else "left out, as it does not gain more than its standard error"
     shown = None if threshold is None else round(threshold, 4)
-    return threshold, Derived("threshold", shown, f"{'tuned' if helps else 'left out'}: {why}")
+    return threshold, Derived("threshold", shown, f"{'tuned' if helps else unsure}: {why}")
 
 
 def fit_temperature(logits: Logits, gold: Ids) -> float:

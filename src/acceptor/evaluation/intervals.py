@@ -17,6 +17,7 @@ Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 DRAWS = 2000  # of a bootstrap
 AT_ONCE = 1_000_000  # weights in memory at once: 8 MB
 JACKKNIFE_GROUPS = 2000  # most values of the jackknife; with more examples, groups of them are left out
+KNOWN_SHARE = 0.95  # of the draws, in which a score must be defined to have an interval
 FEW = 10  # with fewer examples no interval is given
 
 Statistic = Callable[[Values], Values]
@@ -33,11 +34,12 @@ class Interval(NamedTuple):
         return f"[{self.low:.3f}, {self.high:.3f}]"
 
 
-def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
+def mcc_interval(confusion: Confusion) -> Interval | None:
     """A 95 % interval for the Matthews correlation; None if it is not defined, or for fewer than ten examples.
 
     Two labels: the multinomial delta method (Bishop, Fienberg & Holland 1975, section 11.3). More
-    labels: the percentiles of ``draws`` confusion matrices drawn from the observed shares, seeded.
+    labels: the percentiles of `DRAWS` confusion matrices drawn from the observed shares, seeded; None if the
+    correlation of more than one draw of twenty is not defined.
 
     If every verdict is right (or, for two labels, wrong), both have width 0. Then the other end is the
     correlation that results if each label's share of right verdicts is Wilson's lower bound.
@@ -49,8 +51,11 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
     if abs(phi) == 1:
         return _interval_at_the_end(confusion, phi)
     if len(confusion) > 2:
-        matrices = np.random.default_rng(0).multinomial(n, confusion.ravel() / n, size=draws)
-        low, high = np.nanpercentile(mcc(matrices.reshape(-1, *confusion.shape)), [2.5, 97.5])
+        drawn = _drawn_correlations(confusion, n)
+        known = drawn[~np.isnan(drawn)]
+        if len(known) < KNOWN_SHARE * len(drawn):
+            return None
+        low, high = np.percentile(known, [2.5, 97.5])
         return Interval(float(low), float(high))
     r1, r2 = (confusion.sum(axis=1) / n).tolist()
     c1, c2 = (confusion.sum(axis=0) / n).tolist()
@@ -62,6 +67,20 @@ def mcc_interval(confusion: Confusion, draws: int = 2000) -> Interval | None:
     ) / n
     margin = Z * math.sqrt(max(variance, 0.0))
     return Interval(max(-1.0, phi - margin), min(1.0, phi + margin))
+
+
+def _drawn_correlations(confusion: Confusion, n: int) -> Values:
+    """The correlations of matrices that are drawn from the shares of the cells, of which few are not zero."""
+    rng, cells = np.random.default_rng(0), np.flatnonzero(confusion)
+    counts = rng.multinomial(n, confusion.ravel()[cells] / n, size=DRAWS)
+    step = max(1, AT_ONCE // confusion.size)
+    found = []
+    for start in range(0, DRAWS, step):
+        some = counts[start : start + step]
+        matrices = np.zeros((len(some), confusion.size), dtype=np.int64)
+        matrices[:, cells] = some
+        found.append(mcc(matrices.reshape(-1, *confusion.shape)))
+    return np.concatenate(found)
 
 
 def _interval_at_the_end(confusion: Confusion, phi: float) -> Interval:
@@ -92,7 +111,8 @@ def bootstrap_intervals(
         statistics: Scores of weighted examples, by name.
         n: Number of examples.
         biased: Names of scores ≥ 0 that sampling biases upwards. The bootstrap's draws, sampled twice, are biased
-            again; they are reflected at the score (Davison & Hinkley 1997, equation 5.6) instead.
+            again; they are reflected at the score (Davison & Hinkley 1997, equation 5.6) instead. The interval holds
+            the score, even where its bias is larger than its spread.
         draws: How many samples of n examples are drawn.
         seed: Seeds the draws.
 
@@ -112,16 +132,16 @@ def bootstrap_intervals(
 
 
 def _reflected(value: float, drawn: Values) -> Interval | None:
-    if math.isnan(value) or np.isnan(drawn).any():
+    if math.isnan(value) or np.isnan(drawn).any() or np.ptp(drawn) == 0:
         return None
     low, high = 2 * value - np.quantile(drawn, [0.975, 0.025])
-    return Interval(max(0.0, float(low)), max(0.0, float(high)))
+    return Interval(max(0.0, float(low)), max(value, float(high)))
 
 
 def _bca(value: float, drawn: Values, without: Values) -> Interval | None:
     """The interval from the scores of all examples, of the draws, and of the jackknife samples."""
     scores, without = drawn[~np.isnan(drawn)], without[~np.isnan(without)]
-    if math.isnan(value) or len(scores) < 0.95 * len(drawn) or np.ptp(scores) == 0:
+    if math.isnan(value) or len(scores) < KNOWN_SHARE * len(drawn) or np.ptp(scores) == 0:
         return None
     below = (np.sum(scores < value) + np.sum(scores <= value)) / 2  # ties count half
     bias = norm.ppf(np.clip(below / len(scores), 1 / len(scores), 1 - 1 / len(scores)))

@@ -70,11 +70,12 @@ def judged_of(
             sequence of these that differ by their seed.
         data: A file or corpus that all judge now; None for the verdicts of their training.
         reading: How to read it: arguments of `load_split`.
-        split: ``test`` or ``validation`` of that training; None for test if all have it.
+        split: ``test`` or ``validation`` of that training; None for test if all have it. Reports alone are compared on
+            whatever they judged.
 
     Raises:
-        UsageError: A system is none of these; they have no split in common; data and a split are given, or
-            ``reading`` without data or with a name that is not in `READING`.
+        UsageError: A system is none of these; a report is of another split; they have no split in common; data and a
+            split are given, or ``reading`` without data or with a name that is not in `READING`.
         RunError: A folder is no finished run, or its files were changed.
         DataError: The data cannot be read, or the seeds of a system judged different sentences.
     """
@@ -87,9 +88,10 @@ def judged_of(
         read = functools.cache(functools.partial(load_split, data, **reading))  # once for all with these labels
         reports = [[_evaluated(place, read) for place in places] for places in folders]
         return [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
-    if split is None:
-        there = [set(SPLITS) & _splits(place) for places in folders for place in places]
-        common = set.intersection(*there) if there else set()
+    everything = [place for places in folders for place in places]
+    if split is None and not all(isinstance(place, Report) for place in everything):
+        there = [set(SPLITS) & _splits(place) for place in everything]
+        common = set.intersection(*there)
         split = next((name for name in SPLITS if name in common), None)
         if split is None:
             raise UsageError(
@@ -174,11 +176,13 @@ def _folders(system: Any) -> list[Any]:
 
 def _names(folders: Sequence[Sequence[Any]]) -> list[str]:
     """Names of the systems: the shortest ends of their paths that differ."""
-    paths = []
+    paths: list[tuple[str, ...]] = []
     for number, places in enumerate(folders, 1):
-        first = places[0]
-        path = Path(f"system {number}") if isinstance(first, Report) else Path(first)
-        paths.append((path if len(places) == 1 else path.parent).parts)
+        if isinstance(places[0], Report):
+            paths.append((f"system {number}",))
+        else:
+            path = Path(places[0]).absolute()
+            paths.append((path if len(places) == 1 else path.parent).parts)
     for length in range(1, max(map(len, paths)) + 1):
         names = [str(Path(*parts[-length:])) for parts in paths]
         if len(set(names)) == len(names):
@@ -213,9 +217,16 @@ def _report(place: Path) -> ReportFile:
     return read_report_file(place)
 
 
-def _read(place: Any, split: str) -> Judged:
-    """A run folder's verdicts on one split."""
-    if isinstance(place, Report):
+def _read(place: Any, split: str | None) -> Judged:
+    """A run folder's verdicts on one split; a report has those of one split alone, whatever its name."""
+    if split is None or isinstance(place, Report):
+        if split not in (None, place.split.name):
+            raise UsageError(
+                f"a report has no verdicts on {split}",
+                found=f"those on {place.split.name}",
+                next="leave split out, or give run folders",
+                code="E-USAGE-CONFLICT",
+            )
         return _of_reports(place.split.name, [place])
     about = _report(place).splits.get(split)
     check_scores(place)

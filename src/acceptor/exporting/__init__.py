@@ -1,1 +1,1 @@
-"""Exports a judge to one ONNX file or a Hugging Face folder."""
+"""Exports a judge to one ONNX file, a Hugging Face folder or a page."""

@@ -13,6 +13,7 @@ from acceptor.data.table import Split
 from acceptor.errors import RunError
 from acceptor.evaluation.compare import Comparison, compare
 from acceptor.evaluation.evaluate import evaluate
+from acceptor.evaluation.intervals import FEW
 from acceptor.judging.decision import Decision, Logits
 from acceptor.judging.judge import Judge
 from acceptor.model.batches import pad
@@ -29,17 +30,17 @@ SHAPES = ((1, 1), (1, 2), (2, 9), (7, 17), (64, 11), (64, 64), (8, 128), (2, 512
 
 @dataclass(frozen=True)
 class Export:
-    """A judge's ONNX file or Hugging Face folder, and how its logits and verdicts differ from the judge's own.
+    """A judge's ONNX file, Hugging Face folder or page, and how its logits and verdicts differ from the judge's own.
 
     Attributes:
-        path: The file, or the folder. The manifest of a file, ``PATH.json``, holds these fields.
+        path: The file, or the folder. The manifest of an ONNX file, ``PATH.json``, holds these fields.
         precision: ``fp32`` or ``int8``.
         bytes: The size of the file; of a folder's ``model.safetensors``.
         sha256: The sha256 of the whole file; of a folder's ``model.safetensors``.
         inputs: Number of inputs with compared logits: random ones of all `SHAPES`, and those of ``verify``.
         largest_change: The largest difference of a logit on any of them.
         flips: Number of verdicts on ``verify`` that differ; None without it.
-        comparison: MCC of the file against the judge's on ``verify``, paired; None without it.
+        comparison: MCC of the file against the judge's on ``verify``, paired; None without it, or in fp32 on too few.
         baked: The decision that is part of its head's weights; None if there is none.
     """
 
@@ -91,9 +92,11 @@ def compare_export(judge: Judge, other: Judge, out: Path, weights: Path, verify:
         return found
     before, after = evaluate(plain, verify), evaluate(other, verify)
     largest = max(largest, _largest_difference(before.logits, after.logits, baked))
-    [comparison] = compare(before, after)
     flips = int((before.predicted != after.predicted).sum())
-    comparison = replace(comparison, base="the run", name=out.name)
+    comparison = None
+    if len(verify) >= FEW or found.precision != "fp32":  # fp32 is known by its logits; a few sentences are welcome, too
+        [comparison] = compare(before, after)
+        comparison = replace(comparison, base="the run", name=out.name)
     return replace(found, inputs=inputs + len(verify), largest_change=largest, flips=flips, comparison=comparison)
 
 

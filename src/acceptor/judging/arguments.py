@@ -46,7 +46,7 @@ def check_shard(shard: tuple[int, int] | None, *, can_be_read_again: bool) -> No
     if shard and not can_be_read_again:
         raise UsageError(
             "--shard needs files that can be read again, and a file to write",
-            expected="no - at all",
+            expected="files: neither the input nor the output may be -",
             code="E-USAGE-CONFLICT",
         )
 

@@ -1,4 +1,4 @@
-"""Computes close calls of bf16 again in fp32. Only this module decides which calls are close."""
+"""Computes close calls of bf16 again in fp32, and says which calls are close."""
 
 from __future__ import annotations
 

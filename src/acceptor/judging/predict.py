@@ -122,7 +122,7 @@ def _predict(
         check_output(out, overwrite=True)
         suffix, _ = form_of(out)
     check_spreadsheet_safe(settings, out)
-    if settings.split_language:
+    if settings.split_language is not None:
         check_splitter(settings.split_language)
     files = inputs_of(sources, [] if str(out) == STDOUT else Parts(out).places, run)
     check_shard(shard, can_be_read_again=str(out) != STDOUT and STDIN not in files)
@@ -296,7 +296,7 @@ class _Predictor:
             for part in itertools.islice(stream.parts(), 1):
                 table = stream.table(part, lambda *_: None)
                 self._check_names(table)
-                if not self.settings.split_language:
+                if self.settings.split_language is None:
                     self.judge.check_inputs(pairs="second" in table.frame.columns)
 
     def _check_names(self, table: Table) -> None:
@@ -393,7 +393,7 @@ class _Predictor:
             tables = [drop_unknown_rows(table, flags[at[i] : at[i + 1]], rejected) for i, table in enumerate(tables)]
             slots = slots[flags & ALL_UNKNOWN == 0]
         names = chunk.first.frame.columns
-        names = columns_of_sentences(names) if self.settings.split_language else names
+        names = names if self.settings.split_language is None else columns_of_sentences(names)
         kept = [table.frame if table.original is None else table.original for table in tables]
         frame = with_source_names(joined([one.select(names) for one in kept]), chunk.first.source_names)
         counts += Tally(**counts_of(flags))

@@ -72,7 +72,7 @@ class PredictSettings:
     @property
     def text(self) -> int:
         """The most characters of a chunk, approximately, however few rows it then has."""
-        return DOCUMENTS_TEXT if self.split_language else CHUNK_TEXT
+        return CHUNK_TEXT if self.split_language is None else DOCUMENTS_TEXT
 
     def to_dict(self, suffix: str) -> dict[str, object]:
         """Everything that determines an output in the format ``suffix``, as JSON."""
@@ -88,7 +88,7 @@ def condition_of(settings: PredictSettings, judge: Judge) -> pl.Expr | None:
         UsageError: It cannot be used.
     """
     no_rows = judge.columns(np.zeros((0, len(judge.labels)), dtype=np.float32))
-    return condition(settings.where, no_rows.schema) if settings.where else None
+    return None if settings.where is None else condition(settings.where, no_rows.schema)
 
 
 def with_verdicts(

@@ -116,6 +116,7 @@ def _figures_of(out: Path, folders: Sequence[Path]) -> Path:
 
 
 class _Seeds(NamedTuple):
+    name: str
     folder: Path
     record: SeedsFile
     runs: list[RunFolder]
@@ -131,7 +132,7 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
             continue
         done = [entry for entry in record.runs if entry.status == "finished"]
         median, among = median_run(record)
-        seeds.append(_Seeds(folder, record, [read_run(folder / one.folder, f"seed {one.seed}") for one in done]))
+        seeds.append(_Seeds(name, folder, record, [read_run(folder / one.folder, f"seed {one.seed}") for one in done]))
         runs.append(read_run(folder / median.folder, f"{name}, seed {median.seed} (median of {among})"))
     return runs, seeds
 
@@ -170,7 +171,7 @@ def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Wo
         script=Markup(script),  # noqa: S704
         title=" · ".join(run.name for run in runs),
         runs=[run_section(run, writer(run.name), each) for run, each in zip(runs, words, strict=True)],
-        seeds=[seeds_section(*one, writer(one.folder.name)) for one in seeds],
+        seeds=[seeds_section(*one, writer(one.name)) for one in seeds],
         overview=_overview(runs) if several else {},
         pictures=_side_by_side(runs, FigureWriter(figures, "")) if several else [],
         version=versions()["acceptor"],
@@ -200,10 +201,16 @@ def _side_by_side(runs: Sequence[RunFolder], writer: FigureWriter) -> list[Any]:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The names of the folders, each with its parent's name if two are equal."""
+    """The names of the folders, with as many of their parents' names as tell equal ones apart."""
     places = [folder.resolve() for folder in folders]
-    counts = Counter(place.name for place in places)
-    return [place.name if counts[place.name] == 1 else f"{place.parent.name}/{place.name}" for place in places]
+    names = [place.name for place in places]
+    for depth in range(2, max(len(place.parts) for place in places)):
+        counts = Counter(names)
+        names = [
+            name if counts[name] == 1 else "/".join(place.parts[-depth:])
+            for name, place in zip(names, places, strict=True)
+        ]
+    return names
 
 
 def _source(text: str) -> str:

@@ -37,8 +37,8 @@ MEASURES = {
     "mcc": ("MCC", "correlation of verdicts and gold labels; 0 is guessing, 1 is perfect"),
     "accuracy": ("accuracy", "share of right verdicts"),
     "balanced_accuracy": ("balanced accuracy", "mean recall over all labels"),
-    "f1": ("F1", "harmonic mean of precision and recall"),
-    "roc_auc": ("ROC-AUC", "probability that a sentence with the second label scores above one with the first"),
+    "f1": ("F1", "harmonic mean of precision and recall; of three or more labels, their mean"),
+    "roc_auc": ("ROC-AUC", "probability that a sentence with a label scores above one without it"),
     "average_precision": ("average precision", "mean precision over all thresholds"),
     "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
     "log_loss": ("log loss", "in nats; lower is better"),
@@ -165,7 +165,7 @@ def _training(run: RunFolder, writer: FigureWriter) -> Iterator[Picture]:
         yield writer.picture(
             metric_figure([run]),
             "training-metric",
-            f"{name} on the validation split after every epoch, with 95 % intervals.",
+            f"{name} on the validation split after every epoch{'' if run.metric == 'f1' else ', with 95 % intervals'}.",
         )
 
 
@@ -203,8 +203,8 @@ def _verdict_figures(splits: Sequence[JudgedSplit], writer: FigureWriter) -> Ite
     yield writer.picture(
         precision_figure(splits),
         "precision-recall",
-        f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision); "
-        "the dashed line is guessing.",
+        f"Of {_positive(splits[0])}, the share found (recall), and how many of those found are right (precision)"
+        + ("; the dashed line is guessing." if len(splits[0].labels) == 2 else "."),
     )
     yield writer.picture(
         reliability_figure(splits),
@@ -283,11 +283,11 @@ class Sentence(NamedTuple):
 
 def sentences(run: RunFolder, words: Words) -> dict[str, object]:
     """The table of sentences: wrong verdicts first, the most confident on top."""
-    rows = [row for split in run.splits.values() for row in _sentences(split, words)]
+    column = next((split.groups for split in run.splits.values() if split.groups), None)
+    rows = [row for split in run.splits.values() for row in _sentences(split, column, words)]
     rows.sort(key=lambda row: (row.right, -row.confidence))
     wrong = sum(not row.right for row in rows)
     groups = sorted({row.group for row in rows if row.group is not None})
-    column = next((split.groups for split in run.splits.values() if split.groups), None)
     return {
         "rows": rows[:MOST_ROWS],
         "total": len(rows),
@@ -300,10 +300,10 @@ def sentences(run: RunFolder, words: Words) -> dict[str, object]:
     }
 
 
-def _sentences(split: JudgedSplit, words: Words) -> Iterator[Sentence]:
+def _sentences(split: JudgedSplit, column: str | None, words: Words) -> Iterator[Sentence]:
     frame, predicted = split.frame, split.predicted
     confidence = split.confidence
-    groups = frame[split.groups].to_list() if split.groups else [None] * len(frame)
+    groups = frame[column].to_list() if column in frame.columns else [None] * len(frame)
     seconds = frame["second"].to_list() if "second" in frame.columns else [None] * len(frame)
     for index, sentence in enumerate(frame["sentence"].to_list()):
         line = frame["line"][index]

@@ -25,10 +25,13 @@ def median_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
     return among[(len(among) - 1) // 2], len(among)
 
 
-def seeds_section(folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], writer: FigureWriter) -> dict[str, object]:
+def seeds_section(
+    title: str, folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], writer: FigureWriter
+) -> dict[str, object]:
     """Returns the variables of ``seeds.html``.
 
     Args:
+        title: Its title on the page.
         folder: The folder of the set.
         seeds: The content of ``seeds.json``.
         runs: The finished trainings.
@@ -58,7 +61,7 @@ def seeds_section(folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], wri
             )
         )
     return {
-        "name": folder.resolve().name,
+        "name": title,
         "metric": name,
         "n": len(seeds.runs),
         "counts": {"collapsed": seeds.collapsed, "failed": seeds.failed},

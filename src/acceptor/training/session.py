@@ -84,8 +84,7 @@ def run_loop(
         static: Train in static shapes.
 
     Returns:
-        The history; the validation logits of the weights that are kept, None if an earlier process computed them; and
-        the settings that were not given, to this process or to the one that started the training.
+        The history; validation logits of the kept weights, None if an earlier process computed them; derived settings.
     """
     runtime = judge.runtime
     optimizer = _new_optimizer(judge, encoded["train"], config, static=static)

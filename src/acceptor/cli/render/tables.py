@@ -59,7 +59,7 @@ def _cell(cell: Any) -> Text:
 
 def frame_table(frame: pl.DataFrame) -> Table:
     """A small frame as a table."""
-    return table(frame.columns, frame.rows(), wide="sentence")
+    return table(frame.columns, frame.rows(), wide=("sentence", "second"))
 
 
 def number(value: float) -> str:
