@@ -130,7 +130,7 @@ def test_where_validation_comes_from():
     assert len(with_validation(given, "notebook", share=0.1, seed=0)[0].validation) == 10
     cut, reason = with_validation(bare, None, share=0.3, seed=5)
     assert (len(cut.train), len(cut.validation)) == (70, 30)
-    assert reason == "30% of train, label shares kept (seed 5)"
+    assert reason == "30 % of train, label shares kept (seed 5)"
     with raises(DataError, "E-DATA-SPLIT", next=("--validation FILE", "--split stratified")):
         with_validation(bare, "given", share=0.1, seed=0)
     with raises(DataError, "E-DATA-SPLIT", found="3 examples of 2 labels"):

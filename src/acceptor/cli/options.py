@@ -84,7 +84,8 @@ Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses n
 Extra = Annotated[
     list[str] | None,
     typer.Option(
-        help="a corpus, file or folder with more rows to train on, of which none is held out; repeatable",
+        help="a corpus, file or folder with more rows of the same labels to train on; none is held out, and those that "
+        "validation or test has are left out; repeatable",
         rich_help_panel=DATA,
     ),
 ]

@@ -159,7 +159,9 @@ def _refuse_known(context: typer.Context, run: str) -> None:
     if given:
         options = [f"--{name.replace('_', '-')}" for name in given]
         raise UsageError(
-            f"{run} is a run, whose data are known: " + ", ".join(options),
+            "a training is resumed with the data and the folder of its start",
+            where=run,
+            expected="no " + " and no ".join(options),
             next=f"acceptor train {shell(run)} --resume",
             code="E-USAGE-CONFLICT",
         )

@@ -94,7 +94,11 @@ def _extra(source: Any, folder: str | Path | None, reading: Reading, classes: Cl
         raise no_labels(table)
     for remark in inspect_texts(table):
         logger.warning("%s", remark)
-    return as_split("extra", table, classes, rules)
+    try:
+        return as_split("extra", table, classes, rules)
+    except DataError as error:
+        error.add("cause", f"extra rows must have the labels of the first corpus: {listed(classes.names)}")
+        raise
 
 
 def _source_of(

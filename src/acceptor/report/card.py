@@ -23,7 +23,7 @@ def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFil
     encoder = run.encoder
     revision = f", revision {markdown(encoder.revision)}" if encoder.revision else ""
     rows = "\n".join(_row(report) for report in reports.values())
-    examples = "\n".join(f"| {split.name} | {len(split)} | `{split.table.sha256[:12]}` |" for split in data.splits)
+    examples = "\n".join(f"| {split.name} | {len(split):,} | `{split.table.sha256[:12]}` |" for split in data.splits)
     leaks = "\n".join(_leaks(report) for report in reports.values())
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in run.config.items())
     return f"""---
