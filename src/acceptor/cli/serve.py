@@ -41,7 +41,9 @@ Question = Annotated[
     str | None,
     typer.Option(help="what the judges answer in /v1/decisions [The sentence is LABEL.]", rich_help_panel=OUTPUT),
 ]
-Workers = Annotated[int, typer.Option(help="processes; on Linux and a CPU they share the weights", rich_help_panel=MACHINE)]
+Workers = Annotated[
+    int, typer.Option(help="processes; on Linux and a CPU they share the weights", rich_help_panel=MACHINE)
+]
 MaxWait = Annotated[
     float,
     typer.Option(
