@@ -43,7 +43,7 @@ A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder 
 |---|---|---|---|---|---|
 {rows}
 
-An interval shows how far the score would vary with other sentences of the same kind; a seed varies it, too.
+An interval shows how far the score would vary with other sentences of the same kind; another seed changes it, too.
 A split marked † chose the checkpoint or the threshold, so its score is too good.
 {leaks}
 
