@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -62,6 +63,8 @@ def serving(*arguments, program=("-m", "acceptor"), env=None):
         if process.poll() is None:
             assert server.stop() == 0, "".join(server.lines)
     finally:
+        for pid in [] if process.poll() is not None else server.workers():  # they would hold stderr open
+            os.kill(pid, signal.SIGKILL)
         process.kill()
         process.wait()
         reader.join()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from acceptor.evaluation.slices import slices
     from acceptor.evaluation.words import Explanation, explain
     from acceptor.experiments.distil import distil
+    from acceptor.experiments.ensemble import ensemble
     from acceptor.experiments.folds import Folds, cross_validate
     from acceptor.experiments.search import Search, search_settings
     from acceptor.experiments.seeds import Seeds, train_seeds
@@ -92,6 +93,7 @@ _HOMES = {
     "Seeds": "experiments.seeds",
     "train_seeds": "experiments.seeds",
     "distil": "experiments.distil",
+    "ensemble": "experiments.ensemble",
     "warm_up": "experiments.warmup",
     "Search": "experiments.search",
     "search_settings": "experiments.search",
@@ -133,6 +135,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "distil",
+    "ensemble",
     "evaluate",
     "explain",
     "export",

@@ -19,7 +19,7 @@ from acceptor.errors import UsageError
 ARGUMENTS, OPTIONS = "Arguments", "Options"
 
 GROUPS = {
-    "Train": ("train", "seeds", "search", "distil"),
+    "Train": ("train", "seeds", "ensemble", "search", "distil"),
     "Judge": ("judge", "predict", "evaluate", "compare", "pairs", "serve"),
     "Data": ("audit", "corpora"),
     "Other": ("demo", "report", "export", "encoders", "doctor", "bench"),

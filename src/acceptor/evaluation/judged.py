@@ -298,7 +298,7 @@ def check_same(base: Judged, other: Judged) -> None:
     where, cause, advice = f"{base.name}, {other.name}", None, "judge the same file with all: --data FILE"
     if base.cut or other.cut:
         cause = "each training cut its own validation split from train, by its seed"
-        advice += "\nor train all with the same one: acceptor seeds DATA --validation FILE"
+        advice += "\nor train all with the same one: acceptor seeds DATA --validation FILE, or --vary order"
     if base.labels != other.labels:
         raise _other_labels(where, base.labels, other.labels)
     if len(base.gold) != len(other.gold):

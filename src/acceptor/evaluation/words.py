@@ -93,7 +93,8 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
 
     Raises:
         DataError: An input is not a sentence, or the judge was trained on pairs.
-        UsageError: There is no such method; or Captum is not installed; or gradients of an exported judge.
+        UsageError: There is no such method; or Captum is not installed; or gradients of an exported judge, or of an
+            ensemble.
     """
     check_method(method)
     sentences, seconds = as_texts(sentences)
@@ -106,8 +107,8 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
         )
     if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):
         raise UsageError(
-            "an exported judge computes no gradients",
-            next="--why occlusion; or explain with its run folder",
+            "an exported judge, or an ensemble, computes no gradients",
+            next="--why occlusion; or explain with the folder of one run",
             code="E-USAGE-JUDGE",
         )
     verdicts = judge(sentences)

@@ -19,6 +19,7 @@ from acceptor.errors import ResourceError, RunError, UsageError, check_installed
 from acceptor.exporting.verify import Export, compare_export, in_plain_fp32, input_names, refuse_difference
 from acceptor.judging.judge import Judge, check_new_folder
 from acceptor.judging.load import load
+from acceptor.model.ensemble import members_of
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.model.safety import weights_file
 from acceptor.model.tokenizer import tokenizer_info
@@ -70,7 +71,7 @@ def export(
     out = Path(out).expanduser()
     _check(judge, out, precision, verify)
     if folder:
-        _check_folder(out, precision, overwrite)
+        _check_folder(judge, out, precision, overwrite)
     else:
         _check_file(judge, out, overwrite)
     given = judge.with_baked_decision() if bake else judge
@@ -148,7 +149,15 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None) -> Non
         )
 
 
-def _check_folder(out: Path, precision: str, overwrite: bool) -> None:
+def _check_folder(judge: Judge, out: Path, precision: str, overwrite: bool) -> None:
+    if len(members_of(judge.model)) > 1:
+        raise UsageError(
+            "an ensemble is no folder for Transformers, which loads one network",
+            expected="a file: -o FILE.onnx",
+            found=str(out),
+            next="export it as a file, or one of the runs that it was made of as a folder",
+            code="E-USAGE-JUDGE",
+        )
     for given, option in ((precision != "fp32", f"--precision {precision}"), (overwrite, "--overwrite")):
         if given:
             raise UsageError(

@@ -28,7 +28,7 @@ from acceptor.model.onnx import OnnxModel
 from acceptor.model.scorer import Scorer
 from acceptor.model.tokenizer import encode_as_text
 from acceptor.runs.fingerprints import write_fingerprints
-from acceptor.runs.judge_file import JudgeFile, write_judge_file
+from acceptor.runs.judge_file import JudgeFile, member_folders, write_judge_file
 from acceptor.runtime.device import Runtime
 from acceptor.storage.files import explain_write_errors, new_folder
 from acceptor.text import Json
@@ -44,7 +44,7 @@ class Judge:
     """A fine-tuned classifier with its tokenizer, labels and decision. Made by `train` and `load`.
 
     Attributes:
-        model: The Transformers classifier, or an `OnnxModel`.
+        model: The Transformers classifier, an `Ensemble` of several, or an `OnnxModel`.
         tokenizer: Its fast tokenizer: Transformers', or a `Tokenizer`.
         labels: Label names; a label's position is its label id.
         max_length: Longest input in tokens; longer ones are cut.
@@ -350,11 +350,16 @@ class Judge:
                 code="E-USAGE-JUDGE",
             )
         from acceptor.model.classifier import quiet_transformers
+        from acceptor.model.ensemble import members_of
 
+        models = members_of(self.model)
+        members = len(models) if len(models) > 1 else None
         with quiet_transformers():
-            self.model.save_pretrained(folder)
+            for model, place in zip(models, member_folders(folder, members), strict=True):
+                model.save_pretrained(place)
+                self.tokenizer.save_pretrained(place)
             self.tokenizer.save_pretrained(folder)
-        write_judge_file(folder, JudgeFile.new(self.about()))
+        write_judge_file(folder, JudgeFile.new(self.about() | ({"members": members} if members else {})))
         if self.trained_on is not None:
             write_fingerprints(folder, self.trained_on)
 

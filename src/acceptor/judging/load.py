@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
-from acceptor.runs.folder import JUDGE_PARTS, check_judge, has_run_parts, is_finished, read_manifest
-from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, read_judge_file
+from acceptor.runs.folder import JUDGE_PARTS, WEIGHTS, check_judge, has_run_parts, is_finished, read_manifest
+from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, member_folders, read_judge_file
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
 from acceptor.storage.links import check_links
 from acceptor.storage.manifest import file_sha256
@@ -50,18 +51,19 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     if folder.suffix == ".onnx":
         return _load_onnx(folder, device, precision)
     check_installed("torch", "transformers")
-    from acceptor.model.classifier import check_tokens, load_classifier, longest_input
+    from acceptor.model.classifier import longest_input
+    from acceptor.model.ensemble import members_of
 
     check_links(folder)
     file = read_judge_file(folder) if os.path.lexists(folder / JUDGE_FILE) else None
     if file:
-        check_judge(folder)
+        check_judge(folder, file.members)
     labels = tuple(file.labels) if file else _labels_of_classifier(folder, run)
     runtime = choose_runtime(device, {"lossless": None, "int8": "fp32"}.get(precision or "", precision))
     keep_freed_memory()
-    model, tokenizer = load_classifier(folder, labels).to(runtime.device), load_tokenizer(folder)
-    check_tokens(tokenizer, model)
-    longest = longest_input(model.config, tokenizer)
+    tokenizer = load_tokenizer(folder)
+    model = _model(member_folders(folder, file.members if file else None), labels, tokenizer).to(runtime.device)
+    longest = min(longest_input(one.config, tokenizer) for one in members_of(model))
     file = file or _judge_file_of_classifier(folder, labels, longest)
     if file.max_length > longest:
         raise RunError(
@@ -76,6 +78,17 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
         runtime = _in_int8(runtime, model)
     lossless = precision not in ("bf16", "int8")
     return _judge(file, model, tokenizer, runtime, lossless=lossless, trained_on=read_fingerprints(folder))
+
+
+def _model(folders: Sequence[Path], labels: tuple[str, ...], tokenizer: Any) -> Any:
+    """The classifier in a folder, or an ensemble of those in several, on the CPU."""
+    from acceptor.model.classifier import check_tokens, load_classifier
+    from acceptor.model.ensemble import Ensemble
+
+    models = [load_classifier(folder, labels) for folder in folders]
+    for model in models:
+        check_tokens(tokenizer, model)
+    return models[0] if len(models) == 1 else Ensemble(models).eval()
 
 
 def run_path(run: Any) -> Path:
@@ -192,7 +205,7 @@ def files_of(run: Path) -> dict[str, str]:
     if run.suffix == ".onnx":
         return {"judge.onnx": file_sha256(run)}  # under the same name for every file
     if not is_finished(run):  # a classifier that Acceptor did not train
-        paths = [run / name for name in (*JUDGE_PARTS[1:3], *VOCABULARIES, "tokenizer_config.json")]
+        paths = [run / name for name in (*WEIGHTS, *VOCABULARIES, "tokenizer_config.json")]
         return {path.name: file_sha256(path) for path in paths if path.is_file()}
     return {name: sha256 for name, sha256 in read_manifest(run).files.items() if name.startswith(JUDGE_PARTS)}
 

@@ -16,6 +16,10 @@ def with_scaled_logits(model: Any, *, divisor: float, shift: float) -> Any:
     """
     import torch
 
+    from acceptor.model.ensemble import Ensemble
+
+    if isinstance(model, Ensemble):  # the mean of scaled logits is the scaled mean
+        return Ensemble([with_scaled_logits(one, divisor=divisor, shift=shift) for one in model.members])
     model = copy.deepcopy(model)
     layer = last_linear(model)
     if layer.bias is None and shift:

@@ -18,6 +18,7 @@ from torch import nn
 
 from acceptor.model.batches import to_tensors
 from acceptor.model.dropout import DropoutMasks
+from acceptor.model.ensemble import Ensemble, members_of
 from acceptor.model.layer import Dense, FastLayer, LayerWeights, Norm
 from acceptor.model.scorer import Inputs, Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
@@ -62,12 +63,14 @@ def judging_network(model: Any, *, precision: str) -> Any:
     """A network for judging, in evaluation mode, on the model's device.
 
     Args:
-        model: The classifier, fp32.
+        model: The classifier, fp32; of an ensemble, each member gets a network.
         precision: The precision of matmul inputs: ``fp32``, ``bf16`` or ``int8``; or ``plain``: fp32 with
             Transformers' own modules, for comparison.
     """
     if precision == "plain":
         return model.eval()
+    if isinstance(model, Ensemble):
+        return Ensemble([judging_network(member, precision=precision) for member in model.members]).eval()
     if has_whole_layers(model, precision):
         network = working_copy(model, {old: _frozen(old.detach()) for old in model.parameters()})
         home = _encoder_of(network)
@@ -84,7 +87,7 @@ def judging_network(model: Any, *, precision: str) -> Any:
 def has_whole_layers(model: Any, precision: str) -> bool:
     """True if all layers of the model are computed by one kernel (`acceptor.native.layers`) in this precision."""
     on_cpu = next(model.parameters()).device.type == "cpu"
-    return on_cpu and _is_known(model.config) and has_layers(precision)
+    return on_cpu and all(_is_known(one.config) for one in members_of(model)) and has_layers(precision)
 
 
 def use_fast_layers(network: Any, dropout_masks: DropoutMasks) -> list[nn.Parameter]:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from acceptor.data.table import Data, Split
+from acceptor.data.table import Split
 from acceptor.evaluation.evaluate import Report
-from acceptor.runs.run_file import RunFile
+from acceptor.runs.run_file import ExtraRecord, RunFile
 from acceptor.text import as_json, listed, markdown
 
 
-def model_card(name: str, data: Data, reports: Mapping[str, Report], run: RunFile) -> str:
+def model_card(name: str, reports: Mapping[str, Report], run: RunFile) -> str:
     """Returns the model card as Markdown.
 
     Args:
         name: The run folder's name.
-        data: The data that the run was trained on.
-        reports: One report per split that was judged.
+        reports: One report per split that was judged, at least one.
         run: The content of ``run.json``.
     """
     encoder = run.encoder
     revision = f", revision {markdown(encoder.revision)}" if encoder.revision else ""
     rows = "\n".join(_row(report) for report in reports.values())
-    examples = "\n".join(f"| {split.name} | {len(split):,} | `{split.table.sha256[:12]}` |" for split in data.splits)
+    splits = "\n".join(f"| {split.name} | {split.rows:,} | `{split.sha256[:12]}` |" for split in run.data.values())
+    judged = next(iter(reports.values())).split
     leaks = "\n".join(_leaks(report) for report in reports.values())
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in run.config.items())
     return f"""---
@@ -34,8 +34,8 @@ tags: [acceptor, text-classification]
 
 # {markdown(name)}
 
-A judge of sentences: **{" / ".join(map(markdown, data.labels))}**. The encoder {markdown(encoder.name)}{revision}
-(weights sha256 `{(encoder.sha256 or "")[:12]}…`), fine-tuned by Acceptor.
+A judge of sentences: **{" / ".join(map(markdown, judged.labels))}**. The encoder {markdown(encoder.name)}{revision}
+(weights sha256 `{(encoder.sha256 or "")[:12]}…`), fine-tuned by Acceptor{_members(run)}.
 
 ## Scores
 
@@ -51,19 +51,18 @@ A split marked † chose the checkpoint or the threshold, so its score is too go
 
 | split | rows | sha256 |
 |---|---|---|
-{examples}
-{_extra(data.train)}
+{splits}
+{_extra(run.data["train"].extra)}
 ## Use
 
 ```python
 import acceptor
 
 judge = acceptor.load("PATH/TO/THIS/FOLDER")
-print(judge({_example(data.train)}))
+print(judge({_example(judged)}))
 ```
 
-Transformers alone, `pipeline("text-classification", "PATH/TO/THIS/FOLDER")`, reads this folder, too. It ignores the
-temperature, the threshold and the longest input; `acceptor export RUN -o judge/ --bake` makes a folder that has them.
+{_without_acceptor(run)}
 
 ## Settings
 
@@ -73,23 +72,38 @@ temperature, the threshold and the longest input; `acceptor export RUN -o judge/
 """
 
 
-def _extra(train: Split) -> str:
+def _members(run: RunFile) -> str:
+    """How many networks there are, if not one."""
+    return f" {len(run.members)} times; its logits are the mean of theirs" if run.members else ""
+
+
+def _without_acceptor(run: RunFile) -> str:
+    """A paragraph on other programs that read the folder."""
+    if run.members:
+        return (
+            "Transformers alone reads each of the folders `member-1`, `member-2` and so on, but not all as one.\n"
+            "`acceptor export RUN -o judge.onnx` makes one file of all."
+        )
+    return (
+        'Transformers alone, `pipeline("text-classification", "PATH/TO/THIS/FOLDER")`, reads this folder, too. It '
+        "ignores the\ntemperature, the threshold and the longest input; `acceptor export RUN -o judge/ --bake` makes a "
+        "folder that has them."
+    )
+
+
+def _extra(sources: Sequence[ExtraRecord]) -> str:
     """A paragraph on rows of other sources."""
     added = [
-        f"{count:,} from {markdown(Path(source.origin).name)} (sha256 {source.sha256[:12]}"
-        + (
-            f"; {source.rows - count:,} more are left out, since validation or test has them)"
-            if count < source.rows
-            else ")"
-        )
-        for source, count in train.table.added_rows
+        f"{source.rows:,} from {markdown(Path(source.origin).name)} (sha256 {source.sha256[:12]}"
+        + (f"; {source.left_out:,} more are left out, since validation or test has them)" if source.left_out else ")")
+        for source in sources
     ]
     return f"\nOf the rows of train these are extra: {listed(added)}.\n" if added else ""
 
 
-def _example(train: Split) -> str:
+def _example(split: Split) -> str:
     """What a judge of this data is called with, as Python."""
-    texts = [[train.example]] if train.seconds is None else [train.sentences[:1], train.seconds[:1]]
+    texts = [[split.example]] if split.seconds is None else [split.sentences[:1], split.seconds[:1]]
     return ", ".join(map(as_json, texts))
 
 

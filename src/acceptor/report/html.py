@@ -20,6 +20,7 @@ from acceptor.report.run_figures import Dot, losses_figure, metric_figure
 from acceptor.report.run_section import FigureWriter, Words, file_name, headline, run_section
 from acceptor.report.seeds_section import median_run, seeds_section
 from acceptor.report.word_weights import explain_errors
+from acceptor.runs.history import EpochLine
 from acceptor.runs.set_file import SEEDS_FILE, SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
@@ -192,6 +193,9 @@ def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, object]]]:
 
 
 def _side_by_side(runs: Sequence[RunFolder], writer: FigureWriter) -> list[Any]:
+    runs = [run for run in runs if run.lines(EpochLine)]  # an ensemble has no epochs
+    if not runs:
+        return []
     loss = "Loss on each run's validation split after every epoch; lower is better."
     metric = "The main metric on each run's validation split after every epoch; a cross means that it is not defined."
     return [

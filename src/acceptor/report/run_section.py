@@ -28,6 +28,7 @@ from acceptor.report.svg import inline
 from acceptor.runs.history import EpochLine, StepLine
 from acceptor.runs.record import Record
 from acceptor.runs.report_file import ScoresRecord
+from acceptor.runs.run_file import MemberRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,9 +97,15 @@ def run_section(run: RunFolder, writer: FigureWriter, words: Words) -> dict[str,
         "slices": list(_slices(splits, writer)),
         "sentences": sentences(run, words),
         "audit": run.audit,
+        "members": [_member(run, member) for member in run.record.members],
         "record": run.record,
         "skipped": run.record.skipped_steps,
     }
+
+
+def _member(run: RunFolder, member: MemberRecord) -> dict[str, object]:
+    """A run of an ensemble, with its score on each split."""
+    return {"run": member.run, "scores": {name: number(member.scores.get(name)) for name in run.splits}}
 
 
 def headline(run: RunFolder, split: JudgedSplit) -> dict[str, object]:

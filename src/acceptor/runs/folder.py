@@ -7,13 +7,14 @@ from pathlib import Path
 from acceptor.errors import RunError
 from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.runs.history import HISTORY_FILE
-from acceptor.runs.judge_file import JUDGE_FILE
+from acceptor.runs.judge_file import JUDGE_FILE, MEMBER, member_folders
 from acceptor.runs.predictions import PREDICTIONS_FILE
 from acceptor.runs.record import RUN_FILE, FileRecord, check_files, read_record
 from acceptor.runs.report_file import REPORT_FILE
 from acceptor.storage.manifest import MANIFEST as MANIFEST
 
-JUDGE_PARTS = (JUDGE_FILE, "config.json", "model.safetensors", "tokenizer")
+WEIGHTS = ("config.json", "model.safetensors")
+JUDGE_PARTS = (JUDGE_FILE, *WEIGHTS, "tokenizer", MEMBER)
 """Prefixes of the files that determine the verdicts."""
 READ_WITH_JUDGE = (MANIFEST, FINGERPRINTS_FILE)
 """Further files that `load` reads."""
@@ -49,13 +50,14 @@ def manifest_bytes(folder: Path) -> bytes:
     return (folder / MANIFEST).read_bytes()
 
 
-def check_judge(folder: Path) -> None:
-    """Compares the files that determine the verdicts with the manifest.
+def check_judge(folder: Path, members: int | None = None) -> None:
+    """Compares the files that determine the verdicts with the manifest. ``members``: see `member_folders`.
 
     Raises:
         RunError: A file is missing or was changed.
     """
-    needed = JUDGE_PARTS[:3]
+    places = member_folders(folder, members)
+    needed = (JUDGE_FILE, *((place / name).relative_to(folder).as_posix() for place in places for name in WEIGHTS))
     check_files(folder, among=(*JUDGE_PARTS, FINGERPRINTS_FILE), needed=needed)
 
 

@@ -13,6 +13,9 @@ from acceptor.runs.record import FileRecord, Record, parse_record, read_record, 
 from acceptor.storage.strict_json import MAX_OBJECT_BYTES, parse_json_object
 
 JUDGE_FILE = "judge.json"
+MEMBER = "member-"
+"""The names of the folders with the classifiers of an ensemble begin with it."""
+MOST_MEMBERS = 100
 
 Temperature = Annotated[float, Field(gt=0)]
 Threshold = Annotated[float, Field(gt=0, lt=1)]
@@ -37,7 +40,7 @@ class DecisionRecord(Record):
 
 
 class JudgeFile(FileRecord):
-    """The content of ``judge.json``. Fields have the same meaning as in `Judge`."""
+    """The content of ``judge.json``. Fields have the same meaning as in `Judge`; ``members``: see `member_folders`."""
 
     labels: Annotated[list[str], Field(min_length=2)]
     max_length: Annotated[int, Field(ge=1)]
@@ -48,6 +51,7 @@ class JudgeFile(FileRecord):
     inputs: Literal["sentences", "pairs"] | None = None
     written: list[str] | None = None
     baked: DecisionRecord | None = None
+    members: Annotated[int, Field(ge=2, le=MOST_MEMBERS)] | None = None
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -76,6 +80,11 @@ def read_judge_file(folder: Path) -> JudgeFile:
         RunError: See `read_record`.
     """
     return read_record(folder / JUDGE_FILE, JudgeFile)
+
+
+def member_folders(folder: Path, members: int | None) -> list[Path]:
+    """The folders that hold a ``config.json`` and weights: one for each member of an ensemble, else the run's own."""
+    return [folder] if members is None else [folder / f"{MEMBER}{number}" for number in range(1, members + 1)]
 
 
 def write_judge_file(folder: Path, judge: JudgeFile) -> None:

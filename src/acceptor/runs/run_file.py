@@ -112,8 +112,16 @@ class DerivedRecord(Record):
     reason: str
 
 
+class MemberRecord(Record):
+    """A run that an ensemble was made of: its folder, the sha256 of its manifest, its scores by the main metric."""
+
+    run: str
+    sha256: str
+    scores: dict[str, float | None]
+
+
 class RunFile(FileRecord, Setup):
-    """The content of ``run.json``."""
+    """The content of ``run.json``. That of an ensemble has ``members``; settings that differ among them are lists."""
 
     finished: str
     derived: list[DerivedRecord]
@@ -124,6 +132,7 @@ class RunFile(FileRecord, Setup):
     skipped_steps: Count = 0
     collapsed: bool = False
     restarted_after: RestartLine | None = None
+    members: list[MemberRecord] = Field(default_factory=list)
 
 
 def setup_of(config: Mapping[str, Any], encoder: Mapping[str, Any], data: Mapping[str, Any]) -> Setup:

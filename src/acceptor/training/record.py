@@ -136,7 +136,6 @@ def run_file_of(
 def write_run(
     folder: Path,
     judge: Judge,
-    data: Data,
     reports: Mapping[str, Report],
     history: Sequence[Line],
     run: RunFile,
@@ -149,9 +148,8 @@ def write_run(
     write_report_file(folder, {key: {**one.to_dict(), "slices": usual_slices(one)} for key, one in reports.items()})
     write_history(folder, history)
     write_predictions(folder, [report.predictions() for report in reports.values()])
-    losses = [(line.step, line.loss) for line in lines_of(history, StepLine)]
-    epochs = [(line.step, line.validation_loss) for line in lines_of(history, EpochLine)]
-    taught = data.train.soft_labels is not None  # by teachers, whom the origin names in a sentence
-    title = f"{name}: {judge.encoder['name']} on {'verdicts' if taught else Path(data.train.table.origin).name}"
-    save_figure(loss_figure(losses, epochs, title), folder / "figures", "loss")
-    (folder / "README.md").write_text(model_card(name, data, reports, run), "utf-8", newline="\n")
+    if losses := [(line.step, line.loss) for line in lines_of(history, StepLine)]:
+        epochs = [(line.step, line.validation_loss) for line in lines_of(history, EpochLine)]
+        figure = loss_figure(losses, epochs, f"{name}: {judge.encoder['name']}")
+        save_figure(figure, folder / "figures", "loss")
+    (folder / "README.md").write_text(model_card(name, reports, run), "utf-8", newline="\n")

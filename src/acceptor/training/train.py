@@ -238,7 +238,7 @@ def _train(data: Any, request: Request) -> Run:
         if advice and not request.compared:  # a search tries such settings, too
             ADVICE.warning("%s", advice)
         with new_folder(out) as folder:
-            write_run(folder, judge, data, reports, history, file, name=out.name)
+            write_run(folder, judge, reports, history, file, name=out.name)
     return run
 
 

@@ -2,7 +2,7 @@
 
 from acceptor.cli.render.data import audit_text, bench_text, encoder_text, findings_text
 from acceptor.cli.render.demo import demo_next, demo_text
-from acceptor.cli.render.runs import export_text, folds_text, run_text, search_text, seeds_text
+from acceptor.cli.render.runs import ensemble_text, export_text, folds_text, run_text, search_text, seeds_text
 from acceptor.cli.render.scores import (
     annotations_text,
     comparison_text,
@@ -25,6 +25,7 @@ __all__ = [
     "demo_next",
     "demo_text",
     "encoder_text",
+    "ensemble_text",
     "errors_text",
     "explanation_text",
     "export_text",

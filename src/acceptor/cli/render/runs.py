@@ -55,9 +55,30 @@ def run_text(run: Run) -> Iterator[Any]:
     if run.advice:
         yield run.advice
         return
+    yield _next(run)
+
+
+def _defined(score: float | None) -> str:
+    return "not defined" if score is None else number(score)
+
+
+def _next(run: Run) -> str:
+    """The next command."""
     split = run.report.split
     pairs, origin = split.seconds is not None, split.table.origin
-    yield f"next: {judging_command(run.folder, pairs=pairs, data=origin, sentence=split.example)}"
+    return f"next: {judging_command(run.folder, pairs=pairs, data=origin, sentence=split.example)}"
+
+
+def ensemble_text(run: Run) -> Iterator[Any]:
+    """An ensemble: the scores of its runs and its own, its folder, the next command."""
+    metric, splits = run.file.metric, list(run.reports)
+    rows = [(one.run, *(_defined(one.scores[split]) for split in splits)) for one in run.file.members]
+    own = [number(getattr(run.reports[split].scores, metric)) for split in splits]
+    yield table(("run", *(f"{split} {_upper(metric)}" for split in splits)), [*rows, ("together", *own)])
+    yield ""
+    yield from (repr(report) for report in run.reports.values())
+    yield f"\nwritten to {run.folder}; its report: {run.folder / REPORT_PAGE}"
+    yield _next(run)
 
 
 def seeds_text(seeds: Seeds) -> Iterator[Any]:

@@ -1,0 +1,39 @@
+"""`acceptor ensemble`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acceptor.cli.options import OUTPUT, AsJson, Overwrite, Quiet
+from acceptor.cli.output import answer
+
+EXAMPLES = (
+    "acceptor ensemble runs/starter-mpnet-seeds",
+    "acceptor ensemble runs/a runs/b runs/c --out runs/best",
+)
+
+
+def ensemble(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN", help="two or more run folders; or a folder of seeds, for all of them")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="the run folder to make [the first RUN-ensemble]", rich_help_panel=OUTPUT)
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one judge of several runs: the mean of their logits. Better than each, for as much more work to judge."""
+    from acceptor.cli import render
+    from acceptor.experiments.ensemble import ensemble as joining
+    from acceptor.report.html import write_report
+    from acceptor.runs.report_file import REPORT_PAGE
+
+    first = Path(runs[0]).expanduser()
+    run = joining(runs, out=out or first.with_name(f"{first.name}-ensemble"), overwrite=overwrite)
+    write_report([run.folder], run.folder / REPORT_PAGE)
+    answer(run.to_dict(), render.ensemble_text(run), as_json)

@@ -1,0 +1,225 @@
+"""`ensemble`: several runs as one judge, whose logits are the mean of theirs (Hansen & Salamon 1990).
+
+Trainings that differ by their seed make different mistakes. The mean of their logits makes fewer, for as much more work
+at each sentence. No network is trained: the scores come from the verdicts that the runs have saved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from acceptor.config import Derived
+from acceptor.data.raw_text import listed_paths
+from acceptor.data.table import Split, Table
+from acceptor.errors import UsageError, checked_types
+from acceptor.evaluation.calibration import calibrate
+from acceptor.evaluation.evaluate import Report, report_of
+from acceptor.evaluation.judged import judged_of
+from acceptor.judging.decision import MOST_PROBABLE
+from acceptor.judging.judge import Judge
+from acceptor.judging.load import load
+from acceptor.judging.verdicts import verdict_columns
+from acceptor.model.ensemble import Ensemble
+from acceptor.report.folder import JudgedSplit, RunFolder, read_run
+from acceptor.runs.folder import manifest_bytes
+from acceptor.runs.judge_file import MOST_MEMBERS
+from acceptor.runs.out_path import check_out, refuse_within
+from acceptor.runs.predictions import COLUMNS
+from acceptor.runs.report_file import SPLITS
+from acceptor.runs.run_file import MemberRecord, RunFile
+from acceptor.runs.set_file import finished_seeds
+from acceptor.runtime.device import source_commit, versions
+from acceptor.storage.files import new_folder
+from acceptor.storage.lock import one_writer
+from acceptor.text import listed
+from acceptor.training.record import write_run
+from acceptor.training.train import Run
+
+
+@checked_types
+def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwrite: bool = False) -> Run:
+    """Makes one judge of several runs. Its folder is a run like any other: it is judged with, served and exported.
+
+    Temperature and threshold are fitted anew, on the validation split, as the runs' own were.
+
+    Args:
+        runs: Finished run folders of the same encoder, data and labels, which differ by seed or settings; a folder of
+            seeds stands for all its finished runs.
+        out: The run folder to write. It holds a copy of each run's weights.
+        overwrite: Replace an existing run at ``out``.
+
+    Raises:
+        UsageError: There are fewer than two runs, or one twice; they have other labels, data, another architecture or
+            tokenizer; one is an ensemble itself; or ``out`` exists.
+        DataError: They were judged on different validation sentences, such as splits cut by different seeds.
+        RunError: A folder is not a finished run, or its files were changed.
+        ResourceError: The disk is full, or ``out`` cannot be written.
+    """
+    folders = _folders(runs)
+    out = Path(out).expanduser()
+    check_out(out, overwrite=overwrite, resume=False)
+    refuse_within(out, folders)
+    members = [read_run(folder) for folder in folders]
+    judges = [load(folder, device="cpu") for folder in folders]
+    _check(members, judges)
+    for name in members[0].splits:
+        judged_of([folders], split=name)  # refuses runs that have judged other sentences
+    judge, reports, fitted = _reports(_joined(judges), members)
+    file = _run_file(judge, members, fitted)
+    with one_writer(out), new_folder(out) as scratch:
+        write_run(scratch, judge, reports, [], file, name=out.name)
+    return Run(out, judge, reports, [], file)
+
+
+def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The run folders, those of seeds one by one.
+
+    Raises:
+        UsageError: There are fewer than two or too many, or one occurs twice.
+    """
+    folders: list[Path] = []
+    for path in listed_paths(runs, "two or more run folders, or a folder of seeds"):
+        seeds = finished_seeds(path)
+        folders += [path] if seeds is None else [path / one.folder for one in seeds.runs if one.status == "finished"]
+    repeated = len({folder.resolve() for folder in folders}) < len(folders)
+    if repeated or not 2 <= len(folders) <= MOST_MEMBERS:
+        raise UsageError(
+            "an ensemble is made of several runs",
+            expected=f"2 to {MOST_MEMBERS} different run folders, or a folder of seeds",
+            found="the same run twice" if repeated else f"{len(folders)}: {', '.join(map(str, folders[:3]))}",
+            next="train some: acceptor seeds DATA --seeds 3 --out SEEDS, then: acceptor ensemble SEEDS",
+            code="E-USAGE-OPTION",
+        )
+    return folders
+
+
+def _check(members: Sequence[RunFolder], judges: Sequence[Judge]) -> None:
+    """Refuses runs that cannot be one judge."""
+    for member, judge in zip(members, judges, strict=True):
+        if isinstance(judge.model, Ensemble):
+            raise UsageError(
+                "a member of an ensemble cannot be one itself",
+                where=str(member.folder),
+                next=f"give its own: {listed([one.run for one in member.record.members], 10)}",
+                code="E-USAGE-JUDGE",
+            )
+    first = _traits(members[0], judges[0])
+    for member, judge in zip(members[1:], judges[1:], strict=True):
+        for what, value in _traits(member, judge).items():
+            if value != first[what]:
+                raise UsageError(
+                    f"the runs have different {what}, so they cannot be one judge",
+                    where=f"{members[0].folder}, {member.folder}",
+                    expected=str(first[what])[:300],
+                    found=str(value)[:300],
+                    next="train them alike, but for seed and settings: acceptor seeds DATA",
+                    code="E-USAGE-ENSEMBLE",
+                )
+
+
+def _traits(member: RunFolder, judge: Judge) -> dict[str, object]:
+    """What the members of an ensemble have in common."""
+    tokenizer = judge.tokenizer.backend_tokenizer.to_str()
+    return {
+        "labels": ", ".join(judge.labels),
+        "inputs": judge.inputs,
+        "architectures": judge.encoder["architecture"],
+        "tokenizers": f"sha256 {hashlib.sha256(tokenizer.encode()).hexdigest()[:12]}",
+        "metrics": member.metric,
+        **{f"rows of {name}": split.deciding() for name, split in member.record.data.items()},
+    }
+
+
+def _joined(judges: Sequence[Judge]) -> Judge:
+    """The judge whose logits are the mean of theirs; it has no decision yet."""
+    known = [judge.trained_on for judge in judges if judge.trained_on is not None]
+    return dataclasses.replace(
+        judges[0],
+        model=Ensemble([judge.model for judge in judges]).eval(),
+        max_length=min(judge.max_length for judge in judges),
+        decision=MOST_PROBABLE,
+        selected_on=None,
+        trained_on=functools.reduce(np.union1d, known) if len(known) == len(judges) else None,
+    )
+
+
+def _reports(judge: Judge, members: Sequence[RunFolder]) -> tuple[Judge, dict[str, Report], list[Derived]]:
+    """The judge with its decision, its reports on the splits that all members have judged, and the reasons."""
+    names = [name for name in reversed(SPLITS) if name in members[0].splits]
+    splits = {name: [member.splits[name] for member in members] for name in names}
+    logits = {name: np.mean([one.logits for one in judged], axis=0) for name, judged in splits.items()}
+    config, validation = members[0].record.config, splits["validation"]
+    calibrated = config.get("calibrate")
+    fitted: list[Derived] = []
+    if calibrated is not False:
+        gold, metric = validation[0].gold, members[0].metric
+        decision, fitted = calibrate(logits["validation"], gold, metric, threshold=calibrated is True)
+        judge = dataclasses.replace(judge, decision=decision)
+    selects = judge.decision.threshold is not None or any(one.selected for one in validation)
+    if selects:
+        judge = dataclasses.replace(judge, selected_on=validation[0].scores.sha256)
+    reports = {
+        name: report_of(
+            _split_of(judged[0], judge, members[0].record.data[name].columns),
+            logits[name],
+            selected=selects and name == "validation",
+            decision=judge.decision,
+            trained_on=judge.trained_on,
+        )
+        for name, judged in splits.items()
+    }
+    return judge, reports, fitted
+
+
+def _split_of(judged: JudgedSplit, judge: Judge, schema: str) -> Split:
+    """A split as it was read for the training, from the verdicts of one run."""
+    added = {*COLUMNS, *verdict_columns(judged.logits, judged.labels, judged.decision).columns} - {"sentence"}
+    frame = judged.frame.select(pl.exclude(added))
+    lines, scores = judged.frame["line"].to_numpy(), judged.scores
+    return Split(
+        judged.name,
+        Table(frame, lines, scores.origin, scores.sha256, schema),
+        judged.labels,
+        judged.gold,
+        judge.written,
+    )
+
+
+def _run_file(judge: Judge, members: Sequence[RunFolder], fitted: Sequence[Derived]) -> RunFile:
+    """The content of ``run.json``."""
+    records = [member.record for member in members]
+    names = dict.fromkeys(name for record in records for name in record.config)
+    values = {name: [record.config.get(name) for record in records] for name in names}
+    about = [_member_record(member) for member in members]
+    seconds = sum(record.seconds.get("train", 0.0) for record in records)
+    return RunFile.new(
+        {
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "config": {name: each[0] if each.count(each[0]) == len(each) else each for name, each in values.items()},
+            "derived": [Derived("members", len(members), "their logits are averaged")._asdict()]
+            + [item._asdict() for item in fitted],
+            "encoder": judge.encoder,
+            "data": records[0].data,
+            "machine": judge.runtime.to_dict(),
+            "versions": versions(),
+            "commit": source_commit(),
+            "seconds": {"train": seconds},
+            "skipped_steps": sum(record.skipped_steps for record in records),
+            "collapsed": any(record.collapsed for record in records),
+            "members": about,
+        }
+    )
+
+
+def _member_record(member: RunFolder) -> MemberRecord:
+    digest = hashlib.sha256(manifest_bytes(member.folder)).hexdigest()
+    scores = {name: split.scores.score(member.metric) for name, split in member.splits.items()}
+    return MemberRecord(run=str(member.folder), sha256=digest, scores=scores)
