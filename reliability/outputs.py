@@ -17,6 +17,8 @@ import xml.etree.ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from reliability.folders import good_encoder, good_run
 from reliability.outcome import Outcome
 
@@ -195,13 +197,19 @@ def _names(scratch: Path) -> dict[str, Check]:
 def _card(text: str) -> str:
     """A model card in which everything that can be named is named by the string."""
     from acceptor.data.load import load_data
+    from acceptor.evaluation.evaluate import report_of
     from acceptor.report.card import model_card
-    from acceptor.runs.run_file import setup_of
+    from acceptor.runs.judge_file import EncoderRecord
+    from acceptor.runs.run_file import RunFile, SplitRecord
 
     data = load_data([("one", "a"), ("two", "b")], labels=["a", "b"])
     object.__setattr__(data.train, "labels", (text, "other"))
-    encoder = {"name": text, "revision": text, "sha256": "0" * 64}
-    return model_card(text, data, {}, setup_of({"encoder": text, "seed": 1}, encoder, {}))
+    record = RunFile.model_construct(
+        config={"encoder": text, "seed": 1},
+        encoder=EncoderRecord(name=text, revision=text, sha256="0" * 64),
+        data={"train": SplitRecord.model_validate(data.train.to_dict())},
+    )
+    return model_card(text, {"validation": report_of(data.train, np.zeros((2, 2), np.float32))}, record)
 
 
 class _Tags(html.parser.HTMLParser):

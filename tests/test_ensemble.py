@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 
@@ -118,7 +119,7 @@ def test_the_folder_is_a_finished_run(made, runs, run_cli):
     frame = pl.read_parquet(made.folder / "predictions.parquet")
     assert set(frame["split"]) == {"validation", "test"}
     assert frame.columns == pl.read_parquet(runs[0] / "predictions.parquet").columns
-    assert "3 times; its logits are the mean" in (made.folder / "README.md").read_text()
+    assert "the mean of these 3 networks" in (made.folder / "README.md").read_text()
     code, out, _ = run_cli("report", made.folder, "-o", made.folder.parent / "page.html")
     assert code == 0, out
     page = (made.folder.parent / "page.html").read_text()
@@ -192,11 +193,19 @@ def test_the_command_shows_all_scores(runs, tmp_path, run_cli):
     assert len(json.loads(out)["members"]) == 2
 
 
-def test_beside_the_first_run_by_default(seeds, run_cli, tmp_path):
+def test_beside_the_first_run_by_default(seeds, run_cli, tmp_path, monkeypatch):
     shutil.copytree(seeds.folder, tmp_path / "seeds")
     code, _, err = run_cli("ensemble", tmp_path / "seeds")
     assert code == 0, err
-    assert (tmp_path / "seeds-ensemble" / "manifest.json").is_file()
+    made = tmp_path / "seeds-ensemble"
+    assert (made / "manifest.json").is_file()
+    shutil.rmtree(made)
+    monkeypatch.chdir(tmp_path / "seeds")
+    code, _, err = run_cli("ensemble", "seed-7", "seed-8")  # not in the folder of the set
+    assert (code, made.is_dir()) == (0, True), err
+    shutil.rmtree(made)
+    code, _, err = run_cli("ensemble", ".")
+    assert (code, made.is_dir()) == (0, True), err
 
 
 # ---------------------------------------------------------------------- what cannot be one judge
@@ -226,9 +235,11 @@ def test_runs_of_other_tasks(runs, toy_config, tmp_path):
     other = make_encoder(tmp_path / "roberta", "roberta", initializer_range=0.2)
     for folder, problem in (
         (labelled, "labels"),
-        (trained("data", toy_rows(60)), "rows of train"),
-        (trained("metric", toy_rows(160), metric="f1"), "metrics"),
-        (trained("architecture", toy_rows(160), encoder=str(other)), "architectures"),
+        (trained("data", toy_rows(60)), "training data"),
+        (trained("metric", toy_rows(160), metric="f1"), "metric"),
+        (trained("calibrate", toy_rows(160), calibrate=True), "calibrate"),
+        (trained("length", toy_rows(160), max_length=20), "max_length"),
+        (trained("encoder", toy_rows(160), encoder=str(other)), "encoder"),
     ):
         with raises(UsageError, "E-USAGE-ENSEMBLE", problem=problem, where=(str(runs[0]), str(folder))):
             acceptor.ensemble([runs[0], folder], out=tmp_path / "made")
@@ -236,7 +247,11 @@ def test_runs_of_other_tasks(runs, toy_config, tmp_path):
 
 
 def test_validation_splits_of_other_seeds(toy_config, tmp_path):
-    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on", "reinit_layers": 0})
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    odd = [*toy_rows(75), *[(f"{text} again", label) for text, label in toy_rows(70, 9)]]
+    of_set = acceptor.train_seeds(odd, out=tmp_path / "odd", seeds=[1, 2, 3, 4], config=config)
+    with raises(DataError, "E-DATA-COMPARE", next="--vary order"):  # of other shares of labels
+        acceptor.ensemble(of_set.folder, out=tmp_path / "made")
     of_set = acceptor.train_seeds(toy_rows(160), out=tmp_path / "seeds", seeds=[1, 2], config=config)
     with raises(DataError, "E-DATA-COMPARE", cause="cut its own validation split", next="--vary order"):
         acceptor.ensemble(of_set.folder, out=tmp_path / "made")
@@ -286,10 +301,58 @@ def test_a_forged_number_of_members(made, tmp_path):
             acceptor.load(folder)
 
 
-def test_it_is_no_encoder(made, toy, toy_config, tmp_path):
-    config = toy_config.model_copy(update={"encoder": str(made.folder)})
-    with raises(EncoderError, "E-ENCODER-FILE"):
-        acceptor.train(toy, out=tmp_path / "run", config=config)
+def test_it_is_no_encoder(made, toy, toy_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(made.folder.parent)
+    for name in (made.folder, made.folder.name):
+        config = toy_config.model_copy(update={"encoder": str(name)})
+        with raises(EncoderError, "E-ENCODER-FILE", problem="ensemble", next="run.json"):
+            acceptor.train(toy, out=tmp_path / "run", config=config)
+
+
+def test_a_test_split_that_only_some_have(runs, toy, toy_config, tmp_path):
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    acceptor.train(acceptor.Data(toy.train, toy.validation), out=tmp_path / "without", config=config)
+    for given in ([runs[0], tmp_path / "without"], [tmp_path / "without", runs[0]]):
+        made = acceptor.ensemble(given, out=tmp_path / "made", overwrite=True)
+        assert list(made.reports) == ["validation"]
+
+
+def test_columns_of_the_data_with_names_of_ours(toy_config, tmp_path):
+    def table(rows):
+        return pl.DataFrame(
+            {
+                "sentence": [text for text, _ in rows],
+                "label": [label for _, label in rows],
+                "verdict": [f"v{number % 2}" for number in range(len(rows))],
+                "split": ["own"] * len(rows),
+                "p(x)": ["1"] * len(rows),
+            }
+        )
+
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    data = acceptor.load_data(table(toy_rows(60)), validation=table(toy_rows(48, 1)))
+    of_set = acceptor.train_seeds(data, out=tmp_path / "seeds", seeds=[1, 2], config=config)
+    made = acceptor.ensemble(of_set.folder, out=tmp_path / "made")
+    assert made.report.split.table.frame.columns == data.validation.table.frame.columns
+    assert set(made.report.by("verdict")) == {"v0", "v1"}
+
+
+def test_in_the_hubs_cache(made, tmp_path):
+    """A snapshot there consists of links to blobs; that of an ensemble has them in folders, too."""
+    cache = tmp_path / "models--someone--judge"
+    snapshot = cache / "snapshots" / "0123456789abcdef"
+    (cache / "blobs").mkdir(parents=True)
+    for number, path in enumerate(sorted(path for path in made.folder.rglob("*") if path.is_file())):
+        place = snapshot / path.relative_to(made.folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, cache / "blobs" / str(number))
+        place.symlink_to(os.path.relpath(cache / "blobs" / str(number), place.parent))
+    assert np.array_equal(acceptor.load(snapshot).logits(SENTENCES), acceptor.load(made.folder).logits(SENTENCES))
+    (tmp_path / "elsewhere").write_text("{}")
+    (snapshot / "member-1" / "config.json").unlink()
+    (snapshot / "member-1" / "config.json").symlink_to(tmp_path / "elsewhere")
+    with raises(RunError, "E-RUN-FILE"):
+        acceptor.load(snapshot)
 
 
 def test_extra_rows_and_other_columns_are_kept(toy_config, tmp_path):

@@ -103,9 +103,17 @@ def of(process, what):
     return []
 
 
-def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(toy_run, files, tmp_path):
+@pytest.fixture(scope="module")
+def two_networks(toy, toy_config, toy_run, tmp_path_factory):
+    """An ensemble, whose folder has folders: workers get every file of it."""
+    folder = tmp_path_factory.mktemp("two")
+    other = acceptor.train(toy, out=folder / "other", config=toy_config.model_copy(update={"seed": 8}))
+    return acceptor.ensemble([toy_run.folder, other.folder], out=folder / "both").folder
+
+
+def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(two_networks, files, tmp_path):
     out = tmp_path / "out.parquet"
-    arguments = [toy_run.folder, files.as_uri(), "-o", out, "--all-scores", "--ray", "local", "--workers"]
+    arguments = [two_networks, files.as_uri(), "-o", out, "--all-scores", "--ray", "local", "--workers"]
 
     process, below = start([*arguments, 1], out, 5)
     listening = below.listening()
@@ -141,7 +149,7 @@ def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(toy_run, f
     counts = {"rows": 3202, "written": 3200, "left_out": 0, "rejected": 2, "judged": 3200, "unknown": 3200}
     assert manifest["counts"] == counts | {"truncated": 0}  # the numbers in the sentences are unknown
 
-    predict_module.predict(toy_run.folder, [str(files)], out=tmp_path / "alone.parquet", all_scores=True)
+    predict_module.predict(two_networks, [str(files)], out=tmp_path / "alone.parquet", all_scores=True)
     alone = pl.read_parquet(tmp_path / "alone.parquet")
     together = pl.from_arrow(pyarrow.dataset.dataset(out).to_table())
     assert together.columns == alone.columns

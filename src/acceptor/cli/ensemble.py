@@ -21,19 +21,29 @@ def ensemble(
         list[str], typer.Argument(metavar="RUN", help="two or more run folders; or a folder of seeds, for all of them")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="the run folder to make [the first RUN-ensemble]", rich_help_panel=OUTPUT)
+        Path | None,
+        typer.Option(
+            help="the run folder to make [RUN-ensemble, beside the first run or its set]", rich_help_panel=OUTPUT
+        ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make one judge of several runs: the mean of their logits. Better than each, for as much more work to judge."""
+    """Make one judge of several runs: the mean of their logits. Often better; as many times slower as it has runs."""
     from acceptor.cli import render
     from acceptor.experiments.ensemble import ensemble as joining
     from acceptor.report.html import write_report
     from acceptor.runs.report_file import REPORT_PAGE
 
-    first = Path(runs[0]).expanduser()
-    run = joining(runs, out=out or first.with_name(f"{first.name}-ensemble"), overwrite=overwrite)
+    run = joining(runs, out=out or _beside(Path(runs[0]).expanduser().absolute()), overwrite=overwrite)
     write_report([run.folder], run.folder / REPORT_PAGE)
     answer(run.to_dict(), render.ensemble_text(run), as_json)
+
+
+def _beside(run: Path) -> Path:
+    """A folder beside a run; or beside its set of runs, which is replaced as a whole."""
+    from acceptor.runs.set_file import SEEDS_FILE
+
+    home = run.parent if (run.parent / SEEDS_FILE).is_file() else run
+    return home.with_name(f"{home.name}-ensemble")

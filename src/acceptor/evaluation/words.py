@@ -16,6 +16,7 @@ from acceptor.evaluation.notebook import words_html
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.verdicts import Verdict
 from acceptor.model.encode import Words, concatenate_ids, encode_words
+from acceptor.model.onnx import OnnxModel
 from acceptor.progress import meter
 
 METHODS = ("occlusion", "gradients")
@@ -106,9 +107,10 @@ def explain(judge: Judge, sentences: Any, *, method: str = "occlusion") -> list[
             code="E-DATA-PAIRS",
         )
     if method == "gradients" and not hasattr(judge.model, "get_input_embeddings"):
+        exported = isinstance(judge.model, OnnxModel)
         raise UsageError(
-            "an exported judge, or an ensemble, computes no gradients",
-            next="--why occlusion; or explain with the folder of one run",
+            f"an {'exported judge' if exported else 'ensemble'} computes no gradients",
+            next=f"--why occlusion; or explain with {'its run folder' if exported else 'one of its runs'}",
             code="E-USAGE-JUDGE",
         )
     verdicts = judge(sentences)

@@ -1,7 +1,8 @@
 """`ensemble`: several runs as one judge, whose logits are the mean of theirs (Hansen & Salamon 1990).
 
-Trainings that differ by their seed make different mistakes. The mean of their logits makes fewer, for as much more work
-at each sentence. No network is trained: the scores come from the verdicts that the runs have saved.
+Trainings that differ by their seed make different mistakes, and the mean of their logits often makes fewer. Every
+sentence is computed as many times as there are runs. No network is trained: the scores come from the verdicts that the
+runs have saved.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ import polars as pl
 from acceptor.config import Derived
 from acceptor.data.raw_text import listed_paths
 from acceptor.data.table import Split, Table
-from acceptor.errors import UsageError, checked_types
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
 from acceptor.evaluation.judged import judged_of
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.judge import Judge
-from acceptor.judging.load import load
+from acceptor.judging.load import files_of, load
 from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.ensemble import Ensemble
 from acceptor.report.folder import JudgedSplit, RunFolder, read_run
 from acceptor.runs.folder import manifest_bytes
-from acceptor.runs.judge_file import MOST_MEMBERS
+from acceptor.runs.judge_file import MOST_MEMBERS, read_judge_file
 from acceptor.runs.out_path import check_out, refuse_within
 from acceptor.runs.predictions import COLUMNS
 from acceptor.runs.report_file import SPLITS
-from acceptor.runs.run_file import MemberRecord, RunFile
+from acceptor.runs.run_file import MemberRecord, RunFile, all_settings
 from acceptor.runs.set_file import finished_seeds
 from acceptor.runtime.device import source_commit, versions
 from acceptor.storage.files import new_folder
@@ -48,7 +49,7 @@ from acceptor.training.train import Run
 def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwrite: bool = False) -> Run:
     """Makes one judge of several runs. Its folder is a run like any other: it is judged with, served and exported.
 
-    Temperature and threshold are fitted anew, on the validation split, as the runs' own were.
+    Temperature and threshold are fitted anew, on the validation split, if the runs' own were.
 
     Args:
         runs: Finished run folders of the same encoder, data and labels, which differ by seed or settings; a folder of
@@ -56,26 +57,28 @@ def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwr
         out: The run folder to write. It holds a copy of each run's weights.
         overwrite: Replace an existing run at ``out``.
 
+    Returns:
+        The new run. Its judge is on the CPU; `load` puts it on another device.
+
     Raises:
-        UsageError: There are fewer than two runs, or one twice; they have other labels, data, another architecture or
-            tokenizer; one is an ensemble itself; or ``out`` exists.
-        DataError: They were judged on different validation sentences, such as splits cut by different seeds.
-        RunError: A folder is not a finished run, or its files were changed.
+        UsageError: There are fewer than two runs, or one twice; they differ in more than seed and settings (see
+            `_traits`); one is an ensemble itself; or ``out`` exists.
+        DataError: They have judged different sentences, such as validation splits that were cut by different seeds.
+        RunError: A folder is not a finished run, or its files were changed; or another process is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
     """
     folders = _folders(runs)
     out = Path(out).expanduser()
-    check_out(out, overwrite=overwrite, resume=False)
-    refuse_within(out, folders)
-    members = [read_run(folder) for folder in folders]
-    judges = [load(folder, device="cpu") for folder in folders]
-    _check(members, judges)
-    for name in members[0].splits:
-        judged_of([folders], split=name)  # refuses runs that have judged other sentences
-    judge, reports, fitted = _reports(_joined(judges), members)
-    file = _run_file(judge, members, fitted)
-    with one_writer(out), new_folder(out) as scratch:
-        write_run(scratch, judge, reports, [], file, name=out.name)
+    with one_writer(out):
+        check_out(out, overwrite=overwrite, resume=False)
+        refuse_within(out, folders)
+        members = [read_run(folder) for folder in folders]
+        _check(members)
+        judges = [load(folder, device="cpu") for folder in folders]
+        judge, reports, fitted = _reports(_joined(judges), members)
+        file = _run_file(judge, members, fitted)
+        with new_folder(out) as scratch:
+            write_run(scratch, judge, reports, [], file, name=out.name)
     return Run(out, judge, reports, [], file)
 
 
@@ -101,41 +104,60 @@ def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
     return folders
 
 
-def _check(members: Sequence[RunFolder], judges: Sequence[Judge]) -> None:
+def _check(members: Sequence[RunFolder]) -> None:
     """Refuses runs that cannot be one judge."""
-    for member, judge in zip(members, judges, strict=True):
-        if isinstance(judge.model, Ensemble):
+    for member in members:
+        if own := member.record.members:
             raise UsageError(
                 "a member of an ensemble cannot be one itself",
                 where=str(member.folder),
-                next=f"give its own: {listed([one.run for one in member.record.members], 10)}",
+                next=f"give its own: {listed([one.run for one in own], 10)}",
                 code="E-USAGE-JUDGE",
             )
-    first = _traits(members[0], judges[0])
-    for member, judge in zip(members[1:], judges[1:], strict=True):
-        for what, value in _traits(member, judge).items():
-            if value != first[what]:
+    first = _traits(members[0])
+    for member in members[1:]:
+        for what, found in _traits(member).items():
+            if found != first[what]:
                 raise UsageError(
-                    f"the runs have different {what}, so they cannot be one judge",
+                    f"the runs differ in {what}, so they cannot be one judge",
                     where=f"{members[0].folder}, {member.folder}",
-                    expected=str(first[what])[:300],
-                    found=str(value)[:300],
-                    next="train them alike, but for seed and settings: acceptor seeds DATA",
+                    expected=first[what],
+                    found=found,
+                    next="train them alike, but for the seed: acceptor seeds DATA",
                     code="E-USAGE-ENSEMBLE",
                 )
+    for name in _splits(members):
+        try:
+            judged_of([[member.folder for member in members]], split=name)
+        except DataError as error:
+            raise DataError(
+                error.problem,
+                **error.details
+                | {"next": "train them with the same one: acceptor seeds DATA --validation FILE, or --vary order"},
+                code=error.code,
+            ) from error
 
 
-def _traits(member: RunFolder, judge: Judge) -> dict[str, object]:
+def _traits(member: RunFolder) -> dict[str, str]:
     """What the members of an ensemble have in common."""
-    tokenizer = judge.tokenizer.backend_tokenizer.to_str()
+    judge, settings = read_judge_file(member.folder), all_settings(member.record.config)
+    train = member.record.data["train"]
+    files = [train.sha256, *(extra.sha256 for extra in train.extra)]
     return {
-        "labels": ", ".join(judge.labels),
-        "inputs": judge.inputs,
-        "architectures": judge.encoder["architecture"],
-        "tokenizers": f"sha256 {hashlib.sha256(tokenizer.encode()).hexdigest()[:12]}",
-        "metrics": member.metric,
-        **{f"rows of {name}": split.deciding() for name, split in member.record.data.items()},
+        "labels": ", ".join(judge.labels)[:300],
+        "inputs": judge.inputs or "not known",
+        "encoder": f"{judge.encoder.name}, sha256 {judge.encoder.sha256}",
+        "tokenizer": f"sha256 {files_of(member.folder)['tokenizer.json']}",
+        "max_length": str(judge.max_length),
+        "training data": f"sha256 {', '.join(files)}; columns {', '.join(train.roles)}",
+        "metric": member.metric,
+        "calibrate": str(settings["calibrate"]),
     }
+
+
+def _splits(members: Sequence[RunFolder]) -> list[str]:
+    """The splits that all members have judged: validation, and perhaps test."""
+    return [name for name in reversed(SPLITS) if all(name in member.splits for member in members)]
 
 
 def _joined(judges: Sequence[Judge]) -> Judge:
@@ -153,11 +175,9 @@ def _joined(judges: Sequence[Judge]) -> Judge:
 
 def _reports(judge: Judge, members: Sequence[RunFolder]) -> tuple[Judge, dict[str, Report], list[Derived]]:
     """The judge with its decision, its reports on the splits that all members have judged, and the reasons."""
-    names = [name for name in reversed(SPLITS) if name in members[0].splits]
-    splits = {name: [member.splits[name] for member in members] for name in names}
+    splits = {name: [member.splits[name] for member in members] for name in _splits(members)}
     logits = {name: np.mean([one.logits for one in judged], axis=0) for name, judged in splits.items()}
-    config, validation = members[0].record.config, splits["validation"]
-    calibrated = config.get("calibrate")
+    validation, calibrated = splits["validation"], all_settings(members[0].record.config)["calibrate"]
     fitted: list[Derived] = []
     if calibrated is not False:
         gold, metric = validation[0].gold, members[0].metric
@@ -180,9 +200,10 @@ def _reports(judge: Judge, members: Sequence[RunFolder]) -> tuple[Judge, dict[st
 
 
 def _split_of(judged: JudgedSplit, judge: Judge, schema: str) -> Split:
-    """A split as it was read for the training, from the verdicts of one run."""
+    """A split with the columns of its data, from the verdicts of one run; empty columns are not among them."""
     added = {*COLUMNS, *verdict_columns(judged.logits, judged.labels, judged.decision).columns} - {"sentence"}
-    frame = judged.frame.select(pl.exclude(added))
+    renamed = {f"input.{name}": name for name in added if f"input.{name}" in judged.frame.columns}
+    frame = judged.frame.select(pl.exclude(added)).rename(renamed)  # as `side_by_side` had renamed them
     lines, scores = judged.frame["line"].to_numpy(), judged.scores
     return Split(
         judged.name,
@@ -196,8 +217,8 @@ def _split_of(judged: JudgedSplit, judge: Judge, schema: str) -> Split:
 def _run_file(judge: Judge, members: Sequence[RunFolder], fitted: Sequence[Derived]) -> RunFile:
     """The content of ``run.json``."""
     records = [member.record for member in members]
-    names = dict.fromkeys(name for record in records for name in record.config)
-    values = {name: [record.config.get(name) for record in records] for name in names}
+    settings = [all_settings(record.config) for record in records]
+    values = {name: [each[name] for each in settings] for name in settings[0]}
     about = [_member_record(member) for member in members]
     seconds = sum(record.seconds.get("train", 0.0) for record in records)
     return RunFile.new(

@@ -19,7 +19,6 @@ from acceptor.errors import ResourceError, RunError, UsageError, check_installed
 from acceptor.exporting.verify import Export, compare_export, in_plain_fp32, input_names, refuse_difference
 from acceptor.judging.judge import Judge, check_new_folder
 from acceptor.judging.load import load
-from acceptor.model.ensemble import members_of
 from acceptor.model.onnx import INPUTS, LOGITS, MAX_BYTES, seal
 from acceptor.model.safety import weights_file
 from acceptor.model.tokenizer import tokenizer_info
@@ -150,7 +149,9 @@ def _check(judge: Judge, out: Path, precision: str, verify: Split | None) -> Non
 
 
 def _check_folder(judge: Judge, out: Path, precision: str, overwrite: bool) -> None:
-    if len(members_of(judge.model)) > 1:
+    from acceptor.model.ensemble import Ensemble
+
+    if isinstance(judge.model, Ensemble):
         raise UsageError(
             "an ensemble is no folder for Transformers, which loads one network",
             expected="a file: -o FILE.onnx",

@@ -107,9 +107,9 @@ def in_plain_fp32(judge: Judge) -> Judge:
 
 def input_names(judge: Judge) -> tuple[str, ...]:
     """The inputs of its network, of `INPUTS`."""
-    types = INPUTS[2] in judge.tokenizer.model_input_names
     from acceptor.model.ensemble import members_of
 
+    types = INPUTS[2] in judge.tokenizer.model_input_names
     known = inspect.signature(members_of(judge.model)[0].forward).parameters
     return INPUTS if types and INPUTS[2] in known else INPUTS[:2]
 

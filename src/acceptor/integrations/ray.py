@@ -339,7 +339,9 @@ class JudgeActor:
         with tempfile.TemporaryDirectory(prefix="acceptor-run-") as folder:
             run_files = ray.get(self.shipped[0])
             for name, content in run_files.items():
-                Path(folder, name).write_bytes(content)
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)  # the members of an ensemble have folders of their own
+                path.write_bytes(content)
             exported = next((name for name in run_files if name.endswith(".onnx")), "")
             # `load` checks them against their manifest, or the sha256 in the file.
             return load(Path(folder, exported), device=self.task.device, precision=self.task.precision)

@@ -29,6 +29,7 @@ from acceptor.model.scorer import Scorer
 from acceptor.model.tokenizer import encode_as_text
 from acceptor.runs.fingerprints import write_fingerprints
 from acceptor.runs.judge_file import JudgeFile, member_folders, write_judge_file
+from acceptor.runs.record import ENSEMBLE_FORMAT
 from acceptor.runtime.device import Runtime
 from acceptor.storage.files import explain_write_errors, new_folder
 from acceptor.text import Json
@@ -314,7 +315,7 @@ class Judge:
         return {**self.about(), "machine": self.runtime.to_dict()}
 
     def about(self) -> Json:
-        """What ``judge.json`` says."""
+        """What ``judge.json`` says, without its format and the number of members."""
         about = {"labels": list(self.labels), "max_length": self.max_length, "encoder": self.encoder}
         about |= self.decision.to_dict() | {"selected_on": self.selected_on}
         more = {
@@ -357,9 +358,10 @@ class Judge:
         with quiet_transformers():
             for model, place in zip(models, member_folders(folder, members), strict=True):
                 model.save_pretrained(place)
+            for place in {folder, *member_folders(folder, members)}:
                 self.tokenizer.save_pretrained(place)
-            self.tokenizer.save_pretrained(folder)
-        write_judge_file(folder, JudgeFile.new(self.about() | ({"members": members} if members else {})))
+        about = {"format": ENSEMBLE_FORMAT, "members": members} if members else {}
+        write_judge_file(folder, JudgeFile.new(self.about() | about))
         if self.trained_on is not None:
             write_fingerprints(folder, self.trained_on)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from acceptor.errors import EncoderError, RunError
-from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
+from acceptor.runs.judge_file import JUDGE_FILE, MEMBER, read_judge_file
 from acceptor.storage.strict_json import read_json_object
 
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
@@ -16,7 +16,7 @@ def refuse_incomplete_model(folder: Path) -> None:
     """Refuses a folder that holds only a part of a model, or the model in a subfolder.
 
     Raises:
-        EncoderError: It is a LoRA adapter, or has sentence-transformers' old layout.
+        EncoderError: It is a LoRA adapter or an ensemble, or has sentence-transformers' old layout.
     """
     whole = (folder / "config.json").is_file()
     if (folder / ADAPTER).is_file() and not (whole and (folder / "model.safetensors").is_file()):
@@ -30,6 +30,13 @@ def refuse_incomplete_model(folder: Path) -> None:
         )
     if whole:
         return
+    if (folder / f"{MEMBER}1").is_dir():
+        raise EncoderError(
+            "this folder is an ensemble of several networks, not one encoder",
+            where=str(folder),
+            next="train from one of the runs that it was made of; its run.json names them",
+            code="E-ENCODER-FILE",
+        )
     inner = sorted(path.parent.name for path in folder.glob("*/config.json") if path.parent.name[:1].isdigit())
     inner = inner or sorted(path.parent.name for path in folder.glob("*/config.json") if (folder / MODULES).is_file())
     if inner:

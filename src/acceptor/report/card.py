@@ -26,9 +26,9 @@ def model_card(name: str, reports: Mapping[str, Report], run: RunFile) -> str:
     judged = next(iter(reports.values())).split
     leaks = "\n".join(_leaks(report) for report in reports.values())
     settings = "\n".join(f"| {key} | {markdown(value)} |" for key, value in run.config.items())
+    library = "" if run.members else "library_name: transformers\n"
     return f"""---
-library_name: transformers
-pipeline_tag: text-classification
+{library}pipeline_tag: text-classification
 tags: [acceptor, text-classification]
 ---
 
@@ -74,7 +74,8 @@ print(judge({_example(judged)}))
 
 def _members(run: RunFile) -> str:
     """How many networks there are, if not one."""
-    return f" {len(run.members)} times; its logits are the mean of theirs" if run.members else ""
+    count = len(run.members)
+    return f" {count} times; the judge's logits are the mean of these {count} networks' logits" if count else ""
 
 
 def _without_acceptor(run: RunFile) -> str:

@@ -39,8 +39,9 @@ def check_links(folder: Path) -> None:
 
 
 def allowed_roots(folder: Path) -> list[Path]:
-    """The folders that may hold a folder's files: itself; for a snapshot of the hub's cache also its blobs."""
+    """The folders that may hold a folder's files: itself; in a snapshot of the hub's cache also its blobs."""
     home = folder.resolve()
-    if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
-        return [home.parent.parent, home.parent.parent.parent / "blobs"]
+    for snapshot in (home, home.parent):  # the members of an ensemble are folders in the snapshot
+        if snapshot.parent.name == "snapshots" and snapshot.parent.parent.name.startswith("models--"):
+            return [snapshot.parent.parent, snapshot.parent.parent.parent / "blobs"]
     return [home]
