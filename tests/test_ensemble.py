@@ -201,9 +201,8 @@ def test_beside_the_first_run_by_default(seeds, run_cli, tmp_path, monkeypatch):
     assert (made / "manifest.json").is_file()
     shutil.rmtree(made)
     monkeypatch.chdir(tmp_path / "seeds")
-    code, _, err = run_cli("ensemble", "seed-7", "seed-8")  # not in the folder of the set
-    assert (code, made.is_dir()) == (0, True), err
-    shutil.rmtree(made)
+    code, _, err = run_cli("ensemble", "seed-7", "seed-8")
+    assert (code, "--out RUN" in err) == (2, True), err
     code, _, err = run_cli("ensemble", ".")
     assert (code, made.is_dir()) == (0, True), err
 
@@ -253,10 +252,33 @@ def test_validation_splits_of_other_seeds(toy_config, tmp_path):
     with raises(DataError, "E-DATA-COMPARE", next="--vary order"):  # of other shares of labels
         acceptor.ensemble(of_set.folder, out=tmp_path / "made")
     of_set = acceptor.train_seeds(toy_rows(160), out=tmp_path / "seeds", seeds=[1, 2], config=config)
-    with raises(DataError, "E-DATA-COMPARE", cause="cut its own validation split", next="--vary order"):
+    with raises(DataError, "E-DATA-COMPARE", cause="depends on the seed", next="--vary order"):
         acceptor.ensemble(of_set.folder, out=tmp_path / "made")
     of_set = acceptor.train_seeds(toy_rows(160), out=tmp_path / "order", seeds=[1, 2], vary="order", config=config)
     assert acceptor.ensemble(of_set.folder, out=tmp_path / "made").report.scores.n == len(toy_rows(160)) // 10
+
+
+def test_the_same_network_twice(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "copy")
+    with raises(UsageError, "E-USAGE-ENSEMBLE", found="the same weights"):
+        acceptor.ensemble([runs[0], tmp_path / "copy"], out=tmp_path / "made")
+
+
+def test_a_member_with_one_verdict_is_named(seeds, runs, toy, toy_config, tmp_path, caplog):
+    config = toy_config.model_copy(update={"epochs": 1, "learning_rate": 1e-6, "on_collapse": "go-on"})
+    acceptor.train(toy, out=tmp_path / "guess", config=config)
+    acceptor.ensemble([runs[0], tmp_path / "guess"], out=tmp_path / "made")
+    assert f"{tmp_path / 'guess'} has one verdict for all of validation" in caplog.text
+
+
+def test_what_has_no_verdicts_of_a_training(runs, made, toy, toy_config, tmp_path):
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    acceptor.cross_validate(toy, out=tmp_path / "folds", by=2, config=config)
+    acceptor.export(acceptor.load(runs[0]), tmp_path / "one.onnx")
+    acceptor.load(runs[0]).save(tmp_path / "saved")
+    for name, found in (("folds", "cross-validation"), ("one.onnx", "exported"), ("saved", "without the verdicts")):
+        with raises(UsageError, "E-USAGE-ENSEMBLE", found=found):
+            acceptor.ensemble([runs[0], tmp_path / name], out=tmp_path / "made")
 
 
 def test_what_is_no_run(runs, tmp_path):
@@ -268,7 +290,11 @@ def test_what_is_no_run(runs, tmp_path):
         acceptor.ensemble([runs[0], tmp_path / "changed"], out=tmp_path / "made")
 
 
-def test_the_output_must_not_hold_an_input(runs, tmp_path):
+def test_the_output_must_not_hold_an_input_or_be_in_one(seeds, runs, tmp_path):
+    for inside in (runs[0] / "made", runs[1] / "member-1" / "made", seeds.folder / "made"):
+        with raises(UsageError, "E-USAGE-OUTPUT", problem="would be lost", next="-ensemble"):
+            acceptor.ensemble(runs, out=inside)
+        assert not inside.exists()
     shutil.copytree(runs[0], tmp_path / "one")
     with raises(UsageError, "E-USAGE-OUTPUT"):
         acceptor.ensemble([tmp_path / "one", runs[1]], out=tmp_path / "one", overwrite=True)
@@ -309,12 +335,14 @@ def test_it_is_no_encoder(made, toy, toy_config, tmp_path, monkeypatch):
             acceptor.train(toy, out=tmp_path / "run", config=config)
 
 
-def test_a_test_split_that_only_some_have(runs, toy, toy_config, tmp_path):
+def test_a_test_split_that_only_some_have(runs, toy, toy_config, tmp_path, caplog):
     config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
     acceptor.train(acceptor.Data(toy.train, toy.validation), out=tmp_path / "without", config=config)
     for given in ([runs[0], tmp_path / "without"], [tmp_path / "without", runs[0]]):
         made = acceptor.ensemble(given, out=tmp_path / "made", overwrite=True)
         assert list(made.reports) == ["validation"]
+        assert list(made.record["data"]) == ["train", "validation"]
+        assert "without has no scores on it" in caplog.text
 
 
 def test_columns_of_the_data_with_names_of_ours(toy_config, tmp_path):

@@ -300,7 +300,7 @@ def test_the_command_shows_trials_and_the_scores_of_the_best(tiny_bert, tmp_path
     assert ("selected on this split" in out and "too good" in out) or "no trial has a mcc that is defined" in out
 
 
-def test_a_training_that_fails_is_a_trial_without_a_value(data, config, tmp_path, monkeypatch):
+def test_a_training_that_fails_is_a_trial_without_a_value(data, config, tmp_path, monkeypatch, run_cli):
     def broken(data, **more):
         raise acceptor.TrainingError("the loss or its gradient is not finite")
 
@@ -308,6 +308,11 @@ def test_a_training_that_fails_is_a_trial_without_a_value(data, config, tmp_path
     found = search_settings(data, out=tmp_path / "s", trials=2, seeds=0, config=config, space=SMALL)
     assert [trial["value"] for trial in found.trials] == [None, None]
     assert found.trials[0]["problem"] == "the loss or its gradient is not finite"
+    (tmp_path / "train.tsv").write_text("".join(f"{sentence}\t{label}\n" for sentence, label in toy_rows(160)))
+    arguments = ["--encoder", config.encoder, "--out", tmp_path / "none", "--trials", 1, "--seeds", 0]
+    code, out, _ = run_cli("search", tmp_path / "train.tsv", *arguments)
+    assert code == 1
+    assert "no trial has a mcc that is defined" in out
     assert found.best is None
     assert "no value defined" in repr(found)
 

@@ -9,6 +9,7 @@ import typer
 
 from acceptor.cli.options import OUTPUT, AsJson, Overwrite, Quiet
 from acceptor.cli.output import answer
+from acceptor.errors import UsageError
 
 EXAMPLES = (
     "acceptor ensemble runs/starter-mpnet-seeds",
@@ -22,9 +23,7 @@ def ensemble(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="the run folder to make [RUN-ensemble, beside the first run or its set]", rich_help_panel=OUTPUT
-        ),
+        typer.Option(help="the run folder to make [RUN-ensemble, if RUN is a folder of seeds]", rich_help_panel=OUTPUT),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -36,14 +35,16 @@ def ensemble(
     from acceptor.report.html import write_report
     from acceptor.runs.report_file import REPORT_PAGE
 
-    run = joining(runs, out=out or _beside(Path(runs[0]).expanduser().absolute()), overwrite=overwrite)
+    run = joining(runs, out=out or _beside(runs), overwrite=overwrite)
     write_report([run.folder], run.folder / REPORT_PAGE)
     answer(run.to_dict(), render.ensemble_text(run), as_json)
 
 
-def _beside(run: Path) -> Path:
-    """A folder beside a run; or beside its set of runs, which is replaced as a whole."""
-    from acceptor.runs.set_file import SEEDS_FILE
-
-    home = run.parent if (run.parent / SEEDS_FILE).is_file() else run
-    return home.with_name(f"{home.name}-ensemble")
+def _beside(runs: list[str]) -> Path:
+    """A folder beside that of seeds. Runs that are given one by one may be any part of a set, so they have no name."""
+    if len(runs) > 1:
+        raise UsageError(
+            "the runs of an ensemble have no name in common", next="name its folder: --out RUN", code="E-USAGE-OUTPUT"
+        )
+    seeds = Path(runs[0]).expanduser().absolute()
+    return seeds.with_name(f"{seeds.name}-ensemble")

@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,18 +32,22 @@ from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.ensemble import Ensemble
 from acceptor.report.folder import JudgedSplit, RunFolder, read_run
 from acceptor.runs.folder import manifest_bytes
-from acceptor.runs.judge_file import MOST_MEMBERS, read_judge_file
+from acceptor.runs.judge_file import JUDGE_FILE, MOST_MEMBERS, read_judge_file
 from acceptor.runs.out_path import check_out, refuse_within
 from acceptor.runs.predictions import COLUMNS
-from acceptor.runs.report_file import SPLITS
+from acceptor.runs.record import RUN_FILE, damaged
+from acceptor.runs.report_file import REPORT_FILE, SPLITS
 from acceptor.runs.run_file import MemberRecord, RunFile, all_settings
-from acceptor.runs.set_file import finished_seeds
+from acceptor.runs.search_file import SEARCH_FILE
+from acceptor.runs.set_file import FOLDS_FILE, SEEDS_FILE, finished_seeds
 from acceptor.runtime.device import source_commit, versions
 from acceptor.storage.files import new_folder
 from acceptor.storage.lock import one_writer
-from acceptor.text import listed
+from acceptor.text import listed, shell
 from acceptor.training.record import write_run
 from acceptor.training.train import Run
+
+logger = logging.getLogger(__name__)
 
 
 @checked_types
@@ -62,18 +67,20 @@ def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwr
 
     Raises:
         UsageError: There are fewer than two runs, or one twice; they differ in more than seed and settings (see
-            `_traits`); one is an ensemble itself; or ``out`` exists.
+            `_traits`); one is no run, or an ensemble itself; or ``out`` exists, or is in one of them.
         DataError: They have judged different sentences, such as validation splits that were cut by different seeds.
         RunError: A folder is not a finished run, or its files were changed; or another process is writing ``out``.
         ResourceError: The disk is full, or ``out`` cannot be written.
     """
     folders = _folders(runs)
     out = Path(out).expanduser()
+    members = [read_run(folder) for folder in folders]
+    _check(members)
+    _warn(members)
+    _refuse_inside(out, folders)
     with one_writer(out):
         check_out(out, overwrite=overwrite, resume=False)
         refuse_within(out, folders)
-        members = [read_run(folder) for folder in folders]
-        _check(members)
         judges = [load(folder, device="cpu") for folder in folders]
         judge, reports, fitted = _reports(_joined(judges), members)
         file = _run_file(judge, members, fitted)
@@ -86,10 +93,11 @@ def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
     """The run folders, those of seeds one by one.
 
     Raises:
-        UsageError: There are fewer than two or too many, or one occurs twice.
+        UsageError: There are fewer than two or too many, or one occurs twice; or a path is not that of a run.
     """
     folders: list[Path] = []
     for path in listed_paths(runs, "two or more run folders, or a folder of seeds"):
+        _refuse_others(path)
         seeds = finished_seeds(path)
         folders += [path] if seeds is None else [path / one.folder for one in seeds.runs if one.status == "finished"]
     repeated = len({folder.resolve() for folder in folders}) < len(folders)
@@ -104,15 +112,59 @@ def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
     return folders
 
 
+def _refuse_others(path: Path) -> None:
+    """Refuses what is no run: without the verdicts of a training, an ensemble has no scores."""
+    found = {
+        FOLDS_FILE: "a cross-validation, whose runs are trained and judged on different rows",
+        SEARCH_FILE: "a search, whose runs were chosen by their scores",
+        JUDGE_FILE: "a judge without the verdicts of its training",
+    }
+    what = next((words for name, words in found.items() if (path / name).is_file()), None)
+    if path.suffix == ".onnx":
+        what = "an exported judge"
+    if what is not None and not (path / RUN_FILE).is_file() and not (path / SEEDS_FILE).is_file():
+        raise UsageError(
+            f"{path} cannot be part of an ensemble",
+            expected="a run folder, or a folder of seeds",
+            found=what,
+            next="train some: acceptor seeds DATA --seeds 3 --out SEEDS, then: acceptor ensemble SEEDS",
+            code="E-USAGE-ENSEMBLE",
+        )
+
+
+def _refuse_inside(out: Path, folders: Sequence[Path]) -> None:
+    """Refuses an output in a run or in its set of runs, which is replaced as a whole."""
+    homes = [folder.parent if (folder.parent / SEEDS_FILE).is_file() else folder for folder in folders]
+    for home in homes:
+        if out.resolve().is_relative_to(home.resolve()) and out.resolve() != home.resolve():
+            raise UsageError(
+                f"{out} is in a folder of runs, and would be lost with it",
+                where=str(home),
+                next=f"write it beside that: --out {shell(home.with_name(home.name + '-ensemble'))}",
+                code="E-USAGE-OUTPUT",
+            )
+
+
 def _check(members: Sequence[RunFolder]) -> None:
     """Refuses runs that cannot be one judge."""
-    for member in members:
+    weights = [files_of(member.folder).get("model.safetensors") for member in members]
+    for member, sha256 in zip(members, weights, strict=True):
+        if "validation" not in member.splits:
+            raise damaged(member.folder / REPORT_FILE, "no scores on validation")
         if own := member.record.members:
             raise UsageError(
                 "a member of an ensemble cannot be one itself",
                 where=str(member.folder),
                 next=f"give its own: {listed([one.run for one in own], 10)}",
                 code="E-USAGE-JUDGE",
+            )
+        if weights.count(sha256) > 1:
+            raise UsageError(
+                "an ensemble is made of different runs",
+                where=str(member.folder),
+                found="the same weights twice",
+                next="give other seeds: acceptor seeds DATA --seeds 3",
+                code="E-USAGE-ENSEMBLE",
             )
     first = _traits(members[0])
     for member in members[1:]:
@@ -123,24 +175,40 @@ def _check(members: Sequence[RunFolder]) -> None:
                     where=f"{members[0].folder}, {member.folder}",
                     expected=first[what],
                     found=found,
-                    next="train them alike, but for the seed: acceptor seeds DATA",
+                    next="train them on the same data with the same settings, and other seeds",
                     code="E-USAGE-ENSEMBLE",
                 )
     for name in _splits(members):
-        try:
-            judged_of([[member.folder for member in members]], split=name)
-        except DataError as error:
-            raise DataError(
-                error.problem,
-                **error.details
-                | {"next": "train them with the same one: acceptor seeds DATA --validation FILE, or --vary order"},
-                code=error.code,
-            ) from error
+        _check_sentences(members, name)
+
+
+def _check_sentences(members: Sequence[RunFolder], split: str) -> None:
+    """Refuses runs that have judged different sentences."""
+    try:
+        judged_of([[member.folder for member in members]], split=split)
+    except DataError as error:
+        about = {
+            "where": listed([str(member.folder) for member in members], 3),
+            "cause": f"they have different {split} splits; one that is cut from train depends on the seed",
+            "next": "train them with the same one: acceptor seeds DATA --validation FILE, or --vary order",
+        }
+        raise DataError(error.problem, **error.details | about, code=error.code) from error
+
+
+def _warn(members: Sequence[RunFolder]) -> None:
+    """Warns of runs that make the judge worse, or leave a split without scores."""
+    for member in members:
+        if member.splits["validation"].scores.collapsed:
+            logger.warning("%s has one verdict for all of validation; leave it out", member.folder)
+    for name in SPLITS:
+        missing = [str(member.folder) for member in members if name not in member.splits]
+        if 0 < len(missing) < len(members):
+            logger.warning("%s is left out: %s has no scores on it", name, listed(missing, 3))
 
 
 def _traits(member: RunFolder) -> dict[str, str]:
     """What the members of an ensemble have in common."""
-    judge, settings = read_judge_file(member.folder), all_settings(member.record.config)
+    judge, calibrate = read_judge_file(member.folder), all_settings(member.record.config)["calibrate"]
     train = member.record.data["train"]
     files = [train.sha256, *(extra.sha256 for extra in train.extra)]
     return {
@@ -151,7 +219,7 @@ def _traits(member: RunFolder) -> dict[str, str]:
         "max_length": str(judge.max_length),
         "training data": f"sha256 {', '.join(files)}; columns {', '.join(train.roles)}",
         "metric": member.metric,
-        "calibrate": str(settings["calibrate"]),
+        "calibrate": "temperature" if calibrate is None else "temperature and threshold" if calibrate else "nothing",
     }
 
 
@@ -228,7 +296,7 @@ def _run_file(judge: Judge, members: Sequence[RunFolder], fitted: Sequence[Deriv
             "derived": [Derived("members", len(members), "their logits are averaged")._asdict()]
             + [item._asdict() for item in fitted],
             "encoder": judge.encoder,
-            "data": records[0].data,
+            "data": {name: split for name, split in records[0].data.items() if name in ("train", *_splits(members))},
             "machine": judge.runtime.to_dict(),
             "versions": versions(),
             "commit": source_commit(),

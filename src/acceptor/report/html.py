@@ -194,7 +194,7 @@ def _overview(runs: Sequence[RunFolder]) -> dict[str, list[dict[str, object]]]:
 
 def _side_by_side(runs: Sequence[RunFolder], writer: FigureWriter) -> list[Any]:
     runs = [run for run in runs if run.lines(EpochLine)]  # an ensemble has no epochs
-    if not runs:
+    if len(runs) < 2:
         return []
     loss = "Loss on each run's validation split after every epoch; lower is better."
     metric = "The main metric on each run's validation split after every epoch; a cross means that it is not defined."

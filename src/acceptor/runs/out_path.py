@@ -132,7 +132,7 @@ def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
             raise UsageError(
                 f"{given} is an input, and is in the output folder, which is replaced",
                 where=str(out),
-                expected="an output folder that contains neither the encoder nor the data",
+                expected="an output folder that contains no input",
                 next=f"write to another folder: --out {shell(another)}",
                 code="E-USAGE-OUTPUT",
             )
