@@ -63,7 +63,8 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-ARGS ?= --numprocesses 2 --dist worksteal
+# Three for two cores: tests of killed, stopped and served processes wait for most of their time.
+ARGS ?= --numprocesses 3 --dist worksteal
 
 test: setup
 	$(BIN)/pytest $(ARGS)
