@@ -16,7 +16,7 @@ from acceptor.experiments.seeds import read_seeds
 from acceptor.report.html import write_report
 from acceptor.runs.checkpoint import newest
 from acceptor.runs.history import as_dicts, read_history
-from acceptor.runs.record import FORMAT
+from acceptor.runs.record import USUAL_FORMAT
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file
 from acceptor.runs.search_file import read_search_file
@@ -116,7 +116,7 @@ def test_seeds_are_read_and_resumed(data, old):
     more = acceptor.train_seeds(data, out="seeds", seeds=3, config=config)
     assert [run.name for run in more.runs] == ["seed-7", "seed-8", "seed-9"]
     assert Path("seeds/seed-7/manifest.json").stat().st_mtime_ns == before
-    assert read_set_file(Path("seeds"), SeedsFile).format == FORMAT
+    assert read_set_file(Path("seeds"), SeedsFile).format == USUAL_FORMAT
     changed = config.model_copy(update={"epochs": 5})
     with pytest.raises(acceptor.UsageError):
         acceptor.train_seeds(data, out="seeds", seeds=3, config=changed)

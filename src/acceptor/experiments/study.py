@@ -18,7 +18,7 @@ import numpy as np
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError, check_installed
-from acceptor.runs.record import FORMAT, damaged, parse_record
+from acceptor.runs.record import USUAL_FORMAT, damaged, parse_record
 from acceptor.runs.run_file import all_settings
 from acceptor.runs.search_file import (
     STUDY_FILE,
@@ -118,7 +118,7 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
             if all(_in_domain(getattr(config, name), domain) for name, domain in space.items()):
                 study.enqueue_trial({name: getattr(config, name) for name in space}, skip_if_exists=True)
             study.set_user_attr("head", head)
-            study.set_user_attr("format", FORMAT)
+            study.set_user_attr("format", USUAL_FORMAT)
         else:
             setup = parse_record({"format": study.user_attrs.get("format", 1), **before}, SearchSetup, out / STUDY_FILE)
             _refuse_another(out, setup, SearchSetup.model_validate(head))

@@ -29,7 +29,7 @@ from acceptor.model.scorer import Scorer
 from acceptor.model.tokenizer import encode_as_text
 from acceptor.runs.fingerprints import write_fingerprints
 from acceptor.runs.judge_file import JudgeFile, member_folders, write_judge_file
-from acceptor.runs.record import ENSEMBLE_FORMAT
+from acceptor.runs.record import FORMAT
 from acceptor.runtime.device import Runtime
 from acceptor.storage.files import explain_write_errors, new_folder
 from acceptor.text import Json
@@ -360,7 +360,7 @@ class Judge:
                 model.save_pretrained(place)
             for place in {folder, *member_folders(folder, members)}:
                 self.tokenizer.save_pretrained(place)
-        about = {"format": ENSEMBLE_FORMAT, "members": members} if members else {}
+        about = {"format": FORMAT, "members": members} if members else {}
         write_judge_file(folder, JudgeFile.new(self.about() | about))
         if self.trained_on is not None:
             write_fingerprints(folder, self.trained_on)

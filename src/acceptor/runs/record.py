@@ -16,13 +16,13 @@ from acceptor.storage.manifest import MANIFEST, check_manifest
 from acceptor.storage.strict_json import MAX_OBJECT_BYTES, read_json_object
 from acceptor.text import Json
 
-FORMAT = 1
-"""The format of most files that this version writes. A file without a number has format 1, that of Acceptor 0.1.
+FORMAT = 2
+"""The newest format that this version reads: that of an ensemble's ``judge.json``, whose networks are in folders."""
+USUAL_FORMAT = 1
+"""The format of all other files, which Acceptor 0.1 reads, too. A file without a number has it.
 
-A file has a higher number if older versions could not read it; older formats stay readable.
+A file gets a higher number if older versions could not read it; older formats stay readable.
 """
-ENSEMBLE_FORMAT = 2
-"""The format of an ensemble's ``judge.json``: its networks are in folders of their own."""
 MAX_RECORD_BYTES = 1 << 29  # limit for files that grow with the run: history, slices, thousands of trainings
 RUN_FILE = "run.json"
 
@@ -44,12 +44,12 @@ class Record(BaseModel):
 class FileRecord(Record):
     """The content of a whole file."""
 
-    format: Annotated[int, Field(ge=1)] = FORMAT
+    format: Annotated[int, Field(ge=1)] = USUAL_FORMAT
 
     @classmethod
     def new(cls, content: Mapping[str, Any]) -> Self:
         """The content of a new file, with the format number."""
-        return cls.model_validate({"format": FORMAT, **content})
+        return cls.model_validate({"format": USUAL_FORMAT, **content})
 
 
 R = TypeVar("R", bound=Record)
@@ -115,16 +115,16 @@ def check_format(content: Mapping[str, Any], path: Path) -> None:
     """Refuses a file that a newer version wrote in a format that this one does not know.
 
     Raises:
-        RunError: Its number is above `ENSEMBLE_FORMAT`, the highest one.
+        RunError: Its number is above `FORMAT`.
     """
     found = content.get("format", 1)
-    if type(found) is not int or found <= ENSEMBLE_FORMAT:
+    if type(found) is not int or found <= FORMAT:
         return
     version = _written_by(content, path)
     raise RunError(
         f"{path.name} was written by a newer version of Acceptor",
         where=str(path),
-        expected=f"format {ENSEMBLE_FORMAT} or older, which this version reads",
+        expected=f"format {FORMAT} or older, which this version reads",
         found=f"format {found}" + (f", written by Acceptor {version}" if version else ""),
         next=f"pip install 'acceptor>={version}'" if version else "pip install --upgrade acceptor",
         code="E-RUN-FORMAT",

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, model_validator
 
 from acceptor.runs.judge_file import Temperature, Threshold
-from acceptor.runs.record import FORMAT, MAX_RECORD_BYTES, Count, FileRecord, Record, read_record
+from acceptor.runs.record import MAX_RECORD_BYTES, USUAL_FORMAT, Count, FileRecord, Record, read_record
 from acceptor.storage.files import write_json
 from acceptor.text import Json
 
@@ -136,6 +136,6 @@ def read_report_file(folder: Path) -> ReportFile:
 
 def write_report_file(folder: Path, reports: Mapping[str, Json]) -> None:
     """Writes a run's ``report.json``: for each split the result of `Report.to_dict`, and its slices."""
-    content: Json = {"format": FORMAT, **reports}
+    content: Json = {"format": USUAL_FORMAT, **reports}
     ReportFile.model_validate(content)
     write_json(folder / REPORT_FILE, content)
