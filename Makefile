@@ -63,8 +63,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Three for two cores: tests of killed, stopped and served processes wait for most of their time.
-ARGS ?= --numprocesses 3 --dist worksteal
+ARGS ?= --numprocesses 2 --dist worksteal
 
 test: setup
 	$(BIN)/pytest $(ARGS)

@@ -466,7 +466,7 @@ def test_every_public_function_refuses_wrong_types_with_our_errors(judge, toy, t
     good |= {"text": ["no.txt"], "base": report, "config": acceptor.TrainConfig(encoder="no-encoder")}
     good |= {"name": "x", "rows": [0], "column": "label", "size": 8, "k": 3, "folder": "saved"}
     functions = [one for one in map(acceptor.__getattr__, acceptor.__all__) if inspect.isfunction(one)]
-    assert len(functions) == 20
+    assert len(functions) == 21
     methods = [report.by, report.per_batch, report.worst, judge.logits, judge.save, judge, toy.test.take]
     for function in [*functions, *methods]:
         parameters = inspect.signature(function).parameters
