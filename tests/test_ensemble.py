@@ -264,11 +264,12 @@ def test_the_same_network_twice(runs, tmp_path):
         acceptor.ensemble([runs[0], tmp_path / "copy"], out=tmp_path / "made")
 
 
-def test_a_member_with_one_verdict_is_named(seeds, runs, toy, toy_config, tmp_path, caplog):
+def test_a_member_that_guesses_is_named(seeds, runs, toy, toy_config, tmp_path, caplog):
     config = toy_config.model_copy(update={"epochs": 1, "learning_rate": 1e-6, "on_collapse": "go-on"})
     acceptor.train(toy, out=tmp_path / "guess", config=config)
     acceptor.ensemble([runs[0], tmp_path / "guess"], out=tmp_path / "made")
-    assert f"{tmp_path / 'guess'} has one verdict for all of validation" in caplog.text
+    assert f"{tmp_path / 'guess'} is no better than chance on validation: MCC not defined" in caplog.text
+    assert f"{runs[0]} is" not in caplog.text
 
 
 def test_what_has_no_verdicts_of_a_training(runs, made, toy, toy_config, tmp_path):

@@ -198,8 +198,10 @@ def _check_sentences(members: Sequence[RunFolder], split: str) -> None:
 def _warn(members: Sequence[RunFolder]) -> None:
     """Warns of runs that make the judge worse, or leave a split without scores."""
     for member in members:
-        if member.splits["validation"].scores.collapsed:
-            logger.warning("%s has one verdict for all of validation; leave it out", member.folder)
+        scores = member.splits["validation"].scores
+        if scores.mcc is None or (scores.mcc_interval or [1.0])[0] <= 0:
+            found = "%s is no better than chance on validation: MCC %s; leave it out"
+            logger.warning(found, member.folder, scores.mcc_words)
     for name in SPLITS:
         missing = [str(member.folder) for member in members if name not in member.splits]
         if 0 < len(missing) < len(members):
