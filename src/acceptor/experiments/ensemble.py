@@ -216,8 +216,8 @@ def _traits(member: RunFolder) -> dict[str, str]:
     return {
         "labels": ", ".join(judge.labels)[:300],
         "inputs": judge.inputs or "not known",
-        "encoder": f"{judge.encoder.name}, sha256 {judge.encoder.sha256}",
-        "tokenizer": f"sha256 {files_of(member.folder)['tokenizer.json']}",
+        "encoder": f"sha256 {judge.encoder.sha256}" if judge.encoder.sha256 else judge.encoder.name,
+        "tokenizer": f"sha256 {files_of(member.folder).get('tokenizer.json')}",
         "max_length": str(judge.max_length),
         "training data": f"sha256 {', '.join(files)}; columns {', '.join(train.roles)}",
         "metric": member.metric,
@@ -236,7 +236,6 @@ def _joined(judges: Sequence[Judge]) -> Judge:
     return dataclasses.replace(
         judges[0],
         model=Ensemble([judge.model for judge in judges]).eval(),
-        max_length=min(judge.max_length for judge in judges),
         decision=MOST_PROBABLE,
         selected_on=None,
         trained_on=functools.reduce(np.union1d, known) if len(known) == len(judges) else None,
@@ -288,7 +287,7 @@ def _run_file(judge: Judge, members: Sequence[RunFolder], fitted: Sequence[Deriv
     """The content of ``run.json``."""
     records = [member.record for member in members]
     settings = [all_settings(record.config) for record in records]
-    values = {name: [each[name] for each in settings] for name in settings[0]}
+    values = {name: [each.get(name) for each in settings] for name in settings[0]}
     about = [_member_record(member) for member in members]
     seconds = sum(record.seconds.get("train", 0.0) for record in records)
     return RunFile.new(
