@@ -283,6 +283,8 @@ def test_what_has_no_verdicts_of_a_training(runs, made, toy, toy_config, tmp_pat
 
 
 def test_what_is_no_run(runs, tmp_path):
+    with raises(UsageError, "E-USAGE-ADDRESS"):
+        acceptor.ensemble([runs[0], "http://127.0.0.1:8000"], out=tmp_path / "made")
     with raises(RunError, "E-RUN-MISSING"):
         acceptor.ensemble([runs[0], tmp_path / "nothing"], out=tmp_path / "made")
     shutil.copytree(runs[1], tmp_path / "changed")

@@ -87,7 +87,7 @@ CODES: dict[str, str] = {
     "E-USAGE-CONDITION": "A condition on columns cannot be used.",
     "E-USAGE-CONFLICT": "Two arguments exclude each other.",
     "E-USAGE-DEVICE": "This machine lacks the requested device.",
-    "E-USAGE-ENSEMBLE": "Runs cannot be one judge, since they differ in more than seed and settings.",
+    "E-USAGE-ENSEMBLE": "Runs cannot be one judge: they differ in more than seed and settings, or are no runs.",
     "E-USAGE-ENVIRONMENT": "An environment variable has an unusable value.",
     "E-USAGE-EXTRA": "The work needs a package that is not installed.",
     "E-USAGE-HEAD": "The encoder's head cannot be kept.",

@@ -24,10 +24,9 @@ from acceptor.data.table import Split, Table
 from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, report_of
-from acceptor.evaluation.judged import judged_of
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.judging.judge import Judge
-from acceptor.judging.load import files_of, load
+from acceptor.judging.load import files_of, load, run_path
 from acceptor.judging.verdicts import verdict_columns
 from acceptor.model.ensemble import Ensemble
 from acceptor.report.folder import JudgedSplit, RunFolder, read_run
@@ -96,7 +95,7 @@ def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
         UsageError: There are fewer than two or too many, or one occurs twice; or a path is not that of a run.
     """
     folders: list[Path] = []
-    for path in listed_paths(runs, "two or more run folders, or a folder of seeds"):
+    for path in map(run_path, listed_paths(runs, "two or more run folders, or a folder of seeds")):
         _refuse_others(path)
         seeds = finished_seeds(path)
         folders += [path] if seeds is None else [path / one.folder for one in seeds.runs if one.status == "finished"]
@@ -184,15 +183,15 @@ def _check(members: Sequence[RunFolder]) -> None:
 
 def _check_sentences(members: Sequence[RunFolder], split: str) -> None:
     """Refuses runs that have judged different sentences."""
-    try:
-        judged_of([[member.folder for member in members]], split=split)
-    except DataError as error:
-        about = {
-            "where": listed([str(member.folder) for member in members], 3),
-            "cause": f"they have different {split} splits; one that is cut from train depends on the seed",
-            "next": "train them with the same one: acceptor seeds DATA --validation FILE, or --vary order",
-        }
-        raise DataError(error.problem, **error.details | about, code=error.code) from error
+    judged = [member.splits[split].frame.select(pl.col("^(sentence|second|gold)$")) for member in members]
+    if not all(frame.equals(judged[0]) for frame in judged):
+        raise DataError(
+            f"the runs have judged different {split} sentences",
+            where=listed([str(member.folder) for member in members], 3),
+            cause="a split that is cut from train depends on the seed",
+            next="train them with the same one: acceptor seeds DATA --validation FILE, or --vary order",
+            code="E-DATA-COMPARE",
+        )
 
 
 def _warn(members: Sequence[RunFolder]) -> None:
