@@ -52,7 +52,11 @@ STYLE: Any = {
     "xtick.major.size": 3,
     "ytick.major.size": 3,
     "legend.fontsize": 8,
-    "legend.frameon": False,
+    "legend.facecolor": PAPER,  # readable where it covers a curve, which stays visible
+    "legend.framealpha": 0.8,
+    "legend.edgecolor": "none",
+    "legend.fancybox": False,
+    "legend.borderpad": 0.3,
     "legend.handlelength": 1.6,
     "legend.columnspacing": 1.2,
     "legend.borderaxespad": 0.2,
