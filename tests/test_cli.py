@@ -123,7 +123,7 @@ BAD_INPUT = {
         "columns of the corpus 'starter' are known",
     ),
     "no such device": (["train", "files", "--device", "mps"], 2, "has no mps"),
-    "not a run": (["judge", "files", "a sentence"], 1, "files is not a run"),
+    "not a run": (["judge", "files", "a sentence"], 1, "files is not a finished run"),
     "a server in place of a run": (["predict", "http://127.0.0.1:1", "sentences.txt"], 2, "acceptor judge.*Client"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),
     "unknown part": (["evaluate", "RUN", "files/test.tsv", "--by", "source"], 1, "no column 'source'"),

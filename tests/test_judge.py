@@ -105,6 +105,28 @@ def test_loading_a_folder_that_is_not_a_run_is_refused(tmp_path, toy_run):
         acceptor.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("file", "found", "following"),
+    [
+        ("seeds.json", "several seeds", "fold-1, or make one judge of them: acceptor ensemble "),
+        ("cv.json", "a cross-validation", "one of its runs, such as "),
+        ("search.json", "a search", "one of its runs, such as "),
+    ],
+)
+def test_a_folder_of_runs_is_told_from_a_run(toy_run, tmp_path, file, found, following):
+    (tmp_path / file).touch()
+    with raises(RunError, "E-RUN-MISSING", found=found, next="none of its runs is finished"):
+        acceptor.load(tmp_path)
+    shutil.copytree(toy_run.folder, tmp_path / "fold-1")
+    with raises(RunError, "E-RUN-MISSING", found=found, next=following):
+        acceptor.load(tmp_path)
+    if file != "seeds.json":  # of which reports and comparisons are made
+        with raises(RunError, "E-RUN-MISSING", found=found, next=following):
+            acceptor.compare(tmp_path, toy_run.folder)
+        with raises(RunError, "E-RUN-MISSING", found=found, next=following):
+            acceptor.write_report([tmp_path], tmp_path / "page.html")
+
+
 def test_weights_that_are_not_safetensors_are_refused(tmp_path, toy_run):
     folder = shutil.copytree(toy_run.folder, tmp_path / "copy")
     (folder / "model.safetensors").write_bytes(b"\0" * 100)

@@ -17,7 +17,7 @@ from acceptor.data.table import Split
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.judging.load import load
-from acceptor.runs.folder import check_scores
+from acceptor.runs.folder import check_scores, missing_run
 from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
 from acceptor.runs.predictions import read_predictions
 from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_report_file
@@ -207,13 +207,7 @@ def _splits(place: Any) -> set[str]:
 
 def _report(place: Path) -> ReportFile:
     if not (place / REPORT_FILE).is_file():
-        raise RunError(
-            f"{place} is not a finished run",
-            expected=f"a run folder with {REPORT_FILE}, or a folder of seeds",
-            found="no such folder" if not place.is_dir() else "a folder without it",
-            next="list your runs: ls -d runs/*",
-            code="E-RUN-MISSING",
-        )
+        raise missing_run(place, f"a run folder with {REPORT_FILE}, or a folder of seeds")
     return read_report_file(place)
 
 

@@ -46,6 +46,7 @@ def import_ray(cluster: str) -> Any:
     if cluster == LOCAL and "ray" not in sys.modules:
         os.environ.update(ONE_THREAD, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.setdefault("RAY_worker_niceness", "0")  # by default 15: beside other work nothing would be judged
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are raised as exceptions
     check_installed("ray")
     import ray
@@ -123,9 +124,15 @@ def pool_size(ray: Any, workers: int | None, device: str | None) -> tuple[int, i
 
 @contextlib.contextmanager
 def original_errors(ray: Any) -> Iterator[None]:
-    """Raises the original error of a task or an actor instead of Ray's wrapper."""
+    """Raises the original error of a task or an actor, and the exit code of a signal's handler, instead of Ray's."""
     try:
         yield
+    except SystemExit as error:
+        # A handler's exit that comes while Ray's core waits gets the code 1 there; its own is only in the message.
+        own = re.search(r"Exit code: (\d+)", getattr(error, "ray_terminate_msg", ""))
+        if own:
+            error.code = int(own[1])
+        raise
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, AcceptorError):

@@ -21,12 +21,19 @@ from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES, check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import read_fingerprints
-from acceptor.runs.folder import JUDGE_PARTS, WEIGHTS, check_judge, has_run_parts, is_finished, read_manifest
+from acceptor.runs.folder import (
+    JUDGE_PARTS,
+    WEIGHTS,
+    check_judge,
+    has_run_parts,
+    is_finished,
+    missing_run,
+    read_manifest,
+)
 from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, member_folders, read_judge_file
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
 from acceptor.storage.links import check_links
 from acceptor.storage.manifest import file_sha256
-from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
 
@@ -161,24 +168,9 @@ def _judge_file_of_classifier(folder: Path, labels: tuple[str, ...], longest: in
 
 
 def _no_run(folder: Path, run: str | Path) -> RunError:
-    found = "a file" if folder.is_file() else "no such folder" if not folder.is_dir() else "a folder without it"
-    if has_checkpoint(folder):
-        return RunError(
-            f"{run} is not a finished run",
-            found="a training that was stopped",
-            next=f"finish it: acceptor train {shell(folder)} --resume",
-            code="E-RUN-MISSING",
-        )
-    if folder.is_dir():
+    if folder.is_dir() and not has_checkpoint(folder):
         refuse_incomplete_model(folder)
-    return RunError(
-        f"{run} is not a run",
-        expected=f"a folder that holds {JUDGE_FILE}",
-        found=found,
-        cause="a wrong path, or a training that did not finish",
-        next="list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN",
-        code="E-RUN-MISSING",
-    )
+    return missing_run(Path(run), f"a folder that holds {JUDGE_FILE}")
 
 
 def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:

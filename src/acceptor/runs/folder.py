@@ -1,23 +1,29 @@
-"""Checks a run folder: whether it is finished, and whether its files have changed."""
+"""Checks a run folder: whether it is finished, and whether its files have changed; says what is there instead."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from acceptor.errors import RunError
+from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.runs.history import HISTORY_FILE
 from acceptor.runs.judge_file import JUDGE_FILE, MEMBER, member_folders
 from acceptor.runs.predictions import PREDICTIONS_FILE
 from acceptor.runs.record import RUN_FILE, FileRecord, check_files, read_record
 from acceptor.runs.report_file import REPORT_FILE
+from acceptor.runs.search_file import SEARCH_FILE
+from acceptor.runs.set_file import FOLDS_FILE, SEEDS_FILE
 from acceptor.storage.manifest import MANIFEST as MANIFEST
+from acceptor.text import shell
 
 WEIGHTS = ("config.json", "model.safetensors")
 JUDGE_PARTS = (JUDGE_FILE, *WEIGHTS, "tokenizer", MEMBER)
 """Prefixes of the files that determine the verdicts."""
 READ_WITH_JUDGE = (MANIFEST, FINGERPRINTS_FILE)
 """Further files that `load` reads."""
+SETS = {SEEDS_FILE: "the runs of several seeds", FOLDS_FILE: "the runs of a cross-validation", SEARCH_FILE: "a search"}
+"""Files of folders of several runs, and what such a folder holds."""
 
 
 class ManifestFile(FileRecord):
@@ -78,13 +84,41 @@ def check_records(folder: Path) -> None:
         RunError: The run is not finished; or a file is missing or was changed.
     """
     if not is_finished(folder):
-        raise RunError(
-            f"{folder} is not a finished run",
-            expected=f"a folder with {MANIFEST}",
-            found="no such folder" if not folder.is_dir() else "a folder without it",
-            cause="a wrong path, or a training that did not finish",
-            next="list your runs: ls -d runs/*",
-            code="E-RUN-MISSING",
-        )
+        raise missing_run(folder, f"a folder with {MANIFEST}")
     names = (REPORT_FILE, RUN_FILE, HISTORY_FILE, PREDICTIONS_FILE)
     check_files(folder, among=names, needed=names)
+
+
+def missing_run(folder: Path, expected: str) -> RunError:
+    """The error for a folder that is not a finished run.
+
+    Args:
+        folder: The path, as it was given.
+        expected: What the command takes.
+    """
+    holds = next((words for name, words in SETS.items() if (folder / name).is_file()), None)
+    cause = None
+    if has_checkpoint(folder):
+        found, following = "a training that was stopped", f"finish it: acceptor train {shell(folder)} --resume"
+    elif holds:
+        found, following = holds, _of_a_set(folder)
+    else:
+        found = "a file" if folder.is_file() else "no such folder" if not folder.is_dir() else "a folder without it"
+        cause = "a wrong path, or a training that did not finish"
+        following = "list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN"
+    return RunError(
+        f"{folder} is not a finished run",
+        expected=expected,
+        found=found,
+        cause=cause,
+        next=following,
+        code="E-RUN-MISSING",
+    )
+
+
+def _of_a_set(folder: Path) -> str:
+    run = next((path for path in sorted(folder.iterdir()) if is_finished(path)), None)
+    if run is None:
+        return "none of its runs is finished: give the command that made it again, to resume it"
+    together = f", or make one judge of them: acceptor ensemble {shell(folder)}"
+    return f"give one of its runs, such as {shell(run)}" + together * (folder / SEEDS_FILE).is_file()
