@@ -411,7 +411,7 @@ def stopped(*arguments, step, signals, before=""):
     return process.returncode, stderr
 
 
-LONG = ["--epochs", "40", *SETTINGS[2:]]
+LONG = ["--epochs", "20", *SETTINGS[2:]]
 
 
 @pytest.fixture(scope="module")
@@ -452,14 +452,14 @@ def test_a_stopped_training_resumes_to_the_same_weights(
     assert stopped(*arguments, step=35, signals=[signum])[0] == code
     assert not (out / "manifest.json").exists()
     assert "a training that was stopped" in run_cli(*arguments)[2]
-    found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "41")
+    found, _, stderr = run_cli(*arguments, "--resume", "--epochs", "21")
     assert (found, "code:     E-USAGE-CHANGED" in stderr, "epochs" in stderr) == (2, True, True)
     found, _, stderr = run_cli(*arguments, "--resume")
     assert (found, "resuming after epoch" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     assert not (out / "checkpoints").exists()
     steps = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in steps if line["event"] == "step"] == list(range(1, 401))
+    assert [line["step"] for line in steps if line["event"] == "step"] == list(range(1, 201))
 
 
 def test_a_run_is_resumed_by_its_path_alone(files, tiny_bert, tmp_path, uninterrupted, run_cli, monkeypatch):
@@ -517,7 +517,7 @@ def test_a_training_that_is_stopped_three_times_repeats_and_loses_no_step(
     out = tmp_path / "run"
     arguments = ["train", files, "--encoder", tiny_bert, "--out", out, *LONG]
     reached = 0
-    for kill, step in enumerate((13, 88, 105)):
+    for kill, step in enumerate((13, 58, 75)):
         signals = [signal.SIGTERM] * (2 if kill == 1 else 1)
         code, stderr = stopped(*arguments, *(["--resume"] if kill else []), step=step, signals=signals)
         assert code == 143, stderr
@@ -527,7 +527,7 @@ def test_a_training_that_is_stopped_three_times_repeats_and_loses_no_step(
     assert (code, f", step {reached}" in stderr) == (0, True)
     assert (out / "model.safetensors").read_bytes() == uninterrupted
     lines = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 401))
+    assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 201))
     for epoch in (line for line in lines if line["event"] == "epoch"):
         own = [line for line in lines if line["event"] == "step" and line["epoch"] == epoch["epoch"]]
         mean = sum(line["loss"] * line["examples"] for line in own) / sum(line["examples"] for line in own)
