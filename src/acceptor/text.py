@@ -1,7 +1,9 @@
-"""Untrusted text, escaped before it is shown: on a terminal, in JSON, in Markdown."""
+"""Text made safe for where it is shown: on a terminal, in JSON, in Markdown, in a page."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shlex
@@ -81,3 +83,8 @@ def rows_of(count: int) -> str:
 def listed(names: Sequence[str], most: int = 8) -> str:
     """The first names, and how many there are if some are left out."""
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+
+
+def content_source(text: str) -> str:
+    """A script or style sheet of a page, as the page's Content-Security-Policy allows it: by its hash."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"

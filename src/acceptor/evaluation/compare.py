@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.intervals import FEW, Interval, Z
 from acceptor.evaluation.judged import Judged, check_same, judged_of
-from acceptor.evaluation.metrics import METRICS, Values
+from acceptor.evaluation.metrics import METRICS, Values, defined
 
 DRAWS = 10_000
 POWER = 0.8416212335729143 + Z  # normal quantiles of 80 % power and of a two-sided test at 5 %
@@ -78,8 +78,8 @@ class Comparison:
         """All fields, with None for undefined ones."""
         content = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
         content["smallest"] = self.smallest
-        content["scores"] = [_defined(score) for score in self.scores]
-        return {key: _defined(value) if isinstance(value, float) else value for key, value in content.items()}
+        content["scores"] = [defined(score) for score in self.scores]
+        return {key: defined(value) if isinstance(value, float) else value for key, value in content.items()}
 
 
 @checked_types
@@ -318,7 +318,3 @@ def _percentiles(drawn: Values, draws: int) -> Interval | None:
 
 def _drop_undefined(values: Values) -> Values:
     return np.asarray(values[~np.isnan(values)])
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value

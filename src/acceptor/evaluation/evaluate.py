@@ -59,12 +59,12 @@ class Scores:
         """All fields, with None for undefined scores."""
         return {
             "n": self.n,
-            "mcc": _defined(self.mcc),
+            "mcc": metrics.defined(self.mcc),
             "mcc_interval": list(self.mcc_interval) if self.mcc_interval else None,
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
-            "f1": _defined(self.f1),
-            "balanced_accuracy": _defined(self.balanced_accuracy),
+            "f1": metrics.defined(self.f1),
+            "balanced_accuracy": metrics.defined(self.balanced_accuracy),
             "majority": self.majority,
             "collapsed": self.collapsed,
             "confusion": [list(row) for row in self.confusion],
@@ -309,7 +309,3 @@ def report_of(
     confusion = metrics.confusion_matrix(gold, decision.label_ids(logits), len(split.labels))
     loss = metrics.log_loss(logits / np.float32(decision.temperature), gold)
     return Report(split, logits, score(confusion), loss, selected, decision, leaked)
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value

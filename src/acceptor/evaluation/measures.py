@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from acceptor.evaluation.intervals import DRAWS, FEW, Interval, Statistic, bootstrap_intervals
-from acceptor.evaluation.metrics import METRICS, Values
+from acceptor.evaluation.metrics import METRICS, Values, defined, quotient
 
 BINS = 10  # of equal mass, for the calibration error
 BIASED = ("ece",)
@@ -41,7 +41,7 @@ class Measure:
     def to_dict(self) -> dict[str, object]:
         """All fields, with None for undefined scores."""
         low, high = self.interval or (None, None)
-        value, majority = (None if math.isnan(score) else score for score in (self.value, self.majority))
+        value, majority = map(defined, (self.value, self.majority))
         return {"value": value, "low": low, "high": high, "majority": majority}
 
 
@@ -111,7 +111,7 @@ def roc_auc(scores: Values, positive: npt.NDArray[np.bool_]) -> Statistic:
     def area(weights: Values) -> Values:
         hits, misses = sums_by_score(weights, order, starts, positive)
         below = np.cumsum(misses, axis=1) - misses / 2
-        return _quotient((hits * below).sum(axis=1), hits.sum(axis=1) * misses.sum(axis=1))
+        return quotient((hits * below).sum(axis=1), hits.sum(axis=1) * misses.sum(axis=1))
 
     return area
 
@@ -124,7 +124,7 @@ def average_precision(scores: Values, positive: npt.NDArray[np.bool_]) -> Statis
         hits, misses = sums_by_score(weights, order, starts, positive)
         right, taken = np.cumsum(hits, axis=1), np.cumsum(hits + misses, axis=1)
         precisions = right / np.maximum(taken, 1)  # weights are whole numbers; above the first example it is 0 / 1
-        return _quotient((hits * precisions).sum(axis=1), hits.sum(axis=1))
+        return quotient((hits * precisions).sum(axis=1), hits.sum(axis=1))
 
     return precision
 
@@ -142,7 +142,7 @@ def calibration_error(confidence: Values, right: npt.NDArray[np.bool_]) -> Stati
     small samples: a perfectly calibrated judge has .04 on 500 sentences.
     """
     members = np.eye(BINS)[bins_of(confidence)] * (right - confidence)[:, None]
-    return lambda weights: _quotient(np.abs(weights @ members).sum(axis=1), weights.sum(axis=1))
+    return lambda weights: quotient(np.abs(weights @ members).sum(axis=1), weights.sum(axis=1))
 
 
 def _mean(values: Values) -> Statistic:
@@ -165,7 +165,3 @@ def sums_by_score(
     if len(starts) < len(order):  # sums over equal scores; skipped, because it is slow, if there are none
         ranked, hits = (np.add.reduceat(values, starts, axis=1) for values in (ranked, hits))
     return hits, ranked - hits
-
-
-def _quotient(part: Values, whole: Values) -> Values:
-    return np.asarray(np.divide(part, whole, out=np.full(part.shape, math.nan), where=whole > 0))

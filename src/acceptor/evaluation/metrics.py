@@ -7,6 +7,7 @@ were judged j. Every score takes matrices of shape (..., K, K), counts of any re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,32 +44,32 @@ def mcc(confusion: Confusion) -> Values:
     matrix, n, right = _parts(confusion)
     gold, verdicts = matrix.sum(axis=-1), matrix.sum(axis=-2)
     spread = (n * n - (verdicts * verdicts).sum(axis=-1)) * (n * n - (gold * gold).sum(axis=-1))
-    return _share(right * n - (verdicts * gold).sum(axis=-1), np.sqrt(np.maximum(spread, 0.0)))
+    return quotient(right * n - (verdicts * gold).sum(axis=-1), np.sqrt(np.maximum(spread, 0.0)))
 
 
 def accuracy(confusion: Confusion) -> Values:
     """Share of examples judged right, in [0, 1]."""
     _, n, right = _parts(confusion)
-    return _share(right, n)
+    return quotient(right, n)
 
 
 def balanced_accuracy(confusion: Confusion) -> Values:
     """Mean over labels of the share of a label's examples that were judged right; NaN if a label has none."""
     matrix, _, _ = _parts(confusion)
-    return np.asarray(_share(_diagonal(matrix), matrix.sum(axis=-1)).mean(axis=-1))
+    return np.asarray(quotient(_diagonal(matrix), matrix.sum(axis=-1)).mean(axis=-1))
 
 
 def f1(confusion: Confusion) -> Values:
     """F1 in [0, 1]: of label id 1 for two labels, the mean over labels for more; NaN where not defined."""
     matrix, _, _ = _parts(confusion)
-    scores = _share(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+    scores = quotient(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
     return np.asarray(scores[..., 1] if matrix.shape[-1] == 2 else scores.mean(axis=-1))
 
 
 def majority_share(confusion: Confusion) -> Values:
     """Accuracy of always answering the most frequent gold label: the baseline of every score."""
     matrix, n, _ = _parts(confusion)
-    return _share(matrix.sum(axis=-1).max(axis=-1), n)
+    return quotient(matrix.sum(axis=-1).max(axis=-1), n)
 
 
 def log_loss(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> float:
@@ -105,6 +106,11 @@ def _diagonal(matrix: Values) -> Values:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
 
 
-def _share(part: Values, whole: Values) -> Values:
-    """A quotient; NaN if it is not defined."""
+def quotient(part: Values, whole: Values) -> Values:
+    """A quotient, element by element; NaN where it is not defined."""
     return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0))
+
+
+def defined(score: float) -> float | None:
+    """The score as it is written to files; None if it is not defined (NaN, which JSON does not have)."""
+    return None if math.isnan(score) else score

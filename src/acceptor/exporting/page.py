@@ -24,6 +24,7 @@ from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import file_sha256
+from acceptor.text import content_source
 
 VERSION = "1.30.0"  # of onnxruntime-web
 DIST = Path("onnxruntime-web", "dist")
@@ -134,8 +135,8 @@ def page_with(about: dict[str, object], blocks: dict[str, bytes]) -> str:
     style = page.read("page.css")
     script = "\n".join(_in_one_scope(page.read(name)) for name in page.INSIDE)
     policy = (
-        f"default-src 'none'; script-src {_source(script)} blob: 'wasm-unsafe-eval'; style-src {_source(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {content_source(script)} blob: 'wasm-unsafe-eval'; "
+        f"style-src {content_source(style)}; img-src data:; base-uri 'none'; form-action 'none'"
     )
     data = [f'<script type="application/json" id="judge">{_in_html(about)}</script>']
     for name, content in blocks.items():
@@ -160,10 +161,6 @@ def page_with(about: dict[str, object], blocks: dict[str, bytes]) -> str:
 def _in_one_scope(script: str) -> str:
     """A module without its imports and exports, for a script that holds all modules."""
     return re.sub(r"^export ", "", re.sub(r"^import .*;\n", "", script, flags=re.M), flags=re.M)
-
-
-def _source(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 def _in_html(content: dict[str, object]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import re
 from collections import Counter
@@ -25,7 +23,7 @@ from acceptor.runs.set_file import SEEDS_FILE, SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
 from acceptor.storage.manifest import MANIFEST
-from acceptor.text import plain
+from acceptor.text import content_source, plain
 
 TEMPLATE = Path(__file__).parent / "template"
 FIGURES = "figures"
@@ -146,7 +144,7 @@ def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Wo
 
     style, script = ((TEMPLATE / name).read_text("utf-8") for name in ("style.css", "script.js"))
     policy = (
-        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:; "
+        f"default-src 'none'; style-src {content_source(style)}; script-src {content_source(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     environment = jinja2.Environment(
@@ -215,10 +213,6 @@ def _names(folders: Sequence[Path]) -> list[str]:
             for name, place in zip(names, places, strict=True)
         ]
     return names
-
-
-def _source(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 def _printable(value: Any) -> Any:

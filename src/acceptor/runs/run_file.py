@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -24,7 +24,7 @@ from acceptor.runs.record import (
 )
 from acceptor.text import Json
 
-METRICS = ("mcc", "accuracy", "f1")
+METRICS = get_args(TrainConfig.model_fields["metric"].annotation)
 
 
 class TableRecord(Record):
