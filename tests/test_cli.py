@@ -120,7 +120,7 @@ BAD_INPUT = {
     "columns for a corpus": (
         ["audit", "starter", "--columns", "label=x"],
         2,
-        "columns of the corpus 'starter' are known",
+        "the corpus 'starter' has its own columns",
     ),
     "no such device": (["train", "files", "--device", "mps"], 2, "has no mps"),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a finished run"),

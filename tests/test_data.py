@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 
 import numpy as np
@@ -36,6 +37,41 @@ def test_known_spellings_mean_unacceptable_and_acceptable(no, yes):
     data = acceptor.load_data(rows(yes, no, yes))
     assert data.labels == ("unacceptable", "acceptable")
     assert data.train.gold.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], ["no", "maybe", "yes"]])
+def test_a_missing_number_never_becomes_a_class(labels):
+    frame = pl.DataFrame({"text": ["a b", "c d", "e f"], "label": [1.0, float("nan"), 0.0]})
+    with raises(DataError, "E-DATA-UNLABELLED", where="row 2"):
+        acceptor.load_data(frame, labels=labels)
+    if len(labels) == 2:
+        data = acceptor.load_data(frame, labels=labels, drop_unlabelled=True)
+        assert data.train.gold.tolist() == [1, 0]
+
+
+def test_a_name_that_is_how_another_label_is_written_is_no_name():
+    """0 and 1 are called 1 and 2: in another file, 1 is what train writes so, and 2 is unknown."""
+    data = acceptor.load_data(rows("0", "1", "0"), test=rows("0", "1"), labels=["1", "2"])
+    assert data.test.gold.tolist() == [0, 1]
+    with raises(DataError, "E-DATA-LABELS"):
+        acceptor.load_data(rows("0", "1", "0"), test=rows("1", "2"), labels=["1", "2"])
+
+
+@pytest.mark.parametrize("way", [{"columns": {"sentence": "x"}}, {"separator": "|"}])
+def test_a_corpus_is_read_in_its_own_way(way):
+    for read in (acceptor.load_data, acceptor.data.load.inspect_data):
+        with raises(UsageError, "E-USAGE-CONFLICT", next=f"leave --{next(iter(way))} out"):
+            read("starter", **way)
+    with raises(UsageError, "E-USAGE-CONFLICT"):
+        load_split("starter", ("unacceptable", "acceptable"), **way)
+
+
+def test_what_came_through_a_pipe_cannot_be_read_again(monkeypatch):
+    read, write = os.pipe()
+    os.write(write, b"sentence\tlabel\na b\t0\nc d\t1\n")
+    os.close(write)
+    assert acceptor.load_data(f"/dev/fd/{read}").source is None
+    os.close(read)
 
 
 def test_booleans_and_numbers_of_a_frame_are_labels_too():

@@ -6,8 +6,10 @@ import gzip
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acceptor.data.reading import read, unpack
+from acceptor.data.reading import delimited, read, unpack
 from acceptor.data.reading.stream import TableStream
 from acceptor.errors import DataError
 from conftest import raises
@@ -941,3 +943,57 @@ def test_reading_imports_neither_pandas_nor_datasets(write):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------------- found by a reader
+
+
+def test_a_long_row_behind_the_header_is_read_in_parts_too(write):
+    """The characters of a quoted cell are counted before its row is whole: the header alone is no part."""
+    text = "a long line of text\n" * 100_000
+    path = write("long.csv", f'id,text\n1,"{text}"\n2,"short text here"\n')
+    with TableStream(str(path), text=1 << 20) as stream:
+        found = [row for part in stream.parts() for row in stream.table(part, lambda *_: None).frame.rows()]
+    assert [len(row[-1]) for row in found] == [len(text), 15]
+
+
+def test_a_comma_at_the_end_of_a_json_array_is_an_error(write):
+    for end in (",]", ", \n ]"):
+        with raises(DataError, "E-DATA-FORMAT", cause="behind the last comma"):
+            read_table(write("x.json", f'[{{"sentence": "a b", "label": "0"}}{end}'))
+
+
+def test_the_key_of_rows_in_an_object_cannot_leave_its_quotes(write):
+    key = "a'; touch pwned; '"
+    with pytest.raises(DataError) as caught:
+        read_table(write("x.json", json.dumps({key: [{"sentence": "a b"}], "n": 1})))
+    words = shlex.split(caught.value.details["next"])
+    assert words == ["jq", "-c", f'.["{key}"][]', "FILE.json", ">", "FILE.jsonl"]
+
+
+def test_a_zip_whose_names_are_not_utf_8_is_an_error(write):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("f\u00e9.tsv", "sentence\tlabel\n")
+    path = write("x.zip", packed.getvalue().replace("f\u00e9".encode(), b"f\xff\xfe"))
+    with raises(DataError, "E-DATA-DAMAGED", where=str(path)):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(10**8, pa.date32()), (10**15, pa.timestamp("ms")), (10**15, pa.duration("s"))], ids=str
+)
+def test_cells_that_python_has_no_value_for_are_text(tmp_path, number, kind):
+    pq.write_table(pa.table({"sentence": ["a b"], "when": pa.array([number], kind)}), tmp_path / "x.parquet")
+    assert read_table(tmp_path / "x.parquet").frame["sentence"].to_list() == ["a b"]
+
+
+def test_ragged_rows_are_looked_at_once(write, monkeypatch):
+    """Whether another separator would fit is asked of the file, not of each of its bad rows."""
+    asked, real = [], delimited._other_separator
+    monkeypatch.setattr(delimited, "_other_separator", lambda *given: asked.append(1) or real(*given))
+    lines = ["id\tsentence", *(f"{n}\ta b" + "\tx" * (n % 4 == 0) for n in range(1, 200))]
+    with TableStream(str(write("x.tsv", "\n".join(lines)))) as stream:
+        for part in stream.parts():
+            stream.table(part, lambda *_: None)
+    assert len(asked) <= 3

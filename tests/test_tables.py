@@ -683,6 +683,24 @@ def test_a_dataset_and_its_files_read_alike(tmp_path):
     assert data.labels == ("ham", "spam")
 
 
+def test_two_splits_of_a_role_in_a_saved_dataset_are_refused(tmp_path):
+    """As MNLI's validation_matched and validation_mismatched would be, if both names meant validation."""
+    datasets = pytest.importorskip("datasets")
+    dataset = datasets.Dataset.from_dict({"sentence": TEXTS, "label": [0, 1, 1, 0, 1, 0]})
+    datasets.DatasetDict(dict.fromkeys(("train", "validation", "dev"), dataset)).save_to_disk(tmp_path / "two")
+    with raises(DataError, "E-DATA-SPLIT", problem="the validation split", found="dev and validation"):
+        acceptor.load_data(tmp_path / "two")
+
+
+@pytest.mark.parametrize("other", ["train-00000-of-00001.parquet", "train-00001-of-00002.jsonl"])
+def test_shards_of_two_versions_are_refused(write, tmp_path, other):
+    for number in range(2):
+        pq.write_table(classified([0, 1, 1]), tmp_path / f"train-{number:05}-of-00002.parquet")
+    write(other, "")
+    with raises(DataError, "E-DATA-SPLIT", problem="two versions", found=other):
+        acceptor.load_data(tmp_path)
+
+
 def test_hostile_state_of_a_saved_dataset_is_refused(write, tmp_path):
     write("dataset_info.json", "{}")
     for state, code in (
@@ -725,10 +743,19 @@ def test_a_column_of_splits_is_used_or_reported(name, values):
     cut, reason = with_validation(data, "column", share=0.1, seed=1)
     assert len(cut.test) == (60 if name == "set" else 20)
     assert len(cut.train) + len(cut.validation) == (40 if name == "set" else 80)
-    assert name in reason or name == "set"
+    assert name in reason
+    assert ("label shares kept" in reason) == (name == "set")
     assert (
         len(with_validation(data, "stratified", share=0.1, seed=1)[0].train) == 90
     )  # as before, where it is asked for
+
+
+def test_rows_that_name_no_split_are_counted_also_where_validation_is_cut():
+    rows = [(*row, ("train", "test", "unused")[n % 3]) for n, row in enumerate(toy_rows(90))]
+    data = acceptor.load_data(pl.DataFrame(rows, schema=["sentence", "label", "split"], orient="row"))
+    cut, reason = with_validation(data, "column", share=0.1, seed=1)
+    assert [len(split) for split in cut.splits] == [27, 3, 30]
+    assert "left out, since they name no split 30; validation: 10 % of train" in reason
 
 
 def test_files_that_a_column_of_splits_replaces_are_named(toy, caplog):

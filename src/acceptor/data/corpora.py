@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
-import urllib.error
 import urllib.request
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from acceptor.data.reading.read import read_table
 from acceptor.data.table import Data, Table
-from acceptor.errors import DataError
+from acceptor.errors import DataError, UsageError
 from acceptor.runtime.cache import cache_folder
 from acceptor.storage.files import new_file
 from acceptor.text import shell
@@ -100,7 +103,7 @@ def _download_cola(folder: Path) -> None:
         with urllib.request.urlopen(COLA_URL, timeout=30) as reply:
             archive = zipfile.ZipFile(io.BytesIO(reply.read(10 << 20)))
         files = {name: archive.read(f"cola_public/raw/{name}") for name, _ in COLA_FILES.values()}
-    except (OSError, urllib.error.URLError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise DataError(
             "CoLA is not in the cache and could not be downloaded",
             where=COLA_URL,
@@ -124,3 +127,15 @@ def _download_cola(folder: Path) -> None:
     for name in sorted(files, key=lambda name: name == COLA_FILES["train"][0]):
         with new_file(folder / name) as scratch:
             scratch.write_bytes(files[name])
+
+
+def refuse_reading(source: Any, columns: Mapping[str, str] | None, separator: str | None) -> None:
+    """Refuses to read a corpus that has a name in another way than its own.
+
+    Raises:
+        UsageError: ``source`` is such a corpus, and columns or a separator are given.
+    """
+    name = "columns" if columns else "separator" if separator else None
+    if name and isinstance(source, str) and source in CORPORA:
+        next_step = f"leave --{name} out"
+        raise UsageError(f"the corpus {source!r} has its own {name}", next=next_step, code="E-USAGE-CONFLICT")

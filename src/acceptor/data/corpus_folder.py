@@ -65,24 +65,38 @@ def _files_by_role(folder: Path) -> dict[str, list[Path]]:
         if path.is_file() and role and readable(path.name):
             found.setdefault(role, {}).setdefault(name if shard else path.name, []).append(path)
     for role, files in found.items():
-        if len(files) > 1:
-            raise DataError(
-                f"two files could be the {role} split",
-                where=str(folder),
-                found=" and ".join(path.name for path, *_ in list(files.values())[:2]),
-                next="name the files: acceptor train TRAIN_FILE --validation FILE --test FILE",
-                code="E-DATA-SPLIT",
-            )
+        _refuse_two(folder, role, [path for path, *_ in files.values()])
     chosen = {role: next(iter(files.values())) for role, files in found.items()}
     for paths in chosen.values():
         _check_shards(paths)
     return chosen
 
 
+def _refuse_two(folder: Path, role: str, paths: list[Path]) -> None:
+    """Refuses a role that several files or folders have: which of them is meant cannot be told."""
+    if len(paths) > 1:
+        raise DataError(
+            f"two files could be the {role} split",
+            where=str(folder),
+            found=" and ".join(path.name for path in paths[:2]),
+            next="name the files: acceptor train TRAIN_FILE --validation FILE --test FILE",
+            code="E-DATA-SPLIT",
+        )
+
+
 def _check_shards(paths: list[Path]) -> None:
     shards = [_SHARD.fullmatch(path.name.split(".")[0]) for path in paths]
     numbers = [int(shard["number"]) for shard in shards if shard]
     of = max((int(shard["of"]) for shard in shards if shard), default=0)
+    if len({(shard and shard["of"], *path.suffixes) for shard, path in zip(shards, paths, strict=True)}) > 1:
+        raise DataError(
+            "the shards are of two versions of the file",
+            where=str(paths[0].parent),
+            expected="shards of one format and one number",
+            found=listed([path.name for path in paths]),
+            next="remove those of the other version",
+            code="E-DATA-SPLIT",
+        )
     if of and numbers != list(range(of)):
         missing = sorted(set(range(of)) - set(numbers))
         raise DataError(
@@ -98,10 +112,12 @@ def _check_shards(paths: list[Path]) -> None:
 def _saved_files(folder: Path) -> dict[str, list[Path]]:
     """The files of a ``datasets`` folder by role, in the order given there; empty if it is no such folder."""
     if (folder / "dataset_dict.json").is_file():
-        splits = {path.name: path for path in folder.iterdir() if (path / "state.json").is_file()}
+        splits = {path.name: path for path in sorted(folder.iterdir()) if (path / "state.json").is_file()}
         by_role = {
             role: [path for name, path in splits.items() if name.lower() in names] for role, names in ROLE_NAMES.items()
         }
+        for role, paths in by_role.items():
+            _refuse_two(folder, role, paths)
         return {role: _arrow_files(paths[0]) for role, paths in by_role.items() if paths}
     if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
         return {"train": _arrow_files(folder)}

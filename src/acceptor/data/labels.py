@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -65,9 +66,11 @@ class Classes:
     names: tuple[str, ...]
 
     def ids(self) -> dict[str, int]:
-        """The label id of every way to write a label."""
+        """The label id of every way to write a label; not by name if a name is how another label is written."""
+        ids = {written: index for index, written in enumerate(self.written)}
         by_name = {label_key(name): index for index, name in enumerate(self.names)}
-        return by_name | {written: index for index, written in enumerate(self.written)}
+        meant_twice = any(ids.get(name, index) != index for name, index in by_name.items())
+        return ids if meant_twice else by_name | ids  # 0 and 1 called 1 and 2: a file's 1 is what train calls 1
 
 
 def label_key(written: str) -> str:
@@ -91,7 +94,7 @@ def unlabelled(written: Iterable[str], rules: LabelRules) -> set[str]:
     """The labels, as written, that mean that a row has no label."""
     written = list(written)
     declared = {label_key(label) for label in rules.declared or ()}
-    keys = set(map(label_key, written))
+    keys = set(map(label_key, written)) - UNLABELLED
     if len(declared) == len(keys) and all(_number(label) is not None for label in keys):
         declared |= keys  # names for numbers, -1 among them
     signs = {*UNLABELLED, "-1"}
@@ -179,9 +182,10 @@ def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
 
 def _number(label: str) -> float | None:
     try:
-        return float(label.replace(",", "."))
+        number = float(label.replace(",", "."))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def good_label(labels: Sequence[str], named: str | None = None) -> int:

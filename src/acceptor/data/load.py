@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
-from acceptor.data.corpora import CORPORA, corpus_tables
+from acceptor.data.corpora import CORPORA, corpus_tables, refuse_reading
 from acceptor.data.corpus_folder import folder_tables
 from acceptor.data.extra import is_cola, listed_sources, refuse_twice, with_extra, without_held_out
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.reading.read import Reading
-from acceptor.data.reading.unpack import STDIN
+from acceptor.data.reading.unpack import STDIN, is_stream
 from acceptor.data.table import Data, DataSource, Split, Table
 from acceptor.errors import DataError, UsageError, checked_types, nearest
 from acceptor.text import listed, shell
@@ -62,9 +62,9 @@ def load_data(
     reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
     extra = listed_sources(extra)
     of_extra = not is_cola(source) and any(map(is_cola, extra))
-    tables = _tables(source, None if of_extra else folder, reading)
     if validation is None and test is None and all(isinstance(one, str) and one in CORPORA for one in extra):
-        _refuse_known_columns(source, columns)
+        refuse_reading(source, columns, separator)
+    tables = _tables(source, None if of_extra else folder, reading)
     if validation is not None:
         tables["validation"] = reading.table(validation)
     if test is not None:
@@ -104,8 +104,10 @@ def _extra(source: Any, folder: str | Path | None, reading: Reading, classes: Cl
 def _source_of(
     given: Mapping[str, Any], extra: Sequence[Any], reading: Reading, rules: LabelRules
 ) -> DataSource | None:
-    """How the same data can be read again; None if an object in memory was given."""
+    """How the same data can be read again; None if an object in memory or a pipe was given."""
     if not all(path is None or isinstance(path, str | Path) for path in (*given.values(), *extra)):
+        return None
+    if any(path is not None and is_stream(Path(path), str(path)) for path in (*given.values(), *extra)):
         return None
     paths = {name: None if path is None else str(path) for name, path in given.items()}
     return DataSource(
@@ -201,8 +203,8 @@ def inspect_data(
         DataError: It cannot be read.
     """
     reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
+    refuse_reading(source, columns, separator)
     tables = _tables(source, folder, reading)
-    _refuse_known_columns(source, columns)
     remarks = [
         (role, remark)
         for role, table in tables.items()
@@ -254,6 +256,7 @@ def load_split(
         UsageError: ``labels`` are not the judge's.
     """
     reading, rules = _rules_of(columns, separator, labels, normalise_labels, drop_unlabelled)
+    refuse_reading(source, columns, separator)
     if _is_corpus(source):
         tables = _tables(source, folder, reading)
         if "test" not in tables:
@@ -345,13 +348,6 @@ def _is_corpus(source: Any) -> bool:
 
 def _data_of(splits: Mapping[str, Split], source: DataSource | None = None) -> Data:
     return Data(splits["train"], splits.get("validation"), splits.get("test"), source)
-
-
-def _refuse_known_columns(source: Any, columns: Mapping[str, str] | None) -> None:
-    if columns and isinstance(source, str) and source in CORPORA:
-        raise UsageError(
-            f"the columns of the corpus {source!r} are known", next="leave --columns out", code="E-USAGE-CONFLICT"
-        )
 
 
 def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[str, Table]:

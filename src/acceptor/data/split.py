@@ -53,7 +53,10 @@ def _cut(data: Data, rule: SplitRule | None, share: float, seed: int) -> tuple[D
     column = split_column(own.table)
     if rule == "column":
         data, reason = by_column(data)
-        return (data, reason) if data.validation else _cut(data, "stratified", share, seed)
+        if data.validation:
+            return data, reason
+        data, more = _cut(data, "stratified", share, seed)
+        return data, f"{reason}; validation: {more}"
     if rule is None and column is not None:
         name, roles = column
         raise DataError(

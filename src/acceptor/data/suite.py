@@ -12,6 +12,7 @@ import polars as pl
 
 from acceptor.data.corpora import corpus_tables
 from acceptor.data.frames import renames_of_taken
+from acceptor.data.reading.input_files import readable
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
@@ -80,8 +81,7 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
 
 
 def _files(folder: Path) -> list[Path]:
-    endings = tuple(form + pack for form in FORMATS for pack in ("", *READ_COMPRESSIONS))
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(endings))
+    files = sorted(path for path in folder.iterdir() if path.is_file() and readable(path.name))
     if not files:
         raise DataError(
             "no files of pairs in this folder",

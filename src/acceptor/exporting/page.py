@@ -76,8 +76,10 @@ def export_page(
         plain = _without_metadata(network.read_bytes())
     blocks = {"tokenizer": tokenizer.encode(), "runtime": library, "wasm": wasm, "network": plain}
     text = page_with(_about(judge, name, found.precision), blocks)
-    with one_writer(out), explain_write_errors(out), new_file(out) as scratch:
-        scratch.write_text(text, "utf-8", newline="\n")
+    with one_writer(out), explain_write_errors(out):
+        check_free(out, overwrite=overwrite)  # again: meanwhile another process may have written it
+        with new_file(out) as scratch:
+            scratch.write_text(text, "utf-8", newline="\n")
     return replace(found, path=out, bytes=out.stat().st_size, sha256=file_sha256(out))
 
 

@@ -91,7 +91,8 @@ class OnnxModel:
             RunError: ONNX Runtime cannot compute it: memory ran out, or the file is malformed.
         """
         # Single sentences have no token types; as in Transformers, they are 0 then.
-        arrays = {name: inputs.get(name, np.zeros_like(inputs["input_ids"])) for name in self.inputs}
+        ids = inputs["input_ids"]
+        arrays = {name: inputs[name] if name in inputs else np.zeros_like(ids) for name in self.inputs}
         try:
             found: Logits = self.session.run([LOGITS], arrays)[0]
             if len(found) != len(inputs["input_ids"]):
@@ -275,7 +276,7 @@ def _session(data: bytes, path: Path, sha256: str, *, labels: int) -> OnnxModel:
     except Exception as error:  # ONNX Runtime's own, one class for each of its codes; names that are not UTF-8
         raise unusable_export(path, str(error).split("\n")[0][:300]) from error
     if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS) or LOGITS not in outputs:
-        raise unusable_export(path, f"it takes {', '.join(names)}")
+        raise unusable_export(path, f"it takes {', '.join(names)} and gives {', '.join(outputs)}")
     model = OnnxModel(session, names, str(path.absolute()), sha256)
     found = model.score({"input_ids": np.zeros((2, 3), np.int64), "attention_mask": np.ones((2, 3), np.int64)})
     if found.shape != (2, labels) or found.dtype != np.float32:

@@ -21,7 +21,7 @@ LONGEST_SHOWN = 300  # characters of a text in an example
 
 Rows = npt.NDArray[np.int64]
 Example = dict[str, str | float | None]
-"""A row as an example: ``split``, ``place``, ``line``, ``label`` and the texts; ``similarity`` to the row beside it."""
+"""A row as an example: ``split``, ``place``, ``line`` or ``row``, ``label``, the texts; ``similarity`` to the next."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Finding:
         what: What was counted.
         advice: What to do about it.
         examples: Up to ten; each a list of the rows that belong together, as dicts of ``split``, ``place`` (file and
-            line), ``line``, ``label`` and the texts.
+            line), ``line`` (``row`` where the data has no lines), ``label`` and the texts.
         severity: ``error``: training refuses the data; ``warning``: training logs it; ``note``: only an audit checks
             for it.
     """

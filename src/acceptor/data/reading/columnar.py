@@ -44,7 +44,7 @@ def columnar_grids(
                 part = batch.slice(start, size)
                 lines = range(done + 1, done + part.num_rows + 1)
                 done += part.num_rows
-                columns = [column.to_pylist() for column in part.columns]
+                columns = list(map(_cells, part.columns))
                 for index, names in class_names(part.schema).items():
                     columns[index] = named_classes(columns[index], names)
                 yield Grid(origin, "row", part.schema.names, columns, lines, form.capitalize(), part)
@@ -58,6 +58,16 @@ def columnar_grids(
         ) from error
     if not done:
         raise DataError("there are no rows", where=origin, expected="at least one row", code="E-DATA-EMPTY")
+
+
+def _cells(column: Any) -> list[Any]:
+    """A column's cells as Python's values; as text where Python has none, such as a date in the year 200,000."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return list(column.cast(pa.string()).to_pylist())
 
 
 def class_names(schema: Any) -> dict[int, list[str]]:

@@ -156,8 +156,9 @@ def rectangle(rows: Rows, dialect: Dialect, origin: str, like: Grid | None, reje
     """
     width = len(like.columns) if like else Counter(map(len, rows.rows)).most_common(1)[0][0]
     wrong = [index for index, row in enumerate(rows.rows) if len(row) != width]
+    other = _other_separator(rows, dialect) if wrong else None
     for index in wrong:
-        error = _row_error(rows, index, width, dialect, origin)
+        error = _row_error(rows, index, width, dialect, origin, other)
         if index == 0 and not like:
             raise error  # perhaps the header, without which no row can be read
         reject(rows.lines[index], error)
@@ -176,7 +177,7 @@ def _form(dialect: Dialect) -> str:
     return "CSV" if dialect.separator == "," else f"CSV cut at {SEPARATORS.get(dialect.separator, dialect.separator)}"
 
 
-def _row_error(rows: Rows, index: int, width: int, dialect: Dialect, origin: str) -> DataError:
+def _row_error(rows: Rows, index: int, width: int, dialect: Dialect, origin: str, other: str | None) -> DataError:
     row = rows.rows[index]
     if row == [""]:
         return DataError(
@@ -185,7 +186,6 @@ def _row_error(rows: Rows, index: int, width: int, dialect: Dialect, origin: str
             expected=f"{width} columns",
             code="E-DATA-ROW",
         )
-    other = _other_separator(rows, dialect)
     name = "a tab" if dialect.separator == "\t" else "a comma" if dialect.separator == "," else repr(dialect.separator)
     return DataError(
         "a row has the wrong number of columns",

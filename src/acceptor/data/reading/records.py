@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -59,6 +60,8 @@ def json_rows(text: str, origin: str) -> Rows:
             line += text.count("\n", end, position)
             if text[position] == ",":
                 position += 1
+                if text[_SPACE.match(text, position).end()] == "]":  # type: ignore[union-attr]
+                    raise json.JSONDecodeError("no object behind the last comma", text, position)
             elif text[position] != "]":
                 raise json.JSONDecodeError("expecting , or ]", text, position)
             end = position
@@ -100,11 +103,16 @@ def _refuse_one_object(text: str, rows: Rows, origin: str) -> None:
         expected="an object on each line, or an array of objects",
         found=f"the keys {listed(list(map(short, whole)))}" if isinstance(whole, dict) else short(text),
         cause=f"the rows are in {lists[0]!r}" if lists else "columns by row number, as pandas writes them by default",
-        next=f"jq -c '.{lists[0]}[]' FILE.json > FILE.jsonl"
+        next=f"jq -c {shlex.quote(_jq(lists[0]))} FILE.json > FILE.jsonl"
         if lists
         else 'write rows: frame.to_json("FILE.jsonl", orient="records", lines=True)',
         code="E-DATA-FORMAT",
     )
+
+
+def _jq(key: str) -> str:
+    """The path of the items under a key, for jq."""
+    return f".{key}[]" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else f".[{json.dumps(key)}][]"
 
 
 def _are_records(value: Any) -> bool:

@@ -160,7 +160,8 @@ class TableStream:
         for more in read_rows(blocks, form, self.origin, self._separator):
             self._read += len(more)
             pending = Rows(pending.rows + more.rows, pending.lines + more.lines, more.unit)
-            while len(pending) >= self._rows or (text >= self._characters and len(pending)):
+            # A long part ends early, but not with the header alone: the characters may be those of an unfinished row.
+            while len(pending) >= self._rows or (text >= self._characters and len(pending) > 1):
                 yield pending.part(0, self._rows)
                 pending, text = pending.part(self._rows, len(pending)), 0
         if len(pending):

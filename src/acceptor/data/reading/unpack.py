@@ -227,7 +227,7 @@ def _member(file: BinaryIO, origin: str) -> zipfile.ZipInfo:
     """
     try:
         members = [info for info in zipfile.ZipFile(file).infolist() if not info.is_dir()]
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:  # names that are said to be UTF-8
         raise DataError(
             "the zip file is damaged or cut short",
             where=origin,
