@@ -370,6 +370,22 @@ def test_parts_that_changed_are_made_again(started):
     assert resumed(started).unfinished(1) == {0: [0]}
 
 
+def test_a_record_that_was_cut_short_is_made_again(started, caplog):
+    """Where a file is visible while it is written, a driver that is killed leaves one."""
+    written(started, 0, 0)
+    started.save_progress()
+    written(started, 0, 1, last=True)
+    started.save_progress()
+    record = started.folder.path / DONE / "000001.json"
+    record.write_text(record.read_text()[:9])
+    assert resumed(started).unfinished(1) == {0: [0]}
+    assert "000001.json cannot be read" in caplog.text
+    (started.folder.path / PLAN).write_text('{"a"')
+    with raises(UsageError, "E-USAGE-OUTPUT"):
+        resumed(started)
+    assert resumed(started, overwrite=True).unfinished(1) == {0: []}
+
+
 def test_an_output_with_another_plan_is_not_continued(started):
     written(started, 0, 0, last=True)
     started.save_progress()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,15 +14,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import acceptor
 from acceptor.cli import app as cli
 from acceptor.config import TrainConfig
-from acceptor.errors import UsageError
+from acceptor.data.split import with_validation
+from acceptor.errors import ResourceError, UsageError
 from acceptor.experiments import search as searching
 from acceptor.experiments.search import default_space, search_settings
 from acceptor.experiments.study import in_states, load_optuna, locked, open_study
+from acceptor.model.pretrained import find_encoder
+from acceptor.training import defaults
 from acceptor.training.defaults import resolve
 from conftest import REPOSITORY, encoder_of, raises, split_of, toy_rows, wait_for
 
@@ -142,6 +147,54 @@ def test_no_trial_sees_the_test_split(data, config, tmp_path, monkeypatch):
     other = acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), test=toy_rows(30, 5))
     again = search_settings(other, out=tmp_path / "s", trials=1, seeds=0, config=config, space={"epochs": [3]})
     assert outcome(again) == outcome(found)
+
+
+def test_a_column_of_splits_hides_the_test_split_from_the_trials(config, tmp_path, monkeypatch, caplog):
+    rows = [(*row, ("train", "train", "dev", "test")[n % 4]) for n, row in enumerate(toy_rows(200))]
+    data = acceptor.load_data(pl.DataFrame(rows, schema=["sentence", "label", "split"], orient="row"))
+    seen, real = [], searching.train_trial
+    monkeypatch.setattr(searching, "train_trial", lambda data, **more: seen.append(data) or real(data, **more))
+    by_column = config.model_copy(update={"split": "column", "epochs": None, "batch_size": 8})
+    space = {"learning_rate": (1e-3, 1e-2, "log")}
+    monkeypatch.setattr(defaults, "MOST_EPOCHS", 2)
+    found = search_settings(data, out=tmp_path / "s", trials=1, seeds=1, config=by_column, space=space)
+    assert [(len(data.train), len(data.validation), data.test) for data in seen] == [(100, 50, None)]
+    [seed] = found.seeds.file.runs
+    assert seed.scores.keys() == {"validation", "test"}
+    assert "no test split" not in caplog.text
+
+
+def test_settings_are_derived_from_the_rows_that_a_trial_trains_on(config, tmp_path):
+    rows = toy_rows(900)
+    given = config.model_copy(update={"validation_share": 0.9, "epochs": None})
+    found = search_settings(rows, out=tmp_path / "s", trials=1, seeds=0, config=given, space={"epochs": (1, 99)})
+    cut, _ = with_validation(acceptor.load_data(rows), None, share=0.9, seed=7)
+    expected = resolve(given, find_encoder(given.encoder), cut.train)[0].epochs
+    assert expected != resolve(given, find_encoder(given.encoder), acceptor.load_data(rows).train)[0].epochs
+    assert found.trials[0]["params"]["epochs"] == expected
+
+
+def test_a_search_is_resumed_with_the_same_columns_and_weights(config, tiny_bert, tmp_path):
+    frame = pl.DataFrame({"a": [text for text, _ in toy_rows(60)], "label": [label for _, label in toy_rows(60)]})
+    file, encoder = tmp_path / "x.csv", tmp_path / "encoder"
+    frame.with_columns(b=pl.col("a").str.to_uppercase()).write_csv(file)
+    shutil.copytree(tiny_bert, encoder)
+    given = config.model_copy(update={"encoder": str(encoder)})
+    read = {name: acceptor.load_data(file, columns={"sentence": name}) for name in ("a", "b")}
+    open_study(tmp_path / "s", given, SMALL, read["a"])
+    open_study(tmp_path / "s", given, SMALL, read["a"])
+    with raises(UsageError, "E-USAGE-CHANGED", expected="data.train, read as", found="sentence ← b"):
+        open_study(tmp_path / "s", given, SMALL, read["b"])
+    weights = encoder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with raises(UsageError, "E-USAGE-CHANGED", expected="data.encoder"):
+        open_study(tmp_path / "s", given, SMALL, read["a"])
+
+
+def test_a_search_that_cannot_be_written_is_an_error(data, config, tmp_path):
+    (tmp_path / "file").touch()
+    with raises(ResourceError, "E-RESOURCE-WRITE"):
+        open_study(tmp_path / "file" / "s", config, SMALL, data)
 
 
 def test_a_bad_trial_is_pruned_at_the_same_share_of_its_training(data, config, tmp_path):

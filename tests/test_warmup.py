@@ -20,9 +20,11 @@ from acceptor.config import TrainConfig
 from acceptor.data.corruptions import SHARES, Corruptor, words_of
 from acceptor.data.raw_text import FEWEST, read_raw_text
 from acceptor.data.starter import generate
+from acceptor.data.writing.parts import Parts
 from acceptor.errors import DataError, UsageError
 from acceptor.experiments.distil import distil
 from acceptor.experiments.warmup import warm_up, warmup_data
+from acceptor.judging.predict import predict
 from conftest import COLA, raises, toy_rows, write_judge
 
 ENGLISH = COLA.parent / "english"
@@ -223,6 +225,24 @@ def test_what_the_teachers_said_is_computed_once(toy, toy_config, teacher, tmp_p
     again = distil(toy, teachers=teacher, out=tmp_path / "student", config=toy_config, overwrite=True)
     first, again = ((run.folder / "model.safetensors").read_bytes() for run in (first, again))
     assert first == again
+
+
+def test_what_another_version_has_begun_is_computed_again(toy, toy_config, teacher, tmp_path, monkeypatch):
+    """What a teacher says is kept for its speed alone: parts of another device or torch are no reason to stop."""
+    begun = []
+
+    def predicting(run, corpus, *, out, **options):
+        if not begun:
+            parts = out.with_name(f".{out.name}.parts")
+            parts.mkdir()
+            (parts / "plan.json").write_text('{"input": "the same", "versions": {"torch": "1.0"}}')
+        begun.append(options.get("overwrite", False))
+        return predict(run, corpus, out=out, **options)
+
+    monkeypatch.setattr("acceptor.experiments.distil.predict", predicting)
+    monkeypatch.setattr(Parts, "kept", True)  # as if a part of it were finished
+    distil(toy, teachers=teacher, out=tmp_path / "student", config=toy_config)
+    assert begun == [False, True]
 
 
 def test_a_stopped_distillation_resumes_to_the_same_weights(toy, toy_config, teacher, tmp_path, monkeypatch):

@@ -182,7 +182,7 @@ def safer(config: ResolvedConfig) -> ResolvedConfig:
 
 
 def _explain(problem: Any) -> str:
-    name = str(problem["loc"][0])
+    name = str(problem["loc"][0]) if problem["loc"] else "the settings"
     if problem["type"] == "extra_forbidden":
         match = nearest(name, TrainConfig.model_fields)
         return f"no setting is called {name!r}" + (f"; did you mean {match!r}?" if match else "")

@@ -36,9 +36,11 @@ def demo(
     from acceptor.runs.report_file import REPORT_PAGE
     from acceptor.training.train import train
 
+    out = out.expanduser()
     if overwrite or not is_finished(out):
         config = TrainConfig(encoder="minilm")
         train("starter", out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
+    if overwrite or not (out / REPORT_PAGE).exists():
         write_report([out], out / REPORT_PAGE)
     judge = load(out)
     found = pairs(judge, "plain")

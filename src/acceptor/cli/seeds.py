@@ -82,12 +82,12 @@ def seeds(
         vary=vary,  # type: ignore[arg-type]
         overwrite=overwrite,
     )
-    answer(found.to_dict(), render.seeds_text(found), as_json)
     if report:
         from acceptor.report.html import write_report
         from acceptor.runs.report_file import REPORT_PAGE
 
         write_report([found.folder], found.folder / REPORT_PAGE)
+    answer(found.to_dict(), render.seeds_text(found), as_json)
     if found.count("failed"):
         raise typer.Exit(1)
 

@@ -97,7 +97,7 @@ def train(
             out = out or default_set(data, config.encoder, "cv")
             _cross_validate(examples, cv, out, config, processes, overwrite, as_json)
             return
-        out = out or default_out(data, config.encoder, resume=resume)
+        out = (out or default_out(data, config.encoder, resume=resume)).expanduser()  # a shell leaves --out=~/run alone
         if warmup_text:
             check_out(out, overwrite=overwrite, resume=resume)
             refuse_within(out, warmup_text)

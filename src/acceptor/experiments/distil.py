@@ -37,6 +37,7 @@ from acceptor.judging.load import files_of, load
 from acceptor.judging.predict import predict
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.out_path import check_out, folder_beside, refuse_within
+from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.files import explain_write_errors, new_file
 from acceptor.training.train import Run, train
 
@@ -79,6 +80,7 @@ def distil(
             validation or test split.
         AcceptorError: As `predict` and `train`.
     """
+    refuse_torchrun()
     config = with_encoder(config, encoder)
     data = data if isinstance(data, Data) else load_data(data)
     data, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
@@ -168,7 +170,12 @@ def _probabilities(run: Path, corpus: Path, frame: pl.DataFrame, labels: tuple[s
     digest = hashlib.sha256(f"{corpus.name} {sorted(files_of(run).items())}".encode()).hexdigest()
     out = corpus.with_name(f"teacher-{digest[:12]}.parquet")
     if not out.is_file():
-        predict(run, corpus, out=out, all_scores=True)
+        try:
+            predict(run, corpus, out=out, all_scores=True)
+        except UsageError as error:
+            if error.code != "E-USAGE-CHANGED":
+                raise
+            predict(run, corpus, out=out, all_scores=True, overwrite=True)  # begun on another device, by another torch
     judged = pl.read_parquet(out, columns=[*frame.columns, *(f"p({label})" for label in labels)])
     joined = frame.join(judged.unique(frame.columns), on=frame.columns, how="left", maintain_order="left")
     return joined.drop(frame.columns).cast(pl.Float64).fill_null(float("nan")).to_numpy()

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from acceptor.config import ResolvedConfig, TrainConfig, with_encoder
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
+from acceptor.data.split import with_validation
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError, UsageError, checked_types
 from acceptor.experiments.seeds import Seeds, train_seeds
@@ -164,14 +165,14 @@ def search_settings(
         _check_space(config, space)
     data = data if isinstance(data, Data) else load_data(data)
     restarts = "on_collapse" not in config.model_fields_set
-    config, _ = resolve(config, find_encoder(config.encoder), data.train)
+    cut, blind = _cut(data, config)
+    config, _ = resolve(config, find_encoder(config.encoder), cut.train)
     domains = default_space(config) if space is None else dict(space)
     out = Path(out).expanduser()
-    if seeds and data.test is None:
+    if seeds and cut.test is None:
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
-    study = open_study(out, config, domains, data)
-    blind = dataclasses.replace(data, test=None, source=None)  # a trial is not resumed alone: that would read test
+    study = open_study(out, config, domains, blind)
     if processes > 1:
         check_shareable(out)
         _work_in_processes((out, config, domains, blind, trials), processes)
@@ -184,6 +185,15 @@ def search_settings(
             config = _with(config, {"on_collapse": "restart"}) if restarts else config  # as `train_seeds` does
             found = _train_seeds(data, out, config, file.best, seeds, processes)
     return Search(out, file, found)
+
+
+def _cut(data: Data, config: TrainConfig) -> tuple[Data, Data]:
+    """The data as a training splits it, from which settings are derived; and what the trials get of it.
+
+    A trial never reads test: it is not resumed alone, and a column of splits, in which test is named, is read here.
+    """
+    cut, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
+    return cut, dataclasses.replace(cut if config.split == "column" else data, test=None, source=None)
 
 
 def _check(*, trials: int, seeds: int, processes: int) -> None:
@@ -222,7 +232,10 @@ def _is_domain(domain: Any, *, whole: bool) -> bool:
     if isinstance(domain, list):
         return bool(domain)
     kinds = int if whole else int | float
-    if not isinstance(domain, tuple) or not all(isinstance(end, kinds) for end in domain[:2]):
+    numbers = isinstance(domain, tuple) and all(
+        isinstance(end, kinds) and not isinstance(end, bool) for end in domain[:2]
+    )
+    if not numbers:
         return False
     if len(domain) not in (2, 3) or domain[0] >= domain[1]:
         return False
@@ -264,7 +277,8 @@ def _do(study: Any, trial: Any, out: Path, config: ResolvedConfig, data: Data) -
     """One trial: trains, gives the score to the study, and removes the weights of all trials but the best."""
     # After a restart the score would be that of the safer settings, not of the trial's.
     on_collapse = "stop" if config.on_collapse == "restart" else config.on_collapse
-    own, folder = _with(config, {**trial.params, "on_collapse": on_collapse}), out / folder_of(trial)
+    split = "given" if config.split == "column" else config.split  # the column was read for all trials
+    own, folder = _with(config, {**trial.params, "on_collapse": on_collapse, "split": split}), out / folder_of(trial)
     logger.info("trial %d: %s", trial.number, format_settings(trial.params))
     began, pruned, value = time.perf_counter(), False, math.nan
     try:
@@ -342,5 +356,5 @@ def _work_in_processes(arguments: tuple[object, ...], processes: int) -> None:
         return Worker(number, f"process {number + 1}", work, arguments, slot, processes)
 
     for worker in run_workers(lambda: bool(slots), start, processes):
-        if worker.process.returncode:
+        if worker.process.returncode and not worker.was_stopped:
             logger.warning("%s: %s", worker.name, worker.death().problem)

@@ -98,11 +98,11 @@ def train_seeds(
     out = Path(out).expanduser()
     data = data if isinstance(data, Data) else load_data(data)
     numbers = _numbers(seeds, config.seed)
-    if len(numbers) == 1:
-        logger.warning("only one seed: standard deviation and interval are not defined")
     if not overwrite and (out / SEEDS_FILE).is_file():  # a training that has ended stays in the count
         ended = [entry.planned for entry in read_set_file(out, SeedsFile).runs]
         numbers = list(dict.fromkeys([*numbers, *ended]))
+    if len(numbers) == 1:
+        logger.warning("only one seed: standard deviation and interval are not defined")
     plans = [_plan(data, config, number, vary) for number in numbers]
     head = {**head_of(data, config), "vary": vary}
     kind = SetKind(SeedsFile, head, SeedEntry.model_validate, _summary)

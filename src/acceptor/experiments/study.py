@@ -18,6 +18,7 @@ import numpy as np
 from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError, check_installed
+from acceptor.model.pretrained import find_encoder
 from acceptor.runs.record import USUAL_FORMAT, damaged, parse_record
 from acceptor.runs.run_file import all_settings
 from acceptor.runs.search_file import (
@@ -30,6 +31,7 @@ from acceptor.runs.search_file import (
     open_study_file,
     write_search_file,
 )
+from acceptor.storage.files import explain_write_errors
 from acceptor.storage.lock import one_writer, take_lock
 
 logger = logging.getLogger(__name__)
@@ -97,7 +99,9 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
             next="search elsewhere: --out PATH",
             code="E-USAGE-OUTPUT",
         )
-    out.mkdir(parents=True, exist_ok=True)
+    with explain_write_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".study.lock").touch()
     with locked(out) as has_locks:
         if is_search(out):
             check_search_format(out)
@@ -110,9 +114,9 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
             load_if_exists=True,
             pruner=pruner,
         )
-        splits = {split.name: split.table.sha256 for split in data.splits if split.name != "test"}
-        splits |= {f"extra {number}": one.sha256 for number, one in enumerate(data.train.table.added, 1)}
-        head = json.loads(json.dumps({"config": config.model_dump(), "space": dict(space), "data": splits}))
+        head = json.loads(
+            json.dumps({"config": config.model_dump(), "space": dict(space), "data": _inputs(config, data)})
+        )
         before = study.user_attrs.get("head")
         if before is None:
             if all(_in_domain(getattr(config, name), domain) for name, domain in space.items()):
@@ -123,6 +127,18 @@ def open_study(out: Path, config: TrainConfig, space: Mapping[str, Domain], data
             setup = parse_record({"format": study.user_attrs.get("format", 1), **before}, SearchSetup, out / STUDY_FILE)
             _refuse_another(out, setup, SearchSetup.model_validate(head))
     return study
+
+
+def _inputs(config: TrainConfig, data: Data) -> dict[str, str]:
+    """What a trial learns from: the hashes of its files, how they are read, the weights that it begins with."""
+    splits = [split for split in data.splits if split.name != "test"]
+    return {
+        **{split.name: split.table.sha256 for split in splits},
+        **{f"extra {number}": one.sha256 for number, one in enumerate(data.train.table.added, 1)},
+        **{f"{split.name}, read as": split.table.schema for split in splits},
+        "labels": ", ".join(data.labels),
+        "encoder": find_encoder(config.encoder).sha256,
+    }
 
 
 def _storage(out: Path, *, has_locks: bool) -> Any:
@@ -150,7 +166,8 @@ def _in_domain(value: Any, domain: Domain) -> bool:
 
 def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
     old, new = _flat(before), _flat(now)
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    names = old if "data.encoder" not in old else {**old, **new}  # older searches kept the hashes of files alone
+    changed = [name for name in names if old.get(name) != new.get(name)]
     if changed:
         raise UsageError(
             f"{out} has another search",

@@ -30,6 +30,7 @@ from acceptor.experiments.workers import Plan
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.out_path import refuse_within
+from acceptor.runtime.processes import refuse_torchrun
 from acceptor.training.defaults import FEWEST_EPOCHS, resolve
 from acceptor.training.train import train
 
@@ -67,6 +68,7 @@ def warm_up(
         DataError, UsageError: As `read_raw_text`; or ``out`` has a run with other data or settings.
         AcceptorError: As `train`.
     """
+    refuse_torchrun()
     config = with_encoder(config, encoder)
     out, files = Path(out).expanduser(), listed_paths(text, "one or more files of natural sentences")
     refuse_within(out, files)

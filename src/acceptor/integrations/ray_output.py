@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import time
 from typing import Any
@@ -17,6 +18,8 @@ from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.judging.tally import Tally
 from acceptor.storage.filesystems import OutputFolder
 from acceptor.storage.strict_json import parse_json_object
+
+logger = logging.getLogger(__name__)
 
 PLAN, DONE, MANIFEST, REJECTED = "_plan.json", "_done", "_manifest.json", "_rejected"
 SAVE_EVERY = 20.0  # seconds between saves of the progress; this much work is repeated after a kill
@@ -62,7 +65,7 @@ class Output:
             UsageError: Such an output exists and ``overwrite`` is False.
         """
         sizes = self.folder.sizes()
-        found = parse_json_object(self.folder.read(PLAN), limit=_MAX_BYTES) if PLAN in sizes else None
+        found = self._read(PLAN) if PLAN in sizes else None
         if MANIFEST not in sizes and found == plan:
             self._resume(sizes)
             return
@@ -118,8 +121,9 @@ class Output:
                 "parts of the output are missing or were changed",
                 where=self.folder.address,
                 found=", ".join(wrong[:5]),
-                cause="another program writes or removes files there",
-                next="run the same command again: it writes them again",
+                cause="another program writes or removes files there"
+                + (", or the machines of the cluster do not share that folder" * self.folder.local),
+                next="run the same command again, which writes them again, with a folder that all machines share",
                 code="E-RUN-PARTS",
             )
         parts = [self.done[place] for place in sorted(self.done)]
@@ -140,11 +144,19 @@ class Output:
         for name in sorted(self.folder.sizes(DONE)):
             if name.startswith("."):
                 continue
-            for done in parse_json_object(self.folder.read(f"{DONE}/{name}"), limit=_MAX_BYTES)["done"]:
+            for done in (self._read(f"{DONE}/{name}") or {"done": []})["done"]:
                 if sizes.get(done["name"]) == done["bytes"]:
                     self.done[done["file"], done["chunk"]] = done
             self._files = int(name.removesuffix(".json")) + 1
         self._saved = len(self.done)
+
+    def _read(self, name: str) -> Any:
+        """The object in a file; None if it was cut short, as where a file is visible while it is written."""
+        try:
+            return parse_json_object(self.folder.read(name), limit=_MAX_BYTES)
+        except ValueError as error:
+            logger.warning("%s/%s cannot be read, and is made again: %s", self.folder.address, name, error)
+            return None
 
     def _exists_error(
         self, sizes: dict[str, int], found: dict[str, object] | None, plan: dict[str, object]

@@ -225,7 +225,7 @@ def refuse_changes(before: Mapping[str, object], now: Mapping[str, object], *, a
             cause="a data file has changed since the start, or is missing or added in this command"
             if any(name.startswith("data.") for name in changed)
             else None,
-            next="repeat the first command, acceptor train with --resume; or start again with --overwrite"
+            next="repeat the first command with its data and settings, to resume it; or start again with --overwrite"
             + ("; or use the new value from here on: --allow-change" if allowed else ""),
             code="E-USAGE-CHANGED",
         )

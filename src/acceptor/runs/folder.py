@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from acceptor.errors import RunError
-from acceptor.runs.checkpoint import has_checkpoint
+from acceptor.runs.checkpoint import has_checkpoint, newest
 from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.runs.history import HISTORY_FILE
 from acceptor.runs.judge_file import JUDGE_FILE, MEMBER, member_folders
@@ -99,7 +99,7 @@ def missing_run(folder: Path, expected: str) -> RunError:
     holds = next((words for name, words in SETS.items() if (folder / name).is_file()), None)
     cause = None
     if has_checkpoint(folder):
-        found, following = "a training that was stopped", f"finish it: acceptor train {shell(folder)} --resume"
+        found, following = "a training that was stopped", f"finish it: {_resuming(folder)}"
     elif holds:
         found, following = holds, _of_a_set(folder)
     else:
@@ -114,6 +114,15 @@ def missing_run(folder: Path, expected: str) -> RunError:
         next=following,
         code="E-RUN-MISSING",
     )
+
+
+def _resuming(folder: Path) -> str:
+    """The command that resumes a training; it cannot be named for one on data that another command made."""
+    try:
+        source = newest(folder).settings.source
+    except RunError:
+        source = None
+    return f"acceptor train {shell(folder)} --resume" if source else "repeat the command that started it"
 
 
 def _of_a_set(folder: Path) -> str:

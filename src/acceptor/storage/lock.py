@@ -102,10 +102,16 @@ def _take_at_once(lock: FileIO, path: Path, target: Path) -> bool:
             next="wait for it, stop it, or write elsewhere: --out PATH",
             code="E-RUN-LOCKED",
         ) from None
+    with contextlib.suppress(OSError):  # on a full disk the lock itself holds; what others read of it is missing
+        _describe(lock)
+    return locked
+
+
+def _describe(lock: FileIO) -> None:
+    """Writes who holds the lock, for the error of others."""
     lock.truncate(0)
     since = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
     lock.write(f"{' ' * DESCRIPTION_AT}process {os.getpid()} on {platform.node()}, since {since}\n".encode())
-    return locked
 
 
 def _is_file_at(path: Path, lock: FileIO) -> bool:
