@@ -17,6 +17,7 @@ from acceptor.data import corpora
 from acceptor.data.load import load_split
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.data.split import notebook_rows, stratified_rows, with_validation
+from acceptor.data.suite import load_suite
 from acceptor.data.writing.write import FORMATS, check_output, write_table
 from acceptor.errors import DataError, ResourceError, UsageError
 from conftest import COLA, needs_cola, raises, toy_rows
@@ -333,3 +334,16 @@ def test_outputs_that_exist_or_have_unknown_formats_are_refused(tmp_path):
     assert all(suffix in OUTPUTS for suffix in (*FORMATS, *COMPRESSIONS))  # as in the help of commands
     with raises(UsageError, "E-USAGE-OUTPUT", next="mkdir -p "):
         check_output(tmp_path / "nowhere" / "out.csv", overwrite=False)
+
+
+# ---------------------------------------------------------------------- paths
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/x.tsv", "a sentence where a path belongs " * 20, "a\0b.tsv"])
+def test_what_can_be_no_path_is_an_error(path):
+    with pytest.raises(DataError):
+        acceptor.load_data(path)
+    with pytest.raises(DataError):
+        load_split(path, ("unacceptable", "acceptable"))
+    with pytest.raises(DataError):
+        load_suite(path)

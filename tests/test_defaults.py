@@ -121,6 +121,12 @@ def test_dropout_is_a_probability_or_the_encoders(wrong):
         TrainConfig(dropout=wrong)
 
 
+@pytest.mark.parametrize("no_settings", [5, None, ["epochs", 3]])
+def test_what_are_no_settings_at_all_is_refused(no_settings):
+    with raises(acceptor.UsageError, "E-USAGE-OPTION", problem="the settings"):
+        TrainConfig.model_validate(no_settings)
+
+
 @pytest.mark.parametrize(("dropout", "stored"), [(None, 0.0), ("encoder", 0.1), (0.2, 0.2)])
 def test_the_dropout_of_a_training(toy, toy_config, dropout, stored, tmp_path):
     config = toy_config.model_copy(update={"dropout": dropout, "epochs": 1, "on_collapse": "go-on"})

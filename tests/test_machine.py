@@ -464,6 +464,18 @@ def test_without_locks_work_continues_with_one_warning(number, tmp_path, monkeyp
         study.check_shareable(tmp_path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_FSIZE stands for the full disk")
+def test_a_full_disk_keeps_no_lock_from_being_taken(tmp_path):
+    """What the lock's file says about its holder is for people; that it cannot be written is no reason to end."""
+    code = (
+        "import pathlib, resource, signal, sys; from acceptor.storage.lock import one_writer\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "with one_writer(pathlib.Path(sys.argv[1])): pass"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_another_error_of_a_lock_is_an_error(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EIO, "broken")

@@ -264,12 +264,14 @@ def test_the_demo_trains_a_judge_that_orders_plain_pairs(run_cli, tmp_path, monk
     """Three epochs of the demo's seven have most pairs in order; all seven had both verdicts right: records/LOG.md."""
     monkeypatch.setattr(defaults, "MOST_EPOCHS", 3)
     monkeypatch.setenv("ACCEPTOR_CACHE", str(tmp_path / "cache"))  # the precision of this machine, as for its users
+    monkeypatch.setenv("HOME", str(tmp_path))
     out = tmp_path / "demo"
-    code, stdout, stderr = run_cli("demo", "--out", out)
+    code, stdout, stderr = run_cli("demo", "--out", "~/demo")
     assert code == 0, stderr
-    assert (out / "report.html").is_file()
+    (out / "report.html").unlink()
     assert stdout.count("✓") + stdout.count("✗") == 42
-    scores = json.loads(run_cli("demo", "--out", out, "--json")[1])  # the run is used again
+    scores = json.loads(run_cli("demo", "--out", "~/demo", "--json")[1])  # the run is used again
+    assert (out / "report.html").is_file()
     assert scores["n"] == 20
     assert scores["right"] >= 16
     assert f"{scores['right']} of 20 pairs in the right order, both verdicts right in {scores['both']}" in stdout

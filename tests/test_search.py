@@ -383,6 +383,7 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
         ({"epochs": (1.0, 4.0)}, {"problem": "epochs", "expected": "whole numbers"}),
         ({"weight_decay": (0.0, 0.3, "log")}, {"problem": "weight_decay", "expected": "above 0"}),
         ({"weight_decay": (1, 0)}, {"problem": "weight_decay"}),
+        ({"keep_head": (False, True)}, {"problem": "keep_head", "expected": "a list of values"}),
         ({"order_seed": (1, 9)}, {"problem": "order_seed", "cause": "lucky seed"}),
         ({"learning_rat": (0.1, 0.2)}, {"problem": "'learning_rate'"}),
     ):

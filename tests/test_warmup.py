@@ -21,7 +21,7 @@ from acceptor.data.corruptions import SHARES, Corruptor, words_of
 from acceptor.data.raw_text import FEWEST, read_raw_text
 from acceptor.data.starter import generate
 from acceptor.data.writing.parts import Parts
-from acceptor.errors import DataError, UsageError
+from acceptor.errors import DataError, RunError, UsageError
 from acceptor.experiments.distil import distil
 from acceptor.experiments.warmup import warm_up, warmup_data
 from acceptor.judging.predict import predict
@@ -227,6 +227,17 @@ def test_what_the_teachers_said_is_computed_once(toy, toy_config, teacher, tmp_p
     assert first == again
 
 
+def test_a_stopped_student_is_resumed_by_its_own_command(toy, toy_config, teacher, tmp_path, monkeypatch):
+    """Not by `acceptor train RUN --resume`: the teacher's probabilities are in no file that it could read."""
+    out = tmp_path / "student"
+    with monkeypatch.context() as patch, pytest.raises(stop_after(patch, "acceptor.experiments.distil.train", 1)):
+        distil(toy, teachers=teacher, out=out, config=toy_config)
+    with raises(RunError, "E-RUN-MISSING", found="was stopped", next="repeat the command that started it"):
+        acceptor.load(out)
+    with raises(UsageError, "E-USAGE-CHANGED", next="repeat the first command with its data and settings"):
+        distil(toy, teachers=teacher, out=out, config=toy_config.model_copy(update={"epochs": 9}))
+
+
 def test_what_another_version_has_begun_is_computed_again(toy, toy_config, teacher, tmp_path, monkeypatch):
     """What a teacher says is kept for its speed alone: parts of another device or torch are no reason to stop."""
     begun = []
@@ -355,7 +366,11 @@ def test_the_commands_warm_up_and_distil(tiny_bert, text, tmp_path, monkeypatch,
         return capsys.readouterr().out
 
     settings = ("--encoder", tiny_bert, "--epochs", "1", "--learning-rate", "1e-2", "--reinit-layers", "1")
-    assert "written to run" in command("train", tmp_path, "--warmup-text", text, "--out", "run", *settings)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = command(
+        "train", tmp_path, "--warmup-text", text, "--out", "~/run", *settings
+    )  # as a shell leaves --out=~/run
+    assert f"written to {tmp_path / 'run'}\n" in said or f"written to {tmp_path / 'run'};" in said
     assert acceptor.load("run-warmup").labels == ("corrupted", "natural")
     begun_anew = [
         json.loads(Path(run, "run.json").read_text())["config"]["reinit_layers"] for run in ("run-warmup", "run")

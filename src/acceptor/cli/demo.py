@@ -9,6 +9,7 @@ import typer
 
 from acceptor.cli.options import OUTPUT, AsJson, Overwrite, Quiet
 from acceptor.cli.output import answer
+from acceptor.storage.files import user_path
 
 EXAMPLES = (
     "acceptor demo",
@@ -36,7 +37,7 @@ def demo(
     from acceptor.runs.report_file import REPORT_PAGE
     from acceptor.training.train import train
 
-    out = out.expanduser()
+    out = user_path(out)
     if overwrite or not is_finished(out):
         config = TrainConfig(encoder="minilm")
         train("starter", out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))

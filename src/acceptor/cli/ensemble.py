@@ -10,6 +10,7 @@ import typer
 from acceptor.cli.options import OUTPUT, AsJson, Overwrite, Quiet
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError
+from acceptor.storage.files import user_path
 
 EXAMPLES = (
     "acceptor ensemble runs/starter-mpnet-seeds",
@@ -46,5 +47,5 @@ def _beside(runs: list[str]) -> Path:
         raise UsageError(
             "the runs of an ensemble have no name in common", next="name its folder: --out RUN", code="E-USAGE-OUTPUT"
         )
-    seeds = Path(runs[0]).expanduser().absolute()
+    seeds = user_path(runs[0]).absolute()
     return seeds.with_name(f"{seeds.name}-ensemble")

@@ -10,6 +10,7 @@ import typer
 
 from acceptor.cli.options import DATA, OUTPUT, AsJson, Overwrite, Quiet, RunPath, takes_reading
 from acceptor.cli.output import answer
+from acceptor.storage.files import user_path
 
 EXAMPLES = (
     "acceptor export runs/starter-minilm -o judge.onnx --verify starter",
@@ -77,7 +78,7 @@ def export(
     from acceptor.judging.load import load
     from acceptor.runs.export_file import export_file_of
 
-    path = Path(out).expanduser()
+    path = user_path(out)
     if not path.name:
         raise UsageError(
             "the output has no name", expected="judge.onnx, judge/ or judge.html", found=out, code="E-USAGE-OUTPUT"

@@ -23,6 +23,7 @@ from acceptor.cli.options import (
 )
 from acceptor.cli.output import advice_only_in_the_answer, answer
 from acceptor.errors import UsageError
+from acceptor.storage.files import user_path
 from acceptor.text import shell
 
 Out = Annotated[Path | None, typer.Option(help="the run folder to make [runs/DATA-ENCODER]", rich_help_panel=OUTPUT)]
@@ -97,7 +98,7 @@ def train(
             out = out or default_set(data, config.encoder, "cv")
             _cross_validate(examples, cv, out, config, processes, overwrite, as_json)
             return
-        out = (out or default_out(data, config.encoder, resume=resume)).expanduser()  # a shell leaves --out=~/run alone
+        out = user_path(out or default_out(data, config.encoder, resume=resume))  # a shell leaves --out=~/run alone
         if warmup_text:
             check_out(out, overwrite=overwrite, resume=resume)
             refuse_within(out, warmup_text)
@@ -148,7 +149,7 @@ def _names_a_run(data: str, out: Path | None) -> bool:
     from acceptor.data.corpora import CORPORA
     from acceptor.runs.out_path import is_run
 
-    path = Path(data).expanduser()
+    path = user_path(data)
     return is_run(path) or (out is None and data not in CORPORA and not path.exists())
 
 

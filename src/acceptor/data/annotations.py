@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from acceptor.data.auditing.duplicates import normalised
 from acceptor.data.reading.read import read_table
 from acceptor.data.table import ACCEPTABILITY, Split, Table
 from acceptor.errors import DataError, checked_types
+from acceptor.storage.files import user_path
 
 # CoLA's annotations (Warstadt & Bowman 2019) were made on version 1.0: in-domain dev, then out-of-domain dev. In 1.1
 # these rows (from 0) have another text; no other row may differ.
@@ -58,8 +60,8 @@ def read_annotations(path: str | Path, split: Split) -> Annotations:
     Raises:
         DataError: No such file, no feature in it, or other rows than the split's; the first other row is named.
     """
-    place = Path(path).expanduser()
-    files = sorted(place.glob("*.tsv")) if place.is_dir() else [place]
+    place = user_path(path)
+    files = sorted(place.glob("*.tsv")) if os.path.isdir(place) else [place]
     if not files:
         raise DataError(
             "no annotations in this folder", where=str(place), expected="files that end in .tsv", code="E-DATA-MISSING"

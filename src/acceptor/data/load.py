@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN, is_stream
 from acceptor.data.table import Data, DataSource, Split, Table
 from acceptor.errors import DataError, UsageError, checked_types, nearest
+from acceptor.storage.files import user_path
 from acceptor.text import listed, shell
 
 logger = logging.getLogger(__name__)
@@ -343,7 +345,7 @@ def _splits(tables: Mapping[str, Table], classes: Classes, rules: LabelRules) ->
 
 
 def _is_corpus(source: Any) -> bool:
-    return isinstance(source, str | Path) and (source in CORPORA or Path(source).expanduser().is_dir())
+    return isinstance(source, str | Path) and (source in CORPORA or os.path.isdir(user_path(source)))
 
 
 def _data_of(splits: Mapping[str, Split], source: DataSource | None = None) -> Data:
@@ -352,7 +354,7 @@ def _data_of(splits: Mapping[str, Split], source: DataSource | None = None) -> D
 
 def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[str, Table]:
     """The tables of a corpus by role."""
-    folder = None if folder is None else Path(folder).expanduser()
+    folder = None if folder is None else user_path(folder)
     if isinstance(source, str) and not source:
         raise UsageError(
             "the name of the data is empty", expected="a corpus, a file or a folder", code="E-USAGE-OPTION"
@@ -360,7 +362,7 @@ def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[st
     if isinstance(source, str) and source in CORPORA:
         if folder and source == "starter":
             raise UsageError("the corpus 'starter' takes no folder of files: it is generated", code="E-USAGE-CONFLICT")
-        if Path(source).exists():
+        if os.path.exists(source):
             logger.warning("the corpus %r is taken, not ./%s; for that one: ./%s", source, source, source)
         return corpus_tables(source, folder)
     if folder is not None:
@@ -371,10 +373,10 @@ def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[st
             code="E-USAGE-CONFLICT",
         )
     if isinstance(source, str | Path) and str(source) != STDIN:
-        path = Path(source).expanduser()
-        if path.is_dir():
+        path = user_path(source)
+        if os.path.isdir(path):
             return folder_tables(path, reading)
-        if not path.exists() and not path.suffix and nearest(str(source), CORPORA):
+        if not os.path.exists(path) and not path.suffix and nearest(str(source), CORPORA):
             raise DataError(
                 f"no corpus or file is called {str(source)!r}; did you mean {nearest(str(source), CORPORA)!r}?",
                 expected="a corpus (" + ", ".join(CORPORA) + "), a file or a folder",

@@ -14,6 +14,7 @@ from acceptor.data.auditing.duplicates import normalised, rows_in
 from acceptor.data.reading.read import read_table
 from acceptor.data.table import Data, Table
 from acceptor.errors import DataError, UsageError
+from acceptor.storage.files import user_path
 
 FEWEST = 200  # sentences
 SAMPLE = 1_000  # sentences from which the script is read
@@ -44,7 +45,7 @@ def listed_paths(paths: str | Path | Sequence[str | Path], expected: str) -> lis
     several = [paths] if isinstance(paths, str | Path) else paths
     if not isinstance(several, Sequence) or not several or not all(isinstance(one, str | Path) for one in several):
         raise UsageError("a path is missing", expected=expected, found=repr(paths)[:80], code="E-USAGE-OPTION")
-    return [Path(one).expanduser() for one in several]
+    return [user_path(one) for one in several]
 
 
 def read_raw_text(files: str | Path | Sequence[str | Path], data: Data) -> RawText:

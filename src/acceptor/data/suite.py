@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS
 from acceptor.data.table import Table
 from acceptor.errors import DataError, UsageError, nearest
+from acceptor.storage.files import user_path
 
 PLAIN_PAIRS = Path(__file__).parent / "plain_pairs.tsv"
 NAMED = ("starter", "plain")
@@ -65,16 +67,16 @@ def load_suite(source: Any, *, columns: Mapping[str, str] | None = None, separat
                 f"the columns of the suite {source!r} are known", next="leave --columns out", code="E-USAGE-CONFLICT"
             )
         tables = [_starter() if source == "starter" else reading.pairs(PLAIN_PAIRS)]
-    elif isinstance(source, str) and not Path(source).expanduser().exists() and (match := nearest(source, NAMED)):
+    elif isinstance(source, str) and not os.path.exists(user_path(source)) and (match := nearest(source, NAMED)):
         raise DataError(
             f"there is no suite or file {source!r}; did you mean {match!r}?",
             expected=f"{', '.join(NAMED)}, a file of pairs, or a folder of files",
             code="E-DATA-MISSING",
         )
-    elif isinstance(source, str | Path) and Path(source).expanduser().is_dir():
-        tables = list(map(reading.pairs, _files(Path(source).expanduser())))
+    elif isinstance(source, str | Path) and os.path.isdir(user_path(source)):
+        tables = list(map(reading.pairs, _files(user_path(source))))
     else:
-        source = Path(source).expanduser() if isinstance(source, str) else source
+        source = user_path(source) if isinstance(source, str) else source
         tables = [reading.pairs(source)]
     frame = pl.concat(map(_frame, tables), how="diagonal")
     return Suite(frame, {table.origin: table.sha256 for table in tables})

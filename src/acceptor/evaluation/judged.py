@@ -23,6 +23,7 @@ from acceptor.runs.predictions import read_predictions
 from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_report_file
 from acceptor.runs.run_file import read_run_file
 from acceptor.runs.set_file import finished_seeds
+from acceptor.storage.files import user_path
 
 READING = ("columns", "separator", "labels", "normalise_labels", "drop_unlabelled")
 """The arguments of `load_split` that say how to read a file."""
@@ -167,7 +168,7 @@ def _folders(system: Any) -> list[Any]:
             found=type(system).__name__,
             code="E-USAGE-OPTION",
         )
-    place = Path(place).expanduser()
+    place = user_path(place)
     seeds = finished_seeds(place)
     if seeds is None:
         return [place]

@@ -38,7 +38,7 @@ from acceptor.judging.predict import predict
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.out_path import check_out, folder_beside, refuse_within
 from acceptor.runtime.processes import refuse_torchrun
-from acceptor.storage.files import explain_write_errors, new_file
+from acceptor.storage.files import explain_write_errors, new_file, user_path
 from acceptor.training.train import Run, train
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def distil(
     data, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     runs = listed_paths(teachers, "one or more run folders, of judges that teach")
     texts = listed_paths(text, "one or more files of natural sentences") if text else []
-    out = Path(out).expanduser()
+    out = user_path(out)
     resume = not overwrite and has_checkpoint(out)
     beside = folder_beside(out, "teacher", FILES)
     check_out(out, overwrite=overwrite, resume=resume)

@@ -40,7 +40,7 @@ from acceptor.runs.run_file import MemberRecord, RunFile, all_settings
 from acceptor.runs.search_file import SEARCH_FILE
 from acceptor.runs.set_file import FOLDS_FILE, SEEDS_FILE, finished_seeds
 from acceptor.runtime.device import source_commit, versions
-from acceptor.storage.files import new_folder
+from acceptor.storage.files import new_folder, user_path
 from acceptor.storage.lock import one_writer
 from acceptor.text import listed, shell
 from acceptor.training.record import write_run
@@ -72,7 +72,7 @@ def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwr
         ResourceError: The disk is full, or ``out`` cannot be written.
     """
     folders = _folders(runs)
-    out = Path(out).expanduser()
+    out = user_path(out)
     members = [read_run(folder) for folder in folders]
     _check(members)
     _warn(members)

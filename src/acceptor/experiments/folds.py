@@ -24,6 +24,7 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.runs.folder import is_finished
 from acceptor.runs.predictions import read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
+from acceptor.storage.files import user_path
 from acceptor.text import Json
 from acceptor.training.defaults import DERIVED, resolve
 from acceptor.training.record import log_derived
@@ -91,7 +92,7 @@ def cross_validate(
             next="leave --split out",
             code="E-USAGE-CONFLICT",
         )
-    out = Path(out).expanduser()
+    out = user_path(out)
     data = data if isinstance(data, Data) else load_data(data)
     own, at = data.train.own, data.train.table.own_rows
     by = by if isinstance(by, str) else int(by)  # NumPy's integers, too

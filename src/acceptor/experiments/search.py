@@ -46,6 +46,7 @@ from acceptor.runs.out_path import refuse_within
 from acceptor.runs.report_file import OF_THE_DATA, read_report_file
 from acceptor.runs.search_file import SearchFile, Trial
 from acceptor.runtime.processes import refuse_torchrun
+from acceptor.storage.files import user_path
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
@@ -168,7 +169,7 @@ def search_settings(
     cut, blind = _cut(data, config)
     config, _ = resolve(config, find_encoder(config.encoder), cut.train)
     domains = default_space(config) if space is None else dict(space)
-    out = Path(out).expanduser()
+    out = user_path(out)
     if seeds and cut.test is None:
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])

@@ -18,6 +18,7 @@ from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of,
 from acceptor.experiments.workers import Plan
 from acceptor.runs.report_file import SPLITS
 from acceptor.runs.set_file import SEEDS_FILE, SeedEntry, SeedsFile, read_set_file
+from acceptor.storage.files import user_path
 from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def train_seeds(
         AcceptorError: `load_data` or `train` raises an error that concerns all trainings.
     """
     config = with_restart(config, encoder)
-    out = Path(out).expanduser()
+    out = user_path(out)
     data = data if isinstance(data, Data) else load_data(data)
     numbers = _numbers(seeds, config.seed)
     if not overwrite and (out / SEEDS_FILE).is_file():  # a training that has ended stays in the count

@@ -31,6 +31,7 @@ from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.out_path import refuse_within
 from acceptor.runtime.processes import refuse_torchrun
+from acceptor.storage.files import user_path
 from acceptor.training.defaults import FEWEST_EPOCHS, resolve
 from acceptor.training.train import train
 
@@ -70,7 +71,7 @@ def warm_up(
     """
     refuse_torchrun()
     config = with_encoder(config, encoder)
-    out, files = Path(out).expanduser(), listed_paths(text, "one or more files of natural sentences")
+    out, files = user_path(out), listed_paths(text, "one or more files of natural sentences")
     refuse_within(out, files)
     corpus = data if isinstance(data, Data) else load_data(data)
     corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)

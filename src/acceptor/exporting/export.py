@@ -24,7 +24,7 @@ from acceptor.model.safety import weights_file
 from acceptor.model.tokenizer import tokenizer_info
 from acceptor.runs.export_file import export_file_of, write_export_file
 from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text
-from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, new_folder, use_umask
+from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, new_folder, use_umask, user_path
 from acceptor.storage.lock import one_writer
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def export(
     """
     suffix = Path(out).suffix
     folder = suffix == "" or (suffix != ".onnx" and str(out).endswith("/"))
-    out = Path(out).expanduser()
+    out = user_path(out)
     _check(judge, out, precision, verify)
     if folder:
         _check_folder(judge, out, precision, overwrite)

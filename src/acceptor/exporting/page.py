@@ -21,7 +21,7 @@ from acceptor.exporting.verify import Export
 from acceptor.exporting.wordpiece import wordpiece
 from acceptor.judging.judge import Judge
 from acceptor.runtime.device import versions
-from acceptor.storage.files import explain_write_errors, new_file
+from acceptor.storage.files import explain_write_errors, new_file, user_path
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import file_sha256
 from acceptor.text import content_source
@@ -64,11 +64,11 @@ def export_page(
         RunError: As `export`.
         ResourceError: As `export`.
     """
-    out = Path(out).expanduser()
+    out = user_path(out)
     with explain_write_errors(out):
         check_free(out, overwrite=overwrite)
         out.parent.stat()  # `one_writer` would create it
-    library, wasm = _runtime_files(Path(runtime).expanduser())
+    library, wasm = _runtime_files(user_path(runtime))
     tokenizer = json.dumps(wordpiece(judge), ensure_ascii=False, separators=(",", ":"))
     with tempfile.TemporaryDirectory(prefix="acceptor-") as folder:
         network = Path(folder) / "judge.onnx"

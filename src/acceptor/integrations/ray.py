@@ -43,6 +43,7 @@ from acceptor.model.coverage import ALL_UNKNOWN, counts_of, drop_unknown_rows
 from acceptor.progress import meter
 from acceptor.runs.folder import READ_WITH_JUDGE
 from acceptor.runtime.device import versions
+from acceptor.storage.files import user_path
 from acceptor.storage.filesystems import OutputFolder, address_of, open_input
 from acceptor.storage.lock import one_writer
 
@@ -201,7 +202,7 @@ def _columns(
 
 
 def _run_files(run: Path) -> RunFiles:
-    run = run.expanduser()
+    run = user_path(run)
     if run.is_file():
         return {run.name: np.fromfile(run, dtype=np.uint8)}
     names = [*files_of(run), *READ_WITH_JUDGE]
@@ -217,7 +218,7 @@ def _plan(run: Path, files: list[InputFile], task: Task) -> dict[str, object]:
             "bytes": sum(file.size for file in files),
             "sha256": hashlib.sha256(listed.encode()).hexdigest(),
         },
-        "run": files_of(run.expanduser()),
+        "run": files_of(user_path(run)),
         "settings": task.settings.to_dict(task.suffix),
         "computing asked for": [task.device, task.precision],
         "versions": versions(),

@@ -34,6 +34,7 @@ from acceptor.integrations.sklearn_input import (
 from acceptor.judging.load import load
 from acceptor.progress import without_progress
 from acceptor.runs.folder import MANIFEST, check_judge, manifest_bytes, read_manifest
+from acceptor.storage.files import user_path
 from acceptor.text import plain_lines
 from acceptor.training.train import train
 
@@ -294,7 +295,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """The run folder that the user has chosen, if any."""
         if self.run_folder is None:
             return None
-        folder = Path(self.run_folder).expanduser()
+        folder = user_path(self.run_folder)
         if folder.exists():
             raise ParameterError(
                 f"run_folder {folder} exists",

@@ -31,7 +31,7 @@ from acceptor.runs.fingerprints import write_fingerprints
 from acceptor.runs.judge_file import JudgeFile, member_folders, write_judge_file
 from acceptor.runs.record import FORMAT
 from acceptor.runtime.device import Runtime
-from acceptor.storage.files import explain_write_errors, new_folder
+from acceptor.storage.files import explain_write_errors, new_folder, user_path
 from acceptor.text import Json
 
 TOKENS, FEW_TOKENS = 2048, 256  # most tokens of a batch, so that it fits a core's cache; the same for few inputs
@@ -333,7 +333,7 @@ class Judge:
             UsageError: It was exported; its file is complete by itself. Or ``folder`` has files.
             ResourceError: The disk is full, or ``folder`` cannot be written.
         """
-        path = Path(folder).expanduser()
+        path = user_path(folder)
         check_new_folder(path)
         with new_folder(path) as scratch:
             self.write_files(scratch)

@@ -32,6 +32,7 @@ from acceptor.runs.folder import (
 )
 from acceptor.runs.judge_file import JUDGE_FILE, JudgeFile, member_folders, read_judge_file
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory, runtime_without_torch
+from acceptor.storage.files import user_path
 from acceptor.storage.links import check_links
 from acceptor.storage.manifest import file_sha256
 
@@ -113,7 +114,7 @@ def run_path(run: Any) -> Path:
             next="ask it: acceptor judge, acceptor compare; in Python: acceptor.Client(url)",
             code="E-USAGE-ADDRESS",
         )
-    return Path(path).expanduser()
+    return user_path(path)
 
 
 def _judge(

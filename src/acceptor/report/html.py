@@ -21,7 +21,7 @@ from acceptor.report.word_weights import explain_errors
 from acceptor.runs.history import EpochLine
 from acceptor.runs.set_file import SEEDS_FILE, SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
-from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file
+from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file, user_path
 from acceptor.storage.manifest import MANIFEST
 from acceptor.text import content_source, plain
 
@@ -54,15 +54,15 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
         RunError: A folder is not a finished run, or one of its files was changed.
         ResourceError: ``out`` cannot be written, or the disk is full.
     """
-    out = Path(out).expanduser()
+    out = user_path(out)
     if not runs:
         raise UsageError("there is no run to report", expected='["runs/cola"]', found=repr(runs), code="E-USAGE-OPTION")
     if out.suffix != ".html":
         raise UsageError(
             "the report is a page", expected="a name that ends in .html", found=str(out), code="E-USAGE-OUTPUT"
         )
-    found, seeds = _read([Path(run).expanduser() for run in runs])
-    shown = [Path(run).expanduser().resolve() for run in runs]
+    found, seeds = _read([user_path(run) for run in runs])
+    shown = [user_path(run).resolve() for run in runs]
     _refuse_another_run(out, shown)
     with explain_write_errors(out):
         _refuse_another_file(out)

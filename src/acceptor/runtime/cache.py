@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from acceptor.environment import variable
+from acceptor.storage.files import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def _expanded(text: str) -> Path | None:
         home = _home()
         return None if home is None else home / text[2:]
     try:
-        return Path(text).expanduser()
+        return user_path(text)
     except RuntimeError:
         return None
 

@@ -30,6 +30,11 @@ UNWRITABLE = (
 NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
+def user_path(given: str | Path) -> Path:
+    """The path with its ``~`` expanded; as it is given if there is no such user, so that it is found missing."""
+    return Path(os.path.expanduser(given))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes ``content`` as indented UTF-8 JSON; a number that JSON lacks (NaN) is an error."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

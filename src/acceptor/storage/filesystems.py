@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from acceptor.errors import DataError, ResourceError, UsageError
-from acceptor.storage.files import new_file
+from acceptor.storage.files import new_file, user_path
 
 _BUFFER = 4 << 20  # bytes asked for at once: an object store answers each request in tens of milliseconds
 
 
 def address_of(place: str | Path) -> str:
     """A path of this machine as an address; an address as it is."""
-    return str(place) if "://" in str(place) else Path(place).expanduser().absolute().as_uri()
+    return str(place) if "://" in str(place) else user_path(place).absolute().as_uri()
 
 
 def file_system(address: str) -> tuple[Any, str]:

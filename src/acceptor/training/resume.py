@@ -13,6 +13,7 @@ from acceptor.errors import DataError, UsageError
 from acceptor.model.pretrained import EMBEDDED
 from acceptor.runs.checkpoint import SourceRecord, newest, was_restarted
 from acceptor.runs.run_file import all_settings
+from acceptor.storage.files import user_path
 from acceptor.training.defaults import DERIVED
 
 
@@ -74,5 +75,5 @@ def _found(path: str, start: Path) -> str:
     """The name of a corpus or path as given if it exists, else relative to the folder in which training was started."""
     if path in CORPORA:
         return path
-    here = Path(path).expanduser()
+    here = user_path(path)
     return path if here.exists() or not (start / here).exists() else str(start / here)

@@ -39,7 +39,7 @@ from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_wit
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import process_group, process_rank
-from acceptor.storage.files import new_folder
+from acceptor.storage.files import new_folder, user_path
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.advice import ADVICE, advice_for
@@ -136,7 +136,7 @@ def train(
             signal stopped the training whose handler returned.
     """
     config = with_encoder(config, encoder)
-    request = Request(Path(out).expanduser(), config, overwrite, resume, allow_change, on_epoch)
+    request = Request(user_path(out), config, overwrite, resume, allow_change, on_epoch)
     return _train_in_place(data, request)
 
 
@@ -196,7 +196,7 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
         RunError: There is nothing to resume, or it is damaged.
         AcceptorError: Whatever `load_data` and `train` raise.
     """
-    folder = Path(run).expanduser()
+    folder = user_path(run)
     check_out(folder, overwrite=False, resume=True)
     data, config = data_and_config(folder, changes or {})
     return train(data, out=folder, config=config, resume=True, allow_change=allow_change)

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from acceptor.data.reading.objects import grid_of_object
 from acceptor.data.reading.parse import read_file
 from acceptor.data.reading.string_columns import checked_frame
 from acceptor.data.table import Table
+from acceptor.storage.files import user_path
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _grid_of(source: Any, separator: str | None) -> tuple[Grid, str]:
     """The cells of a source, and the sha256 of a file's bytes."""
     if isinstance(source, str | os.PathLike):
         origin = os.fsdecode(source)
-        return read_file(Path(origin).expanduser(), origin, separator)
+        return read_file(user_path(origin), origin, separator)
     return grid_of_object(source), ""
 
 
