@@ -123,6 +123,11 @@ BAD_INPUT = {
         "the corpus 'starter' has its own columns",
     ),
     "no such device": (["train", "files", "--device", "mps"], 2, "has no mps"),
+    "folds and a split of one's own": (
+        ["train", "files", "--cv", "2", "--validation", "files/test.tsv"],
+        2,
+        "leave --validation and --test out",
+    ),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a finished run"),
     "a server in place of a run": (["predict", "http://127.0.0.1:1", "sentences.txt"], 2, "acceptor judge.*Client"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),

@@ -296,7 +296,7 @@ HEADER = b"sentence\tlabel\n"
                 "where": "line 2, byte offset 16",
                 "found": "0x93",
                 "cause": "Windows-1252",
-                "next": ("iconv ", "x.tsv -f WINDOWS-1252"),
+                "next": ("iconv ", "iconv -f WINDOWS-1252"),
             },
         ),
         (
@@ -997,3 +997,26 @@ def test_ragged_rows_are_looked_at_once(write, monkeypatch):
         for part in stream.parts():
             stream.table(part, lambda *_: None)
     assert len(asked) <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "command"),
+    [
+        ("j.tsv", b'{"sentence": "a"}\n{"sentence": "b"}\n', "mv {} FILE.jsonl"),
+        ("j.tsv.gz", b'{"sentence": "a"}\n{"sentence": "b"}\n', "mv {} FILE.jsonl.gz"),
+        ("mac.tsv", b"sentence\tlabel\ra b\t0\rc d\t1\r", "tr '\\r' '\\n' < {} > with-line-feeds.tsv"),
+        ("mac.tsv.gz", b"sentence\tlabel\ra b\t0\rc d\t1\r", "gzip -dc {} | tr '\\r' '\\n' > with-line-feeds.tsv"),
+        ("w.tsv", b"sentence\tlabel\ncaf\xe9 x\t0\n", "iconv -f ISO-8859-1 -t UTF-8 < {} > in-utf8.tsv"),
+        ("w.tsv.gz", b"sentence\tlabel\ncaf\xe9 x\t0\n", "gzip -dc {} | iconv -f ISO-8859-1 -t UTF-8 > in-utf8.tsv"),
+    ],
+)
+def test_the_command_that_repairs_a_file_works_on_packed_ones_too(write, tmp_path, monkeypatch, name, content, command):
+    """It is run in a shell, and its result is read."""
+    monkeypatch.chdir(tmp_path)
+    path = write(name, gz(content) if name.endswith(".gz") else content)
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    advice = caught.value.details["next"].removeprefix("name it after what it holds: ").split("\n")[0]
+    assert advice == command.format(path)
+    subprocess.run(["bash", "-c", advice], check=True)
+    assert len(read_table(next(tmp_path / last for last in [advice.split()[-1]])).frame) in (1, 2)

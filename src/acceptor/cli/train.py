@@ -86,7 +86,7 @@ def train(
     from acceptor.runs.report_file import REPORT_PAGE
     from acceptor.training import train as training
 
-    _check(cv, processes, warmup_text, resumes=resume or allow_change)
+    _check(cv, processes, warmup_text, resumes=resume or allow_change, given=validation or test)
     if cv is None and resume and _names_a_run(data, out):
         _refuse_known(context, data)
         with advice_only_in_the_answer():
@@ -112,13 +112,20 @@ def train(
         answer(run.to_dict(), render.run_text(run), as_json)
 
 
-def _check(cv: str | None, processes: int, warmup_text: list[str] | None, *, resumes: bool) -> None:
+def _check(cv: str | None, processes: int, warmup_text: list[str] | None, *, resumes: bool, given: Path | None) -> None:
     """Refuses options that exclude each other."""
     if cv is not None and warmup_text:
         raise UsageError(
             "--cv and --warmup-text do not go together",
             next="warm up first, then cross-validate with that encoder: acceptor train … --warmup-text FILE --out RUN; "
             "acceptor train … --cv source --encoder RUN-warmup",
+            code="E-USAGE-CONFLICT",
+        )
+    if cv is not None and given:
+        raise UsageError(
+            "a cross-validation holds out parts of the training data, and uses no other split",
+            found=str(given),
+            next="leave --validation and --test out",
             code="E-USAGE-CONFLICT",
         )
     if cv is not None and resumes:

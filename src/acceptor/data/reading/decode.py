@@ -12,6 +12,8 @@ from typing import NamedTuple
 from acceptor.data.reading.unpack import READ_COMPRESSIONS, empty_file
 from acceptor.errors import DataError
 
+STANDARD_INPUT = "standard input"
+UNPACK = {".gz": "gzip -dc", ".zst": "zstd -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zip": "unzip -p"}
 LONGEST_LINE = 64 << 20  # bytes
 
 
@@ -168,12 +170,25 @@ def _byte_place(data: bytes, offset: int, before: _Before, origin: str) -> str:
 
 
 def _iconv(encoding: str, origin: str) -> str:
-    if origin == "standard input":
-        return f"COMMAND | iconv -f {encoding} -t UTF-8 | acceptor …"
+    return filtered(origin, f"iconv -f {encoding} -t UTF-8", "in-utf8")
+
+
+def filtered(origin: str, program: str, name: str) -> str:
+    """The command that sends a file's text, unpacked where it is packed, through a program into the file ``name``."""
+    if origin == STANDARD_INPUT:
+        return f"COMMAND | {program} | acceptor …"
     path = Path(origin)
-    cat = {".gz": "gzip -dc", ".zst": "zstd -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zip": "unzip -p"}.get(
-        path.suffix.lower()
-    )
-    form = Path(path.stem).suffix if cat else path.suffix
-    source = f"{cat} {shlex.quote(origin)} | iconv" if cat else f"iconv {shlex.quote(origin)}"
-    return f"{source} -f {encoding} -t UTF-8 > in-utf8{form}"
+    unpack = UNPACK.get(path.suffix.lower())
+    form = Path(path.stem).suffix if unpack else path.suffix
+    read = f"{unpack} {shlex.quote(origin)} | {program}" if unpack else f"{program} < {shlex.quote(origin)}"
+    return f"{read} > {name}{form}"
+
+
+def renamed(origin: str, form: str) -> str:
+    """The command that gives a file the name of another format; its compression stays."""
+    if origin == STANDARD_INPUT:
+        return f"COMMAND > FILE{form}"
+    packed = Path(origin).suffix.lower()
+    if packed == ".zip":  # the name is that of the file within
+        return f"{UNPACK[packed]} {shlex.quote(origin)} > FILE{form}"
+    return f"mv {shlex.quote(origin)} FILE{form}{packed if packed in UNPACK else ''}"

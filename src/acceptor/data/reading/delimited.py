@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import functools
 import re
-import shlex
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from acceptor.data.reading.cell_kinds import looks_like_labels
 from acceptor.data.reading.column_names import KNOWN_NAMES, key
-from acceptor.data.reading.decode import LONGEST_LINE
+from acceptor.data.reading.decode import LONGEST_LINE, filtered, renamed
 from acceptor.data.reading.grid import Grid, Reject, Rows
 from acceptor.errors import DataError
 from acceptor.text import short
@@ -222,7 +220,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
             where=f"{origin}, line {rows.lines[0]}",
             found=short(some[0][0]),
             cause="written as CSV, with tabs between cells",
-            next=f"mv {shlex.quote(origin)} FILE.csv, and --separator tab",
+            next=f"{renamed(origin, '.csv')}, and --separator tab",
             code="E-DATA-QUOTES",
         )
     if Counter(map(len, some)).most_common(1)[0][0] != 1:
@@ -232,7 +230,7 @@ def check_separator(rows: Rows, dialect: Dialect, origin: str) -> None:
             "every line is a JSON object",
             where=f"{origin}, line {rows.lines[0]}",
             found=short(some[0][0]),
-            next=f"name it after what it holds: mv {shlex.quote(origin)} FILE.jsonl",
+            next=f"name it after what it holds: {renamed(origin, '.jsonl')}",
             code="E-DATA-FORMAT",
         )
     other = _other_separator(rows, dialect)
@@ -311,6 +309,6 @@ def check_line_breaks(rows: Rows, origin: str) -> None:
         expected="lines that end in a line feed, with or without a carriage return before it",
         found=short(text),
         cause="saved with the line breaks of old Macs",
-        next=f"tr '\\r' '\\n' < {shlex.quote(origin)} > with-line-feeds{Path(origin).suffix}",
+        next=filtered(origin, "tr '\\r' '\\n'", "with-line-feeds"),
         code="E-DATA-FORMAT",
     )
