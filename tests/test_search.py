@@ -191,6 +191,22 @@ def test_a_search_is_resumed_with_the_same_columns_and_weights(config, tiny_bert
         open_study(tmp_path / "s", given, SMALL, read["a"])
 
 
+def test_an_older_search_is_resumed_with_the_files_that_it_knows(data, config, tmp_path):
+    """It kept the hashes of its files, but not how they were read, nor the encoder's weights."""
+    study = open_study(tmp_path / "s", config, SMALL, data)
+    head = study.user_attrs["head"]
+    known = {name: sha256 for name, sha256 in head["data"].items() if name in ("train", "validation")}
+    study.set_user_attr("head", {**head, "data": known})
+    open_study(tmp_path / "s", config, SMALL, data)
+    with raises(UsageError, "E-USAGE-CHANGED", found="data.extra 1"):
+        open_study(
+            tmp_path / "s",
+            config,
+            SMALL,
+            acceptor.load_data(toy_rows(160), validation=toy_rows(48, 1), extra=toy_rows(20, 3)),
+        )
+
+
 def test_a_search_that_cannot_be_written_is_an_error(data, config, tmp_path):
     (tmp_path / "file").touch()
     with raises(ResourceError, "E-RESOURCE-WRITE"):

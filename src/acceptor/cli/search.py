@@ -59,5 +59,5 @@ def search(
     out = out or default_set(data, config.encoder, "search")
     found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
     answer(found.to_dict(), render.search_text(found), as_json)
-    if found.file.best is None or (found.seeds and found.seeds.count("failed")):  # a trial with a score, all seeds
+    if found.file.best is None or (found.seeds and found.seeds.count("failed")):  # no score, or not of every seed
         raise typer.Exit(1)

@@ -40,6 +40,8 @@ Domain = tuple[Any, ...] | list[Any]
 """The domain of a setting: (lowest, highest), (lowest, highest, "log"), or a list of values."""
 
 STATES = ("COMPLETE", "PRUNED")
+READ_AS = ", read as"
+LATER = ("data.labels", "data.encoder")  # what a search is compared by in newer searches, beside how each split is read
 OPTIMISTIC = (
     "the best value was chosen among all trials on this split, so it is too good; the figure to quote is the mean "
     "over new seeds, on the test split"
@@ -135,7 +137,7 @@ def _inputs(config: TrainConfig, data: Data) -> dict[str, str]:
     return {
         **{split.name: split.table.sha256 for split in splits},
         **{f"extra {number}": one.sha256 for number, one in enumerate(data.train.table.added, 1)},
-        **{f"{split.name}, read as": split.table.schema for split in splits},
+        **{f"{split.name}{READ_AS}": split.table.schema for split in splits},
         "labels": ", ".join(data.labels),
         "encoder": find_encoder(config.encoder).sha256,
     }
@@ -166,8 +168,9 @@ def _in_domain(value: Any, domain: Domain) -> bool:
 
 def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
     old, new = _flat(before), _flat(now)
-    names = old if "data.encoder" not in old else {**old, **new}  # older searches kept the hashes of files alone
-    changed = [name for name in names if old.get(name) != new.get(name)]
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if "data.encoder" not in old:  # an older search, which kept the settings and the hashes of the files alone
+        changed = [name for name in changed if name not in LATER and not name.endswith(READ_AS)]
     if changed:
         raise UsageError(
             f"{out} has another search",

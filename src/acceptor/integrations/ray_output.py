@@ -123,7 +123,7 @@ class Output:
                 found=", ".join(wrong[:5]),
                 cause="another program writes or removes files there"
                 + (", or the machines of the cluster do not share that folder" * self.folder.local),
-                next="run the same command again, which writes them again, with a folder that all machines share",
+                next="run the same command again: it writes them again",
                 code="E-RUN-PARTS",
             )
         parts = [self.done[place] for place in sorted(self.done)]
