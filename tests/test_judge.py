@@ -113,8 +113,11 @@ def test_loading_a_folder_that_is_not_a_run_is_refused(tmp_path, toy_run):
         ("search.json", "a search", "one of its runs, such as "),
     ],
 )
-def test_a_folder_of_runs_is_told_from_a_run(toy_run, tmp_path, file, found, following):
+def test_a_folder_of_runs_is_told_from_a_run(toy_run, tmp_path, monkeypatch, file, found, following):
     (tmp_path / file).touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with raises(RunError, "E-RUN-MISSING", found=found):
+        acceptor.load("~")
     with raises(RunError, "E-RUN-MISSING", found=found, next="none of its runs is finished"):
         acceptor.load(tmp_path)
     shutil.copytree(toy_run.folder, tmp_path / "fold-1")

@@ -146,7 +146,7 @@ def _judge(
 def _labels_of_classifier(folder: Path, run: str | Path) -> tuple[str, ...]:
     """The labels of a Hugging Face classifier that Acceptor did not train, from its ``config.json``."""
     if not (folder / "config.json").is_file() or has_run_parts(folder):
-        raise _no_run(folder, run)
+        raise _no_run(folder)
     labels = labels_of_classifier(folder, read_config(folder))
     logger.warning(
         "%s is a Hugging Face classifier and no run: its labels are %s, by its config.json; it has no threshold, "
@@ -168,10 +168,10 @@ def _judge_file_of_classifier(folder: Path, labels: tuple[str, ...], longest: in
     return JudgeFile.new({"labels": list(labels), "max_length": longest, "encoder": encoder})
 
 
-def _no_run(folder: Path, run: str | Path) -> RunError:
+def _no_run(folder: Path) -> RunError:
     if folder.is_dir() and not has_checkpoint(folder):
         refuse_incomplete_model(folder)
-    return missing_run(Path(run), f"a folder that holds {JUDGE_FILE}")
+    return missing_run(folder, f"a folder that holds {JUDGE_FILE}")
 
 
 def _load_onnx(path: Path, device: str | None, precision: str | None) -> Judge:
