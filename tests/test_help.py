@@ -203,7 +203,7 @@ def test_a_bar_shows_amount_rate_and_time_left(monkeypatch, width):
         bar._progress.refresh()
         line = out.getvalue().split("\r")[-1]
     assert "\n" not in line.rstrip()  # on one line
-    for words in ("training", "40/4000 steps", "10 steps/s, 6 min 36 s left", "epoch 1/3"):
+    for words in ("training", "40 of 4,000 steps", "10 steps/s, 6 min 36 s left", "epoch 1/3"):
         assert words in line
     with progress.without_progress(), progress.meter("training", 4000, "steps") as bar:
         start = len(out.getvalue())

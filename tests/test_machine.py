@@ -556,10 +556,21 @@ def test_short_or_silent_work_logs_nothing(clock, capsys):
 
 
 def test_without_a_total_a_line_says_what_is_known(clock, capsys):
-    with progress.meter("judging", None, "MB") as bar:
+    with progress.meter("judging", None, "bytes") as bar:
         clock[0] += 40
-        bar.advance(3.2, "1,000 rows/s")
-    assert capsys.readouterr().err == "judging: 3.2 MB, 0.08 MB/s, 1,000 rows/s\n"
+        bar.advance(3_200_000, "1,000 rows/s")
+    assert capsys.readouterr().err == "judging: 3.2 MB, 80.0 kB/s, 1,000 rows/s\n"
+
+
+def test_a_slow_judge_of_a_small_file_has_no_rate_of_zero(clock, capsys):
+    with progress.meter("judging", 2_200_000, "bytes") as bar:
+        clock[0] += 40
+        bar.advance(33_000)
+        clock[0] += 40
+        bar.advance(4_800)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "judging: 33.0 kB of 2.2 MB, 825 bytes/s, 43 min 47 s left"
+    assert lines[1].startswith("judging: 37.8 kB of 2.2 MB, 120 bytes/s, 5 h 00 min left")
 
 
 def test_training_and_predict_log_their_progress(clock, capsys, toy, toy_config, toy_run, tmp_path, monkeypatch):

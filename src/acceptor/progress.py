@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from rich import filesize
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -55,6 +56,14 @@ class Meter:
             self._lines.advance(amount, note)
 
 
+class _Done(ProgressColumn):
+    """How much is done, and of how much."""
+
+    def render(self, task: Task) -> Text:
+        """Both, as `_Lines` writes them."""
+        return Text(_done(task.completed, task.total, task.fields["unit"]), no_wrap=True)
+
+
 class _Rate(ProgressColumn):
     """The rate and the time left, as `_Lines` writes them."""
 
@@ -63,7 +72,7 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """What is known of both."""
         rate, left = task.speed, task.time_remaining
-        parts = [f"{_amount(rate)} {task.fields['unit']}/s"] if rate else []
+        parts = [f"{_quantity(rate, task.fields['unit'])}/s"] if rate else []
         return Text(", ".join([*parts, *([f"{_duration(left)} left"] if left is not None else [])]))
 
 
@@ -94,17 +103,24 @@ class _Lines:
             console.print(self._line(rate), markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, rate: float) -> str:
-        done = f"{_amount(self._done)} {self._unit}"
-        if self._total is not None:
-            done = f"{_amount(self._done)} of {_amount(self._total)} {self._unit}"
-        parts = [done, f"{_amount(rate)} {self._unit}/s"]
+        parts = [_done(self._done, self._total, self._unit), f"{_quantity(rate, self._unit)}/s"]
         if self._total is not None and rate > 0:
             parts.append(f"{_duration((self._total - self._done) / rate)} left")
         return plain_lines(f"{self._what}: {', '.join([*parts, *([self._note] if self._note else [])])}")
 
 
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
+def _done(done: float, total: float | None, unit: str) -> str:
+    if total is None:
+        return _quantity(done, unit)
+    amount = _quantity(done, unit).removesuffix(f" {unit}")  # bytes may be kB of MB
+    return f"{amount} of {_quantity(total, unit)}"
+
+
+def _quantity(value: float, unit: str) -> str:
+    """``3.2 MB`` for bytes, else such as ``1,240 steps``."""
+    if unit == "bytes":
+        return filesize.decimal(round(value))
+    return f"{value:,.0f} {unit}" if value >= 10 or value == int(value) else f"{value:.2g} {unit}"
 
 
 def _duration(seconds: float) -> str:
@@ -120,12 +136,14 @@ def _can_show_bars() -> bool:
 
 @contextlib.contextmanager
 def meter(what: str, total: float | None, unit: str, *, silent: bool = False) -> Iterator[Meter]:
-    """A bar over ``total`` units (None: unknown), which is removed at the end; log lines if there is no terminal."""
+    """A bar over ``total`` units (None: unknown), which is removed at the end; log lines if there is no terminal.
+
+    Of the unit ``bytes`` as many are shown at once as are easily read: kB, MB, GB.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        TextColumn(unit, markup=False),
+        _Done(table_column=Column(no_wrap=True)),
         _Rate(table_column=Column(no_wrap=True)),
         _Note(),
     )

@@ -144,13 +144,13 @@ def predict(
             stack.enter_context(connected(ray, cluster, workers, STORE + 2 * sum(map(len, run_files.values()))))
             pool = pool_size(ray, workers, device)
             stack.enter_context(original_errors(ray))
-            megabytes = sum(files[item["file"]].size for item in items) / 1e6
+            size = sum(files[item["file"]].size for item in items)
             judged = _judged(ray, items, task, run_files, pool)
             # Closed first in any case: Ray must not shut down while work is running.
-            with contextlib.closing(judged), meter("judging", megabytes, "MB") as bar:
+            with contextlib.closing(judged), meter("judging", size, "bytes") as bar:
                 for done in judged:
                     output.add(done)
-                    bar.advance(done["stored"] / 1e6)
+                    bar.advance(done["stored"])
         return Tally(**output.finish(len(files)))
 
 

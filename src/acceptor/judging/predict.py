@@ -316,27 +316,27 @@ class _Predictor:
 
     def results(self, wanted: Callable[[int], bool], parts: Parts | None = None) -> Iterator[_Judged]:
         """Judges the wanted chunks. Meanwhile a second thread reads and tokenises the next one."""
-        megabytes = self.input.get("bytes", 0) / 1e6
+        size = self.input.get("bytes")
         began, rows, position = time.monotonic(), 0, 0
         prepared = self._prepared_chunks(wanted, parts, stopped := threading.Event())
-        with closing(prepared), ThreadPoolExecutor(1) as reader, meter("judging", megabytes or None, "MB") as bar:
+        with closing(prepared), ThreadPoolExecutor(1) as reader, meter("judging", size or None, "bytes") as bar:
             try:
                 ahead = reader.submit(next, prepared, None)
                 while (chunk := ahead.result()) is not None:
                     ahead = reader.submit(next, prepared, None)
-                    yield self._judge(chunk, bar, (chunk.chunk.position - position) / 1e6)
+                    yield self._judge(chunk, bar, chunk.chunk.position - position)
                     rows += chunk.counts.rows
                     bar.advance(0, f"{rows / (time.monotonic() - began):,.0f} rows/s")
                     position = chunk.chunk.position
             finally:  # after a signal, the thread must not wait for standard input, since the executor waits for it
                 stopped.set()
 
-    def _judge(self, prepared: _Prepared, bar: Meter, megabytes: float) -> _Judged:
-        """Judges a chunk, which takes so many megabytes of the files: the bar moves with every batch."""
+    def _judge(self, prepared: _Prepared, bar: Meter, size: int) -> _Judged:
+        """Judges a chunk, which takes ``size`` bytes of the files: the bar moves with every batch."""
         lengths = prepared.inputs.new.lengths  # batches are of one length each, and a long one takes its time
-        each = megabytes / max(1, lengths.sum())
+        each = size / max(1, lengths.sum())
         new = prepared.cache.add(prepared.inputs, lambda some: bar.advance(each * lengths[some].sum()))
-        bar.advance(0 if len(new) else megabytes)
+        bar.advance(0 if len(new) else size)
         logits = prepared.cache.logits(prepared.slots)
         frame = with_verdicts(prepared.frame, logits, self.judge, self.settings, self.condition, self.suffix)
         judged = len(prepared.frame)
