@@ -84,6 +84,9 @@ def test_more_or_fewer_seconds_are_refused(judge):
 def test_loading_a_folder_that_is_not_a_run_is_refused(tmp_path, toy_run):
     with raises(RunError, "E-RUN-MISSING", problem=str(tmp_path / "nowhere"), found="no such folder"):
         acceptor.load(tmp_path / "nowhere")
+    for impossible in ("a\0b", "x" * 300, tmp_path / ("y" * 300) / "run"):
+        with raises(RunError, "E-RUN-MISSING", expected="a run folder", cause=""):
+            acceptor.load(impossible)
     with raises(RunError, "E-RUN-MISSING", expected="judge.json", found="a folder"):
         acceptor.load(tmp_path)
     folder = shutil.copytree(toy_run.folder, tmp_path / "copy")

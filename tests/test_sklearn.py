@@ -315,6 +315,17 @@ def test_bad_input_is_an_error_of_both_libraries(tiny, case):
     assert isinstance(caught.value, DataError)
 
 
+@pytest.mark.parametrize("alone", ["X_val", "y_val"])
+def test_half_of_a_validation_split_is_refused(tiny, alone):
+    with raises(InputError, "E-DATA-TYPE", problem="X_val and y_val", found=f"{alone} alone"):
+        clone(tiny).fit(SENTENCES, GOOD, **{alone: FRESH if alone == "X_val" else FRESH_GOOD})
+
+
+def test_an_error_in_y_val_names_it(tiny):
+    with raises(InputError, "E-DATA-TYPE", where="y_val"):
+        clone(tiny).fit(SENTENCES, GOOD, X_val=FRESH, y_val=np.linspace(0, 1, 40))
+
+
 def test_a_label_that_only_validation_has_is_refused(tiny):
     with raises(InputError, "E-DATA-LABELS", found="'z'"):
         clone(tiny).fit(SENTENCES, np.where(GOOD, "x", "y"), X_val=FRESH, y_val=["z"] * 40)

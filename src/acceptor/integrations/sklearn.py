@@ -30,6 +30,7 @@ from acceptor.integrations.sklearn_input import (
     columns_of,
     labelled,
     read_labels,
+    refuse_lone,
 )
 from acceptor.judging.load import load
 from acceptor.progress import without_progress
@@ -154,6 +155,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             AcceptorError: Any other error of `acceptor.train`.
         """
         with as_sklearn_errors():
+            refuse_lone(X_val, y_val)
             config = self._config("stratified" if X_val is None else "given")
             labels = read_labels(y)
             classes = np.unique(labels)
@@ -168,7 +170,9 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             # The run's labels are those of load_data for the same rows; their order may differ from classes_.
             spelling = next((known for known in KNOWN_SPELLINGS if set(known) == set(names)), tuple(names))
             rows = labelled(self._read(X, reset=True), labels)
-            validation = None if X_val is None else labelled(self._read(X_val, reset=False), read_labels(y_val))
+            validation = None
+            if X_val is not None:
+                validation = labelled(self._read(X_val, reset=False), read_labels(y_val, "y_val"))
             data = load_data(rows, validation=validation, labels=spelling)
             scratch = _TemporaryFolder()
             with self._logging():
@@ -284,11 +288,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             try:
                 seed = check_random_state(seed).randint(2**31 - 1)
             except ValueError as error:
-                raise ParameterError(
-                    f"random_state = {seed!r}",
-                    cause=str(error),
-                    code="E-USAGE-OPTION",
-                ) from error
+                raise ParameterError(f"random_state = {seed!r}", cause=str(error), code="E-USAGE-OPTION") from error
         return TrainConfig(**given, seed=int(seed), split=split)
 
     def _free_folder(self) -> Path | None:

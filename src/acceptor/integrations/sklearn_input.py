@@ -83,17 +83,28 @@ def columns_of(cells: npt.NDArray[np.object_]) -> list[list[str]]:
     return columns
 
 
-def read_labels(y: Any) -> npt.NDArray[Any]:
-    """y, shape (N,), checked as scikit-learn's classifiers do.
+def read_labels(y: Any, name: str = "y") -> npt.NDArray[Any]:
+    """y, shape (N,), checked as scikit-learn's classifiers do; ``name`` is what errors call it.
 
     Raises:
         InputError: y is not a vector of class labels, or a label is missing.
     """
-    with as_input_error("y"):
+    with as_input_error(name):
         labels = column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y")
+        assert_all_finite(labels, input_name=name)
         check_classification_targets(labels)
     return np.asarray(labels)
+
+
+def refuse_lone(X_val: Any, y_val: Any) -> None:  # noqa: N803
+    """Refuses sentences to validate on without their labels, and labels without their sentences."""
+    if (X_val is None) != (y_val is None):
+        raise InputError(
+            "X_val and y_val belong together",
+            expected="both, or neither",
+            found="X_val alone" if y_val is None else "y_val alone",
+            code="E-DATA-TYPE",
+        )
 
 
 def labelled(columns: list[list[str]], labels: npt.NDArray[Any]) -> pl.DataFrame:

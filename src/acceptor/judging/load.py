@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import os
 from collections.abc import Sequence
@@ -103,7 +104,8 @@ def run_path(run: Any) -> Path:
     """The path of a run folder or an exported file, as users give it.
 
     Raises:
-        UsageError: It is the address of a server, or no path at all.
+        UsageError: It is the address of a server.
+        RunError: No file system has such a path: a NUL character, or a name that is too long.
     """
     path = os.fsdecode(run)
     if path.startswith(("http:/", "https:/")):  # as a path it has one slash
@@ -114,7 +116,19 @@ def run_path(run: Any) -> Path:
             next="ask it: acceptor judge, acceptor compare; in Python: acceptor.Client(url)",
             code="E-USAGE-ADDRESS",
         )
-    return user_path(path)
+    place = user_path(path)
+    try:
+        os.lstat(place)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            raise RunError(
+                "no run can be at such a path",
+                where=path[:200],
+                expected="a run folder, or an exported judge: FILE.onnx",
+                cause=error.strerror if isinstance(error, OSError) else str(error),
+                code="E-RUN-MISSING",
+            ) from None
+    return place
 
 
 def _judge(
