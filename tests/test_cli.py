@@ -128,6 +128,7 @@ BAD_INPUT = {
         2,
         "leave --validation and --test out",
     ),
+    "a change without --resume": (["train", "files", "--allow-change"], 2, "(?s)--allow-change is for --resume.*add"),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a finished run"),
     "a server in place of a run": (["predict", "http://127.0.0.1:1", "sentences.txt"], 2, "acceptor judge.*Client"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),

@@ -7,15 +7,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import acceptor
 from acceptor.config import ResolvedConfig, TrainConfig, safer
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import EpochLine, StepLine
 from acceptor.training import checkpoint, defaults
-from acceptor.training.collapse import CollapseError, collapse_at, label_entropy
+from acceptor.training.collapse import CollapseError, collapse_at, constant_loss, label_entropy
 from acceptor.training.loop import EpochEnd
 from acceptor.training.record import best_epoch
+from acceptor.training.targets import Targets
 from conftest import COLA, needs_cola, needs_minilm, raises
 
 HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
@@ -86,6 +88,22 @@ def test_the_entropy_is_the_least_loss_of_one_answer():
     mean, deviation = label_entropy(gold)
     losses = -np.log(np.array([0.75, 0.75, 0.75, 0.25]))
     assert (mean, deviation) == pytest.approx((losses.mean(), losses.std()))
+
+
+TAUGHT = np.array([[0.6, 0.4]] * 9 + [[0.4, 0.6]], np.float32)
+
+
+@pytest.mark.parametrize("values", [np.array([0] * 9 + [1]), TAUGHT], ids=["labels", "probabilities"])
+def test_with_class_weights_the_constant_loss_is_that_of_the_weighted_losses(values):
+    targets = Targets(values, 2, CONFIG.model_copy(update={"class_weights": "balanced"}), "cpu")
+
+    def losses(share):
+        logits = torch.log(torch.tensor([[1 - share, share]] * 10))
+        return targets.losses(logits, np.arange(10)).numpy()
+
+    best = min((losses(share) for share in np.linspace(0.01, 0.99, 99)), key=np.mean)
+    found = constant_loss(values, CONFIG.model_copy(update={"class_weights": "balanced"}))
+    assert found == pytest.approx((best.mean(), best.std()), abs=1e-5)
 
 
 def test_a_student_is_compared_with_a_constant_answer_to_its_teachers_probabilities(toy):

@@ -115,7 +115,7 @@ def test_only_the_top_layers_start_from_random_weights(kind, tmp_path):
         new_classifier(encoder, ("0", "1"), 7, reinit_layers=last + 2)
 
 
-@pytest.mark.parametrize("wrong", [1.0, -0.1, "own", True])
+@pytest.mark.parametrize("wrong", [1.0, 0.99999999999, -0.1, "own", True])
 def test_dropout_is_a_probability_or_the_encoders(wrong):
     with raises(acceptor.UsageError, "E-USAGE-OPTION"):
         TrainConfig(dropout=wrong)
@@ -226,6 +226,14 @@ def test_balanced_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(found, compute_class_weight("balanced", classes=np.arange(3), y=gold), rtol=1e-6)
     assert found[gold].mean() == pytest.approx(1)
     assert balanced_weights(gold, 4).tolist() == [*found.tolist(), 0.0]  # no row has the label
+
+
+def test_balanced_weights_of_probabilities_give_all_labels_the_same_total_weight():
+    """By the most probable labels of these rows, the total weight of the second label was seven times as high."""
+    taught = np.array([[0.6, 0.4]] * 9 + [[0.4, 0.6]], np.float32)
+    weights = balanced_weights(taught, 2)
+    np.testing.assert_allclose(weights * taught.sum(axis=0), [5, 5], rtol=1e-6)
+    assert balanced_weights(np.array([[0.9, 0.1]] * 4, np.float32), 2).min() > 0  # a label that is never most probable
 
 
 @pytest.mark.parametrize("soft", [False, True])

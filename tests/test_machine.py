@@ -134,8 +134,9 @@ def test_what_is_cached_for_a_cpu_is_not_used_on_one_with_other_features(text, s
         load()
         assert len(list(folder.glob("*.so"))) == count
         assert device.bf16_speedup() != 75
-        (machine,) = json.loads(gains.read_text())
-        gains.write_text(json.dumps({machine: 75}))
+        known = json.loads(gains.read_text())
+        assert len(known) == count  # machines that share a cache keep each other's
+        gains.write_text(json.dumps(dict.fromkeys(known, 75)))
         assert device.bf16_speedup() == 75
     assert len(names) == 1
 

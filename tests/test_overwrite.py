@@ -113,6 +113,26 @@ def link(place, target):
     return place
 
 
+def test_a_run_goes_where_a_link_leads(toy, toy_config, tmp_path):
+    """To a larger disk, for instance. The names of the link and of the new folder were exchanged."""
+    target = tmp_path / "large disk" / "there"
+    target.mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    out = link(tmp_path / "runs" / "here", target)
+
+    def stop(history):
+        raise ValueError("stopped")
+
+    with pytest.raises(ValueError, match="stopped"):
+        acceptor.train(toy, out=out, config=toy_config, on_epoch=stop)
+    run = acceptor.train(toy, out=out, config=toy_config, resume=True)
+    assert (names(out.parent), names(target.parent)) == (["here"], ["there"])
+    assert out.is_symlink()
+    assert run.folder == target
+    assert not (target / "checkpoints").exists()
+    acceptor.load(out)
+
+
 @pytest.mark.parametrize("way", ["itself", "linked", "linked out", "data", "within", "path through a link"])
 def test_an_output_that_contains_an_input_is_refused(way, old, toy, toy_config, tmp_path):
     out, data, encoder = old, toy, toy_config.encoder
@@ -131,7 +151,7 @@ def test_an_output_that_contains_an_input_is_refused(way, old, toy, toy_config, 
         data.write_text("sentence\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in toy_rows(60)))
     before = weights(old)
     config = toy_config.model_copy(update={"encoder": str(encoder)})
-    with raises(UsageError, "E-USAGE-OUTPUT", where=str(out), next="--out"):
+    with raises(UsageError, "E-USAGE-OUTPUT", where=str(out.resolve()), next="--out"):
         acceptor.train(data, out=out, config=config, overwrite=True)
     assert weights(old) == before
 

@@ -306,6 +306,7 @@ def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, 
     ("options", "words"),
     [
         (["--seeds", "ten"], "--seeds cannot be read"),
+        (["--seeds", "9" * 5000], "--seeds cannot be read"),
         (["--seeds", "7,7"], "given twice: 7"),
         (["--seeds", "0"], "no seeds"),
         (["--seeds", "2", "--vary", "head"], "init, order or both"),

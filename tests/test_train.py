@@ -22,7 +22,7 @@ from acceptor.config import PRESETS, TrainConfig
 from acceptor.errors import DataError, TrainingError, UsageError
 from acceptor.judging.judge import Judge
 from acceptor.model.encode import encode
-from acceptor.runs.checkpoint import newest
+from acceptor.runs.checkpoint import Progress, newest
 from acceptor.runtime.device import choose_runtime
 from acceptor.training import checkpoint
 from acceptor.training import train as training
@@ -266,6 +266,8 @@ def test_validation_share_sets_the_size_of_the_split(toy, toy_config, tmp_path):
     run = acceptor.train(toy, out=tmp_path / "run", config=config)
     assert run.report.scores.n == 48
     assert run.record["data"]["train"]["rows"] == 112
+    (split,) = (item for item in run.record["derived"] if item["name"] == "split")
+    assert split["reason"].endswith("; the corpus' own validation split is not used")
 
 
 def test_device_and_encoder_are_recorded(toy_run):
@@ -348,6 +350,9 @@ def test_a_nan_loss_stops_the_run(toy, toy_config, tmp_path):
     skips = config.model_copy(update={"on_nan": "skip", "learning_rate": 1e-6})
     with raises(TrainingError, "E-TRAINING-NAN", where="epoch 1, step 10", next="--learning-rate 2.5e-07;"):
         list(fit(judge, optimizer, train, toy.train.gold, train, skips))  # no epoch without any step
+    resumed = Progress(epoch=0, step=10)  # stopped after the last of them
+    with raises(TrainingError, "E-TRAINING-NAN", where="epoch 1, step 10", next="--learning-rate 2.5e-07;"):
+        list(fit(judge, optimizer, train, toy.train.gold, train, skips, resumed))
 
 
 @pytest.mark.real

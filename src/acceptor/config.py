@@ -58,7 +58,7 @@ class TrainConfig(BaseModel):
     adam_beta2: float | None = Field(default=None, ge=0, lt=1)
     """Decay of AdamW's running mean of squared gradients. By default .98 for encoders that are less than 512 wide, else
     .999."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] | None = None
+    dropout: Annotated[float, Field(ge=0, le=0.99)] | Literal["encoder"] | None = None
     """Probability of dropout, in all layers and in the head, or `encoder` for those of the encoder's configuration. By
     default 0 for encoders that are less than 512 wide, else those of the configuration."""
     max_grad_norm: float = Field(default=1.0, ge=0)
@@ -130,7 +130,7 @@ class ResolvedConfig(TrainConfig):
     """Peak learning rate."""
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     """Decay of AdamW's running mean of squared gradients."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["encoder"] = ENCODERS_OWN
+    dropout: Annotated[float, Field(ge=0, le=0.99)] | Literal["encoder"] = ENCODERS_OWN
     """Probability of dropout, or those of the encoder's configuration."""
     reinit_layers: int = Field(default=0, ge=0)
     """Number of the encoder's top layers that start from random weights."""

@@ -95,7 +95,7 @@ def seeds(
 def _numbers(text: str) -> int | list[int]:
     """The value of --seeds: a count, or a list with commas (one seed alone: ``7,``)."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() for part in parts):
+    if not parts or not all(part.isdecimal() and len(part) < 20 for part in parts):
         raise UsageError(
             "--seeds cannot be read", expected="how many (10), or the seeds (1,5,9)", found=text, code="E-USAGE-OPTION"
         )

@@ -87,6 +87,7 @@ def train(
     from acceptor.training import train as training
 
     _check(cv, processes, warmup_text, resumes=resume or allow_change, given=validation or test)
+    _check_resume(resume, allow_change)
     if cv is None and resume and _names_a_run(data, out):
         _refuse_known(context, data)
         with advice_only_in_the_answer():
@@ -138,6 +139,11 @@ def _check(cv: str | None, processes: int, warmup_text: list[str] | None, *, res
             next="one training in several processes: torchrun --nproc-per-node N -m acceptor train …",
             code="E-USAGE-CONFLICT",
         )
+
+
+def _check_resume(resume: bool, allow_change: bool) -> None:
+    if allow_change and not resume:
+        raise UsageError("--allow-change is for --resume", next="add --resume, too", code="E-USAGE-CONFLICT")
 
 
 def _warmed_up(text: list[str], examples: Any, out: Path, config: Any, *, overwrite: bool) -> Any:

@@ -77,15 +77,16 @@ def _cut(data: Data, rule: SplitRule | None, share: float, seed: int) -> tuple[D
             next="--validation FILE, or --split stratified to cut one from train",
             code="E-DATA-SPLIT",
         )
+    unused = "; the corpus' own validation split is not used" * (data.validation is not None)
     if len(own) < 2:
         check_trainable(Data(own))
     train_rows, validation_rows = notebook_rows(len(own)) if rule == "notebook" else stratified_rows(own, share, seed)
     train, validation = _train_of(data.train, train_rows), own.take(validation_rows, "validation")
     cut = Data(train, validation, data.test, data.source)
     if rule == "notebook":
-        return cut, "10 % of train, the chapter's random rows (seed 2018)"
+        return cut, "10 % of train, the chapter's random rows (seed 2018)" + unused
     rows = f"the {len(own):,} own rows" if data.train.table.added else "train"
-    return cut, f"{100 * share:g} % of {rows}, label shares kept (seed {seed})"
+    return cut, f"{100 * share:g} % of {rows}, label shares kept (seed {seed}){unused}"
 
 
 def _train_of(split: Split, rows: npt.NDArray[np.int64]) -> Split:

@@ -21,11 +21,11 @@ import numpy as np
 
 from acceptor.config import Derived
 from acceptor.environment import whole_number
-from acceptor.errors import UsageError
+from acceptor.errors import ResourceError, UsageError
 from acceptor.runtime.cache import cache_folder
 from acceptor.runtime.processes import ProcessRank
 from acceptor.runtime.threads import choose_threads, use_threads
-from acceptor.storage.files import write_json
+from acceptor.storage.files import replace_json
 
 CPUINFO = Path("/proc/cpuinfo")  # Linux
 HEAP, HUGE_PAGE = 4 << 30, 2 << 20  # bytes of address space for the heap, and of a huge page
@@ -206,9 +206,11 @@ def bf16_speedup() -> float:
     """
     import torch
 
-    known, machine = cache_folder() / "bf16-gain.json", f"{processor_key()}, torch {torch.__version__}"
+    file, machine = cache_folder() / "bf16-gain.json", f"{processor_key()}, torch {torch.__version__}"
+    known: dict[str, float] = {}  # of all machines that share this cache
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(known.read_text("utf-8"))[machine])
+        known = dict(json.loads(file.read_text("utf-8")))
+        return float(known[machine])
     times = {}
     for dtype in (torch.float32, torch.bfloat16):
         left, right = torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
@@ -219,9 +221,9 @@ def bf16_speedup() -> float:
             rounds.append(time.perf_counter() - started)
         times[dtype] = min(rounds)
     speedup = round(times[torch.float32] / times[torch.bfloat16], 2)
-    with contextlib.suppress(OSError):  # without a cache, the probe is run again next time
-        known.parent.mkdir(parents=True, exist_ok=True)
-        write_json(known, {machine: speedup})
+    with contextlib.suppress(OSError, ResourceError):  # without a cache, the probe is run again next time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_json(file, known | {machine: speedup})
     return speedup
 
 

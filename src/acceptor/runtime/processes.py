@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = datetime.timedelta(minutes=2)  # of collective calls: longer than any checkpoint takes
+TIMEOUT = datetime.timedelta(minutes=2)  # for the processes to join
+LONGEST_WAIT = datetime.timedelta(minutes=10)  # of a collective call: longer than any checkpoint or validation takes
 WARN_AFTER = 5.0  # seconds of waiting for the other processes
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -120,7 +121,7 @@ def process_group(runtime: Runtime) -> Iterator[None]:
             attempt = whole_number("TORCHELASTIC_RESTART_COUNT", 0)
             store = dist.PrefixStore(f"restart-{attempt}", store)  # type: ignore[attr-defined]
         backend = "nccl" if runtime.device.startswith("cuda") else "gloo"
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=LONGEST_WAIT)
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ from acceptor.errors import TrainingError
 from acceptor.evaluation.metrics import log_loss
 from acceptor.runs.history import Collapse, Line, StepLine, lines_of
 from acceptor.training.loop import EpochEnd
-from acceptor.training.targets import LabelIds, Probabilities
+from acceptor.training.targets import LabelIds, Probabilities, balanced_weights
 
 logger = logging.getLogger(__name__)
 
@@ -119,11 +119,15 @@ def collapse_at(
 def constant_loss(targets: LabelIds | Probabilities, config: ResolvedConfig) -> tuple[float, float]:
     """The smallest mean loss of a constant answer, and the loss's standard deviation, in nats: see `label_entropy`.
 
-    With balanced class weights every label that occurs has the same share of the loss.
+    With balanced class weights every label that occurs has the same share of the loss, so the best constant answer
+    gives all of them the same probability.
     """
-    mean, deviation = label_entropy(targets)
-    label_ids = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    return (math.log(len(np.unique(label_ids))), deviation) if config.class_weights else (mean, deviation)
+    if not config.class_weights:
+        return label_entropy(targets)
+    weights = balanced_weights(targets, int(targets.max()) + 1 if targets.ndim == 1 else targets.shape[1])
+    of_rows = weights[targets] if targets.ndim == 1 else targets @ weights
+    losses = math.log(np.count_nonzero(weights)) * of_rows.astype(np.float64)
+    return float(losses.mean()), float(losses.std())
 
 
 def label_entropy(targets: LabelIds | Probabilities) -> tuple[float, float]:

@@ -138,6 +138,7 @@ def fit(
         done_steps = optimizer.steps - (epoch - 1) * steps_per_epoch  # steps of this epoch, if the training is resumed
         total_loss, counted = (done.epoch_loss, done.epoch_examples) if done_steps else (0.0, 0)
         pending: list[tuple[int, float, Rows, Any]] = []
+        rate = learning_rate(max(optimizer.steps - 1, 0), total_steps, config)  # of the last step
         batches = epoch_batches(
             train.lengths,
             config.batch_size,

@@ -22,6 +22,7 @@ from acceptor.progress import Meter, meter
 from acceptor.runs.checkpoint import Progress, TrainingSetup
 from acceptor.runs.history import Collapse, EpochLine, Line, RestartLine, StepLine, as_dicts, lines_of
 from acceptor.runtime.contention import shorter_spins_under_load
+from acceptor.runtime.device import Runtime
 from acceptor.runtime.processes import process_rank
 from acceptor.text import Json, shell
 from acceptor.training.checkpoint import Checkpoints
@@ -118,7 +119,7 @@ def run_loop(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
             if stopping:
-                logger.info("stopped at step %d; resume it: %s", event.step, _resume(request.out, data))
+                _log_stop(runtime, event.step, _resume(request.out, data))
                 break
     if stopping:  # the signal arrived in another process, or its handler has returned
         raise StoppedError(optimizer.steps, request.out, _resume(request.out, data))
@@ -129,13 +130,19 @@ def run_loop(
     return history, logits, [Derived(item.name, item.value, item.reason) for item in checkpoints.settings.derived]
 
 
+def _log_stop(runtime: Runtime, step: int, again: str) -> None:
+    if runtime.is_main_process:
+        logger.info("stopped at step %d; resume it: %s", step, again)
+
+
 def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[Line], Tensors]:
     """The progress, the history and the best weights so far: none, or those of the newest checkpoint."""
     if not request.resume:
         earlier = request.earlier
         return Progress(), [RestartLine(event="restart", **earlier.to_dict())] if earlier else [], {}
     done, history, best = checkpoints.load(allow_change=request.allow_change)
-    logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
+    if checkpoints.writes:
+        logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
     return done, history, best
 
 

@@ -30,12 +30,10 @@ class Targets:
         self.values = torch.from_numpy(values).to(device)
         self.class_weights = None
         if config.class_weights == "balanced":
-            gold = values.argmax(axis=1) if values.ndim == 2 else values
-            weights = balanced_weights(gold.astype(np.int64), labels)
-            self.class_weights = torch.from_numpy(weights).to(device)
+            self.class_weights = torch.from_numpy(balanced_weights(values, labels)).to(device)
 
     def losses(self, logits: Tensor, rows: Any) -> Tensor:
-        """The cross-entropy of each row in nats, times the weight of its class: fp32, shape (B,).
+        """The cross-entropy of each row in nats, each class's share of it times its weight: fp32, shape (B,).
 
         Args:
             logits: Shape (B, labels).
@@ -44,12 +42,13 @@ class Targets:
         return cross_entropy(logits.float(), self.values[rows], weight=self.class_weights, reduction="none")
 
 
-def balanced_weights(gold: LabelIds, labels: int) -> npt.NDArray[np.float32]:
+def balanced_weights(values: LabelIds | Probabilities, labels: int) -> npt.NDArray[np.float32]:
     """N / (K · count) for each of the K labels that occur: all have the same total weight, and the mean weight is 1.
 
     float32, shape (labels,); 0 for labels that do not occur. It is scikit-learn's
-    ``class_weight="balanced"`` (King & Zeng 2001).
+    ``class_weight="balanced"`` (King & Zeng 2001). Of probabilities, a label's count is the sum over the rows.
     """
-    counts = np.bincount(gold, minlength=labels)
-    total = len(gold) / int((counts > 0).sum())
+    hard = values.ndim == 1
+    counts = np.bincount(values, minlength=labels) if hard else values.sum(axis=0, dtype=np.float64)
+    total = len(values) / int((counts > 0).sum())
     return np.array([total / count if count else 0.0 for count in counts], dtype=np.float32)

@@ -155,6 +155,9 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
 def _train_in_place(data: Any, request: Request) -> Run:
     """Trains under the lock of the run folder; restarts once after a collapse if ``on_collapse`` is ``restart``."""
     out, rank = request.out, process_rank()
+    if out.is_symlink() and out.is_dir():  # to a larger disk, for instance: the run goes where its checkpoints are
+        out = out.resolve()
+        request = dataclasses.replace(request, out=out)
     if restarted() and has_checkpoint(out):
         request = dataclasses.replace(request, resume=True, overwrite=False)
     with (
@@ -174,12 +177,13 @@ def _train_in_place(data: Any, request: Request) -> Run:
             safe = safer(error.config).model_dump()
             changes = {name: value for name, value in safe.items() if value != getattr(error.config, name)}
             config = request.config.model_copy(update=changes)  # what was derived is derived again, with its reason
-            logger.warning("%s", f"{error.problem}; restarting with seed {config.seed} and safer settings")
+            again = f"restarting with seed {config.seed}, which also cuts validation from train, and safer settings"
+            logger.warning("%s; %s", error.problem, again)
             shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
-            again = dataclasses.replace(
+            second = dataclasses.replace(
                 request, config=config, earlier=error.collapse, overwrite=False, resume=False, allow_change=False
             )
-            return _train(data, again)
+            return _train(data, second)
 
 
 @checked_types
