@@ -129,6 +129,13 @@ BAD_INPUT = {
         "leave --validation and --test out",
     ),
     "a change without --resume": (["train", "files", "--allow-change"], 2, "(?s)--allow-change is for --resume.*add"),
+    "nothing to resume": (
+        ["train", "files", "--resume", "--out", "nowhere"],
+        1,
+        "(?s)nothing to resume.*no such fol",
+    ),
+    "a role that is misspelled": (["train", "files/train.tsv", "--columns", "lable=1"], 1, "(?s)mean 'label'.*label=1"),
+    "training on sentences alone": (["train", "sentences.txt"], 1, "judge them: acceptor predict RUN FILE"),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a finished run"),
     "a server in place of a run": (["predict", "http://127.0.0.1:1", "sentences.txt"], 2, "acceptor judge.*Client"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),

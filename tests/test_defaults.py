@@ -195,6 +195,10 @@ def test_a_training_that_is_no_better_than_chance_says_what_to_change(toy, setti
     found = advice_for(report_on(toy.validation, by_chance), train_loss, toy.train, config, encoder_of(hidden_size=384))
     assert "chance" in found
     assert words in found
+    in_set = advice_for(
+        report_on(toy.validation, by_chance), train_loss, toy.train, config, encoder_of(hidden_size=384), in_set=True
+    )
+    assert "--overwrite" not in in_set  # which would remove the other runs
     one_verdict = report_on(toy.validation, np.ones(len(toy.validation), dtype=int))
     assert "not defined" in advice_for(one_verdict, train_loss, toy.train, config, encoder_of(hidden_size=384))
     right = report_on(toy.validation, toy.validation.gold)

@@ -108,19 +108,31 @@ def test_loading_a_folder_that_is_not_a_run_is_refused(tmp_path, toy_run):
         acceptor.load(folder)
 
 
+def test_the_run_that_was_probably_meant_is_named(toy_run, tmp_path):
+    shutil.copytree(toy_run.folder, tmp_path / "odd-minilm")
+    for wrong in (tmp_path, tmp_path / "odd-minlm", tmp_path / "odd-minilm" / "judge.json"):
+        with raises(RunError, "E-RUN-MISSING", next=f"did you mean {tmp_path / 'odd-minilm'}?"):
+            acceptor.load(wrong)
+
+
 @pytest.mark.parametrize(
     ("file", "found", "following"),
     [
-        ("seeds.json", "several seeds", "fold-1, or make one judge of them: acceptor ensemble "),
+        (
+            "seeds.json",
+            "several seeds",
+            "validation rows, make one judge of them: acceptor ensemble ",
+        ),
         ("cv.json", "a cross-validation", "one of its runs, such as "),
         ("search.json", "a search", "one of its runs, such as "),
     ],
 )
-def test_a_folder_of_runs_is_told_from_a_run(toy_run, tmp_path, monkeypatch, file, found, following):
+def test_a_folder_of_runs_is_told_from_a_run(toy_run, tmp_path, monkeypatch, file, found, following, run_cli):
     (tmp_path / file).touch()
     monkeypatch.setenv("HOME", str(tmp_path))
     with raises(RunError, "E-RUN-MISSING", found=found):
         acceptor.load("~")
+    assert found in run_cli("train", tmp_path, "--resume")[2]
     with raises(RunError, "E-RUN-MISSING", found=found, next="none of its runs is finished"):
         acceptor.load(tmp_path)
     shutil.copytree(toy_run.folder, tmp_path / "fold-1")

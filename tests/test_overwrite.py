@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 import acceptor
 from acceptor.errors import UsageError
+from acceptor.runs.out_path import default_out
 from acceptor.training.checkpoint import Checkpoints
 from conftest import REPOSITORY, raises, toy_rows
 
@@ -111,6 +114,19 @@ def test_another_folder_in_its_place_is_not_removed(old, toy, toy_config):
 def link(place, target):
     place.symlink_to(target, target_is_directory=True)
     return place
+
+
+def test_the_default_place_of_a_run_is_new_or_that_of_the_last_stopped_training(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    place = partial(default_out, "a.tsv", "minilm")
+    assert place(resume=False) == place(resume=True) == Path("runs/a-minilm")
+    for name in ("a-minilm", "a-minilm-2", "a-minilm-3"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert (place(resume=False), place(resume=True)) == (Path("runs/a-minilm-4"), Path("runs/a-minilm-3"))
+    assert not caplog.records
+    (tmp_path / "runs" / "a-minilm-2" / "checkpoints" / "epoch-1-step-9").mkdir(parents=True)
+    assert (place(resume=False), place(resume=True)) == (Path("runs/a-minilm-4"), Path("runs/a-minilm-2"))
+    assert "to resume it: acceptor train runs/a-minilm-2 --resume" in caplog.text
 
 
 def test_a_run_goes_where_a_link_leads(toy, toy_config, tmp_path):

@@ -281,6 +281,14 @@ def test_a_training_that_was_stopped_is_not_taken_for_finished(toy, toy_config, 
     assert acceptor.train(toy, out=tmp_path / "run", config=toy_config, resume=True).report.scores.mcc is not None
 
 
+def test_a_stopped_run_of_several_is_resumed_by_the_command_that_made_all(tmp_path):
+    """By its path, this one alone would be finished."""
+    data = SimpleNamespace(source={"source": "starter"})
+    assert session._resume(tmp_path / "seed-1", data) == f"acceptor train {tmp_path / 'seed-1'} --resume"
+    (tmp_path / "seeds.json").touch()
+    assert session._resume(tmp_path / "seed-1", data) == "repeat the command"
+
+
 def test_other_errors_are_not_out_of_memory():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_out_of_memory(UsageError("out of memory"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import shutil
 import signal
@@ -277,6 +278,17 @@ def undisturbed(files, tiny_bert, tmp_path_factory):
     config = acceptor.TrainConfig(encoder=str(tiny_bert), epochs=20, batch_size=16, learning_rate=0.01, max_length=32)
     out = tmp_path_factory.mktemp("whole") / "seeds"
     return acceptor.train_seeds(files, out=out, seeds=[7, 8], config=config).folder
+
+
+def test_seeds_that_cut_their_own_validation_rows_say_what_that_excludes(toy, toy_config, tmp_path, caplog):
+    """Before they are trained: an ensemble of them is refused."""
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    alone = dataclasses.replace(toy, validation=None)
+    for name, data, vary, said in (("a", alone, "both", True), ("b", alone, "order", False), ("c", toy, "both", False)):
+        caplog.clear()
+        with caplog.at_level("INFO", "acceptor"):
+            acceptor.train_seeds(data, out=tmp_path / name, seeds=2, config=config, vary=vary)
+        assert ("acceptor ensemble needs --validation FILE, or --vary order" in caplog.text) == said
 
 
 def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, undisturbed):

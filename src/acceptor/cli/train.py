@@ -160,9 +160,11 @@ def _warmed_up(text: list[str], examples: Any, out: Path, config: Any, *, overwr
 def _names_a_run(data: str, out: Path | None) -> bool:
     """True if DATA, given with --resume, is a run folder or cannot be data."""
     from acceptor.data.corpora import CORPORA
+    from acceptor.runs.folder import refuse_set
     from acceptor.runs.out_path import is_run
 
     path = user_path(data)
+    refuse_set(path)
     return is_run(path) or (out is None and data not in CORPORA and not path.exists())
 
 

@@ -109,7 +109,7 @@ def _download_cola(folder: Path) -> None:
             where=COLA_URL,
             cause=f"{type(error).__name__}: {error}",
             next="get that file in another way, unpack it, and give its folder: --data FOLDER\n"
-            "or start without a download: acceptor train starter",
+            "or start without a download: acceptor train starter --encoder minilm",
             code="E-DATA-DOWNLOAD",
         ) from error
     for name, sha256 in COLA_FILES.values():

@@ -278,10 +278,11 @@ def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
 def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataError:
     """The error for rows without a label."""
     rows = table.frame["label"].is_in(list(missing)).arg_true().to_list()
-    signs = ", ".join("nothing" if not label.strip() else repr(label) for label in sorted(missing))
+    signs = ", ".join("empty cells" if not label.strip() else repr(label) for label in sorted(missing))
     others = sorted(set(map(label_key, written_counts(table).keys() - missing)))
     numbers = all(_number(one) is not None for one in others) and "-1" in map(label_key, missing)
     declared = ",".join(["-1", *sorted(others, key=lambda label: _number(label) or 0.0)])
+    empty = all(not label.strip() for label in missing)
     or_class = f"where -1 is a class: --labels {declared}, or names in the order of the numbers"
     return DataError(
         f"{len(rows)} of {len(table)} rows have no label",
@@ -291,7 +292,7 @@ def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataErr
         cause="rows on which annotators did not agree, or a test set whose labels are hidden",
         next=(f"{or_class}\n" if numbers else "")
         + "leave them out: --drop-unlabelled\n"
-        + ("" if numbers else "or, where these are classes, declare all labels: --labels A,B,…\n")
+        + ("" if numbers or empty else "or, where these are classes, declare all labels: --labels A,B,…\n")
         + "to judge them: acceptor predict",
         code="E-DATA-UNLABELLED",
     )

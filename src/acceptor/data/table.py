@@ -170,7 +170,7 @@ class Split:
                 where=self.table.origin,
                 expected="a label column",
                 found=", ".join(self.table.frame.columns),
-                next="name it with --columns label=NAME, or use `acceptor predict`, which needs no labels",
+                next="name it: --columns label=NAME; or judge it, which needs no labels: acceptor predict RUN FILE",
                 code="E-DATA-UNLABELLED",
             )
         return self.label_ids

@@ -48,6 +48,12 @@ from acceptor.training.train import Run
 
 logger = logging.getLogger(__name__)
 
+SOME = (
+    "train some: acceptor seeds DATA --seeds 3 --out SEEDS, then: acceptor ensemble SEEDS\n"
+    "without a validation split of its own DATA needs --vary order, too"
+)
+"""How to come by runs that can be one judge."""
+
 
 @checked_types
 def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwrite: bool = False) -> Run:
@@ -105,7 +111,7 @@ def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
             "an ensemble is made of several runs",
             expected=f"2 to {MOST_MEMBERS} different run folders, or a folder of seeds",
             found="the same run twice" if repeated else f"{len(folders)}: {', '.join(map(str, folders[:3]))}",
-            next="train some: acceptor seeds DATA --seeds 3 --out SEEDS, then: acceptor ensemble SEEDS",
+            next=SOME,
             code="E-USAGE-OPTION",
         )
     return folders
@@ -126,7 +132,7 @@ def _refuse_others(path: Path) -> None:
             f"{path} cannot be part of an ensemble",
             expected="a run folder, or a folder of seeds",
             found=what,
-            next="train some: acceptor seeds DATA --seeds 3 --out SEEDS, then: acceptor ensemble SEEDS",
+            next=SOME,
             code="E-USAGE-ENSEMBLE",
         )
 

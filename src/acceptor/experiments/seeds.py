@@ -104,6 +104,11 @@ def train_seeds(
         numbers = list(dict.fromkeys([*numbers, *ended]))
     if len(numbers) == 1:
         logger.warning("only one seed: standard deviation and interval are not defined")
+    elif vary != "order" and (config.split == "stratified" or (config.split is None and data.validation is None)):
+        logger.info(
+            "each seed cuts other validation rows from train, so these runs cannot become one judge: acceptor ensemble "
+            "needs --validation FILE, or --vary order"
+        )
     plans = [_plan(data, config, number, vary) for number in numbers]
     head = {**head_of(data, config), "vary": vary}
     kind = SetKind(SeedsFile, head, SeedEntry.model_validate, _summary)

@@ -153,7 +153,7 @@ def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
     raise RunError(
         f"nothing to resume in {run}",
         expected=f"a checkpoint in {run / FOLDER}",
-        cause="the training was killed in its first minute, or is finished",
+        cause="the training was killed in its first minute, or is finished" if run.is_dir() else "no such folder",
         next="start it again without --resume",
         code="E-RUN-CHECKPOINT",
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from acceptor.errors import RunError
+from acceptor.errors import RunError, UsageError, nearest
 from acceptor.runs.checkpoint import has_checkpoint, newest
 from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.runs.history import HISTORY_FILE
@@ -24,6 +25,9 @@ READ_WITH_JUDGE = (MANIFEST, FINGERPRINTS_FILE)
 """Further files that `load` reads."""
 SETS = {SEEDS_FILE: "the runs of several seeds", FOLDS_FILE: "the runs of a cross-validation", SEARCH_FILE: "a search"}
 """Files of folders of several runs, and what such a folder holds."""
+RESUMED_BY = {SEEDS_FILE: "acceptor seeds", FOLDS_FILE: "acceptor train --cv", SEARCH_FILE: "acceptor search"}
+AGAIN = "repeat the command that started it; acceptor train with --resume"
+"""How to resume a training on data that another command made, or that were objects of Python."""
 
 
 class ManifestFile(FileRecord):
@@ -105,7 +109,10 @@ def missing_run(folder: Path, expected: str) -> RunError:
     else:
         found = "a file" if folder.is_file() else "no such folder" if not folder.is_dir() else "a folder without it"
         cause = "a wrong path, or a training that did not finish"
+        meant = _meant(folder)
         following = "list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN"
+        if meant:
+            following = f"did you mean {shell(meant)}?"
     return RunError(
         f"{folder} is not a finished run",
         expected=expected,
@@ -116,18 +123,52 @@ def missing_run(folder: Path, expected: str) -> RunError:
     )
 
 
+def _meant(folder: Path) -> Path | None:
+    """The finished run that was probably meant: one that holds this file, is in this folder, or has a similar name."""
+    if folder.is_file():
+        return folder.parent if is_finished(folder.parent) else None
+    with contextlib.suppress(OSError):  # a folder that cannot be listed, or that does not exist
+        if folder.is_dir():
+            return next((path for path in sorted(folder.iterdir()) if is_finished(path)), None)
+        names = [path.name for path in folder.parent.iterdir() if is_finished(path)]
+        match = nearest(folder.name, names)
+        return folder.with_name(match) if match else None
+    return None
+
+
 def _resuming(folder: Path) -> str:
     """The command that resumes a training; it cannot be named for one on data that another command made."""
     try:
         source = newest(folder).settings.source
     except RunError:
         source = None
-    return f"acceptor train {shell(folder)} --resume" if source else "repeat the command that started it"
+    return f"acceptor train {shell(folder)} --resume" if source else AGAIN
+
+
+def in_set(run: Path) -> bool:
+    """True for one of the runs of several seeds, of a cross-validation or of a search."""
+    return any((run.parent / name).is_file() for name in SETS)
+
+
+def refuse_set(folder: Path) -> None:
+    """Refuses to resume a folder of several runs as if it were one.
+
+    Raises:
+        UsageError: It is one.
+    """
+    found = next((name for name in SETS if (folder / name).is_file()), None)
+    if found:
+        raise UsageError(
+            f"{folder} is not one run",
+            found=SETS[found],
+            next="repeat the command that made it, which resumes it: " + RESUMED_BY[found],
+            code="E-USAGE-CONFLICT",
+        )
 
 
 def _of_a_set(folder: Path) -> str:
     run = next((path for path in sorted(folder.iterdir()) if is_finished(path)), None)
     if run is None:
         return "none of its runs is finished: give the command that made it again, to resume it"
-    together = f", or make one judge of them: acceptor ensemble {shell(folder)}"
+    together = f", or, if all have the same validation rows, make one judge of them: acceptor ensemble {shell(folder)}"
     return f"give one of its runs, such as {shell(run)}" + together * (folder / SEEDS_FILE).is_file()

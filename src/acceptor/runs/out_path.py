@@ -28,15 +28,26 @@ SLACK_BYTES = 32 << 20  # everything in a run folder except weights
 def default_out(source: str, encoder: str, *, resume: bool) -> Path:
     """The first path of ``runs/SOURCE-ENCODER``, ``runs/SOURCE-ENCODER-2`` and so on that does not exist.
 
-    With ``resume``, it is the last path that exists, if its training can be resumed.
+    With ``resume``, it is the last one whose training can be resumed, or else the last one that exists.
     """
     name = _name(source, encoder)
-    last = free = Path("runs") / name
-    for number in itertools.count(2):
+    numbered = (Path("runs") / (f"{name}-{number}" if number > 1 else name) for number in itertools.count(1))
+    taken = []
+    for free in numbered:
         if not free.exists():
             break
-        last, free = free, Path("runs") / f"{name}-{number}"
-    return last if (resume or restarted()) and has_checkpoint(last) else free
+        taken.append(free)
+    stopped = [path for path in taken if has_checkpoint(path)]
+    if stopped and (resume or restarted()):
+        return stopped[-1]
+    if taken and resume:
+        return taken[-1]
+    if stopped:
+        again = f"acceptor train {shell(stopped[-1])} --resume"
+        logger.warning(
+            "%s holds a training that was stopped, and %s is new; to resume it: %s", stopped[-1], free, again
+        )
+    return free
 
 
 def default_set(source: str, encoder: str, kind: str) -> Path:

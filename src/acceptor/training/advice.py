@@ -20,7 +20,15 @@ ADVICE = logging.getLogger(__name__)
 HARDLY = 0.9  # of the loss of a constant answer: above, the training split was not learned either
 
 
-def advice_for(report: Report, train_loss: float, train: Split, config: ResolvedConfig, encoder: Encoder) -> str | None:
+def advice_for(
+    report: Report,
+    train_loss: float,
+    train: Split,
+    config: ResolvedConfig,
+    encoder: Encoder,
+    *,
+    in_set: bool = False,
+) -> str | None:
     """One line if validation does not show that something was learned; else None.
 
     Args:
@@ -29,6 +37,7 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
         train: The training split.
         config: The settings.
         encoder: The encoder.
+        in_set: The run is one of several seeds, of a cross-validation or of a search.
     """
     interval, examples = report.interval, len(report.split)
     if interval is not None and interval.low > 0:
@@ -49,4 +58,5 @@ def advice_for(report: Report, train_loss: float, train: Split, config: Resolved
         change = f"--epochs {usual.epochs}, which is usual for so many sentences"
     else:
         change = f"--epochs {2 * config.epochs}, or a larger encoder (acceptor encoders)"
-    return f"{found}; try again with --overwrite {change}"
+    place = "--out PATH" if in_set else "--overwrite"  # which would remove all runs of a set
+    return f"{found}; try again with {place} {change}"

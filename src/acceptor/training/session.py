@@ -20,6 +20,7 @@ from acceptor.judging.judge import Judge
 from acceptor.model.encode import Encoded
 from acceptor.progress import Meter, meter
 from acceptor.runs.checkpoint import Progress, TrainingSetup
+from acceptor.runs.folder import AGAIN, in_set
 from acceptor.runs.history import Collapse, EpochLine, Line, RestartLine, StepLine, as_dicts, lines_of
 from acceptor.runtime.contention import shorter_spins_under_load
 from acceptor.runtime.device import Runtime
@@ -132,7 +133,7 @@ def run_loop(
 
 def _log_stop(runtime: Runtime, step: int, again: str) -> None:
     if runtime.is_main_process:
-        logger.info("stopped at step %d; resume it: %s", step, again)
+        logger.warning("stopped at step %d; resume it: %s", step, again)
 
 
 def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[Line], Tensors]:
@@ -152,7 +153,9 @@ def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, stat
 
 
 def _resume(out: Path, data: Data) -> str:
-    return f"acceptor train {shell(out)} --resume" if data.source else "repeat the command"
+    if in_set(out):
+        return "repeat the command"
+    return f"acceptor train {shell(out)} --resume" if data.source else AGAIN
 
 
 class StoppedError(TrainingError):

@@ -34,6 +34,7 @@ from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.model.tokenizer import check_length, load_tokenizer
 from acceptor.runs.checkpoint import has_checkpoint, newest
 from acceptor.runs.fingerprints import read_fingerprints
+from acceptor.runs.folder import in_set
 from acceptor.runs.history import EpochLine, Line, as_dicts, lines_of
 from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
 from acceptor.runs.run_file import RunFile
@@ -236,7 +237,7 @@ def _train(data: Any, request: Request) -> Run:
     seconds = {"prepare": prepared - started, "train": epoch.seconds}
     judge, reports, fitted = _reports(judge, data, encoded, config, logits, compared=request.compared)
     file = run_file_of(judge, data, config, [*chosen, *derived, *fitted], seconds, history)
-    advice = advice_for(reports["validation"], epoch.train_loss, data.train, config, found)
+    advice = advice_for(reports["validation"], epoch.train_loss, data.train, config, found, in_set=in_set(out))
     run = Run(out, judge, reports, history, file, advice)
     if runtime.is_main_process:
         if advice and not request.compared:  # a search tries such settings, too

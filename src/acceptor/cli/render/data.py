@@ -62,12 +62,13 @@ def findings_text(findings: Sequence[Finding]) -> Iterator[Any]:
     if absent:
         yield f"{'not found' if found else 'nothing found of'}: {', '.join(absent)}"
     for one in found:
-        yield f"\n{one.split}: {one.count} {one.kind}"
+        yield f"\n{one.split}: {one.kind}: {one.count}"
         yield f"  {one.what}"
         yield f"  to do: {one.advice}"
         rows = [_example(row, "" if row is group[0] else "as") for group in one.examples for row in group]
-        yield table(("", "where", "label", "text"), rows, wide="text")
-        if one.count > len(one.examples):
+        if rows:
+            yield table(("", "where", "label", "text"), rows, wide="text")
+        if rows and one.count > len(one.examples):
             yield f"  and {one.count - len(one.examples)} more"
 
 

@@ -149,7 +149,9 @@ def search_text(search: Search) -> Iterator[Any]:
     yield table(("trial", f"{metric}, validation", *names, f"{metric} after each epoch"), rows)
     yield ""
     if best is None or best.scores is None:
-        yield f"no trial has a {metric} that is defined: use a lower learning rate or more epochs"
+        problem = next((trial.problem for trial in file.trials if trial.problem), "each gave one verdict throughout")
+        yield f"no trial has a score ({metric}), and this search is over: {problem}"
+        yield "next: another search, with --out PATH: more rows, more epochs, or lower learning rates"
         return
     interval = getattr(best.scores, f"{metric}_interval", None)
     span = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
@@ -212,9 +214,8 @@ def export_text(found: Export, *, sentence: str, pairs: bool = False) -> Iterato
     if found.comparison:
         one = found.comparison
         before, after = (number(score) for score in one.scores)
-        change = (
-            "" if math.isnan(one.difference) else f": {one.difference:+.4f} {one.interval or ''}, p {p_value(one.p)}"
-        )
+        interval = f" {one.interval}" if one.interval else ""
+        change = "" if math.isnan(one.difference) else f": {one.difference:+.4f}{interval}, p {p_value(one.p)}"
         yield f"{found.flips} of {one.n:,} verdicts flipped; MCC {before} → {after}{change}"
         if one.selected:
             yield "a checkpoint or threshold was chosen on these sentences, so both scores are too good"

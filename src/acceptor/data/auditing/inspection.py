@@ -222,7 +222,7 @@ def _one_label(table: Table, label: str) -> DataError:
         expected="examples of at least two labels",
         found=f"{len(table)} examples, all {label!r}",
         cause="a filtered file, or a wrong label column",
-        next="look at it: acceptor audit FILE; name the column: --columns label=NAME",
+        next="give examples of another label, too; or name the column: --columns label=NAME",
         code="E-DATA-LABELS",
     )
 
@@ -249,6 +249,8 @@ def no_labels(table: Table) -> DataError:
     elif scores:
         cause = f"{scores[0]} holds a measurement: a judge decides between classes"
         advice = "make classes of it, in a column of their own"
+    elif not others:
+        cause, advice = "it has sentences only", "add a column of labels; or judge them: acceptor predict RUN FILE"
     else:
         cause, advice = None, "name it: --columns label=NAME"
     return DataError(

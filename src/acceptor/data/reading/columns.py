@@ -5,6 +5,7 @@ All columns are considered together: a second column of texts makes a pair, or i
 
 from __future__ import annotations
 
+import difflib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -178,6 +179,7 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
     stripped = [name.strip() for name in names]
     for role, value in columns.items():
         value = str(value)
+        _refuse_misspelled(role, value, grid, columns)
         if value in names:
             index = names.index(value)
         elif stripped.count(value) == 1:
@@ -195,6 +197,20 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
             )
         roles[role] = index
     return roles
+
+
+def _refuse_misspelled(role: str, value: str, grid: Grid, columns: Mapping[str, str]) -> None:
+    """Any name can be a role, for a column to keep; but one that is nearly ours is an error of typing."""
+    meant = next(iter(difflib.get_close_matches(role, ROLES, n=1, cutoff=0.8)), role)
+    if role not in ROLES and meant not in (role, *columns):
+        raise DataError(
+            f"no role is called {role!r}; did you mean {meant!r}?",
+            where=grid.origin,
+            expected=f"{', '.join(ROLES)}, or quite another name, to keep a column under it",
+            found=f"{role}={value}",
+            next=f"--columns {shlex.quote(f'{meant}={value}')}",
+            code="E-DATA-COLUMN",
+        )
 
 
 def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
