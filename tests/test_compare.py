@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import shutil
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +145,24 @@ def test_more_seeds_narrow_intervals_and_other_sources_widen_them():
     verdicts = np.where(weak & (rng.random(1000) < 0.5), 1 - base.gold, other.predicted)
     (found,) = compare_judged(base, [replace(other, predicted=verdicts)])
     assert np.ptp(found.of_sources) > 1.5 * np.ptp(found.interval)
+
+
+def test_many_labels_and_a_source_for_every_example_fit_in_memory(caplog):
+    """Confusion matrices of 10,000 draws of 151 labels, or of samples of 20,000 patterns, would take gigabytes."""
+    rng = np.random.default_rng(0)
+    labels = tuple(f"intent {number}" for number in range(151))
+    gold = rng.integers(151, size=2000)
+    first, second = (np.where(rng.random(2000) < right, gold, rng.integers(151, size=2000)) for right in (0.7, 0.8))
+    base, other = (Judged(name, labels, range(2000), gold, one[None]) for name, one in (("a", first), ("b", second)))
+    key = np.array([f"row {row}" for row in range(2000)])
+    tracemalloc.start()
+    (found,) = compare_judged(replace(base, sources=key), [other], draws=500)
+    assert tracemalloc.get_traced_memory()[1] < 80e6
+    tracemalloc.stop()
+    assert found.interval.low < found.difference < found.interval.high
+    assert found.p < 0.01
+    assert found.of_sources is None
+    assert "source has 2,000 values" in caplog.text
 
 
 def test_an_undefined_score_is_reported():

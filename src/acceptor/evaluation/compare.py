@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 from scipy.stats import binomtest
 
 from acceptor.errors import DataError, UsageError, checked_types
-from acceptor.evaluation.intervals import FEW, Interval, Z
+from acceptor.evaluation.intervals import FEW, Interval, Z, parts
 from acceptor.evaluation.judged import Judged, check_same, judged_of
 from acceptor.evaluation.metrics import METRICS, Values, defined
+from acceptor.evaluation.slices import MAX_VALUES
+
+logger = logging.getLogger(__name__)
 
 DRAWS = 10_000
 POWER = 0.8416212335729143 + Z  # normal quantiles of 80 % power and of a two-sided test at 5 %
@@ -137,26 +142,41 @@ def compare_judged(
         )
     for other in others:
         check_same(base, other)
-    found = [_compare(base, other, metric, draws) for other in others]
+    sources = _sources(base)
+    found = [_compare(base, other, sources, metric, draws) for other in others]
     corrected = holm([one.p for one in found])
     return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
 
 
-def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison:
+def _sources(base: Judged) -> Ids | None:
+    """The number of each example's source, shape (N,); None without sources, or if nearly every example has its own."""
+    if base.sources is None:
+        return None
+    names, numbers = np.unique(base.sources.astype(str), return_inverse=True)
+    if len(names) > MAX_VALUES:
+        logger.warning(
+            "the column source has %s values, more than %s: it is not used, as it seems to be a key and no group",
+            f"{len(names):,}",
+            f"{MAX_VALUES:,}",
+        )
+        return None
+    return numbers
+
+
+def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draws: int) -> Comparison:
     rng = np.random.default_rng(0)
-    patterns = _patterns(base, other)
-    counts = patterns.counts
-    everyone = counts[None, :].astype(np.float64)
-    scores = tuple(float(_scores(patterns, side, metric, everyone).mean()) for side in (0, 1))
+    patterns = _patterns(base, other, sources)
+    observed = _scores(patterns, metric, [patterns.counts[None, :].astype(np.float64)])
+    scores = tuple(float(side.mean()) for side in observed)
     difference = scores[1] - scores[0]
     single = len(base.predicted) == len(other.predicted) == 1
-    drawn = _drop_undefined(_differences(patterns, metric, _stratified(patterns.gold, counts, draws, rng), rng))
+    drawn = _drop_undefined(_differences(observed, _scores(patterns, metric, _stratified(patterns, draws, rng)), rng))
     of_sources = None
     if patterns.source is not None and len(set(patterns.source)) > 1:
-        weights = _by_source(patterns.source, counts, draws, rng)
-        of_sources = _percentiles(_differences(patterns, metric, weights, rng), draws)
-    p = _permutation_p(patterns, metric, draws, rng) if single else _bootstrap_p(drawn)
-    pairs = (base.predicted[:, None, :] != other.predicted[None, :, :]).mean(axis=(0, 1))
+        by_source = _scores(patterns, metric, _by_source(patterns, patterns.source, draws, rng))
+        of_sources = _percentiles(_differences(observed, by_source, rng), draws)
+    p = _permutation_p(patterns, metric, difference, draws, rng) if single else _bootstrap_p(drawn)
+    pairs = [(ours != theirs).sum() for ours in base.predicted for theirs in other.predicted]
     undefined = math.isnan(difference)
     interval = None if undefined else _percentiles(drawn, draws)
     return Comparison(
@@ -164,7 +184,7 @@ def _compare(base: Judged, other: Judged, metric: str, draws: int) -> Comparison
         name=other.name,
         metric=metric,
         n=len(base.gold),
-        disagreeing=float(pairs.sum()),
+        disagreeing=float(np.mean(pairs)),
         seeds=(len(base.predicted), len(other.predicted)),
         scores=(scores[0], scores[1]),
         difference=difference,
@@ -201,44 +221,46 @@ class _Patterns:
     """The distinct examples: those with the same gold, verdicts and source are one pattern with a weight."""
 
     gold: Ids  # (P,)
-    verdicts: tuple[Ids, Ids]  # of the baseline and the system, (seeds, P)
-    source: npt.NDArray[Any] | None  # (P,)
+    cells: tuple[list[csr_array], list[csr_array]]  # of each run of both: `_cells`
+    source: Ids | None  # (P,)
     counts: Ids  # how many examples each represents, (P,)
     labels: int
 
-
-def _patterns(base: Judged, other: Judged) -> _Patterns:
-    sources = np.zeros(len(base.gold), np.int64)
-    if base.sources is not None:
-        sources = np.unique(base.sources.astype(str), return_inverse=True)[1]
-    rows = np.vstack([base.gold, sources, base.predicted, other.predicted])
-    found, counts = np.unique(rows, axis=1, return_counts=True)
-    split = 2 + len(base.predicted)
-    source = None if base.sources is None else found[1]
-    return _Patterns(found[0], (found[2:split], found[split:]), source, counts, len(base.labels))
+    def parts(self, draws: int) -> Iterator[int]:
+        """The draws in parts that fit in memory, with all cells of their confusion matrices."""
+        return parts(draws, max(len(self.counts), self.labels**2))
 
 
-def _cells(gold: Ids, verdicts: Ids, labels: int) -> Values:
-    """Which cell of the confusion matrix each pattern falls into, as indicators, shape (P, labels²)."""
-    return np.asarray(np.eye(labels * labels)[gold * labels + verdicts])
+def _patterns(base: Judged, other: Judged, sources: Ids | None) -> _Patterns:
+    same = np.zeros(len(base.gold), np.int64) if sources is None else sources
+    rows = np.vstack([base.gold, same, base.predicted, other.predicted])
+    (gold, source, *runs), counts = np.unique(rows, axis=1, return_counts=True)
+    labels, seeds = len(base.labels), len(base.predicted)
+    cells = [_cells(gold, run, labels) for run in runs]
+    return _Patterns(gold, (cells[:seeds], cells[seeds:]), None if sources is None else source, counts, labels)
 
 
-def _scores(patterns: _Patterns, side: int, metric: str, weights: Values) -> Values:
-    """The scores of one system's runs, shape (seeds, B), from weights of shape (B, P)."""
+def _cells(gold: Ids, verdicts: Ids, labels: int) -> csr_array:
+    """Which cell of the confusion matrix each pattern falls into, as indicators, shape (P, labels²), nearly all 0."""
+    patterns = np.arange(len(gold))
+    return csr_array((np.ones(len(gold)), (patterns, gold * labels + verdicts)), shape=(len(gold), labels**2))
+
+
+def _scores(patterns: _Patterns, metric: str, weights: Iterable[Values]) -> tuple[Values, Values]:
+    """The scores of both systems' runs, shape (seeds, B) each, from parts of the weights of shape (·, P)."""
     shape = (-1, patterns.labels, patterns.labels)
-    runs = patterns.verdicts[side]
-    return np.stack(
-        [METRICS[metric]((weights @ _cells(patterns.gold, run, patterns.labels)).reshape(shape)) for run in runs]
-    )
+    found: tuple[list[Values], list[Values]] = ([], [])
+    for part in weights:
+        for runs, scores in zip(patterns.cells, found, strict=True):
+            scores.append(np.stack([METRICS[metric]((part @ cells).reshape(shape)) for cells in runs]))
+    return np.concatenate(found[0], axis=1), np.concatenate(found[1], axis=1)
 
 
-def _differences(patterns: _Patterns, metric: str, weights: Values, rng: np.random.Generator) -> Values:
-    """Differences of the mean scores in draws of two levels, shape (B,): of examples by ``weights``, and of seeds."""
-    everyone = patterns.counts[None, :].astype(np.float64)
+def _differences(observed: tuple[Values, Values], drawn: tuple[Values, Values], rng: np.random.Generator) -> Values:
+    """Differences of the mean scores in draws of two levels, shape (B,): of examples, as ``drawn``, and of seeds."""
     means = []
-    for side in (0, 1):
-        scores = _scores(patterns, side, metric, weights)
-        error = _error_of_seeds(_scores(patterns, side, metric, everyone)[:, 0], scores)
+    for everyone, scores in zip(observed, drawn, strict=True):
+        error = _error_of_seeds(everyone[:, 0], scores)
         means.append(scores.mean(axis=0) + error * rng.standard_t(max(1, len(scores) - 1), size=scores.shape[1]))
     return np.asarray(means[1] - means[0])
 
@@ -265,38 +287,39 @@ def _error_of_seeds(observed: Values, drawn: Values) -> float:
     return math.sqrt(max(0.0, float(observed.var(ddof=1)) - interaction) / seeds)
 
 
-def _stratified(gold: Ids, counts: Ids, draws: int, rng: np.random.Generator) -> Values:
-    """Weights of samples that have as many examples of each label as the split, shape (draws, P)."""
-    weights = np.empty((draws, len(counts)))
-    for label in np.unique(gold):
-        of_label = np.flatnonzero(gold == label)
-        total = counts[of_label].sum()
-        weights[:, of_label] = rng.multinomial(total, counts[of_label] / total, size=draws)
-    return weights
+def _stratified(patterns: _Patterns, draws: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Weights of samples that have as many examples of each label as the split, in parts of shape (·, P)."""
+    of_labels = [np.flatnonzero(patterns.gold == label) for label in np.unique(patterns.gold)]
+    for rows in patterns.parts(draws):
+        weights = np.empty((rows, len(patterns.counts)))
+        for of_label in of_labels:
+            counts = patterns.counts[of_label]
+            weights[:, of_label] = rng.multinomial(counts.sum(), counts / counts.sum(), size=rows)
+        yield weights
 
 
-def _by_source(source: npt.NDArray[Any], counts: Ids, draws: int, rng: np.random.Generator) -> Values:
-    """Weights of samples of whole sources, as many as there are, shape (draws, P)."""
+def _by_source(patterns: _Patterns, source: Ids, draws: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Weights of samples of whole sources, as many as there are, in parts of shape (·, P)."""
     sources = int(source.max()) + 1
-    drawn = rng.multinomial(sources, np.full(sources, 1 / sources), size=draws)
-    return np.asarray(drawn[:, source] * counts, dtype=np.float64)
+    for rows in patterns.parts(draws):
+        drawn = rng.multinomial(sources, np.full(sources, 1 / sources), size=rows)
+        yield np.asarray(drawn[:, source] * patterns.counts, dtype=np.float64)
 
 
-def _permutation_p(patterns: _Patterns, metric: str, draws: int, rng: np.random.Generator) -> float:
+def _permutation_p(patterns: _Patterns, metric: str, difference: float, draws: int, rng: np.random.Generator) -> float:
     """Two-sided p-value of a permutation test that swaps the two systems' verdicts on random examples.
 
     Counts the permutations whose difference is at least as large, including the observed one (Phipson & Smyth 2010).
     """
-    shape, counts = (-1, patterns.labels, patterns.labels), patterns.counts
-    first, second = (_cells(patterns.gold, runs[0], patterns.labels) for runs in patterns.verdicts)
-    swapped = rng.binomial(counts, 0.5, size=(draws, len(counts)))
-    kept = counts - swapped
-    score = METRICS[metric]
-    found = score((kept @ second + swapped @ first).reshape(shape)) - score(
-        (kept @ first + swapped @ second).reshape(shape)
-    )
-    observed = score((counts @ second).reshape(shape)) - score((counts @ first).reshape(shape))
-    as_large = np.abs(_drop_undefined(found)) >= abs(float(observed[0])) - 1e-12
+    shape, counts, score = (-1, patterns.labels, patterns.labels), patterns.counts, METRICS[metric]
+    (first,), (second,) = patterns.cells
+    found = []
+    for rows in patterns.parts(draws):
+        swapped = rng.binomial(counts, 0.5, size=(rows, len(counts)))
+        kept = counts - swapped
+        ours, theirs = kept @ first + swapped @ second, kept @ second + swapped @ first
+        found.append(score(theirs.reshape(shape)) - score(ours.reshape(shape)))
+    as_large = np.abs(_drop_undefined(np.concatenate(found))) >= abs(difference) - 1e-12
     return float((as_large.sum() + 1) / (len(as_large) + 1))
 
 

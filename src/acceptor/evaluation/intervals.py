@@ -121,7 +121,7 @@ def bootstrap_intervals(
         same score, for example if all verdicts are right: an interval of width 0 would be wrong.
     """
     rng = np.random.default_rng(seed)
-    drawn = _scores(statistics, (_draw(rng, n, rows) for rows in _parts(draws, n)))
+    drawn = _scores(statistics, (_draw(rng, n, rows) for rows in parts(draws, n)))
     without = _scores(statistics, _jackknife_weights(n, rng))
     everyone = np.ones((1, n))
     values = {name: float(statistic(everyone)[0]) for name, statistic in statistics.items()}
@@ -170,12 +170,12 @@ def _jackknife_weights(n: int, rng: np.random.Generator) -> Iterator[Values]:
     groups = min(n, JACKKNIFE_GROUPS)
     group = rng.permutation(np.arange(n) % groups)
     start = 0
-    for rows in _parts(groups, n):
+    for rows in parts(groups, n):
         yield (group[None, :] != np.arange(start, start + rows)[:, None]).astype(np.float64)
         start += rows
 
 
-def _parts(rows: int, n: int) -> Iterator[int]:
-    """``rows`` in parts, each small enough to hold its weights of ``n`` examples in memory."""
-    size = max(1, AT_ONCE // n)
+def parts(rows: int, width: int) -> Iterator[int]:
+    """``rows`` in parts, each small enough to hold ``width`` numbers for each of its rows in memory."""
+    size = max(1, AT_ONCE // width)
     return (min(size, rows - start) for start in range(0, rows, size))
