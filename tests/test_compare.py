@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import binom
 
 import acceptor
+from acceptor.cli.render.scores import comparison_text
 from acceptor.cli.render.tables import number, p_value
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
@@ -145,6 +146,48 @@ def test_more_seeds_narrow_intervals_and_other_sources_widen_them():
     verdicts = np.where(weak & (rng.random(1000) < 0.5), 1 - base.gold, other.predicted)
     (found,) = compare_judged(base, [replace(other, predicted=verdicts)])
     assert np.ptp(found.of_sources) > 1.5 * np.ptp(found.interval)
+
+
+def test_intervals_for_other_sources_hold_the_truth_as_often_as_stated():
+    """Both systems are equally good over all sources; either may be better on the few that there are."""
+    wrong, tries = 0, 200
+    for seed in range(tries):
+        (found,) = compare_judged(*_one(of_few_sources(5, seed)), draws=200)
+        low, high = found.of_sources
+        wrong += not low <= 0 <= high
+        assert low <= found.interval.low < found.interval.high <= high
+    assert wrong <= binom.ppf(0.999, tries, 0.05)
+
+
+@pytest.mark.parametrize(("sources", "words"), [(4, "since there are 4: it needs 5"), (5, "if other sources")])
+def test_too_few_sources_have_no_interval_and_the_reason_is_printed(sources, words):
+    base, other = of_few_sources(sources, seed=0)
+    found = compare_judged(base, [other], draws=200)
+    assert (found[0].of_sources is None) == (sources < 5)
+    assert found[0].to_dict()["sources"] == sources
+    assert any(words in str(line) for line in comparison_text(found))
+
+
+def test_a_source_that_alone_has_a_label_leaves_no_interval():
+    base, other = of_few_sources(5, seed=0)
+    names = np.where(base.gold == 1, "s0", np.char.add("s", (1 + np.arange(len(base.gold)) % 4).astype(str)))
+    found = compare_judged(replace(base, sources=names), [other], draws=200)
+    assert (found[0].of_sources, found[0].sources) == (None, 5)
+    assert any("mcc is not defined without one of these" in str(line) for line in comparison_text(found))
+
+
+def of_few_sources(sources, seed):
+    """Two systems whose skill differs by source, and is the same over all sources that there could be."""
+    rng = np.random.default_rng(seed)
+    source = np.repeat(np.arange(sources), 60)
+    gold = (rng.random(len(source)) < 0.69).astype(np.int64)
+    skill = 1 + 0.35 * rng.normal(size=(2, sources))
+    verdicts = (skill[:, source] * (2 * gold - 1) + rng.normal(size=(2, len(gold))) >= 0).astype(np.int64)
+    names = np.array([f"s{number}" for number in source])
+    return [
+        Judged(name, ("no", "yes"), range(len(gold)), gold, one[None], names)
+        for name, one in zip("ab", verdicts, strict=True)
+    ]
 
 
 def test_many_labels_and_a_source_for_every_example_fit_in_memory(caplog):

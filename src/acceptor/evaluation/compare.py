@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.intervals import FEW, Interval, Z, parts
@@ -23,6 +23,7 @@ from acceptor.evaluation.slices import MAX_VALUES
 logger = logging.getLogger(__name__)
 
 DRAWS = 10_000
+FEW_SOURCES = 5  # with fewer there is no interval for other sources: how much they differ is hardly known
 POWER = 0.8416212335729143 + Z  # normal quantiles of 80 % power and of a two-sided test at 5 %
 
 Ids = npt.NDArray[np.int64]
@@ -42,13 +43,15 @@ class Comparison:
         difference: Of the scores.
         interval: Its 95 % interval for other sentences of the same sources, and other seeds if there are several;
             None if the score is undefined in too many draws, or the verdicts do not differ.
-        of_sources: Its 95 % interval for sentences of other sources; None without sources.
+        of_sources: Its 95 % interval for sentences of other sources; None for fewer than five sources, without
+            `interval`, or if the score is undefined without one of them.
         p: The p-value of no difference: a permutation test for one run each, the bootstrap for several seeds.
         p_holm: The same, corrected for the number of systems compared (Holm 1979).
         p_mcnemar: Exact McNemar test of the accuracies; None for several seeds.
         standard_error: Of the difference: that of a normal distribution with this interval. Draws from Student's t
             have infinite variance with two or three seeds. NaN without interval.
         selected: True if the split chose a checkpoint or threshold of either: the scores are then too high.
+        sources: Number of sources; 0 without a column of them, or with one of more than 1000.
     """
 
     base: str
@@ -66,11 +69,24 @@ class Comparison:
     p_mcnemar: float | None
     standard_error: float
     selected: bool = False
+    sources: int = 0
 
     @property
     def smallest(self) -> float:
         """The smallest difference that four of five such sets of sentences would have shown at p < .05; or NaN."""
         return POWER * self.standard_error
+
+    @property
+    def sources_words(self) -> str:
+        """The interval for other sources, or why there is none."""
+        if self.of_sources:
+            return f"{self.of_sources} if other sources could have been drawn"
+        why = f"{self.metric} is not defined without one of these"
+        if self.sources < FEW_SOURCES:
+            why = f"there are {self.sources}: it needs {FEW_SOURCES} at least"
+        elif self.interval is None:
+            why = "there is none for these"
+        return f"no interval for other sources, since {why}"
 
     def __repr__(self) -> str:
         if math.isnan(self.difference):
@@ -170,11 +186,9 @@ def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draw
     scores = tuple(float(side.mean()) for side in observed)
     difference = scores[1] - scores[0]
     single = len(base.predicted) == len(other.predicted) == 1
-    drawn = _drop_undefined(_differences(observed, _scores(patterns, metric, _stratified(patterns, draws, rng)), rng))
-    of_sources = None
-    if patterns.source is not None and len(set(patterns.source)) > 1:
-        by_source = _scores(patterns, metric, _by_source(patterns, patterns.source, draws, rng))
-        of_sources = _percentiles(_differences(observed, by_source, rng), draws)
+    scores_drawn = _scores(patterns, metric, _stratified(patterns, draws, rng))
+    errors = [_error_of_seeds(side[:, 0], drawn) for side, drawn in zip(observed, scores_drawn, strict=True)]
+    drawn = _drop_undefined(_differences(scores_drawn, errors, rng))
     p = _permutation_p(patterns, metric, difference, draws, rng) if single else _bootstrap_p(drawn)
     pairs = [(ours != theirs).sum() for ours in base.predicted for theirs in other.predicted]
     undefined = math.isnan(difference)
@@ -189,12 +203,13 @@ def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draw
         scores=(scores[0], scores[1]),
         difference=difference,
         interval=interval,
-        of_sources=None if undefined else of_sources,
+        of_sources=interval and _of_sources(patterns, metric, difference, errors, interval),
         p=math.nan if undefined else p,
         p_holm=math.nan,
         p_mcnemar=mcnemar_p(base.gold, base.predicted[0], other.predicted[0]) if single else None,
         standard_error=(interval.high - interval.low) / (2 * Z) if interval else math.nan,
         selected=base.selected or other.selected,
+        sources=0 if sources is None else int(sources.max()) + 1,
     )
 
 
@@ -218,12 +233,12 @@ def holm(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, eq=False)
 class _Patterns:
-    """The distinct examples: those with the same gold, verdicts and source are one pattern with a weight."""
+    """The distinct examples: those with the same gold and verdicts are one pattern with a weight."""
 
     gold: Ids  # (P,)
     cells: tuple[list[csr_array], list[csr_array]]  # of each run of both: `_cells`
-    source: Ids | None  # (P,)
     counts: Ids  # how many examples each represents, (P,)
+    by_source: csr_array | None  # the same for each source, (S, P)
     labels: int
 
     def parts(self, draws: int) -> Iterator[int]:
@@ -232,12 +247,14 @@ class _Patterns:
 
 
 def _patterns(base: Judged, other: Judged, sources: Ids | None) -> _Patterns:
-    same = np.zeros(len(base.gold), np.int64) if sources is None else sources
-    rows = np.vstack([base.gold, same, base.predicted, other.predicted])
-    (gold, source, *runs), counts = np.unique(rows, axis=1, return_counts=True)
+    rows = np.vstack([base.gold, base.predicted, other.predicted])
+    (gold, *runs), inverse, counts = np.unique(rows, axis=1, return_inverse=True, return_counts=True)
     labels, seeds = len(base.labels), len(base.predicted)
     cells = [_cells(gold, run, labels) for run in runs]
-    return _Patterns(gold, (cells[:seeds], cells[seeds:]), None if sources is None else source, counts, labels)
+    by_source = None
+    if sources is not None:
+        by_source = csr_array((np.ones(len(sources)), (sources, inverse.ravel())))
+    return _Patterns(gold, (cells[:seeds], cells[seeds:]), counts, by_source, labels)
 
 
 def _cells(gold: Ids, verdicts: Ids, labels: int) -> csr_array:
@@ -256,13 +273,13 @@ def _scores(patterns: _Patterns, metric: str, weights: Iterable[Values]) -> tupl
     return np.concatenate(found[0], axis=1), np.concatenate(found[1], axis=1)
 
 
-def _differences(observed: tuple[Values, Values], drawn: tuple[Values, Values], rng: np.random.Generator) -> Values:
-    """Differences of the mean scores in draws of two levels, shape (B,): of examples, as ``drawn``, and of seeds."""
-    means = []
-    for everyone, scores in zip(observed, drawn, strict=True):
-        error = _error_of_seeds(everyone[:, 0], scores)
-        means.append(scores.mean(axis=0) + error * rng.standard_t(max(1, len(scores) - 1), size=scores.shape[1]))
-    return np.asarray(means[1] - means[0])
+def _differences(drawn: tuple[Values, Values], errors: Sequence[float], rng: np.random.Generator) -> Values:
+    """Differences of the mean scores in draws of two levels, shape (B,): of examples, as drawn, and of seeds."""
+    first, second = (
+        scores.mean(axis=0) + error * rng.standard_t(max(1, len(scores) - 1), size=scores.shape[1])
+        for scores, error in zip(drawn, errors, strict=True)
+    )
+    return np.asarray(second - first)
 
 
 def _error_of_seeds(observed: Values, drawn: Values) -> float:
@@ -298,12 +315,34 @@ def _stratified(patterns: _Patterns, draws: int, rng: np.random.Generator) -> It
         yield weights
 
 
-def _by_source(patterns: _Patterns, source: Ids, draws: int, rng: np.random.Generator) -> Iterator[Values]:
-    """Weights of samples of whole sources, as many as there are, in parts of shape (·, P)."""
-    sources = int(source.max()) + 1
-    for rows in patterns.parts(draws):
-        drawn = rng.multinomial(sources, np.full(sources, 1 / sources), size=rows)
-        yield np.asarray(drawn[:, source] * patterns.counts, dtype=np.float64)
+def _of_sources(
+    patterns: _Patterns, metric: str, difference: float, errors: Sequence[float], interval: Interval
+) -> Interval | None:
+    """The 95 % interval for other sources: a jackknife that leaves out one source each, with Student's t.
+
+    Draws of few sources vary far less than sources do; the jackknife with S − 1 degrees of freedom keeps its promise
+    (Cameron, Gelbach & Miller 2008; MacKinnon, Nielsen & Webb 2023). The variance of seeds is added, and its degrees of
+    freedom by Welch & Satterthwaite. Other sources bring other sentences: it holds `interval`.
+    """
+    if patterns.by_source is None or patterns.by_source.shape[0] < FEW_SOURCES:
+        return None
+    without = _scores(patterns, metric, _without_sources(patterns, patterns.by_source))
+    changes = without[1].mean(axis=0) - without[0].mean(axis=0) - difference
+    freedom = np.array([len(changes) - 1, *(max(1, len(runs) - 1) for runs in patterns.cells)])
+    variances = np.array([np.sum(changes**2) * freedom[0] / len(changes), *np.square(errors)])
+    variance = variances.sum()
+    if not variance > 0:  # NaN, or all sources are alike
+        return None if math.isnan(variance) else interval
+    margin = math.sqrt(variance) * t.ppf(0.975, variance**2 / np.sum(variances**2 / freedom))
+    return Interval(float(min(difference - margin, interval.low)), float(max(difference + margin, interval.high)))
+
+
+def _without_sources(patterns: _Patterns, by_source: csr_array) -> Iterator[Values]:
+    """Weights of all examples but those of one source, for each source, in parts of shape (·, P)."""
+    start = 0
+    for rows in patterns.parts(by_source.shape[0]):
+        yield patterns.counts - by_source[start : start + rows].toarray()
+        start += rows
 
 
 def _permutation_p(patterns: _Patterns, metric: str, difference: float, draws: int, rng: np.random.Generator) -> float:

@@ -110,8 +110,8 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
     )
     yield ""
     for one in comparisons:
-        if one.of_sources:
-            yield f"{one.name}: {one.of_sources} if other sources could have been drawn"
+        if one.sources:
+            yield f"{one.name}: {one.sources_words}"
         if one.p_mcnemar is not None:
             yield f"{one.name}: McNemar's test of the accuracies, p {p_value(one.p_mcnemar)}, not corrected by Holm"
         if one.selected:
