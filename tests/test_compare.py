@@ -95,6 +95,15 @@ def test_the_smallest_difference_of_few_seeds_is_finite(seeds):
     assert found.standard_error == pytest.approx(np.ptp(found.interval) / 3.92, rel=0.01)
 
 
+@pytest.mark.parametrize(("metric", "most"), [("mcc", 2), ("accuracy", 1)])
+def test_a_difference_of_few_seeds_has_an_interval_of_possible_differences(metric, most):
+    """Student's t with one degree of freedom reaches far beyond them."""
+    base, other = systems(n=500, seeds=(2, 2), sd=1.5, seed=2, sources=5)
+    (found,) = compare_judged(base, [other], metric=metric, draws=2000)
+    for low, high in (found.interval, found.of_sources):
+        assert -most <= low < found.difference < high <= most
+
+
 def _one(pair):
     return pair[0], [pair[1]]
 

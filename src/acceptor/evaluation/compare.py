@@ -188,7 +188,7 @@ def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draw
     single = len(base.predicted) == len(other.predicted) == 1
     scores_drawn = _scores(patterns, metric, _stratified(patterns, draws, rng))
     errors = [_error_of_seeds(side[:, 0], drawn) for side, drawn in zip(observed, scores_drawn, strict=True)]
-    drawn = _drop_undefined(_differences(scores_drawn, errors, rng))
+    drawn = _drop_undefined(_differences(scores_drawn, errors, _lowest(metric), rng))
     p = _permutation_p(patterns, metric, difference, draws, rng) if single else _bootstrap_p(drawn)
     pairs = [(ours != theirs).sum() for ours in base.predicted for theirs in other.predicted]
     undefined = math.isnan(difference)
@@ -273,10 +273,20 @@ def _scores(patterns: _Patterns, metric: str, weights: Iterable[Values]) -> tupl
     return np.concatenate(found[0], axis=1), np.concatenate(found[1], axis=1)
 
 
-def _differences(drawn: tuple[Values, Values], errors: Sequence[float], rng: np.random.Generator) -> Values:
-    """Differences of the mean scores in draws of two levels, shape (B,): of examples, as drawn, and of seeds."""
+def _lowest(metric: str) -> float:
+    """The lowest value of a metric; the highest is 1."""
+    return -1.0 if metric == "mcc" else 0.0
+
+
+def _differences(
+    drawn: tuple[Values, Values], errors: Sequence[float], lowest: float, rng: np.random.Generator
+) -> Values:
+    """Differences of the mean scores in draws of two levels, shape (B,): of examples, as drawn, and of seeds.
+
+    Student's t of two seeds has no bounds, but a mean score is between ``lowest`` and 1.
+    """
     first, second = (
-        scores.mean(axis=0) + error * rng.standard_t(max(1, len(scores) - 1), size=scores.shape[1])
+        np.clip(scores.mean(axis=0) + error * rng.standard_t(max(1, len(scores) - 1), size=scores.shape[1]), lowest, 1)
         for scores, error in zip(drawn, errors, strict=True)
     )
     return np.asarray(second - first)
@@ -334,7 +344,9 @@ def _of_sources(
     if not variance > 0:  # NaN, or all sources are alike
         return None if math.isnan(variance) else interval
     margin = math.sqrt(variance) * t.ppf(0.975, variance**2 / np.sum(variances**2 / freedom))
-    return Interval(float(min(difference - margin, interval.low)), float(max(difference + margin, interval.high)))
+    most = 1 - _lowest(metric)  # the largest difference that there can be
+    low, high = max(-most, difference - margin), min(most, difference + margin)
+    return Interval(float(min(low, interval.low)), float(max(high, interval.high)))
 
 
 def _without_sources(patterns: _Patterns, by_source: csr_array) -> Iterator[Values]:
