@@ -156,6 +156,19 @@ def test_large_splits_leave_out_groups():
     assert high - low == pytest.approx(2 * 1.96 * math.sqrt(share * (1 - share) / 5000), rel=0.15)
 
 
+def test_large_splits_are_scored_once_for_each_draw_and_each_group():
+    """A score of a million examples takes long: groups that are left out are no more than the draws."""
+    scored = 0
+
+    def mean(weights):
+        nonlocal scored
+        scored += len(weights)
+        return weights @ np.arange(3000.0) / weights.sum(axis=1)
+
+    assert bootstrap_intervals({"mean": mean}, 3000, draws=200)["mean"] == pytest.approx((1468, 1531), abs=8)
+    assert scored == 401  # with all examples, once
+
+
 # ---------------------------------------------------------------------- decisions
 
 

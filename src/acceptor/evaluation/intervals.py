@@ -16,7 +16,6 @@ Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 DRAWS = 2000  # of a bootstrap
 AT_ONCE = 1_000_000  # weights in memory at once: 8 MB
-JACKKNIFE_GROUPS = 2000  # most values of the jackknife; with more examples, groups of them are left out
 KNOWN_SHARE = 0.95  # of the draws, in which a score must be defined to have an interval
 FEW = 10  # with fewer examples no interval is given
 
@@ -113,7 +112,7 @@ def bootstrap_intervals(
         biased: Names of scores ≥ 0 that sampling biases upwards. The bootstrap's draws, sampled twice, are biased
             again; they are reflected at the score (Davison & Hinkley 1997, equation 5.6) instead. The interval holds
             the score, even where its bias is larger than its spread.
-        draws: How many samples of n examples are drawn.
+        draws: How many samples of n examples are drawn; the jackknife makes as many at most.
         seed: Seeds the draws.
 
     Returns:
@@ -122,7 +121,7 @@ def bootstrap_intervals(
     """
     rng = np.random.default_rng(seed)
     drawn = _scores(statistics, (_draw(rng, n, rows) for rows in parts(draws, n)))
-    without = _scores(statistics, _jackknife_weights(n, rng))
+    without = _scores(statistics, _jackknife_weights(n, draws, rng))
     everyone = np.ones((1, n))
     values = {name: float(statistic(everyone)[0]) for name, statistic in statistics.items()}
     return {
@@ -165,9 +164,9 @@ def _draw(rng: np.random.Generator, n: int, rows: int) -> Values:
     return np.bincount(places.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _jackknife_weights(n: int, rng: np.random.Generator) -> Iterator[Values]:
-    """Weights without one example each; of more examples without one of `JACKKNIFE_GROUPS` random groups."""
-    groups = min(n, JACKKNIFE_GROUPS)
+def _jackknife_weights(n: int, most: int, rng: np.random.Generator) -> Iterator[Values]:
+    """Weights without one example each; of more examples than ``most`` without one of so many random groups."""
+    groups = min(n, most)
     group = rng.permutation(np.arange(n) % groups)
     start = 0
     for rows in parts(groups, n):
