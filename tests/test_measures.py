@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -167,6 +168,17 @@ def test_large_splits_are_scored_once_for_each_draw_and_each_group():
 
     assert bootstrap_intervals({"mean": mean}, 3000, draws=200)["mean"] == pytest.approx((1468, 1531), abs=8)
     assert scored == 401  # with all examples, once
+
+
+def test_confusion_matrices_of_many_labels_fit_in_memory():
+    """Those of 2,000 draws of 300 labels would take gigabytes."""
+    gold, predicted, probabilities = drawn(400, labels=300)
+    scores = {"mcc": statistics(gold, predicted, probabilities)["mcc"]}
+    tracemalloc.start()
+    low, high = bootstrap_intervals(scores, 400)["mcc"]
+    assert tracemalloc.get_traced_memory()[1] < 80e6
+    tracemalloc.stop()
+    assert low < reference.matthews_corrcoef(gold, predicted) < high
 
 
 # ---------------------------------------------------------------------- decisions

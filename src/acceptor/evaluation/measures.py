@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from acceptor.evaluation.intervals import DRAWS, FEW, Interval, Statistic, bootstrap_intervals
+from acceptor.evaluation.intervals import AT_ONCE, DRAWS, FEW, Interval, Statistic, bootstrap_intervals
 from acceptor.evaluation.metrics import METRICS, Values, defined, quotient
 
 BINS = 10  # of equal mass, for the calibration error
@@ -79,8 +79,14 @@ def statistics(
     n, labels = probabilities.shape
     cells = csr_array((np.ones(n), (np.arange(n), gold * labels + predicted)), shape=(n, labels * labels))
 
+    at_once = max(1, AT_ONCE // labels**2)  # confusion matrices in memory
+
     def of_verdicts(metric: Any) -> Statistic:
-        return lambda weights: metric((weights @ cells).reshape(-1, labels, labels))
+        def score(weights: Values) -> Values:
+            parts = (weights[start : start + at_once] for start in range(0, len(weights), at_once))
+            return np.concatenate([metric((part @ cells).reshape(-1, labels, labels)) for part in parts])
+
+        return score
 
     of_labels = range(1, 2) if labels == 2 else range(labels)  # two labels: of label id 1
 
