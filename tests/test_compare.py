@@ -304,7 +304,11 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     record |= {"labels": list(report.split.labels), "vary": "both", "runs": runs, "summary": {}}
     record |= {"n_runs": 2, "collapsed": 1, "failed": 0, "one_verdict": 0}
     (tmp_path / "seeds.json").write_text(json.dumps(record))
-    assert acceptor.compare(tmp_path, toy_run)[0].seeds == (1, 1)
+    (found,) = acceptor.compare(tmp_path, [tmp_path, toy_run])
+    assert (found.seeds, found.left_out, found.to_dict()["left_out"]) == ((1, 2), (1, 1), [1, 1])
+    lines = [str(line) for line in comparison_text([found])]
+    assert f"{found.base}: 1 of 2 trainings are not in this: they collapsed or failed" in lines
+    assert f"{found.name}: 1 of 3 trainings are not in this: they collapsed or failed" in lines
     for change in ({"runs": 3}, {"config": 1}, {"runs": [{"status": "finished"}]}, {"runs": [one | {"folder": ".."}]}):
         (tmp_path / "seeds.json").write_text(json.dumps(record | change))
         for read in (

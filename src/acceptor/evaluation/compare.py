@@ -51,6 +51,7 @@ class Comparison:
         standard_error: Of the difference: that of a normal distribution with this interval. Draws from Student's t
             have infinite variance with two or three seeds. NaN without interval.
         selected: True if the split chose a checkpoint or threshold of either: the scores are then too high.
+        left_out: Number of trainings of the baseline and of the system that collapsed or failed: not in this.
         sources: Number of sources; 0 without a column of them, or with one of more than 1000.
     """
 
@@ -69,6 +70,7 @@ class Comparison:
     p_mcnemar: float | None
     standard_error: float
     selected: bool = False
+    left_out: tuple[int, int] = (0, 0)
     sources: int = 0
 
     @property
@@ -209,6 +211,7 @@ def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draw
         p_mcnemar=mcnemar_p(base.gold, base.predicted[0], other.predicted[0]) if single else None,
         standard_error=(interval.high - interval.low) / (2 * Z) if interval else math.nan,
         selected=base.selected or other.selected,
+        left_out=(base.left_out, other.left_out),
         sources=0 if sources is None else int(sources.max()) + 1,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Judged:
         sources: Where each example comes from, shape (N,), or None.
         selected: True if the split chose a checkpoint or threshold.
         cut: True if the split was cut from the training data, by the seed of the training.
+        left_out: Number of trainings of its set that collapsed or failed, and have no verdicts here.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Judged:
     sources: npt.NDArray[Any] | None = None
     selected: bool = False
     cut: bool = False
+    left_out: int = 0
 
     def __repr__(self) -> str:
         return f"Judged({self.name}: {len(self.gold)} sentences, {len(self.predicted)} seeds)"
@@ -82,27 +84,36 @@ def judged_of(
     """
     reading = reading or {}
     _check(data, reading, split)
-    folders = [_folders(system) for system in systems]
+    folders, left_out = zip(*map(_folders, systems), strict=True)
     names = _names(folders)
     if data is not None:
         _check_labels(names, folders)
         read = functools.cache(functools.partial(load_split, data, **reading))  # once for all with these labels
         reports = [[_evaluated(place, read) for place in places] for places in folders]
-        return [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
+        found = [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
+    else:
+        split = split or _common_split(folders)
+        found = [
+            _joined(name, [_read(place, split) for place in places])
+            for name, places in zip(names, folders, strict=True)
+        ]
+    return [replace(one, left_out=number) for one, number in zip(found, left_out, strict=True)]
+
+
+def _common_split(folders: Sequence[Sequence[Any]]) -> str | None:
+    """The split that all systems judged, test before validation; None if all are reports, which have one each."""
     everything = [place for places in folders for place in places]
-    if split is None and not all(isinstance(place, Report) for place in everything):
-        there = [set(SPLITS) & _splits(place) for place in everything]
-        common = set.intersection(*there)
-        split = next((name for name in SPLITS if name in common), None)
-        if split is None:
-            raise UsageError(
-                "the systems judged no split in common",
-                next="judge one file with all: --data FILE",
-                code="E-USAGE-CONFLICT",
-            )
-    return [
-        _joined(name, [_read(place, split) for place in places]) for name, places in zip(names, folders, strict=True)
-    ]
+    if all(isinstance(place, Report) for place in everything):
+        return None
+    common = set.intersection(*(_splits(place) for place in everything))
+    for name in SPLITS:
+        if name in common:
+            return name
+    raise UsageError(
+        "the systems judged no split in common",
+        next="judge one file with all: --data FILE",
+        code="E-USAGE-CONFLICT",
+    )
 
 
 def _check(data: str | Path | None, reading: Mapping[str, Any], split: str | None) -> None:
@@ -154,12 +165,13 @@ def _other_labels(where: str, expected: Sequence[str], found: Sequence[str]) -> 
     )
 
 
-def _folders(system: Any) -> list[Any]:
-    """The reports or run folders of one system."""
+def _folders(system: Any) -> tuple[list[Any], int]:
+    """The reports or run folders of one system, and the number of its trainings that have neither."""
     if isinstance(system, Report):
-        return [system]
+        return [system], 0
     if isinstance(system, Sequence) and not isinstance(system, str | bytes) and len(system):
-        return [part for one in system for part in _folders(one)]
+        parts, left_out = zip(*map(_folders, system), strict=True)
+        return [place for part in parts for place in part], sum(left_out)
     place = getattr(system, "folder", system)
     if not isinstance(place, str | Path):
         raise UsageError(
@@ -171,8 +183,9 @@ def _folders(system: Any) -> list[Any]:
     place = user_path(place)
     seeds = finished_seeds(place)
     if seeds is None:
-        return [place]
-    return [place / run.folder for run in seeds.runs if run.status == "finished"]
+        return [place], 0
+    finished = [place / run.folder for run in seeds.runs if run.status == "finished"]
+    return finished, len(seeds.runs) - len(finished)
 
 
 def _names(folders: Sequence[Sequence[Any]]) -> list[str]:

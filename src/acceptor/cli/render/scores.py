@@ -109,6 +109,10 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
         ],
     )
     yield ""
+    systems = [(one.name, one.seeds[1], one.left_out[1]) for one in comparisons]
+    for name, compared, left_out in [(first.base, first.seeds[0], first.left_out[0]), *systems]:
+        if left_out:
+            yield f"{name}: {left_out} of {compared + left_out} trainings are not in this: they collapsed or failed"
     for one in comparisons:
         if one.sources:
             yield f"{one.name}: {one.sources_words}"
