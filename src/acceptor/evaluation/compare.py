@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_array
 from scipy.stats import binomtest, t
 
 from acceptor.errors import DataError, UsageError, checked_types
-from acceptor.evaluation.intervals import FEW, Interval, Z, parts
+from acceptor.evaluation.intervals import FEW, Interval, Z
 from acceptor.evaluation.judged import Judged, check_same, judged_of
 from acceptor.evaluation.metrics import METRICS, Values, defined
+from acceptor.evaluation.patterns import Ids, Patterns, patterns_of
 from acceptor.evaluation.slices import MAX_VALUES
 
 logger = logging.getLogger(__name__)
@@ -25,8 +24,6 @@ logger = logging.getLogger(__name__)
 DRAWS = 10_000
 FEW_SOURCES = 5  # with fewer there is no interval for other sources: how much they differ is hardly known
 POWER = 0.8416212335729143 + Z  # normal quantiles of 80 % power and of a two-sided test at 5 %
-
-Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -183,12 +180,12 @@ def _sources(base: Judged) -> Ids | None:
 
 def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draws: int) -> Comparison:
     rng = np.random.default_rng(0)
-    patterns = _patterns(base, other, sources)
-    observed = _scores(patterns, metric, [patterns.counts[None, :].astype(np.float64)])
+    patterns = patterns_of(base, other, sources)
+    observed = patterns.scores(metric, [patterns.counts[None, :].astype(np.float64)])
     scores = tuple(float(side.mean()) for side in observed)
     difference = scores[1] - scores[0]
     single = len(base.predicted) == len(other.predicted) == 1
-    scores_drawn = _scores(patterns, metric, _stratified(patterns, draws, rng))
+    scores_drawn = patterns.scores(metric, patterns.stratified(draws, rng))
     errors = [_error_of_seeds(side[:, 0], drawn) for side, drawn in zip(observed, scores_drawn, strict=True)]
     drawn = _drop_undefined(_differences(scores_drawn, errors, _lowest(metric), rng))
     p = _permutation_p(patterns, metric, difference, draws, rng) if single else _bootstrap_p(drawn)
@@ -234,48 +231,6 @@ def holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
-@dataclass(frozen=True, eq=False)
-class _Patterns:
-    """The distinct examples: those with the same gold and verdicts are one pattern with a weight."""
-
-    gold: Ids  # (P,)
-    cells: tuple[list[csr_array], list[csr_array]]  # of each run of both: `_cells`
-    counts: Ids  # how many examples each represents, (P,)
-    by_source: csr_array | None  # the same for each source, (S, P)
-    labels: int
-
-    def parts(self, draws: int) -> Iterator[int]:
-        """The draws in parts that fit in memory, with all cells of their confusion matrices."""
-        return parts(draws, max(len(self.counts), self.labels**2))
-
-
-def _patterns(base: Judged, other: Judged, sources: Ids | None) -> _Patterns:
-    rows = np.vstack([base.gold, base.predicted, other.predicted])
-    (gold, *runs), inverse, counts = np.unique(rows, axis=1, return_inverse=True, return_counts=True)
-    labels, seeds = len(base.labels), len(base.predicted)
-    cells = [_cells(gold, run, labels) for run in runs]
-    by_source = None
-    if sources is not None:
-        by_source = csr_array((np.ones(len(sources)), (sources, inverse.ravel())))
-    return _Patterns(gold, (cells[:seeds], cells[seeds:]), counts, by_source, labels)
-
-
-def _cells(gold: Ids, verdicts: Ids, labels: int) -> csr_array:
-    """Which cell of the confusion matrix each pattern falls into, as indicators, shape (P, labels²), nearly all 0."""
-    patterns = np.arange(len(gold))
-    return csr_array((np.ones(len(gold)), (patterns, gold * labels + verdicts)), shape=(len(gold), labels**2))
-
-
-def _scores(patterns: _Patterns, metric: str, weights: Iterable[Values]) -> tuple[Values, Values]:
-    """The scores of both systems' runs, shape (seeds, B) each, from parts of the weights of shape (·, P)."""
-    shape = (-1, patterns.labels, patterns.labels)
-    found: tuple[list[Values], list[Values]] = ([], [])
-    for part in weights:
-        for runs, scores in zip(patterns.cells, found, strict=True):
-            scores.append(np.stack([METRICS[metric]((part @ cells).reshape(shape)) for cells in runs]))
-    return np.concatenate(found[0], axis=1), np.concatenate(found[1], axis=1)
-
-
 def _lowest(metric: str) -> float:
     """The lowest value of a metric; the highest is 1."""
     return -1.0 if metric == "mcc" else 0.0
@@ -317,19 +272,8 @@ def _error_of_seeds(observed: Values, drawn: Values) -> float:
     return math.sqrt(max(0.0, float(observed.var(ddof=1)) - interaction) / seeds)
 
 
-def _stratified(patterns: _Patterns, draws: int, rng: np.random.Generator) -> Iterator[Values]:
-    """Weights of samples that have as many examples of each label as the split, in parts of shape (·, P)."""
-    of_labels = [np.flatnonzero(patterns.gold == label) for label in np.unique(patterns.gold)]
-    for rows in patterns.parts(draws):
-        weights = np.empty((rows, len(patterns.counts)))
-        for of_label in of_labels:
-            counts = patterns.counts[of_label]
-            weights[:, of_label] = rng.multinomial(counts.sum(), counts / counts.sum(), size=rows)
-        yield weights
-
-
 def _of_sources(
-    patterns: _Patterns, metric: str, difference: float, errors: Sequence[float], interval: Interval
+    patterns: Patterns, metric: str, difference: float, errors: Sequence[float], interval: Interval
 ) -> Interval | None:
     """The 95 % interval for other sources: a jackknife that leaves out one source each, with Student's t.
 
@@ -339,7 +283,7 @@ def _of_sources(
     """
     if patterns.by_source is None or patterns.by_source.shape[0] < FEW_SOURCES:
         return None
-    without = _scores(patterns, metric, _without_sources(patterns, patterns.by_source))
+    without = patterns.scores(metric, patterns.without_sources(patterns.by_source))
     changes = without[1].mean(axis=0) - without[0].mean(axis=0) - difference
     freedom = np.array([len(changes) - 1, *(max(1, len(runs) - 1) for runs in patterns.cells)])
     variances = np.array([np.sum(changes**2) * freedom[0] / len(changes), *np.square(errors)])
@@ -352,15 +296,7 @@ def _of_sources(
     return Interval(float(min(low, interval.low)), float(max(high, interval.high)))
 
 
-def _without_sources(patterns: _Patterns, by_source: csr_array) -> Iterator[Values]:
-    """Weights of all examples but those of one source, for each source, in parts of shape (·, P)."""
-    start = 0
-    for rows in patterns.parts(by_source.shape[0]):
-        yield patterns.counts - by_source[start : start + rows].toarray()
-        start += rows
-
-
-def _permutation_p(patterns: _Patterns, metric: str, difference: float, draws: int, rng: np.random.Generator) -> float:
+def _permutation_p(patterns: Patterns, metric: str, difference: float, draws: int, rng: np.random.Generator) -> float:
     """Two-sided p-value of a permutation test that swaps the two systems' verdicts on random examples.
 
     Counts the permutations whose difference is at least as large, including the observed one (Phipson & Smyth 2010).
