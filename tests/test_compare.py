@@ -19,7 +19,7 @@ from acceptor.cli.render.scores import comparison_text
 from acceptor.cli.render.tables import number, p_value
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.compare import compare, compare_judged, holm, mcnemar_p
-from acceptor.evaluation.judged import Judged
+from acceptor.evaluation.judged import Judged, judged_of
 from acceptor.evaluation.metrics import confusion_matrix, mcc
 from acceptor.report.html import write_report
 from conftest import raises, toy_rows
@@ -230,6 +230,22 @@ def test_an_undefined_score_is_reported():
     assert found.difference < 0
 
 
+def test_runs_without_a_score_are_named_with_the_next_step():
+    """One of several is enough to leave no mean."""
+    base, other = systems(seeds=(1, 3))
+    verdicts = other.predicted.copy()
+    verdicts[1] = 1
+    other = replace(other, predicted=verdicts, runs=("runs/seed-1", "runs/seed-2", "runs/seed-3"))
+    found = compare_judged(base, [other, replace(base, name="c", predicted=verdicts[1:2])], draws=200)
+    assert [one.undefined for one in found] == [("runs/seed-2",), ("c",)]
+    assert found[0].to_dict()["undefined"] == ["runs/seed-2"]
+    assert "mcc not defined for runs/seed-2" in repr(found[0])
+    (line,) = (str(line) for line in comparison_text(found) if "--metric accuracy" in str(line))
+    assert line.startswith("mcc is not defined for runs/seed-2, c: one verdict for all")
+    (found,) = compare_judged(base, [other], metric="accuracy", draws=200)
+    assert (found.undefined, list(filter(lambda line: "--metric" in str(line), comparison_text([found])))) == ((), [])
+
+
 def test_systems_that_cannot_be_compared_are_refused(toy_run, tmp_path):
     base, other = systems()
     changed = [*range(299), "another"]
@@ -307,6 +323,8 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     (found,) = acceptor.compare(tmp_path, [tmp_path, toy_run])
     assert (found.seeds, found.left_out, found.to_dict()["left_out"]) == ((1, 2), (1, 1), [1, 1])
     lines = [str(line) for line in comparison_text([found])]
+    (judged,) = judged_of([[tmp_path, toy_run]])
+    assert judged.runs == (str(tmp_path / "seed-7"), str(toy_run.folder))
     assert f"{found.base}: 1 of 2 trainings are not in this: they collapsed or failed" in lines
     assert f"{found.name}: 1 of 3 trainings are not in this: they collapsed or failed" in lines
     for change in ({"runs": 3}, {"config": 1}, {"runs": [{"status": "finished"}]}, {"runs": [one | {"folder": ".."}]}):

@@ -48,6 +48,7 @@ class Comparison:
         standard_error: Of the difference: that of a normal distribution with this interval. Draws from Student's t
             have infinite variance with two or three seeds. NaN without interval.
         selected: True if the split chose a checkpoint or threshold of either: the scores are then too high.
+        undefined: Names of the runs whose score is not defined; the difference is not defined either, then.
         left_out: Number of trainings of the baseline and of the system that collapsed or failed: not in this.
         sources: Number of sources; 0 without a column of them, or with one of more than 1000.
     """
@@ -67,6 +68,7 @@ class Comparison:
     p_mcnemar: float | None
     standard_error: float
     selected: bool = False
+    undefined: tuple[str, ...] = ()
     left_out: tuple[int, int] = (0, 0)
     sources: int = 0
 
@@ -89,7 +91,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         if math.isnan(self.difference):
-            return f"{self.name} − {self.base}: {self.metric} not defined for one of them"
+            return f"{self.name} − {self.base}: {self.metric} not defined for {', '.join(self.undefined)}"
         return (
             f"{self.name} − {self.base}: {self.metric} {self.difference:+.3f} {self.interval or ''} p {self.p_holm:.3g}"
         )
@@ -208,9 +210,16 @@ def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draw
         p_mcnemar=mcnemar_p(base.gold, base.predicted[0], other.predicted[0]) if single else None,
         standard_error=(interval.high - interval.low) / (2 * Z) if interval else math.nan,
         selected=base.selected or other.selected,
+        undefined=(*_undefined(base, observed[0]), *_undefined(other, observed[1])),
         left_out=(base.left_out, other.left_out),
         sources=0 if sources is None else int(sources.max()) + 1,
     )
+
+
+def _undefined(system: Judged, scores: Values) -> list[str]:
+    """Names of the runs whose score, of shape (seeds, 1), is not defined; a report is named as its system."""
+    names = system.runs if len(system.runs) == len(scores) else (system.name,) * len(scores)
+    return list(dict.fromkeys(name for name, score in zip(names, scores[:, 0], strict=True) if math.isnan(score)))
 
 
 def mcnemar_p(gold: Ids, first: Ids, second: Ids) -> float:

@@ -42,6 +42,7 @@ class Judged:
         sources: Where each example comes from, shape (N,), or None.
         selected: True if the split chose a checkpoint or threshold.
         cut: True if the split was cut from the training data, by the seed of the training.
+        runs: Names of its runs, one for each seed; empty if they have none but its own.
         left_out: Number of trainings of its set that collapsed or failed, and have no verdicts here.
     """
 
@@ -53,6 +54,7 @@ class Judged:
     sources: npt.NDArray[Any] | None = None
     selected: bool = False
     cut: bool = False
+    runs: tuple[str, ...] = ()
     left_out: int = 0
 
     def __repr__(self) -> str:
@@ -97,7 +99,10 @@ def judged_of(
             _joined(name, [_read(place, split) for place in places])
             for name, places in zip(names, folders, strict=True)
         ]
-    return [replace(one, left_out=number) for one, number in zip(found, left_out, strict=True)]
+    return [
+        replace(one, runs=tuple(str(place) for place in places if isinstance(place, Path)), left_out=number)
+        for one, places, number in zip(found, folders, left_out, strict=True)
+    ]
 
 
 def _common_split(folders: Sequence[Sequence[Any]]) -> str | None:

@@ -113,6 +113,12 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
     for name, compared, left_out in [(first.base, first.seeds[0], first.left_out[0]), *systems]:
         if left_out:
             yield f"{name}: {left_out} of {compared + left_out} trainings are not in this: they collapsed or failed"
+    undefined = dict.fromkeys(run for one in comparisons for run in one.undefined)
+    if undefined:
+        yield (
+            f"{first.metric} is not defined for {', '.join(undefined)}: one verdict for all sentences, or a label that "
+            "no sentence has\n  leave these runs out, or compare by --metric accuracy"
+        )
     for one in comparisons:
         if one.sources:
             yield f"{one.name}: {one.sources_words}"
