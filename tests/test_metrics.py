@@ -138,6 +138,8 @@ def test_one_verdict_for_all_is_collapsed_not_zero():
     only_gold = score(np.array([[3, 2], [0, 0]]))
     assert "not defined (one label only)" in str(only_gold)
     assert not only_gold.collapsed
+    for right in ([[0, 0], [0, 9]], [[1, 0], [0, 0]], [[0, 3], [0, 0]]):  # one gold label: one verdict is no wonder
+        assert not score(np.array(right)).collapsed
 
 
 @settings(max_examples=100, deadline=None)

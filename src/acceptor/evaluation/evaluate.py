@@ -52,8 +52,9 @@ class Scores:
 
     @property
     def collapsed(self) -> bool:
-        """True if every verdict is the same label."""
-        return int((np.array(self.confusion).sum(axis=0) > 0).sum()) == 1
+        """True if every verdict is the same label, although the gold labels differ."""
+        confusion = np.array(self.confusion) > 0
+        return int(confusion.any(axis=0).sum()) == 1 < int(confusion.any(axis=1).sum())
 
     def to_dict(self) -> dict[str, object]:
         """All fields, with None for undefined scores."""
