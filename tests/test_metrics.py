@@ -118,6 +118,13 @@ def test_fewer_than_ten_examples_have_no_interval():
     assert score(np.array([[3, 2], [1, 3]])).mcc_words == "0.350 (no interval: too few examples)"
 
 
+def test_an_interval_that_draws_leave_undefined_says_so():
+    """Without the only verdict that differs, the correlation is not defined: that is one draw of three."""
+    scores = score(np.array([[5, 1, 0], [4, 0, 0], [4, 0, 0]]))
+    assert scores.mcc_interval is None
+    assert "no interval: often not defined in samples of these examples" in scores.mcc_words
+
+
 def test_the_reason_without_a_score_is_that_of_the_data_first():
     assert score(np.array([[0, 0], [0, 9]])).mcc_words == "not defined (one label only)"
     assert score(np.array([[0, 0], [4, 5]])).mcc_words == "not defined (one label only)"

@@ -15,7 +15,7 @@ from acceptor.data.frames import side_by_side
 from acceptor.data.table import Split
 from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
 from acceptor.evaluation import metrics
-from acceptor.evaluation.intervals import Interval, mcc_interval, share_interval
+from acceptor.evaluation.intervals import FEW, Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
 from acceptor.evaluation.notebook import scores_html
 from acceptor.judging.decision import MOST_PROBABLE, Decision
@@ -77,7 +77,8 @@ class Scores:
         if math.isnan(self.mcc):
             one_label = sum(map(any, self.confusion)) == 1
             return f"not defined ({'one label only' if one_label else 'all verdicts alike'})"
-        return f"{self.mcc:.3f} {self.mcc_interval or '(no interval: too few examples)'}"
+        missing = "too few examples" if self.n < FEW else "often not defined in samples of these examples"
+        return f"{self.mcc:.3f} {self.mcc_interval or f'(no interval: {missing})'}"
 
     def __str__(self) -> str:
         return f"MCC {self.mcc_words} · accuracy {self.accuracy:.3f} · n {self.n} · majority {self.majority:.3f}"
