@@ -1007,6 +1007,25 @@ def test_a_judge_that_hangs_makes_the_server_not_ready_and_its_worker_is_started
         assert post(server, "/v1/judge", {"sentences": [GOOD]}).status_code == 200
 
 
+FAILING = """
+from acceptor.serve.batcher import Batcher
+async def fail(*arguments):
+    raise ArithmeticError("no such number" + chr(27) + "[31m")
+Batcher.logits = fail
+from acceptor.cli.app import main
+main()
+"""
+
+
+def test_the_log_says_why_a_request_failed(toy_run):
+    with serving(toy_run.folder, program=("-c", FAILING)) as server:
+        answer = post(server, "/v1/judge", {"sentences": [GOOD]})
+        assert (answer.status_code, answer.json()["error"]["next"]) == (500, "its log says why")
+    log = "".join(server.lines)
+    assert "/v1/judge failed\nTraceback" in log
+    assert "ArithmeticError: no such number\\x1b[31m" in log
+
+
 def test_a_stop_while_judges_are_reloaded_is_not_forgotten(toy_run):
     with serving(toy_run.folder) as server:
         process = psutil.Process(server.process.pid)

@@ -156,4 +156,5 @@ class _ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from acceptor.progress import console
 
-        console.print(plain_lines(record.getMessage()), markup=False, highlight=False, soft_wrap=True)
+        text = self.format(record)  # with the traceback, if it is the log of an exception
+        console.print(plain_lines(text), markup=False, highlight=False, soft_wrap=True)
