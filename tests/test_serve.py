@@ -958,7 +958,7 @@ def test_a_life_of_two_workers(toy_run, tmp_path):
         assert sum(load.outcomes.count(name) for name in ("RemoteProtocolError", "ReadError")) <= len(load.threads)
 
 
-def test_ctrl_c_ends_it_and_workers_do_not_outlive_their_parent(toy_onnx):
+def test_ctrl_c_ends_it_and_workers_do_not_outlive_their_parent(toy_onnx, tmp_path):
     """Ctrl-C reaches every process of the terminal's group; here both processes are asked to show what they do."""
     with serving(toy_onnx) as server:
         (worker,) = server.workers()
@@ -966,10 +966,12 @@ def test_ctrl_c_ends_it_and_workers_do_not_outlive_their_parent(toy_onnx):
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(600) == 0
         assert not any("Unexpected" in line for line in server.lines)
-    with serving(toy_onnx) as server:
+    with serving(toy_onnx, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
         (worker,) = server.workers()
+        assert list(tmp_path.glob("acceptor-serve-*"))
         server.process.kill()
         wait_for(lambda: not is_alive(worker))
+        assert not list(tmp_path.glob("acceptor-serve-*"))
 
 
 def is_alive(pid):
@@ -1024,6 +1026,32 @@ def test_the_log_says_why_a_request_failed(toy_run):
     log = "".join(server.lines)
     assert "/v1/judge failed\nTraceback" in log
     assert "ArithmeticError: no such number\\x1b[31m" in log
+
+
+def test_a_server_whose_counters_were_removed_answers_and_its_new_workers_count_again(toy_run, tmp_path):
+    """As cleaners of temporary folders do."""
+    with serving(toy_run.folder, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+
+        def answers():
+            return post(server, "/v1/judge", {"sentences": [GOOD]}).status_code == 200
+
+        (folder,) = tmp_path.glob("acceptor-serve-*")
+        shutil.rmtree(folder)
+        assert answers()
+        lost = httpx.get(f"{server.url}/metrics", timeout=300)
+        assert (lost.status_code, "SIGHUP" in lost.json()["error"]["next"]) == (500, True)
+        for anew in (
+            lambda worker: os.kill(worker, signal.SIGKILL),
+            lambda worker: server.process.send_signal(signal.SIGHUP),
+        ):
+            (old,) = server.workers()
+            shutil.rmtree(folder, ignore_errors=True)
+            anew(old)
+            wait_for(lambda: old not in server.workers())  # noqa: B023
+            wait_for(server.is_ready)
+            assert answers()
+            assert requests_of(server) == 1
+        assert not any("cannot count" in line for line in server.lines)
 
 
 def test_a_stop_while_judges_are_reloaded_is_not_forgotten(toy_run):

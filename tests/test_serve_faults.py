@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ import acceptor
 from acceptor.errors import DataError, RequestError, RunError
 from acceptor.judging import load as load_module
 from acceptor.judging.judge import Judge
-from acceptor.serve import classify, decisions, infer, server, tei, v1
-from acceptor.serve.app import OPERATIONS
+from acceptor.serve import classify, decisions, infer, metrics, server, tei, v1
+from acceptor.serve.app import OPERATIONS, _CountOutcomes
 from acceptor.serve.batcher import Batcher
 from acceptor.serve.infer import read_tensors
 from acceptor.serve.operation import validated
@@ -63,6 +64,34 @@ def test_a_reload_that_fails_in_any_way_leaves_the_old_judges(toy_run, monkeypat
     assert [(record.exc_info[1], "the old ones go on" in record.message) for record in caplog.records] == [
         (error, True)
     ]
+
+
+# ---------------------------------------------------------------------- counters
+
+
+def test_a_counter_that_fails_fails_no_request(monkeypatch, caplog):
+    """As all do whose files were removed while a worker started."""
+
+    class Broken:
+        def __getattr__(self, name):
+            raise TypeError("'NoneType' object does not support item assignment")
+
+    for name in ("OPEN", "REQUESTS", "DURATION"):
+        monkeypatch.setattr(metrics, name, Broken())
+    metrics._tell_of_lost_counters.cache_clear()
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        sent.append(message["status"])
+
+    counted = _CountOutcomes(app, SimpleNamespace(closes_connections=False), {})
+    for _ in range(2):
+        asyncio.run(counted({"type": "http"}, None, send))
+    assert sent == [200, 200]
+    assert ["cannot count" in record.message for record in caplog.records] == [True]  # and not at every request
 
 
 # ---------------------------------------------------------------------- bodies full of errors

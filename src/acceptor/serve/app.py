@@ -213,13 +213,15 @@ class _CountOutcomes:
                     message["headers"].append((b"connection", b"close"))
             await send(message)
 
-        metrics.OPEN.inc()
+        with metrics.counting():
+            metrics.OPEN.inc()
         try:
             await self.app(scope, receive, send_counted)
         except ClientGone:  # also if it has closed its side alone: Granian then closes the other one
             pass
         finally:
-            metrics.OPEN.dec()
             path = scope["state"].get("path", "other")
-            metrics.REQUESTS.labels(path, metrics.outcome_of(status)).inc()
-            metrics.DURATION.labels(path).observe(clock() - started)
+            with metrics.counting():
+                metrics.OPEN.dec()
+                metrics.REQUESTS.labels(path, metrics.outcome_of(status)).inc()
+                metrics.DURATION.labels(path).observe(clock() - started)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,11 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from acceptor.errors import RequestError
+from acceptor.serve.settings import COUNTERS_PREFIX
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it when it is imported
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -47,19 +57,59 @@ def outcome_of(status: int | None) -> str:
     return "ok" if status < 400 else "invalid" if status < 500 else "failed"
 
 
+@contextlib.contextmanager
+def counting() -> Iterator[None]:
+    """A block that counts. If the files of the counters are gone, it does not, but no request fails because of that."""
+    try:
+        yield
+    except Exception:  # of any kind: the library closes its files, and then finds that it has none
+        _tell_of_lost_counters()
+
+
+@functools.cache
+def _tell_of_lost_counters() -> None:
+    """Says so once, and not at every request."""
+    logger.exception("this worker cannot count its requests; SIGHUP starts one that can")
+
+
 def exposition() -> tuple[bytes, str]:
-    """The counters of all workers together as text, and its content type; of this process alone in another server."""
+    """The counters of all workers together as text, and its content type; of this process alone in another server.
+
+    Raises:
+        RequestError: Their folder was removed.
+    """
     registry: Any = CollectorRegistry() if FOLDER in os.environ else REGISTRY
     if FOLDER in os.environ:
+        if not Path(os.environ[FOLDER]).is_dir():
+            raise RequestError(
+                "the temporary folder of the counters was removed",
+                status=500,
+                next="send the server's process SIGHUP: new workers make it anew, and count from zero",
+                code="E-REQUEST-FAILED",
+            )
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def make_folder() -> None:
+    """Makes the folder of the counters anew, before a worker starts, if a cleaner of temporary folders removed it."""
+    with counting():
+        os.makedirs(os.environ[FOLDER], mode=0o700, exist_ok=True)
+
+
+def remove_folder() -> None:
+    """Removes the folder, which a killed parent has left; but not one that another server shares with Acceptor."""
+    folder = Path(os.environ.get(FOLDER, ""))
+    if folder.name.startswith(COUNTERS_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def mark_started() -> None:
     """Notes, for the parent, that this worker has started to serve."""
     folder = Path(os.environ.get(FOLDER, ""))
     if os.environ.get(FOLDER) and folder.is_dir():
-        (folder / f"started-{os.getpid()}").touch()
+        with counting():
+            (folder / f"started-{os.getpid()}").touch()
 
 
 def has_started(pid: int) -> bool:
@@ -69,5 +119,5 @@ def has_started(pid: int) -> bool:
 
 def forget_process(pid: int) -> None:
     """Leaves the gauges of a process out that has ended; its counters still count."""
-    if Path(os.environ.get(FOLDER, "")).is_dir():
+    with counting():
         mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -30,7 +30,7 @@ from acceptor.judging.load import files_of, load, run_path
 from acceptor.model.onnx import OnnxModel
 from acceptor.runtime.device import choose_device
 from acceptor.runtime.threads import choose_threads
-from acceptor.serve.settings import CONNECTIONS, ServeSettings
+from acceptor.serve.settings import CONNECTIONS, COUNTERS_PREFIX, ServeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def listening(settings: ServeSettings) -> socket.socket:
 @contextlib.contextmanager
 def _shared_counters() -> Iterator[None]:
     """A folder for the counters of all workers, removed at the end."""
-    folder = tempfile.mkdtemp(prefix="acceptor-serve-")
+    folder = tempfile.mkdtemp(prefix=COUNTERS_PREFIX)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
     try:
         yield

@@ -116,12 +116,13 @@ class Service:
             await asyncio.sleep(WATCH_SECONDS)
             if os.getppid() != parent:
                 logger.error("the server's first process has ended; this worker ends as well")
+                metrics.remove_folder()
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             for one in self.served.values():
-                # Here, because one worker answers /metrics for all of them.
-                metrics.QUEUED.labels(one.name).set(one.batcher.queued)
-                metrics.WAITING.labels(one.name).set(one.batcher.waiting)
+                with metrics.counting():  # here, because one worker answers /metrics for all of them
+                    metrics.QUEUED.labels(one.name).set(one.batcher.queued)
+                    metrics.WAITING.labels(one.name).set(one.batcher.waiting)
                 if one.batcher.stuck_for() > self.settings.timeout:
                     logger.error("%s does not come back; this worker ends", one.name)
                     os._exit(EXIT_STUCK)

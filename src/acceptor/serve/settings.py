@@ -14,6 +14,7 @@ from acceptor.errors import UsageError
 KEY_VARIABLE = "ACCEPTOR_API_KEY"
 ORIGIN = r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?"  # no path, and in lower case
 CONNECTIONS = 16_384  # open at the same time, in each worker
+COUNTERS_PREFIX = "acceptor-serve-"  # of the temporary folder with the counters of all workers
 
 
 @dataclass(frozen=True)

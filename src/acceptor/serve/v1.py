@@ -150,8 +150,9 @@ async def judged_by(one: Served, sentences: list[str], seconds: list[str] | None
 
 
 def _count(one: Served, *, sentences: int, tokens: int) -> None:
-    metrics.SENTENCES.labels(one.name).inc(sentences)
-    metrics.TOKENS.labels(one.name).inc(tokens)
+    with metrics.counting():
+        metrics.SENTENCES.labels(one.name).inc(sentences)
+        metrics.TOKENS.labels(one.name).inc(tokens)
 
 
 def verdicts_of(judge: Judge, judged: RequestLogits, *, all_scores: bool = False) -> list[Json]:

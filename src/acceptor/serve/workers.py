@@ -20,7 +20,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import Server
 
 from acceptor.serve.limits import HEADER_SECONDS
-from acceptor.serve.metrics import forget_process, has_started
+from acceptor.serve.metrics import forget_process, has_started, make_folder
 from acceptor.serve.settings import CONNECTIONS, ServeSettings
 
 logger = logging.getLogger(__name__)
@@ -128,6 +128,7 @@ class _Workers(Server):  # type: ignore[misc, valid-type]
 
     def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:
         """A worker. At a reload, starting it takes until it serves: then the one that it replaces is ended."""
+        make_folder()
         worker = super()._spawn_worker(*arguments, **options)
         if self.is_reloading:
             worker.start = functools.partial(self._start, worker, worker.start)
