@@ -465,6 +465,14 @@ def test_settings_that_would_be_open_by_mistake_are_refused():
         named_judges(["runs/cola", "cola=other"])
 
 
+def test_an_empty_key_is_refused_and_an_empty_variable_is_none(run_cli, monkeypatch):
+    code, _, err = run_cli("serve", "missing", "--api-key", "")
+    assert (code, "the API key cannot be used" in err, "a variable that is not set" in err) == (2, True, True)
+    monkeypatch.setenv("ACCEPTOR_API_KEY", "")
+    code, _, err = run_cli("serve", "missing", "--origin", "*")
+    assert (code, "an origin cannot be read" in err) == (2, True)  # which is checked after the key
+
+
 def test_an_address_in_use_is_told(server, toy_run, run_cli):
     code, _, err = run_cli("serve", toy_run.folder, "--port", server.url.rpartition(":")[2])
     assert (code, "E-RESOURCE-ADDRESS" in err) == (1, True)

@@ -93,7 +93,7 @@ def serve(
             judges=named_judges(judges),
             host=host,
             port=port,
-            api_key=api_key or None,
+            api_key=api_key,
             no_auth=no_auth,
             origins=tuple(origins or ()),
             question=question,

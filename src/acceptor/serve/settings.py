@@ -83,6 +83,7 @@ class ServeSettings:
                 "the API key cannot be used",
                 expected="8 or more printable ASCII characters, with no blank at either end",
                 found=f"{len(key)} characters",
+                cause=None if key else "a variable that is not set, in the command",
                 next="make one: python -c 'import secrets; print(secrets.token_urlsafe())'",
                 code="E-USAGE-OPTION",
             )
