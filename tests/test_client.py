@@ -224,6 +224,15 @@ def test_a_frame_without_rows_gets_the_same_columns(client, toy_run):
         )
 
 
+def test_a_frame_without_rows_needs_a_judge_that_exists(server):
+    empty = pl.DataFrame({"sentence": []}, schema={"sentence": pl.String})
+    with (
+        acceptor.Client(server, api_key=KEY, model="nope") as client,
+        raises(RequestError, "E-REQUEST-MODEL", problem="'nope'", expected="toy, pairs", where=server),
+    ):
+        client.annotate(empty, all_scores=True)
+
+
 def test_asyncio_gives_the_same(server, client):
     sentences = [text for text, _ in toy_rows(300, 6)]
 

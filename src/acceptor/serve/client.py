@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acceptor.data.frames import Frame, annotated
 from acceptor.data.python_inputs import as_texts
@@ -75,7 +75,12 @@ class _Compared(_Answer):
 
 
 class _Models(_Answer):
-    models: list[Json]
+    models: Annotated[list[Json], Field(min_length=1)]
+
+
+class _Model(_Answer):
+    name: str
+    labels: list[str]
 
 
 class _Requests:
@@ -149,7 +154,17 @@ class _Requests:
 
     def _labels(self) -> Steps[list[str]]:
         models = yield from self._models()
-        return next(list(one["labels"]) for one in models if self._model in (None, one["name"]))
+        labels_of = {one.name: one.labels for one in (_as(_Model, each, self._server.url) for each in models)}
+        name = self._model or next(iter(labels_of))
+        if name not in labels_of:
+            raise RequestError(
+                f"there is no judge called {name!r}",
+                status=404,
+                where=self._server.url,
+                expected=", ".join(labels_of),
+                code="E-REQUEST-MODEL",
+            )
+        return labels_of[name]
 
     def _is_ready(self) -> Steps[bool]:
         try:
