@@ -427,11 +427,33 @@ def test_no_server_is_a_typed_error_with_the_next_command(closed):
         ("http://..", ""),
         ("http://[::1", ""),
         ("", ""),
+        (None, ""),
+        (b"http://host", ""),
+        ("http://" + "a" * 64, ""),
+        ("http://999.1.1.1", ""),
+        ("http://xn--0", ""),
+        ("http://host/\0", ""),
     ],
 )
 def test_an_address_with_a_mistake_is_refused_at_once(url, advice):
     with raises(UsageError, "E-USAGE-ADDRESS", **({"next": advice} if advice else {})):
         acceptor.Client(url)
+
+
+@pytest.mark.parametrize(
+    "option", [{"timeout": one} for one in (0, -1, float("nan"), float("inf"), 1e12, "5", None)] + [{"api_key": 12345}]
+)
+def test_an_option_that_cannot_be_used_is_refused_at_once(option):
+    with raises(UsageError, "E-USAGE-OPTION"):
+        acceptor.Client("http://localhost", **option)
+
+
+def test_a_judge_whose_name_is_no_text_is_asked_for_as_json_escapes_it(server):
+    with (
+        acceptor.Client(server, api_key=KEY, model="a\ud800") as client,
+        raises(RequestError, "E-REQUEST-MODEL", problem=("no judge called", "toy, pairs")),
+    ):
+        client([GOOD])
 
 
 @pytest.mark.parametrize("url", ["http://[::1]:8000", "https://judge.example.org/nlp/", "http://localhost"])

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from acceptor import __version__
-from acceptor.serve.exchange import ANSWER_BYTES, HttpRequest, Pause, Reply, Server, Steps
+from acceptor.serve.exchange import ANSWER_BYTES, HttpRequest, Pause, Reply, Server, Steps, no_address
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class Connection:
     """Open connections to a server, which are used again. Several threads may ask at the same time."""
 
     def __init__(self, server: Server) -> None:
-        self._http = httpx.Client(base_url=server.url, headers=_headers(server))
+        self._http = httpx.Client(**_options(server))
 
     def run(self, steps: Steps[T]) -> T:
         """What the steps end in."""
@@ -55,7 +55,7 @@ class AsyncConnection:
     """The same for asyncio, in one event loop."""
 
     def __init__(self, server: Server) -> None:
-        self._http = httpx.AsyncClient(base_url=server.url, headers=_headers(server))
+        self._http = httpx.AsyncClient(**_options(server))
 
     async def run(self, steps: Steps[T]) -> T:
         """What the steps end in."""
@@ -90,6 +90,19 @@ class AsyncConnection:
     async def close(self) -> None:
         """Closes the connections."""
         await self._http.aclose()
+
+
+def _options(server: Server) -> dict[str, Any]:
+    """What both clients of httpx are made with.
+
+    Raises:
+        UsageError: The host is one that no request can have.
+    """
+    try:
+        _ = httpx.URL(server.url).host
+    except (httpx.InvalidURL, UnicodeError):  # such as 999.1.1.1, or an encoded name that decodes to nothing
+        raise no_address(server.url) from None
+    return {"base_url": server.url, "headers": _headers(server)}
 
 
 def _headers(server: Server) -> dict[str, str]:

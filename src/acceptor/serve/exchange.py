@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,7 +29,9 @@ ANSWER_BYTES = 64_000_000  # of one answer
 TRY_AGAIN = frozenset({429, 502, 503, 504})  # of the server, or of a proxy before it
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds; each pause is twice the one before
 SHOWN = 200  # characters of an answer in an error
-HOST = r"[\w-]+(\.[\w-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*"  # a name, an address, or an address of IPv6
+LONGEST_TIMEOUT = 1_000_000  # seconds; the system counts milliseconds in 32 bits
+LABEL = r"[\w-]{1,63}"  # a part of a name
+HOST = rf"{LABEL}(\.{LABEL})*\.?|[0-9a-f:.]*:[0-9a-f:.]*"  # a name, an address, or an address of IPv6
 clock = time.monotonic
 
 T = TypeVar("T")
@@ -102,13 +105,16 @@ def server_of(url: str, api_key: str | None, timeout: float) -> Server:
     Raises:
         UsageError: One of them cannot be used.
     """
-    if not timeout > 0:
+    if not (isinstance(timeout, Real) and 0 < timeout <= LONGEST_TIMEOUT):
         raise UsageError(
-            "the timeout is out of range", expected="more than 0 s", found=str(timeout), code="E-USAGE-OPTION"
+            "the timeout is out of range",
+            expected=f"more than 0 and at most {LONGEST_TIMEOUT:,} s, as a number",
+            found=repr(timeout)[:SHOWN],
+            code="E-USAGE-OPTION",
         )
     key_source = "the argument api_key" if api_key else f"the variable {KEY_VARIABLE}"
     key = api_key or variable(KEY_VARIABLE)
-    if key and not (key.isascii() and key.isprintable()):
+    if key and not (isinstance(key, str) and key.isascii() and key.isprintable()):
         raise UsageError(
             "the API key cannot be sent",
             where=key_source,
@@ -116,26 +122,35 @@ def server_of(url: str, api_key: str | None, timeout: float) -> Server:
             next="copy it again from where the server was started",
             code="E-USAGE-OPTION",
         )
-    return Server(_checked(url), timeout, key, key_source)
+    return Server(_checked(url), float(timeout), key, key_source)
 
 
 def _checked(url: str) -> str:
+    if not (isinstance(url, str) and _is_address(url)):
+        raise no_address(url)
+    return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    if not (url.isascii() and url.isprintable()) or re.search(r"[\s?#@\\]", url):
+        return False
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        right = parts.scheme in ("http", "https") and parts.port != 0 and bool(re.fullmatch(HOST, host))
+        return parts.scheme in ("http", "https") and parts.port != 0 and bool(re.fullmatch(HOST, parts.hostname or ""))
     except ValueError:  # a port that is no number, or brackets without an address
-        right = False
-    if not right or re.search(r"[\s?#@\\]", url) or not url.isascii():
-        bare = re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?", url)
-        raise UsageError(
-            "the address of the server cannot be read",
-            expected="http://HOST:PORT or https://HOST, without a user, a query or a fragment",
-            found=url[:SHOWN],
-            next=f"http://{url}" if bare else None,
-            code="E-USAGE-ADDRESS",
-        )
-    return url.rstrip("/")
+        return False
+
+
+def no_address(url: Any) -> UsageError:
+    """The error of what is not the address of a server."""
+    is_bare = isinstance(url, str) and re.fullmatch(r"[\w.-]+(:\d+)?(/[\w./-]*)?", url)
+    return UsageError(
+        "the address of the server cannot be read",
+        expected="http://HOST:PORT or https://HOST, without a user, a query or a fragment",
+        found=str(url)[:SHOWN],
+        next=f"http://{url}" if is_bare else None,
+        code="E-USAGE-ADDRESS",
+    )
 
 
 def exchange(server: Server, method: str, path: str, content: Any = None, *, retry: bool = True) -> Steps[Any]:
@@ -172,7 +187,8 @@ def exchange(server: Server, method: str, path: str, content: Any = None, *, ret
 
 def as_body(content: Any) -> bytes:
     """JSON in UTF-8."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair, in a judge's name, as JSON escapes it
 
 
 def _pause_after(error: RequestError, tries: int) -> float:
