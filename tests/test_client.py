@@ -462,6 +462,27 @@ def test_other_addresses_are_taken(url):
         assert repr(client) == f"Client({url.rstrip('/')})"
 
 
+def test_a_server_on_this_machine_is_asked_without_the_proxy(server, closed, monkeypatch):
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, closed)
+    with acceptor.Client(server, api_key=KEY) as client:
+        assert len(client([GOOD])) == 1
+
+    async def asked():
+        async with acceptor.AsyncClient(server, api_key=KEY) as client:
+            return await client([GOOD])
+
+    assert len(asyncio.run(asked())) == 1
+    with (
+        acceptor.Client("http://judge.example.org", timeout=0.1) as client,
+        raises(RequestError, "E-REQUEST-CONNECTION", cause="by the proxy in HTTP_PROXY"),
+    ):
+        client.models()
+    with raises(RequestError, "E-REQUEST-CONNECTION") as caught, acceptor.Client("http://[::1]:1") as client:
+        client.models()
+    assert "PROXY" not in caught.value.details["cause"]
+
+
 def test_tls_where_there_is_none_is_not_tried_again(server):
     with (
         acceptor.Client(server.replace("http:", "https:")) as client,

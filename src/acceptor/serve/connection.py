@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from acceptor import __version__
 from acceptor.serve.exchange import ANSWER_BYTES, HttpRequest, Pause, Reply, Server, Steps, no_address
+from acceptor.serve.settings import is_loopback
 
 T = TypeVar("T")
 
@@ -99,10 +101,12 @@ def _options(server: Server) -> dict[str, Any]:
         UsageError: The host is one that no request can have.
     """
     try:
-        _ = httpx.URL(server.url).host
+        host = httpx.URL(server.url).host
     except (httpx.InvalidURL, UnicodeError):  # such as 999.1.1.1, or an encoded name that decodes to nothing
         raise no_address(server.url) from None
-    return {"base_url": server.url, "headers": _headers(server)}
+    # No proxy reaches this machine's own addresses, and it would be sent the key as plain text.
+    direct = {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_loopback(host) else {}
+    return {"base_url": server.url, "headers": _headers(server), "mounts": direct}
 
 
 def _headers(server: Server) -> dict[str, str]:
@@ -132,8 +136,16 @@ def _unfinished(content: bytearray) -> Reply:
 
 def _lost(error: httpx.HTTPError) -> Reply:
     if isinstance(error, httpx.ConnectTimeout):
-        return Reply(0, lost="no connection in time")
+        return Reply(0, lost="no connection in time" + _by_proxy(error.request.url))
     if isinstance(error, httpx.TimeoutException):
         return _unfinished(bytearray())
     why = str(error) or type(error).__name__
-    return Reply(0, lost=why, is_final="SSL" in why)
+    return Reply(0, lost=why + _by_proxy(error.request.url), is_final="SSL" in why)
+
+
+def _by_proxy(url: httpx.URL) -> str:
+    """The end of a cause: the variable with the proxy to which a request was sent, if there is one."""
+    variables = [name for name in (url.scheme, "all") if name in getproxies()]
+    if not variables or is_loopback(url.host) or proxy_bypass(url.host):
+        return ""
+    return f", by the proxy in {variables[0].upper()}_PROXY"
