@@ -465,6 +465,14 @@ def test_settings_that_would_be_open_by_mistake_are_refused():
         named_judges(["runs/cola", "cola=other"])
 
 
+def test_an_option_out_of_range_is_named_as_it_was_given(run_cli):
+    for option, wrong in (("--max-wait-ms", "5000"), ("--max-queue", "0"), ("--drain-timeout", "0.5")):
+        code, _, err = run_cli("serve", "missing", option, wrong)
+        assert (code, f"{option} is out of range" in err) == (2, True)
+        (found,) = re.findall(r"found: +(\S+)", err)
+        assert float(found.replace(",", "")) == float(wrong)
+
+
 def test_an_empty_key_is_refused_and_an_empty_variable_is_none(run_cli, monkeypatch):
     code, _, err = run_cli("serve", "missing", "--api-key", "")
     assert (code, "the API key cannot be used" in err, "a variable that is not set" in err) == (2, True, True)

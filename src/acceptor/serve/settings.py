@@ -61,21 +61,18 @@ class ServeSettings:
         Raises:
             UsageError: A value is out of range; or the address is not loopback, and there is no key.
         """
-        for name, right, expected in (
-            ("port", 0 <= self.port < 65536, "0 to 65535"),
-            ("workers", self.workers >= 1, "at least 1"),
-            ("max_wait", 0 <= self.max_wait <= 1, "0 to 1,000 ms"),
-            ("max_queue", self.max_queue >= 1, "at least 1 token"),
-            ("timeout", 0 < self.timeout < math.inf, "more than 0 s, and finite"),
-            ("drain_delay", 0 <= self.drain_delay < math.inf, "at least 0 s, and finite"),
-            ("drain_timeout", 1 <= self.drain_timeout < math.inf, "at least 1 s, and finite"),
+        for option, value, right, expected in (
+            ("--port", self.port, 0 <= self.port < 65536, "0 to 65535"),
+            ("--workers", self.workers, self.workers >= 1, "at least 1"),
+            ("--max-wait-ms", self.max_wait * 1000, 0 <= self.max_wait <= 1, "0 to 1,000 ms"),
+            ("--max-queue", self.max_queue, self.max_queue >= 1, "at least 1 token"),
+            ("--timeout", self.timeout, 0 < self.timeout < math.inf, "more than 0 s, and finite"),
+            ("--drain-delay", self.drain_delay, 0 <= self.drain_delay < math.inf, "at least 0 s, and finite"),
+            ("--drain-timeout", self.drain_timeout, 1 <= self.drain_timeout < math.inf, "at least 1 s, and finite"),
         ):
             if not right:
                 raise UsageError(
-                    f"--{name.replace('_', '-')} is out of range",
-                    expected=expected,
-                    found=str(getattr(self, name)),
-                    code="E-USAGE-OPTION",
+                    f"{option} is out of range", expected=expected, found=f"{value:,}", code="E-USAGE-OPTION"
                 )
         key = self.api_key
         if key is not None and not (len(key) >= 8 and key.isascii() and key.isprintable() and key == key.strip()):
