@@ -25,13 +25,14 @@ import pytest
 import torch
 
 import acceptor
-from acceptor.errors import DataError, RequestError, UsageError
+from acceptor.errors import DataError, RequestError, ResourceError, UsageError
 from acceptor.judging.judge import Judge
 from acceptor.judging.steady import LEARNED, SteadyJudge
 from acceptor.serve import limits
 from acceptor.serve.batcher import Batcher, RequestLogits
 from acceptor.serve.gather import Job
 from acceptor.serve.limits import BODY_BYTES, read_object
+from acceptor.serve.server import listening
 from acceptor.serve.service import Service
 from acceptor.serve.settings import ServeSettings, is_loopback, named_judges
 from conftest import raises, wait_for, write_judge
@@ -483,7 +484,19 @@ def test_an_empty_key_is_refused_and_an_empty_variable_is_none(run_cli, monkeypa
 
 def test_an_address_in_use_is_told(server, toy_run, run_cli):
     code, _, err = run_cli("serve", toy_run.folder, "--port", server.url.rpartition(":")[2])
-    assert (code, "E-RESOURCE-ADDRESS" in err) == (1, True)
+    assert (code, "E-RESOURCE-ADDRESS" in err, "--port 8001" in err) == (1, True, True)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "a\0b", "no name", "a" * 70])
+def test_a_host_that_is_none_of_this_machine_is_told(host):
+    told = raises(ResourceError, "E-RESOURCE-ADDRESS", expected="an address of this machine", next="--host 127.0.0.1")
+    with told, listening(ServeSettings({"a": "runs/a"}, host=host, no_auth=True, port=0)):
+        pass
+
+
+def test_an_address_of_ipv6_is_taken_with_its_brackets(run_cli):
+    code, _, err = run_cli("serve", "missing", "--host", "[::1]", "--origin", "*")
+    assert (code, "an origin cannot be read" in err) == (2, True)  # what is checked last: no key is needed
 
 
 def free_port():

@@ -91,7 +91,7 @@ def serve(
     serve_judges(
         ServeSettings(
             judges=named_judges(judges),
-            host=host,
+            host=host.strip("[]"),  # as a URL has an address of IPv6
             port=port,
             api_key=api_key,
             no_auth=no_auth,

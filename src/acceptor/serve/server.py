@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import gc
 import hashlib
 import importlib.util
@@ -181,12 +182,18 @@ def listening(settings: ServeSettings) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=CONNECTIONS)
-    except OSError as error:
+        found = socket.getaddrinfo(settings.host or None, settings.port, family, flags=socket.AI_PASSIVE)
+        listener = socket.create_server(found[0][4], family=family, backlog=CONNECTIONS)
+    except (OSError, ValueError) as error:  # ValueError: of a host that can be no name
+        code = getattr(error, "errno", None)
+        is_port = code in (errno.EADDRINUSE, errno.EACCES)
         raise ResourceError(
             f"the server cannot listen on {settings.host}, port {settings.port}",
-            cause=error.strerror or str(error),
-            next="choose another port: --port 8001; or 0 for a free one",
+            expected=None if is_port else "an address of this machine, or a name that has one",
+            cause=getattr(error, "strerror", None) or str(error),
+            next="choose another port: --port 8001; or 0 for a free one"
+            if is_port
+            else "--host 127.0.0.1 for this machine alone, or --host 0.0.0.0 for all of its addresses",
             code="E-RESOURCE-ADDRESS",
         ) from error
     listener.setblocking(False)
