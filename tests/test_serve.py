@@ -29,9 +29,11 @@ from acceptor.errors import DataError, RequestError, ResourceError, UsageError
 from acceptor.judging.judge import Judge
 from acceptor.judging.steady import LEARNED, SteadyJudge
 from acceptor.serve import limits
+from acceptor.serve.app import OPERATIONS
 from acceptor.serve.batcher import Batcher, RequestLogits
 from acceptor.serve.gather import Job
 from acceptor.serve.limits import BODY_BYTES, read_object
+from acceptor.serve.operation import has_forms
 from acceptor.serve.server import listening
 from acceptor.serve.service import Service
 from acceptor.serve.settings import ServeSettings, is_loopback, named_judges
@@ -160,6 +162,34 @@ def test_a_bad_request_gets_its_status_and_code(server, name):
     assert (answer.status_code, error["code"]) == (status, code), error
     assert "Traceback" not in answer.text
     assert str(os.getcwd()) not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "where", "expected"),
+    [
+        ("/predict", {"inputs": [["a", "b", "c"]]}, "inputs", "a list of [text] or of pairs"),
+        ("/classify", {"input": ["a", 1]}, "input", "a text, or a list of texts"),
+        ("/v1/decisions", {"model": "toy", "input": [], "questions": []}, "input", "one message of the user"),
+        ("/predict", {"inputs": "a", "parameters": {"top_k": 0}}, "parameters.top_k", "greater than or equal to 1"),
+    ],
+)
+def test_a_field_of_several_forms_is_told_with_all_of_them(server, path, body, where, expected):
+    text = post(server, path, body).text
+    assert f"where {where} ·" in text
+    assert expected in text
+
+
+def test_every_field_of_several_forms_has_a_description():
+    fields = [one for operation in OPERATIONS if operation.body for one in operation.body.model_fields.values()]
+    found = [one for one in fields if has_forms(one)]
+    assert len(found) >= 3
+    assert all(one.description for one in found)
+
+
+@pytest.mark.parametrize(("name", "found"), [("nothing", "empty"), ("a huge number", "a number of too many digits")])
+def test_a_body_that_is_no_json_is_told_in_words_for_who_sent_it(server, name, found):
+    path, content, *_ = INVALID[name]
+    assert post(server, path, content=content).json()["error"]["message"].endswith(f" · found {found}")
 
 
 def test_the_sentence_that_cannot_be_explained_is_named(server):

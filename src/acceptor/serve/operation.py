@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from starlette.requests import Request
 
 from acceptor.errors import RequestError
@@ -102,15 +104,25 @@ def validated(model: type[BaseModel], body: Json) -> Any:
         return model.model_validate(_with_one_unknown(model, body))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
+        field = model.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+        if field and has_forms(field):  # pydantic's first error is of the first form, whichever was meant
+            where, expected = str(first["loc"][0]), field.description or ""
+        else:
+            where, expected = ".".join(map(str, first["loc"])) or "the body", str(first["msg"])
         raise RequestError(
             "the body has another form than expected",
             status=422,
             where=where[:200],
-            expected=str(first["msg"])[:200],
+            expected=expected[:200],
             next="/docs shows the form of every body",
             code="E-REQUEST-FIELD",
         ) from error
+
+
+def has_forms(field: FieldInfo) -> bool:
+    """True if a field may have one of several forms, such as a text or a list; its description has all of them."""
+    is_union = get_origin(field.annotation) in (Union, UnionType)
+    return is_union and sum(form is not NoneType for form in get_args(field.annotation)) > 1
 
 
 def _with_one_unknown(model: type[BaseModel], body: Json) -> Json:

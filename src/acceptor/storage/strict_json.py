@@ -24,10 +24,16 @@ def parse_json_object(data: bytes, *, limit: int) -> dict[str, Any]:
     """Parses ``data`` as strictly as `read_json_object`."""
     if len(data) > limit:
         raise ValueError(f"larger than {limit} bytes")
+    if not data.strip():
+        raise ValueError("empty")
     try:
         content = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if "set_int_max_str_digits" in str(error):  # Python's advice to the program's author
+            raise ValueError("a number of too many digits") from None
+        raise
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     return content
