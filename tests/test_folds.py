@@ -137,7 +137,7 @@ def test_a_small_part_and_one_with_a_single_label_have_no_score(config, tmp_path
 
 def _cells(parts):
     for part in parts:
-        yield from ([part] if isinstance(part, str) else [cell for column in part.columns for cell in column.cells])
+        yield from ([part] if isinstance(part, str) else [cell for column in part.columns for cell in column])
 
 
 BAD = {

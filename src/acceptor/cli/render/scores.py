@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
-from acceptor.cli.render.tables import frame_table, number, p_value, table
+from acceptor.cli.render.tables import TextTable, frame_table, number, p_value, table
 from acceptor.evaluation.metrics import mistakes
 from acceptor.evaluation.notebook import FULL_WEIGHT
 from acceptor.text import cut, plain
@@ -69,7 +68,7 @@ def _mistakes_text(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
         yield f"and {rest:,} in {len(found) - MISTAKES:,} other ways; --json has the whole matrix"
 
 
-def scores_table(what: str, scores: dict[str, Scores]) -> Table:
+def scores_table(what: str, scores: dict[str, Scores]) -> TextTable:
     """One line of scores for each part of a split."""
     rows = [
         (
@@ -157,7 +156,7 @@ def speeds_text(speeds: Sequence[Speed]) -> Iterator[Any]:
     )
 
 
-def slices_table(what: str, parts: Sequence[Slice]) -> Table:
+def slices_table(what: str, parts: Sequence[Slice]) -> TextTable:
     """One line of scores with intervals for each slice, or a note that it is too small."""
     header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
     rows = []
@@ -243,7 +242,7 @@ def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> I
             yield f"{line}: {one.verdict.label}: {one.line}"
 
 
-def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[str] = ("sentence",)) -> Table:
+def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[str] = ("sentence",)) -> TextTable:
     """Texts and verdicts, in the columns of an output file; with all scores, one line per label.
 
     Args:
@@ -258,7 +257,7 @@ def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[st
         lines = [Text("\n".join(map(plain, _top_scores(row, labels))))] if with_scores else []
         verdict = [cut(row["verdict"], LABEL), f"{row['probability']:.3f}", f"{row['margin']:.2f}"]
         rows.append([*(row[name] for name in shown), *verdict, *lines])
-    return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown, narrow=scores)
+    return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown)
 
 
 def _top_scores(row: dict[str, Any], labels: Sequence[str]) -> Iterator[str]:
