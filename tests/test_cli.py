@@ -303,6 +303,22 @@ def test_predict_shows_the_columns_that_it_writes(run_cli, toy_run, files, tmp_p
         assert one["margin"] == pytest.approx(other["margin"], abs=1e-4)
 
 
+@pytest.mark.parametrize("options", [[], ["--all-scores"]])
+def test_old_scores_in_the_input_never_pass_for_new_ones(run_cli, toy_run, tmp_path, options):
+    source, out = tmp_path / "in.tsv", tmp_path / "out.tsv"
+    source.write_text("text\tp(acceptable)\tlogit(unacceptable)\tp(other)\nthe cats sleep .\t9\told\t7\n")
+    code, stdout, stderr = run_cli("predict", toy_run.folder, source, *options)
+    assert code == 0, stderr
+    assert "the cats sleep ." in stdout
+    assert run_cli("predict", toy_run.folder, source, "-o", out, *options)[0] == 0
+    (shown,) = json.loads(run_cli("predict", toy_run.folder, source, "--json", *options)[1])["verdicts"]
+    header, row = (line.split("\t") for line in out.read_text().splitlines())
+    assert list(shown) == header
+    assert header[1:4] == ["input.p(acceptable)", "input.logit(unacceptable)", "p(other)"]
+    assert row[1:4] == ["9", "old", "7"]
+    assert ("p(acceptable)" in header) == bool(options)
+
+
 def test_predict_shows_texts_labels_and_verdicts(run_cli, toy_run, files):
     code, stdout, _ = run_cli("predict", toy_run.folder, files / "test.tsv")
     assert code == 0

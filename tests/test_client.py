@@ -216,7 +216,7 @@ def test_the_row_that_a_server_refuses_is_that_of_the_list(client):
 
 
 def test_a_frame_without_rows_gets_the_same_columns(client, toy_run):
-    empty = pl.DataFrame({"sentence": []}, schema={"sentence": pl.String})
+    empty = pl.DataFrame(schema={"sentence": pl.String, "logit(acceptable)": pl.Float64})
     judge = acceptor.load(toy_run.folder)
     for all_scores in (False, True):
         assert (

@@ -46,7 +46,7 @@ def test_sentence_and_verdict_are_seen(width, names, labels, all_scores):
     columns.insert_column(2, pl.Series("margin", MOST_PROBABLE.margins(logits)))
     columns = columns if all_scores else columns[:, :3]
     frame = pl.DataFrame({"sentence": [SENTENCE, "Ok\nso."]}).hstack(columns)
-    text = printed([terminal.verdict_table(frame, names)], width)
+    text = printed([terminal.verdict_table(frame, names, all_scores=all_scores)], width)
     for word in ("committee", "appointed", "garden", "house"):
         assert word in text, text
     assert "Ok\\nso." in text

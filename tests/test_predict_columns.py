@@ -151,13 +151,14 @@ def test_the_sentences_column_keeps_its_name(toy_run, tmp_path, suffix, name):
 
 
 def test_a_taken_column_name_is_renamed_as_in_a_frame(toy_run, tmp_path):
-    frame = pl.DataFrame({"verdict": [7], "content": ["the cats ."], "margin": [True]})
+    frame = pl.DataFrame({"verdict": [7], "content": ["the cats ."], "margin": [True], "p(acceptable)": [0.1]})
     frame.write_parquet(tmp_path / "in.parquet")
     columns = {"sentence": "content"}
     predict(toy_run.folder, [str(tmp_path / "in.parquet")], out=tmp_path / "out.parquet", columns=columns)
     found = pl.read_parquet(tmp_path / "out.parquet")
     assert found.columns == toy_run.judge.annotate(frame, columns=columns).columns
     assert found["input.verdict"].to_list() == [7]
+    assert found["input.p(acceptable)"].to_list() == [0.1]
 
 
 def test_files_of_other_types_and_names_are_judged_together(small, toy_run, tmp_path):

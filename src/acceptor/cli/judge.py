@@ -99,7 +99,8 @@ def _judge_by_server(
             _print_explanations(client.explain(sentences), as_json)
         elif sentences:
             frame = client.annotate(pl.DataFrame({"sentence": sentences}), all_scores=True)
-            answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, about["labels"])], as_json)
+            text = render.verdict_table(frame, about["labels"], all_scores=True)
+            answer({"verdicts": frame.to_dicts()}, [text], as_json)
         else:
             _check_single(about["inputs"], f"in Python: acceptor.Client({url!r})(sentences, seconds)")
             _judge_lines(client, url, about["labels"], client.explain, as_json)

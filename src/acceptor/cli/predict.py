@@ -219,4 +219,5 @@ def print_verdicts(judge: Judge, table: Table, as_json: bool, *, all_scores: boo
         for name, role in zip(frame.columns, table.frame.columns, strict=False)
         if role in ("sentence", "second", "label")
     ]
-    answer({"verdicts": frame.to_dicts()}, [render.verdict_table(frame, judge.labels, shown)], as_json)
+    text = render.verdict_table(frame, judge.labels, shown, all_scores=all_scores)
+    answer({"verdicts": frame.to_dicts()}, [text], as_json)

@@ -23,19 +23,19 @@ _MAY_BE_BLANK = r"^[\s\x00-\x1f]*$"
 def annotated(
     frame: Frame,
     columns: Mapping[str, str],
-    verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], pl.DataFrame],
+    verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], tuple[pl.DataFrame, Sequence[str]]],
 ) -> Frame:
     """The frame with the new columns of each row's sentence (or pair) appended.
 
     Args:
         frame: A pandas or polars data frame. It stays as it is.
         columns: Which column has which role, as for `read_table`, but without keys in objects.
-        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order. Its third argument is a
-            function that names the place of a row.
+        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order, and the names that no other
+            column may have. Its third argument is a function that names the place of a row.
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column with the
-        same name as a new one is renamed: see `side_by_side`.
+        name that it may not have is renamed: see `side_by_side`.
 
     Raises:
         DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
@@ -47,17 +47,22 @@ def annotated(
     def place(row: int) -> str:
         return f"row {row + 1}" + (f", index {frame.index[row]!r}" if pandas else "")  # type: ignore[attr-defined]
 
-    whole: Frame = _with(frame, verdicts_on(texts["sentence"].to_list(), seconds, place), pandas)
+    whole: Frame = _with(frame, *verdicts_on(texts["sentence"].to_list(), seconds, place), pandas)
     return whole
 
 
-def side_by_side(frame: pl.DataFrame, *more: pl.DataFrame) -> pl.DataFrame:
-    """The frames side by side. A column of ``frame`` whose name is taken by a later one is called ``input.NAME``.
+def side_by_side(frame: pl.DataFrame, *more: pl.DataFrame, taken: Sequence[str] = ()) -> pl.DataFrame:
+    """The frames side by side. A column of ``frame`` whose name is taken is called ``input.NAME``.
+
+    Args:
+        frame: The first frame.
+        more: The others. The names of their columns are taken.
+        taken: Further names that are.
 
     Raises:
         DataError: There is a column of that new name, too.
     """
-    taken = [name for other in more for name in other.columns]
+    taken = [*taken, *(name for other in more for name in other.columns)]
     return pl.concat([frame.rename(renames_of_taken(frame.columns, taken)), *more], how="horizontal")
 
 
@@ -161,10 +166,10 @@ def _may_be_refused(texts: pl.Series) -> bool:
     )
 
 
-def _with(frame: Any, added: pl.DataFrame, pandas: bool) -> Any:
+def _with(frame: Any, added: pl.DataFrame, taken: Sequence[str], pandas: bool) -> Any:
     if not pandas:
-        return side_by_side(frame, added)
-    whole = frame.rename(columns=renames_of_taken(frame.columns, added.columns))
+        return side_by_side(frame, added, taken=taken)
+    whole = frame.rename(columns=renames_of_taken(frame.columns, [*taken, *added.columns]))
     for name, column in added.to_pandas().items():
         whole[name] = column.array  # by position: an index may hold a label twice
     return whole

@@ -289,6 +289,11 @@ class Judge:
         columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
         return columns if all_scores else columns[:, :3]
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of `columns`, all scores too. No column of an input keeps one: it would pass for a new score."""
+        return self.columns(np.zeros((0, len(self.labels)), dtype=np.float32)).columns
+
     def annotate(self, frame: Frame, *, columns: Mapping[str, str] | None = None, all_scores: bool = False) -> Frame:
         """A copy of a pandas or polars data frame with the columns that `predict` writes.
 
@@ -301,12 +306,14 @@ class Judge:
             DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
         """
 
-        def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
+        def verdicts_on(
+            sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]
+        ) -> tuple[pl.DataFrame, list[str]]:
             cache = LogitsCache(self)
             inputs = cache.encode(sentences, seconds, place=place)
             warn_of_truncated(inputs.flags & TRUNCATED > 0, self.max_length, place)
             cache.add(inputs)
-            return self.columns(cache.logits(inputs.slots), all_scores=all_scores)
+            return self.columns(cache.logits(inputs.slots), all_scores=all_scores), self.column_names
 
         return annotated(frame, columns or {}, verdicts_on)
 

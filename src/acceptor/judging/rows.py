@@ -101,7 +101,7 @@ def with_verdicts(
 ) -> pl.DataFrame:
     """The rows that meet the condition ``kept``, with their verdict columns; ``logits`` has shape (rows, labels)."""
     shown = judge.columns(logits, all_scores=settings.all_scores)
-    whole = side_by_side(frame, as_json_text(shown) if form == ".jsonl" else shown)
+    whole = side_by_side(frame, as_json_text(shown) if form == ".jsonl" else shown, taken=judge.column_names)
     return whole if kept is None else whole.filter(judge.columns(logits).select(kept).to_series())
 
 
@@ -121,7 +121,7 @@ def judged_table(judge: Judge, table: Table, *, all_scores: bool = False) -> pl.
     with meter("judging", len(inputs.new), "sentences") as bar:
         cache.add(inputs, lambda rows: bar.advance(len(rows)))
     columns = judge.columns(cache.logits(inputs.slots), all_scores=all_scores)
-    return side_by_side(with_source_names(frame, table.source_names), columns)
+    return side_by_side(with_source_names(frame, table.source_names), columns, taken=judge.column_names)
 
 
 def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:

@@ -220,12 +220,15 @@ class Client(_Requests):
             DataError: As `Judge.annotate`.
         """
 
-        def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
+        def verdicts_on(
+            sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]
+        ) -> tuple[pl.DataFrame, list[str]]:
             rows = self._connection.run(self._rows(*as_texts(sentences, seconds, place)))
             warn_of_truncated(np.array([row.truncated for row in rows.verdicts], dtype=np.bool_), None, place)
-            if all_scores and not rows.labels:
+            if not rows.labels:
                 rows = _Rows(labels=self._connection.run(self._labels()), verdicts=[])
-            return _columns(rows, all_scores)
+            every = _columns(rows)
+            return every if all_scores else every[:, :3], every.columns
 
         return annotated(frame, columns or {}, verdicts_on)
 
@@ -372,8 +375,8 @@ def _verdict(row: _Row) -> Verdict:
     return Verdict(row.label, row.probability, *scores, row.unknown, row.truncated)
 
 
-def _columns(rows: _Rows, all_scores: bool) -> pl.DataFrame:
-    """The columns that `Judge.columns` gives, with its types."""
+def _columns(rows: _Rows) -> pl.DataFrame:
+    """The columns that `Judge.columns` gives, all scores too, with its types."""
     verdicts = rows.verdicts
     columns = {
         "verdict": pl.Series([row.label for row in verdicts], dtype=pl.String),
@@ -381,7 +384,7 @@ def _columns(rows: _Rows, all_scores: bool) -> pl.DataFrame:
         "margin": pl.Series([row.margin for row in verdicts], dtype=pl.Float32),
     }
     for name, field, kind in (("p", "probabilities", pl.Float64), ("logit", "logits", pl.Float32)):
-        for index, label in enumerate(rows.labels if all_scores else ()):
+        for index, label in enumerate(rows.labels):
             values = [getattr(row, field)[index] for row in verdicts]
             columns[f"{name}({label})"] = pl.Series(values, dtype=kind)
     return pl.DataFrame(columns)

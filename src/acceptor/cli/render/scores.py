@@ -242,19 +242,21 @@ def errors_text(worst: pl.DataFrame, explained: Sequence[Explanation] = ()) -> I
             yield f"{line}: {one.verdict.label}: {one.line}"
 
 
-def verdict_table(frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[str] = ("sentence",)) -> TextTable:
+def verdict_table(
+    frame: pl.DataFrame, labels: Sequence[str], shown: Sequence[str] = ("sentence",), *, all_scores: bool
+) -> TextTable:
     """Texts and verdicts, in the columns of an output file; with all scores, one line per label.
 
     Args:
         frame: The input columns, then those of `Judge.columns`.
         labels: The judge's labels.
         shown: The input columns to show.
+        all_scores: The frame has each label's probability and logit.
     """
-    with_scores = f"p({labels[0]})" in frame.columns
-    scores = [f"p, logit: {min(SCORES, len(labels))} of {len(labels)} labels"] if with_scores else []
+    scores = [f"p, logit: {min(SCORES, len(labels))} of {len(labels)} labels"] if all_scores else []
     rows = []
     for row in frame.iter_rows(named=True):
-        lines = [Text("\n".join(map(plain, _top_scores(row, labels))))] if with_scores else []
+        lines = [Text("\n".join(map(plain, _top_scores(row, labels))))] if all_scores else []
         verdict = [cut(row["verdict"], LABEL), f"{row['probability']:.3f}", f"{row['margin']:.2f}"]
         rows.append([*(row[name] for name in shown), *verdict, *lines])
     return table([*shown, "verdict", "probability", "margin", *scores], rows, wide=shown)
