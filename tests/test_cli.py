@@ -138,6 +138,7 @@ BAD_INPUT = {
     "training on sentences alone": (["train", "sentences.txt"], 1, "judge them: acceptor predict RUN FILE"),
     "not a run": (["judge", "files", "a sentence"], 1, "files is not a finished run"),
     "a server in place of a run": (["predict", "http://127.0.0.1:1", "sentences.txt"], 2, "acceptor judge.*Client"),
+    "another way to write a label": (["evaluate", "RUN", "capital.tsv"], 1, "next: .*--normalise-labels"),
     "evaluate without labels": (["evaluate", "RUN", "sentences.txt"], 1, "has no labels"),
     "unknown part": (["evaluate", "RUN", "files/test.tsv", "--by", "source"], 1, "no column 'source'"),
     "unknown output format": (["predict", "RUN", "sentences.txt", "-o", "x.xlsx"], 2, "cannot tell the format"),
@@ -165,6 +166,7 @@ def bad_place(tmp_path, files, tiny_bert, monkeypatch):
         "typo.tsv": b"label\tsentence\nacceptable\ta b\nunacceptable\tc d\nacceptabel\te f\n",
         "latin1.tsv": b"label\tsentence\n1\tna\xefve\n",
         "quote.csv": b'label,sentence\n1,fine\n0,"not closed\n1,fine\n',
+        "capital.tsv": b"label\tsentence\nGood\ta b\nBad\tc d\n",
         "sentences.txt": b"the cats sleep\nthe cat them\n",
     }
     for name, content in contents.items():

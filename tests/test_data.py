@@ -125,7 +125,8 @@ def test_each_file_may_have_its_own_known_spelling():
 
 
 def test_training_data_without_labels_is_refused():
-    with raises(DataError, "E-DATA-UNLABELLED", expected="a label column", next=("a column of labels", "acceptor predict")):
+    following = ("a column of labels", "acceptor predict")
+    with raises(DataError, "E-DATA-UNLABELLED", expected="a label column", next=following):
         acceptor.load_data(["a b", "c d"])
 
 
