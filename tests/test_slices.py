@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
@@ -14,7 +16,9 @@ import acceptor
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.load import load_split
 from acceptor.evaluation.evaluate import report_of
+from acceptor.evaluation.groups import rows_by_value
 from acceptor.evaluation.slices import slices, usual_slices
+from acceptor.judging.decision import Decision
 from acceptor.runs.fingerprints import FINGERPRINTS_FILE
 from acceptor.storage.manifest import MANIFEST, file_sha256
 from conftest import COLA, needs_cola, raises, toy_rows
@@ -65,6 +69,33 @@ def test_a_slice_has_the_scores_of_its_rows(report):
     assert (parts[0].recall, parts[0].label, parts[0].note) == (None, None, None)
 
 
+def test_verdicts_are_computed_once_for_all_parts(report, monkeypatch):
+    made = dataclasses.replace(report)
+    calls = []
+    of_logits = Decision.label_ids
+    monkeypatch.setattr(Decision, "label_ids", lambda self, logits: calls.append(1) or of_logits(self, logits))
+    assert sum(part.n for part in made.by("source").values()) == len(made.per_batch(1)) == 119
+    assert sum(part.n for part in slices(made, "source")) == 119
+    assert len(calls) == 1
+
+
+def test_rows_without_a_value_are_one_part_with_a_name_of_its_own():
+    sources = [None, "not given", "a"] * 40
+    rows = [
+        {"sentence": text, "label": label, "source": source}
+        for (text, label), source in zip(toy_rows(120), sources, strict=True)
+    ]
+    made = made_up(acceptor.load_data(rows).train)
+    held = made.split.table.frame["source"].to_list()
+    numbers = {"(not given)": held.count(""), "not given": held.count("not given"), "a": held.count("a")}
+    assert {name: part.n for name, part in made.by("source").items()} == numbers
+    assert {part.value: part.n for part in slices(made, "source")} == numbers
+    assert {name: list(rows) for name, rows in rows_by_value(pl.Series(["a", None, ""])).items()} == {
+        "a": [0],
+        "not given": [1, 2],
+    }
+
+
 def test_where_one_label_is_empty_there_is_a_recall_and_no_mcc(report):
     one = slices(report, "source")[1].to_dict()
     assert (one["mcc"], one["mcc_interval"], one["note"]) == (None, None, "not defined (one label only)")
@@ -109,8 +140,9 @@ def test_columns_that_make_no_slices_are_refused(report):
         slices(report, "p,source")
     rows = [(f"sentence number {index}", str(index % 2)) for index in range(1001)]
     keys = made_up(acceptor.load_data(rows).train)
-    with raises(acceptor.DataError, "E-DATA-COLUMN", problem="1001 values"):
-        slices(keys, "sentence")
+    for parts in (keys.by, functools.partial(slices, keys)):
+        with raises(acceptor.DataError, "E-DATA-COLUMN", problem="1001 values"):
+            parts("sentence")
     rows = [{"sentence": text, "label": label, "source": text} for text, label in rows]
     assert list(usual_slices(made_up(acceptor.load_data(rows).train))) == ["length", "label"]
 

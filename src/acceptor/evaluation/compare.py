@@ -13,11 +13,11 @@ import numpy as np
 from scipy.stats import binomtest, t
 
 from acceptor.errors import DataError, UsageError, checked_types
+from acceptor.evaluation.groups import MAX_VALUES
 from acceptor.evaluation.intervals import FEW, Interval, Z
 from acceptor.evaluation.judged import Judged, check_same, judged_of
 from acceptor.evaluation.metrics import METRICS, Values, defined
 from acceptor.evaluation.patterns import Ids, Patterns, patterns_of
-from acceptor.evaluation.slices import MAX_VALUES
 
 logger = logging.getLogger(__name__)
 

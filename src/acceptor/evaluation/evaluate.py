@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from acceptor.data.frames import side_by_side
 from acceptor.data.table import Split
 from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
 from acceptor.evaluation import metrics
+from acceptor.evaluation.groups import check_few_values, rows_by_value
 from acceptor.evaluation.intervals import FEW, Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
 from acceptor.evaluation.notebook import scores_html
@@ -158,7 +160,7 @@ class Report:
         """Counts by gold label (rows) and verdict (columns)."""
         return np.array(self.scores.confusion)
 
-    @property
+    @functools.cached_property
     def predicted(self) -> npt.NDArray[np.int64]:
         """Label ids of the verdicts, int64, shape (N,)."""
         return self.decision.label_ids(self.logits)
@@ -173,7 +175,7 @@ class Report:
         """Scores of every value of a column (``source``, ``phenomenon``, …), in the order of first appearance.
 
         Raises:
-            DataError: The split has no such column.
+            DataError: The split has no such column, or it has more than 1000 values.
         """
         frame = self.split.table.frame
         if column not in frame.columns:
@@ -185,8 +187,8 @@ class Report:
                 next=f"did you mean {match!r}?" if match else None,
                 code="E-DATA-COLUMN",
             )
-        values = frame[column].to_numpy()
-        return {str(value): self._score(values == value) for value in dict.fromkeys(values.tolist())}
+        check_few_values(frame[column], self.split.table.origin)
+        return {value: self._score(rows) for value, rows in rows_by_value(frame[column]).items()}
 
     @checked_types
     def per_batch(self, size: int) -> list[Scores]:
@@ -197,10 +199,10 @@ class Report:
         """
         if size < 1:
             raise UsageError("the examples of a batch must be one or more", found=str(size), code="E-USAGE-OPTION")
-        rows = np.arange(len(self.split))
-        return [self._score((rows >= start) & (rows < start + size)) for start in range(0, len(rows), size)]
+        return [self._score(slice(start, start + size)) for start in range(0, len(self.split), size)]
 
-    def _score(self, rows: npt.NDArray[np.bool_]) -> Scores:
+    def _score(self, rows: npt.NDArray[Any] | slice) -> Scores:
+        """The scores of some rows, by number or as a mask."""
         labels = len(self.split.labels)
         return score(metrics.confusion_matrix(self.split.gold[rows], self.predicted[rows], labels))
 

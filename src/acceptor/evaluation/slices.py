@@ -14,10 +14,10 @@ from acceptor.data.word_counts import without_spaces, word_counts
 from acceptor.errors import DataError, checked_types, nearest
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
+from acceptor.evaluation.groups import MAX_VALUES, Rows, check_few_values, rows_by_value
 from acceptor.evaluation.intervals import FEW, Interval
 from acceptor.text import shell
 
-MAX_VALUES = 1000  # values of a column; a column with more is a key, not groups
 LENGTHS = (5, 8, 12, 20)  # the largest number of words of each band, over both texts of a pair
 LENGTHS_UNSPACED = (10, 16, 24, 40)  # in scripts without spaces words are shorter: see `acceptor.data.word_counts`
 
@@ -115,7 +115,7 @@ def usual_slices(report: Report) -> dict[str, list[dict[str, object]]]:
     return {name: [part.to_dict() for part in slices(report, name)] for name in names}
 
 
-def _slice(report: Report, value: str, rows: Mask) -> Slice:
+def _slice(report: Report, value: str, rows: Mask | Rows) -> Slice:
     gold = report.split.gold[rows]
     kinds = np.unique(gold)
     label = report.split.labels[kinds[0]] if len(kinds) == 1 else None
@@ -125,7 +125,7 @@ def _slice(report: Report, value: str, rows: Mask) -> Slice:
     return Slice(value, len(gold), score(confusion), label)
 
 
-def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask]]:
+def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask | Rows]]:
     split = report.split
     frame = split.table.frame
     if by == "label":
@@ -137,16 +137,8 @@ def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask]]:
         yield from ((name, _ones(report, name)) for name in names)
     else:
         values = _column(report, by)
-        kinds = values.unique(maintain_order=True)
-        if len(kinds) > MAX_VALUES:
-            raise DataError(
-                f"the column {by!r} has {len(kinds)} values",
-                where=split.table.origin,
-                expected=f"at most {MAX_VALUES}, one for each slice",
-                next="name a column of groups, such as source",
-                code="E-DATA-COLUMN",
-            )
-        yield from ((kind, (values == kind).to_numpy()) for kind in kinds)
+        check_few_values(values, split.table.origin)
+        yield from rows_by_value(values).items()
 
 
 def _rows_by_length(frame: pl.DataFrame) -> Iterator[tuple[str, Mask]]:
