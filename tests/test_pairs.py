@@ -17,7 +17,7 @@ from acceptor.data.suite import load_suite
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.intervals import share_interval
 from acceptor.evaluation.metrics import log_odds
-from acceptor.evaluation.pairs import PairScores
+from acceptor.evaluation.pairs import PairScores, PairsReport
 from acceptor.training import defaults
 from conftest import needs_minilm, raises, toy_rows
 
@@ -158,6 +158,12 @@ def test_a_folder_of_blimp_files_is_one_suite(judge, tmp_path):
     assert report.frame.filter(pl.col("phenomenon") == "cats_2")["line"].to_list() == [1, 2, 3, 4, 5, 6, 7]
     with raises(DataError, "E-DATA-COLUMN", problem="'phenomenn'", next="'phenomenon'"):
         report.by("phenomenn")
+
+
+def test_pairs_without_a_term_are_kept_apart_from_those_that_say_so():
+    judged = pl.DataFrame({"term": [None, "not given", "", "a"], "right": [1.0, 0.0, 1.0, 1.0], "both": [True] * 4})
+    report = PairsReport(judged, PairScores(4, 3, 0, 4), "1", 0, 0, {})
+    assert {name: part.n for name, part in report.by("term").items()} == {"not given": 1, "(not given)": 2, "a": 1}
 
 
 def test_the_starter_suite_is_its_test_split():

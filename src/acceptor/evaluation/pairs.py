@@ -19,6 +19,7 @@ from acceptor.data.frames import side_by_side
 from acceptor.data.labels import good_label
 from acceptor.data.suite import Suite, load_suite
 from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
+from acceptor.evaluation.groups import rows_by_value
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
 from acceptor.judging.close_calls import CLOSE_CALLS
@@ -129,8 +130,8 @@ class PairsReport:
                 next=f"did you mean {match!r}?" if match else None,
                 code="E-DATA-COLUMN",
             )
-        parts = self.frame.partition_by(column, as_dict=True, maintain_order=True)
-        scores = {"not given" if value is None else str(value): _scores(part) for (value,), part in parts.items()}
+        judged = self.frame.select("right", "both")
+        scores = {value: _scores(judged[rows]) for value, rows in rows_by_value(self.frame[column]).items()}
         return dict(sorted(scores.items(), key=lambda item: item[1].share))
 
     @property
