@@ -186,6 +186,12 @@ def test_every_field_of_several_forms_has_a_description():
     assert all(one.description for one in found)
 
 
+def test_a_method_that_a_path_lacks_is_told_with_those_that_it_has(server):
+    for path, methods in (("/", "GET, HEAD, POST"), ("/v1/judge", "POST"), ("/v2/models/toy/infer", "POST")):
+        answer = httpx.put(f"{server.url}{path}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
 @pytest.mark.parametrize(("name", "found"), [("nothing", "empty"), ("a huge number", "a number of too many digits")])
 def test_a_body_that_is_no_json_is_told_in_words_for_who_sent_it(server, name, found):
     path, content, *_ = INVALID[name]

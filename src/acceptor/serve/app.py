@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acceptor.errors import DataError, RequestError
@@ -67,10 +67,17 @@ def _with_error_bodies(router: Router) -> ASGIApp:
             await router(scope, receive, send)
         except HTTPException as error:
             refused = no_path(f"there is no {scope['method']} {scope['path'][:200]}", error.status_code)
-            response = _json(error_body(refused), error.status_code, dict(error.headers or {}))
+            headers = {"allow": ", ".join(_methods(router, scope))} if error.status_code == 405 else {}
+            response = _json(error_body(refused), error.status_code, headers)
             await response(scope, receive, send)
 
     return app
+
+
+def _methods(router: Router, scope: Scope) -> list[str]:
+    """The methods of all operations of a path. Starlette would tell those of the first one."""
+    routes = [one for one in router.routes if isinstance(one, Route) and one.matches(scope)[0] != Match.NONE]
+    return sorted({method for one in routes for method in one.methods or ()})
 
 
 def _lifespan(service: Service) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
