@@ -284,6 +284,16 @@ def is_column(text: str | None) -> bool:
     return text is not None
 
 
+def refuse_vain_overwrite(overwrite: bool, *outputs: object, option: str) -> None:
+    """Refuses --overwrite where there is no output to replace; ``option`` would give one."""
+    if overwrite and not any(outputs):
+        raise UsageError(
+            "--overwrite replaces an output, but there is none",
+            next=f"leave it out, or add {option}",
+            code="E-USAGE-CONFLICT",
+        )
+
+
 def is_address(text: str) -> bool:
     """True if it is the address of a server, even without its scheme, and not the path of a run."""
     return "://" in text or (re.fullmatch(r"[\w.-]+:\d+", text) is not None and not os.path.exists(text))

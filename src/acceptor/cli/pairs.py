@@ -19,6 +19,7 @@ from acceptor.cli.options import (
     Quiet,
     Separator,
     columns_of,
+    refuse_vain_overwrite,
     separator_of,
 )
 from acceptor.cli.output import answer
@@ -60,6 +61,7 @@ def pairs(
     from acceptor.evaluation.pairs import pairs
     from acceptor.judging.load import load
 
+    refuse_vain_overwrite(overwrite, out, option="-o FILE")
     if out:
         check_output(out, overwrite=overwrite)
         refuse_inputs([out], [*files_in(run), *files_in(Path(suite) if Path(suite).exists() else None)])

@@ -22,6 +22,7 @@ from acceptor.cli.options import (
     Quiet,
     Separator,
     columns_of,
+    refuse_vain_overwrite,
     separator_of,
     shard_of,
 )
@@ -123,6 +124,14 @@ def predict(
     settings = PredictSettings(columns_of(columns), where, all_scores, spreadsheet_safe, split, separator_of(separator))
     check_spreadsheet_safe(settings, out or "no file")
     _check_ray(ray, workers, shard, split, out)
+    refuse_vain_overwrite(overwrite, out not in (None, "-"), option="-o FILE")
+    if out == "-" and as_json:
+        raise UsageError(
+            "-o - writes JSON lines, so it excludes --json",
+            found="-o - --json",
+            next="leave --json out; or give a file, -o FILE, and --json prints the counts of its rows",
+            code="E-USAGE-CONFLICT",
+        )
     if out is None:
         need: dict[str, object] = {"--where": where, "--split-sentences": split, "--shard": shard, "--ray": ray}
         need |= {"more than one file": files[1:], "stdin": files == ["-"]}
