@@ -282,7 +282,7 @@ def test_evaluate_prints_the_whole_set_first_then_its_parts(run_cli, toy_run, fi
         assert words in stdout, words
     assert (tmp_path / "fig" / "per_batch.svg").is_file()
     assert len(pl.read_csv(tmp_path / "all.csv.zst")) == 40
-    code, stdout, _ = run_cli(*arguments, "--json")
+    code, stdout, _ = run_cli(*arguments, "--overwrite", "--json")
     found = json.loads(stdout)
     assert (found["n"], [part["n"] for part in found["per_batch"]]) == (40, [32, 8])
 
@@ -303,6 +303,53 @@ def test_predict_shows_the_columns_that_it_writes(run_cli, toy_run, files, tmp_p
     for one, other in zip(shown, written, strict=True):
         assert (one["text"], one["input.verdict"], one["verdict"]) == (other["text"], "mine", other["verdict"])
         assert one["margin"] == pytest.approx(other["margin"], abs=1e-4)
+
+
+WRONG = {
+    "no such column": (["--by", "label", "--by", "sourec"], "E-DATA-COLUMN"),
+    "no annotations": (["--annotations", "missing.tsv"], "E-DATA-MISSING"),
+    "a taken name": (["--predictions", "out.jsonl"], "E-DATA-COLUMN"),
+    "a break in a cell": (["--predictions", "out.tsv"], "E-DATA-TSV"),
+    "a figure is there": (["--per-batch", "8", "--figures", "."], "E-USAGE-OUTPUT"),
+}
+
+
+@pytest.mark.parametrize(("options", "error"), WRONG.values(), ids=WRONG)
+def test_evaluate_refuses_what_it_cannot_do_before_it_judges(run_cli, toy_run, tmp_path, monkeypatch, options, error):
+    rows = [{"text": text, "label": label, "note": "a\tb"} for text, label in toy_rows(20)]
+    if error == "E-DATA-COLUMN":
+        rows = [row | {"verdict": "", "input.verdict": ""} for row in rows]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "per_batch.svg").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("acceptor.judging.judge.Judge.logits_of", lambda *_: pytest.fail("it has judged"))
+    code, _, stderr = run_cli("evaluate", toy_run.folder, "in.jsonl", *options)
+    assert (code, error in stderr) == (2 if "USAGE" in error else 1, True), stderr
+    assert (tmp_path / "per_batch.svg").read_text() == "mine"
+
+
+def test_predictions_are_written_before_slices_are_made(run_cli, toy_run, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("acceptor.evaluation.slices.slices", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_cli("evaluate", toy_run.folder, files / "test.tsv", "--by", "label", "--predictions", tmp_path / "out.tsv")
+    assert len((tmp_path / "out.tsv").read_text().splitlines()) == 1 + 40
+
+
+VAIN = {
+    "evaluate": (["evaluate", "test.tsv", "--overwrite"], "--predictions FILE"),
+    "pairs": (["pairs", "plain", "--overwrite"], "-o FILE"),
+    "predict": (["predict", "test.tsv", "--overwrite"], "-o FILE"),
+    "predict -o -": (["predict", "test.tsv", "-o", "-", "--overwrite"], "-o FILE"),
+    "predict -o - --json": (["predict", "test.tsv", "-o", "-", "--json"], "leave --json out"),
+}
+
+
+@pytest.mark.parametrize(("words", "advice"), VAIN.values(), ids=VAIN)
+def test_an_option_without_effect_is_refused(run_cli, toy_run, files, monkeypatch, words, advice):
+    monkeypatch.chdir(files)
+    command, *others = words
+    code, _, stderr = run_cli(command, toy_run.folder, *others)
+    assert (code, "E-USAGE-CONFLICT" in stderr, advice in stderr) == (2, True, True), stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--all-scores"]])

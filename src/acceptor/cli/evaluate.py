@@ -20,12 +20,14 @@ from acceptor.cli.options import (
     Quiet,
     Why,
     is_column,
+    refuse_vain_overwrite,
     takes_reading,
 )
 from acceptor.cli.output import answer
 from acceptor.errors import UsageError, check_installed
 
 if TYPE_CHECKING:
+    from acceptor.data.annotations import Annotations as Joined
     from acceptor.data.table import Split
     from acceptor.evaluation.evaluate import Report
     from acceptor.judging.judge import Judge
@@ -49,6 +51,8 @@ PerBatch = Annotated[
 Figures = Annotated[Path | None, typer.Option(help="folder for the per-batch figure", rich_help_panel=OUTPUT)]
 Predictions = Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})", rich_help_panel=OUTPUT)]
 Errors = Annotated[int | None, typer.Option(min=1, help="show the N most confident errors", rich_help_panel=OUTPUT)]
+
+PER_BATCH = "per_batch"  # the name of the figure's files
 
 EXAMPLES = (
     "acceptor evaluate runs/starter-minilm starter --by phenomenon",
@@ -78,11 +82,43 @@ def evaluate(
 ) -> None:
     """Score a run on labelled sentences: MCC with its interval, confusion matrix, slices."""
     from acceptor.cli import render
+    from acceptor.data.annotations import read_annotations
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs
-    from acceptor.data.writing.write import check_output, write_table
+    from acceptor.data.writing.write import write_table
     from acceptor.evaluation.evaluate import evaluate
+    from acceptor.evaluation.slices import rows_by
     from acceptor.judging.load import load
+
+    refuse_vain_overwrite(overwrite, predictions, figures, option="--predictions FILE")
+    _check_outputs(predictions, figures, per_batch, overwrite=overwrite)
+    _check_why(why, shown=errors is not None)
+    judge = load(run, device=device, precision=precision)
+    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column), written=judge.written)
+    _refuse_why_of_pairs(why, split)
+    if predictions:
+        refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
+        _check_predictions(predictions, judge, split)
+    for name in by or []:
+        rows_by(split, name)  # refuses what is no column of groups, before the split is judged
+    joined = read_annotations(annotations, split) if annotations else None
+    report = evaluate(judge, split)
+    if predictions:
+        write_table(report.predictions(), predictions)
+    content, text = report.to_dict(), [*render.report_text(report)]
+    _slice(report, by or [], joined, content, text)
+    if per_batch:
+        _per_batch(report, per_batch, figures, f"{run.name} on {Path(split.table.origin).name}", content, text)
+    if errors:
+        content["errors"], lines = _errors(judge, report, errors, why)
+        text += ["", *lines]
+    if predictions:
+        text.append(f"\nverdicts: {predictions}")
+    answer(content, text, as_json)
+
+
+def _check_outputs(predictions: Path | None, figures: Path | None, per_batch: int | None, *, overwrite: bool) -> None:
+    from acceptor.data.writing.write import check_free, check_output
 
     if predictions:
         check_output(predictions, overwrite=overwrite)
@@ -92,44 +128,35 @@ def evaluate(
                 "--figures draws the scores of --per-batch", next="add --per-batch N", code="E-USAGE-CONFLICT"
             )
         check_installed("matplotlib")
-    _check_why(why, shown=errors is not None)
-    judge = load(run, device=device, precision=precision)
-    split = load_split(data, judge.labels, **reading, of_column=is_column(of_column), written=judge.written)
-    _refuse_why_of_pairs(why, split)
-    if predictions:
-        refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
-    report = evaluate(judge, split)
-    content, text = report.to_dict(), [*render.report_text(report)]
-    _slice(report, by or [], annotations, content, text)
-    if per_batch:
-        _per_batch(report, per_batch, figures, f"{run.name} on {Path(split.table.origin).name}", content, text)
-    if errors:
-        content["errors"], lines = _errors(judge, report, errors, why)
-        text += ["", *lines]
-    if predictions:
-        write_table(report.predictions(), predictions)
-        text.append(f"\nverdicts: {predictions}")
-    answer(content, text, as_json)
+        for suffix in (".svg", ".png"):
+            check_free(figures / f"{PER_BATCH}{suffix}", overwrite=overwrite)
 
 
-def _slice(report: Report, by: list[str], annotations: Path | None, content: dict[str, Any], text: list[Any]) -> None:
+def _check_predictions(predictions: Path, judge: Judge, split: Split) -> None:
+    """Refuses columns and cells that cannot be written, before the split is judged."""
+    import numpy as np
+
+    from acceptor.data.writing.write import refuse_breaks
+    from acceptor.evaluation.evaluate import with_predictions
+
+    logits = np.zeros((len(split), len(split.labels)), dtype=np.float32)
+    refuse_breaks(with_predictions(split, logits, judge.decision), predictions)
+
+
+def _slice(report: Report, by: list[str], joined: Joined | None, content: dict[str, Any], text: list[Any]) -> None:
     """Adds the requested slices to the output."""
     from acceptor.cli import render
-    from acceptor.data.annotations import read_annotations
     from acceptor.evaluation.slices import slices
 
-    parts = {name: slices(report, name) for name in by}
-    notes: list[Any] = []
-    if annotations:
-        joined = read_annotations(annotations, report.split)
+    found = {name: slices(report, name) for name in by}
+    if joined:
         content["annotations"] = joined.to_dict(report.split)
-        notes += render.annotations_text(content["annotations"])
-        parts |= {name: slices(report, features) for name, features in joined.features.items()}
-    if parts:
-        content["slices"] = {name: [part.to_dict() for part in found] for name, found in parts.items()}
-    text += notes
-    for name, found in parts.items():
-        text += ["", render.slices_table(name, found)]
+        text += render.annotations_text(content["annotations"])
+        found |= {name: slices(report, features) for name, features in joined.features.items()}
+    if found:
+        content["slices"] = {name: [part.to_dict() for part in some] for name, some in found.items()}
+    for name, some in found.items():
+        text += ["", render.slices_table(name, some)]
 
 
 def _per_batch(
@@ -146,8 +173,8 @@ def _per_batch(
         from acceptor.storage.files import explain_full_disk, explain_write_errors
 
         with explain_write_errors(figures), explain_full_disk(figures):
-            save_figure(per_batch_figure(batches, report.scores, size, title), figures, "per_batch")
-        text.append(f"\nfigure: {figures / 'per_batch.svg'}")
+            save_figure(per_batch_figure(batches, report.scores, size, title), figures, PER_BATCH)
+        text.append(f"\nfigure: {figures / PER_BATCH}.svg")
 
 
 def _check_why(why: str | None, *, shown: bool) -> None:

@@ -208,15 +208,7 @@ class Report:
 
     def predictions(self) -> pl.DataFrame:
         """One row an example: all columns as read, its split and line, gold, verdict, probabilities, logits."""
-        labels = self.split.labels
-        about = {
-            "split": [self.split.name] * len(self.split),
-            "line": self.split.table.lines,
-            "gold": [labels[index] for index in self.split.gold],
-        }
-        return side_by_side(
-            self.split.table.frame, pl.DataFrame(about), verdict_columns(self.logits, labels, self.decision)
-        )
+        return with_predictions(self.split, self.logits, self.decision)
 
     @checked_types
     def worst(self, k: int) -> pl.DataFrame:
@@ -247,6 +239,16 @@ class Report:
             "leaked": self.leaks,
             "without_leaked": self.without_leaked.to_dict() if self.without_leaked else None,
         }
+
+
+def with_predictions(split: Split, logits: npt.NDArray[np.float32], decision: Decision) -> pl.DataFrame:
+    """`Report.predictions`, from logits of shape (N, labels)."""
+    about = {
+        "split": [split.name] * len(split),
+        "line": split.table.lines,
+        "gold": [split.labels[index] for index in split.gold],
+    }
+    return side_by_side(split.table.frame, pl.DataFrame(about), verdict_columns(logits, split.labels, decision))
 
 
 @checked_types

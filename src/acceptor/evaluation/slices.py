@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from acceptor.data.table import Split
 from acceptor.data.word_counts import without_spaces, word_counts
 from acceptor.errors import DataError, checked_types, nearest
 from acceptor.evaluation import metrics
@@ -89,8 +90,8 @@ def slices(report: Report, by: str | Mapping[str, Mask]) -> list[Slice]:
         DataError: No such column, one of more than 1000 values, other values than 0 and 1 in one of several, or rows of
             another type or shape.
     """
-    rows = _rows_by(report, by) if isinstance(by, str) else ((name, _mask(report, name, by[name])) for name in by)
-    parts = [_slice(report, value, mask) for value, mask in rows]
+    rows = rows_by(report.split, by) if isinstance(by, str) else {name: _mask(report, name, by[name]) for name in by}
+    parts = [_slice(report, value, mask) for value, mask in rows.items()]
     return sorted(parts, key=lambda part: -part.n)
 
 
@@ -125,8 +126,16 @@ def _slice(report: Report, value: str, rows: Mask | Rows) -> Slice:
     return Slice(value, len(gold), score(confusion), label)
 
 
-def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask | Rows]]:
-    split = report.split
+def rows_by(split: Split, by: str) -> dict[str, Mask | Rows]:
+    """The rows of each slice, for `slices`: so that a wrong ``by`` is refused before anything is judged.
+
+    Raises:
+        DataError: As `slices`.
+    """
+    return dict(_rows_by(split, by))
+
+
+def _rows_by(split: Split, by: str) -> Iterator[tuple[str, Mask | Rows]]:
     frame = split.table.frame
     if by == "label":
         yield from ((split.labels[index], split.gold == index) for index in np.unique(split.gold))
@@ -134,9 +143,9 @@ def _rows_by(report: Report, by: str) -> Iterator[tuple[str, Mask | Rows]]:
         yield from _rows_by_length(frame)
     elif by not in frame.columns and "," in by:
         names = [name.strip() for name in by.split(",")]
-        yield from ((name, _ones(report, name)) for name in names)
+        yield from ((name, _ones(split, name)) for name in names)
     else:
-        values = _column(report, by)
+        values = _column(split, by)
         check_few_values(values, split.table.origin)
         yield from rows_by_value(values).items()
 
@@ -152,13 +161,13 @@ def _rows_by_length(frame: pl.DataFrame) -> Iterator[tuple[str, Mask]]:
     yield from ((name, band == index) for index, name in enumerate(names) if (band == index).any())
 
 
-def _column(report: Report, name: str) -> pl.Series:
-    frame = report.split.table.frame
+def _column(split: Split, name: str) -> pl.Series:
+    frame = split.table.frame
     if name not in frame.columns:
         match = nearest(name, [*frame.columns, "length"])
         raise DataError(
-            f"the {report.split.name} split has no column {name!r}",
-            where=report.split.table.origin,
+            f"the {split.name} split has no column {name!r}",
+            where=split.table.origin,
             expected=", ".join([*frame.columns, "length"]),
             next=f"did you mean {match!r}?" if match else None,
             code="E-DATA-COLUMN",
@@ -166,13 +175,13 @@ def _column(report: Report, name: str) -> pl.Series:
     return frame[name]
 
 
-def _ones(report: Report, name: str) -> Mask:
-    values = _column(report, name)
+def _ones(split: Split, name: str) -> Mask:
+    values = _column(split, name)
     wrong = (~values.is_in(["0", "1"])).arg_true().to_list()
     if wrong:
         raise DataError(
             f"the column {name!r} holds other values than 0 and 1",
-            where=report.split.table.place(wrong[0]),
+            where=split.table.place(wrong[0]),
             expected="0 or 1 in every row, if several columns are given at once",
             found=repr(values[wrong[0]]),
             next=f"look at it alone: --by {shell(name)}",

@@ -84,12 +84,8 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
         ResourceError: The disk is full, or ``path`` cannot be written.
     """
+    refuse_breaks(frame, path)
     form, compression = form_of(path)
-    refuse_breaks_in_names(frame.columns, form, path)
-    if form == ".tsv" and (rows := rows_with_breaks(frame)):
-        cells = frame.row(rows[0], named=True).items()
-        column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n\r]", cell))
-        raise break_error(f"column {column}, row {rows[0] + 1}", path)
     with (
         explain_write_errors(path),
         explain_full_disk(path),
@@ -97,6 +93,20 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         packed(scratch, compression) as stream,
     ):
         write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
+
+
+def refuse_breaks(frame: pl.DataFrame, path: Path) -> None:
+    """Refuses a table that the format of ``path`` cannot hold.
+
+    Raises:
+        DataError: A TSV cell would hold a tab or a line break.
+    """
+    form, _ = form_of(path)
+    refuse_breaks_in_names(frame.columns, form, path)
+    if form == ".tsv" and (rows := rows_with_breaks(frame)):
+        cells = frame.row(rows[0], named=True).items()
+        column = next(name for name, cell in cells if isinstance(cell, str) and re.search("[\t\n\r]", cell))
+        raise break_error(f"column {column}, row {rows[0] + 1}", path)
 
 
 @contextlib.contextmanager
