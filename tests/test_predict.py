@@ -258,12 +258,32 @@ SCHEMA = {"verdict": pl.String(), "probability": pl.Float64(), "p(a)": pl.Float6
         ("probability > .5; drop", "'; drop'"),
         ("probability >", ""),
         ("verdict > 1 and", ""),
+        ("probability >= .8 verdict", "'verdict' behind a complete condition"),
+        ("probability >= .8 null", "'null' behind a complete condition"),
+        ("probability >= .8 true", "'true'"),
+        ("probability = true", "'true'"),
+        ("not probability", "not true or false"),
+        ("probability > .5 and not (verdict)", "not true or false"),
+        ("verdict is not null and not probability and verdict = 'a'", "not true or false"),
         ("", ""),
     ],
 )
 def test_other_conditions_are_refused(text, found):
     with raises(UsageError, "E-USAGE-CONDITION", problem=repr(text), expected="probability", found=found):
         condition(text, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not probability between .5 and 1 and verdict is not null",
+        "not (probability > .5 or (verdict = 'true'))",
+        "verdict not in ('a', 'b') and not \"p(a)\" < .5",
+        "verdict not like 'a%'",
+    ],
+)
+def test_negations_are_conditions(text):
+    assert condition(text, SCHEMA).meta.root_names()
 
 
 def test_conditions_follow_sql():

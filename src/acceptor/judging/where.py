@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from acceptor.errors import UsageError, nearest
 
-_WORDS = {"and", "or", "not", "in", "between", "like", "is", "null", "true", "false"}
+_COMPARE = {"in", "between", "like", "is", "<", "<=", ">", ">=", "=", "<>", "!="}
+_WORDS = _COMPARE | {"and", "or", "not", "null"}
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>'(?:[^']|'')*')|"(?P<quoted>[^"]+)"|(?P<name>[^\W\d]\w*)"""
     r"""|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|<=|>=|<>|!=|[-+*/<>=(),])"""
@@ -27,7 +28,7 @@ def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     Raises:
         UsageError: It names another column, cannot be parsed, or is not a condition.
     """
-    position = 0
+    position, tokens = 0, []
     while position < len(text.rstrip()):
         token = _TOKEN.match(text, position)
         if token is None:
@@ -36,15 +37,34 @@ def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         if name and name not in schema and (token["quoted"] or name.lower() not in _WORDS):
             near = nearest(name, schema)
             raise _wrong(text, schema, f"no column is called {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+        tokens.append(token[0].strip().lower())
         position = token.end()
     try:
         expression = pl.sql_expr(text)
         found = pl.DataFrame(schema=schema).select(found=expression).schema["found"]
     except pl.exceptions.PolarsError as error:
         raise _wrong(text, schema, str(error).split("\n")[0]) from None
-    if found != pl.Boolean or not expression.meta.root_names():
+    if found != pl.Boolean or not expression.meta.root_names() or _negates_a_value(tokens):
         raise _wrong(text, schema, "not true or false")
+    if not expression.meta.undo_aliases().meta.eq(expression):  # polars takes a further word for the name of the result
+        raise _wrong(text, schema, f"{tokens[-1]!r} behind a complete condition: and, or is missing")
     return expression
+
+
+def _negates_a_value(tokens: Sequence[str]) -> bool:
+    """True if a ``not`` is before something that compares nothing: polars would cast a number to Boolean."""
+    for start, word in enumerate(tokens, 1):
+        if word != "not" or tokens[start - 2 : start - 1] == ["is"]:
+            continue
+        depth, negated = 0, set()
+        for one in tokens[start:]:
+            depth += (one == "(") - (one == ")")
+            if depth < 0 or (depth == 0 and one in ("and", "or")):
+                break
+            negated.add(one)
+        if not negated & _COMPARE:
+            return True
+    return False
 
 
 def _wrong(text: str, schema: Mapping[str, pl.DataType], found: str) -> UsageError:
