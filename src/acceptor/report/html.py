@@ -71,7 +71,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             page = _page(found, seeds, words, _figures_of(out, shown) if figures else None)
-        except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except jinja2.UndefinedError as error:  # the records themselves were checked when they were read
             raise RunError(
                 "the files of a run lack a field that the report needs",
                 where=", ".join(map(str, runs)),
