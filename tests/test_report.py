@@ -163,6 +163,20 @@ def test_figures_elsewhere_replace_no_other_picture(run, tmp_path):
     assert (tmp_path / "page-figures" / "roc.png").is_file()
 
 
+def test_figures_of_runs_with_alike_names_are_apart(run, tmp_path):
+    alike = [remade(run.folder, tmp_path / name) for name in ("my run", "my-run")]
+    page = write_report([*alike, run.folder, run.folder], tmp_path / "page.html").read_text("utf-8")
+    assert len(list((tmp_path / "page-figures").glob("*-roc.svg"))) == 4
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert sorted(ids) == sorted(set(ids))
+
+
+def test_a_fault_of_ours_is_not_blamed_on_the_run(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("acceptor.report.run_section.roc_figure", lambda _: [][0])
+    with pytest.raises(IndexError):
+        write_report([run.folder], tmp_path / "page.html")
+
+
 def test_a_file_that_is_no_report_is_not_replaced(run, tmp_path):
     mine = tmp_path / "mine.html"
     mine.write_text("<!doctype html><title>mine – report</title>")

@@ -139,8 +139,9 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
 def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Words], figures: Path | None) -> str:
     several = len(runs) > 1
 
-    def writer(name: str) -> FigureWriter:
-        return FigureWriter(figures, f"{file_name(name)}-" if several else "")
+    def writer(number: int, name: str) -> FigureWriter:
+        # The number tells apart names that are equal as file names, and a run that is given twice.
+        return FigureWriter(figures, f"{number}-{file_name(name)}-" if several else "")
 
     style, script = ((TEMPLATE / name).read_text("utf-8") for name in ("style.css", "script.js"))
     policy = (
@@ -169,8 +170,8 @@ def _page(runs: Sequence[RunFolder], seeds: Sequence[_Seeds], words: Sequence[Wo
         style=Markup(style),  # noqa: S704 - ours, as the script is
         script=Markup(script),  # noqa: S704
         title=" · ".join(run.name for run in runs),
-        runs=[run_section(run, writer(run.name), each) for run, each in zip(runs, words, strict=True)],
-        seeds=[seeds_section(*one, writer(one.name)) for one in seeds],
+        runs=[run_section(run, writer(at, run.name), words[at - 1]) for at, run in enumerate(runs, 1)],
+        seeds=[seeds_section(*one, writer(at, one.name)) for at, one in enumerate(seeds, 1)],
         overview=_overview(runs) if several else {},
         pictures=_side_by_side(runs, FigureWriter(figures, "")) if several else [],
         version=versions()["acceptor"],
