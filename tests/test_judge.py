@@ -19,6 +19,7 @@ from acceptor.errors import DataError, EncoderError, ResourceError, RunError, Us
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.close_calls import recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE
+from acceptor.judging.dedup import LogitsCache
 from acceptor.judging.predict import predict
 from acceptor.judging.rows import judged_table
 from acceptor.judging.verdicts import verdict_columns
@@ -361,3 +362,15 @@ def test_a_saved_judge_is_loaded_and_gives_the_same_logits(toy_run, tmp_path):
     with raises(acceptor.UsageError, "E-USAGE-OUTPUT"):
         toy_run.judge.save(tmp_path / "copy")
     assert acceptor.load(tmp_path / "copy").labels == again.labels
+
+
+def test_a_cache_is_as_before_after_a_refusal(judge):
+    cache = LogitsCache(judge)
+    with raises(DataError, "E-DATA-VOCABULARY"):
+        cache.encode(["the cats sleep .", "ǂ"])
+    inputs = cache.encode(["the cats sleep .", "the cat them ."])
+    cache.add(inputs)
+    assert inputs.slots.tolist() == [0, 1]
+    np.testing.assert_allclose(
+        cache.logits(inputs.slots), judge.logits(["the cats sleep .", "the cat them ."]), atol=1e-5
+    )

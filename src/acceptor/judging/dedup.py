@@ -83,6 +83,7 @@ class LogitsCache:
         texts = sentences if seconds is None else list(map("\0".join, zip(sentences, seconds, strict=True)))
         start = len(self._slots)
         slots = np.empty(len(texts), dtype=np.int64)
+        found: dict[bytes, int] = {}  # the slots of new inputs by hash; kept only if none of them is refused
         here: dict[str, int] = {}  # by text, so that repeated texts are hashed once
         rows: list[int] = []  # of new inputs
         keys = bytearray()
@@ -90,10 +91,11 @@ class LogitsCache:
             slot = here.get(text, -1)
             if slot < 0:
                 key = hashlib.blake2b(text.encode(), digest_size=KEY).digest()
-                slot = here[text] = self._slots.setdefault(key, start + len(rows))
-                if slot == start + len(rows):
+                if key not in self._slots and key not in found:
+                    found[key] = start + len(rows)
                     rows.append(row)
                     keys += key
+                slot = here[text] = found[key] if key in found else self._slots[key]
             slots[row] = slot
         new = self.judge.encode(
             [sentences[row] for row in rows],
@@ -102,6 +104,7 @@ class LogitsCache:
             refuse=refuse,
         )
         flags = flags_of(new)
+        self._slots |= found
         self._flags += flags.tobytes()
         hashed = np.column_stack([np.frombuffer(bytes(keys), dtype=np.uint8).reshape(-1, KEY), flags])
         return Inputs(slots, np.frombuffer(bytes(self._flags), dtype=np.uint8)[slots], new, start, hashed)
