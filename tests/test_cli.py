@@ -305,6 +305,12 @@ def test_predict_shows_the_columns_that_it_writes(run_cli, toy_run, files, tmp_p
         assert one["margin"] == pytest.approx(other["margin"], abs=1e-4)
 
 
+def test_predict_looks_for_the_file_before_it_loads_the_judge(run_cli, toy_run, monkeypatch):
+    monkeypatch.setattr("acceptor.judging.load.load", lambda *_, **__: pytest.fail("it has loaded the judge"))
+    code, _, stderr = run_cli("predict", toy_run.folder, "no.tsv")
+    assert (code, "E-DATA-MISSING" in stderr) == (1, True), stderr
+
+
 WRONG = {
     "no such column": (["--by", "label", "--by", "sourec"], "E-DATA-COLUMN"),
     "no annotations": (["--annotations", "missing.tsv"], "E-DATA-MISSING"),

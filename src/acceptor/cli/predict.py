@@ -205,7 +205,6 @@ def _predict_on_terminal(
     from acceptor.data.reading.read import read_table
     from acceptor.judging.load import load
 
-    judge = load(run, device=device, precision=precision)
     try:
         table = read_table(file, **settings.reading)
     except DataError as error:
@@ -213,6 +212,7 @@ def _predict_on_terminal(
             advice = (error.details.get("next"), "judge the other rows: -o FILE")
             error.add("next", "; or ".join(filter(None, advice)))
         raise
+    judge = load(run, device=device, precision=precision)
     logger.info("%s: %s · %s rows", table.origin, table.schema, f"{len(table):,}")
     print_verdicts(judge, table, as_json, all_scores=settings.all_scores)
 
