@@ -78,7 +78,7 @@ def test_a_counter_that_fails_fails_no_request(monkeypatch, caplog):
 
     for name in ("OPEN", "REQUESTS", "DURATION"):
         monkeypatch.setattr(metrics, name, Broken())
-    metrics._tell_of_lost_counters.cache_clear()
+    metrics._warn_once.cache_clear()
     sent = []
 
     async def app(scope, receive, send):

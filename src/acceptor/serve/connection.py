@@ -20,7 +20,7 @@ class Connection:
     """Open connections to a server, which are used again. Several threads may ask at the same time."""
 
     def __init__(self, server: Server) -> None:
-        self._http = httpx.Client(**_options(server))
+        self._http = httpx.Client(base_url=server.url, headers=_headers(server), mounts=_direct(server))
 
     def run(self, steps: Steps[T]) -> T:
         """What the steps end in."""
@@ -57,7 +57,7 @@ class AsyncConnection:
     """The same for asyncio, in one event loop."""
 
     def __init__(self, server: Server) -> None:
-        self._http = httpx.AsyncClient(**_options(server))
+        self._http = httpx.AsyncClient(base_url=server.url, headers=_headers(server), mounts=_direct(server))
 
     async def run(self, steps: Steps[T]) -> T:
         """What the steps end in."""
@@ -94,8 +94,8 @@ class AsyncConnection:
         await self._http.aclose()
 
 
-def _options(server: Server) -> dict[str, Any]:
-    """What both clients of httpx are made with.
+def _direct(server: Server) -> dict[str, None]:
+    """The addresses that both clients of httpx ask without a proxy: the server's, if it is on this machine.
 
     Raises:
         UsageError: The host is one that no request can have.
@@ -105,8 +105,7 @@ def _options(server: Server) -> dict[str, Any]:
     except (httpx.InvalidURL, UnicodeError):  # such as 999.1.1.1, or an encoded name that decodes to nothing
         raise no_address(server.url) from None
     # No proxy reaches this machine's own addresses, and it would be sent the key as plain text.
-    direct = {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_loopback(host) else {}
-    return {"base_url": server.url, "headers": _headers(server), "mounts": direct}
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_loopback(host) else {}
 
 
 def _headers(server: Server) -> dict[str, str]:

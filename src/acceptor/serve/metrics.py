@@ -63,11 +63,11 @@ def counting() -> Iterator[None]:
     try:
         yield
     except Exception:  # of any kind: the library closes its files, and then finds that it has none
-        _tell_of_lost_counters()
+        _warn_once()
 
 
 @functools.cache
-def _tell_of_lost_counters() -> None:
+def _warn_once() -> None:
     """Says so once, and not at every request."""
     logger.exception("this worker cannot count its requests; SIGHUP starts one that can")
 
