@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import html.parser
 import itertools
@@ -20,6 +21,8 @@ import pytest
 
 import acceptor
 from acceptor.evaluation.curves import calibration, margins, precision_recall, roc
+from acceptor.judging.decision import MOST_PROBABLE
+from acceptor.report.card import model_card
 from acceptor.report.figures import SERIES, as_svg, loss_figure
 from acceptor.report.html import TEMPLATE, write_report
 from acceptor.report.run_section import highlight_words
@@ -200,6 +203,16 @@ def test_the_split_that_fitted_the_temperature_is_marked(run, report_of, tmp_pat
     cards = report_of(remade(run.folder, tmp_path / "run", change=fitted)).split("<article")[1:]
     assert ["also used to fit the temperature" in card for card in cards] == [False, True]
     assert ["used for the score only" in card for card in cards] == [True, False]
+
+
+def test_the_card_marks_the_split_that_fitted_the_temperature(run):
+    decision = dataclasses.replace(run.judge.decision, temperature=1.5)
+    reports = {name: dataclasses.replace(report, decision=decision) for name, report in run.reports.items()}
+    card = model_card("run", reports, run.file)
+    marked = [line.split("|")[1].strip() for line in card.splitlines() if line.startswith("| ") and "‡" in line]
+    assert [name.split()[0] for name in marked] == ["validation"]
+    plainly = {name: dataclasses.replace(one, decision=MOST_PROBABLE) for name, one in reports.items()}
+    assert "‡ |" not in model_card("run", plainly, run.file)
 
 
 @pytest.mark.parametrize("name", ["toy_run", "pair_run"])

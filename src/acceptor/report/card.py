@@ -45,6 +45,7 @@ A judge of sentences: **{" / ".join(map(markdown, judged.labels))}**. The encode
 
 An interval shows how far the score would vary with other sentences of the same kind; another seed changes it, too.
 A split marked † chose the checkpoint or the threshold, so its score is too good.
+A split marked ‡ fitted the temperature of the probabilities, so its loss is too low.
 {leaks}
 
 ## Data
@@ -122,7 +123,8 @@ def _leaks(report: Report) -> str:
 
 def _row(report: Report) -> str:
     scores = report.scores
-    mark = " †" if report.selected else ""
+    fitted = report.split.name == "validation" and report.decision.temperature != 1
+    mark = " †" * report.selected + " ‡" * fitted
     return (
         f"| {report.split.name}{mark} | {scores.n} | {scores.mcc_words} | {scores.accuracy:.3f} "
         f"| {scores.majority:.3f} | {report.loss:.3f} |"
