@@ -430,7 +430,7 @@ def test_audit_of_cola_shows_the_chapters_numbers(run_cli, tiny_bert):
     assert first.split()[:4] == ["finding", "in", "count", "of"]
     for words in ("exact duplicates train 19 8551", "exact leaks test in train 12 516", "not found:"):
         assert words in " ".join(first.split()), words
-    assert second.startswith("train: 19 exact duplicates")
+    assert second.startswith("train: exact duplicates: 19")
     assert "in_domain_train.tsv, line 344" in second
     assert "and 9 more" in second
     code, stdout, _ = run_cli("audit", COLA / "raw", "--json")

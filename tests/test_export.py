@@ -550,7 +550,7 @@ def test_paths_that_are_not_files(tmp_path):
         ("folder.onnx", "E-RUN-MISSING", "a folder"),
         ("missing.onnx", "E-RUN-MISSING", "no such file"),
         ("memory.onnx", "E-RUN-FILE", ""),
-        ("x" * 300 + ".onnx", "E-RUN-FILE", ""),
+        ("x" * 300 + ".onnx", "E-RUN-MISSING", ""),
     ):
         with raises(acceptor.RunError, code, found=found):
             acceptor.load(tmp_path / name)

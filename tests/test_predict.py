@@ -156,7 +156,7 @@ def test_the_bar_moves_with_the_rows_in_every_format(small, toy_run, tmp_path, s
         source.write_bytes(zstandard.compress((tmp_path / "in.parquet").read_bytes()))
     else:
         write_table(table, source)
-    size, done, seen = source.stat().st_size / 1e6, 0.0, []
+    size, done, seen = source.stat().st_size, 0.0, []
 
     class Bar:
         def advance(self, amount, note=None):

@@ -142,8 +142,7 @@ def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[L
         earlier = request.earlier
         return Progress(), [RestartLine(event="restart", **earlier.to_dict())] if earlier else [], {}
     done, history, best = checkpoints.load(allow_change=request.allow_change)
-    if checkpoints.writes:
-        logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
+    logger.info("resuming after epoch %d, step %d", done.epoch, done.step)
     return done, history, best
 
 

@@ -57,6 +57,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
     """
     if not grid.lines:
         raise DataError("there are no rows", where=grid.origin, expected="at least one row", code="E-DATA-EMPTY")
+    _refuse_misspelled(grid, columns)
     grid = with_paths(grid, columns)
     kind, header = grid.form, ()
     if grid.names is None:
@@ -179,7 +180,6 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
     stripped = [name.strip() for name in names]
     for role, value in columns.items():
         value = str(value)
-        _refuse_misspelled(role, value, grid, columns)
         if value in names:
             index = names.index(value)
         elif stripped.count(value) == 1:
@@ -199,18 +199,20 @@ def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
     return roles
 
 
-def _refuse_misspelled(role: str, value: str, grid: Grid, columns: Mapping[str, str]) -> None:
+def _refuse_misspelled(grid: Grid, columns: Mapping[str, str]) -> None:
     """Any name can be a role, for a column to keep; but one that is nearly ours is an error of typing."""
-    meant = next(iter(difflib.get_close_matches(role, ROLES, n=1, cutoff=0.8)), role)
-    if role not in ROLES and meant not in (role, *columns):
-        raise DataError(
-            f"no role is called {role!r}; did you mean {meant!r}?",
-            where=grid.origin,
-            expected=f"{', '.join(ROLES)}, or quite another name, to keep a column under it",
-            found=f"{role}={value}",
-            next=f"--columns {shlex.quote(f'{meant}={value}')}",
-            code="E-DATA-COLUMN",
-        )
+    free = [role for role in ROLES if role not in columns]
+    for role in columns:
+        meant = next(iter(difflib.get_close_matches(role, free, n=1, cutoff=0.8)), None)
+        if meant and role not in ROLES:
+            raise DataError(
+                f"no role is called {role!r}; did you mean {meant!r}?",
+                where=grid.origin,
+                expected=f"{', '.join(ROLES)}, or quite another name, to keep a column under it",
+                found=f"{role}={columns[role]}",
+                next=f"--columns {shlex.quote(f'{meant}={columns[role]}')}",
+                code="E-DATA-COLUMN",
+            )
 
 
 def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
