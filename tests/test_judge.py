@@ -114,6 +114,10 @@ def test_the_run_that_was_probably_meant_is_named(toy_run, tmp_path):
     for wrong in (tmp_path, tmp_path / "odd-minlm", tmp_path / "odd-minilm" / "judge.json"):
         with raises(RunError, "E-RUN-MISSING", next=f"did you mean {tmp_path / 'odd-minilm'}?"):
             acceptor.load(wrong)
+    (tmp_path / "even-minilm").mkdir()
+    (tmp_path / "even-minilm" / "seeds.json").touch()  # a folder of seeds explains itself
+    with raises(RunError, "E-RUN-MISSING", cause="a wrong path", next=f"did you mean {tmp_path / 'even-minilm'}?"):
+        acceptor.load(tmp_path / "evne-minilm")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 import acceptor
 from acceptor.errors import UsageError
+from acceptor.runs.checkpoint import newest_whole
 from acceptor.runs.out_path import default_out
 from acceptor.training.checkpoint import Checkpoints
 from conftest import REPOSITORY, raises, toy_rows
@@ -127,6 +128,8 @@ def test_the_default_place_of_a_run_is_new_or_that_of_the_last_stopped_training(
     (tmp_path / "runs" / "a-minilm-2" / "checkpoints" / "epoch-1-step-9").mkdir(parents=True)
     assert (place(resume=False), place(resume=True)) == (Path("runs/a-minilm-4"), Path("runs/a-minilm-2"))
     assert "to resume it: acceptor train runs/a-minilm-2 --resume" in caplog.text
+    with raises(acceptor.RunError, "E-RUN-CHECKPOINT", next="acceptor train runs/a-minilm-2 --resume"):
+        newest_whole(Path("runs/a-another-encoder"), lambda _: None)
 
 
 def test_a_run_goes_where_a_link_leads(toy, toy_config, tmp_path):

@@ -14,7 +14,7 @@ from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import EpochLine, Line, RestartLine, SkipLine, StepLine
 from acceptor.runs.record import Count, FileRecord, Record, check_files, damaged, read_record, write_record
 from acceptor.runs.run_file import DerivedRecord, Setup
-from acceptor.text import Json
+from acceptor.text import Json, shell
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -150,11 +150,13 @@ def newest_whole(run: Path, read: Callable[[Path], T]) -> tuple[Path, T]:
             damage = error
     if damage:
         raise damage
+    stopped = [path for path in sorted(run.parent.glob("*/")) if has_checkpoint(path)]
+    others = [f"or resume another one that was stopped: acceptor train {shell(path)} --resume" for path in stopped[-2:]]
     raise RunError(
         f"nothing to resume in {run}",
         expected=f"a checkpoint in {run / FOLDER}",
         cause="the training was killed in its first minute, or is finished" if run.is_dir() else "no such folder",
-        next="start it again without --resume",
+        next="\n".join(["start it again without --resume", *others]),
         code="E-RUN-CHECKPOINT",
     )
 

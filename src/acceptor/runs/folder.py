@@ -112,6 +112,7 @@ def missing_run(folder: Path, expected: str) -> RunError:
         meant = _meant(folder)
         following = "list your runs: ls -d runs/*, or train one: acceptor train DATA --out RUN"
         if meant:
+            cause = "a wrong path"
             following = f"did you mean {shell(meant)}?"
     return RunError(
         f"{folder} is not a finished run",
@@ -130,7 +131,7 @@ def _meant(folder: Path) -> Path | None:
     with contextlib.suppress(OSError):  # a folder that cannot be listed, or that does not exist
         if folder.is_dir():
             return next((path for path in sorted(folder.iterdir()) if is_finished(path)), None)
-        names = [path.name for path in folder.parent.iterdir() if is_finished(path)]
+        names = [path.name for path in folder.parent.iterdir() if is_finished(path) or in_set(path / "run")]
         match = nearest(folder.name, names)
         return folder.with_name(match) if match else None
     return None

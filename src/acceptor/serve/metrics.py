@@ -81,6 +81,7 @@ def exposition() -> tuple[bytes, str]:
     registry: Any = CollectorRegistry() if FOLDER in os.environ else REGISTRY
     if FOLDER in os.environ:
         if not Path(os.environ[FOLDER]).is_dir():
+            logger.warning("the temporary folder of the counters was removed; SIGHUP makes it anew")
             raise RequestError(
                 "the temporary folder of the counters was removed",
                 status=500,

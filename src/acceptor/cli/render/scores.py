@@ -158,7 +158,8 @@ def speeds_text(speeds: Sequence[Speed]) -> Iterator[Any]:
 
 def slices_table(what: str, parts: Sequence[Slice]) -> TextTable:
     """One line of scores with intervals for each slice, or a note that it is too small."""
-    header = (what, "n", "MCC, 95 % interval", "accuracy, 95 % interval", "recall, 95 % interval", "majority")
+    with_recall = any(part.recall is not None for part in parts)
+    names = ["MCC", "accuracy", *(["recall"] if with_recall else [])]
     rows = []
     for part in parts:
         mcc, accuracy, recall, majority = part.note or "", "", "", ""
@@ -168,8 +169,8 @@ def slices_table(what: str, parts: Sequence[Slice]) -> TextTable:
             majority = f"{part.scores.majority:.3f}"
         if part.recall is not None:
             recall = f"{part.recall:.3f} {part.recall_interval} of {part.label}"
-        rows.append((part.value, part.n, mcc, accuracy, recall, majority))
-    return table(header, rows)
+        rows.append([part.value, part.n, mcc, accuracy, *([recall] if with_recall else []), majority])
+    return table([what, "n", *(f"{name}, 95 % interval" for name in names), "majority"], rows)
 
 
 def annotations_text(about: dict[str, Any]) -> Iterator[str]:
