@@ -131,7 +131,7 @@ def _meant(folder: Path) -> Path | None:
     with contextlib.suppress(OSError):  # a folder that cannot be listed, or that does not exist
         if folder.is_dir():
             return next((path for path in sorted(folder.iterdir()) if is_finished(path)), None)
-        names = [path.name for path in folder.parent.iterdir() if is_finished(path) or in_set(path / "run")]
+        names = [path.name for path in folder.parent.iterdir() if is_finished(path) or _is_set(path)]
         match = nearest(folder.name, names)
         return folder.with_name(match) if match else None
     return None
@@ -148,7 +148,11 @@ def _resuming(folder: Path) -> str:
 
 def in_set(run: Path) -> bool:
     """True for one of the runs of several seeds, of a cross-validation or of a search."""
-    return any((run.parent / name).is_file() for name in SETS)
+    return _is_set(run.parent)
+
+
+def _is_set(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in SETS)
 
 
 def refuse_set(folder: Path) -> None:
