@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -156,7 +157,7 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
 def _train_in_place(data: Any, request: Request) -> Run:
     """Trains under the lock of the run folder; restarts once after a collapse if ``on_collapse`` is ``restart``."""
     out, rank = request.out, process_rank()
-    if out.is_symlink() and out.is_dir():  # to a larger disk, for instance: the run goes where its checkpoints are
+    if os.path.islink(out) and os.path.isdir(out):  # to a larger disk: the run goes where its checkpoints are
         out = out.resolve()
         request = dataclasses.replace(request, out=out)
     if restarted() and has_checkpoint(out):
