@@ -100,12 +100,12 @@ def missing_run(folder: Path, expected: str) -> RunError:
         folder: The path, as it was given.
         expected: What the command takes.
     """
-    holds = next((words for name, words in SETS.items() if (folder / name).is_file()), None)
+    holds = _set_file(folder)
     cause = None
     if has_checkpoint(folder):
         found, following = "a training that was stopped", f"finish it: {_resuming(folder)}"
     elif holds:
-        found, following = holds, _of_a_set(folder)
+        found, following = SETS[holds], _of_a_set(folder)
     else:
         found = "a file" if folder.is_file() else "no such folder" if not folder.is_dir() else "a folder without it"
         cause = "a wrong path, or a training that did not finish"
@@ -131,7 +131,7 @@ def _meant(folder: Path) -> Path | None:
     with contextlib.suppress(OSError):  # a folder that cannot be listed, or that does not exist
         if folder.is_dir():
             return next((path for path in sorted(folder.iterdir()) if is_finished(path)), None)
-        names = [path.name for path in folder.parent.iterdir() if is_finished(path) or _is_set(path)]
+        names = [path.name for path in folder.parent.iterdir() if is_finished(path) or _set_file(path)]
         match = nearest(folder.name, names)
         return folder.with_name(match) if match else None
     return None
@@ -148,11 +148,12 @@ def _resuming(folder: Path) -> str:
 
 def in_set(run: Path) -> bool:
     """True for one of the runs of several seeds, of a cross-validation or of a search."""
-    return _is_set(run.parent)
+    return _set_file(run.parent) is not None
 
 
-def _is_set(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in SETS)
+def _set_file(folder: Path) -> str | None:
+    """The name of the file that makes a folder one of several runs."""
+    return next((name for name in SETS if (folder / name).is_file()), None)
 
 
 def refuse_set(folder: Path) -> None:
@@ -161,7 +162,7 @@ def refuse_set(folder: Path) -> None:
     Raises:
         UsageError: It is one.
     """
-    found = next((name for name in SETS if (folder / name).is_file()), None)
+    found = _set_file(folder)
     if found:
         raise UsageError(
             f"{folder} is not one run",

@@ -179,7 +179,7 @@ def _train_in_place(data: Any, request: Request) -> Run:
             safe = safer(error.config).model_dump()
             changes = {name: value for name, value in safe.items() if value != getattr(error.config, name)}
             config = request.config.model_copy(update=changes)  # what was derived is derived again, with its reason
-            again = f"restarting with seed {config.seed}, which also cuts validation from train, and safer settings"
+            again = f"restarting with safer settings and seed {config.seed}; a split cut from train differs with it"
             logger.warning("%s; %s", error.problem, again)
             shutil.rmtree(out, ignore_errors=True)  # it has only checkpoints
             second = dataclasses.replace(
