@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from acceptor.config import Derived
 from acceptor.evaluation.compare import compare_judged
@@ -92,6 +91,8 @@ def fit_temperature(logits: Logits, gold: Ids) -> float:
 
     It is between 1 / `MAX_TEMPERATURE` and `MAX_TEMPERATURE`.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and needed once
+
     bound = np.log(MAX_TEMPERATURE)
     scores = logits.astype(np.float64)
     found = minimize_scalar(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.special import bdtr, stdtrit
 
 from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.groups import MAX_VALUES
@@ -227,7 +227,7 @@ def mcnemar_p(gold: Ids, first: Ids, second: Ids) -> float:
     only_first = int(((first == gold) & (second != gold)).sum())
     only_second = int(((first != gold) & (second == gold)).sum())
     total = only_first + only_second
-    return float(binomtest(only_first, total, 0.5).pvalue) if total else 1.0
+    return min(1.0, 2 * float(bdtr(min(only_first, total - only_first), total, 0.5)))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -299,7 +299,7 @@ def _of_sources(
     variance = variances.sum()
     if not variance > 0:  # NaN, or all sources are alike
         return None if math.isnan(variance) else interval
-    margin = math.sqrt(variance) * t.ppf(0.975, variance**2 / np.sum(variances**2 / freedom))
+    margin = math.sqrt(variance) * stdtrit(variance**2 / np.sum(variances**2 / freedom), 0.975)
     most = 1 - _lowest(metric)  # the largest difference that there can be
     low, high = max(-most, difference - margin), min(most, difference + margin)
     return Interval(float(min(low, interval.low)), float(max(high, interval.high)))

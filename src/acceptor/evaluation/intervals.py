@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from acceptor.evaluation.metrics import Confusion, Values, mcc
 
@@ -143,12 +143,12 @@ def _bca(value: float, drawn: Values, without: Values) -> Interval | None:
     if math.isnan(value) or len(scores) < KNOWN_SHARE * len(drawn) or np.ptp(scores) == 0:
         return None
     below = (np.sum(scores < value) + np.sum(scores <= value)) / 2  # ties count half
-    bias = norm.ppf(np.clip(below / len(scores), 1 / len(scores), 1 - 1 / len(scores)))
+    bias = ndtri(np.clip(below / len(scores), 1 / len(scores), 1 - 1 / len(scores)))
     away = without.mean() - without
     spread = np.sum(away**2)
     acceleration = np.sum(away**3) / (6 * spread**1.5) if spread > 0 else 0.0
     ends = bias + np.array([-Z, Z])
-    low, high = np.quantile(scores, norm.cdf(bias + ends / (1 - acceleration * ends)))
+    low, high = np.quantile(scores, ndtr(bias + ends / (1 - acceleration * ends)))
     return Interval(float(low), float(high))
 
 

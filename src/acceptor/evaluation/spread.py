@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from acceptor.evaluation.intervals import Interval
 
@@ -59,8 +60,6 @@ def spread(values: Sequence[float], lowest: float = -1.0) -> Spread | None:
     sd = float(np.std(values, ddof=1)) if n > 1 else None
     interval = None
     if sd is not None:
-        from scipy.special import stdtrit
-
         margin = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
         interval = Interval(max(lowest, mean - margin), min(1.0, mean + margin))
     return Spread(tuple(values), mean, sd, min(values), max(values), interval, expected_maximum(values))
