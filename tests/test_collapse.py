@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from acceptor.training.collapse import CollapseError, collapse_at, constant_loss
 from acceptor.training.loop import EpochEnd
 from acceptor.training.record import best_epoch
 from acceptor.training.targets import Targets
-from conftest import COLA, needs_cola, needs_minilm, raises
+from conftest import COLA, needs_cola, needs_minilm, raises, toy_rows
 
 HIGH = 0.9  # a learning rate at which the tiny encoder collapses, whatever the seed
 
@@ -139,6 +140,7 @@ def test_a_collapse_in_an_epoch_that_is_not_kept_does_not_count():
     ]
     assert best_epoch(epochs, "mcc").collapse is None
     assert best_epoch(epochs[::-1], "mcc").epoch == 1
+    assert best_epoch(epochs, "f1").epoch == 2  # no score is defined: the last has learned the most
 
 
 def test_a_collapse_stops_the_training_with_advice(toy, high, tmp_path):
@@ -223,6 +225,26 @@ def test_collapsed_seeds_stay_in_the_count_and_are_restarted(processes, toy, hig
     )  # a finished training, even a collapsed one, is not trained again
     again = acceptor.train_seeds(toy, out=found.folder, seeds=seeds, config=high)
     assert again.record == found.record
+
+
+@pytest.mark.parametrize("vary", ["order", "both"])
+def test_a_restarted_seed_keeps_its_validation_rows(vary, high, tmp_path):
+    """The safer seed would cut others: then these runs could be neither compared nor made one judge."""
+    found = acceptor.train_seeds(toy_rows(160), out=tmp_path / "seeds", seeds=[7, 8], config=high, vary=vary)
+    restarted = [one for one in found.entries if one["restarted_from"]]
+    plain = high.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    for one in restarted:
+        seed = 7 if vary == "order" else one["planned"]
+        cut = acceptor.train(toy_rows(160), out=tmp_path / f"cut-{seed}-{one['planned']}",
+                             config=plain.model_copy(update={"seed": seed}))  # fmt: skip
+        files = [folder / "predictions.parquet" for folder in (found.folder / one["folder"], cut.folder)]
+        own, expected = (pl.read_parquet(file)["line"].to_list() for file in files)
+        assert own == expected
+    assert len(restarted) == 2
+    again = acceptor.train_seeds(toy_rows(160), out=found.folder, seeds=[7, 8], config=high, vary=vary)
+    assert again.record == found.record
+    if vary == "order":
+        assert acceptor.ensemble(found.folder, out=tmp_path / "both").report.scores.n == len(own)
 
 
 def test_without_a_restart_a_collapse_is_final(toy, high, tmp_path):

@@ -100,6 +100,15 @@ def test_the_top_layers_of_an_encoder_of_sentences_start_anew(layers, width, fre
         assert resolve(TrainConfig(reinit_layers=5), embeds, cola)[0].reinit_layers == 5
 
 
+def test_layers_that_share_their_weights_stay_as_pre_trained(tmp_path, cola):
+    """ALBERT's layers have no numbers, so none of them could be the top one."""
+    (tmp_path / "modules.json").write_text("[]")
+    albert = encoder_of(num_hidden_layers=6, hidden_size=768, num_hidden_groups=1)
+    config, derived = resolve(TrainConfig(), dataclasses.replace(albert, folder=tmp_path), cola)
+    assert config.reinit_layers == 0
+    assert "share" in next(item.reason for item in derived if item.name == "reinit_layers")
+
+
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "mpnet", "modernbert"])
 def test_only_the_top_layers_start_from_random_weights(kind, tmp_path):
     encoder = find_encoder(str(make_encoder(tmp_path / kind, kind)))

@@ -18,7 +18,7 @@ from conftest import raises, toy_rows, turning
 
 def rows(sources, n=160):
     return [
-        {"sentence": sentence, "label": label, "source": sources[index % len(sources)]}
+        {"sentence": sentence, "label": label, "source": sources[index % len(sources)], "fold": str(index % 3)}
         for index, (sentence, label) in enumerate(toy_rows(n))
     ]
 
@@ -41,6 +41,7 @@ def test_every_row_is_judged_once_by_a_judge_that_was_not_trained_on_it(folds):
     verdicts = pl.read_parquet(folds.folder / "predictions.parquet")
     assert sorted(verdicts["line"].to_list()) == list(range(1, 161))
     assert (verdicts["fold"] == verdicts["source"]).all()
+    assert set(verdicts["input.fold"]) == {"0", "1", "2"}  # the data's own column
     for run, entry in zip(folds.runs, folds.entries, strict=True):
         data = json.loads((run / "run.json").read_text())["data"]
         assert data["test"]["rows"] == entry["n"] == 40

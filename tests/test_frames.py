@@ -202,6 +202,14 @@ def test_old_scores_are_renamed_even_if_no_new_ones_are_asked_for(judge, frame_o
     assert list(out.columns) == ["text", "input.p(acceptable)", "p(other)", "verdict", "probability", "margin"]
 
 
+@pytest.mark.parametrize("frame_of", [pl.DataFrame, pd.DataFrame])
+def test_names_that_would_be_taken_twice_are_refused_before_a_sentence_is_judged(judge, frame_of, monkeypatch):
+    monkeypatch.setattr(Judge, "logits_in", None)
+    frame = frame_of({"text": TEXTS, "margin": [0.5] * len(TEXTS), "input.margin": [0.5] * len(TEXTS)})
+    with raises(DataError, "E-DATA-COLUMN", problem="input.margin"):
+        judge.annotate(frame)
+
+
 def test_polars_alone_imports_no_pandas():
     code = """
 import sys, polars as pl

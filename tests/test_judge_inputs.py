@@ -479,10 +479,24 @@ def test_every_public_function_refuses_wrong_types_with_our_errors(judge, toy, t
     assert tried > 1000
 
 
-def test_evaluate_names_the_line(judge, tmp_path):
+def test_evaluate_scores_them_as_training_does_and_names_the_line(judge, toy_config, tmp_path, caplog):
     path = tmp_path / "test.tsv"
-    path.write_text(f"sentence\tlabel\nthe cats\t1\n{STRANGE}\t0\nsee\t0\n")
-    with raises(DataError, "E-DATA-VOCABULARY", where="test.tsv, line 3"):
+    rows = [*toy_rows(12, 2), (STRANGE, "0"), *toy_rows(12, 3)]
+    path.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    with caplog.at_level(logging.WARNING, "acceptor"):
+        found = acceptor.evaluate(judge, load_split(str(path), judge.labels))
+    assert any("no token of 1 of 25" in message and "test.tsv, line 14" in message for message in caplog.messages)
+    config = toy_config.model_copy(update={"epochs": 1})
+    run = acceptor.train(acceptor.load_data(toy_rows(80), test=str(path)), out=tmp_path / "run", config=config)
+    again = acceptor.evaluate(acceptor.load(run.folder), load_split(str(path), judge.labels))
+    assert again.scores.confusion == run.reports["test"].scores.confusion
+    assert found.scores.n == 25
+
+
+def test_evaluate_refuses_a_split_outside_the_vocabulary(judge, tmp_path):
+    path = tmp_path / "test.tsv"
+    path.write_text(f"sentence\tlabel\nthe cats\t1\n{STRANGE}\t0\n{STRANGE * 2}\t0\n")
+    with raises(DataError, "E-DATA-VOCABULARY", where="test.tsv, lines 3, 4"):
         acceptor.evaluate(judge, load_split(str(path), judge.labels))
 
 

@@ -392,6 +392,7 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
 
     for space, fields in (
         ({"seed": (1, 9)}, {"problem": "seed", "cause": "lucky seed"}),
+        ({"encoder": ["minilm", "mpnet"]}, {"problem": "encoder", "cause": "derived for one encoder"}),
         ({}, {"expected": "learning_rate"}),
         ({"epochs": (4, 2)}, {"problem": "epochs", "found": "(4, 2)"}),
         ({"warmup": (0.0, 0.1, "linear")}, {"problem": "warmup", "found": "linear"}),

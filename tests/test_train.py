@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 import os
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ from acceptor.training import train as training
 from acceptor.training.flat_adamw import FlatAdamW
 from acceptor.training.loop import fit
 from acceptor.training.schedule import learning_rate
-from conftest import needs_minilm, raises, toy_rows
+from conftest import needs_minilm, raises, toy_rows, turning
 
 FILES = {
     "README.md",
@@ -64,6 +66,61 @@ def test_file_modes_follow_the_umask(toy_run):
     os.umask(mask)
     for path in toy_run.folder.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask, path
+
+
+@pytest.mark.parametrize("values", [20, 1500])
+def test_a_column_called_length_is_no_slice_by_length(values, toy_config, tmp_path):
+    """More than 1,000 of its values once ended a training that was done."""
+    rows = [{"sentence": text, "label": label, "length": n % values} for n, (text, label) in enumerate(toy_rows(1600))]
+    data = acceptor.load_data(rows[:64], validation=rows)
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    run = acceptor.train(data, out=tmp_path / "run", config=config)
+    report = json.loads((run.folder / "report.json").read_text())
+    lengths = report["validation"]["slices"]["length"]
+    assert {one["value"].split()[-1] for one in lengths} <= {"words", "more"}
+
+
+def test_columns_that_the_verdicts_cannot_be_written_beside_are_refused_first(toy_config, tmp_path, monkeypatch):
+    """The output of two judges, one after the other, as training data."""
+    monkeypatch.setattr(training, "run_loop", None)
+    rows = [{"sentence": text, "label": label, "probability": 0.5, "input.probability": 0.5}
+            for text, label in toy_rows(60)]  # fmt: skip
+    with raises(DataError, "E-DATA-COLUMN", problem="input.probability", next="rename"):
+        acceptor.train(acceptor.load_data(rows), out=tmp_path / "run", config=toy_config)
+
+
+def test_a_package_that_the_end_needs_is_asked_for_first(toy, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "run_loop", None)
+    for module in ("matplotlib", "jinja2"):
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.util, "find_spec", lambda name, module=module: None if name == module else name)
+            with raises(UsageError, "E-USAGE-EXTRA", problem=module, next="acceptor[train]"):
+                acceptor.train(toy, out=tmp_path / "run", config=toy_config)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_path_that_is_no_utf8_is_refused_first(toy, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "run_loop", None)
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="UTF-8", where="caf"):
+        acceptor.train(toy, out=folder / "run", config=toy_config)
+    monkeypatch.chdir(folder)
+    with raises(UsageError, "E-USAGE-OUTPUT", problem="UTF-8", where="caf"):
+        acceptor.train(toy, out=tmp_path / "run", config=toy_config)
+
+
+def test_scores_in_bf16_are_those_of_the_finished_judge_with_a_threshold(toy_config, tmp_path, monkeypatch):
+    """A threshold makes other calls close than the argmax does; they are computed again in fp32, too."""
+    monkeypatch.setattr(training, "calibrate", turning)
+    data = acceptor.load_data(toy_rows(160), validation=toy_rows(400, 1), test=toy_rows(400, 2))
+    config = toy_config.model_copy(update={"precision": "bf16", "calibrate": True})
+    run = acceptor.train(data, out=tmp_path / "run", config=config)
+    exact = acceptor.load(run.folder, precision="fp32")
+    for split in (data.validation, data.test):
+        own = run.reports[split.name]
+        assert (own.predicted == acceptor.evaluate(exact, split).predicted).all()
+    assert (own.logits != acceptor.evaluate(exact, data.test).logits).any()
 
 
 def test_it_learns_the_toy_corpus(toy_run):

@@ -22,7 +22,8 @@ from acceptor.data.raw_text import FEWEST, read_raw_text
 from acceptor.data.starter import generate
 from acceptor.data.writing.parts import Parts
 from acceptor.errors import DataError, RunError, UsageError
-from acceptor.experiments.distil import distil
+from acceptor.experiments import warmup
+from acceptor.experiments.distil import _sentences, distil
 from acceptor.experiments.warmup import warm_up, warmup_data
 from acceptor.judging.predict import predict
 from conftest import COLA, raises, toy_rows, write_judge
@@ -140,12 +141,35 @@ def test_text_is_read_once_from_all_files(toy, text, natural):
 
 
 def test_a_sentence_and_its_corruption_are_in_the_same_split(toy, text):
-    data = warmup_data(read_raw_text([text], toy), seed=1)
+    data = warmup_data(read_raw_text([text], toy), toy, seed=1)
     natural = set(text.read_text().splitlines())
     for split in data.splits:
         assert natural.issuperset(split.sentences[::2])
         assert split.gold.tolist() == [1, 0] * (len(split) // 2)
     assert len(data.validation) == 2 * round(0.02 * FEWEST)
+
+
+def test_a_warm_up_that_was_restarted_after_a_collapse_is_used_as_it_is(toy, config, text, tmp_path):
+    bad = config.model_copy(update={"learning_rate": 0.9, "epochs": 3, "on_collapse": "restart"})
+    out = warm_up(text, data=toy, out=tmp_path / "warm", config=bad)
+    before = (out / "run.json").read_bytes()
+    assert json.loads(before)["restarted_after"]
+    assert warm_up(text, data=toy, out=out, config=bad) == out
+    assert (out / "run.json").read_bytes() == before
+
+
+def test_no_corruption_is_a_sentence_that_is_held_out(toy, text, natural, monkeypatch):
+    """One that is drawn by chance would be trained on, and is counted as a leak."""
+    monkeypatch.setattr(warmup, "FEWEST", FEWEST - 1)
+    first = warmup_data(read_raw_text([text], toy), toy, seed=1)
+    corrupted = [one for split in first.splits for one in split.sentences[1::2]]
+    known = acceptor.load_data(toy_rows(60), validation=toy_rows(20), test=[(corrupted[5].upper(), "1"), ("x y", "0")])
+    again = warmup_data(read_raw_text([text], known), known, seed=1)
+    assert {one for split in again.splits for one in split.sentences[1::2]} == set(corrupted) - {corrupted[5]}
+    taught = _sentences(toy, [text], 1)["sentence"].to_list()
+    drawn = next(one for one in taught if one not in natural and one not in toy.train.sentences)
+    known = acceptor.load_data(toy_rows(160), validation=toy_rows(20), test=[(drawn.upper(), "1"), ("x y", "0")])
+    assert _sentences(known, [text], 1)["sentence"].to_list() == [one for one in taught if one != drawn]
 
 
 def test_fine_tuning_starts_from_the_warmed_up_encoder(toy, config, text, tmp_path):
@@ -342,7 +366,7 @@ def test_nothing_that_is_read_is_replaced(toy, toy_config, teacher, text, tmp_pa
 def test_a_text_that_cannot_be_corrupted_is_refused(toy, tmp_path):
     (tmp_path / "words.txt").write_text("".join(f"word{number}\n" for number in range(FEWEST)))
     with raises(DataError, "E-DATA-SPLIT", found=f"0 of {FEWEST}"):
-        warmup_data(read_raw_text(tmp_path / "words.txt", toy), seed=1)
+        warmup_data(read_raw_text(tmp_path / "words.txt", toy), toy, seed=1)
 
 
 def test_words_keep_their_combining_marks():

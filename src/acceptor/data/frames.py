@@ -23,31 +23,35 @@ _MAY_BE_BLANK = r"^[\s\x00-\x1f]*$"
 def annotated(
     frame: Frame,
     columns: Mapping[str, str],
-    verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], tuple[pl.DataFrame, Sequence[str]]],
+    taken: Sequence[str],
+    verdicts_on: Callable[[list[str], list[str] | None, Callable[[int], str]], pl.DataFrame],
 ) -> Frame:
     """The frame with the new columns of each row's sentence (or pair) appended.
 
     Args:
         frame: A pandas or polars data frame. It stays as it is.
         columns: Which column has which role, as for `read_table`, but without keys in objects.
-        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order, and the names that no other
-            column may have. Its third argument is a function that names the place of a row.
+        taken: The names that no other column may have: those of all columns that a judge can give.
+        verdicts_on: Gives N rows of columns for N sentences (or pairs), in their order. Its third argument is a
+            function that names the place of a row.
 
     Returns:
         A frame of the same kind: the same columns, types, rows and index, and then the new columns. A column with the
         name that it may not have is renamed: see `side_by_side`.
 
     Raises:
-        DataError: It is no such frame, no column is known to hold the sentences, or a row has none.
+        DataError: It is no such frame, no column is known to hold the sentences, a row has none, or two columns would
+            have one name.
     """
     pandas = _is_pandas(frame)
+    renames = renames_of_taken(frame.columns, taken)  # type: ignore[attr-defined]
     texts = text_columns(frame, columns)
     seconds = texts["second"].to_list() if "second" in texts.columns else None
 
     def place(row: int) -> str:
         return f"row {row + 1}" + (f", index {frame.index[row]!r}" if pandas else "")  # type: ignore[attr-defined]
 
-    whole: Frame = _with(frame, *verdicts_on(texts["sentence"].to_list(), seconds, place), pandas)
+    whole: Frame = _with(frame, renames, verdicts_on(texts["sentence"].to_list(), seconds, place), pandas)
     return whole
 
 
@@ -166,10 +170,10 @@ def _may_be_refused(texts: pl.Series) -> bool:
     )
 
 
-def _with(frame: Any, added: pl.DataFrame, taken: Sequence[str], pandas: bool) -> Any:
+def _with(frame: Any, renames: Mapping[Any, str], added: pl.DataFrame, pandas: bool) -> Any:
     if not pandas:
-        return side_by_side(frame, added, taken=taken)
-    whole = frame.rename(columns=renames_of_taken(frame.columns, [*taken, *added.columns]))
+        return pl.concat([frame.rename(renames), added], how="horizontal")
+    whole = frame.rename(columns=renames)
     for name, column in added.to_pandas().items():
         whole[name] = column.array  # by position: an index may hold a label twice
     return whole

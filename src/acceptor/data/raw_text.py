@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.auditing.duplicates import normalised, rows_in
@@ -92,6 +94,14 @@ def read_raw_text(files: str | Path | Sequence[str | Path], data: Data) -> RawTe
             code="E-DATA-TEXT",
         )
     return RawText(sentences, {table.origin: table.sha256 for table in tables})
+
+
+def in_held_out(sentences: Sequence[str], data: Data) -> npt.NDArray[np.bool_]:
+    """Which sentences the validation or test split has, too, normalised, shape (N,): corruptions can be such."""
+    held_out = [split.table.frame["sentence"] for split in data.splits[1:]]
+    texts = pl.concat([pl.Series("sentence", [], dtype=pl.String), *held_out])
+    found = rows_in(normalised(pl.Series(sentences, dtype=pl.String)), normalised(texts)) >= 0
+    return np.asarray(found)
 
 
 def _refuse_held_out(table: Table, data: Data) -> None:

@@ -23,7 +23,7 @@ from acceptor.evaluation.notebook import scores_html
 from acceptor.judging.decision import MOST_PROBABLE, Decision
 from acceptor.judging.judge import Judge
 from acceptor.judging.verdicts import verdict_columns
-from acceptor.model.coverage import warn_of_special_tokens, warn_of_truncated
+from acceptor.model.coverage import check_coverage, warn_of_truncated, warn_of_unknown_texts
 from acceptor.progress import meter
 
 
@@ -251,13 +251,24 @@ def with_predictions(split: Split, logits: npt.NDArray[np.float32], decision: De
     return side_by_side(split.table.frame, pl.DataFrame(about), verdict_columns(logits, split.labels, decision))
 
 
+def check_columns(split: Split) -> None:
+    """Refuses columns that `Report.predictions` cannot hold, before the split is judged.
+
+    Raises:
+        DataError: Two columns would have one name.
+    """
+    with_predictions(split, np.zeros((len(split), len(split.labels)), dtype=np.float32), MOST_PROBABLE)
+
+
 @checked_types
 def evaluate(judge: Judge, split: Split) -> Report:
-    """Judges every example of ``split`` once and scores the whole.
+    """Judges every example of ``split`` once and scores the whole, as a training does its validation and test splits.
+
+    A text without any token in the judge's vocabulary is scored, too, with a warning.
 
     Raises:
         DataError: The split has no rows, no labels, or other labels than the judge; it holds pairs but the judge was
-            trained on single sentences, or the other way round; or a text has no token in the judge's vocabulary.
+            trained on single sentences, or the other way round; or most of its text is not in the judge's vocabulary.
     """
     split.gold  # noqa: B018 - raises, before any work is done, where there are no labels
     if not len(split):
@@ -270,8 +281,9 @@ def evaluate(judge: Judge, split: Split) -> Report:
             found=", ".join(split.labels),
             code="E-DATA-LABELS",
         )
-    warn_of_special_tokens(judge.tokenizer, split.table)
-    encoded = judge.encode(split.sentences, split.seconds, place=split.table.place)
+    encoded = judge.encode(split.sentences, split.seconds, place=split.table.place, refuse=False)
+    check_coverage(encoded, str(judge.encoder["name"]), split)
+    warn_of_unknown_texts(judge.tokenizer, encoded, split)
     warn_of_truncated(encoded.truncated, judge.max_length, split.table.place)
     with meter("judging", len(encoded), "sentences") as bar:
         logits = judge.logits_of(encoded, lambda rows: bar.advance(len(rows)))

@@ -109,11 +109,13 @@ def _mask(report: Report, name: str, rows: Any) -> Mask:
 
 
 def usual_slices(report: Report) -> dict[str, list[dict[str, object]]]:
-    """The slices in every run's report, as dicts: by source (if the column has few values), length, label."""
+    """The slices in every run's report, as dicts: by source (if the column has few values), length in words, label."""
     frame = report.split.table.frame
     sources = frame["source"].n_unique() if "source" in frame.columns else 0
-    names = [*(["source"] if 0 < sources <= MAX_VALUES else []), "length", "label"]
-    return {name: [part.to_dict() for part in slices(report, name)] for name in names}
+    words = dict(_rows_by_length(frame))  # also where a column is called `length`
+    parts: dict[str, str | Mapping[str, Mask]] = {"source": "source"} if 0 < sources <= MAX_VALUES else {}
+    parts |= {"length": words, "label": "label"}
+    return {name: [part.to_dict() for part in slices(report, by)] for name, by in parts.items()}
 
 
 def _slice(report: Report, value: str, rows: Mask | Rows) -> Slice:

@@ -28,7 +28,7 @@ from acceptor.data.auditing.duplicates import fingerprints, normalised, rows_in
 from acceptor.data.corpora import paths_of
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
-from acceptor.data.raw_text import listed_paths, read_raw_text
+from acceptor.data.raw_text import in_held_out, listed_paths, read_raw_text
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError, checked_types
@@ -140,14 +140,18 @@ def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
 
 
 def _sentences(data: Data, texts: list[Path], seed: int) -> pl.DataFrame:
-    """What the teachers judge: labelled sentences, raw text, then one corruption of each; pairs as they are."""
+    """What the teachers judge: labelled sentences, raw text, then one corruption of each; pairs as they are.
+
+    A corruption that is a sentence of validation or test is left out.
+    """
     text = read_raw_text(texts, data).sentences if texts else []  # refuses text beside pairs
     if data.train.seconds is not None:
         return data.train.table.frame.select("sentence", "second").unique(maintain_order=True)
     natural = [*data.train.sentences, *text]
     rng, corruptor = random.Random(seed), Corruptor(natural)  # noqa: S311 - no secret
-    corrupted = [corruptor.corrupt(sentence, rng) for sentence in natural]
-    sentences = dict.fromkeys([*natural, *(sentence for sentence in corrupted if sentence)])
+    corrupted = [other for sentence in natural if (other := corruptor.corrupt(sentence, rng))]
+    held_out = in_held_out(corrupted, data)
+    sentences = dict.fromkeys([*natural, *(one for one, known in zip(corrupted, held_out, strict=True) if not known)])
     return pl.DataFrame({"sentence": list(sentences)})
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.config import TrainConfig
+from acceptor.data.frames import side_by_side
 from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
 from acceptor.errors import DataError, UsageError, checked_types, nearest
@@ -198,10 +199,15 @@ def _summary(entries: list[FoldEntry], out: Path, train: Split, rows_of: dict[st
     finished = [entry for entry in entries if is_finished(out / entry.folder)]
     if not finished:
         return {**counts, "pooled": None}
-    frames = [read_predictions(out / one.folder, "test").with_columns(fold=pl.lit(one.fold)) for one in finished]
+    frames = [_with_fold(read_predictions(out / one.folder, "test"), one.fold) for one in finished]
     write_predictions(out, frames)
     rows = np.concatenate([rows_of[one.restarted_from or one.folder] for one in finished])
     return {**counts, "pooled": _scores(pl.concat(frames, how="diagonal"), train.take(rows, "test"))}
+
+
+def _with_fold(verdicts: pl.DataFrame, fold: str) -> pl.DataFrame:
+    """The verdicts with a column ``fold``; one of the data with that name becomes ``input.fold``."""
+    return side_by_side(verdicts, pl.DataFrame({"fold": [fold] * len(verdicts)}))
 
 
 def _scores(verdicts: pl.DataFrame, held_out: Split) -> Json:

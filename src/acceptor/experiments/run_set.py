@@ -11,7 +11,7 @@ import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -164,14 +164,15 @@ def plan_of(name: str, data: Data, config: TrainConfig, about: Json) -> Plan:
 
 
 def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
-    """All planned trainings, each collapsed one followed by its restart with safer settings."""
+    """All planned trainings, each collapsed one followed by its restart with safer settings on the same rows."""
     due: list[Plan] = []
     for plan in plans:
         due.append(plan)
         if plan.restarts and plan.name in entries and entries[plan.name].status == "collapsed":
             again = f"{plan.name}-restarted"
-            config = safer(_resolved(plan))
-            due.append(Plan(again, plan.data, config, plan.about, restarted_from=plan.name))
+            config = safer(_resolved(plan)).model_copy(update={"split": "given"})  # its seed would cut other rows
+            data = replace(plan.split_data, source=None)
+            due.append(Plan(again, data, config, plan.about, restarted_from=plan.name))
     return due
 
 
@@ -247,20 +248,27 @@ def _resolved(plan: Plan) -> ResolvedConfig:
 
 def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
     """The trainings that are already finished."""
-    return [plan for plan in _due(plans, entries) if is_finished_run(out / plan.name, plan, head)]
+    return [
+        plan
+        for plan in _due(plans, entries)
+        if is_finished_run(out / plan.name, _resolved(plan), head["encoder"], plan.split_data)
+    ]
 
 
-def is_finished_run(folder: Path, plan: Plan, head: Json) -> bool:
-    """True if ``folder`` is a finished run of this plan. ``head`` has the encoder's record.
+def is_finished_run(folder: Path, config: ResolvedConfig, encoder: Json, data: Data) -> bool:
+    """True if ``folder`` is a finished run with these settings, this encoder (its record) and these splits.
 
     Raises:
-        UsageError: It is a run of another plan.
+        UsageError: It is another run.
     """
     if not is_finished(folder):
         return False
     check_records(folder)
-    now = setup_of(_resolved(plan).model_dump(), head["encoder"], plan.split_data.to_dict())
-    _refuse_changes(read_run_file(folder).deciding(), now.deciding(), where=folder)
+    before = read_run_file(folder)
+    if before.restarted_after and config.on_collapse == "restart":
+        config = safer(config)  # as `train` has restarted it
+    now = setup_of(config.model_dump(), encoder, data.to_dict())
+    _refuse_changes(before.deciding(), now.deciding(), where=folder)
     return True
 
 

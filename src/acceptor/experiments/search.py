@@ -73,8 +73,12 @@ def default_space(config: ResolvedConfig) -> dict[str, Domain]:
     }
 
 
-FIXED = {"seed", "order_seed", "metric", "select", "split", "validation_share"}
-"""Settings that are not searched, since they change what is scored or how lucky a score is."""
+FIXED = {
+    **dict.fromkeys(("seed", "order_seed", "metric", "select", "split", "validation_share"), "a lucky seed or an easy "
+    "split would win"),
+    "encoder": "the other settings are derived for one encoder; search with each, and compare the two best judges",
+}  # fmt: skip
+"""Settings that are not searched, and why."""
 
 WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # the value for the sampler if a score is not defined
 LEFT_OUT = OF_THE_DATA | {"confusion"}  # scores that are not kept: equal in all trials, or long
@@ -210,12 +214,12 @@ def _check(*, trials: int, seeds: int, processes: int) -> None:
 
 
 def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
-    fixed = sorted(FIXED & space.keys())
+    fixed = sorted(FIXED.keys() & space.keys())
     if fixed or not space:
         raise UsageError(
             f"{', '.join(fixed)} cannot be searched" if fixed else "there is nothing to search",
             expected="settings that make a better judge, such as learning_rate or epochs",
-            cause="a lucky seed or an easy split would win" if fixed else None,
+            cause=FIXED[fixed[0]] if fixed else None,
             code="E-USAGE-OPTION",
         )
     for name, domain in space.items():

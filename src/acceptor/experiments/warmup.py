@@ -21,12 +21,11 @@ import polars as pl
 from acceptor.config import TrainConfig, with_encoder
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
-from acceptor.data.raw_text import FEWEST, RawText, listed_paths, read_raw_text
+from acceptor.data.raw_text import FEWEST, RawText, in_held_out, listed_paths, read_raw_text
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data, Split, Table
 from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.experiments.run_set import is_finished_run
-from acceptor.experiments.workers import Plan
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.checkpoint import has_checkpoint
 from acceptor.runs.out_path import refuse_within
@@ -75,28 +74,32 @@ def warm_up(
     refuse_within(out, files)
     corpus = data if isinstance(data, Data) else load_data(data)
     corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
-    found = warmup_data(read_raw_text(files, corpus), seed=config.seed)
+    found = warmup_data(read_raw_text(files, corpus), corpus, seed=config.seed)
     start = find_encoder(config.encoder)
     usual, _ = resolve(config, start, found.train)
     once = config.epochs is None and usual.epochs == FEWEST_EPOCHS  # a long text is read once
-    config = usual.model_copy(update={"epochs": 1 if once else usual.epochs, "split": "given"})
+    usual = usual.model_copy(update={"epochs": 1 if once else usual.epochs, "split": "given"})
     try:
-        if is_finished_run(out, Plan(out.name, found, config, {}), {"encoder": start.to_dict()}):
+        if is_finished_run(out, usual, start.to_dict(), found):
             logger.info("%s is finished and is used as it is", out)
             return out
     except UsageError:  # of other data or settings
         if not overwrite:
             raise
-    train(found, out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
+    train(found, out=out, config=usual, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
     return out
 
 
-def warmup_data(text: RawText, *, seed: int) -> Data:
-    """Every sentence of a text, and a corruption of it, with labels; both go to the same split."""
+def warmup_data(text: RawText, corpus: Data, *, seed: int) -> Data:
+    """Every sentence of a text, and a corruption of it, with labels; both go to the same split.
+
+    Sentences are left out whose corruption the validation or test split of the corpus has.
+    """
     rng = random.Random(seed)  # noqa: S311 - no secret
     corruptor = Corruptor(text.sentences)
-    corrupted = [corruptor.corrupt(sentence, rng) for sentence in text.sentences]
-    pairs = [(one, other) for one, other in zip(text.sentences, corrupted, strict=True) if other is not None]
+    pairs = [(one, other) for one in text.sentences if (other := corruptor.corrupt(one, rng)) is not None]
+    held_out = in_held_out([other for _, other in pairs], corpus)
+    pairs = [pair for pair, known in zip(pairs, held_out, strict=True) if not known]
     if len(pairs) < FEWEST:
         raise DataError(
             "too few sentences of the raw text can be corrupted",
@@ -107,8 +110,8 @@ def warmup_data(text: RawText, *, seed: int) -> Data:
             code="E-DATA-SPLIT",
         )
     rng.shuffle(pairs)
-    held_out = max(1, min(MOST_HELD_OUT, round(HELD_OUT * len(pairs))))
-    return Data(_split("train", pairs[held_out:], text), _split("validation", pairs[:held_out], text))
+    judged = max(1, min(MOST_HELD_OUT, round(HELD_OUT * len(pairs))))
+    return Data(_split("train", pairs[judged:], text), _split("validation", pairs[:judged], text))
 
 
 def _split(name: str, pairs: list[tuple[str, str]], text: RawText) -> Split:

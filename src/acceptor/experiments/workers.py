@@ -96,7 +96,8 @@ def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[
     Raises:
         AcceptorError: An error that concerns all trainings: data, encoder, a setting.
     """
-    if processes == 1:
+    processes = min(processes, len(todo))  # so that few trainings have all cores
+    if processes <= 1:
         while todo:
             plan = todo.popleft()
             logger.info("%s starts", plan.name)

@@ -155,14 +155,18 @@ class Judge:
         if self.recomputes_close_calls and len(encoded) <= CLOSE_CALLS:
             return self.logits_in(encoded, everything, "fp32", on_batch)
         scores = self.logits_in(encoded, everything, self.runtime.precision, on_batch)
+        self.recompute_close_verdicts(encoded, scores)
+        return scores
+
+    def recompute_close_verdicts(self, encoded: Encoded, logits: Logits) -> None:
+        """`recompute_close_calls` for the verdicts on N inputs, whose ``logits`` are changed in place."""
         self.recompute_close_calls(
             encoded,
-            scores,
-            everything[None],
+            logits,
+            np.arange(len(encoded))[None],
             margins=lambda logits: self.decision.margins(logits[0]),
             changes=lambda before, after: np.ptp(after[0] - before[0], axis=1),
         )
-        return scores
 
     def recompute_close_calls(
         self,
@@ -306,16 +310,14 @@ class Judge:
             DataError: No column is known to hold sentences, or a row, which is named with its index, lacks one.
         """
 
-        def verdicts_on(
-            sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]
-        ) -> tuple[pl.DataFrame, list[str]]:
+        def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
             cache = LogitsCache(self)
             inputs = cache.encode(sentences, seconds, place=place)
             warn_of_truncated(inputs.flags & TRUNCATED > 0, self.max_length, place)
             cache.add(inputs)
-            return self.columns(cache.logits(inputs.slots), all_scores=all_scores), self.column_names
+            return self.columns(cache.logits(inputs.slots), all_scores=all_scores)
 
-        return annotated(frame, columns or {}, verdicts_on)
+        return annotated(frame, columns or {}, self.column_names, verdicts_on)
 
     def to_dict(self) -> dict[str, object]:
         """Labels, longest input, encoder, decision and machine."""

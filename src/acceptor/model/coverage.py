@@ -120,18 +120,18 @@ def warn_of_special_tokens(tokenizer: Any, table: Table) -> bool:
     return bool(len(rows))
 
 
-def check_coverage(train: Encoded, encoder: str, split: Split) -> None:
-    """Refuses to train an encoder whose vocabulary does not cover the training data.
+def check_coverage(encoded: Encoded, encoder: str, split: Split) -> None:
+    """Refuses to train or to score on a split that the vocabulary of the encoder does not cover.
 
     Raises:
         DataError: More than half of the texts have no known token, or more than half of the tokens are unknown.
     """
-    all_unknown, unknown = float(train.all_unknown.mean()), train.unknown_share()
+    all_unknown, unknown = float(encoded.all_unknown.mean()), encoded.unknown_share()
     if max(all_unknown, unknown) <= MAX_UNKNOWN:
         return
     raise DataError(
         f"the vocabulary of {encoder} does not cover this text",
-        where=_lines(split.table, np.flatnonzero(train.has_unknown)),
+        where=_lines(split.table, np.flatnonzero(encoded.has_unknown)),
         expected=f"at least {1 - MAX_UNKNOWN:.0%} known tokens",
         found=f"{unknown:.0%} of the tokens are unknown; {all_unknown:.0%} of the texts have no known token",
         cause="an encoder of another language or script",

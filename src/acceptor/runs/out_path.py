@@ -120,6 +120,26 @@ def _killed_in_its_first_save(out: Path) -> bool:
 # ── what is overwritten ──────────────────────────────────────────────────────────────────────────────────
 
 
+def refuse_undecodable(*paths: str | Path) -> None:
+    """Refuses paths whose bytes are not UTF-8, before there is work to lose: the records of a run name them.
+
+    Raises:
+        UsageError: A path is not UTF-8.
+    """
+    for path in map(str, paths):
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                "a path is not UTF-8",
+                where=repr(path),
+                expected="UTF-8, in which the records of a run are written",
+                cause="a name from a system with another encoding, such as Latin-1",
+                next="rename the folder or the file, or train elsewhere",
+                code="E-USAGE-OUTPUT",
+            ) from None
+
+
 def refuse_within(out: Path, inputs: Iterable[str | Path]) -> None:
     """Refuses an output folder that contains an input, since the old folder is removed when the new run is complete.
 

@@ -220,17 +220,14 @@ class Client(_Requests):
             DataError: As `Judge.annotate`.
         """
 
-        def verdicts_on(
-            sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]
-        ) -> tuple[pl.DataFrame, list[str]]:
+        def verdicts_on(sentences: list[str], seconds: list[str] | None, place: Callable[[int], str]) -> pl.DataFrame:
             rows = self._connection.run(self._rows(*as_texts(sentences, seconds, place)))
             warn_of_truncated(np.array([row.truncated for row in rows.verdicts], dtype=np.bool_), None, place)
-            if not rows.labels:
-                rows = _Rows(labels=self._connection.run(self._labels()), verdicts=[])
-            every = _columns(rows)
-            return every if all_scores else every[:, :3], every.columns
+            every = _columns(rows) if rows.verdicts else empty
+            return every if all_scores else every[:, :3]
 
-        return annotated(frame, columns or {}, verdicts_on)
+        empty = _columns(_Rows(labels=self._connection.run(self._labels()), verdicts=[]))
+        return annotated(frame, columns or {}, empty.columns, verdicts_on)
 
     def explain(self, sentences: Any) -> list[Explanation]:
         """What each word contributes to the verdicts, by occlusion: what `acceptor.explain` gives.

@@ -67,6 +67,8 @@ def resolve(config: TrainConfig, encoder: Encoder, train: Split) -> tuple[Resolv
 
 def _top_layers(encoder: Encoder, width: int, train: Split) -> tuple[int, str]:
     """How many top layers of an encoder of sentences start from random weights, and why."""
+    if "num_hidden_groups" in encoder.config:  # ALBERT
+        return 0, "its layers share their weights"
     layers = _number(encoder, "num_hidden_layers", "n_layers")
     most = max(train.balance().values(), default=0)
     if width < NARROW and most > PREVAILS * len(train):

@@ -98,10 +98,10 @@ def epoch_line(event: EpochEnd, data: Data, config: ResolvedConfig) -> tuple[Epo
 
 
 def best_epoch(epochs: Sequence[EpochLine], metric: str) -> EpochLine:
-    """The first of the epochs with the best score; an undefined score is the worst."""
+    """The first of the epochs with the best score; the last epoch if no score is defined."""
     scores = [line.score(metric) for line in epochs]
     values = [-math.inf if score is None else score for score in scores]
-    return epochs[values.index(max(values))]
+    return epochs[-1] if max(values) == -math.inf else epochs[values.index(max(values))]
 
 
 def run_file_of(

@@ -23,9 +23,9 @@ from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
-from acceptor.errors import checked_types
+from acceptor.errors import check_installed, checked_types
 from acceptor.evaluation.calibration import calibrate
-from acceptor.evaluation.evaluate import Report
+from acceptor.evaluation.evaluate import Report, check_columns
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -37,7 +37,15 @@ from acceptor.runs.checkpoint import has_checkpoint, newest
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.folder import in_set
 from acceptor.runs.history import EpochLine, Line, as_dicts, lines_of
-from acceptor.runs.out_path import check_out, check_room, move_aside, refuse_within, replacing, restarted
+from acceptor.runs.out_path import (
+    check_out,
+    check_room,
+    move_aside,
+    refuse_undecodable,
+    refuse_within,
+    replacing,
+    restarted,
+)
 from acceptor.runs.run_file import RunFile
 from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import process_group, process_rank
@@ -156,6 +164,7 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
 
 def _train_in_place(data: Any, request: Request) -> Run:
     """Trains under the lock of the run folder; restarts once after a collapse if ``on_collapse`` is ``restart``."""
+    check_installed("matplotlib", "sklearn", "jinja2")  # some are first needed when the training is done
     out, rank = request.out, process_rank()
     if os.path.islink(out) and os.path.isdir(out):  # to a larger disk: the run goes where its checkpoints are
         out = out.resolve()
@@ -167,14 +176,12 @@ def _train_in_place(data: Any, request: Request) -> Run:
         replacing(out) if rank.is_main_process else contextlib.nullcontext(),
     ):
         check_out(out, overwrite=request.overwrite, resume=request.resume)
-        restarts = request.config.on_collapse == "restart"
-        if request.resume and restarts:
+        if request.resume and request.config.on_collapse == "restart":
             request = dataclasses.replace(request, config=config_after_restart(out, request.config))
-            restarts = request.config.on_collapse == "restart"
         try:
             return _train(data, request)
         except CollapseError as error:
-            if not restarts or rank.world_size > 1:
+            if request.config.on_collapse != "restart" or rank.world_size > 1:
                 raise
             safe = safer(error.config).model_dump()
             changes = {name: value for name, value in safe.items() if value != getattr(error.config, name)}
@@ -213,6 +220,8 @@ def _train(data: Any, request: Request) -> Run:
     data = data if isinstance(data, Data) else load_data(data)
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data)
+    for split in data.splits[1:]:
+        check_columns(split)
     runtime = _runtime(request)
     keep_freed_memory()
     found = find_encoder(config.encoder)
@@ -220,7 +229,9 @@ def _train(data: Any, request: Request) -> Run:
     if request.earlier:
         chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
     request = dataclasses.replace(request, derived=tuple(chosen))
-    refuse_within(out, [found.folder, *paths_of(data)])
+    inputs: list[str | Path] = [found.folder, *paths_of(data)]
+    refuse_within(out, inputs)
+    refuse_undecodable(os.getcwd(), out, *inputs)
     static, choices = choose_static_steps(runtime, config)
     judge, encoded, derived = _prepare(data, found, config, runtime, static=static)
     weight_bytes = 4 * sum(p.numel() for p in judge.model.parameters())
@@ -329,15 +340,16 @@ def _reports(
     """
     validation = validation_of(data)
     logits = {"validation": judge.logits_of(encoded["validation"]) if known is None else known}
-    if data.test is not None:
-        logits["test"] = judge.logits_of(encoded["test"])
     fitted: list[Derived] = []
     if config.calibrate is not False:
         threshold = config.calibrate is True
         decision, fitted = calibrate(logits["validation"], validation.gold, config.metric, threshold=threshold)
         judge = dataclasses.replace(judge, decision=decision)
+        judge.recompute_close_verdicts(encoded["validation"], logits["validation"])  # others, if it has a threshold
         for item in fitted:
             logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-15s%s: %s", *item)
+    if data.test is not None:
+        logits["test"] = judge.logits_of(encoded["test"])
     selects = config.select == "best" or judge.decision.threshold is not None or compared
     if selects:
         judge = dataclasses.replace(judge, selected_on=validation.table.sha256)
