@@ -14,9 +14,9 @@ import polars as pl
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.frames import side_by_side
 from acceptor.data.table import Split
-from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
+from acceptor.errors import DataError, RunError, UsageError, checked_types
 from acceptor.evaluation import metrics
-from acceptor.evaluation.groups import check_few_values, rows_by_value
+from acceptor.evaluation.groups import check_few_values, column_of, rows_by_value
 from acceptor.evaluation.intervals import FEW, Interval, mcc_interval, share_interval
 from acceptor.evaluation.measures import Measure, measures
 from acceptor.evaluation.notebook import scores_html
@@ -177,18 +177,10 @@ class Report:
         Raises:
             DataError: The split has no such column, or it has more than 1000 values.
         """
-        frame = self.split.table.frame
-        if column not in frame.columns:
-            match = nearest(column, frame.columns)
-            raise DataError(
-                f"the {self.split.name} split has no column {column!r}",
-                where=self.split.table.origin,
-                expected=", ".join(frame.columns),
-                next=f"did you mean {match!r}?" if match else None,
-                code="E-DATA-COLUMN",
-            )
-        check_few_values(frame[column], self.split.table.origin)
-        return {value: self._score(rows) for value, rows in rows_by_value(frame[column]).items()}
+        table = self.split.table
+        values = column_of(table.frame, column, f"the {self.split.name} split", table.origin)
+        check_few_values(values, table.origin)
+        return {value: self._score(rows) for value, rows in rows_by_value(values).items()}
 
     @checked_types
     def per_batch(self, size: int) -> list[Scores]:

@@ -1,12 +1,14 @@
-"""The rows that share a value of a column, by value; rows without one have a name of their own."""
+"""A column, and the rows that share a value of it, by value; rows without one have a name of their own."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from acceptor.errors import DataError
+from acceptor.errors import DataError, nearest
 
 MAX_VALUES = 1000  # of a column; one with more is a key, not groups
 MISSING = "not given"
@@ -28,6 +30,27 @@ def rows_by_value(values: pl.Series) -> dict[str, Rows]:
         missing = f"({missing})"
     rows = (group.to_numpy() for group in groups["row"])
     return {missing if name is None else name: group for name, group in zip(names, rows, strict=True)}
+
+
+def column_of(
+    frame: pl.DataFrame, name: str, whose: str, where: str | None = None, besides: Sequence[str] = ()
+) -> pl.Series:
+    """A column of rows by name. ``besides`` are names that would have done, too.
+
+    Raises:
+        DataError: There is none; ``whose`` and ``where`` say of what.
+    """
+    if name in frame.columns:
+        return frame[name]
+    names = [*frame.columns, *besides]
+    match = nearest(name, names)
+    raise DataError(
+        f"{whose} has no column {name!r}",
+        where=where,
+        expected=", ".join(names),
+        next=f"did you mean {match!r}?" if match else None,
+        code="E-DATA-COLUMN",
+    )
 
 
 def check_few_values(values: pl.Series, where: str) -> None:

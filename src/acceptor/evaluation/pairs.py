@@ -18,8 +18,8 @@ import polars as pl
 from acceptor.data.frames import side_by_side
 from acceptor.data.labels import good_label
 from acceptor.data.suite import Suite, load_suite
-from acceptor.errors import DataError, RunError, UsageError, checked_types, nearest
-from acceptor.evaluation.groups import rows_by_value
+from acceptor.errors import RunError, UsageError, checked_types
+from acceptor.evaluation.groups import column_of, rows_by_value
 from acceptor.evaluation.intervals import Interval, share_interval
 from acceptor.evaluation.metrics import log_odds
 from acceptor.judging.close_calls import CLOSE_CALLS
@@ -122,16 +122,8 @@ class PairsReport:
         Raises:
             DataError: The suite has no such column.
         """
-        if column not in self.frame.columns:
-            match = nearest(column, self.frame.columns)
-            raise DataError(
-                f"the suite has no column {column!r}",
-                expected=", ".join(self.frame.columns),
-                next=f"did you mean {match!r}?" if match else None,
-                code="E-DATA-COLUMN",
-            )
-        judged = self.frame.select("right", "both")
-        scores = {value: _scores(judged[rows]) for value, rows in rows_by_value(self.frame[column]).items()}
+        values, judged = column_of(self.frame, column, "the suite"), self.frame.select("right", "both")
+        scores = {value: _scores(judged[rows]) for value, rows in rows_by_value(values).items()}
         return dict(sorted(scores.items(), key=lambda item: item[1].share))
 
     @property

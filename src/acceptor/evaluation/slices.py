@@ -12,10 +12,10 @@ import polars as pl
 
 from acceptor.data.table import Split
 from acceptor.data.word_counts import without_spaces, word_counts
-from acceptor.errors import DataError, checked_types, nearest
+from acceptor.errors import DataError, checked_types
 from acceptor.evaluation import metrics
 from acceptor.evaluation.evaluate import Report, Scores, score
-from acceptor.evaluation.groups import MAX_VALUES, Rows, check_few_values, rows_by_value
+from acceptor.evaluation.groups import MAX_VALUES, Rows, check_few_values, column_of, rows_by_value
 from acceptor.evaluation.intervals import FEW, Interval
 from acceptor.text import shell
 
@@ -164,17 +164,7 @@ def _rows_by_length(frame: pl.DataFrame) -> Iterator[tuple[str, Mask]]:
 
 
 def _column(split: Split, name: str) -> pl.Series:
-    frame = split.table.frame
-    if name not in frame.columns:
-        match = nearest(name, [*frame.columns, "length"])
-        raise DataError(
-            f"the {split.name} split has no column {name!r}",
-            where=split.table.origin,
-            expected=", ".join([*frame.columns, "length"]),
-            next=f"did you mean {match!r}?" if match else None,
-            code="E-DATA-COLUMN",
-        )
-    return frame[name]
+    return column_of(split.table.frame, name, f"the {split.name} split", split.table.origin, besides=["length"])
 
 
 def _ones(split: Split, name: str) -> Mask:

@@ -14,8 +14,9 @@ from acceptor.config import TrainConfig
 from acceptor.data.frames import side_by_side
 from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
-from acceptor.errors import DataError, UsageError, checked_types, nearest
+from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.evaluate import score
+from acceptor.evaluation.groups import column_of
 from acceptor.evaluation.intervals import FEW
 from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
@@ -112,17 +113,8 @@ def cross_validate(
 
 def _by_column(train: Split, column: str) -> dict[str, Rows]:
     """The rows of each value of a column, in the order of first appearance."""
-    frame = train.table.frame
-    if column not in frame.columns:
-        match = nearest(column, frame.columns)
-        raise DataError(
-            f"the train split has no column {column!r}",
-            where=train.table.origin,
-            expected=", ".join(frame.columns),
-            next=f"did you mean {match!r}?" if match else None,
-            code="E-DATA-COLUMN",
-        )
-    values = frame[column].cast(pl.String).fill_null("").to_numpy()
+    found = column_of(train.table.frame, column, "the train split", train.table.origin)
+    values = found.cast(pl.String).fill_null("").to_numpy()
     parts = {str(value): np.flatnonzero(values == value) for value in dict.fromkeys(values.tolist())}
     single = [value for value, rows in parts.items() if len(rows) < 2]
     if single or len(parts) < 2:

@@ -21,7 +21,7 @@ from acceptor.data.split import check_trainable
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError
 from acceptor.experiments.workers import Outcome, Plan, train_plans
-from acceptor.model.pretrained import find_encoder
+from acceptor.model.pretrained import Encoder, find_encoder
 from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
 from acceptor.runs.out_path import move_aside, refuse_within, replacing
@@ -121,7 +121,10 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
         RunError: Another process is writing ``out``; or no training finished.
         AcceptorError: An error that concerns all trainings.
     """
-    _check(plans, processes, out if overwrite else None)
+    encoder = find_encoder(plans[0].config.encoder)  # that of all
+    _check(plans, processes)
+    if overwrite:
+        refuse_within(out, [encoder.folder, *paths_of(plans[0].data)])
     with one_writer(out), replacing(out):
         before = _entries_before(out, kind.file_of([]), overwrite=overwrite)
         # Finished trainings are known by their folders; failed ones are tried again and stay in the file until then.
@@ -130,17 +133,18 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
 
         def write() -> F:
             known = {**before, **entries}
-            content = kind.file_of([known[plan.name] for plan in _due(plans, entries) if plan.name in known])
+            content = kind.file_of([known[plan.name] for plan in _due(plans, entries, encoder) if plan.name in known])
             write_set_file(out, content)
             return content
 
-        for plan in _finished(plans, entries, out, kind.head):
-            entries[plan.name] = kind.entry(_fields(plan, Outcome("finished"), out))
+        for plan in _due(plans, entries, encoder):
+            if is_finished_run(out / plan.name, _resolved(plan, encoder), encoder, plan.split_data):
+                entries[plan.name] = kind.entry(_fields(plan, Outcome("finished"), out))
         content = write()
-        todo = deque(plan for plan in _due(plans, entries) if plan.name not in entries)
+        todo = deque(plan for plan in _due(plans, entries, encoder) if plan.name not in entries)
         for plan, outcome in train_plans(todo, out, processes):
             entries[plan.name] = kind.entry(_fields(plan, outcome, out))
-            content, due = write(), _due(plans, entries)
+            content, due = write(), _due(plans, entries, encoder)
             logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
             if outcome.status == "collapsed":
                 shutil.rmtree(out / plan.name, ignore_errors=True)  # it has only checkpoints
@@ -163,28 +167,25 @@ def plan_of(name: str, data: Data, config: TrainConfig, about: Json) -> Plan:
     return Plan(name, data, config.model_copy(update={"on_collapse": "stop"}) if restarts else config, about, restarts)
 
 
-def _due(plans: Sequence[Plan], entries: Mapping[str, Entry]) -> list[Plan]:
+def _due(plans: Sequence[Plan], entries: Mapping[str, Entry], encoder: Encoder) -> list[Plan]:
     """All planned trainings, each collapsed one followed by its restart with safer settings on the same rows."""
     due: list[Plan] = []
     for plan in plans:
         due.append(plan)
         if plan.restarts and plan.name in entries and entries[plan.name].status == "collapsed":
             again = f"{plan.name}-restarted"
-            config = safer(_resolved(plan)).model_copy(update={"split": "given"})  # its seed would cut other rows
-            data = replace(plan.split_data, source=None)
+            config = safer(_resolved(plan, encoder)).model_copy(update={"split": "given"})
+            data = replace(plan.split_data, source=None)  # the new seed would cut other rows
             due.append(Plan(again, data, config, plan.about, restarted_from=plan.name))
     return due
 
 
-def _check(plans: Sequence[Plan], processes: int, replaced: Path | None) -> None:
-    """Checks the arguments of all plans. ``replaced`` is the folder to overwrite."""
+def _check(plans: Sequence[Plan], processes: int) -> None:
     refuse_torchrun()
     if processes < 1:
         raise UsageError(f"processes = {processes}", expected="1 or more", code="E-USAGE-OPTION")
     for plan in plans:
         check_trainable(plan.split_data)
-    if replaced:
-        refuse_within(replaced, [find_encoder(plans[0].config.encoder).folder, *paths_of(plans[0].data)])
 
 
 def _refuse_none_finished(entries: Sequence[Entry], file: Path) -> None:
@@ -242,21 +243,12 @@ def _refuse_changes(before: Json, now: Json, *, where: Path) -> None:
         raise
 
 
-def _resolved(plan: Plan) -> ResolvedConfig:
-    return resolve(plan.config, find_encoder(plan.config.encoder), plan.split_data.train)[0]
+def _resolved(plan: Plan, encoder: Encoder) -> ResolvedConfig:
+    return resolve(plan.config, encoder, plan.split_data.train)[0]
 
 
-def _finished(plans: Sequence[Plan], entries: Mapping[str, Entry], out: Path, head: Json) -> list[Plan]:
-    """The trainings that are already finished."""
-    return [
-        plan
-        for plan in _due(plans, entries)
-        if is_finished_run(out / plan.name, _resolved(plan), head["encoder"], plan.split_data)
-    ]
-
-
-def is_finished_run(folder: Path, config: ResolvedConfig, encoder: Json, data: Data) -> bool:
-    """True if ``folder`` is a finished run with these settings, this encoder (its record) and these splits.
+def is_finished_run(folder: Path, config: ResolvedConfig, encoder: Encoder, data: Data) -> bool:
+    """True if ``folder`` is a finished run with these settings, this encoder and these splits.
 
     Raises:
         UsageError: It is another run.
@@ -267,7 +259,7 @@ def is_finished_run(folder: Path, config: ResolvedConfig, encoder: Json, data: D
     before = read_run_file(folder)
     if before.restarted_after and config.on_collapse == "restart":
         config = safer(config)  # as `train` has restarted it
-    now = setup_of(config.model_dump(), encoder, data.to_dict())
+    now = setup_of(config.model_dump(), encoder.to_dict(), data.to_dict())
     _refuse_changes(before.deciding(), now.deciding(), where=folder)
     return True
 

@@ -80,7 +80,7 @@ def warm_up(
     once = config.epochs is None and usual.epochs == FEWEST_EPOCHS  # a long text is read once
     usual = usual.model_copy(update={"epochs": 1 if once else usual.epochs, "split": "given"})
     try:
-        if is_finished_run(out, usual, start.to_dict(), found):
+        if is_finished_run(out, usual, start, found):
             logger.info("%s is finished and is used as it is", out)
             return out
     except UsageError:  # of other data or settings

@@ -100,9 +100,10 @@ def with_verdicts(
     form: str,
 ) -> pl.DataFrame:
     """The rows that meet the condition ``kept``, with their verdict columns; ``logits`` has shape (rows, labels)."""
-    shown = judge.columns(logits, all_scores=settings.all_scores)
-    whole = side_by_side(frame, as_json_text(shown) if form == ".jsonl" else shown, taken=judge.column_names)
-    return whole if kept is None else whole.filter(judge.columns(logits).select(kept).to_series())
+    every = judge.columns(logits)
+    shown = every if settings.all_scores else every[:, :3]
+    whole = side_by_side(frame, as_json_text(shown) if form == ".jsonl" else shown, taken=every.columns)
+    return whole if kept is None else whole.filter(every.select(kept).to_series())
 
 
 def judged_table(judge: Judge, table: Table, *, all_scores: bool = False) -> pl.DataFrame:

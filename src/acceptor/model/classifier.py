@@ -13,7 +13,7 @@ from acceptor.model.model_folder import head_labels
 from acceptor.model.pretrained import Encoder
 from acceptor.model.safety import NEW_PARAMETERS, model_config, read_weights, weight_count, weights_file
 
-HEAD_NAMES = ("classifier", "score", "pooler", "pre_classifier", "head")
+NEW_PARTS = ("classifier", "score", "pooler", "pre_classifier", "head")
 
 
 def new_classifier(
@@ -55,7 +55,7 @@ def new_classifier(
     lost = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
     if keep_head and lost & _head_of(model):
         raise _no_head(encoder.name, f"it lacks {min(lost & _head_of(model))}")
-    lost = {name for name in lost - _top_layers(model, reinit_layers) if not _in_head(name)}
+    lost = {name for name in lost - _top_layers(model, reinit_layers) if not _may_be_new(name)}
     if lost:
         raise EncoderError(
             "the weights do not belong to this encoder",
@@ -185,8 +185,8 @@ def _top_layers(model: Any, count: int) -> set[str]:
     return {name for name, number in numbers.items() if number >= layers - count}
 
 
-def _in_head(name: str) -> bool:
-    return any(part in HEAD_NAMES for part in name.split("."))
+def _may_be_new(name: str) -> bool:
+    return any(part in NEW_PARTS for part in name.split("."))
 
 
 def _load(
@@ -213,7 +213,7 @@ def _load(
             with torch.device("meta"):  # shapes only, before memory is allocated
                 shape = build(config)
             sizes = {name: parameter.numel() for name, parameter in shape.named_parameters()}
-            wanted = sum(size for name, size in sizes.items() if not _in_head(name))
+            wanted = sum(size for name, size in sizes.items() if not _may_be_new(name))
             if wanted > stored or sum(sizes.values()) > stored + NEW_PARAMETERS:
                 raise EncoderError(
                     "the weights do not belong to this encoder",
