@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("out", help="a folder; its suffix is the format of the parts")
     parser.add_argument("--cluster", default="local", help="local, auto or HOST:PORT")
     parser.add_argument("--workers", type=int, help="judging processes [one a GPU, else a CPU]")
-    parser.add_argument("--where", help="write only these rows, such as 'probability >= .8'")
+    parser.add_argument("--where", help="write only these rows: \"verdict = 'acceptable' and probability >= .8\"")
     options = parser.parse_args()
     settings = PredictSettings(where=options.where)
     how = {"cluster": options.cluster, "workers": options.workers}

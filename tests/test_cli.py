@@ -83,9 +83,16 @@ def test_every_setting_is_an_option_with_its_default_in_the_help(run_cli):
     options = options_of("train")
     for name, field in TrainConfig.model_fields.items():
         option = options[f"--{name.replace('_', '-')}"]
-        if field.default is not None and name != "encoder":
+        if field.default is not None:
             default = "no" if field.default is False else field.default
             assert option.help.endswith(f"[{default}]"), f"{name}: {default}"
+
+
+def test_the_help_of_several_trainings_has_their_default_for_a_collapse():
+    """As `with_restart` and `search_settings` set it."""
+    assert options_of("seeds")["--on-collapse"].help.endswith("[restart]")
+    assert options_of("search")["--on-collapse"].help.endswith("[restart for the seeds at the end; a trial stops]")
+    assert options_of("distil")["--on-collapse"].help.endswith("[stop]")
 
 
 BAD_INPUT = {

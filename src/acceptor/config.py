@@ -72,15 +72,16 @@ class TrainConfig(BaseModel):
     max_length: int = Field(default=128, ge=4)
     """Longest input in tokens, special tokens included; lowered to what the encoder has positions for."""
     seed: int = Field(default=2018, ge=0, lt=2**32)
-    """Seeds the new head, dropout, a stratified split and, unless `order_seed` is given, the examples' order."""
+    """Seeds the new head, layers that start from random weights, dropout, a stratified split and, unless `order_seed`
+    is given, the examples' order."""
     order_seed: int | None = Field(default=None, ge=0, lt=2**32)
     """Seeds only the order of the examples, to separate its effect from the head's. By default the seed."""
     class_weights: Literal["balanced"] | None = None
     """Weights of the labels in the loss, so that all have the same total weight. By default examples count alike."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
-    """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the chapter's
-    rows, always seed 2018) cut it from train and ignore a given one; ``column`` reads a column of train that says which
-    split each row is of. By default given if any, else stratified."""
+    """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the notebook
+    tutorial's rows, always seed 2018) cut it from train and ignore a given one; ``column`` reads a column of train that
+    says which split each row is of. By default given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of train's own rows that a stratified split takes for validation."""
     order: Literal["bucketed", "random"] = "bucketed"
@@ -90,8 +91,8 @@ class TrainConfig(BaseModel):
     select: Literal["last", "best"] = "last"
     """Which epoch's weights are kept: the last, or the best on validation."""
     calibrate: bool | None = None
-    """Fit a temperature, and a threshold for `metric`, on validation; each is kept if it helps on held-out tenths. By
-    default only a temperature, which changes probabilities but no verdict."""
+    """Fit a temperature and, with two labels, a threshold for `metric` on validation; each is kept only if it helps in
+    ten-fold cross-validation. By default only a temperature, which changes probabilities but no verdict."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What happens when a step's loss or gradient is NaN or infinite: the training ends, or the step is skipped and
     counted."""
@@ -143,7 +144,7 @@ def with_encoder(config: TrainConfig | None, encoder: str | Path | None) -> Trai
 
 
 PRESETS: dict[str, dict[str, str | int | float]] = {
-    # The chapter's settings. Its parameter groups have `weight_decay_rate: 0.1`, a key that AdamW
+    # The notebook chapter's settings. Its parameter groups have `weight_decay_rate: 0.1`, a key that AdamW
     # does not read, so AdamW's default of 0.01 was used for every parameter.
     # Here 0.1 is applied as the chapter intended, to weight matrices only.
     "notebook": {

@@ -31,7 +31,10 @@ def bench(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed against the notebook, the Hugging Face Trainer and pipeline, ONNX Runtime; takes minutes."""
+    """Measure speed against the notebook tutorial's loop, the Hugging Face Trainer and pipeline, and ONNX Runtime.
+
+    It takes minutes.
+    """
     from acceptor.bench.compare import bench
     from acceptor.cli import render
 

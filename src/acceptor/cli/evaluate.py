@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 By = Annotated[
     list[str] | None,
     typer.Option(
-        help="also score each value of a column; or length, label; or a,b,c of 0 and 1; can be repeated",
+        help="also score each value of a column; or by length or label; or columns a,b,c of 0 and 1; repeatable",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -46,7 +46,7 @@ Annotations = Annotated[
 ]
 PerBatch = Annotated[
     int | None,
-    typer.Option(min=2, help="also score every N examples, as the notebook does", rich_help_panel=OUTPUT),
+    typer.Option(min=2, help="also score every N examples, as the notebook tutorial does", rich_help_panel=OUTPUT),
 ]
 Figures = Annotated[Path | None, typer.Option(help="folder for the per-batch figure", rich_help_panel=OUTPUT)]
 Predictions = Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})", rich_help_panel=OUTPUT)]

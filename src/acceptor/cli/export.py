@@ -68,7 +68,11 @@ def export(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a run as one ONNX file, a Hugging Face folder or a page; refused if logits differ by more than 1e-4."""
+    """Write a run as one ONNX file, a Hugging Face folder or a page.
+
+    In fp32 it is refused if logits differ by more than 1e-4; in int8, if the MCC on --verify is significantly lower or
+    not defined.
+    """
     from acceptor.cli import render
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import inspect
 import itertools
@@ -51,7 +52,8 @@ Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu [the fastest 
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="fp32; bf16; int8; lossless: bf16, close calls again in fp32 [lossless if bf16 is fast]",
+        help="fp32; bf16; int8, for a run on a CPU with AVX-512 VNNI; lossless: bf16, with close calls recomputed in "
+        "fp32 [lossless if bf16 is fast]",
         rich_help_panel=MACHINE,
     ),
 ]
@@ -80,7 +82,7 @@ OUTPUTS = ".tsv .csv .jsonl, each also .gz .zst; .parquet .arrow .feather"
 """The suffixes of output files; `data.writing.write.FORMATS` has them too, but importing it loads polars."""
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output", rich_help_panel=OUTPUT)]
 Validation = Annotated[Path | None, typer.Option(help="a file to validate on", rich_help_panel=DATA)]
-Test = Annotated[Path | None, typer.Option(help="a file to test on; it chooses nothing", rich_help_panel=DATA)]
+Test = Annotated[Path | None, typer.Option(help="a test file; it is used for no choice", rich_help_panel=DATA)]
 Extra = Annotated[
     list[str] | None,
     typer.Option(
@@ -92,7 +94,9 @@ Extra = Annotated[
 Labels = Annotated[
     str | None,
     typer.Option(
-        help="labels in the order of ids: a,b; as written, or names for numbers in their order", rich_help_panel=DATA
+        help="the labels in order of label id: a,b; either as written in the data, or names for its numbers, in the "
+        "order of the numbers",
+        rich_help_panel=DATA,
     ),
 ]
 Processes = Annotated[
@@ -114,7 +118,7 @@ def _settings() -> dict[str, Any]:
 
     They are read from the source, because importing pydantic would take longer than the rest of ``--help``.
     """
-    preset = "notebook: the chapter's settings, with weight decay that takes effect"
+    preset = "notebook: the notebook tutorial's settings, with weight decay that takes effect"
     options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset, rich_help_panel=TRAINING)]}
     tree = ast.parse((Path(__file__).parents[1] / "config.py").read_text("utf-8"))
     (config,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainConfig")
@@ -129,6 +133,9 @@ def _settings() -> dict[str, Any]:
         value = field.value
         if isinstance(value, ast.Call):
             value = next(one.value for one in value.keywords if one.arg == "default")
+        if isinstance(value, ast.Name):  # a constant of that module
+            constants = {ast.unparse(one.targets[0]): one.value for one in tree.body if isinstance(one, ast.Assign)}
+            value = constants[value.id]
         if isinstance(value, ast.Constant) and value.value is not None:
             text = f"{text} [{'no' if value.value is False else str(value.value)}]"
         python = {"int": int, "float": float, "bool": bool}.get(kind, str)
@@ -142,6 +149,12 @@ def _settings() -> dict[str, Any]:
 
 SETTINGS = _settings()
 """The options of a training: a preset and every field of `TrainConfig`."""
+
+ON_COLLAPSE = {
+    "seeds": "[restart]",
+    "search": "[restart for the seeds at the end; a trial stops]",
+}
+"""The default of ``--on-collapse`` in commands that train several times, where it is not that of `TrainConfig`."""
 
 
 OfColumn = Annotated[
@@ -172,7 +185,11 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
             raise UsageError(f"no preset is called {preset!r}", expected=", ".join(PRESETS), code="E-USAGE-OPTION")
         return {**PRESETS.get(preset, {}), **settings}
 
-    return _with_options(command, "settings", SETTINGS, read)
+    kind = SETTINGS["on_collapse"]
+    option = copy.copy(kind.__metadata__[0])
+    option.help = option.help.replace("[stop]", ON_COLLAPSE.get(command.__name__, "[stop]"))
+    options = {**SETTINGS, "on_collapse": Annotated[kind.__origin__, option]}
+    return _with_options(command, "settings", options, read)
 
 
 def takes_reading(command: Callable[..., None]) -> Callable[..., None]:

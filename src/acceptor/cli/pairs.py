@@ -54,7 +54,10 @@ def pairs(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon."""
+    """Score minimal pairs: how often the acceptable sentence has the higher margin, by phenomenon.
+
+    The margin is here the log-odds of the label that means acceptable.
+    """
     from acceptor.cli import render
     from acceptor.data.reading.input_files import files_in, refuse_inputs
     from acceptor.data.writing.write import check_output, write_table

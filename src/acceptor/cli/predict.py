@@ -38,7 +38,12 @@ Out = Annotated[
 AllScores = Annotated[
     bool, typer.Option("--all-scores", help="every label's probability and logit too", rich_help_panel=OUTPUT)
 ]
-Where = Annotated[str | None, typer.Option(help='write only these rows: "probability >= .8"', rich_help_panel=OUTPUT)]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        help="write only these rows: \"verdict = 'acceptable' and probability >= .8\"", rich_help_panel=OUTPUT
+    ),
+]
 SplitSentences = Annotated[
     str | None,
     typer.Option(
@@ -77,7 +82,7 @@ SpreadsheetSafe = Annotated[
 
 EXAMPLES = (
     "acceptor predict runs/starter-minilm sentences.txt -o verdicts.jsonl",
-    'acceptor predict judge.onnx in.csv --where "probability >= .8" -o kept.csv',
+    "acceptor predict judge.onnx a.csv -o ok.csv --where \"verdict = 'acceptable'\"",
     "acceptor predict runs/starter-minilm - -o - < sentences.txt",
 )
 
@@ -117,7 +122,10 @@ def predict(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge sentences: one file on the terminal; any number of any size into a file, all columns kept."""
+    """Judge the sentences of one file and show the verdicts; with -o, of any number of files of any size.
+
+    The output file keeps all columns of the input.
+    """
     from acceptor.judging.arguments import check_spreadsheet_safe
     from acceptor.judging.rows import PredictSettings
 

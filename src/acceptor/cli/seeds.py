@@ -43,7 +43,7 @@ def seeds(
     vary: Annotated[
         str,
         typer.Option(
-            help="what the seed changes: init (head, dropout, split), order (of examples), both",
+            help="what the seed changes: init (random weights, dropout, split), order (of examples), both",
             rich_help_panel=TRAINING,
         ),
     ] = "both",

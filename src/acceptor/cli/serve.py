@@ -20,7 +20,8 @@ Port = Annotated[int, typer.Option(help="the port; 0: a free one", rich_help_pan
 ApiKey = Annotated[
     str | None,
     typer.Option(
-        help="what clients send as 'Authorization: Bearer KEY'; better in the variable, which ps does not show",
+        help="what clients send as 'Authorization: Bearer KEY'; prefer the environment variable, which ps does not "
+        "show",
         envvar="ACCEPTOR_API_KEY",
         show_envvar=True,
         rich_help_panel=NETWORK,
@@ -83,7 +84,7 @@ def serve(
     """Serve judges over HTTP, with a page at the same address.
 
     Programs ask /v1/judge, or in the formats of Text Embeddings Inference, vLLM and the Open Inference Protocol: see
-    /docs. SIGTERM answers what was accepted and ends; SIGHUP loads the judges anew.
+    /docs. On SIGTERM the server answers the requests that it has accepted and exits; on SIGHUP it reloads the judges.
     """
     from acceptor.serve.server import serve as serve_judges
     from acceptor.serve.settings import ServeSettings, named_judges

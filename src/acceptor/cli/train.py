@@ -31,7 +31,8 @@ CrossValidation = Annotated[
     str | None,
     typer.Option(
         "--cv",
-        help="cross-validate: hold out each value of a column (source) in turn, or k parts",
+        help="cross-validate: hold out each value of a column (source) in turn, or k parts; --on-collapse is restart "
+        "if it is not given",
         rich_help_panel=TRAINING,
     ),
 ]

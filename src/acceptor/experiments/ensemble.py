@@ -59,7 +59,8 @@ SOME = (
 def ensemble(runs: str | Path | Sequence[str | Path], *, out: str | Path, overwrite: bool = False) -> Run:
     """Makes one judge of several runs. Its folder is a run like any other: it is judged with, served and exported.
 
-    Temperature and threshold are fitted anew, on the validation split, if the runs' own were.
+    What the runs have fitted, a temperature or also a threshold, is fitted again on the validation split; each is kept
+    if it helps.
 
     Args:
         runs: Finished run folders of the same encoder, data and labels, which differ by seed or settings; a folder of

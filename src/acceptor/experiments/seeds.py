@@ -86,8 +86,8 @@ def train_seeds(
         encoder: Short for ``config.encoder``.
         config: All other settings. ``on_collapse`` is ``"restart"`` if it is not set.
         processes: Number of trainings at the same time. Each gets a share of the cores; GPUs are assigned in turn.
-        vary: What the seed changes: ``"init"``: the head, dropout and a stratified split; ``"order"``: only the order
-            of the examples; or ``"both"``.
+        vary: What the seed changes: ``"init"``: the weights of the new head and of layers that start from random
+            weights, dropout and a stratified split; ``"order"``: only the order of the examples; or ``"both"``.
         overwrite: Replace an existing set of seeds at ``out``.
 
     Raises:

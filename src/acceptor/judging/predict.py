@@ -82,7 +82,7 @@ def predict(
         sources: A file, a folder, a glob pattern, or several of them; or ``-``: tab-separated lines on standard input.
         out: The output file, in the format of its name; or ``-`` for JSON lines on standard output.
         columns: Which input column has which role, as for `load_data`.
-        where: Writes only rows that meet this condition on the verdict columns, such as ``probability >= .8``.
+        where: Writes only rows that meet this condition, such as ``verdict = 'acceptable' and probability >= .8``.
         all_scores: Also writes each label's probability and logit.
         spreadsheet_safe: In a CSV, texts that look like a formula get a leading ``'``.
         split_language: Texts are documents in this language, such as ``en``: judges each of their sentences.

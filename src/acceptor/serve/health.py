@@ -65,7 +65,7 @@ OPERATIONS = (
     Operation("GET", "/health/ready", ready, "Requests are answered", is_open=True),
     Operation("GET", "/health", ready, "Text Embeddings Inference: requests are answered", is_open=True),
     Operation("GET", "/metrics", counters, "Counters for Prometheus", media_type="text/plain"),
-    Operation("POST", "/admin/reload", reload, "Load the judges anew; only with a key", statuses=(202,)),
+    Operation("POST", "/admin/reload", reload, "Reload the judges; only with a key", statuses=(202,)),
     Operation("GET", "/openapi.json", openapi, "This description, for programs", is_open=True),
     Operation("GET", "/docs", docs, "This description, as a page", is_open=True, media_type="text/html"),
 )
