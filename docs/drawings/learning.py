@@ -7,7 +7,7 @@ from drawings.figure import Facts, Figure
 from drawings.sources import table_on_record
 
 TOP_LAYERS = {
-    "title": ("The top layers start anew", "顶层从头开始"),
+    "title": ("Reinitialised top layers", "顶层从头开始"),
     "caption": (
         "Validation MCC by epoch, one training each: with its top two layers from random weights, mpnet has"
         " {mpnet_1:.3f} after one epoch of CoLA instead of {mpnet_0:.3f}, and {mpnet_end_1:.3f} instead of"
