@@ -56,7 +56,7 @@ def bench(
 
     Args:
         encoders: Names or folders of encoders to train; judging is measured with the first one.
-        data: A folder of CoLA's raw files, or ``starter``.
+        data: A file or a folder of labelled sentences, as for `load_data`, or ``starter``.
         rounds: How often each method is measured.
         parts: ``train``, ``judge`` or both.
         rows: Number of sentences in the file to judge: those of ``data``, repeated.

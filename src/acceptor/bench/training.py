@@ -9,6 +9,7 @@ method runs in its own process, so that its allocator, threads and caches do not
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -20,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from acceptor.errors import UsageError
+
 BATCH_SIZE = 32
 
 # Environment variables that keep a benchmark process offline and quiet.
@@ -27,10 +30,16 @@ QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISAB
 
 
 def sentences(data: str) -> tuple[list[str], list[int]]:
-    """Training sentences and label ids: of CoLA in the folder ``data``, or of the embedded corpus."""
+    """Training sentences and label ids of a corpus: of anything that `load_data` reads.
+
+    Raises:
+        UsageError: The corpus has pairs.
+    """
     from acceptor.data.load import load_data
 
-    train = load_data("starter").train if data == "starter" else load_data("cola", folder=data).train
+    train = load_data(data).train
+    if train.seconds is not None:
+        raise UsageError("speeds are compared on single sentences", found=f"pairs in {data}", code="E-USAGE-PAIRS")
     return train.sentences, train.gold.tolist()
 
 
@@ -76,11 +85,12 @@ def notebook(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     inputs = tokenizer(texts, padding="max_length", truncation=True, max_length=128, return_tensors="pt")
     examples = TensorDataset(inputs["input_ids"], inputs["attention_mask"], torch.tensor(labels))
     loader = DataLoader(examples, sampler=RandomSampler(examples), batch_size=BATCH_SIZE)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).to(device).train()
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=max(labels) + 1)
+    model = model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, eps=1e-8)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, 4 * len(loader))
     clock = Clock(warm, steps, device)
-    for ids, mask, gold in loader:
+    for ids, mask, gold in itertools.chain.from_iterable(itertools.repeat(loader)):
         ids, mask, gold = ids.to(device), mask.to(device), gold.to(device)
         optimizer.zero_grad()
         loss = model(ids, attention_mask=mask, labels=gold)["loss"]
@@ -123,9 +133,10 @@ def acceptor(encoder: str, warm: int, steps: int, data: str, device: str) -> Mar
     found, runtime = find_encoder(encoder), choose_runtime(device)
     texts, labels = sentences(data)
     tokenizer = load_tokenizer(found.folder)
-    model = new_classifier(found, ("no", "yes"), seed=1).to(runtime.device)
+    names = tuple(map(str, range(max(labels) + 1)))
+    model = new_classifier(found, names, seed=1).to(runtime.device)
     train, gold = encode(tokenizer, texts, max_length=128), np.array(labels)
-    judge = Judge(model, tokenizer, ("no", "yes"), 128, runtime, found.to_dict())
+    judge = Judge(model, tokenizer, names, 128, runtime, found.to_dict())
     epochs = 2 + (warm + steps) * BATCH_SIZE // len(train)
     config = ResolvedConfig(encoder=encoder, batch_size=BATCH_SIZE, epochs=epochs, learning_rate=2e-5)
     static, _ = choose_static_steps(runtime, config)
@@ -163,7 +174,7 @@ def _trainer(encoder: str, warm: int, steps: int, data: str, device: str, **sett
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
     examples = [{"input_ids": one, "labels": label} for one, label in zip(ids, labels, strict=True)]
-    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=max(labels) + 1)
     clocks: list[Clock] = []
 
     class Ticks(TrainerCallback):  # type: ignore[misc]

@@ -21,7 +21,9 @@ def bench(
         list[str] | None,
         typer.Option(help="encoders to train; the first also judges [minilm]", rich_help_panel=TRAINING),
     ] = None,
-    data: Annotated[str, typer.Option(help="folder of CoLA's raw files, or starter", rich_help_panel=DATA)] = "starter",
+    data: Annotated[
+        str, typer.Option(help="a file or a folder of labelled sentences, or starter", rich_help_panel=DATA)
+    ] = "starter",
     only: Annotated[str | None, typer.Option(help="train or judge [both]", rich_help_panel=TRAINING)] = None,
     rounds: Annotated[int, typer.Option(min=1, help="how often each method is measured", rich_help_panel=TRAINING)] = 3,
     rows: Annotated[
