@@ -245,7 +245,7 @@ def test_limits_are_kept_to_the_byte_and_bombs_are_not_unpacked(server):
 def test_a_body_that_is_not_complete_is_told(server, rest):
     host, port = server.host.split(":")
     with socket.create_connection((host, int(port)), timeout=300) as connection:
-        connection.sendall(b"POST /v1/judge HTTP/1.1\r\nhost: x\r\n" + rest)
+        connection.sendall(b"POST /v1/judge HTTP/1.1\r\nhost: localhost\r\n" + rest)
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
@@ -256,7 +256,9 @@ def test_a_client_that_leaves_is_counted_as_gone(server):
     host, port = server.host.split(":")
     body = json.dumps({"sentences": [GOOD] * 1_000}).encode()
     with socket.create_connection((host, int(port)), timeout=300) as connection:
-        connection.sendall(b"POST /v1/judge HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        connection.sendall(
+            b"POST /v1/judge HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        )
     wait_for(lambda: 'outcome="gone",path="/v1/judge"' in httpx.get(f"{server.url}/metrics").text)
 
 
@@ -473,6 +475,89 @@ def test_a_key_guards_everything_but_health(toy_onnx):
         assert (preflight.status_code, preflight.headers["x-content-type-options"]) == (200, "nosniff")
         counted = httpx.get(f"{server.url}/metrics", headers=right).text
         assert re.search(r'outcome="ok",path="other"\} 1\.0', counted)  # the preflight
+
+
+REBOUND = {"host": "evil.example:8000"}  # what a browser sends whose DNS was told that this name is 127.0.0.1
+FOREIGN = {"origin": "https://evil.example"}
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8000", "LOCALHOST.", "judge.localhost", "127.0.0.2:1", "[::1]:8000", "::1", "192.0.2.7", ""]
+)
+def test_names_and_addresses_that_no_web_site_has_are_answered(server, host):
+    """192.0.2.7: a probe sends a pod's address, and no DNS can give a page an address for its name."""
+    assert post(server, "/v1/judge", {"sentences": [GOOD]}, headers={"host": host}).status_code == 200
+    assert httpx.get(f"{server.url}/metrics", headers={"host": host}).status_code == 200
+    assert post(server, "/v1/judge", {"sentences": [GOOD]}, headers={"host": "host.docker.internal"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "a:b:c", "x"]
+)
+def test_a_web_site_that_gives_its_name_our_address_is_refused(server, host):
+    for answer in (
+        post(server, "/v1/judge", {"sentences": [GOOD]}, headers={"host": host}),
+        httpx.get(f"{server.url}/v1/models", headers={"host": host}),
+        httpx.get(f"{server.url}/metrics", headers={"host": host}),
+    ):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (421, "E-REQUEST-HOST")
+        assert host in error["message"]
+        assert all(way in error["next"] for way in ("localhost", "ACCEPTOR_API_KEY", "--no-auth"))
+    refused = post(server, "/predict", {"inputs": GOOD}, headers={"host": host})
+    assert (refused.status_code, sorted(refused.json())) == (421, ["error", "error_type"])  # in its own format
+    assert httpx.get(f"{server.url}/health/ready", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null", "http://localhost"])
+def test_another_sites_page_cannot_make_the_server_compute(server, origin):
+    for path, body in (("/v1/judge", {"sentences": [GOOD]}), ("/v1/explain", {"sentences": [GOOD]})):
+        answer = post(server, path, content=json.dumps(body), headers={"origin": origin, "content-type": "text/plain"})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (403, "E-REQUEST-ORIGIN")
+        assert origin in error["message"]
+        assert "--origin" in error["next"]
+    assert httpx.get(f"{server.url}/v1/models", headers={"origin": origin}).status_code == 200  # and it cannot read it
+
+
+def test_the_servers_own_page_and_installed_programs_may_ask(server):
+    """Behind a proxy that changes Host, the browser itself says that the page is the server's own."""
+    port = server.host.partition(":")[2]
+    for headers in (
+        {"origin": server.url},
+        {"origin": f"http://localhost:{port}", "host": f"LOCALHOST:{port}"},
+        {"origin": "https://judge.example.org", "sec-fetch-site": "same-origin"},
+        {"origin": "chrome-extension://abcdefgh"},
+    ):
+        assert post(server, "/v1/judge", {"sentences": [GOOD]}, headers=headers).status_code == 200, headers
+    crossing = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert post(server, "/v1/judge", {"sentences": [GOOD]}, headers=crossing).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "statuses"),
+    [
+        (("--no-auth",), None, (200, 403)),  # the network is protected, but its browsers open other sites
+        (("--origin", "https://evil.example"), None, (421, 200)),
+        ((), "key-of-eight", (200, 200)),  # which no other site has
+    ],
+)
+def test_a_proxy_has_a_way_out(toy_onnx, options, key, statuses):
+    env = {name: value for name, value in os.environ.items() if name != "ACCEPTOR_API_KEY"}
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    with serving(toy_onnx, *options, env=env | ({"ACCEPTOR_API_KEY": key} if key else {})) as server:
+        found = [post(server, "/v1/judge", {"sentences": [GOOD]}, headers=headers | one) for one in (REBOUND, FOREIGN)]
+    assert tuple(one.status_code for one in found) == statuses
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "0.0.0.0"])
+def test_a_server_that_others_reach_is_called_by_any_name(toy_onnx):
+    """As in a container, with a proxy or a service before it: the key, or the network, protects it."""
+    with serving(toy_onnx, "--host", "0.0.0.0", "--no-auth") as server:
+        port = server.url.rpartition(":")[2]
+        headers = {"host": "judge.example.org", "origin": "https://judge.example.org"}
+        body = {"sentences": [GOOD]}
+        assert httpx.post(f"http://127.0.0.1:{port}/v1/judge", json=body, headers=headers).status_code == 200
 
 
 def test_settings_that_would_be_open_by_mistake_are_refused():

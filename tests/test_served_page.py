@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import acceptor
+from browser import CHROMIUM
 from conftest import wait_for
 from served import serving
 from test_page import Tab, attacks, browser, needs_browser
@@ -99,6 +100,32 @@ def test_markup_is_text_and_the_policy_is_kept(browser, server):
         tab.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit = 1'}))")
         assert tab.evaluate("window.hit") is None
         assert any("Content Security Policy" in problem for problem in tab.problems)
+
+
+def test_the_page_is_used_under_every_name_of_this_machine(browser, server):
+    port = server.url.rpartition(":")[2]
+    with Tab(browser, f"http://localhost:{port}") as tab:
+        assert len(tab.judge(SENTENCES)) == 3
+        assert tab.problems == []
+
+
+def test_another_sites_page_neither_reads_nor_computes_anything(browser, server):
+    """A page of another origin posts without a preflight; and a site's name is given this machine's address."""
+    port = server.url.rpartition(":")[2]
+    code = """async (url) => {
+        const body = JSON.stringify({sentences: ["the cats sleep."]});
+        await fetch(url + "/v1/judge", {method: "POST", mode: "no-cors", body});
+    }"""
+    with Tab(browser, f"http://localhost:{port}/health/live", ready="body") as tab:
+        with tab.expect_response("**/v1/judge") as answer:
+            tab.evaluate(code, server.url)
+        assert answer.value.status == 403
+    rebound = ["--no-sandbox", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
+    other = browser.browser_type.launch(executable_path=CHROMIUM, args=rebound)
+    with Tab(other, f"http://evil.example:{port}/health/live", ready="body") as tab:
+        found = tab.evaluate("fetch('/v1/models').then(async (one) => [one.status, await one.json()])")
+    other.close()
+    assert (found[0], found[1]["error"]["code"]) == (421, "E-REQUEST-HOST")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

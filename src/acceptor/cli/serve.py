@@ -27,7 +27,10 @@ ApiKey = Annotated[
         rich_help_panel=NETWORK,
     ),
 ]
-NoAuth = Annotated[bool, typer.Option("--no-auth", help="listen on any address without a key", rich_help_panel=NETWORK)]
+NoAuth = Annotated[
+    bool,
+    typer.Option("--no-auth", help="without a key, listen on any address and answer any name", rich_help_panel=NETWORK),
+]
 Origins = Annotated[
     list[str] | None, typer.Option("--origin", help="a site whose pages may call this server", rich_help_panel=NETWORK)
 ]

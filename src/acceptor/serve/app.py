@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
 import logging
 import signal
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acceptor.errors import DataError, RequestError
 from acceptor.serve import classify, decisions, health, infer, metrics, page, tei, v1
+from acceptor.serve.access import check_access
 from acceptor.serve.description import described
 from acceptor.serve.gather import clock
 from acceptor.serve.limits import ClientGone
@@ -100,7 +100,7 @@ def _route(operation: Operation, service: Service) -> Route:
         try:
             request.state.path = operation.path
             if not operation.is_open:
-                _check_key(request, service)
+                check_access(request.headers, request.method, service.settings)
             body = None
             if operation.body:
                 body = validated(operation.body, await operation.read(request.headers, request.receive))
@@ -148,21 +148,6 @@ def _failed() -> RequestError:
         status=500,
         next="its log says why",
         code="E-REQUEST-FAILED",
-    )
-
-
-def _check_key(request: Request, service: Service) -> None:
-    key = service.settings.api_key
-    if key is None:
-        return
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), key.encode()):
-        return
-    raise RequestError(
-        "the API key is wrong" if given else "this server needs an API key",
-        status=401,
-        expected="the header 'Authorization: Bearer KEY'",
-        code="E-REQUEST-KEY",
     )
 
 

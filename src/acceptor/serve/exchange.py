@@ -238,7 +238,7 @@ def _refused(reply: Reply, server: Server, path: str) -> RequestError:
         next=next_step,
         code=code or {401: "E-REQUEST-KEY", 403: "E-REQUEST-KEY", 404: "E-REQUEST-PATH"}.get(reply.status, "E-REQUEST"),
     )
-    if reply.status in (401, 403):
+    if reply.status == 401 or (reply.status == 403 and not code):
         given = f"the key in {server.key_source} is not the server's"
         error.add("cause", given if server.api_key else f"no key was given, and {KEY_VARIABLE} is not set")
         error.add("next", f"export {KEY_VARIABLE}=KEY, with the key that the server was started with")

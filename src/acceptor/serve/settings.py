@@ -26,8 +26,8 @@ class ServeSettings:
         host: The address to listen on.
         port: The port; 0 for a free one.
         api_key: What clients send as ``Authorization: Bearer KEY``; None if anyone may ask.
-        no_auth: Listen on another address than loopback without a key.
-        origins: Origins whose pages may call the server (CORS).
+        no_auth: Without a key, listen on another address than loopback, or answer under another name than localhost.
+        origins: Origins whose pages may call the server (CORS), besides its own.
         question: The question that the judges answer, for clients that ask questions; None for that of their labels.
         workers: Processes.
         device: As for `load`.
