@@ -74,6 +74,7 @@ def test_confusion_of_many_labels_is_a_list_of_mistakes():
     line = next(line for line in text.split("\n") if line.startswith(many.split.labels[gold] + " "))
     assert line.split() == [*many.split.labels[gold].split(), *many.split.labels[verdict].split(), str(confusion.max())]
     assert str(confusion.sum() - np.sort(confusion.ravel())[-15:].sum()) in text
+    assert "intervals above are made from the confusion matrix, those below by a bootstrap" in text
     assert "judged intent" in printed(terminal.report_text(report(4)), 80)  # few: the matrix
 
 

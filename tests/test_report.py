@@ -133,6 +133,8 @@ def test_the_page_shows_the_records(run, toy_page):
         wrong = int((report.predicted != report.split.gold).sum())
         assert f"Confusion, {report.split.name}" in text
         assert report.split.table.sha256[:12] in text
+    assert "value, 95 % interval (bootstrap)" in text  # which differs a little from the one in the card
+    assert "Those under “All scores” are made by a bootstrap, all others from the confusion matrix" in text
     wrong = sum(int((report.predicted != report.split.gold).sum()) for report in run.reports.values())
     assert f"{wrong} of 88 verdicts differ from the gold label" in text
     for sentence in run.reports["test"].split.sentences:
@@ -285,6 +287,18 @@ def test_slices_leaks_and_all_scores_are_shown_if_the_run_has_them(run, report_o
     assert "recall from 0 to 1" in text  # where no part has both labels
     bare = remade(run.folder, tmp_path / "bare", change=lambda reports, record: reports["test"].pop("slices", None))
     assert "Test, by" not in report_of(bare)
+
+
+def test_the_bar_of_the_card_is_not_cut_off(run, report_of, tmp_path):
+    def wide(reports, record):
+        for name in ("validation", "test"):
+            reports[name].update(mcc=0.05, mcc_interval=[-0.31, 0.41])
+
+    card = report_of(remade(run.folder, tmp_path / "run", change=wide)).split("<article")[1]
+    places = (("interval", "x1"), ("point", "cx"))
+    low, value = (float(re.search(rf'class="{name}" {at}="([\d.]+)%"', card)[1]) for name, at in places)
+    assert low == pytest.approx(100 * 0.09 / 1.4, abs=0.1)  # of an axis from -0.4 to 1
+    assert value == pytest.approx(100 * 0.45 / 1.4, abs=0.1)
 
 
 def test_runs_are_shown_side_by_side(run, report_of, tmp_path):
@@ -701,11 +715,35 @@ def test_sentences_can_be_filtered_sorted_and_searched(browser, run, toy_page):
     sentences = zip(reports["test"].split.sentences, reports["test"].split.gold, strict=True)
     assert sorted(found) == sorted(sentence for sentence, label in sentences if label == 0 and "garden" in sentence)
     choose(browser, "text", "")
+    assert browser.evaluate("document.querySelector('.verdicts [aria-sort]')") is None  # no column is in order yet
     browser.evaluate("document.querySelector('th[data-key=line] button').click()")
     lines = browser.evaluate(f"{SHOWN}.map((row) => Number(row.dataset.line))")
     assert lines == sorted(lines, reverse=True)
     browser.evaluate("document.querySelector('th[data-key=line] button').click()")
     assert browser.evaluate("document.querySelector('th[data-key=line]').ariaSort") == "ascending"
+    assert browser.evaluate("document.querySelector('[name=sort]').value") == "line"
+    assert browser.messages == []
+
+
+@needs_browser
+def test_sentences_are_sorted_without_a_head_where_the_page_is_narrow(browser, toy_page):
+    """A head that is out of sight takes no focus either (WCAG 2.4.7), so a list sorts the rows."""
+    browser.resize(390)
+    browser.open(toy_page)
+    assert not browser.evaluate("document.querySelector('.verdicts thead button').checkVisibility()")
+    choose(browser, "right", "")
+    first = browser.evaluate(f"{SHOWN}.map((row) => row.dataset.line)")
+    confidence = f"{SHOWN}.map((row) => Number(row.dataset.confidence))"
+    choose(browser, "sort", "-confidence")
+    found = browser.evaluate(confidence)
+    assert found == sorted(found, reverse=True)
+    assert browser.evaluate("document.querySelector('th[data-key=confidence]').ariaSort") == "descending"
+    choose(browser, "sort", "confidence")
+    found = browser.evaluate(confidence)
+    assert found == sorted(found)
+    choose(browser, "sort", "")
+    assert browser.evaluate(f"{SHOWN}.map((row) => row.dataset.line)") == first
+    assert browser.evaluate("document.querySelector('.verdicts [aria-sort]')") is None
     assert browser.messages == []
 
 
@@ -722,5 +760,11 @@ def test_light_and_dark_follow_the_system_and_the_button(browser, toy_page):
     browser.evaluate("document.querySelector('#theme').click()")
     assert browser.evaluate(paper) == light
     assert browser.evaluate("document.querySelector('#theme').textContent") == "Dark"
+    browser.evaluate("document.querySelector('#theme').click()")
+    assert browser.evaluate("document.documentElement.dataset.theme") == "dark"
+    browser("Emulation.setEmulatedMedia", media="print")
+    assert browser.evaluate(paper) == "rgb(255, 255, 255)"
+    assert browser.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    browser("Emulation.setEmulatedMedia", media="")
     browser.evaluate("localStorage.clear()")
     browser.dark(False)

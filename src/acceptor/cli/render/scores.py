@@ -39,6 +39,8 @@ def report_text(report: Report) -> Iterator[Any]:
     elif report.leaks == 0:
         yield "no sentence is in train"
     labels = report.split.labels
+    if report.interval:
+        yield "intervals above are made from the confusion matrix, those below by a bootstrap"
     yield ""
     yield table(
         ("score", "value", "95 % interval (bootstrap)", "always the majority"),

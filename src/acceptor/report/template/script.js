@@ -24,11 +24,12 @@
     const filters = place.querySelector(".filters");
     const count = place.querySelector(".count");
     const more = place.querySelector(".more");
-    const rows = [...body.rows].map((row) => ({ row, text: row.querySelector(".sentence").textContent.toLowerCase() }));
+    const rows = [...body.rows].map((row, at) => ({ row, at, text: row.querySelector(".sentence").textContent.toLowerCase() }));
     const heads = [...place.querySelectorAll("th[data-key]")];
+    const order = filters.elements.sort;
     let limit = STEP;
     const show = () => {
-      const wanted = [...filters.querySelectorAll("select")].filter((one) => one.value !== "");
+      const wanted = [...filters.querySelectorAll("select")].filter((one) => one !== order && one.value !== "");
       const words = filters.querySelector("input").value.trim().toLowerCase();
       let found = 0;
       for (const { row, text } of rows) {
@@ -39,18 +40,23 @@
       count.textContent = `${Math.min(found, limit).toLocaleString("en")} of ${found.toLocaleString("en")} matching sentences shown`;
       more.hidden = found <= limit;
     };
+    const sort = () => {
+      const down = order.value.startsWith("-");
+      const key = order.value.replace("-", "");
+      for (const head of heads) head.ariaSort = head.dataset.key !== key ? null : down ? "descending" : "ascending";
+      const value = ({ row, at }) => (key ? Number(row.dataset[key]) : at);
+      rows.sort((a, b) => (value(a) - value(b)) * (down ? -1 : 1));
+      body.append(...rows.map(({ row }) => row));
+    };
     filters.hidden = false;
+    order.addEventListener("input", sort);
     filters.addEventListener("input", () => { limit = STEP; show(); });
     filters.addEventListener("submit", (event) => event.preventDefault());
     more.addEventListener("click", () => { limit += 4 * STEP; show(); });
     for (const head of heads) {
       head.querySelector("button").addEventListener("click", () => {
-        const down = head.ariaSort !== "descending";
-        for (const other of heads) other.removeAttribute("aria-sort");
-        head.ariaSort = down ? "descending" : "ascending";
-        const key = head.dataset.key;
-        rows.sort((a, b) => (Number(a.row.dataset[key]) - Number(b.row.dataset[key])) * (down ? -1 : 1));
-        body.append(...rows.map(({ row }) => row));
+        order.value = head.ariaSort === "descending" ? head.dataset.key : `-${head.dataset.key}`;
+        sort();
         show();
       });
     }
