@@ -26,7 +26,7 @@ from acceptor.report.card import model_card
 from acceptor.report.figures import SERIES, as_svg, loss_figure
 from acceptor.report.html import TEMPLATE, write_report
 from acceptor.report.run_section import highlight_words
-from acceptor.report.svg import inline
+from acceptor.report.svg import COLOURS, inline
 from acceptor.storage.manifest import check_manifest, file_sha256
 from acceptor.text import plain
 from browser import chromium, needs_browser
@@ -134,7 +134,7 @@ def test_the_page_shows_the_records(run, toy_page):
         assert f"Confusion, {report.split.name}" in text
         assert report.split.table.sha256[:12] in text
     assert "value, 95 % interval (bootstrap)" in text  # which differs a little from the one in the card
-    assert "Those under “All scores” are made by a bootstrap, all others from the confusion matrix" in text
+    assert "The intervals under “All scores” are made by a bootstrap, all others from the confusion matrix" in text
     wrong = sum(int((report.predicted != report.split.gold).sum()) for report in run.reports.values())
     assert f"{wrong} of 88 verdicts differ from the gold label" in text
     for sentence in run.reports["test"].split.sentences:
@@ -580,7 +580,8 @@ def luminance(colour):
 def test_text_and_lines_have_enough_contrast(theme):
     """WCAG 2.2 AA: 4.5 to 1 for text, 3 to 1 for the parts of figures."""
     style = (TEMPLATE / "style.css").read_text("utf-8")
-    colours = [dict(re.findall(r"--(\w[\w-]*): (#[0-9a-f]{6})", block)) for block in style.split("}")[:2]][theme]
+    found = re.findall(r"--(\w[\w-]*): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", style)
+    colours = {name: both[theme] for name, *both in found}
 
     def contrast(name, on="paper"):
         light, dark = sorted((luminance(colours[name]), luminance(colours[on])), reverse=True)
@@ -591,6 +592,26 @@ def test_text_and_lines_have_enough_contrast(theme):
     assert contrast("warn", "warn-paper") >= 4.5
     for index in range(len(SERIES)):
         assert contrast(f"c{index}") >= 3, index
+
+
+def test_the_style_has_nothing_that_no_page_uses():
+    style = re.sub(r"/\*.*?\*/", "", (TEMPLATE / "style.css").read_text("utf-8"), flags=re.DOTALL)
+    sources = [*TEMPLATE.glob("*.html"), TEMPLATE / "script.js", *TEMPLATE.parent.glob("*.py")]
+    used = " ".join(path.read_text("utf-8") for path in sources)
+    selectors = [one for one in re.findall(r"([^{};]+)\{", style) if not one.strip().startswith("@")]
+    assert len(selectors) > 100
+    for selector in selectors:
+        bare = re.sub(r"\[[^]]*\]|::?[\w-]+(\(\d\))?", "", selector)
+        for compound in re.split(r"[\s,>+~()]+", bare):
+            tag, *classes = compound.split(".")
+            tag = re.sub(r"^h[1-6]$", "h{{", tag)  # h{{ level }}
+            assert tag in ("", "*", "html") or f"<{tag}" in used, selector
+            for name in classes:
+                # Tints are made of a letter and a number.
+                assert re.search(rf"\b{name}\b", used) or re.fullmatch(r"[pm][123]", name), selector
+    defined = re.findall(r"(?<![\w(-])--([\w-]+):", style)
+    assert set(defined) <= {*re.findall(r"var\(--([\w-]+)\)", style), *COLOURS.values()}
+    assert max(map(defined.count, defined)) <= 2  # light and dark in one, and print
 
 
 # ---------------------------------------------------------------------- words of errors

@@ -238,9 +238,9 @@ def _leaked(split: JudgedSplit) -> Iterator[dict[str, object]]:
     leaks, rest = split.scores.leaked, split.scores.without_leaked
     if leaks is None:
         return
-    parts: list[tuple[str, ScoresRecord]] = [("all sentences", split.scores)]
+    parts: list[tuple[str, ScoresRecord]]
     if rest:
-        parts.append((f"without the {leaks} that are also in train", rest))
+        parts = [("all sentences", split.scores), (f"without the {leaks} that are also in train", rest)]
     else:
         parts = [(f"all; {leaks or 'none'} of them are also in train", split.scores)]
     for what, part in parts:

@@ -32,7 +32,6 @@ def inline(svg: str, label: str, name: str) -> Markup:
     root = ElementTree.fromstring(svg)  # noqa: S314 - what matplotlib has just written
     _without(root, {"metadata", "style"})
     used = {match for element in root.iter() for text in element.attrib.values() for match in _REFERENCE.findall(text)}
-    used |= {match for element in root.iter() for match in _REFERENCE.findall(element.get("style", "")) if match}
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
