@@ -97,16 +97,18 @@ class _Requests:
 
     def _rows(self, sentences: list[str], seconds: list[str] | None) -> Steps[_Rows]:
         """The server's verdicts on all sentences, asked in several requests."""
-        found = _Rows(labels=[], verdicts=[])
+        labels: list[str] = []
+        verdicts: list[_Row] = []
         for part in _parts(sentences, seconds):
             start, some, others = part
             asked = self._named({"sentences": some, "all_scores": True})
             answer = yield from self._part(part, "/v1/judge", asked if others is None else asked | {"seconds": others})
             rows = _checked_rows(_as(_Rows, answer, self._server.url), start, len(some), self._server)
-            if found.labels and rows.labels != found.labels:
-                unreadable(self._server.url, ", ".join(found.labels), f"then the labels {', '.join(rows.labels)}")
-            found = _Rows.model_construct(labels=rows.labels, verdicts=found.verdicts + rows.verdicts)
-        return found
+            if labels and rows.labels != labels:
+                unreadable(self._server.url, ", ".join(labels), f"then the labels {', '.join(rows.labels)}")
+            labels = rows.labels
+            verdicts += rows.verdicts
+        return _Rows.model_construct(labels=labels, verdicts=verdicts)
 
     def _part(self, part: Part, path: str, content: Json) -> Steps[Any]:
         """The answer on one part of the sentences; an error says which part that was."""
