@@ -128,6 +128,15 @@ def test_another_sites_page_neither_reads_nor_computes_anything(browser, server)
     assert (found[0], found[1]["error"]["code"]) == (421, "E-REQUEST-HOST")
 
 
+def test_the_list_of_operations_has_a_policy_that_lets_it_work(browser, server):
+    with Tab(browser, server.url + "/docs", ready="body.docs") as tab:
+        assert tab.evaluate("[...document.styleSheets].flatMap((one) => [...one.cssRules]).length") > 10
+        assert tab.problems == []
+        tab.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit = 1'}))")
+        assert tab.evaluate("window.hit") is None
+        assert any("Content Security Policy" in problem for problem in tab.problems)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_the_page_and_on_the_list_of_operations(browser, server, scheme):
     import axe_playwright_python

@@ -122,6 +122,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Operations · Acceptor</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="page/page.css">
 </head>
 <body class="docs">

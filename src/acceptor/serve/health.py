@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from acceptor.errors import RequestError
 from acceptor.serve import metrics
 from acceptor.serve.operation import Operation
+from acceptor.serve.page import HEADERS
 from acceptor.serve.service import Service
 from acceptor.text import Json
 
@@ -57,7 +58,7 @@ async def docs(service: Service, request: Request, body: None) -> Response:
     """The description as a page."""
     from acceptor.serve.description import as_page
 
-    return HTMLResponse(as_page(request.state.description))
+    return HTMLResponse(as_page(request.state.description), headers=HEADERS)
 
 
 OPERATIONS = (

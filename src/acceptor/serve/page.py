@@ -13,6 +13,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer"}
+"""Those of all pages."""
 
 
 async def index(service: Service, request: Request, body: None) -> Response:
@@ -28,8 +30,7 @@ async def file(service: Service, request: Request, body: None) -> Response:
 def _file(name: str) -> Response:
     if name not in SERVED:
         raise no_path(f"there is no file {name[:80]!r}")
-    headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer"}
-    return Response(read(name).encode(), headers=headers, media_type=SERVED[name])
+    return Response(read(name).encode(), headers=HEADERS, media_type=SERVED[name])
 
 
 OPERATIONS = (
