@@ -560,6 +560,40 @@ def test_a_server_that_others_reach_is_called_by_any_name(toy_onnx):
         assert httpx.post(f"http://127.0.0.1:{port}/v1/judge", json=body, headers=headers).status_code == 200
 
 
+def test_the_access_log_has_every_request_and_no_text(toy_onnx):
+    text, key = "the zebras of nobody", "key-of-eight"
+    with serving(toy_onnx, "--access-log", env=os.environ | {"ACCEPTOR_API_KEY": key}) as server:
+        right = {"authorization": f"Bearer {key}"}
+        for headers, body in ((right, {"sentences": [text] * 3}), ({}, {"sentences": [text]}), (right, {})):
+            post(server, "/v1/judge", body, headers=headers)
+        httpx.get(f"{server.url}/secret-{key}?sentence={text}")
+        wait_for(lambda: any("GET other 404" in line for line in server.lines))
+        lines = [line for line in server.lines if "/health" not in line and "acceptor serve" not in line]
+    log = "".join(lines)
+    for found in (
+        r"^POST /v1/judge 200, \d+ ms, sentences: 3$",
+        r"^POST /v1/judge 401, \d+ ms$",
+        r"^POST /v1/judge 422, \d+ ms$",
+        r"^GET other 404, \d+ ms$",
+    ):
+        assert len(re.findall(found, log, re.MULTILINE)) == 1, (found, log)
+    assert "zebras" not in log
+    assert key not in log
+
+
+def test_without_the_option_requests_are_not_logged(server):
+    post(server, "/v1/judge", {"sentences": [GOOD]})
+    assert not any("/v1/judge" in line for line in server.lines)
+
+
+def test_a_worker_that_was_not_forked_has_the_access_log_too():
+    """Where a GPU is used, and on other systems than Linux."""
+    code = "from acceptor.serve import access_log as log; log.set_up(); log.begin(); log.note_sentences(2000)"
+    code += "; log.write('POST', '/v1/judge', None, 0.25)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "POST /v1/judge gone, 250 ms, sentences: 2,000\n"
+
+
 def test_settings_that_would_be_open_by_mistake_are_refused():
     runs = {"a": "runs/a"}
     with raises(UsageError, "E-USAGE-KEY"):

@@ -45,6 +45,14 @@ Question = Annotated[
     str | None,
     typer.Option(help="what the judges answer in /v1/decisions [The sentence is LABEL.]", rich_help_panel=OUTPUT),
 ]
+AccessLog = Annotated[
+    bool,
+    typer.Option(
+        "--access-log",
+        help="a line for each request: method, path, status, time, number of sentences; no text",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Workers = Annotated[
     int, typer.Option(help="processes; on Linux and a CPU they share the weights", rich_help_panel=MACHINE)
 ]
@@ -82,6 +90,7 @@ def serve(
     device: Device = None,
     precision: Precision = None,
     question: Question = None,
+    access_log: AccessLog = False,
     quiet: Quiet = False,
 ) -> None:
     """Serve judges over HTTP, with a page at the same address.
@@ -101,6 +110,7 @@ def serve(
             no_auth=no_auth,
             origins=tuple(origins or ()),
             question=question,
+            access_log=access_log,
             workers=workers,
             device=device,
             precision=precision,

@@ -18,7 +18,7 @@ from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acceptor.errors import DataError, RequestError
-from acceptor.serve import classify, decisions, health, infer, metrics, page, tei, v1
+from acceptor.serve import access_log, classify, decisions, health, infer, metrics, page, tei, v1
 from acceptor.serve.access import check_access
 from acceptor.serve.description import described
 from acceptor.serve.gather import clock
@@ -194,6 +194,7 @@ class _CountOutcomes:
             return
         scope["app"] = self  # so that the router raises its errors
         scope.setdefault("state", {})["description"] = self.description
+        access_log.begin()
         started, status = clock(), None
 
         async def send_counted(message: Message) -> None:
@@ -212,8 +213,10 @@ class _CountOutcomes:
         except ClientGone:  # also if it has closed its side alone: Granian then closes the other one
             pass
         finally:
-            path = scope["state"].get("path", "other")
+            path, seconds = scope["state"].get("path", "other"), clock() - started
+            if self.service.settings.access_log:
+                access_log.write(scope["method"], path, status, seconds)
             with metrics.counting():
                 metrics.OPEN.dec()
                 metrics.REQUESTS.labels(path, metrics.outcome_of(status)).inc()
-                metrics.DURATION.labels(path).observe(clock() - started)
+                metrics.DURATION.labels(path).observe(seconds)

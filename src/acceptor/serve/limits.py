@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from acceptor.errors import RequestError
+from acceptor.serve.access_log import note_sentences
 from acceptor.storage.strict_json import parse_json_object
 from acceptor.text import Json
 
@@ -114,6 +115,7 @@ def check_sentences(sentences: list[str], seconds: list[str] | None = None, *, m
     Raises:
         RequestError: There are too many, or too few; or one has too many characters.
     """
+    note_sentences(len(sentences))
     if not 1 <= len(sentences) <= most:
         raise RequestError(
             "too many sentences" if sentences else "there are no sentences",

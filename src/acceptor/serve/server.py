@@ -149,6 +149,7 @@ def make_application(settings: ServeSettings, loaded: Loaded | None) -> Any:
     threads = threads_of_a_worker(settings.workers)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
+    from acceptor.serve import access_log
     from acceptor.serve.app import application
     from acceptor.serve.service import Service
 
@@ -156,6 +157,8 @@ def make_application(settings: ServeSettings, loaded: Loaded | None) -> Any:
         name: judge.with_runtime(dataclasses.replace(judge.runtime, threads=threads)) for name, judge in judges.items()
     }
     service = Service(shared, versions, settings)
+    if settings.access_log:
+        access_log.set_up()
     gc.freeze()  # what is loaded by now stays; looking through it again and again stops every request for .3 s
     return application(service)
 

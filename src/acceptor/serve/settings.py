@@ -29,6 +29,7 @@ class ServeSettings:
         no_auth: Without a key, listen on another address than loopback, or answer under another name than localhost.
         origins: Origins whose pages may call the server (CORS), besides its own.
         question: The question that the judges answer, for clients that ask questions; None for that of their labels.
+        access_log: Log a line for each request.
         workers: Processes.
         device: As for `load`.
         precision: As for `load`.
@@ -46,6 +47,7 @@ class ServeSettings:
     no_auth: bool = False
     origins: tuple[str, ...] = ()
     question: str | None = None
+    access_log: bool = False
     workers: int = 1
     device: str | None = None
     precision: str | None = None
