@@ -280,7 +280,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(quick, tmp_path, monkeypatch
         monkeypatch.setattr(exporting, "write_export_file", writing)
         limit(most)
         try:
-            with raises(acceptor.ResourceError, "E-RESOURCE-DISK", where=str(tmp_path)):
+            with raises(acceptor.ResourceError, "E-RESOURCE-DISK", where=str(tmp_path), next="free some room"):
                 quick(tmp_path / "judge.onnx")
         finally:
             limit(limits[0])

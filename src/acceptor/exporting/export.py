@@ -15,7 +15,7 @@ from pathlib import Path
 
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
-from acceptor.errors import ResourceError, RunError, UsageError, check_installed, checked_types
+from acceptor.errors import RunError, UsageError, check_installed, checked_types
 from acceptor.exporting.verify import Export, compare_export, in_plain_fp32, input_names, refuse_difference
 from acceptor.judging.judge import Judge, check_new_folder
 from acceptor.judging.load import load
@@ -24,7 +24,15 @@ from acceptor.model.safety import weights_file
 from acceptor.model.tokenizer import tokenizer_info
 from acceptor.runs.export_file import export_file_of, write_export_file
 from acceptor.runs.judge_file import ExportedJudgeFile, exported_judge_text
-from acceptor.storage.files import SCRATCH, explain_write_errors, fsync, is_disk_full, new_folder, use_umask, user_path
+from acceptor.storage.files import (
+    SCRATCH,
+    explain_full_disk,
+    explain_write_errors,
+    fsync,
+    new_folder,
+    use_umask,
+    user_path,
+)
 from acceptor.storage.lock import one_writer
 
 logger = logging.getLogger(__name__)
@@ -275,18 +283,10 @@ def _scratch(out: Path) -> Iterator[Path]:
         ResourceError: The disk is full, or the folder is not writable.
         RunError: Another process is writing ``out``.
     """
-    with one_writer(out):
+    with one_writer(out), explain_full_disk(out):
         with explain_write_errors(out):
             folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=SCRATCH))
         try:
             yield folder / out.name
-        except OSError as error:
-            if is_disk_full(error):
-                raise ResourceError(
-                    f"the disk is full: no room for {out.name}",
-                    where=str(out.parent),
-                    code="E-RESOURCE-DISK",
-                ) from error
-            raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
