@@ -31,7 +31,7 @@ def demo(
     from acceptor.config import TrainConfig
     from acceptor.evaluation.pairs import pairs
     from acceptor.judging.load import load
-    from acceptor.report.html import write_report
+    from acceptor.report.html import write_own_report
     from acceptor.runs.checkpoint import has_checkpoint
     from acceptor.runs.folder import is_finished
     from acceptor.runs.report_file import REPORT_PAGE
@@ -42,7 +42,7 @@ def demo(
         config = TrainConfig(encoder="minilm")
         train("starter", out=out, config=config, overwrite=overwrite, resume=not overwrite and has_checkpoint(out))
     if overwrite or not (out / REPORT_PAGE).exists():
-        write_report([out], out / REPORT_PAGE)
+        write_own_report(out)
     judge = load(out)
     found = pairs(judge, "plain")
     good, bad = (found.frame[column].to_list() for column in ("sentence_good", "sentence_bad"))

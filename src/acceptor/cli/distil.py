@@ -56,9 +56,8 @@ def distil(
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
     from acceptor.experiments.distil import distil as distilling
-    from acceptor.report.html import write_report
+    from acceptor.report.html import write_own_report
     from acceptor.runs.out_path import default_set
-    from acceptor.runs.report_file import REPORT_PAGE
 
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
@@ -66,5 +65,5 @@ def distil(
     with advice_only_in_the_answer():
         run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)
     if run.judge.runtime.is_main_process:
-        write_report([run.folder], run.folder / REPORT_PAGE)
+        write_own_report(run.folder)
         answer(run.to_dict(), render.run_text(run), as_json)

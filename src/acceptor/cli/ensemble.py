@@ -33,11 +33,10 @@ def ensemble(
     """Make one judge of several runs: the mean of their logits. Often better; with N runs, N times as slow."""
     from acceptor.cli import render
     from acceptor.experiments.ensemble import ensemble as joining
-    from acceptor.report.html import write_report
-    from acceptor.runs.report_file import REPORT_PAGE
+    from acceptor.report.html import write_own_report
 
     run = joining(runs, out=out or _beside(runs), overwrite=overwrite)
-    write_report([run.folder], run.folder / REPORT_PAGE)
+    write_own_report(run.folder)
     answer(run.to_dict(), render.ensemble_text(run), as_json)
 
 

@@ -83,10 +83,9 @@ def seeds(
         overwrite=overwrite,
     )
     if report:
-        from acceptor.report.html import write_report
-        from acceptor.runs.report_file import REPORT_PAGE
+        from acceptor.report.html import write_own_report
 
-        write_report([found.folder], found.folder / REPORT_PAGE)
+        write_own_report(found.folder)
     answer(found.to_dict(), render.seeds_text(found), as_json)
     if found.count("failed"):
         raise typer.Exit(1)

@@ -82,9 +82,8 @@ def train(
     from acceptor.cli import render
     from acceptor.config import TrainConfig
     from acceptor.data.load import load_data
-    from acceptor.report.html import write_report
+    from acceptor.report.html import write_own_report
     from acceptor.runs.out_path import check_out, default_out, default_set, refuse_within
-    from acceptor.runs.report_file import REPORT_PAGE
     from acceptor.training import train as training
 
     _check(cv, processes, warmup_text, resumes=resume or allow_change, given=validation or test)
@@ -110,7 +109,7 @@ def train(
                 examples, out=out, config=config, overwrite=overwrite, resume=resume, allow_change=allow_change
             )
     if run.judge.runtime.is_main_process:
-        write_report([run.folder], run.folder / REPORT_PAGE)
+        write_own_report(run.folder)
         answer(run.to_dict(), render.run_text(run), as_json)
 
 

@@ -19,6 +19,7 @@ from acceptor.report.run_section import FigureWriter, Words, file_name, headline
 from acceptor.report.seeds_section import median_run, seeds_section
 from acceptor.report.word_weights import explain_errors
 from acceptor.runs.history import EpochLine
+from acceptor.runs.report_file import REPORT_PAGE
 from acceptor.runs.set_file import SEEDS_FILE, SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file, user_path
@@ -81,6 +82,11 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
             ) from error
         _write_page(out, page)
     return out
+
+
+def write_own_report(folder: Path) -> Path:
+    """`write_report` about one run, or one set of runs, into its own folder."""
+    return write_report([folder], folder / REPORT_PAGE)
 
 
 def _refuse_another_run(out: Path, shown: Sequence[Path]) -> None:
