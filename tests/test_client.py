@@ -372,6 +372,11 @@ def test_a_refused_request_is_not_repeated():
         ((301, {"location": "https://other/"}, b""), "E-REQUEST", {"found": "https://other/"}),
         ((418, {}, {"error": "a teapot"}), "E-REQUEST", {"problem": "a teapot"}),
         (
+            (403, {}, {"error": {"code": "E-REQUEST-ORIGIN", "next": "--origin"}}),
+            "E-REQUEST-ORIGIN",
+            {"next": "--origin"},
+        ),
+        (
             (200, {}, {"labels": ["a"], "verdicts": [{"error": {"code": "E-RUN-NAN", "message": "no number"}}]}),
             "E-RUN-NAN",
             {"where": "position 0"},
