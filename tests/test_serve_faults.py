@@ -87,7 +87,8 @@ def test_a_counter_that_fails_fails_no_request(monkeypatch, caplog):
     async def send(message):
         sent.append(message["status"])
 
-    counted = _CountOutcomes(app, SimpleNamespace(closes_connections=False), {})
+    service = SimpleNamespace(closes_connections=False, settings=ServeSettings({"a": "runs/a"}))
+    counted = _CountOutcomes(app, service, {})
     for _ in range(2):
         asyncio.run(counted({"type": "http"}, None, send))
     assert sent == [200, 200]
