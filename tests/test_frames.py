@@ -191,7 +191,7 @@ def test_the_fast_check_of_text_refuses_the_same_as_reading(texts):
             return error.problem
 
     frame = pl.DataFrame({"text": texts})
-    kept = outcome(lambda: annotated(frame, {}, lambda sentences, *_: (pl.DataFrame({"as read": sentences}), [])))
+    kept = outcome(lambda: annotated(frame, {}, [], lambda sentences, *_: pl.DataFrame({"as read": sentences})))
     read = outcome(lambda: read_table([{"text": text} for text in texts]).frame["sentence"].to_list())
     assert (kept if isinstance(kept, str) else kept["as read"].to_list()) == read
 
@@ -214,7 +214,7 @@ def test_polars_alone_imports_no_pandas():
     code = """
 import sys, polars as pl
 from acceptor.data.frames import annotated
-out = annotated(pl.DataFrame({"text": ["a", "b"]}), {}, lambda texts, *_: (pl.DataFrame({"n": texts}), []))
+out = annotated(pl.DataFrame({"text": ["a", "b"]}), {}, [], lambda texts, *_: pl.DataFrame({"n": texts}))
 print(len(out), "pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
