@@ -1,6 +1,6 @@
 // The tabs for sentences and for two sentences.
 
-import { axis, button, call, cells, copying, examples, flags, h, mark, quote, record, refusal, scale, VERDICT, words } from "./show.js";
+import { axis, button, call, cells, copying, examples, flags, h, mark, quote, refusal, scale, verdictColumns, words } from "./show.js";
 import { lines, pairsOf, signed } from "./texts.js";
 import { t } from "./strings.js";
 
@@ -54,13 +54,13 @@ export function judging(app) {
   }
 
   function summary() {
-    const labels = app.judge.labels.map((label) => [label, rows.filter((row) => row.verdict.label === label).length]);
-    const counts = labels.filter(([, count]) => count).map(([label, count]) => `${count} ${label}`).join(", ") || t("file.errors");
+    const kinds = [...app.judge.labels.map((label) => [label, (verdict) => verdict.label === label]), [t("file.errors"), (verdict) => verdict.error]];
+    const counts = kinds.map(([name, is]) => [rows.filter((row) => is(row.verdict)).length, name])
+      .filter(([count]) => count).map(([count, name]) => `${count} ${name}`).join(", ");
     const names = app.pairs ? ["sentence", "second"] : ["sentence"];
     const texts = (row) => (app.pairs ? [row.sentence, row.second] : [row.sentence]);
     return h("div", { class: "summary" }, quote("p", t("judge.count", rows.length, counts)),
-      copying([...names, ...VERDICT], rows.map((row) => [...texts(row), ...cells(row.verdict)]),
-        rows.map((row) => ({ ...Object.fromEntries(names.map((name, at) => [name, texts(row)[at]])), ...record(row.verdict) }))));
+      copying([...names, ...verdictColumns(rows.map((row) => row.verdict))], rows.map((row) => [...texts(row), ...cells(row.verdict)])));
   }
 
   function item(row) {
@@ -127,9 +127,8 @@ export function comparing(app) {
     place.replaceChildren(h("p", { class: "headline" }, t(`better.${shown.better}`)),
       h("p", { class: "hint" }, t("compare.difference", shown.label, signed(shown.difference))),
       h("div", { class: "two" }, ["first", "second"].map(card)),
-      copying(["sentence", ...VERDICT], ["first", "second"].map((side) => [shown.texts[side], ...cells(shown[side])]),
-        { better: shown.better, difference: shown.difference, label: shown.label,
-          ...Object.fromEntries(["first", "second"].map((side) => [side, { sentence: shown.texts[side], ...record(shown[side]) }])) }));
+      copying(["sentence", ...verdictColumns([shown.first, shown.second])], ["first", "second"].map((side) => [shown.texts[side], ...cells(shown[side])]),
+        ([first, second]) => ({ better: shown.better, difference: shown.difference, label: shown.label, first, second })));
   }
 
   function card(side) {

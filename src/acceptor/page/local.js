@@ -15,10 +15,19 @@ export function localBackend() {
     },
     async judge({ sentences, seconds = null, all_scores: all = false }, options = {}) {
       const { about, ...parts } = await judge();
+      const verdicts = [];
+      const done = (rows, found) => {
+        rows.forEach((row, at) => (verdicts[row] = found[at]));
+        options.onPart?.(rows, found);
+      };
       const inputs = sentences.map((sentence, row) => read(parts.tokenizer, sentence, seconds?.[row] ?? null));
-      const logits = await scores(parts, inputs.filter((input) => !input.error), options);
-      let at = 0;
-      const verdicts = inputs.map((input) => (input.error ? input : verdict(about, input, logits[at++], all)));
+      const numbers = inputs.map((_, row) => row);
+      const [refused, fine] = [numbers.filter((row) => inputs[row].error), numbers.filter((row) => !inputs[row].error)];
+      done(refused, refused.map((row) => inputs[row]));
+      await scores(parts, fine.map((row) => inputs[row]), options, (batch, logits) => {
+        const rows = batch.map((at) => fine[at]);
+        done(rows, rows.map((row, at) => verdict(about, inputs[row], logits[at], all)));
+      });
       return { model: about.name, labels: about.labels, verdicts };
     },
     async explain({ sentences }, options = {}) {
@@ -74,7 +83,7 @@ function read(tokenizer, sentence, second) {
 }
 
 // The logits of every input. Only inputs of one length share a batch, so that none is padded.
-async function scores({ ort, session }, inputs, { signal, onProgress }) {
+async function scores({ ort, session }, inputs, { signal, onProgress }, onBatch) {
   const logits = [];
   const rows = inputs.map((_, row) => row).sort((one, other) => inputs[one].ids.length - inputs[other].ids.length);
   for (let start = 0, end; start < rows.length; start = end) {
@@ -91,6 +100,7 @@ async function scores({ ort, session }, inputs, { signal, onProgress }) {
     const { logits: found } = await session.run(feeds);
     const width = found.dims[1];
     batch.forEach((row, at) => (logits[row] = [...found.data.slice(at * width, (at + 1) * width)]));
+    onBatch?.(batch, batch.map((row) => logits[row]));
     onProgress?.(end, rows.length);
   }
   return logits;

@@ -2,7 +2,7 @@
 
 import { comparing, judging } from "./judging.js";
 import { files } from "./files.js";
-import { button, h } from "./show.js";
+import { button, details, h } from "./show.js";
 import { history } from "./history.js";
 import { language, otherLanguage, t, translate } from "./strings.js";
 import { minimalPairs } from "./pairs.js";
@@ -18,9 +18,10 @@ export async function start(backend) {
     shortcut: mac ? "⌘ Enter" : "Ctrl + Enter",
     get pairs() { return app.judge?.inputs === "pairs"; },
     ask: (name, body, options) => backend[name]({ ...body, ...(backend.local ? {} : { model: app.judge.name }) }, options),
-    show, note, fail, run,
+    show, note, fail, refuse, run, stop, say, choose,
   };
   let running = null; // the work in progress, which new work replaces
+  let alerted = null; // what the alert says, in whatever language the page has
   const busy = new Map(); // the latest work of each place
   const judgingTab = judging(app);
   app.history = history(app, judgingTab.again);
@@ -52,9 +53,10 @@ export async function start(backend) {
   }
 
   function choose(judge) {
-    running?.abort();
-    $("alert").replaceChildren();
+    stop();
+    alert(null);
     app.judge = judge;
+    $("models").querySelector("select").value = app.models.indexOf(judge);
     for (const part of parts) part.clear();
     for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs;
     document.body.classList.add("ready");
@@ -67,6 +69,7 @@ export async function start(backend) {
     $("language").textContent = t("language");
     $("language").lang = language() === "en" ? "zh-CN" : "en";
     $("footer").textContent = t(backend.local ? "footer.local" : "footer.server");
+    drawAlert();
     document.title = app.judge ? `${app.judge.name} · Acceptor` : "Acceptor";
     if (!app.judge) return;
     const facts = [t("about", app.judge), `${app.judge.encoder}, ${app.judge.precision}`];
@@ -99,40 +102,69 @@ export async function start(backend) {
 
   // Shows a line about what the user should do. Returns null, so that a caller can end with it.
   function note(name, ...values) {
-    $("alert").replaceChildren(h("p", {}, t(name, ...values)), closing());
-    return null;
+    return alert({ text: () => t(name, ...values) });
   }
 
   function fail(error, again = null) {
-    const known = t(error.code ?? "") ?? t(`error.${error.status}`);
     const detail = [error.message, error.next, error.code].filter(Boolean).join(" · ");
-    $("alert").replaceChildren(h("p", {}, known ?? t("error.other")), ...(detail ? [h("p", { class: "hint" }, detail)] : []),
-      ...(again ? [button("error.try", () => { $("alert").replaceChildren(); again(); })] : []), closing());
+    return alert({ text: () => t(error.code ?? "") ?? t(`error.${error.status}`) ?? t("error.other"), detail: () => (detail ? h("p", { class: "hint" }, detail) : ""), again });
+  }
+
+  // Says what is wrong with a file, as the command line does: where, what was expected, what was found, what to do.
+  function refuse(name, { problem, code, ...parts }) {
+    return alert({ text: () => t("file.refused", name, t(...problem)), detail: () => details({ ...parts, code }) });
+  }
+
+  // What the alert shows: its text and more about it, as functions that speak the page's language; what is tried again.
+  function alert(shown) {
+    alerted = shown;
+    drawAlert();
     return null;
   }
 
-  function closing() {
-    return button("error.close", () => $("alert").replaceChildren());
+  function drawAlert() {
+    if (!alerted) return $("alert").replaceChildren();
+    const { text, detail = () => "", again } = alerted;
+    const close = (then) => () => { alert(null); home(); then?.(); };
+    return $("alert").replaceChildren(h("p", {}, text()), detail(), again ? button("error.try", close(again)) : "", button("error.close", close()));
+  }
+
+  // Says a line to screen readers alone. The results themselves are too long to be read out at every change.
+  function say(text) {
+    $("said").textContent = text;
+  }
+
+  // The focus goes to the first field of the tab that is shown: the button that had it is gone.
+  function home() {
+    (document.querySelector(".work > section:not([hidden])").querySelector("textarea, input") ?? $("main")).focus();
+  }
+
+  // Ends the work in progress, if there is any, without a word.
+  function stop() {
+    running?.abort("replaced");
+    running = null;
   }
 
   // Runs work that takes a while, with its progress above `place`; null if it was stopped or failed.
   async function run(place, work, name = "working") {
     if (!app.judge) return note("about.loading");
-    running?.abort();
+    stop();
     const mine = (running = new AbortController());
     const bar = h("progress", { "aria-label": t(name) });
     const text = h("span", { role: "status" }, t(name));
-    const line = h("div", { class: "working" }, bar, text, button("stop", () => mine.abort()));
+    const line = h("div", { class: "working" }, bar, text, button("stop", () => mine.abort("stopped")));
     place.before(line);
     place.setAttribute("aria-busy", "true");
     busy.set(place, mine);
-    $("alert").replaceChildren();
+    alert(null);
     const onProgress = (done, all) => { bar.max = all; bar.value = done; text.textContent = `${t(name)} ${t("progress", done, all)}`; };
     const onWait = (seconds) => { text.textContent = t("waiting", seconds); };
     try {
       return await attempt((options) => work({ ...options, onProgress, onWait }), mine.signal);
     } finally {
+      const focused = line.contains(document.activeElement); // on Stop, which goes
       line.remove();
+      if (focused) (place.parentElement.querySelector(".primary") ?? $("alert").querySelector("button") ?? $("main")).focus();
       if (busy.get(place) === mine) place.removeAttribute("aria-busy");
       if (running === mine) running = null;
     }
@@ -142,9 +174,11 @@ export async function start(backend) {
   async function attempt(work, signal) {
     for (let asked = false; ; asked = true) {
       try {
-        return await work({ signal });
+        const found = await work({ signal });
+        signal?.throwIfAborted(); // the end of the work may have come with the stop
+        return found;
       } catch (error) {
-        if (signal?.aborted) return running && running.signal !== signal ? null : note("stopped");
+        if (signal?.aborted) return signal.reason === "stopped" ? note("stopped") : null;
         if (error.status === 401 && (await askKey(asked))) continue;
         return fail(error, app.judge || backend.local ? null : load);
       }

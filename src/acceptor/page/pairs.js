@@ -43,8 +43,7 @@ export function minimalPairs(app) {
     place.replaceChildren(h("p", { class: "headline" }, t("pairs.score", right, rows.length)), bar,
       h("p", { class: "hint" }, t("pairs.interval", percent(count / rows.length), ...wilson(count, rows.length).map(percent), rows.length),
         ties ? `; ${t("pairs.ties", ties)}` : ""),
-      copying(["sentence_good", "sentence_bad", "difference"], rows.map((row) => [row.good, row.bad, row.difference]),
-        rows.map((row) => ({ sentence_good: row.good, sentence_bad: row.bad, difference: row.difference }))),
+      copying(["sentence_good", "sentence_bad", "difference"], rows.map((row) => [row.good, row.bad, row.difference])),
       grid());
   }
 

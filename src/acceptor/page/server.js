@@ -25,10 +25,13 @@ export function serverBackend() {
       store(given);
     },
     models: () => request("v1/models", {}),
-    async judge({ sentences, seconds = null, ...rest }, { onProgress, ...options } = {}) {
+    // Each part that is done is handed on at once, with the numbers of its sentences: what comes later may be lost.
+    async judge({ sentences, seconds = null, ...rest }, { onProgress, onPart, ...options } = {}) {
       const verdicts = [];
       for (const [start, end] of parts(sentences, seconds)) {
-        verdicts.push(...(await judged(start, end)));
+        const part = await judged(start, end);
+        onPart?.(part.map((_, at) => start + at), part);
+        verdicts.push(...part);
         onProgress?.(end, sentences.length);
       }
       return { verdicts };
@@ -40,7 +43,7 @@ export function serverBackend() {
         try {
           return (await post("v1/judge", body, options)).verdicts;
         } catch (error) {
-          if (![413, 422].includes(error.status) || sentences.length === 1) throw error;
+          if (![413, 422].includes(error.status)) throw error;
           if (end - start === 1) return [{ error: { code: error.code, message: error.message } }];
           const middle = (start + end) >> 1;
           return [...(await judged(start, middle)), ...(await judged(middle, end))];

@@ -72,8 +72,15 @@ export function flags({ truncated, unknown }) {
   return names.map((name) => h("span", { class: "flag" }, t(name)));
 }
 
-// What a sentence that could not be judged shows.
-export const refusal = (error) => h("p", { class: "refusal" }, t(error.code) ?? error.message);
+// Why a sentence has no verdict.
+export const reason = (error) => t(error.code) ?? error.message;
+export const refusal = (error) => h("p", { class: "refusal" }, reason(error));
+
+// What is known of a refusal, under the headings of the command line. Each part is a name and values for `t`.
+export function details({ code, ...parts }) {
+  const rows = Object.entries(parts).map(([name, words]) => [h("dt", {}, t(`part.${name}`)), quote("dd", t(...words))]);
+  return h("dl", { class: "details" }, rows.flat(), h("dt", {}, t("part.code")), h("dd", {}, code));
+}
 
 // The words of a sentence, each with its weight below it and a line whose kind and width show it.
 export function words({ words: texts, weights }) {
@@ -96,13 +103,14 @@ export function examples(name, items, choose) {
     h("ul", {}, items.map(([text, value]) => h("li", {}, h("button", { type: "button", class: "example", translate: "no", onclick: () => choose(value) }, text)))));
 }
 
-// The buttons that copy rows: `columns` and `rows` for TSV, `records` for JSON.
-export function copying(columns, rows, records) {
+// The buttons that copy rows, as TSV and as JSON. `shaped` makes of the records what the JSON holds.
+export function copying(columns, rows, shaped = (records) => records) {
+  const records = () => rows.map((row) => Object.fromEntries(columns.map((name, at) => [name, row[at]])));
   const said = h("span", { class: "said", role: "status" });
   const copies = (text) => async () => { said.textContent = t((await copy(text())) ? "copy.done" : "copy.failed"); };
   return h("div", { class: "copy" }, said,
     button("copy.tsv", copies(() => tsv(columns, rows))),
-    button("copy.json", copies(() => JSON.stringify(records, null, 2))));
+    button("copy.json", copies(() => JSON.stringify(shaped(records()), null, 2))));
 }
 
 async function copy(text) {
@@ -128,9 +136,8 @@ export function save(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-// A verdict as a row of a file: the columns of `acceptor predict`.
-export const VERDICT = ["verdict", "probability", "margin"];
-export const TAKEN = [...VERDICT, "error"]; // by the verdicts in a file
-export const cells = (verdict) => [verdict.label, verdict.probability, verdict.margin];
-export const record = (verdict) =>
-  verdict.error ? { error: verdict.error } : { verdict: verdict.label, probability: verdict.probability, margin: verdict.margin };
+// A verdict as a row of a file: the columns of `acceptor predict`, and why there is none.
+export const VERDICT = ["verdict", "probability", "margin", "error"];
+export const cells = (verdict) => [verdict.label, verdict.probability, verdict.margin, verdict.error];
+// The columns that some verdicts need: that of errors only if there is one.
+export const verdictColumns = (verdicts) => (verdicts.some((verdict) => verdict.error) ? VERDICT : VERDICT.slice(0, -1));

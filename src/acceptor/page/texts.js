@@ -1,7 +1,4 @@
-// Reads the texts that a user types or drops, and writes verdicts as text.
-
-const SENTENCES = ["sentence", "text", "sentence1", "texta", "premise", "question1", "text1", "sentences", "texts", "content", "sentencegood", "句子", "文本"];
-const SECONDS = ["sentence2", "second", "textb", "hypothesis", "question2", "text2"];
+// Reads the texts that a user types, and writes verdicts as text.
 
 // The lines that are not blank.
 export function lines(text) {
@@ -21,63 +18,11 @@ export function pairsOf(text) {
   return { pairs, bad };
 }
 
-// A file as a table: `columns` are their names, null without a header. An error if it is not one of the known formats.
-export async function table(file) {
-  const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-  const kind = file.name.toLowerCase().match(/\.(\w+)$/)?.[1];
-  if (["json", "jsonl", "ndjson"].includes(kind)) return records(text);
-  if (kind === "tsv" || kind === "csv") return withHeader(kind === "tsv" ? lines(text).map((line) => line.split("\t")) : csv(text));
-  return { columns: null, rows: lines(text).map((line) => [line]) };
-}
-
-// The columns that hold the sentences and the second sentences: by their names; else the one with the longest text, and
-// the first of the others, -1 if there is none.
-export function roles({ columns, rows }) {
-  const place = (names) => names.map((name) => columns?.findIndex((column) => key(column) === name) ?? -1).find((at) => at >= 0) ?? -1;
-  const width = Math.max(0, ...rows.slice(0, 100).map((row) => row.length));
-  const named = { sentence: place(SENTENCES), second: place(SECONDS) };
-  const lengths = Array.from({ length: width }, (_, at) => at === named.second ? -1 : rows.slice(0, 100).reduce((sum, row) => sum + (row[at]?.length ?? 0), 0));
-  const sentence = named.sentence >= 0 ? named.sentence : lengths.indexOf(Math.max(...lengths));
-  const second = named.second >= 0 ? named.second : lengths.findIndex((_, at) => at !== sentence);
-  return { width, sentence, second };
-}
-
-// A column's name as names are compared: `acceptor.data.reading.column_names`.
-const key = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
-
-function withHeader(rows) {
-  const known = [...SENTENCES, ...SECONDS];
-  const header = rows[0]?.some((cell) => known.includes(key(cell)));
-  return header ? { columns: rows[0].map((cell) => cell.trim()), rows: rows.slice(1) } : { columns: null, rows };
-}
-
-function records(text) {
-  const found = text.trimStart().startsWith("[") ? JSON.parse(text) : lines(text).map((line) => JSON.parse(line));
-  const objects = found.map((one) => (typeof one === "string" ? { sentence: one } : one));
-  const columns = [...new Set(objects.flatMap(Object.keys))];
-  const cell = (value) => (typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value));
-  return { columns, rows: objects.map((one) => columns.map((column) => cell(one[column]))) };
-}
-
-// Comma-separated text by RFC 4180. An error, as in `quoted_rows` of Python, if a quote is not at both ends of its cell.
-function csv(text) {
-  const whole = text + "\n"; // the last line may lack its end
-  const cell = /(?:"([^"]*(?:""[^"]*)*)"|([^,"\r\n]*))(,|\r\n|\n|\r)/y;
-  const rows = [[]];
-  while (cell.lastIndex < whole.length) {
-    const found = cell.exec(whole);
-    if (!found) throw new Error("a quote within a cell, or one that is not closed");
-    const [, quoted, plain, end] = found;
-    rows.at(-1).push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
-    if (end !== ",") rows.push([]);
-  }
-  return rows.filter((cells) => cells.some((cell) => cell.trim()));
-}
-
-// Rows of values as TSV, without quoting: a tab or a line break in a text becomes a blank.
+// Rows of values as TSV, without quoting: a tab or a line break in a text becomes a blank. An error has its code first.
 export function tsv(columns, rows) {
-  const cell = (value) => String(value ?? "").replace(/[\t\r\n]+/g, " ");
-  return [columns, ...rows].map((row) => row.map(cell).join("\t") + "\n").join("");
+  const text = (value) => (value?.code ? `${value.code}: ${value.message}` : String(value ?? ""));
+  const cell = (value) => text(value).replace(/[\t\r\n]+/g, " ");
+  return [columns, ...rows].map((row) => columns.map((_, at) => cell(row[at])).join("\t") + "\n").join("");
 }
 
 // A probability for people: never 0 or 1, which no judge means.
