@@ -183,6 +183,15 @@ def old_run(toy_run, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def topic_run(toy_run, tmp_path_factory) -> Path:
+    """`toy_run` as a judge of topics: neither of its labels means acceptable."""
+    folder = tmp_path_factory.mktemp("runs") / "topics"
+    shutil.copytree(toy_run.folder, folder)
+    write_judge(folder, json.loads((folder / "judge.json").read_text()) | {"labels": ["sports", "politics"]})
+    return folder
+
+
 def write_judge(folder: Path, about: dict) -> None:
     """Writes ``judge.json``, and its hash into the manifest."""
     content = json.dumps(about).encode()

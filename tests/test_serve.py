@@ -46,9 +46,10 @@ GOOD, BAD = "the cats sleep.", "the cat them sleep."
 
 
 @pytest.fixture(scope="module")
-def server(toy_run, pair_run):
-    """Two judges, without a key."""
-    with serving(f"toy={toy_run.folder}", f"pairs={pair_run.folder}", "--precision", "fp32") as running:
+def server(toy_run, pair_run, topic_run):
+    """Three judges, without a key."""
+    judges = (f"toy={toy_run.folder}", f"pairs={pair_run.folder}", f"topics={topic_run}")
+    with serving(*judges, "--precision", "fp32") as running:
         yield running
 
 
@@ -104,8 +105,25 @@ def test_words_are_weighed_and_sentences_compared(server, judge):
     assert post(server, "/v1/compare", {"first": GOOD, "second": GOOD}).json()["better"] == "equal"
 
 
+def test_no_sentence_is_better_to_a_judge_of_topics(server, topic_run):
+    from acceptor.cli.prompt import Prompt
+
+    judge = acceptor.load(topic_run, precision="fp32")
+    with pytest.raises(acceptor.UsageError) as ours:
+        Prompt(judge, judge.labels, lambda _: []).answer(f":compare {GOOD} | {BAD}")
+    answer = post(server, "/v1/compare", {"first": GOOD, "second": BAD, "model": "topics"})
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["code"] == ours.value.code == "E-USAGE-LABELS"
+    assert all(text in error["message"] for text in (ours.value.problem, "acceptable", "sports, politics"))
+    assert "/v1/judge" in error["next"]
+    assert post(server, "/v1/judge", {"sentences": [GOOD], "model": "topics"}).status_code == 200
+
+
 def test_the_judges_are_listed(server, judge):
-    one, two = httpx.get(f"{server.url}/v1/models").json()["models"]
+    one, two, three = httpx.get(f"{server.url}/v1/models").json()["models"]
+    assert (one["acceptable"], two["acceptable"], three["acceptable"]) == (True, True, False)
+    assert three["positive"] == "politics"  # the last one, which does not make it better
     assert (one["name"], one["inputs"], two["name"], two["inputs"]) == ("toy", "sentences", "pairs", "pairs")
     assert (one["labels"], one["positive"], one["max_length"]) == (list(judge.labels), "acceptable", judge.max_length)
     assert one["temperature"] == judge.decision.temperature

@@ -219,12 +219,14 @@ def good_label(labels: Sequence[str], named: str | None = None) -> int:
     return list(labels).index(named)
 
 
+def names_good_label(labels: Sequence[str]) -> bool:
+    """Whether the names of the labels tell which of them means acceptable: see `good_label`."""
+    return any(set(labels) == set(spelling) for spelling in KNOWN_SPELLINGS)
+
+
 def positive_label(labels: Sequence[str]) -> int:
     """The id of the label that means acceptable, if its name tells; else of the last label."""
-    try:
-        return good_label(labels)
-    except UsageError:
-        return len(labels) - 1
+    return good_label(labels) if names_good_label(labels) else len(labels) - 1
 
 
 def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = LabelRules()) -> Split:

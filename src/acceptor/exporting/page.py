@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from acceptor import page
-from acceptor.data.labels import positive_label
+from acceptor.data.labels import names_good_label, positive_label
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
 from acceptor.errors import UsageError
@@ -123,6 +123,7 @@ def _about(judge: Judge, name: str, precision: str) -> dict[str, object]:
         "encoder": Path(judge.encoder["name"]).name,  # of a folder, its last part
         "precision": precision,
         "positive": judge.labels[positive_label(judge.labels)],
+        "acceptable": names_good_label(judge.labels),
         "version": versions()["acceptor"],
     }
 

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 from starlette.requests import Request
 
-from acceptor.data.labels import positive_label
-from acceptor.errors import RequestError
+from acceptor.data.labels import good_label, names_good_label, positive_label
+from acceptor.errors import RequestError, UsageError
 from acceptor.evaluation.metrics import log_odds
 from acceptor.evaluation.words import Explanation
 from acceptor.judging.judge import Judge
@@ -111,7 +111,10 @@ class OneModel(Strict):
 
     name: str
     labels: list[str]
-    positive: Annotated[str, Field(description="the label that means acceptable")]
+    positive: Annotated[str, Field(description="the label that means acceptable, or else the last one")]
+    acceptable: Annotated[
+        bool, Field(description="whether its name tells that it means acceptable; /v1/compare needs it")
+    ]
     inputs: Literal["sentences", "pairs"] | None
     threshold: float | None
     temperature: float
@@ -215,17 +218,34 @@ def _explanation(found: Explanation) -> Json:
 async def compare(service: Service, request: Request, body: CompareBody) -> Json:
     """Which of two sentences is better, by the log-odds of the label that means acceptable."""
     one = service.named(body.model)
+    label = _good_label(one.judge)
     judged = finite(await judged_by(one, [body.first, body.second]))
-    first, second = log_odds(judged.logits, positive_label(one.judge.labels)).tolist()
+    first, second = log_odds(judged.logits, label).tolist()
     verdicts = verdicts_of(one.judge, judged)
     return {
         "model": one.name,
-        "label": one.judge.labels[positive_label(one.judge.labels)],
+        "label": one.judge.labels[label],
         "better": "first" if first > second else "second" if second > first else "equal",
         "difference": first - second,
         "first": verdicts[0],
         "second": verdicts[1],
     }
+
+
+def _good_label(judge: Judge) -> int:
+    """The id of the label that means acceptable.
+
+    Raises:
+        RequestError: The names of the labels do not tell; neither sentence is better.
+    """
+    try:
+        return good_label(judge.labels)
+    except UsageError as error:
+        refused = RequestError(error.problem, status=422, code=error.code)
+        for name in ("expected", "found"):
+            refused.add(name, error.details[name])
+        refused.add("next", "compare the probabilities of /v1/judge with all_scores: true")
+        raise refused from None
 
 
 async def models(service: Service, request: Request, body: None) -> Json:
@@ -239,6 +259,7 @@ def _about(one: Served) -> Json:
         "name": one.name,
         "labels": list(judge.labels),
         "positive": judge.labels[positive_label(judge.labels)],
+        "acceptable": names_good_label(judge.labels),
         "inputs": judge.inputs,
         "threshold": judge.decision.threshold,
         "temperature": judge.decision.temperature,
