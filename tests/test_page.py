@@ -360,6 +360,119 @@ def test_two_sentences_and_minimal_pairs(browser, judge, in_fp32):
         assert "Line 1" in tab.text_content("#alert")
 
 
+def test_a_pair_that_cannot_be_judged_leaves_the_others(browser, in_fp32):
+    good, bad = "the cats see girl.", "the cat them see girl."
+    with Tab(browser, in_fp32) as tab:
+        tab.click("#tab-pairs")
+        tab.fill("#pairs", f"{good}\t{bad}\n\n{good}\t🦖\n{good}\t{bad}")
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector("table.pairs")
+        assert tab.text_content("#pairs-results .headline") == "2 of 2 pairs in the right order, 1 not judged"
+        assert "n 2)" in tab.text_content("#pairs-results")
+        assert tab.locator("table.pairs .refusal").all_text_contents() == [
+            "line 3: The judge knows no part of this text."
+        ]
+        assert "🦖" in tab.text_content("td:has(> .refusal)")
+        found = tab.copied("#pairs-results", "JSON")
+        assert ["error" in one for one in found] == [False, True, False]
+        rows = [line.split("\t") for line in tab.copied("#pairs-results", "TSV").splitlines()]
+        assert rows[0] == ["sentence_good", "sentence_bad", "difference", "error"]
+        assert rows[2][2] == ""
+        assert rows[2][3].startswith("E-DATA-VOCABULARY: no token")
+        tab.fill("#pairs", f"{good}\t{bad}\nall alone")
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector("#alert:has-text('Line 2')")
+        assert "all alone" in tab.text_content("#alert")
+        tab.fill("#pairs", f"{good}\t{bad}\n" * 501)
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector(".headline:has-text('501 of 501')")
+        assert tab.locator("table.pairs tbody tr").count() == 500
+        assert "The first 500 are shown" in tab.text_content("#pairs-results")
+
+
+def test_a_judge_of_topics_has_no_better_sentence(browser, judge, topic_run, in_fp32, tmp_path):
+    assert exporting._about(judge, "toy", "fp32")["acceptable"]
+    about = exporting._about(acceptor.load(topic_run, device="cpu", precision="fp32"), "topics", "fp32")
+    assert not about["acceptable"]
+    with Tab(browser, changed(in_fp32, tmp_path, **about)) as tab:
+        assert [one.is_visible() for one in tab.locator("[role=tab]").all()] == [True, False, False, True]
+        found = tab.judge(SENTENCES[:6])
+        assert {one["verdict"] for one in found} == {"sports", "politics"}
+        assert set(tab.locator(".verdict .mark").all_text_contents()) == {"●"}
+        assert tab.locator(".positive, .negative, .label0, .label1").count() == 0
+
+
+def test_a_sentence_that_is_not_judged_is_counted_and_copied(browser, written):
+    with Tab(browser, written) as tab:
+        found = tab.judge(["the cats sleep.", "🦖"])
+        assert re.fullmatch(r"2 sentences: 1 (un)?acceptable, 1 not judged", tab.text_content(".summary p"))
+        assert found[1]["error"]["code"] == "E-DATA-VOCABULARY"
+        rows = [line.split("\t") for line in tab.copied("#verdicts", "TSV").splitlines()]
+        assert rows[0] == ["sentence", "verdict", "probability", "margin", "error"]
+        assert (rows[1][4], rows[2][1:4]) == ("", ["", "", ""])
+        assert rows[2][4].startswith("E-DATA-VOCABULARY: no token")
+        tab.drop("one.tsv", "sentence\n🦖\n")
+        assert tab.text_content("#file-results .headline") == "1 sentence of one.tsv"
+        tab.click("button:has-text('Save as TSV')")
+
+
+def test_a_long_text_is_shown_whole(browser, written):
+    text = "the cats see the garden. " * 200
+    with Tab(browser, written) as tab:
+        tab.judge([text])
+        inside, shown = tab.evaluate(
+            "['scrollHeight', 'clientHeight'].map((name) => document.querySelector('.verdict .sentence')[name])"
+        )
+        assert inside <= shown > 300
+
+
+def test_the_focus_is_never_lost(browser, in_fp32):
+    with Tab(browser, in_fp32) as tab:
+        keys = tab.page.keyboard
+
+        def focused():
+            return tab.evaluate("document.activeElement.id || document.activeElement.textContent")
+
+        tab.click("#judge-form .primary")
+        tab.focus("#alert button")
+        keys.press("Enter")
+        assert focused() == "sentences"
+        tab.click("#tab-pairs")
+        tab.click("#pairs-form .primary")
+        tab.focus("#alert button")
+        keys.press("Enter")
+        assert focused() == "pairs"
+        tab.click("#tab-judge")
+        tab.fill("#sentences", "\n".join(sentence for sentence, _ in toy_rows(400)))
+        tab.evaluate("""() => {
+            document.querySelector("#judge-form").requestSubmit();
+            document.querySelector(".working button").focus();
+            document.querySelector(".working button").click();
+        }""")
+        tab.wait_for_selector("#alert p")
+        assert focused() == "Judge"
+
+
+def test_only_a_line_is_read_out(browser, in_fp32):
+    """Not the whole list of results at every change; and no other row is drawn anew for the words of one."""
+    with Tab(browser, in_fp32) as tab:
+        tab.judge(SENTENCES[:3])
+        assert tab.text_content("#said").startswith("3 sentences: ")
+        tab.evaluate("document.querySelectorAll('.verdict').forEach((one) => (one.same = true))")
+        tab.locator(".why").nth(1).click()
+        tab.wait_for_selector(".words")
+        assert tab.evaluate("[...document.querySelectorAll('.verdict')].map((one) => one.same ?? false)") == [
+            True,
+            False,
+            True,
+        ]
+        assert tab.locator("#said").count() == 1
+        tab.drop("some.txt", "the cats sleep.\nthe cats.")
+        assert tab.text_content("#said") == "2 of 2 rows"
+        read = "document.querySelectorAll(':is([aria-live], [role=status]) :is(li, td, .verdict)').length"
+        assert tab.evaluate(read) == 0
+
+
 def test_the_keyboard_alone(browser, written):
     with Tab(browser, written) as tab:
         keys = tab.page.keyboard
@@ -459,7 +572,14 @@ def test_a_dropped_file_is_judged_and_saved(browser, judge, in_fp32, tmp_path, n
 REFUSED = {  # a file that the command line refuses, and what the page says of it
     "ragged.csv": (
         "sentence,id,id2\nThe cat sleeps.,1,2,extra\nThe cats sleep.,1,2\n",
-        ["wrong number of columns", "line 2", "3 columns", '4: "The cat sleeps." | "1"', "unquoted comma", "E-DATA-ROW"],
+        [
+            "wrong number of columns",
+            "line 2",
+            "3 columns",
+            '4: "The cat sleeps." | "1"',
+            "unquoted comma",
+            "E-DATA-ROW",
+        ],
     ),
     "late.tsv": ("the cats sleep.\t1\n" * 150 + "the cat.\t1\t2\n", ["line 151", "2 columns", "tab", "E-DATA-ROW"]),
     "twice.csv": ("sentence,id,id\nThe cat sleeps.,1,2\n", ["“id”", "line 1", "sentence, id, id", "E-DATA-COLUMN"]),
@@ -467,7 +587,10 @@ REFUSED = {  # a file that the command line refuses, and what the page says of i
     "inside.csv": ('n,sentence\n\n1,The "big" cat\n', ["inside an unquoted cell", "line 3", "E-DATA-QUOTES"]),
     "open.csv": ('n,sentence\n1,"the cat\n2,the cats\n', ["never closed", "line 2", "E-DATA-QUOTES"]),
     "after.csv": ('n,sentence\n1,"the\ncat" sat\n', ["follows a closing quote", "line 3", "E-DATA-QUOTES"]),
-    "twice.jsonl": ('{"text": "a b"}\n{"text": "a", "text": "b"}\n', ["one JSON object", "line 2", "“text”", "E-DATA-ROW"]),
+    "twice.jsonl": (
+        '{"text": "a b"}\n{"text": "a", "text": "b"}\n',
+        ["one JSON object", "line 2", "“text”", "E-DATA-ROW"],
+    ),
     "deep.json": ('[{"text": "a", "more": [{"a": 1, "a": 2}]}]', ["line 1", "one JSON array", "“a” appears twice"]),
     "broken.jsonl": ('{"text": "the cats."}\n{broken\n', ["one JSON object", "line 2", "{broken", "{…} on each line"]),
     "other.json": ('[{"text": "a"},\n\n 7]', ["one JSON object", "line 3"]),
@@ -475,7 +598,7 @@ REFUSED = {  # a file that the command line refuses, and what the page says of i
     "latin.txt": ("the cats.\nna\xefve\n".encode("latin-1"), ["not UTF-8", "line 2", "CSV UTF-8", "E-DATA-ENCODING"]),
     "wide.txt": ("the cats.".encode("utf-16"), ["UTF-16", "E-DATA-ENCODING"]),
     "zeros.txt": (b"the cats\n\0", ["NUL", "line 2"]),
-}  # fmt: skip
+}
 
 
 def test_a_file_is_refused_with_its_line_as_the_command_line_does(browser, written, tmp_path):
@@ -526,16 +649,26 @@ def test_a_saved_file_holds_all_that_was_in_the_file(browser, in_fp32, tmp_path)
 
 READ = {  # the sentences that are judged, and how the file was read
     "names.csv": ('id,utterance,label\n1,"the cats, see.",1\n', ["the cats, see."], True, ","),
-    "unknown.csv": ("nr;wording\n1;the cats sleep.\n2;the cat sleep.\n3;the cat.\n", ["the cats sleep.", "the cat sleep.", "the cat."], True, ";"),
+    "unknown.csv": (
+        "nr;wording\n1;the cats sleep.\n2;the cat sleep.\n3;the cat.\n",
+        ["the cats sleep.", "the cat sleep.", "the cat."],
+        True,
+        ";",
+    ),
     "excel.csv": ('sentence;label\n"the cats; they sleep.";1\n', ["the cats; they sleep."], True, ";"),
-    "comma.csv": ("sentence;label\nthe cats, they sleep.;1\nthe cat.;0\n", ["the cats, they sleep.", "the cat."], True, ";"),
+    "comma.csv": (
+        "sentence;label\nthe cats, they sleep.;1\nthe cat.;0\n",
+        ["the cats, they sleep.", "the cat."],
+        True,
+        ";",
+    ),
     "declared.csv": ("sep=|\nlabel|text\n1|the cats.\n", ["the cats."], True, "|"),
     "tabs.csv": ("the cats.\t1\nthe cat.\t0\n", ["the cats.", "the cat."], False, "tabs"),
     "prose.csv": ("sentence\nthe cats sleep\nthe cats see\n", ["the cats sleep", "the cats see"], True, None),
     "one.txt": ("sentence\nthe cats sleep.\n", ["the cats sleep."], True, None),
     "table.txt": ("id\ttext\n1\tthe cats.\n", ["the cats."], True, "tabs"),
     "stray.txt": ("the cats.\nthe\tcat; them.\n", ["the cats.", "the\tcat; them."], False, None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", READ)
@@ -570,11 +703,27 @@ def headed_tables() -> list[list[list[str]]]:
     """Rows of equal width, of all kinds of cells, with and without headers."""
     rng = random.Random(1)
     cells = {
-        "name": ["id", "label", "Sentence", "text", "my column", "note", "y", "question", "Question", "", "句子", "Is it so?", "0", "1"],
-        "number": ["1", "2", "3.5", "10", "2024-01-02", "-7", "0"], "label": ["0", "1", "yes", "no", "acceptable", "bad"],
+        "name": [
+            "id",
+            "label",
+            "Sentence",
+            "text",
+            "my column",
+            "note",
+            "y",
+            "question",
+            "Question",
+            "",
+            "句子",
+            "Is it so?",
+            "0",
+            "1",
+        ],
+        "number": ["1", "2", "3.5", "10", "2024-01-02", "-7", "0"],
+        "label": ["0", "1", "yes", "no", "acceptable", "bad"],
         "text": ["the cats sleep", "Who knows?", "a", "it rains.", "the girl sees the boy in the garden", ""],
         "word": ["red", "green", "blue"],
-    }  # fmt: skip
+    }
     found = []
     for _ in range(4000):
         kinds = [rng.choice(list(cells)) for _ in range(rng.randint(1, 4))]
@@ -819,6 +968,65 @@ def test_a_judge_of_pairs(browser, pair_run, tmp_path):
     ours = judge(firsts, seconds)
     assert [one["verdict"] for one in found] == [one.label for one in ours]
     np.testing.assert_allclose([one["probability"] for one in found], [one.probability for one in ours], atol=1e-5)
+
+
+STOP = """() => {
+    const [bar, stop] = [document.querySelector("progress"), document.querySelector(".working button")];
+    if (!(bar?.value > 0)) return false;
+    stop.click();
+    return true;
+}"""
+
+
+def test_a_stopped_file_keeps_its_verdicts_and_can_be_judged_on(browser, judge, in_fp32, tmp_path):
+    rows = [sentence for sentence, _ in toy_rows(3000, 3)]
+    with Tab(browser, in_fp32) as tab:
+        tab.drop("rows.txt", "\n".join(rows), shows=".working")
+        tab.wait_for_function(STOP)
+        tab.wait_for_selector(".rest")
+        assert tab.text_content("#alert p") == "Stopped."
+        left = int(tab.text_content(".rest").split()[0])
+        assert 0 < left < len(rows)
+        saved = [json.loads(line) for line in tab.saved("JSON lines", tmp_path).splitlines()]
+        assert sum(one.get("error") == {"code": "unjudged", "message": "not judged"} for one in saved) == left
+        tab.click("button:has-text('Judge the rest')")
+        tab.wait_for_selector(".working", state="detached")
+        tab.wait_for_selector(".rest", state="detached")
+        assert tab.evaluate("document.activeElement.textContent") == "Save as TSV"
+        found = [json.loads(line) for line in tab.saved("JSON lines", tmp_path).splitlines()]
+    assert [one["sentence"] for one in found] == rows
+    assert [one["verdict"] for one in found] == [label for label, _, _ in expected(judge, rows)]
+
+
+def test_a_file_that_is_replaced_is_no_longer_judged(browser, judge, in_fp32, tmp_path):
+    rows = [sentence for sentence, _ in toy_rows(3000, 3)]
+    with Tab(browser, in_fp32) as tab:
+        tab.drop("rows.txt", "\n".join(rows), shows=".working")
+        tab.drop("broken.jsonl", "{broken\n", shows="#alert p")
+        tab.wait_for_timeout(500)
+        assert tab.locator(".working").count() == 0
+        assert tab.locator("#file-results *").count() == 0
+        assert "broken.jsonl is refused" in tab.text_content("#alert")
+        # Another column, while the first one is judged: the verdicts are those of the text beside them.
+        good, bad = "the cats sleep in the garden.", "the cat them sleep garden."
+        tab.drop("two.tsv", f"sentence\tother\n{good}\t{bad}\n" * 1, shows=".filter select")
+        tab.select_option(".filter select", label="other")
+        tab.wait_for_selector(f"table.rows td:has-text('{bad}')")
+        (found,) = [json.loads(line) for line in tab.saved("JSON lines", tmp_path).splitlines()]
+        assert found["verdict"] == judge([bad])[0].label
+        assert tab.locator("#alert p").count() == 0
+
+
+def test_of_several_files_the_first_is_taken_and_the_page_says_so(browser, written):
+    with Tab(browser, written) as tab:
+        tab.evaluate("""() => {
+            const files = new DataTransfer();
+            for (const name of ["a.txt", "b.txt", "c.txt"]) files.items.add(new File(["the cats sleep."], name));
+            document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}));
+        }""")
+        tab.wait_for_selector("#file-results table")
+        assert "1 sentence of a.txt" in tab.text_content("#file-results")
+        assert "2 others were left out" in tab.text_content("#file-results")
 
 
 def test_work_can_be_stopped(browser, in_fp32):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 from pathlib import Path
 
@@ -74,6 +76,65 @@ def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):
         tab.settle("#file-results")
         assert len(lost) == 4
         assert f"{len(rows)} of {len(rows)} rows" in tab.text_content("#file-results")
+
+
+def test_a_server_that_is_lost_costs_only_the_parts_that_are_not_judged(browser, server):
+    rows = [f"the cats see the garden {row}." for row in range(600)]
+    asked = []
+
+    def lose(route):
+        asked.append(len(json.loads(route.request.post_data)["sentences"]))
+        if len(asked) == 1:
+            route.continue_()
+        else:
+            route.fulfill(
+                status=403, body='{"error": {"code": "", "message": "gone"}}', content_type="application/json"
+            )
+
+    with Tab(browser, server.url) as tab:
+        tab.route("**/v1/judge", lose)
+        tab.drop("rows.txt", "\n".join(rows), shows=".rest")
+        assert "gone" in tab.text_content("#alert")
+        assert tab.text_content(".rest p") == "344 rows are not judged yet."
+        tab.unroute("**/v1/judge")
+        tab.route(
+            "**/v1/judge",
+            lambda route: (asked.append(len(json.loads(route.request.post_data)["sentences"])), route.continue_()),
+        )
+        tab.click("button:has-text('Judge the rest')")
+        tab.settle("#file-results")
+        assert tab.locator(".rest").count() == 0
+        assert asked == [256, 256, 256, 88]
+        assert tab.locator("#alert p").count() == 0
+
+
+def test_two_judges(browser, toy_run, topic_run):
+    """The history knows which judge gave a verdict; at the width of a phone nothing lies on anything else."""
+    long = "a-judge-of-english-with-a-very-long-name-indeed"
+    with (
+        serving(f"{long}={toy_run.folder}", f"{long}-too={topic_run}", "--precision", "fp32") as server,
+        Tab(browser, server.url) as tab,
+    ):
+        assert tab.get_attribute("#footer a", "href") == "docs"
+        tab.judge(SENTENCES[:1])
+        tab.select_option("#models select", label=f"{long}-too")
+        assert [one.is_visible() for one in tab.locator("[role=tab]").all()] == [True, False, False, True]
+        (topic,) = tab.judge(SENTENCES[:1])
+        assert topic["verdict"] in ("sports", "politics")
+        assert tab.locator("#history .by").all_text_contents() == [f"{long}-too", long]
+        tab.locator("#history button").nth(1).click()
+        tab.settle("#verdicts")
+        tab.wait_for_selector(".verdict .mark.positive, .verdict .mark.negative")
+        assert tab.evaluate("document.querySelector('#models select').selectedOptions[0].text") == long
+        assert tab.locator("#history li").count() == 2
+        for width in (320, 390, 820):
+            tab.set_viewport_size({"width": width, "height": 900})
+            boxes = [tab.locator(one).bounding_box() for one in (".brand", "#models select", "#language")]
+            assert all(one["x"] + one["width"] <= other["x"] for one, other in itertools.pairwise(boxes)), width
+            assert boxes[2]["x"] + boxes[2]["width"] <= width
+        assert tab.problems == []
+        tab.click("#footer a")
+        tab.wait_for_selector("body.docs")
 
 
 def test_the_page_works_where_nothing_may_be_stored(browser, toy_run):

@@ -17,7 +17,8 @@ export function history(app, again) {
     forget.hidden = entries.length === 0;
     list.replaceChildren(...entries.map((entry) => h("li", {},
       h("button", { type: "button", title: t("history.again"), onclick: () => again(entry) },
-        mark(entry.judge, entry.label), quote("span", entry.text, { class: "past" }),
+        mark(entry.judge, entry.label),
+        h("span", {}, quote("span", entry.text, { class: "past" }), app.models.length > 1 ? quote("span", entry.judge.name, { class: "by" }) : ""),
         h("span", { class: "heard" }, `${entry.label} `), h("span", { class: "number" }, share(entry.probability))))));
   }
 
@@ -27,7 +28,8 @@ export function history(app, again) {
       ...verdict, text: second === null ? sentence : `${sentence} ⇥ ${second}`, line: second === null ? sentence : `${sentence}\t${second}`, judge: app.judge,
     }));
     const seen = new Set();
-    entries = [...fresh, ...entries].filter((entry) => !seen.has(entry.line) && seen.add(entry.line)).slice(0, MOST);
+    const same = (entry) => `${entry.judge.name}\n${entry.line}`; // two judges may differ on one sentence
+    entries = [...fresh, ...entries].filter((entry) => !seen.has(same(entry)) && seen.add(same(entry))).slice(0, MOST);
     draw();
   }
 

@@ -24,6 +24,7 @@ export function judging(app) {
     rows = asked.map((row, at) => ({ ...row, verdict: found.verdicts[at], words: null, open: false }));
     app.history.add(rows);
     draw();
+    app.say(counted());
   });
 
   function inputs() {
@@ -32,8 +33,8 @@ export function judging(app) {
       return found.length ? found.map((sentence) => ({ sentence, second: null })) : app.note("judge.nothing");
     }
     const { pairs, bad } = pairsOf(field.value);
-    if (bad.length) return app.note("pairs.line", bad[0]);
-    return pairs.length ? pairs.map(([sentence, second]) => ({ sentence, second })) : app.note("pairs.nothing");
+    if (bad.length) return app.note("pairs.line", bad[0].number, bad[0].line);
+    return pairs.length ? pairs.map(({ first, second }) => ({ sentence: first, second })) : app.note("pairs.nothing");
   }
 
   function draw() {
@@ -53,13 +54,17 @@ export function judging(app) {
     form.requestSubmit();
   }
 
-  function summary() {
+  function counted() {
     const kinds = [...app.judge.labels.map((label) => [label, (verdict) => verdict.label === label]), [t("file.errors"), (verdict) => verdict.error]];
     const counts = kinds.map(([name, is]) => [rows.filter((row) => is(row.verdict)).length, name])
       .filter(([count]) => count).map(([count, name]) => `${count} ${name}`).join(", ");
+    return t("judge.count", rows.length, counts);
+  }
+
+  function summary() {
     const names = app.pairs ? ["sentence", "second"] : ["sentence"];
     const texts = (row) => (app.pairs ? [row.sentence, row.second] : [row.sentence]);
-    return h("div", { class: "summary" }, quote("p", t("judge.count", rows.length, counts)),
+    return h("div", { class: "summary" }, quote("p", counted()),
       copying([...names, ...verdictColumns(rows.map((row) => row.verdict))], rows.map((row) => [...texts(row), ...cells(row.verdict)])));
   }
 
@@ -79,13 +84,15 @@ export function judging(app) {
         [row.words] = found.explanations;
       }
       row.open = !row.open;
-      draw();
-      place.querySelectorAll(".verdict")[number]?.querySelector(".why")?.focus();
+      const shown = item(row);
+      place.querySelectorAll(".verdict")[number]?.replaceWith(shown); // and nothing else is drawn, or read out, again
+      shown.querySelector(".why").focus();
     }, { class: "quiet why", "aria-expanded": String(row.open) });
   }
 
-  // Shows a line of the history again.
-  function again({ line }) {
+  // Judges a line of the history again.
+  function again({ line, judge }) {
+    if (judge !== app.judge) app.choose(judge); // the one that judged it
     app.show("judge");
     field.value = line;
     field.focus();
@@ -117,6 +124,7 @@ export function comparing(app) {
     shown = { texts: { first, second }, ...found };
     app.history.add(["first", "second"].map((side) => ({ sentence: shown.texts[side], second: null, verdict: shown[side] })));
     draw();
+    app.say(t(`better.${shown.better}`));
   });
 
   function draw() {

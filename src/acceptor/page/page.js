@@ -58,7 +58,7 @@ export async function start(backend) {
     app.judge = judge;
     $("models").querySelector("select").value = app.models.indexOf(judge);
     for (const part of parts) part.clear();
-    for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs;
+    for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs || !judge.acceptable; // nothing is better to others
     document.body.classList.add("ready");
     show("judge");
     draw();
@@ -68,7 +68,7 @@ export async function start(backend) {
     translate();
     $("language").textContent = t("language");
     $("language").lang = language() === "en" ? "zh-CN" : "en";
-    $("footer").textContent = t(backend.local ? "footer.local" : "footer.server");
+    $("footer").replaceChildren(t(backend.local ? "footer.local" : "footer.server"), ...(backend.local ? [] : [" ", h("a", { href: "docs" }, t("footer.docs"))]));
     drawAlert();
     document.title = app.judge ? `${app.judge.name} · Acceptor` : "Acceptor";
     if (!app.judge) return;

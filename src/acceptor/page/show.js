@@ -21,9 +21,9 @@ export function button(name, onclick, attributes = {}) {
   return h("button", { type: "button", class: "quiet", onclick, ...attributes }, t(name));
 }
 
-// What a verdict is: the positive label of two, the other of two, or one of several.
+// What a verdict is: good, bad, or a label that is neither. The first two colours mean good and bad, so others start behind them.
 function kind(judge, label) {
-  if (judge.labels.length > 2) return `label${judge.labels.indexOf(label) % 6}`;
+  if (!judge.acceptable) return `label${(judge.labels.indexOf(label) + 2) % 6}`;
   return label === judge.positive ? "positive" : "negative";
 }
 

@@ -5,17 +5,11 @@ export function lines(text) {
   return text.split(/\r\n|\n|\r/).filter((line) => line.trim());
 }
 
-// The pairs of a text with a tab in each line, and the numbers of the lines without two sentences.
+// The pairs of a text with a tab in each line, each with the number of its line; and the lines without two sentences.
 export function pairsOf(text) {
-  const pairs = [];
-  const bad = [];
-  text.split(/\r\n|\n|\r/).forEach((line, number) => {
-    if (!line.trim()) return;
-    const cells = line.split("\t").map((cell) => cell.trim()).filter(Boolean);
-    if (cells.length === 2) pairs.push(cells);
-    else bad.push(number + 1);
-  });
-  return { pairs, bad };
+  const rows = text.split(/\r\n|\n|\r/).map((line, at) => ({ line, number: at + 1, cells: line.split("\t").map((cell) => cell.trim()).filter(Boolean) }));
+  const pairs = rows.filter((row) => row.cells.length === 2).map(({ number, cells: [first, second] }) => ({ number, first, second }));
+  return { pairs, bad: rows.filter((row) => row.line.trim() && row.cells.length !== 2) };
 }
 
 // Rows of values as TSV, without quoting: a tab or a line break in a text becomes a blank. An error has its code first.
