@@ -214,7 +214,7 @@ class Tab:
 
     def __init__(self, browser: Any, place: Path | str, *, ready: str = "body.ready", **settings: Any):
         self.context = browser.new_context(locale=settings.pop("locale", "en"), **settings)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         self.requests, self.problems = [], []
         self.context.on("request", lambda request: self.requests.append(request.url))

@@ -91,6 +91,7 @@ export function files(app) {
     if (now !== state || verdicts !== now.verdicts) return;
     now.busy = false;
     drawResults();
+    app.say(counted());
   }
 
   // Judges again, with other columns or another header.
@@ -110,6 +111,8 @@ export function files(app) {
       return ["", label].includes(state.verdict === "" ? "" : state.verdict.slice(1)) && probability >= state.from && probability <= state.to;
     });
   }
+
+  const counted = () => t("file.shown", kept().length, state.rows.length);
 
   function draw() {
     if (!state) return place.replaceChildren();
@@ -150,7 +153,7 @@ export function files(app) {
     const rest = state.rows.filter((_, row) => !state.verdicts[row]).length;
     results.replaceChildren(
       rest && !state.busy ? h("div", { class: "rest" }, h("p", {}, t("file.rest", rest)), button("file.rest.judge", judgeRest)) : "",
-      filter(() => drawRows(rows)), rows);
+      filter(() => { drawRows(rows); app.say(counted()); }), rows);
     return drawRows(rows);
   }
 
@@ -175,9 +178,8 @@ export function files(app) {
   function drawRows(region) {
     const rows = kept();
     const stem = state.name.replace(/\.[^.]*$/, "");
-    app.say(t("file.shown", rows.length, state.rows.length));
     region.replaceChildren(
-      h("div", { class: "summary" }, h("p", {}, t("file.shown", rows.length, state.rows.length)),
+      h("div", { class: "summary" }, h("p", {}, counted()),
         h("div", { class: "copy" },
           button("file.save.tsv", () => save(`${stem}.verdicts.tsv`, asTsv(rows), "text/tab-separated-values"), { disabled: !rows.length }),
           button("file.save.json", () => save(`${stem}.verdicts.jsonl`, rows.map(asJson).join(""), "application/jsonl"), { disabled: !rows.length }))),

@@ -55,6 +55,7 @@ export async function start(backend) {
   function choose(judge) {
     stop();
     alert(null);
+    say("");
     app.judge = judge;
     $("models").querySelector("select").value = app.models.indexOf(judge);
     for (const part of parts) part.clear();
