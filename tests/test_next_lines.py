@@ -12,7 +12,7 @@ import acceptor
 from acceptor.cli.render import run_text
 from acceptor.cli.render.demo import demo_next
 from acceptor.cli.render.runs import judging_command
-from acceptor.errors import UsageError
+from acceptor.errors import UsageError, nearest
 from acceptor.text import shell
 from conftest import toy_rows
 
@@ -61,3 +61,10 @@ def test_the_version_is_shown(run_cli):
     code, stdout, _ = run_cli("--version")
     assert (code, stdout) == (0, f"acceptor {acceptor.__version__}\n")
     assert re.search(r"--version", run_cli("--help")[1])
+
+
+def test_only_a_name_that_looks_alike_is_meant():
+    assert nearest("sorce", ["sentence", "source"]) == "source"
+    assert nearest("batch", ["batch_size", "epochs"]) == "batch_size"
+    assert nearest("train.csv", ["test.csv"]) is None
+    assert nearest("category", ["corpus", "source"]) is None

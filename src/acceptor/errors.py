@@ -147,7 +147,7 @@ class RequestError(AcceptorError):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like ``name``, or None if none is similar."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.strip().casefold(), by_folded, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name.strip().casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[matches[0]] if matches else None
 
 
