@@ -189,9 +189,18 @@ def test_a_bad_request_gets_its_status_and_code(server, name):
         ("/classify", {"input": ["a", 1]}, "input", "a text, or a list of texts"),
         ("/v1/decisions", {"model": "toy", "input": [], "questions": []}, "input", "one message of the user"),
         ("/predict", {"inputs": "a", "parameters": {"top_k": 0}}, "parameters.top_k", "greater than or equal to 1"),
+        ("/v1/judge", {}, "sentences", "expected this field, which is missing"),
+        ("/v1/judge", {"sentences": "a"}, "sentences", "expected a valid list"),
+        ("/v1/judge", {"sentences": ["a"], "truncat": 1}, "truncat", "expected no such field, but sentences, seconds"),
+        (
+            "/v1/decisions",
+            {"model": "toy", "input": "a", "questions": [{"type": "choice", "instructions": "b", "choices": ["c"]}]},
+            "questions.0.choices.0",
+            "expected a valid object",
+        ),
     ],
 )
-def test_a_field_of_several_forms_is_told_with_all_of_them(server, path, body, where, expected):
+def test_what_a_field_should_be_is_told_in_plain_words(server, path, body, where, expected):
     text = post(server, path, body).text
     assert f"where {where} ·" in text
     assert expected in text

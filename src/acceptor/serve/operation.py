@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -108,7 +109,8 @@ def validated(model: type[BaseModel], body: Json) -> Any:
         if field and has_forms(field):  # pydantic's first error is of the first form, whichever was meant
             where, expected = str(first["loc"][0]), field.description or ""
         else:
-            where, expected = ".".join(map(str, first["loc"])) or "the body", str(first["msg"])
+            where = ".".join(map(str, first["loc"])) or "the body"
+            expected = _expected(first["type"], first["msg"], model if len(first["loc"]) == 1 else None)
         raise RequestError(
             "the body has another form than expected",
             status=422,
@@ -117,6 +119,16 @@ def validated(model: type[BaseModel], body: Json) -> Any:
             next="/docs shows the form of every body",
             code="E-REQUEST-FIELD",
         ) from error
+
+
+def _expected(kind: str, message: str, model: type[BaseModel] | None) -> str:
+    """What was expected where pydantic found an error: its message as a noun. ``model`` has the fields, if known."""
+    if kind == "missing":
+        return "this field, which is missing"
+    if kind == "extra_forbidden":
+        return "no such field" + (f", but {', '.join(model.model_fields)}" if model else "")
+    words = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    return re.sub(r"dictionary or instance of \w+", "object", words)
 
 
 def has_forms(field: FieldInfo) -> bool:
