@@ -94,6 +94,12 @@ def test_flipped_labels_are_counted_without_ties():
     assert count_flips(exact, exact) == 0
 
 
+def test_sentences_that_are_repeated_differ():
+    """Acceptor judges equal sentences once: with 50 of each, it seemed fifty times as fast as it is."""
+    found = compare._different(["a b.", "c.", "a b."], 5)
+    assert found == ["a b.", "c.", "a b. 1", "c. 1", "a b. 2"]
+
+
 def test_a_way_that_fails_is_named(tmp_path):
     with raises(ResourceError, "E-RESOURCE-PROCESS", problem="notebook"):
         compare._run_module("acceptor.bench.training", "notebook", str(tmp_path / "nowhere"), "1", "1", "starter")

@@ -735,13 +735,31 @@ def test_columns_can_be_given(write, text, columns, schema, rows):
         ({"sentence": "4"}, {"problem": "'4'", "expected": "one of these columns: 1, 2, 3"}),
         ({"sentence": "0"}, {"problem": "'0'", "expected": "one of these columns: 1, 2, 3"}),
         ({"sentence": "1", "label": "1"}, {"problem": "'1'", "found": "label=1"}),
-        ({"sentence": "tweet", "label": "ok"}, {"problem": "'label'", "next": "--columns other_label="}),
+        (
+            {"sentence": "tweet", "label": "ok"},
+            {"problem": "'label'", "next": "--columns sentence=tweet,label=ok,other_label=3"},
+        ),
         ({"label": "ok", "old": "tweet"}, {"problem": "sentences", "expected": "tweet, ok, label"}),
     ],
 )
 def test_wrong_columns_are_refused(write, columns, fields):
     with raises(DataError, "E-DATA-COLUMN", **fields):
         read_table(write("x.tsv", "tweet\tok\tlabel\na\t1\t2\n"), columns=columns)
+
+
+def test_a_column_called_label_is_no_sentence_if_the_other_looks_like_labels(write):
+    """Two columns can be told by their cells, but not against a name."""
+    with raises(DataError, "E-DATA-COLUMN", problem="sentences", next="--columns"):
+        read_table(write("x.csv", "label,length\nnice,31\nrude,30\nnice,12\nrude,12\n"))
+    table = read_table(write("y.csv", "comment,label\nall is well here,nice\ngo away now,rude\n"))
+    assert table.frame.columns == ["sentence", "label"]
+
+
+def test_a_link_to_nowhere_is_called_so(tmp_path):
+    (tmp_path / "a.csv").symlink_to("nowhere.csv")
+    with raises(DataError, "E-DATA-MISSING", where="a.csv", cause="a link to nowhere.csv") as caught:
+        read_table(tmp_path / "a.csv")
+    assert "next" not in caught.value.details
 
 
 # ── Parquet and Arrow ────────────────────────────────────────────────────────────────────────────────────

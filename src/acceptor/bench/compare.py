@@ -59,7 +59,7 @@ def bench(
         data: A file or a folder of labelled sentences, as for `load_data`, or ``starter``.
         rounds: How often each method is measured.
         parts: ``train``, ``judge`` or both.
-        rows: Number of sentences in the file to judge: those of ``data``, repeated.
+        rows: Number of sentences in the file to judge: those of ``data``, repeated with a number at their end.
         device: ``cpu`` or ``cuda``; for training only.
 
     Returns:
@@ -153,8 +153,7 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
         run, file = folder / "run", folder / "sentences.txt"
         config = TrainConfig(encoder=encoder, epochs=2, learning_rate=5e-5, on_collapse="go-on")
         train_run([(text, label) for text, label in zip(texts, labels, strict=True)], out=run, config=config)
-        repeated = [texts[index % len(texts)] for index in range(rows)]
-        file.write_text("\n".join(repeated) + "\n", "utf-8")
+        file.write_text("\n".join(_different(texts, rows)) + "\n", "utf-8")
         with meter(f"judging {rows} sentences", rounds * len(seconds), "files") as bar:
             for _ in range(rounds):
                 for way, times in seconds.items():
@@ -172,6 +171,12 @@ def compare_judging(encoder: str, data: str, rounds: int, rows: int) -> dict[str
         }
         for way in seconds
     }
+
+
+def _different(texts: Sequence[str], count: int) -> list[str]:
+    """So many sentences. Repeated ones end in a number: Acceptor judges equal sentences once, and others do not."""
+    texts = list(dict.fromkeys(texts))
+    return [texts[n] if n < len(texts) else f"{texts[n % len(texts)]} {n // len(texts)}" for n in range(count)]
 
 
 def count_flips(logits: npt.NDArray[np.float32], exact: npt.NDArray[np.float32]) -> int:

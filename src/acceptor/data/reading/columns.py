@@ -73,17 +73,18 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
         kind += ", as CoLA's" if "mark" in roles and not columns else ""
     else:
         if not columns:
-            _refuse_repeated(grid.names, grid.origin)
+            _refuse_repeated(grid.names, grid.origin, {}, columns)
         roles = _named_roles(grid, columns)
         if "sentence" not in roles and header and not columns:
-            roles = _guessed_roles(grid)
+            guessed = _guessed_roles(grid)
+            roles = guessed if roles.get("label") in (None, guessed.get("label")) else {}  # a name is no guess
     old = grid.names or [f"column {number}" for number in range(1, len(grid.columns) + 1)]
     if "sentence" not in roles:
         raise _column_error("no column is known to hold the sentences", grid, "sentence")
     new = list(old) if grid.names else [name.replace(" ", "") for name in old]
     for role, index in roles.items():
         new[index] = role
-    _refuse_repeated(new, grid.origin)
+    _refuse_repeated(new, grid.origin, roles, columns)
     return Named(replace(grid, names=new), f"{kind}: {_describe(grid, roles, old, columns)}", header)
 
 
@@ -156,15 +157,17 @@ def source_names(names: Sequence[str] | None, named: Named) -> dict[str, str]:
     return own if len({*kept, *own.values()}) == len(new) else {}
 
 
-def _refuse_repeated(names: list[str], origin: str) -> None:
+def _refuse_repeated(names: list[str], origin: str, roles: Roles, columns: Mapping[str, str]) -> None:
     repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if repeated is not None:
+        others = [index for index, name in enumerate(names) if name == repeated and index not in roles.values()]
+        given = [f"{role}={name}" for role, name in columns.items()]
         raise DataError(
             f"two columns would be called {repeated!r}",
             where=origin,
             found=listed(names, 20),
             next="keep one under another name: --columns "
-            + shlex.quote(f"other_{repeated}={len(names) - names[::-1].index(repeated)}"),
+            + shlex.quote(",".join([*given, f"other_{repeated}={others[-1] + 1}"])),
             code="E-DATA-COLUMN",
         )
 
@@ -335,7 +338,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
         header = tuple(column[0] for column in grid.columns)
         grid = without_repeated_headers(lift_header(grid), header, refuse)
     names = list(grid.names or [])
-    _refuse_repeated(names, grid.origin)
+    _refuse_repeated(names, grid.origin, {}, columns)
     roles = _given_roles(grid, columns)
     for role, known in PAIR_NAMES.items():
         found = [i for name in known for i, own in enumerate(names) if key(own) == name and i not in roles.values()]
@@ -354,7 +357,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
             )
     for role, index in roles.items():
         names[index] = role
-    _refuse_repeated(names, grid.origin)
+    _refuse_repeated(names, grid.origin, roles, columns)
     return replace(grid, names=names)
 
 

@@ -155,12 +155,15 @@ def _opened(path: Path, origin: str) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
+        siblings = (
+            [sibling.name for sibling in path.parent.iterdir() if sibling.exists()] if path.parent.is_dir() else []
+        )
         near = nearest(path.name, siblings)
+        cause = None if path.parent.is_dir() else f"the folder {path.parent} does not exist"
         raise DataError(
             "there is no such file",
             where=origin,
-            cause=None if path.parent.is_dir() else f"the folder {path.parent} does not exist",
+            cause=f"a link to {path.readlink()}, which does not exist" if path.is_symlink() else cause,
             next=f"did you mean {path.parent / near}?" if near else None,
             code="E-DATA-MISSING",
         ) from None
