@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import shutil
 import tracemalloc
@@ -367,3 +368,13 @@ def test_the_command_reads_other_data_as_it_is_told_and_once_for_all_runs(toy_ru
     assert stderr.count("semicolons.csv: ") == 1
     code, _, stderr = run_cli("compare", toy_run.folder, toy_run.folder, *told)
     assert (code, "say how to read a file" in stderr) == (2, True)
+
+
+def test_sentences_that_a_judge_was_trained_on_are_counted(toy, toy_run, tmp_path, caplog):
+    rows = [*zip(toy.train.sentences[:9], toy.train.gold[:9], strict=True), ("the cats see a new garden", 1)]
+    file = tmp_path / "test.tsv"
+    file.write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    with caplog.at_level(logging.WARNING, "acceptor"):
+        acceptor.compare(toy_run, toy_run, data=str(file))
+    found = [message for message in caplog.messages if "was trained on 9 of the 10 sentences" in message]
+    assert len(found) == 2  # once for each system

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from acceptor.storage.files import user_path
 
 READING = ("columns", "separator", "labels", "normalise_labels", "drop_unlabelled")
 """The arguments of `load_split` that say how to read a file."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,6 +95,8 @@ def judged_of(
         _check_labels(names, folders)
         read = functools.cache(functools.partial(load_split, data, **reading))  # once for all with these labels
         reports = [[_evaluated(place, read) for place in places] for places in folders]
+        for name, runs in zip(names, reports, strict=True):
+            _warn_of_leaks(name, runs)
         found = [_of_reports(name, runs) for name, runs in zip(names, reports, strict=True)]
     else:
         split = split or _common_split(folders)
@@ -103,6 +108,13 @@ def judged_of(
         replace(one, runs=tuple(str(place) for place in places if isinstance(place, Path)), left_out=number)
         for one, places, number in zip(found, folders, left_out, strict=True)
     ]
+
+
+def _warn_of_leaks(name: str, reports: Sequence[Report]) -> None:
+    if leaks := max(report.leaks or 0 for report in reports):
+        logger.warning(
+            "%s was trained on %d of the %d sentences: its score is too good", name, leaks, len(reports[0].split)
+        )
 
 
 def _common_split(folders: Sequence[Sequence[Any]]) -> str | None:
