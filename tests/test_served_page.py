@@ -245,3 +245,33 @@ def test_a_key_is_asked_for_until_it_is_right_and_a_stopped_server_is_told(brows
         tab.click("#judge-form .primary")
         tab.wait_for_selector("#alert p")
         assert tab.locator("#sentences").input_value() == "\n".join(SENTENCES)  # nothing typed is lost
+
+
+def test_a_judge_that_could_not_be_loaded_is_loaded_when_it_is_needed(browser, toy_run):
+    env = os.environ | {"ACCEPTOR_API_KEY": KEY}
+    with serving(toy_run.folder, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
+        tab.press("#key", "Escape")
+        tab.wait_for_selector("#alert button:has-text('Try again')")
+        tab.fill("#sentences", "\n".join(SENTENCES))
+        tab.click("#judge-form .primary")  # asks for the key again
+        tab.wait_for_selector("dialog[open]")
+        tab.press("#key", "Escape")
+        tab.wait_for_selector("#alert button:has-text('Try again')")
+        tab.click("#judge-form .primary")
+        tab.wait_for_selector("dialog[open]")
+        tab.fill("#key", KEY)
+        tab.click("#key-form .primary")
+        tab.wait_for_selector(".verdict:nth-child(3)")
+
+
+def test_a_file_that_is_dropped_after_a_failed_loading_is_judged(browser, server):
+    with Tab(browser, "about:blank", ready="body") as tab:
+        tab.route("**/v1/models", lambda route: route.fulfill(status=403, body="{}", content_type="application/json"))
+        tab.goto(server.url)
+        tab.wait_for_selector("#alert button:has-text('Try again')")
+        tab.drop("rows.txt", "the cats sleep.", shows="#alert button:has-text('Try again')")
+        assert "loading" not in tab.text_content("#alert")
+        tab.unroute("**/v1/models")
+        tab.drop("rows.txt", "the cats sleep.")
+        assert tab.is_visible("#file-results table")  # the tab is the one that the file was dropped on
+        assert tab.locator("#alert p").count() == 0

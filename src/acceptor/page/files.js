@@ -39,7 +39,7 @@ export function files(app) {
   // Reads the first of some files, and judges it.
   async function take([file, ...others]) {
     if (!file) return null; // none was chosen
-    if (!app.judge) return app.note("about.loading.file", file.name);
+    if (!app.judge && !(await app.ready("about.loading.file", file.name))) return null;
     app.stop(); // the file before is no longer shown
     const number = ++latest;
     state = null;

@@ -14,6 +14,7 @@ export function judging(app) {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (!app.judge && !(await app.ready("about.loading"))) return;
     const asked = inputs();
     if (!asked) return;
     const found = await app.run(place, (options) => app.ask("judge", {
@@ -117,6 +118,7 @@ export function comparing(app) {
   }
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (!app.judge && !(await app.ready("about.loading"))) return;
     const [first, second] = fields.map((field) => field.value.replace(/\s+/g, " ").trim());
     if (!first || !second) return app.note("compare.nothing");
     const found = await app.run(place, (options) => app.ask("compare", { first, second }, options));

@@ -18,8 +18,9 @@ export async function start(backend) {
     shortcut: mac ? "⌘ Enter" : "Ctrl + Enter",
     get pairs() { return app.judge?.inputs === "pairs"; },
     ask: (name, body, options) => backend[name]({ ...body, ...(backend.local ? {} : { model: app.judge.name }) }, options),
-    show, note, fail, refuse, run, stop, say, choose,
+    show, note, fail, refuse, run, stop, say, choose, ready,
   };
+  let loading = null; // the loading in progress
   let running = null; // the work in progress, which new work replaces
   let alerted = null; // what the alert says, in whatever language the page has
   const busy = new Map(); // the latest work of each place
@@ -40,7 +41,11 @@ export async function start(backend) {
   draw();
   await load();
 
-  async function load() {
+  function load() {
+    return (loading ??= loaded().finally(() => { loading = null; }));
+  }
+
+  async function loaded() {
     about(backend.local ? "about.loading.local" : "about.loading");
     await new Promise((done) => setTimeout(done, 30)); // the line above is drawn first
     const found = await attempt((options) => backend.models({}, options));
@@ -52,7 +57,17 @@ export async function start(backend) {
     choose(app.models[0]);
   }
 
+  // Whether there is a judge to work with. Where it could not be loaded, that is tried again; while it is loading, a note says so.
+  async function ready(...unready) {
+    if (app.judge) return true;
+    if (loading) return note(...unready);
+    alert(null);
+    await load();
+    return app.judge !== null;
+  }
+
   function choose(judge) {
+    const first = !app.judge; // what is to be judged may wait in another tab
     stop();
     alert(null);
     say("");
@@ -61,7 +76,7 @@ export async function start(backend) {
     for (const part of parts) part.clear();
     for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs || !judge.acceptable; // nothing is better to others
     document.body.classList.add("ready");
-    show("judge");
+    if (!first || TABS.some((name) => !$(`panel-${name}`).hidden && $(`tab-${name}`).hidden)) show("judge");
     draw();
   }
 
@@ -148,7 +163,6 @@ export async function start(backend) {
 
   // Runs work that takes a while, with its progress above `place`; null if it was stopped or failed.
   async function run(place, work, name = "working") {
-    if (!app.judge) return note("about.loading");
     stop();
     const mine = (running = new AbortController());
     const bar = h("progress", { "aria-label": t(name) });

@@ -15,6 +15,7 @@ export function minimalPairs(app) {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (!app.judge && !(await app.ready("about.loading"))) return;
     const { pairs, bad } = pairsOf(field.value);
     if (bad.length) return app.note("pairs.line", bad[0].number, bad[0].line);
     if (!pairs.length) return app.note("pairs.nothing");
