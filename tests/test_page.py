@@ -349,7 +349,7 @@ def test_two_sentences_and_minimal_pairs(browser, judge, in_fp32):
         tab.fill("#pairs", f"{good}\t{bad}\n\n{bad}\t{good}\n{good}\t{good}\n{good}\t{bad}")
         tab.press("#pairs", "Control+Enter")
         tab.wait_for_selector("table.pairs")
-        assert tab.locator(".order").all_text_contents() == ["✓ right", "✕ wrong", "＝ tie", "✓ right"]
+        assert tab.locator(".order").all_text_contents() == ["✓ right", "✕ wrong", "= tie", "✓ right"]
         assert tab.text_content("#pairs-results .headline") == "2 of 4 pairs in the right order"
         assert "63 % (95 % interval 22 % to 91 %, n 4)" in tab.text_content(
             "#pairs-results"
@@ -597,6 +597,13 @@ REFUSED = {  # a file that the command line refuses, and what the page says of i
     "cut.json": ('[{"text": "a"}, {"text": "b"}', ["one JSON array", "E-DATA-FORMAT"]),
     "latin.txt": ("the cats.\nna\xefve\n".encode("latin-1"), ["not UTF-8", "line 2", "CSV UTF-8", "E-DATA-ENCODING"]),
     "wide.txt": ("the cats.".encode("utf-16"), ["UTF-16", "E-DATA-ENCODING"]),
+    "unmarked.txt": ("the cats sleep.\n".encode("utf-16-le"), ["UTF-16 without a byte order mark", "CSV UTF-8"]),
+    "unmarked.csv": ("n,sentence\n".encode("utf-16-be"), ["UTF-16 without a byte order mark", "line 1"]),
+    "empty.jsonl": ("{}\n", ["no column holds sentences", "line 1"]),
+    "empty.json": ("[{}]", ["no column holds sentences"]),
+    "list.jsonl": ('{"text": "the cats."}\n{"text": ["a", 1]}\n', ["a sentence is not text", "line 2", '["a", 1]']),
+    "object.json": ('[{"text": null},\n {"text": {"a": 1}}]', ["a sentence is not text", "line 2", '{"a": 1}']),
+    "printed.json": ('{\n  "text": "the cats."\n}\n', ["the file is one JSON object", "E-DATA-FORMAT"]),
     "zeros.txt": (b"the cats\n\0", ["NUL", "line 2"]),
 }
 
@@ -621,6 +628,28 @@ def test_a_file_is_refused_with_its_line_as_the_command_line_does(browser, writt
         )  # the alert speaks the new language, too
         tab.click("#language")
         assert "zeros.txt is refused" in tab.text_content("#alert")
+        assert tab.problems == []
+
+
+STRICTER = {  # a file that the command line takes: it may be told which column holds what, and asks less of a text
+    "number.jsonl": ('{"text": "the cats."}\n{}\n{"text": 7}\n', ["a sentence is not text", "line 3", "E-DATA-TEXT"]),
+    "boolean.json": ('[{"text": true}]', ["a sentence is not text", "true", "E-DATA-TEXT"]),
+    "alone.json": ('{"text": "the cats."}', ["the file is one JSON object", "E-DATA-FORMAT"]),
+}
+
+
+def test_a_sentence_of_json_is_text(browser, written):
+    with Tab(browser, written) as tab:
+        for name, (content, said) in STRICTER.items():
+            tab.drop(name, content, shows=f"#alert:has-text('{name} is refused')")
+            assert [one for one in said if one not in tab.inner_text("#alert")] == []
+        tab.drop("one.jsonl", '{"text": "the cats."}\n')
+        tab.drop("some.jsonl", '{"id": 1, "meta": {"long": "a long text"}, "wording": "the cats."}\n{"id": null}\n')
+        assert tab.locator("table.rows td:last-child").all_text_contents() == ["the cats.", ""]
+        tab.select_option(".filter select", label="meta")
+        tab.wait_for_selector("#alert:has-text('a sentence is not text')")
+        assert tab.evaluate("document.querySelector('.filter select').selectedOptions[0].text") == "wording"
+        assert tab.locator("table.rows td:last-child").all_text_contents() == ["the cats.", ""]
         assert tab.problems == []
 
 

@@ -1,7 +1,7 @@
 // The tab for files: a file is read, judged, filtered and saved.
 
 import { button, cells, h, mark, quote, reason, save, VERDICT, verdictColumns } from "./show.js";
-import { named, table } from "./tables.js";
+import { named, onlyTexts, table } from "./tables.js";
 import { roles } from "./headers.js";
 import { share, tsv } from "./texts.js";
 import { t } from "./strings.js";
@@ -51,6 +51,7 @@ export function files(app) {
       const found = laidOut(read);
       if (!found.rows.length) return app.note("file.none", file.name);
       if (app.pairs && found.second < 0) return app.note("file.pairs", file.name);
+      onlyTexts(found, places(found));
       state = { name: file.name, others: others.length, read, verdict: "", from: 0, to: 1, ...found };
     } catch (error) {
       if (number !== latest) return null;
@@ -65,7 +66,7 @@ export function files(app) {
     const found = named(read, header);
     const width = found.rows[0]?.length ?? 0;
     const names = found.columns ?? (width === 1 ? ["sentence"] : Array.from({ length: width }, (_, at) => `column${at + 1}`));
-    return { ...found, ...roles(found), names: saved(names), verdicts: [] };
+    return { ...found, ...roles({ ...found, rows: found.texts ?? found.rows }), names: saved(names), verdicts: [] };
   }
 
   // One of a verdict's columns becomes input.NAME, as in `acceptor predict`.
@@ -82,11 +83,11 @@ export function files(app) {
     drawResults();
     await app.run(place, (options) => {
       now.rows.forEach((_, row) => { if (texts(now, row).some((text) => !text.trim())) verdicts[row] = BLANK; }); // a server refuses them
-      const places = now.rows.map((_, row) => row).filter((row) => !verdicts[row]);
+      const left = now.rows.map((_, row) => row).filter((row) => !verdicts[row]);
       return app.ask("judge", {
-        sentences: places.map((row) => texts(now, row)[0]),
-        ...(app.pairs ? { seconds: places.map((row) => texts(now, row)[1]) } : {}),
-      }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[places[one]] = found[at])) });
+        sentences: left.map((row) => texts(now, row)[0]),
+        ...(app.pairs ? { seconds: left.map((row) => texts(now, row)[1]) } : {}),
+      }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[left[one]] = found[at])) });
     });
     if (now !== state || verdicts !== now.verdicts) return;
     now.busy = false;
@@ -100,7 +101,8 @@ export function files(app) {
     judge();
   }
 
-  const texts = (from, row) => [from.sentence, ...(app.pairs ? [from.second] : [])].map((at) => from.rows[row][at]);
+  const places = (from) => [from.sentence, ...(app.pairs ? [from.second] : [])];
+  const texts = (from, row) => places(from).map((at) => from.rows[row][at]);
   const verdictOf = (row) => state.verdicts[row] ?? UNJUDGED;
 
   // The numbers of the rows that the filter keeps.
@@ -123,13 +125,26 @@ export function files(app) {
 
   // How the file was read, and what can be read in another way.
   function columns() {
-    const choose = (name, role) => h("label", {}, t(name), " ", h("select", { onchange: (event) => change({ [role]: Number(event.target.value) }) },
+    const choose = (name, role) => h("label", {}, t(name), " ", h("select", { onchange: (event) => rechosen(event.target, role) },
       state.names.map((_, at) => h("option", { value: at, selected: at === state[role] }, state.columns?.[at] ?? t("file.number", at + 1)))));
     const header = h("label", {}, h("input", { type: "checkbox", id: "header", checked: state.header, onchange: relaid }), " ", t("file.header"));
     return h("div", { class: "filter" },
       state.names.length > 1 ? [choose("file.column", "sentence"), app.pairs ? choose("file.second", "second") : ""] : "",
       state.header === null ? "" : header,
       state.names.length > 1 && state.separator ? h("span", {}, t("file.separator", state.separator === "\t" ? t("file.tab") : state.separator)) : "");
+  }
+
+  // Judges another column, if it holds texts.
+  function rechosen(select, role) {
+    const found = { [role]: Number(select.value) };
+    try {
+      onlyTexts(state, places({ ...state, ...found }));
+    } catch (error) {
+      select.value = state[role];
+      if (!error.refusal) throw error;
+      return app.refuse(state.name, error.refusal);
+    }
+    return change(found);
   }
 
   // Takes the first line as a header, or no longer.

@@ -27,13 +27,14 @@ const SEPARATORS = ["\t", ";", ",", "|"];
 const key = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 
 // The columns that hold the sentences and the second sentences: by their names; else the one with the longest text, and
-// the first of the others, -1 if there is none.
+// the first of the others that holds text, -1 if there is none.
 export function roles({ columns, rows }) {
   const place = (names) => names.map((name) => columns?.findIndex((column) => key(column) === name) ?? -1).find((at) => at >= 0) ?? -1;
   const named = { sentence: place([...SENTENCES, "sentencegood"]), second: place(SECONDS) };
   const lengths = (rows[0] ?? []).map((_, at) => at === named.second ? -1 : rows.slice(0, 100).reduce((sum, row) => sum + row[at].length, 0));
   const sentence = named.sentence >= 0 ? named.sentence : lengths.indexOf(Math.max(...lengths));
-  const second = named.second >= 0 ? named.second : lengths.findIndex((_, at) => at !== sentence);
+  const others = lengths.map((_, at) => at).filter((at) => at !== sentence);
+  const second = named.second >= 0 ? named.second : others.find((at) => lengths[at] > 0) ?? others[0] ?? -1;
   return { sentence, second };
 }
 

@@ -77,7 +77,7 @@ export function minimalPairs(app) {
       h("thead", {}, h("tr", {}, heads.map((name, at) => h("th", { scope: "col", class: at === 3 ? "number" : null }, t(name))))),
       h("tbody", {}, rows.slice(0, PAIRS).map((row) => {
         const order = row.errors ? "failed" : row.difference > 0 ? "right" : row.difference < 0 ? "wrong" : "tie";
-        const sign = { right: "✓", wrong: "✕", tie: "＝", failed: "–" }[order];
+        const sign = { right: "✓", wrong: "✕", tie: "=", failed: "–" }[order];
         const name = order === "failed" ? "file.errors" : `pairs.${order}`;
         return h("tr", {}, h("td", {}, h("span", { class: `order ${order}` }, h("span", { "aria-hidden": "true" }, sign), ` ${t(name)}`)),
           side(row, 0, row.good), side(row, 1, row.bad), h("td", { class: "number" }, row.errors ? "" : signed(row.difference)));

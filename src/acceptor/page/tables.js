@@ -13,11 +13,12 @@ const line = (number) => ["at.line", number];
 const short = (text) => ["as.is", JSON.stringify(text.length > FIRST ? `${text.slice(0, FIRST)}…` : text)];
 
 // What a file holds. Delimited text: `rows` of cells, their `lines`, and its `separator`; whether a header is among them
-// is for `named`. JSON: also `columns` and, for each row, `members`: its keys with their values as written.
+// is for `named`. JSON: also `columns` and, for each row, `members`: its keys with their values as written; and `texts`: its
+// cells, of which those that are no text are empty.
 export async function table(file) {
   const text = decoded(new Uint8Array(await file.arrayBuffer()));
   const kind = file.name.toLowerCase().match(/\.(\w+)$/)?.[1];
-  if (["json", "jsonl", "ndjson"].includes(kind)) return records(text);
+  if (["json", "jsonl", "ndjson"].includes(kind)) return records(text, kind);
   if (kind === "csv" || kind === "tsv") return rectangular(separated(text, kind === "csv" ? "," : "\t"));
   const found = cutAt(text, "\t");
   return found.rows.some((row) => row.length !== found.rows[0].length) ? lineByLine(text) : found; // a stray tab is text
@@ -47,6 +48,9 @@ function decoded(bytes) {
   const problem = (name, number, more) => refused("E-DATA-ENCODING", { problem: [name], where: line(number), expected: ["text.expected"], ...more });
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) throw problem("text.utf16", 1, { next: ["text.save"] });
   const lineOf = (offset) => bytes.subarray(0, offset).reduce((count, byte) => count + (byte === 10), 1);
+  const first = bytes.subarray(0, 16);
+  const isZero = (odd) => first.length > 1 && first.every((byte, at) => at % 2 !== odd || byte === 0);
+  if (first.some(Boolean) && (isZero(0) || isZero(1))) throw problem("text.binary", 1, { cause: ["text.unmarked"], next: ["text.save"] });
   const nul = bytes.indexOf(0);
   if (nul >= 0) throw problem("text.binary", lineOf(nul), {});
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -159,19 +163,48 @@ function rectangular(found) {
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+|"/g;
 
 // The rows of JSON: an object on each line, or an array of objects. A text alone is a sentence.
-function records(text) {
+function records(text, kind) {
+  if (isObject(text) && (kind === "json" || /[\r\n]/.test(text.trim()))) {
+    throw refused("E-DATA-FORMAT", { problem: ["json.one"], where: line(1), expected: ["json.expected"] });
+  }
   const isArray = text.trimStart().startsWith("[");
   const { lines, numbers } = isArray ? items(text) : numbered(text);
   const members = lines.map((source, row) => membersOf(source, numbers[row], isArray));
   if (isArray) parsed(text, (cause) => refused("E-DATA-FORMAT", { problem: ["json.array"], cause: ["as.is", cause] }));
   const columns = [...new Set(members.flatMap((row) => row.map(([name]) => name)))];
+  if (members.length && !columns.length) throw refused("E-DATA-COLUMN", { problem: ["columns.none"], where: line(numbers[0]), found: ["as.is", "{}"] });
   const cells = members.map((row) => new Map(row));
-  return { columns, rows: cells.map((row) => columns.map((name) => cellOf(row.get(name)))), lines: numbers, members, separator: null };
+  const table = (cell) => cells.map((row) => columns.map((name) => cell(row.get(name))));
+  return { columns, rows: table(cellOf), texts: table(textOf), lines: numbers, members, separator: null };
+}
+
+// Whether a text is one object of JSON.
+function isObject(text) {
+  try {
+    return text.trimStart().startsWith("{") && Boolean(JSON.parse(text));
+  } catch {
+    return false;
+  }
 }
 
 // The cell of a value as written: a text itself, and anything else as it is in the file, since numbers lose digits in JavaScript.
 function cellOf(source = "null") {
   return source.startsWith('"') ? JSON.parse(source) : source === "null" ? "" : source;
+}
+
+// The cell where sentences are looked for: nothing but a text is one.
+const textOf = (source) => (source?.startsWith('"') ? cellOf(source) : "");
+
+// Refuses sentences that JSON has as a list, an object, a number, true or false. A missing one is an empty row.
+export function onlyTexts({ rows, texts, lines }, columns) {
+  for (const [row, cells] of (texts ?? []).entries()) {
+    const wrong = columns.find((column) => rows[row][column] !== cells[column]);
+    if (wrong === undefined) continue;
+    const found = rows[row][wrong].replace(/\s+/g, " ");
+    throw refused("E-DATA-TEXT", {
+      problem: ["text.none"], where: line(lines[row]), expected: ["text.string"], found: ["as.is", found.length > FIRST ? `${found.slice(0, FIRST)}…` : found],
+    });
+  }
 }
 
 function parsed(source, refusal) {
