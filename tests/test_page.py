@@ -1027,6 +1027,40 @@ def test_a_stopped_file_keeps_its_verdicts_and_can_be_judged_on(browser, judge, 
     assert [one["verdict"] for one in found] == [label for label, _, _ in expected(judge, rows)]
 
 
+def test_a_file_that_other_work_stops_is_told_and_its_progress_speaks_the_language(browser, in_fp32):
+    rows = [sentence for sentence, _ in toy_rows(3000, 3)]
+    with Tab(browser, in_fp32) as tab:
+        tab.drop("rows.txt", "\n".join(rows), shows=".working")
+        tab.click("#language")
+        found = tab.evaluate("""[...document.querySelectorAll(".working")].map((one) =>
+            [one.querySelector("button").textContent, one.querySelector("progress").getAttribute("aria-label")])""")
+        assert found == [["停止", "正在评判……"]]
+        assert tab.text_content(".working [role=status]").startswith("正在评判……")
+        tab.click("#language")
+        tab.click("#tab-judge")
+        tab.fill("#sentences", "the cats sleep.")
+        tab.click("#judge-form .primary")
+        tab.wait_for_selector("#alert:has-text('rows.txt was stopped: ')")
+        tab.wait_for_selector(".verdict")
+        left = re.search(r"(\d+) rows are not judged yet", tab.text_content("#alert"))[1]
+        tab.click("#tab-file")
+        assert tab.text_content(".rest p").startswith(f"{left} rows are not")
+        assert tab.problems == []
+
+
+def test_a_file_on_a_phone_has_its_sentences_on_lines_of_their_own(browser, written):
+    with Tab(browser, written) as tab:
+        tab.set_viewport_size({"width": 390, "height": 900})
+        tab.drop("rows.tsv", "id\tsentence\n1\tthe cats sleep.\n2\t\n3\t" + "the cats see the garden. " * 9 + "\n")
+        text, verdict, share = (
+            tab.locator(f"table.rows tr:last-child td:nth-child({at})").bounding_box() for at in (3, 1, 2)
+        )
+        assert text["width"] > 330
+        assert verdict["y"] >= text["y"] + text["height"] - 1
+        assert abs(verdict["y"] - share["y"]) < 8
+        assert verdict["x"] + verdict["width"] <= share["x"] < 390
+
+
 def test_a_file_that_is_replaced_is_no_longer_judged(browser, judge, in_fp32, tmp_path):
     rows = [sentence for sentence, _ in toy_rows(3000, 3)]
     with Tab(browser, in_fp32) as tab:

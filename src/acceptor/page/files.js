@@ -81,18 +81,22 @@ export function files(app) {
     const { verdicts } = now; // another list once other columns are judged
     now.busy = true;
     drawResults();
+    let signal = null;
     await app.run(place, (options) => {
+      signal = options.signal;
       now.rows.forEach((_, row) => { if (texts(now, row).some((text) => !text.trim())) verdicts[row] = BLANK; }); // a server refuses them
-      const left = now.rows.map((_, row) => row).filter((row) => !verdicts[row]);
+      const asked = now.rows.map((_, row) => row).filter((row) => !verdicts[row]);
       return app.ask("judge", {
-        sentences: left.map((row) => texts(now, row)[0]),
-        ...(app.pairs ? { seconds: left.map((row) => texts(now, row)[1]) } : {}),
-      }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[left[one]] = found[at])) });
+        sentences: asked.map((row) => texts(now, row)[0]),
+        ...(app.pairs ? { seconds: asked.map((row) => texts(now, row)[1]) } : {}),
+      }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[asked[one]] = found[at])) });
     });
     if (now !== state || verdicts !== now.verdicts) return;
     now.busy = false;
     drawResults();
     app.say(counted());
+    const rest = left();
+    if (rest && signal?.reason === "replaced") app.note("file.stopped", now.name, rest); // by work in another tab
   }
 
   // Judges again, with other columns or another header.
@@ -103,6 +107,7 @@ export function files(app) {
 
   const places = (from) => [from.sentence, ...(app.pairs ? [from.second] : [])];
   const texts = (from, row) => places(from).map((at) => from.rows[row][at]);
+  const left = () => state.rows.filter((_, row) => !state.verdicts[row]).length;
   const verdictOf = (row) => state.verdicts[row] ?? UNJUDGED;
 
   // The numbers of the rows that the filter keeps.
@@ -165,7 +170,7 @@ export function files(app) {
   function drawResults() {
     if (state.busy && !state.verdicts.some(Boolean)) return results.replaceChildren();
     const rows = h("div");
-    const rest = state.rows.filter((_, row) => !state.verdicts[row]).length;
+    const rest = left();
     results.replaceChildren(
       rest && !state.busy ? h("div", { class: "rest" }, h("p", {}, t("file.rest", rest)), button("file.rest.judge", judgeRest)) : "",
       filter(() => { drawRows(rows); app.say(counted()); }), rows);

@@ -23,6 +23,7 @@ export async function start(backend) {
   let loading = null; // the loading in progress
   let running = null; // the work in progress, which new work replaces
   let alerted = null; // what the alert says, in whatever language the page has
+  const lines = new Map(); // the lines of progress, each with what puts it into the page's language
   const busy = new Map(); // the latest work of each place
   const judgingTab = judging(app);
   app.history = history(app, judgingTab.again);
@@ -86,6 +87,7 @@ export async function start(backend) {
     $("language").lang = language() === "en" ? "zh-CN" : "en";
     $("footer").replaceChildren(t(backend.local ? "footer.local" : "footer.server"), ...(backend.local ? [] : [" ", h("a", { href: "docs" }, t("footer.docs"))]));
     drawAlert();
+    for (const translated of lines.values()) translated();
     document.title = app.judge ? `${app.judge.name} · Acceptor` : "Acceptor";
     if (!app.judge) return;
     const facts = [t("about", app.judge), `${app.judge.encoder}, ${app.judge.precision}`];
@@ -165,20 +167,24 @@ export async function start(backend) {
   async function run(place, work, name = "working") {
     stop();
     const mine = (running = new AbortController());
-    const bar = h("progress", { "aria-label": t(name) });
-    const text = h("span", { role: "status" }, t(name));
-    const line = h("div", { class: "working" }, bar, text, button("stop", () => mine.abort("stopped")));
+    let said = () => t(name);
+    const [bar, text, ends] = [h("progress"), h("span", { role: "status" }), button("stop", () => mine.abort("stopped"))];
+    const line = h("div", { class: "working" }, bar, text, ends);
+    const tell = (now) => { said = now; text.textContent = said(); };
+    lines.set(line, () => { bar.setAttribute("aria-label", t(name)); ends.textContent = t("stop"); tell(said); });
+    lines.get(line)();
     place.before(line);
     place.setAttribute("aria-busy", "true");
     busy.set(place, mine);
     alert(null);
-    const onProgress = (done, all) => { bar.max = all; bar.value = done; text.textContent = `${t(name)} ${t("progress", done, all)}`; };
-    const onWait = (seconds) => { text.textContent = t("waiting", seconds); };
+    const onProgress = (done, all) => { bar.max = all; bar.value = done; tell(() => `${t(name)} ${t("progress", done, all)}`); };
+    const onWait = (seconds) => tell(() => t("waiting", seconds));
     try {
       return await attempt((options) => work({ ...options, onProgress, onWait }), mine.signal);
     } finally {
       const focused = line.contains(document.activeElement); // on Stop, which goes
       line.remove();
+      lines.delete(line);
       if (focused) (place.parentElement.querySelector(".primary") ?? $("alert").querySelector("button") ?? $("main")).focus();
       if (busy.get(place) === mine) place.removeAttribute("aria-busy");
       if (running === mine) running = null;
