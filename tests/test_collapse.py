@@ -209,7 +209,7 @@ def test_a_restarted_training_that_was_stopped_resumes(given, toy, high, tmp_pat
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_collapsed_seeds_stay_in_the_count_and_are_restarted(processes, toy, high, tmp_path, monkeypatch):
-    seeds = [7] if processes == 2 else [7, 8]
+    seeds = [7, 8]
     found = acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=seeds, config=high, processes=processes)
     folders = [name for seed in seeds for name in (f"seed-{seed}", f"seed-{seed}-restarted")]
     assert [entry["folder"] for entry in found.entries] == folders

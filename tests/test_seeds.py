@@ -18,6 +18,7 @@ import acceptor
 from acceptor.cli.render import seeds_text
 from acceptor.errors import RunError, UsageError
 from acceptor.evaluation.spread import expected_maximum, spread
+from acceptor.experiments import workers
 from acceptor.experiments.seeds import Seeds, read_seeds
 from acceptor.runs.set_file import SeedsFile
 from conftest import raises, toy_rows
@@ -225,10 +226,16 @@ def test_one_seed_has_no_spread(toy, short, tmp_path, caplog):
     assert "sd not defined" in " ".join(part for part in seeds_text(seeds) if isinstance(part, str))
 
 
+def test_a_training_that_is_left_alone_has_all_cores(toy, short, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "Worker", None)  # it would have an eighth of them
+    seeds = acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=short, processes=8)
+    assert seeds.count("finished") == 1
+
+
 def test_an_error_of_all_seeds_is_raised_from_a_process_too(toy, toy_config, tmp_path):
     config = toy_config.model_copy(update={"device": "mps"})
     with raises(UsageError, "E-USAGE-DEVICE", problem="mps"):
-        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=1, config=config, processes=2)
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=2, config=config, processes=2)
 
 
 def test_output_of_a_library_is_not_taken_for_a_workers_result():

@@ -85,8 +85,8 @@ def evaluate(
     from acceptor.data.annotations import read_annotations
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs
-    from acceptor.data.writing.write import write_table
-    from acceptor.evaluation.evaluate import evaluate
+    from acceptor.data.writing.write import refuse_breaks, write_table
+    from acceptor.evaluation.evaluate import blank_predictions, evaluate
     from acceptor.evaluation.slices import rows_by
     from acceptor.judging.load import load
 
@@ -98,7 +98,7 @@ def evaluate(
     _refuse_why_of_pairs(why, split)
     if predictions:
         refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
-        _check_predictions(predictions, judge, split)
+        refuse_breaks(blank_predictions(split), predictions)  # columns and cells that cannot be written
     for name in by or []:
         rows_by(split, name)  # refuses what is no column of groups, before the split is judged
     joined = read_annotations(annotations, split) if annotations else None
@@ -130,17 +130,6 @@ def _check_outputs(predictions: Path | None, figures: Path | None, per_batch: in
         check_installed("matplotlib")
         for suffix in (".svg", ".png"):
             check_free(figures / f"{PER_BATCH}{suffix}", overwrite=overwrite)
-
-
-def _check_predictions(predictions: Path, judge: Judge, split: Split) -> None:
-    """Refuses columns and cells that cannot be written, before the split is judged."""
-    import numpy as np
-
-    from acceptor.data.writing.write import refuse_breaks
-    from acceptor.evaluation.evaluate import with_predictions
-
-    logits = np.zeros((len(split), len(split.labels)), dtype=np.float32)
-    refuse_breaks(with_predictions(split, logits, judge.decision), predictions)
 
 
 def _slice(report: Report, by: list[str], joined: Joined | None, content: dict[str, Any], text: list[Any]) -> None:

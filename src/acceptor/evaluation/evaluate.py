@@ -243,13 +243,13 @@ def with_predictions(split: Split, logits: npt.NDArray[np.float32], decision: De
     return side_by_side(split.table.frame, pl.DataFrame(about), verdict_columns(logits, split.labels, decision))
 
 
-def check_columns(split: Split) -> None:
-    """Refuses columns that `Report.predictions` cannot hold, before the split is judged.
+def blank_predictions(split: Split) -> pl.DataFrame:
+    """`Report.predictions` with logits of 0, to find columns that cannot be written before the split is judged.
 
     Raises:
         DataError: Two columns would have one name.
     """
-    with_predictions(split, np.zeros((len(split), len(split.labels)), dtype=np.float32), MOST_PROBABLE)
+    return with_predictions(split, np.zeros((len(split), len(split.labels)), dtype=np.float32), MOST_PROBABLE)
 
 
 @checked_types

@@ -73,11 +73,11 @@ def default_space(config: ResolvedConfig) -> dict[str, Domain]:
     }
 
 
+LUCK = "a lucky seed or an easy split would win"
 FIXED = {
-    **dict.fromkeys(("seed", "order_seed", "metric", "select", "split", "validation_share"), "a lucky seed or an easy "
-    "split would win"),
+    **dict.fromkeys(("seed", "order_seed", "metric", "select", "split", "validation_share"), LUCK),
     "encoder": "the other settings are derived for one encoder; search with each, and compare the two best judges",
-}  # fmt: skip
+}
 """Settings that are not searched, and why."""
 
 WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # the value for the sampler if a score is not defined

@@ -25,7 +25,7 @@ from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.errors import check_installed, checked_types
 from acceptor.evaluation.calibration import calibrate
-from acceptor.evaluation.evaluate import Report, check_columns
+from acceptor.evaluation.evaluate import Report, blank_predictions
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -221,7 +221,7 @@ def _train(data: Any, request: Request) -> Run:
     data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
     check_trainable(data)
     for split in data.splits[1:]:
-        check_columns(split)
+        blank_predictions(split)  # refuses names that would be taken twice
     runtime = _runtime(request)
     keep_freed_memory()
     found = find_encoder(config.encoder)

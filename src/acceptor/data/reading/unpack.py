@@ -155,10 +155,8 @@ def _opened(path: Path, origin: str) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        siblings = (
-            [sibling.name for sibling in path.parent.iterdir() if sibling.exists()] if path.parent.is_dir() else []
-        )
-        near = nearest(path.name, siblings)
+        siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = nearest(path.name, [name for name in siblings if name != path.name])
         cause = None if path.parent.is_dir() else f"the folder {path.parent} does not exist"
         raise DataError(
             "there is no such file",
