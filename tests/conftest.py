@@ -107,6 +107,32 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+class _InterruptAt(logging.Handler):
+    """Presses Ctrl-C when a message is logged that begins with ``start``."""
+
+    def __init__(self, start):
+        super().__init__()
+        self.start = start
+
+    def emit(self, record):
+        if record.getMessage().startswith(self.start):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def interrupt_at():
+    """Presses Ctrl-C when a message is logged: ``interrupt_at("epoch 1/2")``."""
+    logger, handlers = logging.getLogger("acceptor"), []
+
+    def add(start):
+        handlers.append(_InterruptAt(start))
+        logger.addHandler(handlers[-1])
+
+    yield add
+    for handler in handlers:
+        logger.removeHandler(handler)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(_own_cache, tmp_path_factory) -> Path:
     """A random 2-layer BERT with its tokenizer; its weights are large enough that it learns in seconds."""

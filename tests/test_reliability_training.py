@@ -18,6 +18,7 @@ import pytest
 import acceptor
 from acceptor.errors import ResourceError, TrainingError, UsageError
 from acceptor.runs.checkpoint import newest_first
+from acceptor.runs.folder import resume_command
 from acceptor.runs.out_path import SLACK_BYTES, check_out, check_room
 from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.runtime.processes import process_group
@@ -25,7 +26,7 @@ from acceptor.storage.files import new_file, new_folder
 from acceptor.storage.lock import one_writer
 from acceptor.training import checkpoint, loop, session
 from acceptor.training.signals import deferred_signals
-from conftest import REPOSITORY, raises
+from conftest import REPOSITORY, raises, wait_for
 
 KILLS = {
     "kills": 20, "kills_in_a_save": 20, "ten_kills_in_one_run": 10, "kills_between_epochs": 6, "kills_between_parts": 3,
@@ -181,6 +182,20 @@ def test_a_signal_that_is_ignored_stops_no_training():
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_signal_is_answered_at_once_though_its_effect_takes_minutes(caplog):
+    """Once: who presses Ctrl-C again during a long validation reads no second promise."""
+
+    def judge_for_minutes():
+        with deferred_signals("stopping after this step"):
+            signal.raise_signal(signal.SIGINT)
+            wait_for(lambda: caplog.messages)
+            signal.raise_signal(signal.SIGINT)
+
+    with caplog.at_level(logging.WARNING, "acceptor"), pytest.raises(KeyboardInterrupt):
+        judge_for_minutes()
+    assert caplog.messages == ["stopping after this step"]
+
+
 def test_a_signal_is_not_lost_in_an_error():
     """A search catches such errors, and went on with the next training."""
 
@@ -283,10 +298,10 @@ def test_a_training_that_was_stopped_is_not_taken_for_finished(toy, toy_config, 
 
 def test_a_stopped_run_of_several_is_resumed_by_the_command_that_made_all(tmp_path):
     """By its path, this one alone would be finished."""
-    data = SimpleNamespace(source={"source": "starter"})
-    assert session._resume(tmp_path / "seed-1", data) == f"acceptor train {tmp_path / 'seed-1'} --resume"
+    source = {"source": "starter"}
+    assert resume_command(tmp_path / "seed-1", source) == f"acceptor train {tmp_path / 'seed-1'} --resume"
     (tmp_path / "seeds.json").touch()
-    assert session._resume(tmp_path / "seed-1", data) == "repeat the command"
+    assert resume_command(tmp_path / "seed-1", source) == "repeat the command"
 
 
 def test_other_errors_are_not_out_of_memory():

@@ -106,6 +106,22 @@ def test_a_killed_search_resumes_to_the_same_trials(data, config, undisturbed, t
     assert outcome(again) == outcome(found)
 
 
+def test_ctrl_c_says_how_many_trials_have_ended_and_how_to_go_on(data, config, tmp_path, caplog, interrupt_at):
+    interrupt_at("trial 1: learning_rate")
+    with caplog.at_level("INFO", "acceptor"), pytest.raises(KeyboardInterrupt):
+        search_settings(data, out=tmp_path / "search", trials=3, seeds=0, config=config, space=SMALL)
+    assert caplog.messages[-1] == "stopped: 1 of 3 trials have ended; repeat the command"
+
+
+def test_ctrl_c_in_the_first_trial_is_told_once(data, config, tmp_path, caplog, interrupt_at):
+    """A trial is resumed by the command of the search, also before any trial has ended."""
+    interrupt_at("epoch 1/2")
+    with caplog.at_level("INFO", "acceptor"), pytest.raises(KeyboardInterrupt):
+        search_settings(data, out=tmp_path / "search", trials=3, seeds=0, config=config, space=SMALL)
+    said = [words for words in caplog.messages if words.startswith("stopped")]
+    assert said == ["stopped at step 20", "stopped: 0 of 3 trials have ended; repeat the command"]
+
+
 def test_a_search_records_all_trials_and_keeps_the_best_ones_run(undisturbed, config):
     first = undisturbed.trials[0]
     assert first["params"] == {name: getattr(config, name) for name in SMALL}  # the baseline

@@ -318,6 +318,21 @@ def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, 
     assert found == expected
 
 
+def test_ctrl_c_between_two_trainings_says_what_is_done_and_how_to_go_on(toy, short, tmp_path, caplog, interrupt_at):
+    interrupt_at("seed-8 starts")
+    with caplog.at_level("INFO", "acceptor"), pytest.raises(KeyboardInterrupt):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7, 8], config=short)
+    assert caplog.messages[-1] == "stopped: 1 of 2 trainings have ended; repeat the command"
+
+
+def test_ctrl_c_in_a_training_of_a_set_is_told_once(toy, short, tmp_path, caplog, interrupt_at):
+    interrupt_at("epoch 1/2")
+    with caplog.at_level("INFO", "acceptor"), pytest.raises(KeyboardInterrupt):
+        acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7, 8], config=short)
+    said = [words for words in caplog.messages if words.startswith("stopped")]
+    assert said == ["stopped at step 10", "stopped: 0 of 2 trainings have ended; repeat the command"]
+
+
 # ---------------------------------------------------------------------- the command
 
 

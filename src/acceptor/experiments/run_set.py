@@ -32,6 +32,7 @@ from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
+from acceptor.training.signals import stop_told
 
 logger = logging.getLogger(__name__)
 
@@ -141,14 +142,16 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
             if is_finished_run(out / plan.name, _resolved(plan, encoder), encoder, plan.split_data):
                 entries[plan.name] = kind.entry(_fields(plan, Outcome("finished"), out))
         content = write()
-        todo = deque(plan for plan in _due(plans, entries, encoder) if plan.name not in entries)
-        for plan, outcome in train_plans(todo, out, processes):
-            entries[plan.name] = kind.entry(_fields(plan, outcome, out))
-            content, due = write(), _due(plans, entries, encoder)
-            logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
-            if outcome.status == "collapsed":
-                shutil.rmtree(out / plan.name, ignore_errors=True)  # it has only checkpoints
-                todo.extend(again for again in due if again.restarted_from == plan.name)
+        due = _due(plans, entries, encoder)
+        todo = deque(plan for plan in due if plan.name not in entries)
+        with stop_told(lambda: f"stopped: {len(entries)} of {len(due)} trainings have ended; repeat the command"):
+            for plan, outcome in train_plans(todo, out, processes):
+                entries[plan.name] = kind.entry(_fields(plan, outcome, out))
+                content, due = write(), _due(plans, entries, encoder)
+                logger.info("%s %s; %d of %d have ended", plan.name, outcome.status, len(entries), len(due))
+                if outcome.status == "collapsed":
+                    shutil.rmtree(out / plan.name, ignore_errors=True)  # it has only checkpoints
+                    todo.extend(again for again in due if again.restarted_from == plan.name)
         _refuse_none_finished(content.runs, out / kind.model.file_name)  # here, so that a replaced folder comes back
     return content
 

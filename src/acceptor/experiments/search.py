@@ -29,6 +29,7 @@ from acceptor.experiments.seeds import Seeds, train_seeds
 from acceptor.experiments.study import (
     Domain,
     check_shareable,
+    ended,
     folder_of,
     in_states,
     is_whole,
@@ -51,6 +52,7 @@ from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
 from acceptor.training.session import StoppedError
+from acceptor.training.signals import stop_told
 from acceptor.training.train import train_trial
 
 logger = logging.getLogger(__name__)
@@ -178,10 +180,13 @@ def search_settings(
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
     study = open_study(out, config, domains, blind)
-    if processes > 1:
-        check_shareable(out)
-        _work_in_processes((out, config, domains, blind, trials), processes)
-    work(out, config, domains, blind, trials)
+    with locked(out):
+        write_trials(study, out)  # by which its trainings know that they are trials
+    with stop_told(lambda: f"stopped: {len(ended(study))} of {trials} trials have ended; repeat the command"):
+        if processes > 1:
+            check_shareable(out)
+            _work_in_processes((out, config, domains, blind, trials), processes)
+        work(out, config, domains, blind, trials)
     with locked(out):
         file = write_trials(study, out)
     found = None

@@ -39,7 +39,6 @@ logger = logging.getLogger(__name__)
 Domain = tuple[Any, ...] | list[Any]
 """The domain of a setting: (lowest, highest), (lowest, highest, "log"), or a list of values."""
 
-STATES = ("COMPLETE", "PRUNED")
 READ_AS = ", read as"
 LATER = ("data.labels", "data.encoder")  # what a search is compared by in newer searches, beside how each split is read
 OPTIMISTIC = (
@@ -191,6 +190,11 @@ def in_states(study: Any, *names: str) -> list[Any]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in names]
 
 
+def ended(study: Any) -> list[Any]:
+    """The trials that have ended, pruned or not."""
+    return in_states(study, "COMPLETE", "PRUNED")
+
+
 def lock_of_trial(out: Path, number: int) -> Path:
     """The path that the process working on a trial has locked (`one_writer`)."""
     return out / f"trial-{number}.alive"
@@ -214,7 +218,7 @@ def next_trial(study: Any, out: Path, seed: int, space: Mapping[str, Domain], tr
         study.tell(dead.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(dead.params, user_attrs={"folder": folder_of(dead)})
         logger.info("trial %d was stopped; it resumes", dead.number)
-    started = len(in_states(study, "RUNNING", *STATES))
+    started = len(ended(study)) + len(in_states(study, "RUNNING"))
     if started >= trials:
         return None
     trial = study.ask()
@@ -249,7 +253,7 @@ def folder_of(trial: Any) -> str:
 def write_trials(study: Any, out: Path) -> SearchFile:
     """Writes ``search.json`` and returns its content. The caller has `locked` the study."""
     head = study.user_attrs["head"]
-    trials = [_trial(trial) for trial in in_states(study, *STATES)]
+    trials = [_trial(trial) for trial in ended(study)]
     content = SearchFile.new(
         {
             "metric": head["config"]["metric"],

@@ -167,7 +167,7 @@ def run_workers(more: Callable[[], bool], start: Callable[[int], Worker[T]], pro
         AcceptorError: A worker refused its task.
     """
     running: dict[int, Worker[T]] = {}
-    with deferred_signals() as stop:
+    with deferred_signals("stopping: each training writes a checkpoint first") as stop:
         try:
             while (more() and not stop) or running:
                 for slot in range(processes):

@@ -138,12 +138,19 @@ def _meant(folder: Path) -> Path | None:
 
 
 def _resuming(folder: Path) -> str:
-    """The command that resumes a training; it cannot be named for one on data that another command made."""
+    """The command that resumes the training of a folder without a finished run."""
     try:
         source = newest(folder).settings.source
     except RunError:
         source = None
-    return f"acceptor train {shell(folder)} --resume" if source else AGAIN
+    return resume_command(folder, source)
+
+
+def resume_command(run: Path, source: object) -> str:
+    """The command that resumes a training. ``source`` is what the command line read its data from, if it did."""
+    if in_set(run):
+        return "repeat the command"
+    return f"acceptor train {shell(run)} --resume" if source else AGAIN
 
 
 def in_set(run: Path) -> bool:

@@ -20,12 +20,12 @@ from acceptor.judging.judge import Judge
 from acceptor.model.encode import Encoded
 from acceptor.progress import Meter, meter
 from acceptor.runs.checkpoint import Progress, TrainingSetup
-from acceptor.runs.folder import AGAIN, in_set
+from acceptor.runs.folder import in_set, resume_command
 from acceptor.runs.history import Collapse, EpochLine, Line, RestartLine, StepLine, as_dicts, lines_of
 from acceptor.runtime.contention import shorter_spins_under_load
 from acceptor.runtime.device import Runtime
 from acceptor.runtime.processes import process_rank
-from acceptor.text import Json, shell
+from acceptor.text import Json
 from acceptor.training.checkpoint import Checkpoints
 from acceptor.training.collapse import check_collapse
 from acceptor.training.flat_adamw import FlatAdamW
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STOPPING = "stopping after this step, with a checkpoint"
 OnEpoch = Callable[[list[Json]], None]
 Logits = npt.NDArray[np.float32]
 
@@ -94,10 +95,10 @@ def run_loop(
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, history, best = _begin(checkpoints, request)
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
-    logits, stopping = None, False
+    logits, stopping, again = None, False, resume_command(request.out, data.source)
     with (
         rows_named(data.train.table),
-        deferred_signals() as stop,
+        deferred_signals(STOPPING if runtime.is_main_process else "") as stop,
         shorter_spins_under_load(),
         meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
     ):
@@ -120,10 +121,10 @@ def run_loop(
                 if stopping or checkpoints.due():
                     checkpoints.save(_progress(event, history), best, history)
             if stopping:
-                _log_stop(runtime, event.step, _resume(request.out, data))
+                _log_stop(runtime, event.step, request.out, again)
                 break
     if stopping:  # the signal arrived in another process, or its handler has returned
-        raise StoppedError(optimizer.steps, request.out, _resume(request.out, data))
+        raise StoppedError(optimizer.steps, request.out, again)
     optimizer.release(judge.model)
     if best:
         judge.model.load_state_dict(best)
@@ -131,9 +132,10 @@ def run_loop(
     return history, logits, [Derived(item.name, item.value, item.reason) for item in checkpoints.settings.derived]
 
 
-def _log_stop(runtime: Runtime, step: int, again: str) -> None:
+def _log_stop(runtime: Runtime, step: int, out: Path, again: str) -> None:
     if runtime.is_main_process:
-        logger.warning("stopped at step %d; resume it: %s", step, again)
+        following = "" if in_set(out) else f"; resume it: {again}"  # a set says so for all of its trainings
+        logger.warning("stopped at step %d%s", step, following)
 
 
 def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[Line], Tensors]:
@@ -149,12 +151,6 @@ def _begin(checkpoints: Checkpoints, request: Request) -> tuple[Progress, list[L
 def _new_optimizer(judge: Judge, train: Encoded, config: ResolvedConfig, *, static: bool) -> FlatAdamW:
     bf16, pad_id = judge.runtime.precision == "bf16", judge.tokenizer.pad_token_id
     return FlatAdamW(judge.model, config, bf16=bf16, ids=train.ids, pad_id=pad_id, static=static)
-
-
-def _resume(out: Path, data: Data) -> str:
-    if in_set(out):
-        return "repeat the command"
-    return f"acceptor train {shell(out)} --resume" if data.source else AGAIN
 
 
 class StoppedError(TrainingError):
