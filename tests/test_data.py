@@ -130,6 +130,37 @@ def test_training_data_without_labels_is_refused():
         acceptor.load_data(["a b", "c d"])
 
 
+@pytest.mark.parametrize(
+    ("text", "columns", "following"),
+    [
+        ("sentence\tverdict\nA cat.\tacceptable\nA dog.\tunacceptable\n", None, "label=verdict"),  # of two rows only
+        (
+            "sentence\tverdict\tmargin\n" + "A cat.\tacceptable\t1.5\nA dog.\tunacceptable\t.5\n" * 9,
+            None,
+            "label=verdict",
+        ),
+        ("rating,comment\n" + "0,A cat.\n1,A dog.\n" * 9, {"sentence": "2"}, "sentence=2,label=rating"),
+        ("0\tA cat.\n1\tA dog.\n" * 9, {"sentence": "2"}, "sentence=2,label=1"),
+    ],
+    ids=["one other column", "output of predict", "beside a number", "no header"],
+)
+def test_the_column_that_may_hold_the_labels_is_named_beside_those_given(text, columns, following, tmp_path):
+    """The advice can be copied: with it alone, the data are read."""
+    path = tmp_path / ("own.csv" if "," in text.splitlines()[0] else "own.tsv")
+    path.write_text(text)
+    with raises(DataError, "E-DATA-UNLABELLED", next=f"name it: --columns {following}"):
+        acceptor.load_data(path, columns=columns)
+    named = dict(one.split("=") for one in following.split(","))
+    assert acceptor.load_data(path, columns=named).train.balance().keys() >= {"acceptable"}
+
+
+def test_the_line_of_a_corpus_says_what_its_labels_mean(caplog):
+    with caplog.at_level("INFO", "acceptor"):
+        acceptor.load_data([("A cat.", "yes"), ("A dog.", "no")] * 3, test=[("A cow.", "acceptable")])
+    assert "labels unacceptable (no) 3, acceptable (yes) 3" in caplog.messages[0]
+    assert "labels unacceptable 0, acceptable 1" in caplog.messages[1]
+
+
 def test_too_many_labels_are_a_wrong_column():
     with raises(DataError, "E-DATA-LABELS", problem="2000", next="--columns label="):
         acceptor.load_data([(f"s {index}", f"id {index * 7919:07}") for index in range(2000)])

@@ -242,6 +242,7 @@ def test_a_condition_keeps_its_rows(small, toy_run, tmp_path):
     assert (tally.rows, tally.written, tally.left_out) == (100, len(kept), 100 - len(kept))
 
 
+LABELS = ("a", "b", "it's", "true")
 SCHEMA = {"verdict": pl.String(), "probability": pl.Float64(), "p(a)": pl.Float64()}
 
 
@@ -265,12 +266,16 @@ SCHEMA = {"verdict": pl.String(), "probability": pl.Float64(), "p(a)": pl.Float6
         ("not probability", "not true or false"),
         ("probability > .5 and not (verdict)", "not true or false"),
         ("verdict is not null and not probability and verdict = 'a'", "not true or false"),
+        ("verdict = 'A'", "no label is called 'A'; did you mean 'a'"),
+        ("verdict <> 'fluent'", "no label is called 'fluent'; the judge has a, b, it's, true"),
+        ("probability > .5 and \"verdict\" NOT IN ('a', 'fluent')", "no label is called 'fluent'"),
+        ("verdict in ('it''s', 'its')", "no label is called 'its'"),
         ("", ""),
     ],
 )
 def test_other_conditions_are_refused(text, found):
     with raises(UsageError, "E-USAGE-CONDITION", problem=repr(text), expected="probability", found=found):
-        condition(text, SCHEMA)
+        condition(text, SCHEMA, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -279,11 +284,11 @@ def test_other_conditions_are_refused(text, found):
         "not probability between .5 and 1 and verdict is not null",
         "not (probability > .5 or (verdict = 'true'))",
         "verdict not in ('a', 'b') and not \"p(a)\" < .5",
-        "verdict not like 'a%'",
+        "verdict not like 'fluent%'",
     ],
 )
 def test_negations_are_conditions(text):
-    assert condition(text, SCHEMA).meta.root_names()
+    assert condition(text, SCHEMA, LABELS).meta.root_names()
 
 
 def test_conditions_follow_sql():
@@ -296,7 +301,7 @@ def test_conditions_follow_sql():
         'probability between 0.75 and 0.85 or "p(a)" > 5e-1': [0, 1],
         "verdict like 'it%'": [2],
     }.items():
-        assert frame.select(condition(text, frame.schema).arg_true()).to_series().to_list() == rows, text
+        assert frame.select(condition(text, frame.schema, LABELS).arg_true()).to_series().to_list() == rows, text
 
 
 # ---------------------------------------------------------------------- rows that cannot be judged

@@ -72,7 +72,7 @@ def load_data(
     if test is not None:
         tables["test"] = reading.table(test)
     train = tables["train"]
-    _check_train(train, rules)
+    _check_train(train, rules, reading)
     classes = classes_of(train, rules)
     splits = _splits(tables, classes, rules)
     added = [_extra(one, folder, reading, classes, rules) for one in extra]
@@ -80,7 +80,7 @@ def load_data(
     refuse_twice(splits.values(), added)
     splits["train"] = with_extra(splits["train"], added)
     for split in (*splits.values(), *added):
-        logger.info("%s", split.describe())
+        logger.info("%s", split.describe(classes.written if split is splits["train"] else ()))
     if "test" in splits and splits["test"].label_ids is None:
         logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
     given = {"source": source, "validation": validation, "test": test, "folder": folder}
@@ -93,7 +93,7 @@ def _extra(source: Any, folder: str | Path | None, reading: Reading, classes: Cl
     if found := _column_of_splits(table, "give a file of its rows of train alone"):
         raise found[0].error
     if not _has_labels(table, rules):
-        raise no_labels(table)
+        raise no_labels(table, reading.columns or {})
     for remark in inspect_texts(table):
         logger.warning("%s", remark)
     try:
@@ -126,10 +126,10 @@ def _source_of(
     )
 
 
-def _check_train(train: Table, rules: LabelRules) -> None:
+def _check_train(train: Table, rules: LabelRules, reading: Reading) -> None:
     """Raises the first error of a training table, and logs the warnings."""
     if not _has_labels(train, rules):
-        raise no_labels(train)
+        raise no_labels(train, reading.columns or {})
     for remark in [*inspect_labels(train, rules), *inspect_texts(train)]:
         if remark.severity == "error":
             raise remark.error

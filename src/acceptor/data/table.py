@@ -208,9 +208,13 @@ class Split:
         soft_labels = None if self.soft_labels is None else self.soft_labels[index]
         return Split(name, self.table.take(rows), self.labels, label_ids, self.written, soft_labels)
 
-    def describe(self) -> str:
-        """How it was read and what is in it, in one line."""
-        counts = [f"{label} {count:,}" for label, count in self.balance().items()]
+    def describe(self, written: Sequence[str] = ()) -> str:
+        """How it was read and what is in it, in one line; ``written`` is how the source writes each label."""
+        forms = dict(zip(self.labels, written, strict=False))
+        counts = [
+            f"{label} ({forms[label]}) {count:,}" if forms.get(label, label) != label else f"{label} {count:,}"
+            for label, count in self.balance().items()
+        ]
         labels = "labels " + listed(counts, 12) if counts else "no labels"
         added = "".join(f" and {count:,} of {source.origin}" for source, count in self.table.added_rows if count)
         own = rows_of(len(self.table.own_rows))

@@ -32,7 +32,7 @@ from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
-from acceptor.training.signals import stop_told
+from acceptor.training.signals import log_on_stop
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def train_all(plans: Sequence[Plan], out: Path, kind: SetKind[F], *, processes: 
         content = write()
         due = _due(plans, entries, encoder)
         todo = deque(plan for plan in due if plan.name not in entries)
-        with stop_told(lambda: f"stopped: {len(entries)} of {len(due)} trainings have ended; repeat the command"):
+        with log_on_stop(lambda: f"stopped: {len(entries)} of {len(due)} trainings have ended; repeat the command"):
             for plan, outcome in train_plans(todo, out, processes):
                 entries[plan.name] = kind.entry(_fields(plan, outcome, out))
                 content, due = write(), _due(plans, entries, encoder)

@@ -52,7 +52,7 @@ from acceptor.storage.lock import one_writer
 from acceptor.text import Json
 from acceptor.training.defaults import resolve
 from acceptor.training.session import StoppedError
-from acceptor.training.signals import stop_told
+from acceptor.training.signals import log_on_stop
 from acceptor.training.train import train_trial
 
 logger = logging.getLogger(__name__)
@@ -179,16 +179,7 @@ def search_settings(
     if seeds and cut.test is None:
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
-    study = open_study(out, config, domains, blind)
-    with locked(out):
-        write_trials(study, out)  # by which its trainings know that they are trials
-    with stop_told(lambda: f"stopped: {len(ended(study))} of {trials} trials have ended; repeat the command"):
-        if processes > 1:
-            check_shareable(out)
-            _work_in_processes((out, config, domains, blind, trials), processes)
-        work(out, config, domains, blind, trials)
-    with locked(out):
-        file = write_trials(study, out)
+    file = _do_all((out, config, domains, blind, trials), processes)
     found = None
     if seeds and file.best:
         with locked(out, "last"):  # a process that joined finds them finished
@@ -264,6 +255,21 @@ def _train_seeds(data: Data, out: Path, config: ResolvedConfig, best: Trial, see
 
 
 # ── trials ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _do_all(arguments: tuple[Path, ResolvedConfig, dict[str, Domain], Data, int], processes: int) -> SearchFile:
+    """Runs `work`, in several processes if asked, and returns the content of ``search.json``."""
+    out, config, space, data, trials = arguments
+    study = open_study(out, config, space, data)
+    with locked(out):
+        write_trials(study, out)  # by which its trainings know that they are trials
+    with log_on_stop(lambda: f"stopped: {len(ended(study))} of {trials} trials have ended; repeat the command"):
+        if processes > 1:
+            check_shareable(out)
+            _work_in_processes(arguments, processes)
+        work(*arguments)
+    with locked(out):
+        return write_trials(study, out)
 
 
 def work(out: Path, config: ResolvedConfig, space: Mapping[str, Domain], data: Data, trials: int) -> None:

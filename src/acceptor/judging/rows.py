@@ -88,7 +88,7 @@ def condition_of(settings: PredictSettings, judge: Judge) -> pl.Expr | None:
         UsageError: It cannot be used.
     """
     no_rows = judge.columns(np.zeros((0, len(judge.labels)), dtype=np.float32))
-    return None if settings.where is None else condition(settings.where, no_rows.schema)
+    return None if settings.where is None else condition(settings.where, no_rows.schema, judge.labels)
 
 
 def with_verdicts(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from acceptor.errors import UsageError, nearest
+from acceptor.text import listed, shell
 
 _COMPARE = {"in", "between", "like", "is", "<", "<=", ">", ">=", "=", "<>", "!="}
 _WORDS = _COMPARE | {"and", "or", "not", "null"}
@@ -17,38 +20,61 @@ _TOKEN = re.compile(
 )
 
 
-def condition(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+def condition(text: str, schema: Mapping[str, pl.DataType], labels: Sequence[str]) -> pl.Expr:
     """The condition as an expression that is true or false for each row.
 
     Args:
         text: Such as ``probability >= .8 and verdict = 'acceptable'``; a column name that is not one word is
             written in double quotes.
         schema: The columns that it may name.
+        labels: What a verdict may be.
 
     Raises:
-        UsageError: It names another column, cannot be parsed, or is not a condition.
+        UsageError: It names another column or label, cannot be parsed, or is not a condition.
     """
-    position, tokens = 0, []
+    wrong = functools.partial(_wrong, text, schema, labels)
+    position, written = 0, []
     while position < len(text.rstrip()):
         token = _TOKEN.match(text, position)
         if token is None:
-            raise _wrong(text, schema, f"{text[position:].strip()[:20]!r} has no meaning here")
+            raise wrong(f"{text[position:].strip()[:20]!r} has no meaning here")
         name = token["quoted"] or token["name"]
         if name and name not in schema and (token["quoted"] or name.lower() not in _WORDS):
             near = nearest(name, schema)
-            raise _wrong(text, schema, f"no column is called {name!r}" + (f"; did you mean {near!r}?" if near else ""))
-        tokens.append(token[0].strip().lower())
+            raise wrong(f"no column is called {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+        written.append(token[0].strip())
         position = token.end()
+    tokens = [one.lower() for one in written]
+    for label in _equalled(written, "verdict"):
+        if label not in labels:
+            near = nearest(label, labels)
+            meant = f"did you mean {near!r}?" if near else f"the judge has {listed(labels)}"
+            raise wrong(f"no label is called {label!r}; {meant}")
     try:
         expression = pl.sql_expr(text)
         found = pl.DataFrame(schema=schema).select(found=expression).schema["found"]
     except pl.exceptions.PolarsError as error:
-        raise _wrong(text, schema, str(error).split("\n")[0]) from None
+        raise wrong(str(error).split("\n")[0]) from None
     if found != pl.Boolean or not expression.meta.root_names() or _negates_a_value(tokens):
-        raise _wrong(text, schema, "not true or false")
+        raise wrong("not true or false")
     if not expression.meta.undo_aliases().meta.eq(expression):  # polars takes a further word for the name of the result
-        raise _wrong(text, schema, f"{tokens[-1]!r} behind a complete condition: and, or is missing")
+        raise wrong(f"{tokens[-1]!r} behind a complete condition: and, or is missing")
     return expression
+
+
+def _equalled(tokens: Sequence[str], column: str) -> list[str]:
+    """The strings of which a condition says that a column is one of them, or none."""
+    found: list[str] = []
+    for start, word in enumerate(tokens, 1):
+        if word.strip('"') != column:
+            continue
+        rest = [one.lower() if not one.startswith("'") else one for one in tokens[start:]]
+        rest = rest[rest[:1] == ["not"] :]
+        if rest[:2] == ["in", "("]:
+            found += itertools.takewhile(lambda one: one != ")", rest[2:])
+        elif rest[:1] and rest[0] in ("=", "<>", "!="):
+            found += rest[1:2]
+    return [one[1:-1].replace("''", "'") for one in found if one.startswith("'")]
 
 
 def _negates_a_value(tokens: Sequence[str]) -> bool:
@@ -67,12 +93,13 @@ def _negates_a_value(tokens: Sequence[str]) -> bool:
     return False
 
 
-def _wrong(text: str, schema: Mapping[str, pl.DataType], found: str) -> UsageError:
+def _wrong(text: str, schema: Mapping[str, pl.DataType], labels: Sequence[str], found: str) -> UsageError:
     names = ", ".join(name if re.fullmatch(r"\w+", name) else f'"{name}"' for name in schema)
+    label = "'" + labels[-1].replace("'", "''") + "'"
     return UsageError(
         f"the condition {text!r} cannot be used",
         expected=f"comparisons of {names}; and, or, not, in, between, like",
         found=found,
-        next="for example --where \"probability >= .8 and verdict = 'acceptable'\"",
+        next="for example --where " + shell(f"probability >= .8 and verdict = {label}"),
         code="E-USAGE-CONDITION",
     )

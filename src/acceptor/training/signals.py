@@ -49,7 +49,7 @@ def deferred_signals(words: str = "") -> Iterator[list[int]]:
 
 
 @contextlib.contextmanager
-def stop_told(words: Callable[[], str]) -> Iterator[None]:
+def log_on_stop(words: Callable[[], str]) -> Iterator[None]:
     """Logs ``words()`` if SIGINT or SIGTERM ends the block."""
     try:
         yield

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -230,9 +230,15 @@ def _one_label(table: Table, label: str) -> DataError:
 # ── tables without a known label ─────────────────────────────────────────────────────────────────────────
 
 
-def no_labels(table: Table) -> DataError:
-    """The error for a training table without labels; it names columns that may hold them."""
+def no_labels(table: Table, given: Mapping[str, str]) -> DataError:
+    """The error for a training table without labels; it names columns that may hold them, beside the given columns."""
     frame = table.frame
+    numbered = " without a header:" in table.schema
+
+    def option(name: str) -> str:
+        columns = {**given, "label": name.removeprefix("column") if numbered else name}
+        return f"--columns {shlex.quote(','.join(f'{role}={column}' for role, column in columns.items()))}"
+
     others = [name for name in frame.columns if name not in ("sentence", "second", "label")]
     columns = {name: frame[name][:10_000].to_list() for name in others if frame.schema[name] == pl.String}
     marks = [name for name, cells in columns.items() if set(cells) <= {"0", "1", "0.0", "1.0", "false", "true"}]
@@ -242,17 +248,17 @@ def no_labels(table: Table) -> DataError:
     ]
     if len(marks) > 1:
         cause = "several labels a row, a column for each: a judge chooses one of several labels"
-        advice = f"train a judge on each: --columns {shlex.quote(f'label={marks[0]}')}"
+        advice = f"train a judge on each: {option(marks[0])}"
     elif likely:
         cause = None
-        advice = f"name it: --columns {shlex.quote(f'label={likely[0]}')}"
+        advice = f"name it: {option(likely[0])}"
     elif scores:
         cause = f"{scores[0]} holds a measurement: a judge decides between classes"
         advice = "make classes of it, in a column of their own"
     elif not others:
         cause, advice = "it has sentences only", "add a column of labels; or judge them: acceptor predict RUN FILE"
     else:
-        cause, advice = None, "name it: --columns label=NAME"
+        cause, advice = None, f"name it: {option(others[0] if len(others) == 1 else 'NAME')}"
     return DataError(
         "the training data has no labels",
         where=table.origin,
