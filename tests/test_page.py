@@ -1105,6 +1105,24 @@ def test_work_can_be_stopped(browser, in_fp32):
         assert len(tab.judge(["the cats sleep."])) == 1
 
 
+def test_a_stopped_list_keeps_the_verdicts_that_are_done(browser, judge, in_fp32):
+    rows = [sentence for sentence, _ in toy_rows(3000, 3)]
+    with Tab(browser, in_fp32) as tab:
+        tab.fill("#sentences", "\n".join(rows))
+        tab.evaluate("document.querySelector('#judge-form').requestSubmit()")
+        tab.wait_for_function(STOP)
+        tab.wait_for_selector("#alert p")
+        tab.wait_for_selector(".verdict")
+        done = int(tab.text_content("#verdicts .summary p").split()[0])
+        hint = tab.text_content("#verdicts .hint")
+        assert f"{len(rows) - done} more sentences were not judged." == hint
+        shown = tab.locator(".verdict .sentence").all_text_contents()
+        assert set(shown) <= set(rows)
+        again = tab.judge(shown[:3])
+        assert tab.locator("#verdicts .hint").count() == 0
+        assert [one["verdict"] for one in again] == [label for label, _, _ in expected(judge, shown[:3])]
+
+
 def test_a_damaged_page_says_so(browser, written, tmp_path):
     text = written.read_text("utf-8")
     cut = re.sub(r'(<script type="application/gzip" id="network">.{1000})[^<]*', r"\1", text)

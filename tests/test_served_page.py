@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,20 @@ def test_two_judges(browser, toy_run, topic_run):
         assert tab.problems == []
         tab.click("#footer a")
         tab.wait_for_selector("body.docs")
+
+
+def test_a_file_is_kept_for_another_judge(browser, toy_onnx, tmp_path):
+    other = shutil.copy(toy_onnx, tmp_path / "other.onnx")
+    with serving(f"one={toy_onnx}", f"two={other}") as server, Tab(browser, server.url) as tab:
+        tab.drop("rows.txt", "\n".join(SENTENCES), shows=".summary")
+        first = tab.saved("JSON lines", tmp_path)
+        tab.select_option("#models select", label="two")
+        assert tab.locator("#tab-file").get_attribute("aria-selected") == "true"
+        assert f"{len(SENTENCES)} rows are not judged yet." in tab.text_content(".rest")
+        tab.click("button:has-text('Judge the rest')")
+        tab.wait_for_selector(".rest", state="detached")
+        assert tab.saved("JSON lines", tmp_path) == first
+        assert tab.problems == []
 
 
 def test_the_page_works_where_nothing_may_be_stored(browser, toy_run):

@@ -52,7 +52,7 @@ export function files(app) {
       if (!found.rows.length) return app.note("file.none", file.name);
       if (app.pairs && found.second < 0) return app.note("file.pairs", file.name);
       onlyTexts(found, places(found));
-      state = { name: file.name, others: others.length, read, verdict: "", from: 0, to: 1, ...found };
+      state = { name: file.name, others: others.length, read, pairs: app.pairs, verdict: "", from: 0, to: 1, ...found };
     } catch (error) {
       if (number !== latest) return null;
       return error.refusal ? app.refuse(file.name, error.refusal) : app.note("file.bad", file.name);
@@ -229,5 +229,12 @@ export function files(app) {
       })));
   }
 
-  return { draw, clear() { latest++; state = null; draw(); } };
+  // Another judge judges the same file when it is asked to, if it reads as many texts of a row.
+  function clear() {
+    latest++;
+    state = state && state.pairs === app.pairs ? { ...state, verdicts: [], busy: false, verdict: "" } : null;
+    draw();
+  }
+
+  return { draw, clear };
 }

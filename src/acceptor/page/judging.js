@@ -11,18 +11,21 @@ export function judging(app) {
   const field = document.getElementById("sentences");
   const place = document.getElementById("verdicts");
   let rows = [];
+  let unjudged = 0; // sentences that were stopped before they were judged
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!app.judge && !(await app.ready("about.loading"))) return;
     const asked = inputs();
     if (!asked) return;
-    const found = await app.run(place, (options) => app.ask("judge", {
+    const verdicts = []; // what is done is kept, also where the work is stopped or the server is lost
+    await app.run(place, (options) => app.ask("judge", {
       sentences: asked.map((row) => row.sentence),
       ...(app.pairs ? { seconds: asked.map((row) => row.second) } : {}),
-    }, options));
-    if (!found) return;
-    rows = asked.map((row, at) => ({ ...row, verdict: found.verdicts[at], words: null, open: false }));
+    }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[one] = found[at])) }));
+    if (!verdicts.some(Boolean)) return;
+    rows = asked.map((row, at) => ({ ...row, verdict: verdicts[at], words: null, open: false })).filter((row) => row.verdict);
+    unjudged = asked.length - rows.length;
     app.history.add(rows);
     draw();
     app.say(counted());
@@ -46,7 +49,7 @@ export function judging(app) {
       place.replaceChildren(offered.length ? examples("judge.empty", offered, fill) : "");
       return;
     }
-    place.replaceChildren(summary(), h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
+    place.replaceChildren(summary(), unjudged ? h("p", { class: "hint" }, t("judge.rest", unjudged)) : "", h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
       rows.length > ROWS ? h("p", { class: "hint" }, t("judge.first", ROWS)) : "");
   }
 

@@ -77,7 +77,8 @@ export async function start(backend) {
     for (const part of parts) part.clear();
     for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs || !judge.acceptable; // nothing is better to others
     document.body.classList.add("ready");
-    if (!first || TABS.some((name) => !$(`panel-${name}`).hidden && $(`tab-${name}`).hidden)) show("judge");
+    const stays = first || !$("panel-file").hidden; // a file is kept, for the other judge
+    if (!stays || TABS.some((name) => !$(`panel-${name}`).hidden && $(`tab-${name}`).hidden)) show("judge");
     draw();
   }
 
