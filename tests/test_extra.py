@@ -39,7 +39,7 @@ def test_rows_of_another_file_are_behind_the_own_ones_with_their_own_places(file
     assert both.gold.tolist() == [int(label) for _, label in toy_rows(60) + MORE]
     assert both.table.frame["source"].to_list() == [*alone.table.frame["source"], *[""] * 40]
     assert (both.table.place(59), both.table.place(60)) == (f"{own}, line 61", f"{more}, line 2")
-    assert both.table.places([0, 99]) == f"the batch of {own}, line 2; {more}, line 41"
+    assert both.table.places([0, 99]) == f"{own}, line 2; {more}, line 41"
     assert both.own.sentences == alone.sentences
     assert (both.own.to_dict(), both.own.table.added) == (alone.to_dict(), ())
     assert [(one.origin, count) for one, count in both.table.added_rows] == [(str(more), 40)]
@@ -127,8 +127,8 @@ def test_extra_rows_that_train_has_already_are_told(caplog):
     own = toy_rows(60)
     again, other = own[:3], [(sentence, str(1 - int(label))) for sentence, label in own[3:5]]
     acceptor.load_data(own, extra=[MORE, again + other + MORE[:1]])
-    assert "2 extra rows in train already, with another label: list, row 4; list, row 5" in caplog.text
-    assert "4 extra rows in train already, and now twice: list, row 1; list, row 2" in caplog.text
+    assert "2 extra rows in train already, with another label: list, rows 4, 5" in caplog.text
+    assert "4 extra rows in train already, and now twice: list, rows 1, 2, 3, 6" in caplog.text
     caplog.clear()
     acceptor.load_data(own, extra=[MORE])
     assert "already" not in caplog.text

@@ -8,16 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from acceptor.data.auditing.duplicates import fingerprints
-from acceptor.data.table import Data, Source, Split, Table
+from acceptor.data.table import Data, Source, Split
 from acceptor.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-SHOWN = 5  # places in a warning
 
 
 def listed_sources(extra: Any) -> list[Any]:
@@ -96,15 +93,11 @@ def _warn_of_known_texts(split: Split, before: Sequence[Split]) -> None:
         (np.flatnonzero(repeats & ~contradicts), "in train already, and now twice"),
     ):
         if len(rows):
-            logger.warning("%s %s: %s", _counted(len(rows)), what, _shown(split.table, rows))
+            logger.warning("%s %s: %s", _counted(len(rows)), what, split.table.places(rows))
 
 
 def _counted(rows: int) -> str:
     return f"{rows:,} extra row{'' if rows == 1 else 's'}"
-
-
-def _shown(table: Table, rows: npt.NDArray[np.int64]) -> str:
-    return "; ".join(table.place(row) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
 
 
 def without_held_out(data: Data) -> Data:
@@ -116,5 +109,5 @@ def without_held_out(data: Data) -> Data:
     rows = np.flatnonzero(known & (table.source_ids > 0))
     if not len(rows):
         return data
-    logger.warning("%s left out, also in validation or test: %s", _counted(len(rows)), _shown(table, rows))
+    logger.warning("%s left out, also in validation or test: %s", _counted(len(rows)), table.places(rows))
     return replace(data, train=data.train.take(np.setdiff1d(np.arange(len(table)), rows), "train"))

@@ -111,11 +111,13 @@ class Table:
         more = f", … ({len(rows)} in all)" if len(rows) > most else ""
         return f"{self.unit}{'s' * (len(rows) != 1)} {numbers}{more}"
 
-    def places(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> str:
-        """File and lines of the rows (0-based) of a batch, for messages."""
-        if self.source_ids is not None:
-            return "the batch of " + "; ".join(self.place(int(row)) for row in rows)
-        return f"the batch of {self.origin}, {self.unit}s " + ", ".join(str(self.lines[row]) for row in rows)
+    def places(self, rows: Sequence[int] | npt.NDArray[np.int64], most: int = 5) -> str:
+        """Files and lines of the first of some rows (0-based), for messages."""
+        more = ["…"] if len(rows) > most else []
+        if self.added:
+            return "; ".join([*(self.place(int(row)) for row in rows[:most]), *more])
+        lines = ", ".join([*(str(self.lines[row]) for row in rows[:most]), *more])
+        return f"{self.origin}, {self.unit}{'s' * (len(rows) != 1)} {lines}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,7 +132,7 @@ class Judge:
             return
         advice = "name the columns: --columns sentence=NAME,second=NAME; in Python: judge(sentences, seconds)"
         if pairs:
-            advice = "--columns other=NAME keeps a second text without judging it; or train on pairs"
+            advice = "leave the second texts out (those of a file: --columns other=NAME), or train a judge on pairs"
         raise DataError(
             f"this judge was trained on {'single sentences' if pairs else 'pairs of sentences'}",
             expected="one text in each row" if pairs else "two texts in each row",

@@ -17,7 +17,6 @@ from acceptor.errors import DataError
 from acceptor.model.encode import Encoded, rows_with_special_tokens
 from acceptor.model.tokenizer import tokenizer_info
 
-SHOWN = 5  # lines that a warning names
 MAX_UNKNOWN = 0.5  # share of unknown tokens, or of texts without any known one, in train
 SOME_UNKNOWN = 1  # flags of a text: some of its tokens are unknown
 ALL_UNKNOWN = 2  # all of them
@@ -75,7 +74,7 @@ def warn_of_unknown_texts(tokenizer: Any, encoded: Encoded, split: Split) -> Non
     if len(all_unknown):
         logger.warning(
             "%s: no token of %d of %d texts is in the encoder's vocabulary: %s",
-            split.name, len(all_unknown), len(split), _lines(split.table, all_unknown),
+            split.name, len(all_unknown), len(split), split.table.places(all_unknown),
         )  # fmt: skip
     warn_of_special_tokens(tokenizer, split.table)
 
@@ -86,7 +85,7 @@ def warn_of_unknown(has_unknown: npt.NDArray[np.bool_], table: Table) -> None:
     if len(rows):
         logger.warning(
             "some tokens of %d of %d texts are not in the encoder's vocabulary: %s",
-            len(rows), len(table), _lines(table, rows),
+            len(rows), len(table), table.places(rows),
         )  # fmt: skip
 
 
@@ -115,7 +114,7 @@ def warn_of_special_tokens(tokenizer: Any, table: Table) -> bool:
         logger.warning(
             "special tokens such as %s are typed into %d of %d texts: %s; the tokenizer adds its own, and reads these "
             "as text: leave them out",
-            " ".join(tokenizer_info(tokenizer).special_tokens[:2]), len(rows), len(table), _lines(table, rows),
+            " ".join(tokenizer_info(tokenizer).special_tokens[:2]), len(rows), len(table), table.places(rows),
         )  # fmt: skip
     return bool(len(rows))
 
@@ -131,21 +130,13 @@ def check_coverage(encoded: Encoded, encoder: str, split: Split) -> None:
         return
     raise DataError(
         f"the vocabulary of {encoder} does not cover this text",
-        where=_lines(split.table, np.flatnonzero(encoded.has_unknown)),
+        where=split.table.places(np.flatnonzero(encoded.has_unknown)),
         expected=f"at least {1 - MAX_UNKNOWN:.0%} known tokens",
         found=f"{unknown:.0%} of the tokens are unknown; {all_unknown:.0%} of the texts have no known token",
         cause="an encoder of another language or script",
         next="use an encoder of that language, or a multilingual one: --encoder FacebookAI/xlm-roberta-base",
         code="E-DATA-VOCABULARY",
     )
-
-
-def _lines(table: Table, rows: npt.NDArray[np.int64]) -> str:
-    """The places of the rows, at most `SHOWN` of them."""
-    if table.added:
-        return "; ".join(table.place(int(row)) for row in rows[:SHOWN]) + ("; …" if len(rows) > SHOWN else "")
-    shown = ", ".join(str(table.lines[row]) for row in rows[:SHOWN])
-    return f"{table.origin}, {table.unit}{'s' if len(rows) > 1 else ''} {shown}" + (", …" if len(rows) > SHOWN else "")
 
 
 def drop_unknown_rows(table: Table, flags: npt.NDArray[np.uint8], rejected: list[RejectedRow]) -> Table:

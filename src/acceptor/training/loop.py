@@ -81,7 +81,7 @@ def rows_named(table: Table) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
-        error.add("found", table.places(error.rows))
+        error.add("found", f"the batch of {table.places(error.rows, most=len(error.rows))}")
         raise
 
 

@@ -63,7 +63,8 @@ def skip_line(event: Skipped, data: Data) -> tuple[SkipLine, str]:
     table = data.train.table
     numbers = {f"{table.unit}s": [int(table.lines[row]) for row in event.rows]}
     places = {"places": [table.place(row) for row in event.rows]} if table.added else numbers
-    words = f"step {event.step} skipped, its gradient is not finite: {table.places(event.rows)}"
+    batch = table.places(event.rows, most=len(event.rows))
+    words = f"step {event.step} skipped, its gradient is not finite: the batch of {batch}"
     return SkipLine.model_validate({"event": "skip", "epoch": event.epoch, "step": event.step, **places}), words
 
 
