@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import importlib.util
 import io
@@ -50,6 +51,11 @@ needs_minilm = pytest.mark.skipif(
 
 
 FIRST = ("test_the_demo_trains_a_judge_that_orders_plain_pairs",)  # minutes: at the end all would wait for it
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: garbage is looked for in what the tests make."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

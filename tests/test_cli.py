@@ -660,6 +660,14 @@ def test_stdout_is_only_json(files, tiny_bert, tmp_path):
     assert "Traceback" not in stderr
 
 
+def test_a_command_does_not_look_for_garbage_in_what_it_imports():
+    """Neither while it starts nor at its end: with torch, each took most of a second."""
+    code = "import atexit, gc; atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 10_000))"
+    code += "; from acceptor.cli.app import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "100000 True"
+
+
 def test_a_closed_pipe_gives_no_traceback(toy_run, files):
     with start("predict", toy_run.folder, files / "train.tsv") as process:
         process.stdout.readline()

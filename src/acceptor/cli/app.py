@@ -24,6 +24,7 @@ from acceptor.cli.output import write_output
 from acceptor.cli.streams import ReaderGone, set_up_streams
 from acceptor.environment import drop_empty_variables
 from acceptor.errors import AcceptorError, check_installed
+from acceptor.runtime.garbage import collect_rarely
 from acceptor.text import plain_lines
 
 app = typer.Typer(
@@ -94,6 +95,7 @@ def main() -> None:
 
     141, as after SIGPIPE, if the reader of stdout has closed it before the work was done.
     """
+    collect_rarely()
     set_up_streams()
     drop_empty_variables()
     from acceptor.progress import console

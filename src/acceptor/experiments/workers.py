@@ -219,7 +219,13 @@ class Worker(Generic[T]):
         self._last_lines: deque[str] = deque(maxlen=5)
         self._output = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from acceptor.experiments.workers import worker_main; worker_main()"],
+            [
+                sys.executable,
+                "-P",
+                "-c",
+                "from acceptor.runtime.garbage import collect_rarely; collect_rarely()\n"
+                "from acceptor.experiments.workers import worker_main; worker_main()",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
