@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import gc
 
+USUAL = gc.get_threshold()
+
 
 def collect_rarely() -> None:
     """Python looks for garbage rarely from here on, and not at the end: a command with torch takes 4.1 s, not 5.7.
@@ -12,5 +14,11 @@ def collect_rarely() -> None:
     torch and Transformers make 370,000 objects when they are imported. All of them stay until the end, and to look
     through them again and again takes longer than to import torch.
     """
-    gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    gc.set_threshold(100_000, *USUAL[1:])
     atexit.register(gc.freeze)
+
+
+def collect_as_usual() -> None:
+    """Python looks for garbage as often as it usually does, but not in what is there by now."""
+    gc.freeze()
+    gc.set_threshold(*USUAL)

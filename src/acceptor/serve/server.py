@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import gc
 import hashlib
 import importlib.util
 import logging
@@ -30,6 +29,7 @@ from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.load import files_of, load, run_path
 from acceptor.model.onnx import OnnxModel
 from acceptor.runtime.device import choose_device
+from acceptor.runtime.garbage import collect_as_usual
 from acceptor.runtime.threads import choose_threads
 from acceptor.serve.settings import CONNECTIONS, COUNTERS_PREFIX, ServeSettings
 
@@ -159,7 +159,7 @@ def make_application(settings: ServeSettings, loaded: Loaded | None) -> Any:
     service = Service(shared, versions, settings)
     if settings.access_log:
         access_log.set_up()
-    gc.freeze()  # what is loaded by now stays; looking through it again and again stops every request for .3 s
+    collect_as_usual()  # what is loaded by now stays; looking through it again and again stops every request for .3 s
     return application(service)
 
 
