@@ -668,8 +668,8 @@ def test_a_command_does_not_look_for_garbage_in_what_it_imports():
     assert done.stdout.splitlines()[-1] == "100000 True"
 
 
-def test_a_closed_pipe_gives_no_traceback(toy_run, files):
-    with start("predict", toy_run.folder, files / "train.tsv") as process:
+def test_a_closed_pipe_gives_no_traceback(toy_onnx, files):
+    with start("predict", toy_onnx, files / "train.tsv") as process:
         process.stdout.readline()
         process.stdout.close()
         stderr = process.stderr.read()

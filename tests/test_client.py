@@ -496,9 +496,9 @@ def test_tls_where_there_is_none_is_not_tried_again(server):
         client([GOOD])
 
 
-def test_an_overloaded_server_answers_everyone_and_a_restarted_one_is_found_again(toy_run, tmp_path):
+def test_an_overloaded_server_answers_everyone_and_a_restarted_one_is_found_again(toy_run, toy_onnx, tmp_path):
     """A queue for one token admits one request at a time, and refuses all others."""
-    command = (toy_run.folder, "--max-queue", "1")
+    command = (toy_onnx, "--max-queue", "1")
     lists = [[text for text, _ in toy_rows(256, seed)] for seed in range(4)]
     with serving(tmp_path, *command) as (url, process), acceptor.Client(url, timeout=600) as client:
         with ThreadPoolExecutor(4) as pool:

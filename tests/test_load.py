@@ -25,9 +25,9 @@ pytestmark = [
 ]
 
 
-def test_the_quick_form_finds_every_promise_kept(toy_run):
+def test_the_quick_form_finds_every_promise_kept(toy_onnx):
     """Figures of speed are left out: they depend on what else the machine does."""
-    command = [sys.executable, "-m", "benchmarks.load", "--quick", "--run", str(toy_run.folder)]
+    command = [sys.executable, "-m", "benchmarks.load", "--quick", "--run", str(toy_onnx)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.stdout, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
@@ -123,7 +123,7 @@ def test_a_leak_is_told_from_noise():
     assert LIMIT < low < 600 < high
 
 
-def test_a_server_with_a_planted_leak_keeps_every_body(toy_run, tmp_path):
+def test_a_server_with_a_planted_leak_keeps_every_body(toy_onnx, tmp_path):
     """Its bodies are large here, so that a few requests suffice."""
     from benchmarks.load.leak import LEAKY
     from benchmarks.load.processes import acceptor_server
@@ -132,7 +132,7 @@ def test_a_server_with_a_planted_leak_keeps_every_body(toy_run, tmp_path):
     base.write_text(json.dumps(["the cats sleep. " * 500]))
     growth = {}
     for name, options in (("server", {}), ("planted", {"command": LEAKY})):
-        with acceptor_server(toy_run.folder, "--precision", "fp32", **options) as server:
+        with acceptor_server(toy_onnx, "--precision", "fp32", **options) as server:
             asked(Load(server.port, str(base), 4, requests=40, each=10))
             before = server.memory()
             asked(Load(server.port, str(base), 4, requests=200, each=10))

@@ -155,8 +155,8 @@ def test_an_output_without_a_row_is_a_failure(toy_run, tmp_path, run_cli):
     assert run_cli("predict", toy_run.folder, source, "-o", tmp_path / "none.csv", *where)[0] == 0
 
 
-def test_an_output_on_a_pipe_without_a_row_is_a_failure(toy_run, tmp_path):
+def test_an_output_on_a_pipe_without_a_row_is_a_failure(toy_onnx, tmp_path):
     (tmp_path / "in.jsonl").write_text('{"text": ""}\n')
-    command = [sys.executable, "-m", "acceptor", "predict", str(toy_run.folder), str(tmp_path / "in.jsonl"), "-o", "-"]
+    command = [sys.executable, "-m", "acceptor", "predict", str(toy_onnx), str(tmp_path / "in.jsonl"), "-o", "-"]
     done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONPATH": f"{REPOSITORY}/src"})
     assert (done.returncode, done.stdout) == (1, b"")

@@ -730,9 +730,9 @@ def test_an_unfinished_output_of_a_pipe_is_started_again(small, toy_run, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tsv"]
 
 
-def test_a_pipe_that_closes_ends_it_quietly(toy_run, tmp_path):
+def test_a_pipe_that_closes_ends_it_quietly(toy_onnx, tmp_path):
     source = tsv(tmp_path / "in.tsv", lines_of(20_000))
-    command = [sys.executable, "-m", "acceptor", "predict", str(toy_run.folder), source, "-o", "-"]
+    command = [sys.executable, "-m", "acceptor", "predict", str(toy_onnx), source, "-o", "-"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     ) as process:

@@ -167,11 +167,11 @@ def test_every_row_is_written_once_despite_a_stop_and_a_killed_worker(two_networ
     assert all(one["file"].endswith("/1.tsv") for one in rejected)
 
 
-def test_a_column_that_is_missing_in_the_second_file_is_an_error(toy_run, tmp_path):
+def test_a_column_that_is_missing_in_the_second_file_is_an_error(toy_onnx, tmp_path):
     first, second, out = tmp_path / "1.csv", tmp_path / "2.csv", tmp_path / "out.csv"
     first.write_text("id,sentence\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts(40))))
     second.write_text("sentence\nthe girl sees.\n")
-    arguments = [toy_run.folder, first, second, "-o", out, "--ray", "local", "--workers", "1", "--json"]
+    arguments = [toy_onnx, first, second, "-o", out, "--ray", "local", "--workers", "1", "--json"]
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600)
     assert done.returncode == 1, done.stderr
     error = json.loads(done.stdout)

@@ -691,9 +691,9 @@ def is_listening(port):
         return True
 
 
-def test_a_reload_while_the_server_starts_does_not_end_it(toy_run):
+def test_a_reload_while_the_server_starts_does_not_end_it(toy_onnx):
     port = free_port()
-    command = [sys.executable, "-m", "acceptor", "serve", str(toy_run.folder), "--port", str(port)]
+    command = [sys.executable, "-m", "acceptor", "serve", str(toy_onnx), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(lambda: is_listening(port))  # before the judges are loaded
@@ -704,9 +704,9 @@ def test_a_reload_while_the_server_starts_does_not_end_it(toy_run):
             assert process.wait(600) == 0
 
 
-def test_two_servers_that_start_at_once_do_not_share_a_port(toy_run):
+def test_two_servers_that_start_at_once_do_not_share_a_port(toy_onnx):
     port = free_port()
-    command = [sys.executable, "-m", "acceptor", "serve", str(toy_run.folder), "--port", str(port)]
+    command = [sys.executable, "-m", "acceptor", "serve", str(toy_onnx), "--port", str(port)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
     try:
         wait_for(lambda: any(one.poll() is not None for one in both))
@@ -1207,8 +1207,8 @@ main()
 """
 
 
-def test_a_judge_that_hangs_makes_the_server_not_ready_and_its_worker_is_started_anew(toy_run):
-    with serving(toy_run.folder, "--timeout", "3", program=("-c", HANGING)) as server:
+def test_a_judge_that_hangs_makes_the_server_not_ready_and_its_worker_is_started_anew(toy_onnx):
+    with serving(toy_onnx, "--timeout", "3", program=("-c", HANGING)) as server:
         (first,) = server.workers()
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(post, server, "/v1/judge", {"sentences": [GOOD] * 3})
@@ -1230,8 +1230,8 @@ main()
 """
 
 
-def test_the_log_says_why_a_request_failed(toy_run):
-    with serving(toy_run.folder, program=("-c", FAILING)) as server:
+def test_the_log_says_why_a_request_failed(toy_onnx):
+    with serving(toy_onnx, program=("-c", FAILING)) as server:
         answer = post(server, "/v1/judge", {"sentences": [GOOD]})
         assert (answer.status_code, answer.json()["error"]["next"]) == (500, "its log says why")
     log = "".join(server.lines)
@@ -1239,9 +1239,9 @@ def test_the_log_says_why_a_request_failed(toy_run):
     assert "ArithmeticError: no such number\\x1b[31m" in log
 
 
-def test_a_server_whose_counters_were_removed_answers_and_its_new_workers_count_again(toy_run, tmp_path):
+def test_a_server_whose_counters_were_removed_answers_and_its_new_workers_count_again(toy_onnx, tmp_path):
     """As cleaners of temporary folders do."""
-    with serving(toy_run.folder, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+    with serving(toy_onnx, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
 
         def answers():
             return post(server, "/v1/judge", {"sentences": [GOOD]}).status_code == 200

@@ -29,8 +29,8 @@ def judge(toy_run):
 
 
 @pytest.fixture(scope="module")
-def server(toy_run):
-    with serving(f"toy={toy_run.folder}", "--precision", "fp32") as running:
+def server(toy_onnx):
+    with serving(f"toy={toy_onnx}", "--precision", "fp32") as running:
         yield running
 
 
@@ -109,11 +109,11 @@ def test_a_server_that_is_lost_costs_only_the_parts_that_are_not_judged(browser,
         assert tab.locator("#alert p").count() == 0
 
 
-def test_two_judges(browser, toy_run, topic_run):
+def test_two_judges(browser, toy_onnx, topic_run):
     """The history knows which judge gave a verdict; at the width of a phone nothing lies on anything else."""
     long = "a-judge-of-english-with-a-very-long-name-indeed"
     with (
-        serving(f"{long}={toy_run.folder}", f"{long}-too={topic_run}", "--precision", "fp32") as server,
+        serving(f"{long}={toy_onnx}", f"{long}-too={topic_run}", "--precision", "fp32") as server,
         Tab(browser, server.url) as tab,
     ):
         assert tab.get_attribute("#footer a", "href") == "docs"
@@ -152,12 +152,12 @@ def test_a_file_is_kept_for_another_judge(browser, toy_onnx, tmp_path):
         assert tab.problems == []
 
 
-def test_the_page_works_where_nothing_may_be_stored(browser, toy_run):
+def test_the_page_works_where_nothing_may_be_stored(browser, toy_onnx):
     env = os.environ | {"ACCEPTOR_API_KEY": KEY}
     forbid = (
         "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError') } })"
     )
-    with serving(toy_run.folder, env=env) as server, Tab(browser, "about:blank", ready="body") as tab:
+    with serving(toy_onnx, env=env) as server, Tab(browser, "about:blank", ready="body") as tab:
         tab.add_init_script(forbid)
         tab.goto(server.url)
         tab.wait_for_selector("dialog[open]")
@@ -229,9 +229,9 @@ def test_axe_finds_nothing_on_the_page_and_on_the_list_of_operations(browser, se
                 assert tab.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
 
 
-def test_a_key_is_asked_for_until_it_is_right_and_a_stopped_server_is_told(browser, toy_run):
+def test_a_key_is_asked_for_until_it_is_right_and_a_stopped_server_is_told(browser, toy_onnx):
     env = os.environ | {"ACCEPTOR_API_KEY": KEY}
-    with serving(toy_run.folder, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
+    with serving(toy_onnx, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
         for key in ("wrong-key", KEY):
             tab.wait_for_selector("dialog[open]")
             assert ("wrong" in tab.text_content("#key-text")) == (key == KEY)
@@ -262,9 +262,9 @@ def test_a_key_is_asked_for_until_it_is_right_and_a_stopped_server_is_told(brows
         assert tab.locator("#sentences").input_value() == "\n".join(SENTENCES)  # nothing typed is lost
 
 
-def test_a_judge_that_could_not_be_loaded_is_loaded_when_it_is_needed(browser, toy_run):
+def test_a_judge_that_could_not_be_loaded_is_loaded_when_it_is_needed(browser, toy_onnx):
     env = os.environ | {"ACCEPTOR_API_KEY": KEY}
-    with serving(toy_run.folder, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
+    with serving(toy_onnx, env=env) as server, Tab(browser, server.url, ready="dialog[open]") as tab:
         tab.press("#key", "Escape")
         tab.wait_for_selector("#alert button:has-text('Try again')")
         tab.fill("#sentences", "\n".join(SENTENCES))
