@@ -18,6 +18,8 @@ from reliability.process import EPOCHS, STEPS, Work, outcome
 
 MOST = 30  # seconds until all processes have ended, once one has failed
 SCRIPT = """
+from acceptor.runtime.garbage import collect_rarely
+collect_rarely()
 import os, time, pathlib, acceptor.training.checkpoint as c, acceptor.training.loop as loop
 c.MIN_INTERVAL, c.MAX_SAVING_SHARE = 0.0, 1e9
 where, gradients = os.environ["FAIL"], loop._gradients

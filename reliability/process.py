@@ -34,7 +34,9 @@ from reliability.outcome import Outcome
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(
     [f"reliability.{name}" for name in ("training", "disk", "power", "predicting")]
-    + ["transformers.models.bert.modeling_bert"]
+    + ["transformers.models.bert.modeling_bert", "transformers.models.auto.tokenization_auto"]
+    + [f"matplotlib.{name}" for name in ("figure", "backends.backend_agg", "backends.backend_svg")]
+    + ["reliability.frozen"]
 )
 EPOCHS, STEPS = 3, 20  # steps of an epoch
 ERRORS = {

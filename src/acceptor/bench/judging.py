@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.bench.training import QUIET
+from acceptor.runtime.garbage import collect_rarely
 
 Logits = npt.NDArray[np.float32]
 Judging = Callable[[list[str]], Logits]
@@ -182,5 +183,7 @@ def by_acceptor(precision: str, run: str, file: Path, out: Path) -> float:
 if __name__ == "__main__":
     os.environ.update(QUIET)
     way, run, file, out = sys.argv[1:]
+    if way in OURS:
+        collect_rarely()  # as our commands do
     judge_file = by_acceptor if way in OURS else by_hand
     sys.stdout.write("\n" + json.dumps(judge_file(way, run, Path(file), Path(out))) + "\n")

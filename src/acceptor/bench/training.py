@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from acceptor.errors import UsageError
+from acceptor.runtime.garbage import collect_rarely
 
 BATCH_SIZE = 32
 
@@ -223,5 +224,7 @@ WAYS: dict[str, Callable[[str, int, int, str, str], Marks]] = {
 if __name__ == "__main__":
     os.environ.update(QUIET)
     way, encoder, warm, steps, data, *rest = sys.argv[1:]
+    if way == "acceptor":
+        collect_rarely()  # as our commands do
     marks = WAYS[way](encoder, int(warm), int(steps), data, rest[0] if rest else "cpu")
     sys.stdout.write("\n" + json.dumps(marks) + "\n")
