@@ -24,7 +24,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
-import typer
 from hypothesis import settings
 
 import acceptor
@@ -82,7 +81,7 @@ def wait_for(condition, *, seconds=300):
 
 def options_of(command):
     """The options of one of our commands, as it parses them: spelling to click's parameter."""
-    parameters = typer.main.get_command(cli.app).commands[command].params
+    parameters = cli.command_line().commands[command].params
     return {spelling: one for one in parameters for spelling in (*one.opts, *one.secondary_opts) if spelling[0] == "-"}
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 
 import pytest
-import typer
 from rich.console import Console
 
 from acceptor import progress
@@ -28,7 +27,7 @@ def parse(line):
     """Parses a line as the command line does: an unknown option or a missing argument is an error."""
     name, *words = shlex.split(line.split(" < ")[0])
     assert name == "acceptor"
-    group = typer.main.get_command(cli.app)
+    group = cli.command_line()
     if words[0] != "--help" and "--help" not in words:
         group.commands[words[0]].make_context(words[0], words[1:])
     return words[0]
@@ -55,7 +54,7 @@ def test_without_arguments_it_shows_the_first_steps(run_cli):
 def test_every_command_is_in_a_group_of_the_main_help(run_cli):
     _, stdout, _ = run_cli("--help")
     assert headings_of(stdout) == ["Train", "Judge", "Data", "Other", "Options"]
-    assert sorted(COMMANDS) == sorted(typer.main.get_command(cli.app).commands)
+    assert sorted(COMMANDS) == sorted(cli.command_line().commands)
     shown = [line.split()[0] for line in stdout.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
     assert [name for name in shown if name in COMMANDS] == COMMANDS
     assert "..." not in stdout.partition("\n")[2]  # no sentence is cut

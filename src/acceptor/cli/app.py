@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import logging
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from typer import completion
+from typer.main import get_command
 
 from acceptor import __version__
 from acceptor.cli.help import FIRST_STEPS, Command, Group, examples_text, order_of
@@ -53,6 +55,12 @@ def commands() -> Iterator[tuple[Callable[..., None], str]]:
 
 for command, examples in commands():
     app.command(cls=Command, epilog=examples)(command)
+
+
+@functools.cache
+def command_line() -> Any:
+    """All commands with their options, as typer makes them of the functions."""
+    return get_command(app)
 
 
 def _print_version(asked: bool) -> None:
@@ -134,7 +142,7 @@ def _send_again(lost: Any) -> None:
 def _run() -> None:
     """Runs the command and flushes stdout, so that an error in that is reported and not lost at exit."""
     try:
-        app(prog_name="acceptor")  # else `python -m acceptor` would show another name than its commands have
+        command_line()(prog_name="acceptor")  # else `python -m acceptor` would show another name than its commands have
     except SystemExit:
         with contextlib.suppress(ReaderGone):  # all work is done
             sys.stdout.flush()
