@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn import metrics as reference
 
+from acceptor.evaluation import intervals
 from acceptor.evaluation.calibration import calibrate, fit_temperature, fit_threshold
 from acceptor.evaluation.intervals import bootstrap_intervals, mcc_interval
 from acceptor.evaluation.measures import BINS, bins_of, measures, statistics
@@ -285,3 +286,13 @@ def test_a_biased_score_is_reflected():
         assert found.interval.low <= found.value <= found.interval.high
     sure = np.tile([0.0, 1.0], (50, 1))
     assert measures(np.ones(50, dtype=np.int64), np.ones(50, dtype=np.int64), sure)["ece"].interval is None
+
+
+def test_draws_that_equal_the_score_are_half_below_it():
+    """Of scores of few values most draws are ties: counted whole, they would move the interval to one side."""
+    tail = np.linspace(1, 2, 200)
+    drawn = np.concatenate([-tail, np.zeros(600), tail])
+    without = np.array([-0.1, 0.1] * 20)
+    low, high = intervals._bca(0.0, drawn, without)
+    assert low == pytest.approx(-high)
+    assert low == pytest.approx(-1.875, abs=0.01)
