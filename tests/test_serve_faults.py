@@ -283,7 +283,7 @@ def test_workers_share_the_weights_that_compute(toy_run, monkeypatch):
     monkeypatch.setattr("acceptor.serve.service.Service", lambda judges, *_: seen.update(judges))
     monkeypatch.setattr("acceptor.serve.app.application", lambda service: None)
     monkeypatch.setattr(server, "_leave_signals_to_the_parent", lambda: None)
-    monkeypatch.setattr(server.gc, "freeze", lambda: None)
+    monkeypatch.setattr(server, "collect_as_usual", lambda: None)
     monkeypatch.setattr(server, "threads_of_a_worker", lambda workers: torch.get_num_threads())
     make_application(settings, loaded)
     judge = loaded[0]["toy"]
