@@ -141,12 +141,13 @@ def test_training_data_without_labels_is_refused():
         ),
         ("rating,comment\n" + "0,A cat.\n1,A dog.\n" * 9, {"sentence": "2"}, "sentence=2,label=rating"),
         ("0\tA cat.\n1\tA dog.\n" * 9, {"sentence": "2"}, "sentence=2,label=1"),
+        ("sentence\tmark, by me\n" + "A cat.\t0\nA dog.\t1\n" * 9, None, "sentence=sentence,label=2"),
     ],
-    ids=["one other column", "output of predict", "beside a number", "no header"],
+    ids=["one other column", "output of predict", "beside a number", "no header", "a comma"],
 )
 def test_the_column_that_may_hold_the_labels_is_named_beside_those_given(text, columns, following, tmp_path):
     """The advice can be copied: with it alone, the data are read."""
-    path = tmp_path / ("own.csv" if "," in text.splitlines()[0] else "own.tsv")
+    path = tmp_path / ("own.tsv" if "\t" in text else "own.csv")
     path.write_text(text)
     with raises(DataError, "E-DATA-UNLABELLED", next=f"name it: --columns {following}"):
         acceptor.load_data(path, columns=columns)
@@ -159,6 +160,15 @@ def test_the_line_of_a_corpus_says_what_its_labels_mean(caplog):
         acceptor.load_data([("A cat.", "yes"), ("A dog.", "no")] * 3, test=[("A cow.", "acceptable")])
     assert "labels unacceptable (no) 3, acceptable (yes) 3" in caplog.messages[0]
     assert "labels unacceptable 0, acceptable 1" in caplog.messages[1]
+
+
+def test_spellings_that_no_rule_makes_the_same_are_not_said_to_be(caplog):
+    """Train's labels have other names here: a test file's False is none of them, however it is written."""
+    for normalise in (False, True):
+        with raises(DataError, "E-DATA-LABELS", problem="'False'", next="declare all labels"):
+            acceptor.load_data(
+                rows("0", "1"), labels=("bad", "fine"), test=rows("False", "True"), normalise_labels=normalise
+            )
 
 
 def test_too_many_labels_are_a_wrong_column():

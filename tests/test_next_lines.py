@@ -17,7 +17,9 @@ from acceptor.text import shell
 from conftest import toy_rows
 
 
-@pytest.mark.parametrize("name", ["plain", "a b", "it's", "-x", "$HOME", "a;b", "naïve", "*.tsv"])
+@pytest.mark.parametrize(
+    "name", ["plain", "a b", "it's", "-x", "-it's", 'it\'s \\ "$HOME"', "$HOME", "a;b", "naïve", "*.tsv"]
+)
 def test_a_path_is_one_word_of_a_command(name):
     [word] = shlex.split(shell(name))
     assert word in (name, f"./{name}")

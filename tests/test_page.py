@@ -1123,6 +1123,17 @@ def test_a_stopped_list_keeps_the_verdicts_that_are_done(browser, judge, in_fp32
         assert [one["verdict"] for one in again] == [label for label, _, _ in expected(judge, shown[:3])]
 
 
+def test_a_list_that_another_one_replaces_draws_nothing(browser, in_fp32):
+    """Nor does it go into the history: what it has done by then belongs to no list that is shown."""
+    with Tab(browser, in_fp32) as tab:
+        tab.fill("#sentences", "\n".join(sentence for sentence, _ in toy_rows(3000, 3)))
+        tab.evaluate("document.querySelector('#judge-form').requestSubmit()")
+        tab.wait_for_function("document.querySelector('progress')?.value > 0")
+        assert len(tab.judge(["the cats sleep."])) == 1
+        assert tab.locator("#history li").count() == 1
+        assert tab.locator("#verdicts .hint").count() == 0
+
+
 def test_a_damaged_page_says_so(browser, written, tmp_path):
     text = written.read_text("utf-8")
     cut = re.sub(r'(<script type="application/gzip" id="network">.{1000})[^<]*', r"\1", text)

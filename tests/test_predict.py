@@ -270,6 +270,9 @@ SCHEMA = {"verdict": pl.String(), "probability": pl.Float64(), "p(a)": pl.Float6
         ("verdict <> 'fluent'", "no label is called 'fluent'; the judge has a, b, it's, true"),
         ("probability > .5 and \"verdict\" NOT IN ('a', 'fluent')", "no label is called 'fluent'"),
         ("verdict in ('it''s', 'its')", "no label is called 'its'"),
+        ("'fluent' = verdict", "no label is called 'fluent'"),
+        ("verdict == 'fluent'", "no label is called 'fluent'"),
+        ("(verdict) = ('fluent')", "no label is called 'fluent'"),
         ("", ""),
     ],
 )

@@ -28,9 +28,10 @@ def plain_lines(text: str) -> str:
 def shell(word: Any) -> str:
     """The value as one word of a command to be copied, quoted for a shell where needed."""
     text = plain(word)
+    text = f"./{text}" if text.startswith("-") else text
     if "'" in text and not set(text) & set('"$`\\!'):
         return f'"{text}"'  # easier to read than an escaped '
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return shlex.quote(text)
 
 
 def as_json(content: Any) -> str:

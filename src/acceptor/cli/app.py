@@ -128,6 +128,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except ReaderGone:
         sys.exit(141)
+    except KeyboardInterrupt:  # before the command was called
+        sys.exit(130)
 
 
 def _send_again(lost: Any) -> None:

@@ -309,7 +309,8 @@ def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
     total = table.frame["label"].eq(label).sum()
     rows = f" ({total} such rows)" if total > 1 else ""
     known_words = {folded(word) for spelling in KNOWN_SPELLINGS for word in spelling if _number(word) is None}
-    alike = folded(label) in known_words or (match is not None and folded(match) == folded(label))
+    alike = set(known) == set(ACCEPTABILITY) and folded(label) in known_words
+    alike = alike or (match is not None and folded(match) == folded(label))
     declare = "declare all labels in the order of their ids: --labels A,B,…"
     if _number(label) is None:  # a judge's labels are known, and other words for them are not
         declare = f"for a training, {declare}"

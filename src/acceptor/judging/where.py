@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -45,8 +44,9 @@ def condition(text: str, schema: Mapping[str, pl.DataType], labels: Sequence[str
         written.append(token[0].strip())
         position = token.end()
     tokens = [one.lower() for one in written]
-    for label in _equalled(written, "verdict"):
-        if label not in labels:
+    for before, one in zip(["", *tokens], written, strict=False):
+        label = one[1:-1].replace("''", "'")  # the verdict is the only column of text
+        if one.startswith("'") and before != "like" and label not in labels:
             near = nearest(label, labels)
             meant = f"did you mean {near!r}?" if near else f"the judge has {listed(labels)}"
             raise wrong(f"no label is called {label!r}; {meant}")
@@ -60,21 +60,6 @@ def condition(text: str, schema: Mapping[str, pl.DataType], labels: Sequence[str
     if not expression.meta.undo_aliases().meta.eq(expression):  # polars takes a further word for the name of the result
         raise wrong(f"{tokens[-1]!r} behind a complete condition: and, or is missing")
     return expression
-
-
-def _equalled(tokens: Sequence[str], column: str) -> list[str]:
-    """The strings of which a condition says that a column is one of them, or none."""
-    found: list[str] = []
-    for start, word in enumerate(tokens, 1):
-        if word.strip('"') != column:
-            continue
-        rest = [one.lower() if not one.startswith("'") else one for one in tokens[start:]]
-        rest = rest[rest[:1] == ["not"] :]
-        if rest[:2] == ["in", "("]:
-            found += itertools.takewhile(lambda one: one != ")", rest[2:])
-        elif rest[:1] and rest[0] in ("=", "<>", "!="):
-            found += rest[1:2]
-    return [one[1:-1].replace("''", "'") for one in found if one.startswith("'")]
 
 
 def _negates_a_value(tokens: Sequence[str]) -> bool:

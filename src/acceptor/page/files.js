@@ -232,7 +232,7 @@ export function files(app) {
   // Another judge judges the same file when it is asked to, if it reads as many texts of a row.
   function clear() {
     latest++;
-    state = state && state.pairs === app.pairs ? { ...state, verdicts: [], busy: false, verdict: "" } : null;
+    state = state && state.pairs === app.pairs ? { ...state, verdicts: [], busy: false, verdict: "", from: 0, to: 1 } : null;
     draw();
   }
 

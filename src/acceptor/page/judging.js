@@ -19,11 +19,15 @@ export function judging(app) {
     const asked = inputs();
     if (!asked) return;
     const verdicts = []; // what is done is kept, also where the work is stopped or the server is lost
-    await app.run(place, (options) => app.ask("judge", {
-      sentences: asked.map((row) => row.sentence),
-      ...(app.pairs ? { seconds: asked.map((row) => row.second) } : {}),
-    }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[one] = found[at])) }));
-    if (!verdicts.some(Boolean)) return;
+    let signal = null;
+    await app.run(place, (options) => {
+      signal = options.signal;
+      return app.ask("judge", {
+        sentences: asked.map((row) => row.sentence),
+        ...(app.pairs ? { seconds: asked.map((row) => row.second) } : {}),
+      }, { ...options, onPart: (some, found) => some.forEach((one, at) => (verdicts[one] = found[at])) });
+    });
+    if (!verdicts.some(Boolean) || signal?.reason === "replaced") return; // by other work, or by another judge
     rows = asked.map((row, at) => ({ ...row, verdict: verdicts[at], words: null, open: false })).filter((row) => row.verdict);
     unjudged = asked.length - rows.length;
     app.history.add(rows);

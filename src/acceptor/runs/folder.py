@@ -26,7 +26,7 @@ READ_WITH_JUDGE = (MANIFEST, FINGERPRINTS_FILE)
 SETS = {SEEDS_FILE: "the runs of several seeds", FOLDS_FILE: "the runs of a cross-validation", SEARCH_FILE: "a search"}
 """Files of folders of several runs, and what such a folder holds."""
 RESUMED_BY = {SEEDS_FILE: "acceptor seeds", FOLDS_FILE: "acceptor train --cv", SEARCH_FILE: "acceptor search"}
-AGAIN = "repeat the command that started it; acceptor train with --resume"
+AGAIN = "repeat the command that started it (acceptor train: with --resume)"
 """How to resume a training on data that another command made, or that were objects of Python."""
 
 

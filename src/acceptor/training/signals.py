@@ -29,9 +29,15 @@ def deferred_signals(words: str = "") -> Iterator[list[int]]:
     # A handler that is not Python's (None) could not be set again.
     deferred = [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]
 
+    ended: list[bool] = []
+
+    def answer() -> None:
+        if not ended:
+            logger.warning("%s", words)
+
     def defer(number: int, _: object) -> None:
         if words and not seen:  # from another thread: what this one was just writing must not be written into
-            _thread.start_new_thread(logger.warning, (words,))
+            _thread.start_new_thread(answer, ())
         seen.append(number)
 
     before = {number: signal.signal(number, defer) for number in deferred}
@@ -42,6 +48,7 @@ def deferred_signals(words: str = "") -> Iterator[list[int]]:
             logger.error("%s", error)
         raise
     finally:
+        ended.append(True)
         for number, handler in before.items():
             signal.signal(number, handler)
         if seen:  # also after an error, which may be one that the caller goes on from

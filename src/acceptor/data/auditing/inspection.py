@@ -237,6 +237,10 @@ def no_labels(table: Table, given: Mapping[str, str]) -> DataError:
 
     def option(name: str) -> str:
         columns = {**given, "label": name.removeprefix("column") if numbered else name}
+        if name.isdecimal() or set(name) & set(",="):  # numbers alone would be those of a file without a header
+            columns = {"sentence": table.source_names.get("sentence", "sentence"), **columns}
+        if set(name) & set(",="):
+            columns["label"] = str(frame.columns.index(name) + 1)
         return f"--columns {shlex.quote(','.join(f'{role}={column}' for role, column in columns.items()))}"
 
     others = [name for name in frame.columns if name not in ("sentence", "second", "label")]
