@@ -149,7 +149,9 @@ def main() -> None:
     """Loads every case and writes how it ended, line by line, so that a death shows where it happened."""
     cases, results, canary = (Path(name) for name in sys.argv[1:4])
     import acceptor
+    from acceptor.runtime.garbage import collect_rarely
 
+    collect_rarely()  # as our commands do
     source = str(Path(acceptor.__file__ or "").parent)
     homes = [sys.prefix, sys.base_prefix, source, os.environ["TMPDIR"], "/proc", "/sys", "/dev/null", "/usr"]
     watch = Watch(tuple(os.path.realpath(home) for home in homes))
