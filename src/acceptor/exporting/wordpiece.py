@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def wordpiece(judge: Judge) -> dict[str, object]:
         "pair": pair,
         "pair_types": types if "token_type_ids" in judge.tokenizer.model_input_names else [0] * len(types),
         "max_length": judge.max_length,
-        "characters": _characters(backend),
+        "characters": _characters(**{name: value for name, value in about["normalizer"].items() if name != "type"}),
     }
 
 
@@ -69,14 +70,21 @@ def _template(backend: Any, *texts: str) -> tuple[list[int | str], list[int]]:
     return parts, list(encoding.type_ids)
 
 
-def _characters(backend: Any) -> dict[str, object]:
+@functools.cache
+def _characters(**settings: Any) -> dict[str, object]:
     """What each character becomes: nothing, a blank, itself between blanks, or another text. The others stay.
 
-    BERT's normalizer and pre-tokenizer treat each character by itself.
+    BERT's normalizer and pre-tokenizer treat each character by itself. Every vocabulary has the same table, which takes
+    seconds to make, so it is made once in a process.
+
+    Args:
+        **settings: Of BERT's normalizer.
     """
+    from tokenizers import normalizers, pre_tokenizers
+
     ranges: dict[str, list[list[int]]] = {"dropped": [], "blank": [], "apart": []}
     other: dict[str, str] = {}
-    for code, text in _changed_characters(backend):
+    for code, text in _changed_characters(normalizers.BertNormalizer(**settings), pre_tokenizers.BertPreTokenizer()):
         character = chr(code)
         kind = {"": "dropped", " ": "blank", f" {character} ": "apart"}.get(text)
         if kind is None:
@@ -88,14 +96,14 @@ def _characters(backend: Any) -> dict[str, object]:
     return {**ranges, "other": other}
 
 
-def _changed_characters(backend: Any) -> Iterator[tuple[int, str]]:
+def _changed_characters(normalizer: Any, pre_tokenizer: Any) -> Iterator[tuple[int, str]]:
     """Each character that becomes something else, with what it becomes; a blank is the end of a word."""
     codes = [code for code in range(sys.maxunicode + 1) if code not in SURROGATES]
     for start in range(0, len(codes), CHARACTERS_AT_ONCE):
         part = codes[start : start + CHARACTERS_AT_ONCE]
         # Each character between two letters; the word "y" between two of these.
-        text = backend.normalizer.normalize_str(" y ".join(f"x{chr(code)}x" for code in part))
-        words = " ".join(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text))
+        text = normalizer.normalize_str(" y ".join(f"x{chr(code)}x" for code in part))
+        words = " ".join(word for word, _ in pre_tokenizer.pre_tokenize_str(text))
         for code, found in zip(part, words.split(" y "), strict=True):
             if found[1:-1] != chr(code):
                 yield code, found[1:-1]
