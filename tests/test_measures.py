@@ -210,6 +210,12 @@ def test_a_threshold_has_the_best_score_of_the_metric():
         assert not score(Decision(threshold=threshold).label_ids(logits)) > best + 1e-12
 
 
+def test_of_equally_good_thresholds_the_one_nearest_to_one_half_is_taken():
+    gold, likely = np.array([0, 0, 1, 1]), np.array([0.2, 0.4, 0.9, 0.95])  # .5 and .65 are both without a mistake
+    logits = np.stack([np.zeros(4), np.log(likely / (1 - likely))], axis=1).astype(np.float32)
+    assert fit_threshold(logits, gold, "mcc") == 0.5
+
+
 def test_numbers_that_do_not_help_are_left_out():
     """Of calibrated judges, few get a temperature or threshold, and none gets an extreme one."""
     kept = {"temperature": 0, "threshold": 0}
@@ -233,6 +239,7 @@ def test_no_temperature_is_fitted_without_a_limit():
     for rows, words in ((slice(None), "without a mistake"), (gold == 1, "two labels"), (slice(5), "10 examples")):
         decision, why = calibrate(logits[rows], gold[rows], "mcc")
         assert decision == MOST_PROBABLE
+        assert why[0].value == 1.0
         assert words in why[0].reason
 
 

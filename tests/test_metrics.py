@@ -42,6 +42,12 @@ def test_scores_are_those_of_scikit_learn(case):
         assert f1 == pytest.approx(reference.f1_score(gold, predicted, zero_division=np.nan, **average))
 
 
+def test_the_majority_is_that_of_the_gold_labels():
+    confusion = np.array([[3, 4], [1, 0]])
+    assert metrics.majority_share(confusion) == 7 / 8
+    assert metrics.majority_share(np.stack([confusion, confusion.T])).tolist() == [7 / 8, 4 / 8]
+
+
 @settings(max_examples=50, deadline=None)
 @given(verdicts)
 def test_many_matrices_are_scored_as_each_alone(case):
