@@ -668,11 +668,10 @@ def test_a_command_does_not_look_for_garbage_in_what_it_imports():
     assert done.stdout.splitlines()[-1] == "100000 True"
 
 
-def test_a_closed_pipe_gives_no_traceback(toy_onnx, tmp_path):
-    """With far more rows than a pipe holds."""
-    (tmp_path / "in.tsv").write_text("sentence\n" + "".join(f"{text}\n" for text, _ in toy_rows(200)) * 50)
-    with start("predict", toy_onnx, tmp_path / "in.tsv") as process:
-        process.stdout.readline()
+def test_a_closed_pipe_gives_no_traceback(toy_onnx, files):
+    """Closed before anything is printed, since a pipe would hold all of it; and all work is done by then."""
+    with start("predict", toy_onnx, files / "train.tsv") as process:
         process.stdout.close()
         stderr = process.stderr.read()
+    assert process.returncode == 0
     assert "Traceback" not in stderr

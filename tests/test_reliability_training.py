@@ -24,7 +24,7 @@ from acceptor.runtime.device import Runtime, is_out_of_memory
 from acceptor.runtime.processes import process_group
 from acceptor.storage.files import new_file, new_folder
 from acceptor.storage.lock import one_writer
-from acceptor.training import checkpoint, loop, session
+from acceptor.training import checkpoint, loop, session, signals
 from acceptor.training.signals import deferred_signals
 from conftest import REPOSITORY, raises, wait_for
 
@@ -194,6 +194,21 @@ def test_a_signal_is_answered_at_once_though_its_effect_takes_minutes(caplog):
     with caplog.at_level(logging.WARNING, "acceptor"), pytest.raises(KeyboardInterrupt):
         judge_for_minutes()
     assert caplog.messages == ["stopping after this step"]
+
+
+def test_an_answer_that_comes_too_late_is_not_given(caplog, monkeypatch):
+    """It would promise a checkpoint after the line that says at which step the training was stopped."""
+    late = []
+    monkeypatch.setattr(signals._thread, "start_new_thread", lambda answer, _: late.append(answer))
+
+    def stop():
+        with deferred_signals("stopping after this step"):
+            signal.raise_signal(signal.SIGINT)
+
+    with caplog.at_level(logging.WARNING, "acceptor"), pytest.raises(KeyboardInterrupt):
+        stop()
+    late[0]()
+    assert caplog.messages == []
 
 
 def test_a_signal_is_not_lost_in_an_error():

@@ -9,10 +9,10 @@ USUAL = gc.get_threshold()
 
 
 def collect_rarely() -> None:
-    """Python looks for garbage rarely from here on, and not at the end: a command with torch takes 4.1 s, not 5.7.
+    """Python looks for reference cycles rarely from here on, and not at the end.
 
     torch and Transformers make 370,000 objects when they are imported. All of them stay until the end, and to look
-    through them again and again takes longer than to import torch.
+    through them again and again takes a quarter of a command's processor time.
     """
     gc.set_threshold(100_000, *USUAL[1:])
     atexit.register(gc.freeze)

@@ -28,11 +28,10 @@ def deferred_signals(words: str = "") -> Iterator[list[int]]:
     # An ignored signal (a background job's SIGINT, nohup) stays ignored: raised again it would not end the process.
     # A handler that is not Python's (None) could not be set again.
     deferred = [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-
-    ended: list[bool] = []
+    ended = threading.Event()
 
     def answer() -> None:
-        if not ended:
+        if not ended.is_set():  # else what has been done is told already
             logger.warning("%s", words)
 
     def defer(number: int, _: object) -> None:
@@ -48,7 +47,7 @@ def deferred_signals(words: str = "") -> Iterator[list[int]]:
             logger.error("%s", error)
         raise
     finally:
-        ended.append(True)
+        ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)
         if seen:  # also after an error, which may be one that the caller goes on from

@@ -233,14 +233,16 @@ def _one_label(table: Table, label: str) -> DataError:
 def no_labels(table: Table, given: Mapping[str, str]) -> DataError:
     """The error for a training table without labels; it names columns that may hold them, beside the given columns."""
     frame = table.frame
-    numbered = " without a header:" in table.schema
+    numbered = " without a header:" in table.schema  # its columns are called column1, column2, …
 
     def option(name: str) -> str:
-        columns = {**given, "label": name.removeprefix("column") if numbered else name}
-        if name.isdecimal() or set(name) & set(",="):  # numbers alone would be those of a file without a header
-            columns = {"sentence": table.source_names.get("sentence", "sentence"), **columns}
-        if set(name) & set(",="):
-            columns["label"] = str(frame.columns.index(name) + 1)
+        column = name.removeprefix("column") if numbered else name
+        if set(column) & set(",="):  # the option could not be read
+            column = str(frame.columns.index(name) + 1)
+        columns = dict(given)
+        if column.isdecimal() and not numbered:  # numbers alone would be those of a file without a header
+            columns["sentence"] = table.source_names.get("sentence", "sentence")
+        columns["label"] = column
         return f"--columns {shlex.quote(','.join(f'{role}={column}' for role, column in columns.items()))}"
 
     others = [name for name in frame.columns if name not in ("sentence", "second", "label")]
