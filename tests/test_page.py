@@ -358,6 +358,37 @@ def test_two_sentences_and_minimal_pairs(browser, judge, in_fp32):
         tab.fill("#pairs", "one sentence alone")
         tab.press("#pairs", "Control+Enter")
         assert "Line 1" in tab.text_content("#alert")
+        # What the page copies comes back: its header is no pair.
+        tab.fill("#pairs", f"\nsentence_good\tsentence_bad\n{good}\t{bad}\n")
+        tab.press("#pairs", "Control+Enter")
+        tab.wait_for_selector(".headline:has-text('1 of 1 pair in the right order')")
+        assert tab.text_content("#pairs-results .hint >> nth=1").startswith("The first line has the names")
+
+
+def test_a_small_difference_is_shown_with_its_sign(browser):
+    tab = browser.new_page()
+    code = exporting._in_one_scope(files.read("headers.js") + files.read("texts.js"))
+    found = tab.evaluate(
+        "(numbers) => {" + code + "; return numbers.map(difference); }", [0, 1.234, -0.0049, 0.00078, -2e-8, -0.005]
+    )
+    tab.close()
+    assert found == ["0.00", "+1.23", "−0.005", "+0.0008", "−2e-8", "−0.01"]
+
+
+def test_stopped_pairs_keep_what_is_done(browser, in_fp32):
+    rows = [sentence for sentence, _ in toy_rows(3000, 3)]
+    pairs = list(zip(rows[::2], rows[1::2], strict=True))
+    with Tab(browser, in_fp32) as tab:
+        tab.click("#tab-pairs")
+        tab.evaluate("(text) => (document.querySelector('#pairs').value = text)", "\n".join(map("\t".join, pairs)))
+        tab.evaluate("document.querySelector('#pairs-form').requestSubmit()")
+        tab.wait_for_function(STOP)
+        tab.wait_for_selector("#alert p")
+        tab.wait_for_selector("table.pairs")
+        done = len(tab.copied("#pairs-results", "JSON"))
+        assert 0 < done < len(pairs)
+        assert f"{len(pairs) - done} more pairs were not judged." in tab.text_content("#pairs-results")
+        assert f"of {done} pairs in the right order" in tab.text_content("#pairs-results .headline")
 
 
 def test_a_pair_that_cannot_be_judged_leaves_the_others(browser, in_fp32):
@@ -521,6 +552,12 @@ def test_the_history(browser, written):
         assert tab.locator("#history .past").first.text_content() == "the cat them sleep."
         assert tab.input_value("#sentences") == "the cat them sleep."
         assert tab.locator("#history li").count() == 3
+        tab.fill("#sentences", "a draft\nof two lines")
+        tab.locator("#history button").nth(0).click()
+        tab.settle("#verdicts")
+        assert tab.input_value("#sentences") == "the cat them sleep."
+        tab.press("#sentences", "Control+z")
+        assert tab.input_value("#sentences") == "a draft\nof two lines"
         tab.click("#forget")
         assert tab.locator("#history li").count() == 0
         assert tab.evaluate("document.activeElement.id") == "history-title"
@@ -604,7 +641,7 @@ REFUSED = {  # a file that the command line refuses, and what the page says of i
     "list.jsonl": ('{"text": "the cats."}\n{"text": ["a", 1]}\n', ["a sentence is not text", "line 2", '["a", 1]']),
     "object.json": ('[{"text": null},\n {"text": {"a": 1}}]', ["a sentence is not text", "line 2", '{"a": 1}']),
     "printed.json": ('{\n  "text": "the cats."\n}\n', ["the file is one JSON object", "E-DATA-FORMAT"]),
-    "zeros.txt": (b"the cats\n\0", ["NUL", "line 2"]),
+    "zeros.txt": (b"the cats\n\0", ["NUL", "line 2", "CSV UTF-8"]),
 }
 
 
@@ -635,6 +672,7 @@ STRICTER = {  # a file that the command line takes: it may be told which column 
     "number.jsonl": ('{"text": "the cats."}\n{}\n{"text": 7}\n', ["a sentence is not text", "line 3", "E-DATA-TEXT"]),
     "boolean.json": ('[{"text": true}]', ["a sentence is not text", "true", "E-DATA-TEXT"]),
     "alone.json": ('{"text": "the cats."}', ["the file is one JSON object", "E-DATA-FORMAT"]),
+    "book.xlsx": ("PK\x03\x04\0\0", ["a workbook", "CSV UTF-8", "E-DATA-ENCODING"]),
 }
 
 
@@ -791,6 +829,9 @@ def test_the_known_names_of_columns_are_those_of_python():
     assert known("SENTENCES") == list(column_names.KNOWN_NAMES["sentence"])
     assert known("SECONDS") == list(column_names.KNOWN_NAMES["second"])
     assert known("LABELS") == list(column_names.KNOWN_NAMES["label"])
+    assert known("MINIMAL_PAIRS") == [
+        name for side in ("sentence_good", "sentence_bad") for name in column_names.PAIR_NAMES[side]
+    ]
     assert set(known("COMPANIONS")) == column_names.COMPANIONS
     assert set(known("LABEL_WORDS")) == cell_kinds._LABEL_WORDS
 
@@ -1065,11 +1106,10 @@ def test_a_file_that_is_replaced_is_no_longer_judged(browser, judge, in_fp32, tm
     rows = [sentence for sentence, _ in toy_rows(3000, 3)]
     with Tab(browser, in_fp32) as tab:
         tab.drop("rows.txt", "\n".join(rows), shows=".working")
-        tab.drop("broken.jsonl", "{broken\n", shows="#alert p")
-        tab.wait_for_timeout(500)
-        assert tab.locator(".working").count() == 0
-        assert tab.locator("#file-results *").count() == 0
-        assert "broken.jsonl is refused" in tab.text_content("#alert")
+        tab.drop("broken.jsonl", "{broken\n", shows="#alert:has-text('broken.jsonl is refused')")
+        tab.settle("#file-results")
+        assert "rows.txt" in tab.text_content("#file-results .headline")  # a file that cannot be read replaces none
+        assert "3000 of 3000" in tab.text_content("#file-results .summary")
         # Another column, while the first one is judged: the verdicts are those of the text beside them.
         good, bad = "the cats sleep in the garden.", "the cat them sleep garden."
         tab.drop("two.tsv", f"sentence\tother\n{good}\t{bad}\n" * 1, shows=".filter select")

@@ -31,8 +31,8 @@ SERVED = {
 INSIDE = (
     "strings.js",
     "decision.js",
-    "texts.js",
     "headers.js",
+    "texts.js",
     "tables.js",
     "show.js",
     "tokenizer.js",

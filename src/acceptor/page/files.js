@@ -40,10 +40,8 @@ export function files(app) {
   async function take([file, ...others]) {
     if (!file) return null; // none was chosen
     if (!app.judge && !(await app.ready("about.loading.file", file.name))) return null;
-    app.stop(); // the file before is no longer shown
     const number = ++latest;
-    state = null;
-    draw();
+    let next = null;
     try {
       const read = await table(file);
       if (number !== latest) return null; // another file was dropped meanwhile
@@ -52,11 +50,13 @@ export function files(app) {
       if (!found.rows.length) return app.note("file.none", file.name);
       if (app.pairs && found.second < 0) return app.note("file.pairs", file.name);
       onlyTexts(found, places(found));
-      state = { name: file.name, others: others.length, read, pairs: app.pairs, verdict: "", from: 0, to: 1, ...found };
+      next = { name: file.name, others: others.length, read, pairs: app.pairs, verdict: "", from: 0, to: 1, ...found };
     } catch (error) {
       if (number !== latest) return null;
       return error.refusal ? app.refuse(file.name, error.refusal) : app.note("file.bad", file.name);
     }
+    app.stop(); // the file before has been shown until this one could be read
+    state = next;
     draw();
     return judge();
   }

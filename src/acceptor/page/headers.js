@@ -16,6 +16,10 @@ const COMPANIONS = [
   "sentence1", "sentence2", "texta", "textb", "question1", "question2", "1string", "2string", "string1", "string2", "text1", "text2", "sent1",
   "sent2", "sentencea", "sentenceb", "choice1", "choice2", "option1", "option2", "choicea", "choiceb", "ending1", "ending2",
 ];
+const MINIMAL_PAIRS = [
+  "sentencegood", "good", "acceptable", "grammatical", "correct", "goodsentence", "sentencebad", "bad", "unacceptable", "ungrammatical",
+  "incorrect", "wrong", "badsentence",
+];
 const LABEL_WORDS = [
   "acceptable", "unacceptable", "grammatical", "ungrammatical", "correct", "incorrect", "good", "bad", "ok", "yes", "no", "maybe", "y", "n",
   "true", "false", "t", "f", "positive", "negative", "neutral", "pos", "neg", "entailment", "contradiction", "not_entailment",
@@ -36,6 +40,12 @@ export function roles({ columns, rows }) {
   const others = lengths.map((_, at) => at).filter((at) => at !== sentence);
   const second = named.second >= 0 ? named.second : others.find((at) => lengths[at] > 0) ?? others[0] ?? -1;
   return { sentence, second };
+}
+
+// Whether the two texts of a line are the names of two columns, and no sentences.
+export function arePairNames(texts) {
+  const known = [...SENTENCES, ...SECONDS, ...COMPANIONS, ...MINIMAL_PAIRS];
+  return texts.every((text) => known.includes(key(text)));
 }
 
 // Whether the first of some rows of equal width is a header.

@@ -1,7 +1,7 @@
 // The tabs for sentences and for two sentences.
 
-import { axis, button, call, cells, copying, examples, flags, h, mark, quote, refusal, scale, verdictColumns, words } from "./show.js";
-import { lines, pairsOf, signed } from "./texts.js";
+import { axis, button, call, cells, composes, copying, examples, flags, h, hints, mark, quote, refusal, scale, type, verdictColumns, words } from "./show.js";
+import { difference, lines, pairsOf } from "./texts.js";
 import { t } from "./strings.js";
 
 const ROWS = 500; // more are judged, but not shown
@@ -12,12 +12,14 @@ export function judging(app) {
   const place = document.getElementById("verdicts");
   let rows = [];
   let unjudged = 0; // sentences that were stopped before they were judged
+  let header = false; // whether the first line was left out
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!app.judge && !(await app.ready("about.loading"))) return;
-    const asked = inputs();
-    if (!asked) return;
+    const given = inputs();
+    if (!given) return;
+    const { asked } = given;
     const verdicts = []; // what is done is kept, also where the work is stopped or the server is lost
     let signal = null;
     await app.run(place, (options) => {
@@ -30,6 +32,7 @@ export function judging(app) {
     if (!verdicts.some(Boolean) || signal?.reason === "replaced") return; // by other work, or by another judge
     rows = asked.map((row, at) => ({ ...row, verdict: verdicts[at], words: null, open: false })).filter((row) => row.verdict);
     unjudged = asked.length - rows.length;
+    header = given.header;
     app.history.add(rows);
     draw();
     app.say(counted());
@@ -38,11 +41,11 @@ export function judging(app) {
   function inputs() {
     if (!app.pairs) {
       const found = lines(field.value);
-      return found.length ? found.map((sentence) => ({ sentence, second: null })) : app.note("judge.nothing");
+      return found.length ? { asked: found.map((sentence) => ({ sentence, second: null })), header: false } : app.note("judge.nothing");
     }
-    const { pairs, bad } = pairsOf(field.value);
+    const { pairs, bad, header: named } = pairsOf(field.value);
     if (bad.length) return app.note("pairs.line", bad[0].number, bad[0].line);
-    return pairs.length ? pairs.map(({ first, second }) => ({ sentence: first, second })) : app.note("pairs.nothing");
+    return pairs.length ? { asked: pairs.map(({ first, second }) => ({ sentence: first, second })), header: named } : app.note("pairs.nothing");
   }
 
   function draw() {
@@ -53,12 +56,12 @@ export function judging(app) {
       place.replaceChildren(offered.length ? examples("judge.empty", offered, fill) : "");
       return;
     }
-    place.replaceChildren(summary(), unjudged ? h("p", { class: "hint" }, t("judge.rest", unjudged)) : "", h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
+    place.replaceChildren(summary(), ...hints(header && t("pairs.header"), unjudged && t("judge.rest", unjudged)), h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
       rows.length > ROWS ? h("p", { class: "hint" }, t("judge.first", ROWS)) : "");
   }
 
   function fill(text) {
-    field.value = text;
+    type(field, text);
     form.requestSubmit();
   }
 
@@ -102,8 +105,7 @@ export function judging(app) {
   function again({ line, judge }) {
     if (judge !== app.judge) app.choose(judge); // the one that judged it
     app.show("judge");
-    field.value = line;
-    field.focus();
+    type(field, line);
     form.requestSubmit();
   }
 
@@ -118,7 +120,7 @@ export function comparing(app) {
 
   for (const field of fields) {
     field.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.isComposing) return;
+      if (event.key !== "Enter" || composes(event)) return;
       event.preventDefault();
       form.requestSubmit();
     });
@@ -142,7 +144,7 @@ export function comparing(app) {
       return;
     }
     place.replaceChildren(h("p", { class: "headline" }, t(`better.${shown.better}`)),
-      h("p", { class: "hint" }, t("compare.difference", shown.label, signed(shown.difference))),
+      h("p", { class: "hint" }, t("compare.difference", shown.label, difference(shown.difference))),
       h("div", { class: "two" }, ["first", "second"].map(card)),
       copying(["sentence", ...verdictColumns([shown.first, shown.second])], ["first", "second"].map((side) => [shown.texts[side], ...cells(shown[side])]),
         ([first, second]) => ({ better: shown.better, difference: shown.difference, label: shown.label, first, second })));
@@ -158,7 +160,7 @@ export function comparing(app) {
   }
 
   function fill(texts) {
-    fields.forEach((field, at) => (field.value = texts[at]));
+    fields.forEach((field, at) => type(field, texts[at]));
     form.requestSubmit();
   }
 

@@ -2,7 +2,7 @@
 
 import { comparing, judging } from "./judging.js";
 import { files } from "./files.js";
-import { button, details, h } from "./show.js";
+import { button, composes, details, h } from "./show.js";
 import { history } from "./history.js";
 import { language, otherLanguage, t, translate } from "./strings.js";
 import { minimalPairs } from "./pairs.js";
@@ -31,8 +31,9 @@ export async function start(backend) {
 
   $("language").addEventListener("click", () => { otherLanguage(); draw(); });
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.isComposing) return;
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form?.requestSubmit();
+    if (event.defaultPrevented || composes(event)) return;
+    const form = event.target.form;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form?.requestSubmit(form.querySelector(".primary"));
   });
   for (const name of TABS) {
     $(`tab-${name}`).addEventListener("click", () => show(name));

@@ -1,8 +1,8 @@
 // The tab for minimal pairs: is the good sentence of each pair better than the bad one?
 
-import { copying, examples, h, quote, reason } from "./show.js";
+import { copying, examples, h, hints, quote, reason, type } from "./show.js";
+import { difference, pairsOf, wilson } from "./texts.js";
 import { logOdds } from "./decision.js";
-import { pairsOf, signed, wilson } from "./texts.js";
 import { t } from "./strings.js";
 
 const PAIRS = 500; // more are judged, but not shown
@@ -12,18 +12,28 @@ export function minimalPairs(app) {
   const field = document.getElementById("pairs");
   const place = document.getElementById("pairs-results");
   let rows = [];
+  let unjudged = 0; // pairs that were stopped before they were judged
+  let header = false; // whether the first line was left out
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!app.judge && !(await app.ready("about.loading"))) return;
-    const { pairs, bad } = pairsOf(field.value);
+    const { pairs, bad, header: named } = pairsOf(field.value);
     if (bad.length) return app.note("pairs.line", bad[0].number, bad[0].line);
     if (!pairs.length) return app.note("pairs.nothing");
     const sentences = [...new Set(pairs.flatMap(({ first, second }) => [first, second]))]; // equal sentences get equal margins
-    const found = await app.run(place, (options) => app.ask("judge", { sentences, all_scores: true }, options));
-    if (!found) return;
-    const verdicts = new Map(sentences.map((sentence, at) => [sentence, found.verdicts[at]]));
-    rows = pairs.map(({ number, first, second }) => ({ number, good: first, bad: second, ...compared(verdicts.get(first), verdicts.get(second)) }));
+    const verdicts = new Map(); // what is done is kept, also where the work is stopped or the server is lost
+    let signal = null;
+    await app.run(place, (options) => {
+      signal = options.signal;
+      return app.ask("judge", { sentences, all_scores: true }, {
+        ...options, onPart: (some, found) => some.forEach((one, at) => verdicts.set(sentences[one], found[at])),
+      });
+    });
+    const judged = pairs.filter(({ first, second }) => verdicts.has(first) && verdicts.has(second));
+    if (!judged.length || signal?.reason === "replaced") return; // by other work, or by another judge
+    rows = judged.map(({ number, first, second }) => ({ number, good: first, bad: second, ...compared(verdicts.get(first), verdicts.get(second)) }));
+    [unjudged, header] = [pairs.length - judged.length, named];
     draw();
     app.say(score());
   });
@@ -45,10 +55,10 @@ export function minimalPairs(app) {
     if (!rows.length) {
       const text = t("try.pairs").map((pair) => pair.join("\t")).join("\n");
       const [first] = t("try.pairs");
-      place.replaceChildren(examples("pairs.empty", [[`${first.join(" / ")} …`, text]], (value) => { field.value = value; form.requestSubmit(); }));
+      place.replaceChildren(examples("pairs.empty", [[`${first.join(" / ")} …`, text]], (value) => { type(field, value); form.requestSubmit(); }));
       return;
     }
-    place.replaceChildren(h("p", { class: "headline" }, score()), ...share(), copying(...table()), grid(),
+    place.replaceChildren(h("p", { class: "headline" }, score()), ...share(), ...hints(header && t("pairs.header"), unjudged && t("pairs.rest", unjudged)), copying(...table()), grid(),
       rows.length > PAIRS ? h("p", { class: "hint" }, t("pairs.first", PAIRS)) : "");
   }
 
@@ -80,7 +90,7 @@ export function minimalPairs(app) {
         const sign = { right: "✓", wrong: "✕", tie: "=", failed: "–" }[order];
         const name = order === "failed" ? "file.errors" : `pairs.${order}`;
         return h("tr", {}, h("td", {}, h("span", { class: `order ${order}` }, h("span", { "aria-hidden": "true" }, sign), ` ${t(name)}`)),
-          side(row, 0, row.good), side(row, 1, row.bad), h("td", { class: "number" }, row.errors ? "" : signed(row.difference)));
+          side(row, 0, row.good), side(row, 1, row.bad), h("td", { class: "number" }, row.errors ? "" : difference(row.difference)));
       })));
   }
 

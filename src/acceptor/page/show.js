@@ -17,6 +17,16 @@ export function h(tag, attributes = {}, ...children) {
 // A text in whatever language it is: its direction is its own, and no translator changes it.
 export const quote = (tag, text, attributes = {}) => h(tag, { dir: "auto", translate: "no", ...attributes }, text);
 
+// Whether a key belongs to an input method: Safari sends the Enter that ends a composition after its end, as key 229.
+export const composes = (event) => event.isComposing || event.keyCode === 229;
+
+// Puts a text into a field as a person would type it, so that undo brings back what was there.
+export function type(field, text) {
+  field.focus();
+  field.select();
+  if (!document.execCommand("insertText", false, text)) field.value = text;
+}
+
 export function button(name, onclick, attributes = {}) {
   return h("button", { type: "button", class: "quiet", onclick, ...attributes }, t(name));
 }
@@ -97,6 +107,9 @@ export function words({ words: texts, weights }) {
   });
   return h("div", { class: "words" }, h("ul", {}, items), h("p", { class: "hint" }, t("why.legend")));
 }
+
+// Lines about what is shown, those of them that there are.
+export const hints = (...texts) => texts.filter(Boolean).map((text) => h("p", { class: "hint" }, text));
 
 export function examples(name, items, choose) {
   return h("div", { class: "empty" }, h("p", {}, t(name)),

@@ -47,12 +47,13 @@ export function named(read, header = read.columns === undefined && read.rows.len
 function decoded(bytes) {
   const problem = (name, number, more) => refused("E-DATA-ENCODING", { problem: [name], where: line(number), expected: ["text.expected"], ...more });
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) throw problem("text.utf16", 1, { next: ["text.save"] });
+  if (String.fromCharCode(...bytes.subarray(0, 4)) === "PK\x03\x04") throw problem("text.archive", 1, { next: ["text.save"] });
   const lineOf = (offset) => bytes.subarray(0, offset).reduce((count, byte) => count + (byte === 10), 1);
   const first = bytes.subarray(0, 16);
   const isZero = (odd) => first.length > 1 && first.every((byte, at) => at % 2 !== odd || byte === 0);
   if (first.some(Boolean) && (isZero(0) || isZero(1))) throw problem("text.binary", 1, { cause: ["text.unmarked"], next: ["text.save"] });
   const nul = bytes.indexOf(0);
-  if (nul >= 0) throw problem("text.binary", lineOf(nul), {});
+  if (nul >= 0) throw problem("text.binary", lineOf(nul), { next: ["text.save"] });
   const decoder = new TextDecoder("utf-8", { fatal: true });
   try {
     return decoder.decode(bytes);
