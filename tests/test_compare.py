@@ -328,6 +328,7 @@ def test_runs_folders_reports_and_seeds_are_all_systems(toy_run, tmp_path):
     assert judged.runs == (str(tmp_path / "seed-7"), str(toy_run.folder))
     assert f"{found.base}: 1 of 2 trainings are not in this: they collapsed or failed" in lines
     assert f"{found.name}: 1 of 3 trainings are not in this: they collapsed or failed" in lines
+    assert f"one run each, so interval and p say nothing of other seeds: {found.base}" in lines
     for change in ({"runs": 3}, {"config": 1}, {"runs": [{"status": "finished"}]}, {"runs": [one | {"folder": ".."}]}):
         (tmp_path / "seeds.json").write_text(json.dumps(record | change))
         for read in (

@@ -62,6 +62,19 @@ def test_the_pooled_scores_are_those_of_all_verdicts(folds):
     assert json.loads((folds.folder / "cv.json").read_text()) == folds.record
 
 
+def test_rows_that_other_folds_have_too_are_counted_and_left_out(config, tmp_path):
+    """Each sentence twice, in two parts: the judge of either was trained on the other one."""
+    once = toy_rows(60)
+    rows = [{"sentence": text, "label": label, "part": part} for part in ("a", "b") for text, label in once]
+    rows += [{"sentence": text, "label": label, "part": "b"} for text, label in toy_rows(30, 70)]
+    found = acceptor.cross_validate(acceptor.load_data(rows), by="part", out=tmp_path / "cv", config=config)
+    each = [entry["scores"]["test"]["leaked"] for entry in found.entries]
+    pooled = found.record["pooled"]
+    assert pooled["leaked"] == sum(each) > 60
+    assert pooled["without_leaked"]["n"] == 150 - pooled["leaked"]
+    assert f"without the {pooled['leaked']} that are also in the train of their fold MCC" in repr(found)
+
+
 def test_a_number_of_folds_may_be_numpys(config, tmp_path):
     data = acceptor.load_data(rows(["a", "b"], 40))
     folds = acceptor.cross_validate(data, by=np.int64(2), out=tmp_path / "cv", config=config)

@@ -70,13 +70,47 @@ def test_mcc_does_not_overflow_on_large_counts():
     assert metrics.mcc(np.array([[40_000_000, 1], [2, 50_000_000]])) == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize(("confusion", "n"), [([[0.2, 0.114], [0.06, 0.626]], 516), ([[0.1, 0.2], [0.1, 0.6]], 1043)])
+@pytest.mark.parametrize(
+    ("confusion", "n"),
+    [
+        ([[0.2, 0.114], [0.06, 0.626]], 516),
+        ([[0.1, 0.2], [0.1, 0.6]], 1043),
+        ([[0.475, 0.025], [0.025, 0.475]], 527),  # MCC .9: a symmetric interval holds it in .93 of the draws
+        ([[0.425, 0.075], [0.075, 0.425]], 50),
+        ([[0.18, 0.12], [0.07, 0.63]], 50),
+    ],
+)
 def test_the_mcc_interval_has_its_coverage(confusion, n):
     shares = np.array(confusion) / np.sum(confusion)
     truth = metrics.mcc(shares * 1e6)
     draws = np.random.default_rng(1).multinomial(n, shares.ravel(), size=8000).reshape(-1, 2, 2)
     inside = np.mean([low <= truth <= high for low, high in map(mcc_interval, draws)])
     assert 0.94 <= inside <= 0.96
+
+
+@pytest.mark.parametrize(("right", "n"), [(0.9, 100), (0.7, 100), (0.9, 30)])
+def test_the_mcc_interval_of_three_labels_has_its_coverage(right, n):
+    shares = (np.eye(3) * right + (1 - np.eye(3)) * (1 - right) / 2) / 3
+    draws = np.random.default_rng(1).multinomial(n, shares.ravel(), size=400).reshape(-1, 3, 3)
+    truth = metrics.mcc(shares * 1e6)
+    inside = np.mean([low <= truth <= high for low, high in map(mcc_interval, draws)])
+    assert 0.93 <= inside <= 0.98
+
+
+def test_a_judge_with_one_mistake_has_no_higher_interval_than_one_without():
+    for n in (28, 100):
+        half = n // 2
+        none, one = (mcc_interval(np.array([[half, 0], [wrong, half - wrong]])) for wrong in (0, 1))
+        assert one.low <= none.low
+        assert one.high < none.high == 1.0
+
+
+@pytest.mark.parametrize("n", [10, 13, 25, 60])
+def test_the_interval_of_a_share_holds_it(n):
+    """Also at the ends, whatever the rounding."""
+    for hits in range(n + 1):
+        low, high = share_interval(hits, n)
+        assert low <= hits / n <= high
 
 
 def test_the_interval_width_of_cola():

@@ -73,6 +73,8 @@ def test_the_spread_is_the_textbooks():
     assert spread([0.9, 1.0]).interval.high == 1.0  # no mean is beyond the scale
     assert spread([0.0, 0.2], lowest=0.0).interval.low == 0.0
     assert spread([]) is None
+    same = spread([0.6, 0.6, 0.6])
+    assert same.interval is None  # none of width 0: other seeds may differ
     one = spread([0.5])
     assert (one.sd, one.interval, one.best_of) == (None, None, (0.5,))
     assert "not defined" in str(one)

@@ -35,7 +35,8 @@ class Comparison:
         name: Name of the system.
         metric: The score that is compared.
         n: Number of examples; ``disagreeing`` of them are judged differently (a mean over pairs of seeds).
-        seeds: Number of runs of the baseline and of the system.
+        seeds: Number of runs of the baseline and of the system. Of a single run, interval and p are about this one
+            run, and not about other seeds.
         scores: Their scores, means over seeds.
         difference: Of the scores.
         interval: Its 95 % interval for other sentences of the same sources, and other seeds if there are several;

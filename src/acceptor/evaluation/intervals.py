@@ -36,12 +36,13 @@ class Interval(NamedTuple):
 def mcc_interval(confusion: Confusion) -> Interval | None:
     """A 95 % interval for the Matthews correlation; None if it is not defined, or for fewer than ten examples.
 
-    Two labels: the multinomial delta method (Bishop, Fienberg & Holland 1975, section 11.3). More
-    labels: the percentiles of `DRAWS` confusion matrices drawn from the observed shares, seeded; None if the
-    correlation of more than one draw of twenty is not defined.
+    Its ends are equally far from the correlation on Fisher's scale, artanh (Fisher 1921): a correlation near 1 varies
+    more downwards than upwards. The variance for two labels is that of the multinomial delta method (Bishop, Fienberg &
+    Holland 1975, section 11.3). For more labels it is that of `DRAWS` confusion matrices drawn from the observed
+    shares, seeded; None if the correlation of more than one draw of twenty is not defined.
 
-    If every verdict is right (or, for two labels, wrong), both have width 0. Then the other end is the
-    correlation that results if each label's share of right verdicts is Wilson's lower bound.
+    If every verdict is right (or, for two labels, wrong), the variance is 0. Then the other end is the correlation that
+    results if each label's share of right verdicts is Wilson's lower bound.
     """
     phi = float(mcc(confusion))
     n = int(confusion.sum())
@@ -54,8 +55,16 @@ def mcc_interval(confusion: Confusion) -> Interval | None:
         known = drawn[~np.isnan(drawn)]
         if len(known) < KNOWN_SHARE * len(drawn):
             return None
-        low, high = np.percentile(known, [2.5, 97.5])
-        return Interval(float(low), float(high))
+        variance = float(known.var())
+    else:
+        variance = _delta_variance(confusion, phi)
+    centre, margin = math.atanh(phi), Z * math.sqrt(variance) / (1 - phi**2)
+    return Interval(math.tanh(centre - margin), math.tanh(centre + margin))
+
+
+def _delta_variance(confusion: Confusion, phi: float) -> float:
+    """The variance of the correlation ``phi`` of two labels."""
+    n = int(confusion.sum())
     r1, r2 = (confusion.sum(axis=1) / n).tolist()
     c1, c2 = (confusion.sum(axis=0) / n).tolist()
     variance = (
@@ -64,8 +73,7 @@ def mcc_interval(confusion: Confusion) -> Interval | None:
         + phi * (1 + phi**2 / 2) * (r1 - r2) * (c1 - c2) / math.sqrt(r1 * r2 * c1 * c2)
         - 0.75 * phi**2 * ((r1 - r2) ** 2 / (r1 * r2) + (c1 - c2) ** 2 / (c1 * c2))
     ) / n
-    margin = Z * math.sqrt(max(variance, 0.0))
-    return Interval(max(-1.0, phi - margin), min(1.0, phi + margin))
+    return max(float(variance), 0.0)
 
 
 def _drawn_correlations(confusion: Confusion, n: int) -> Values:
@@ -95,7 +103,7 @@ def share_interval(hits: float, n: int) -> Interval:
     share = hits / n
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     margin = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
-    return Interval(max(0.0, centre - margin), min(1.0, centre + margin))
+    return Interval(max(0.0, centre - margin) if hits else 0.0, min(1.0, centre + margin) if hits < n else 1.0)
 
 
 def bootstrap_intervals(

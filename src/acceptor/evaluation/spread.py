@@ -22,7 +22,8 @@ class Spread:
         sd: Standard deviation with N - 1; None for fewer than two.
         low: The smallest.
         high: The largest.
-        interval: 95 % interval of the mean over runs (Student's t), for a fixed test set; None for fewer than two.
+        interval: 95 % interval of the mean over runs (Student's t), for a fixed test set; None for fewer than two, or
+            if all have the same score: an interval of width 0 would be wrong.
         best_of: Expected largest of k runs drawn with replacement, for k = 1 … N; see `expected_maximum`.
     """
 
@@ -59,7 +60,7 @@ def spread(values: Sequence[float], lowest: float = -1.0) -> Spread | None:
     n, mean = len(values), float(np.mean(values))
     sd = float(np.std(values, ddof=1)) if n > 1 else None
     interval = None
-    if sd is not None:
+    if sd and max(values) > min(values):  # the sd of equal values may be 1e-17
         margin = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
         interval = Interval(max(lowest, mean - margin), min(1.0, mean + margin))
     return Spread(tuple(values), mean, sd, min(values), max(values), interval, expected_maximum(values))

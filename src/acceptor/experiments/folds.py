@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.config import TrainConfig
+from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.frames import side_by_side
 from acceptor.data.load import load_data
 from acceptor.data.table import Data, Split
@@ -23,6 +24,7 @@ from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
 from acceptor.model.pretrained import find_encoder
+from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.folder import is_finished
 from acceptor.runs.predictions import read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
@@ -49,6 +51,9 @@ class Folds(RunSet[FoldsFile]):
         folds = f"{self.count('finished')} by {self.file.by}"
         rows = sum(entry.n for entry in self.file.runs if not entry.restarted_from)
         scores = f"pooled MCC {pooled.mcc_words} · n {pooled.n} of {rows} · majority {pooled.majority:.3f}"
+        if pooled.leaked:
+            rest = pooled.without_leaked.mcc_words if pooled.without_leaked else "not defined (nothing is left)"
+            scores += f" · without the {pooled.leaked} that are also in the train of their fold MCC {rest}"
         return f"Folds({self.folder} · {folds} · {scores})"
 
 
@@ -193,8 +198,16 @@ def _summary(entries: list[FoldEntry], out: Path, train: Split, rows_of: dict[st
         return {**counts, "pooled": None}
     frames = [_with_fold(read_predictions(out / one.folder, "test"), one.fold) for one in finished]
     write_predictions(out, frames)
-    rows = np.concatenate([rows_of[one.restarted_from or one.folder] for one in finished])
-    return {**counts, "pooled": _scores(pl.concat(frames, how="diagonal"), train.take(rows, "test"))}
+    parts = [rows_of[one.restarted_from or one.folder] for one in finished]
+    leaks = [_leaked(out / one.folder, train.take(rows, "test")) for one, rows in zip(finished, parts, strict=True)]
+    held_out = train.take(np.concatenate(parts), "test")
+    return {**counts, "pooled": _scores(pl.concat(frames, how="diagonal"), held_out, np.concatenate(leaks))}
+
+
+def _leaked(folder: Path, held_out: Split) -> npt.NDArray[np.bool_]:
+    """Which rows, shape (N,), the judge of a fold was trained on, too: their text occurs in other folds as well."""
+    trained_on = read_fingerprints(folder)
+    return np.isin(fingerprints(held_out), [] if trained_on is None else trained_on)
 
 
 def _with_fold(verdicts: pl.DataFrame, fold: str) -> pl.DataFrame:
@@ -202,13 +215,17 @@ def _with_fold(verdicts: pl.DataFrame, fold: str) -> pl.DataFrame:
     return side_by_side(verdicts, pl.DataFrame({"fold": [fold] * len(verdicts)}))
 
 
-def _scores(verdicts: pl.DataFrame, held_out: Split) -> Json:
+def _scores(verdicts: pl.DataFrame, held_out: Split, leaked: npt.NDArray[np.bool_]) -> Json:
     """Pooled scores of the saved verdicts; each fold's judge may have a different temperature and threshold."""
     labels, gold = held_out.labels, held_out.gold
     ids = {label: index for index, label in enumerate(labels)}
     predicted = np.array([ids[label] for label in verdicts["verdict"]], dtype=np.int64)
     probabilities = verdicts.select(f"p({label})" for label in labels).to_numpy()
     found = measures(gold, predicted, probabilities)
+
+    def scores_of(rows: npt.NDArray[np.bool_]) -> Json:
+        return score(confusion_matrix(gold[rows], predicted[rows], len(labels))).to_dict()
+
     return {
         "split": "held out",
         "origin": held_out.table.origin,
@@ -216,6 +233,8 @@ def _scores(verdicts: pl.DataFrame, held_out: Split) -> Json:
         "labels": list(labels),
         "selected_on_this_split": False,
         "loss": found["log_loss"].value,
-        **score(confusion_matrix(gold, predicted, len(labels))).to_dict(),
+        **scores_of(np.ones_like(leaked)),
         "measures": {name: measure.to_dict() for name, measure in found.items()},
+        "leaked": int(leaked.sum()),
+        "without_leaked": scores_of(~leaked) if 0 < leaked.sum() < len(leaked) else None,
     }

@@ -69,6 +69,8 @@ class PooledScores(ScoresRecord):
     """The scores of the verdicts of all folds together."""
 
     loss: float
+    leaked: Count | None = None
+    without_leaked: ScoresRecord | None = None
 
 
 E = TypeVar("E", bound=Entry)

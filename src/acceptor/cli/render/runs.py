@@ -111,7 +111,7 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
     )
     yield from _problems(entries)
     best = seeds.spread()
-    if best and len(best.values) > 1:
+    if best and best.high > best.low:
         k = len(best.values)
         yield (
             f"\nThe score is the mean. The best of {k} seeds ({best.high:.3f}) is not: chance alone puts it "

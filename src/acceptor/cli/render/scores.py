@@ -110,8 +110,9 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
         ],
     )
     yield ""
-    systems = [(one.name, one.seeds[1], one.left_out[1]) for one in comparisons]
-    for name, compared, left_out in [(first.base, first.seeds[0], first.left_out[0]), *systems]:
+    others = [(one.name, one.seeds[1], one.left_out[1]) for one in comparisons]
+    systems = [(first.base, first.seeds[0], first.left_out[0]), *others]
+    for name, compared, left_out in systems:
         if left_out:
             yield f"{name}: {left_out} of {compared + left_out} trainings are not in this: they collapsed or failed"
     undefined = dict.fromkeys(run for one in comparisons for run in one.undefined)
@@ -120,6 +121,9 @@ def comparison_text(comparisons: Sequence[Comparison]) -> Iterator[Any]:
             f"{first.metric} is not defined for {', '.join(undefined)}: one verdict for all sentences, or a label that "
             "no sentence has\n  leave these runs out, or compare by --metric accuracy"
         )
+    single = [name for name, compared, _ in systems if compared == 1]
+    if single:
+        yield f"one run each, so interval and p say nothing of other seeds: {', '.join(single)}"
     for one in comparisons:
         if one.sources:
             yield f"{one.name}: {one.sources_words}"
