@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import acceptor
+from acceptor.cli.render.scores import pairs_text
 from acceptor.data.labels import good_label
 from acceptor.data.suite import load_suite
 from acceptor.errors import DataError, RunError, UsageError
@@ -101,6 +102,11 @@ def test_the_mean_of_phenomena_weighs_each_the_same_and_its_interval_covers(judg
         low, high = dataclasses.replace(report, frame=frame).macro[1]
         covered += low <= shares.mean() <= high
     assert 0.93 < covered / 2000 < 0.975
+
+
+def test_of_a_single_phenomenon_there_is_no_mean(judge):
+    found = acceptor.pairs(judge, [("the cats sleep.", "the cat them sleep.")])
+    assert "mean of" not in repr(found) + "".join(map(str, pairs_text(found)))
 
 
 def test_margins_are_log_odds_for_any_number_of_labels():

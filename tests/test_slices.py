@@ -104,6 +104,16 @@ def test_where_one_label_is_empty_there_is_a_recall_and_no_mcc(report):
     assert low < one["recall"] < high
 
 
+def test_the_recall_of_a_rare_label_is_shown(report):
+    gold = report.split.gold
+    rare = np.zeros(len(gold), bool)
+    rare[np.flatnonzero(gold == gold[0])[:3]] = True
+    (part,) = slices(report, {"rare": rare})
+    assert (part.n, part.note) == (3, "not defined (one label only)")
+    assert part.recall in (0, 1 / 3, 2 / 3, 1)
+    assert part.recall_interval.low <= part.recall <= part.recall_interval.high
+
+
 def test_a_small_slice_has_a_note_and_no_number(report):
     small = slices(report, "source")[2].to_dict()
     assert (small["n"], small["note"]) == (9, "too small (n < 10)")

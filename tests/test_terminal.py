@@ -36,6 +36,14 @@ def test_no_character_of_a_table_is_cut(intervals, width):
     assert Counter(text.replace("─", "").replace(" ", "").replace("\n", "")) == Counter(dict(cells, **{" ": 0})), text
 
 
+def test_only_of_a_very_long_text_the_end_is_left_out():
+    text = "a word " * 300_000
+    (cell,) = table(("sentence",), [(text,)]).columns[0]
+    assert cell.plain == f"{text[:2000]}… (2,100,000 characters)"
+    (cell,) = table(("sentence",), [(text[:2000],)]).columns[0]
+    assert cell.plain == text[:2000]
+
+
 def test_a_table_that_is_too_wide_becomes_blocks():
     lines = shown(table(("system", "n", "MCC", "note"), [("a" * 24, 1, "b" * 24, ""), ("c", 2, 0.5, "d")]), 50)
     assert [line.split() for line in lines] == [

@@ -112,8 +112,11 @@ class PairsReport:
     files: dict[str, str]
 
     def __repr__(self) -> str:
+        phenomena = self.frame["phenomenon"].n_unique()
+        if phenomena < 2:
+            return str(self.scores)
         mean, interval = self.macro
-        return f"{self.scores} · mean of {self.frame['phenomenon'].n_unique()} phenomena {mean:.3f} {interval}"
+        return f"{self.scores} · mean of {phenomena} phenomena {mean:.3f} {interval}"
 
     @checked_types
     def by(self, column: str) -> dict[str, PairScores]:

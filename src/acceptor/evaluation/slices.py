@@ -32,7 +32,7 @@ class Slice:
     Attributes:
         value: The value that its examples have.
         n: Number of examples.
-        scores: Their scores; None if there are fewer than `FEW`.
+        scores: Their scores; None if there are fewer than `FEW`, of several labels.
         label: The label that all its examples have, or None; then `recall` is defined and the MCC is not.
     """
 
@@ -43,7 +43,7 @@ class Slice:
 
     @property
     def recall(self) -> float | None:
-        """Share of examples judged `label`, in [0, 1]; None if several labels or too few examples occur."""
+        """Share of examples judged `label`, in [0, 1]; None if several labels occur."""
         return self.scores.accuracy if self.scores and self.label is not None else None
 
     @property
@@ -122,8 +122,8 @@ def _slice(report: Report, value: str, rows: Mask | Rows) -> Slice:
     gold = report.split.gold[rows]
     kinds = np.unique(gold)
     label = report.split.labels[kinds[0]] if len(kinds) == 1 else None
-    if len(gold) < FEW:
-        return Slice(value, len(gold), None, label)
+    if len(gold) < FEW and label is None:
+        return Slice(value, len(gold), None, None)
     confusion = metrics.confusion_matrix(gold, report.predicted[rows], len(report.split.labels))
     return Slice(value, len(gold), score(confusion), label)
 

@@ -200,10 +200,11 @@ def pairs_text(report: PairsReport) -> Iterator[Any]:
             ]
             yield table((column, *header), rows)
             yield ""
-    mean, interval = report.macro
     phenomena = report.frame["phenomenon"].n_unique()
     yield f"all pairs              {report.scores}"
-    yield f"mean of the phenomena  {mean:.3f} {interval} · {phenomena} phenomena of the same weight · chance 0.5"
+    if phenomena > 1:
+        mean, interval = report.macro
+        yield f"mean of the phenomena  {mean:.3f} {interval} · {phenomena} phenomena of the same weight · chance 0.5"
     if report.scores.ties:
         yield (
             f"{report.scores.ties} ties count half; sides are identical in {report.identical} pairs, "

@@ -25,6 +25,7 @@ WIDE = 24  # width that suffices for a column of text on a narrow terminal; long
 GAP = 3  # between two columns
 WORD = re.compile(r"\[[^]]*\]|< \S+|\S+")  # what stays on one line: an interval, a bound, a word
 INTERVAL = re.compile(r" (?=\[[-\d]|\(n < )")  # the blank before it, or before a number that is too small
+LONGEST = 2000  # characters of a cell that are shown: a text of a megabyte would push all else off the screen
 WIDTH_OF_FILES = 200  # width if stdout is not a terminal, so that nothing is cut off
 
 
@@ -38,7 +39,7 @@ def show(*parts: Any) -> None:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table that fits the terminal: cells are wrapped between words, and never cut.
+    """A table that fits the terminal: cells are wrapped between words, and not cut.
 
     Where even its longest words do not fit side by side, each row becomes a block of lines.
 
@@ -122,7 +123,8 @@ def _wrapped(cell: Text, width: int) -> Text:
 def _cell(cell: Any) -> Text:
     if isinstance(cell, Text):
         return cell
-    return Text(f"{cell:.3f}" if isinstance(cell, float) else plain(cell))
+    text = f"{cell:.3f}" if isinstance(cell, float) else plain(cell)
+    return Text(text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)")
 
 
 def frame_table(frame: pl.DataFrame) -> TextTable:
