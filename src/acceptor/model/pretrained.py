@@ -232,7 +232,9 @@ def _hub_folder(name: str) -> Path:
             folder = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
         if folder is None or _missing(folder):
             folder = Path(snapshot_download(name, allow_patterns=wanted))  # without the hub, a partial snapshot
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
+    except HFValidationError as error:  # the hub has no such names, so it is a path
+        raise _no_folder(name) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         match = nearest(name, EMBEDDED)
         reason = str(error).strip().split("\n")[0]
         raise EncoderError(
@@ -258,6 +260,20 @@ def _hub_folder(name: str) -> Path:
             code="E-ENCODER-MISSING",
         )
     return folder
+
+
+def _no_folder(name: str) -> EncoderError:
+    parent, folders = user_path(name).absolute().parent, []
+    with contextlib.suppress(OSError):
+        folders = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
+    match = nearest(Path(name).name, folders)
+    return EncoderError(
+        f"there is no folder {name!r}" + (f"; did you mean {parent / match}?" if match else ""),
+        where=str(parent) if parent.is_dir() else f"{parent}, which is no folder either",
+        expected="a folder with config.json, model.safetensors and the tokenizer's files, or the name of an encoder",
+        next="correct the path; acceptor encoders lists the names that are known here",
+        code="E-ENCODER-MISSING",
+    )
 
 
 def _missing(folder: Path) -> list[str]:
