@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import acceptor
+from acceptor.data.minimal_pairs import pair_numbers
 from acceptor.model.batches import collate, epoch_batches, judging_batches, padding_ratio
 from acceptor.model.encode import Encoded, encode
 from acceptor.model.tokenizer import load_tokenizer
@@ -27,6 +29,41 @@ def test_an_epoch_holds_every_row_once(lengths, batch, seed, bucketed):
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert len(batches) == -(-len(lengths) // batch)
     assert sum(len(rows) != batch for rows in batches) <= 1
+
+
+@pytest.mark.parametrize("bucketed", [True, False])
+def test_the_rows_of_a_pair_share_a_batch(bucketed):
+    rng = np.random.default_rng(0)
+    shuffled = rng.permutation(4000).reshape(-1, 2)
+    lengths, pairs = np.empty(4000, np.int64), np.arange(4000)
+    lengths[shuffled] = rng.integers(3, 40, (2000, 1)) + rng.integers(0, 2, (2000, 2))  # a pair differs by little
+    pairs[shuffled.max(axis=1)] = shuffled.min(axis=1)
+    batches = epoch_batches(lengths, 32, seed=1, epoch=1, bucketed=bucketed, pairs=pairs)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(4000))
+    batch_of = np.empty(4000, np.int64)
+    for number, rows in enumerate(batches):
+        batch_of[rows] = number
+    assert (batch_of == batch_of[pairs]).all()
+    assert len(set(np.diff(np.concatenate(batches)[::2]).tolist())) > 1000  # the order of the pairs is random
+    plain = epoch_batches(lengths, 32, seed=1, epoch=1, bucketed=bucketed)
+    alone = epoch_batches(lengths, 32, seed=1, epoch=1, bucketed=bucketed, pairs=np.arange(4000))
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(plain, alone, strict=True))
+    if bucketed:
+        assert padding_ratio(lengths, batches) < 1.15
+
+
+def test_minimal_pairs_are_two_rows_of_different_labels():
+    rows = [
+        ("a", "p1", 1), ("b", "p2", 1), ("c", "p1", 0), ("d", "p3", 1), ("e", "p3", 1), ("f", None, 1), ("g", None, 0),
+        ("h", "p4", 1), ("i", "p4", 0), ("j", "p4", 0),
+    ]  # fmt: skip
+    data = acceptor.load_data([{"sentence": text, "label": label, "pair": pair} for text, pair, label in rows])
+    assert pair_numbers(data.train).tolist() == [0, 1, 0, *range(3, 10)]
+    assert pair_numbers(data.train.take(np.array([1, 2, 3]), "train")) is None
+    starter = acceptor.load_data("starter").train
+    numbers = pair_numbers(starter)
+    assert len(np.unique(numbers)) == len(starter) // 2
+    assert (starter.gold != starter.gold[numbers]).sum() == len(starter) // 2
 
 
 @settings(max_examples=60, deadline=None)

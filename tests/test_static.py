@@ -324,6 +324,7 @@ def test_a_compiled_training_gives_the_same_losses(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:dynamo_pgo force disabled:UserWarning")  # torch says it once in a process
 def test_a_machine_that_cannot_compile_says_so(encoders):
     training = Training(encoders["bert"], CONFIG.model_copy(update={"compile": True}), static=True)
     steps = StaticSteps(training.judge, training.optimizer, training.train, torch.from_numpy(training.gold))

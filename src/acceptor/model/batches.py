@@ -97,15 +97,30 @@ def static_length(longest: int, limit: int) -> int:
 
 
 def epoch_batches(
-    lengths: npt.NDArray[np.int64], batch_size: int, *, seed: int, epoch: int, bucketed: bool
+    lengths: npt.NDArray[np.int64],
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    bucketed: bool,
+    pairs: Rows | None = None,
 ) -> list[Rows]:
     """All rows, each once, as batches in an order that depends only on (seed, epoch).
 
     ``bucketed`` shuffles the rows, sorts each `BUCKET_BATCHES` batches by length, cuts them into batches and shuffles
     those: sentences of similar length share a batch, and the order stays random.
+
+    ``pairs``, shape (N,), has for each row the number of the first row of its pair, or its own. The rows of a pair are
+    neighbours, so they share a batch unless its end divides them. What they have in common, all words but one perhaps,
+    then cancels out in the gradient, and what makes their labels differ remains.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
+    if pairs is not None:
+        order = np.argsort(np.argsort(order)[pairs], kind="stable")  # each row at the place of its pair's first one
+        longest = lengths.copy()
+        np.maximum.at(longest, pairs, lengths)
+        lengths = longest[pairs]
     if bucketed:
         size = batch_size * BUCKET_BATCHES
         buckets = [order[start : start + size] for start in range(0, len(order), size)]

@@ -104,6 +104,8 @@ def fit(
     validation: Encoded,
     config: ResolvedConfig,
     done: Progress = Progress(),  # noqa: B008 - frozen
+    *,
+    pairs: Rows | None = None,
 ) -> Iterator[Step | Skipped | EpochEnd]:
     """Fine-tunes ``judge.model`` in place and yields every `Step`, `Skipped` and `EpochEnd`.
 
@@ -118,6 +120,7 @@ def fit(
         validation: Encoded inputs that are judged after every epoch.
         config: The settings.
         done: The progress so far; the optimizer must have the same state.
+        pairs: The rows that share a batch: see `epoch_batches`.
 
     Raises:
         NotFiniteError: The loss or its gradient is not finite, and ``config.on_nan`` is ``stop``; or it is so in all
@@ -145,6 +148,7 @@ def fit(
             seed=config.batch_seed,
             epoch=epoch,
             bucketed=config.order == "bucketed",
+            pairs=pairs,
         )
         for number, rows in enumerate(batches[done_steps:], done_steps + 1):
             rate = learning_rate(optimizer.steps, total_steps, config)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.config import Derived, ResolvedConfig, TrainConfig
+from acceptor.data.minimal_pairs import pair_numbers
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError
 from acceptor.judging.judge import Judge
@@ -102,7 +103,9 @@ def run_loop(
         shorter_spins_under_load(),
         meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
     ):
-        for event in fit(judge, optimizer, encoded["train"], data.train.targets, encoded["validation"], config, done):
+        train, validation = encoded["train"], encoded["validation"]
+        pairs = pair_numbers(data.train)
+        for event in fit(judge, optimizer, train, data.train.targets, validation, config, done, pairs=pairs):
             if isinstance(event, EpochEnd):
                 stopping = any_process(bool(stop), runtime.device, runtime.world_size)
                 history.append(_epoch_line(event, history, data, config, stopping=stopping))

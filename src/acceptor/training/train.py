@@ -21,6 +21,7 @@ from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig, 
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
+from acceptor.data.minimal_pairs import pair_numbers
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.errors import check_installed, checked_types
@@ -295,12 +296,21 @@ def _prepare(
     check_coverage(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
+    together = pair_numbers(data.train)
     batches = epoch_batches(
-        train.lengths, config.batch_size, seed=config.batch_seed, epoch=1, bucketed=config.order == "bucketed"
+        train.lengths,
+        config.batch_size,
+        seed=config.batch_seed,
+        epoch=1,
+        bucketed=config.order == "bucketed",
+        pairs=together,
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed for each token, {config.order} batches")
     trained_on, known = trained_on_by(encoder, data.train)
+    if together is not None:
+        count = len(together) - len(np.unique(together))
+        known.append(Derived("minimal pairs", count, "by the column `pair`; the two sentences share a batch"))
     inputs = PAIRS if pairs else SENTENCES
     judge = Judge(
         model,
