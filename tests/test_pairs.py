@@ -239,6 +239,14 @@ def test_other_bad_suites(tmp_path):
         load_suite([("a", "b", "c")])
     with raises(UsageError, "E-USAGE-CONFLICT", problem="'starter'", next="--columns"):
         load_suite("starter", columns={"sentence_good": "a"})
+    (tmp_path / "named.csv").write_text("good,bad\nthe cats,the cat them\n")
+    for columns, following in (
+        ({"sentence_good": "goood"}, "--columns sentence_good=good"),
+        ({"sentence_good": "x"}, "--columns sentence_good=good,sentence_bad=bad"),
+        ({"sentence_bad": "1", "term": "x"}, "--columns sentence_good=good,sentence_bad=1"),
+    ):
+        with raises(DataError, "E-DATA-COLUMN", problem="there is no column", next=following):
+            load_suite(tmp_path / "named.csv", columns=columns)
     (tmp_path / "odd.tsv").write_text("right one\twrong one\nthe cats\tthe cat them\n")
     suite = load_suite(tmp_path / "odd.tsv", columns={"sentence_good": "right one", "sentence_bad": "2"})
     assert suite.frame.select("sentence_good", "sentence_bad").row(0) == ("the cats", "the cat them")

@@ -730,7 +730,11 @@ def test_columns_can_be_given(write, text, columns, schema, rows):
     [
         (
             {"sentence": "twet"},
-            {"problem": "'twet'", "expected": "tweet, ok, label", "next": "did you mean 'tweet'"},
+            {
+                "problem": "'twet'; did you mean 'tweet'?",
+                "expected": "tweet, ok, label",
+                "next": "--columns sentence=tweet",
+            },
         ),
         ({"sentence": "4"}, {"problem": "'4'", "expected": "one of these columns: 1, 2, 3"}),
         ({"sentence": "0"}, {"problem": "'0'", "expected": "one of these columns: 1, 2, 3"}),
@@ -745,6 +749,39 @@ def test_columns_can_be_given(write, text, columns, schema, rows):
 def test_wrong_columns_are_refused(write, columns, fields):
     with raises(DataError, "E-DATA-COLUMN", **fields):
         read_table(write("x.tsv", "tweet\tok\tlabel\na\t1\t2\n"), columns=columns)
+
+
+def reviews(write, text="review,stars,sentiment\n"):
+    return write("reviews.csv", text + "".join(f"all is well here {n},{n % 5},{n % 2}\n" for n in range(20)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "following"),
+    [
+        ({"label": "sentimnt"}, "--columns label=sentiment"),
+        ({"sentence": "reveiw", "label": "stars"}, "--columns sentence=review,label=stars"),
+        ({"sentence": "review", "label": "reviews"}, "--columns sentence=review,label=sentiment"),
+        ({"sentence": "foo", "label": "bar"}, "--columns sentence=review,label=sentiment"),
+        ({"sentence": "foo", "label": "stars", "kept": "bar"}, "--columns sentence=review,label=stars"),
+        ({"label": "4"}, "--columns sentence=review,label=sentiment"),
+    ],
+)
+def test_a_name_that_no_column_has_is_answered_by_one_that_a_column_has(write, columns, following):
+    """A name that looks alike is corrected and the rest left; else known names come before what cells look like."""
+    with raises(DataError, "E-DATA-COLUMN") as caught:
+        read_table(reviews(write), columns=columns)
+    assert caught.value.details["next"].endswith(following)
+    advised = following.removeprefix("--columns ")
+    read_table(reviews(write), columns=dict(part.split("=") for part in advised.split(",")))
+
+
+def test_a_column_of_labels_is_advised_by_its_name(write):
+    with raises(DataError, "E-DATA-COLUMN", next="--columns sentence=words,label=sentiment"):
+        read_table(reviews(write, "words,stars,sentiment\n"))
+    with raises(DataError, "E-DATA-COLUMN", next="--columns sentence=words,label=stars"):
+        read_table(reviews(write, "words,stars,mood\n"))
+    with raises(DataError, "E-DATA-COLUMN", next="--columns sentence=1,label=stars"):  # a name that no option can hold
+        read_table(reviews(write, '"words, all",stars,mood\n'))
 
 
 def test_a_column_called_label_is_no_sentence_if_the_other_looks_like_labels(write):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from acceptor.data.reading.cell_kinds import counts_up, is_text, like_a_name, looks_like_labels
+from acceptor.data.reading.column_advice import no_role_known, no_such_column, shown
 from acceptor.data.reading.column_names import (
     COMPANIONS,
     GENERIC_LABEL_NAMES,
@@ -22,7 +23,7 @@ from acceptor.data.reading.column_names import (
 )
 from acceptor.data.reading.grid import Grid, Reject, refuse
 from acceptor.data.reading.headers import has_header, lift_header, without_repeated_headers
-from acceptor.errors import DataError, nearest
+from acceptor.errors import DataError
 from acceptor.text import listed, short
 
 ROLES = ("sentence", "second", "label")
@@ -80,7 +81,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
             roles = guessed if roles.get("label") in (None, guessed.get("label")) else {}  # a name is no guess
     old = grid.names or [f"column {number}" for number in range(1, len(grid.columns) + 1)]
     if "sentence" not in roles:
-        raise _column_error("no column is known to hold the sentences", grid, "sentence")
+        raise no_role_known("no column is known to hold the sentences", grid)
     new = list(old) if grid.names else [name.replace(" ", "") for name in old]
     for role, index in roles.items():
         new[index] = role
@@ -93,11 +94,11 @@ def _describe(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, st
     words = []
     main = ("sentence", "second", "label")
     for role, index in sorted(roles.items(), key=lambda item: main.index(item[0]) if item[0] in main else len(main)):
-        word = role if role == old[index] else f"{role} ← {_shown(old[index])}"
+        word = role if role == old[index] else f"{role} ← {shown(old[index])}"
         if grid.names and str(columns.get(role, "")).isdecimal() and old[index] == str(columns[role]) != str(index + 1):
             word += f" (the column of that name, not the {columns[role]}th)"
         words.append(word)
-    others = [_shown(name) for index, name in enumerate(old) if index not in roles.values()]
+    others = [shown(name) for index, name in enumerate(old) if index not in roles.values()]
     found = grid.columns[roles["sentence"]]
     if grid.names is None and len(found) > 1 and like_a_name(found, words=1 if len(grid.columns) == 1 else 3):
         words.append(
@@ -105,11 +106,6 @@ def _describe(grid: Grid, roles: Roles, old: list[str], columns: Mapping[str, st
             f"--columns sentence={shlex.quote(found[0])}"
         )
     return ", ".join(words) + (f"; passed over: {listed(others, 12)}" if others else "")
-
-
-def _shown(name: str) -> str:
-    """A column's name; in quotes where its ends would not be clear."""
-    return repr(name) if name != name.strip() or "," in name or not name.isprintable() else name
 
 
 def with_paths(grid: Grid, columns: Mapping[str, str], *, check: bool = True) -> Grid:
@@ -175,25 +171,16 @@ def _refuse_repeated(names: list[str], origin: str, roles: Roles, columns: Mappi
 # ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _given_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
+def _given_roles(grid: Grid, columns: Mapping[str, str], *, pairs: bool = False) -> Roles:
     """The columns that the caller named or numbered; a name comes before a number."""
     roles: Roles = {}
-    names = grid.names or []
-    width = len(grid.columns)
-    stripped = [name.strip() for name in names]
     for role, value in columns.items():
-        value = str(value)
-        if value in names:
-            index = names.index(value)
-        elif stripped.count(value) == 1:
-            index = stripped.index(value)
-        elif value.isdecimal() and 1 <= int(value) <= width:
-            index = int(value) - 1
-        else:
-            raise _column_error(f"there is no column {value!r}", grid, value)
+        index = grid.index(str(value))
+        if index is None:
+            raise no_such_column(grid, columns, role, pairs=pairs)
         if index in roles.values():
             raise DataError(
-                f"column {value!r} was given two roles",
+                f"column {str(value)!r} was given two roles",
                 where=grid.origin,
                 found=f"{role}={value}",
                 code="E-DATA-COLUMN",
@@ -252,7 +239,7 @@ def _named_roles(grid: Grid, columns: Mapping[str, str]) -> Roles:
 def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
     if not others:
         return
-    names = [_shown(name) for name in grid.names or []]
+    names = [shown(name) for name in grid.names or []]
     named_so = [name for name in names if key(name) == "sentence"]
     sentence = (named_so or [names[roles["sentence"]]])[0]
     other = next(names[index] for index in sorted([roles["sentence"], *others]) if names[index] != sentence)
@@ -285,12 +272,12 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
     if not found or (len(found) == 1 and names[found[0]] in GENERIC_LABEL_NAMES):
         found += called(MORE_LABEL_NAMES)
     if len(found) > 1:
-        shown = [_shown((grid.names or [])[index]) for index in found]
+        names = [shown((grid.names or [])[index]) for index in found]
         raise DataError(
             "more than one column may hold the labels",
             where=grid.origin,
-            found=", ".join(shown),
-            next=f"choose one: --columns {shlex.quote(f'label={shown[0]}')}",
+            found=", ".join(names),
+            next=f"choose one: --columns {shlex.quote(f'label={names[0]}')}",
             code="E-DATA-COLUMN",
         )
     if found:
@@ -323,7 +310,7 @@ def _guessed_roles(grid: Grid) -> Roles:
                 next="correct the line, or name the columns: --columns sentence=4,label=2",
                 code="E-DATA-COLUMN",
             )
-    raise _column_error("the columns cannot be told apart: none has a known name", grid, "")
+    raise no_role_known("the columns cannot be told apart: none has a known name", grid)
 
 
 def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
@@ -339,7 +326,7 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
         grid = without_repeated_headers(lift_header(grid), header, refuse)
     names = list(grid.names or [])
     _refuse_repeated(names, grid.origin, {}, columns)
-    roles = _given_roles(grid, columns)
+    roles = _given_roles(grid, columns, pairs=True)
     for role, known in PAIR_NAMES.items():
         found = [i for name in known for i, own in enumerate(names) if key(own) == name and i not in roles.values()]
         if role not in roles and found:
@@ -359,42 +346,3 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
         names[index] = role
     _refuse_repeated(names, grid.origin, roles, columns)
     return replace(grid, names=names)
-
-
-def _column_error(problem: str, grid: Grid, wanted: str) -> DataError:
-    """The error for a missing column, with the existing columns, the most similar name, and how to name one."""
-    near = nearest(wanted, grid.names) if grid.names and wanted else None
-    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
-    first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns[:12], 1))
-    return DataError(
-        problem,
-        where=grid.origin,
-        expected=f"one of these columns: {listed(list(map(_shown, names)), 20)}" if grid.names or wanted else None,
-        found=f"first row: {first}" + (" | …" if grid.columns[12:] else ""),
-        next=(f"did you mean {near!r}? " if near and near != "sentence" else "")
-        + f"name the columns: --columns {shlex.quote(_advice(grid))}",
-        code="E-DATA-COLUMN",
-    )
-
-
-def _advice(grid: Grid) -> str:
-    """A probable value of ``--columns``, guessed from the cells."""
-    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
-    firsts = [str(column[0]) for column in grid.columns]
-    headed = grid.names is None and all(like_a_name([first]) for first in firsts if first)
-    if headed and any(len(column) > 1 and like_a_name(column) for column in grid.columns):
-        names = [first or number for first, number in zip(firsts, names, strict=True)]
-    for name, column in zip(names, grid.columns, strict=True):
-        inner = next((cell for cell in column if isinstance(cell, Mapping)), {})
-        known = [path for path in inner if key(str(path)) in KNOWN_NAMES["sentence"]]
-        if known:
-            return f"sentence={name}.{known[0]}"
-    lengths = [sum(len(str(cell)) for cell in column[:100]) for column in grid.columns]
-    if not lengths:
-        return "sentence=NAME,label=NAME"
-    sentence = lengths.index(max(lengths))
-    cells = [[str(cell) for cell in column[:1000]][grid.names is None :] for column in grid.columns]
-    few = [1 < len(set(column)) <= len(column) // 2 and not is_text(column) for column in cells]
-    labels = [at for at, column in enumerate(cells) if at != sentence and (few[at] or looks_like_labels(column))]
-    label = f",label={_shown(names[labels[0]])}" if labels else ""
-    return f"sentence={_shown(names[sentence])}{label}"

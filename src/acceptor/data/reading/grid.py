@@ -64,3 +64,14 @@ class Grid:
     def place(self, row: int) -> str:
         """File and line of ``row`` (0-based), for messages."""
         return f"{self.origin}, {self.unit} {self.lines[row]}"
+
+    def index(self, column: str) -> int | None:
+        """The place of the column with this name, else of that with this number; None if there is none."""
+        names = self.names or []
+        stripped = [name.strip() for name in names]
+        if column in names:
+            return names.index(column)
+        if stripped.count(column) == 1:
+            return stripped.index(column)
+        is_number = column.isdecimal() and 1 <= int(column) <= len(self.columns)
+        return int(column) - 1 if is_number else None
