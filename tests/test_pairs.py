@@ -14,6 +14,7 @@ import pytest
 import acceptor
 from acceptor.cli.render.scores import pairs_text
 from acceptor.data.labels import good_label
+from acceptor.data.reading.stream import chunks
 from acceptor.data.suite import load_suite
 from acceptor.errors import DataError, RunError, UsageError
 from acceptor.evaluation.intervals import share_interval
@@ -225,6 +226,24 @@ def test_a_bad_suite_is_an_error_with_its_line(case, tmp_path):
     with raises(DataError, code, **fields) as caught:
         load_suite(tmp_path / "suite.jsonl")
     assert "suite.jsonl" in caught.value.details["where"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", '{"good": "the cats", "bad": "the cat them"}\n'),
+        ("a.jsonl", '{"UID": "x", "sentence_bad": "the cat them", "sentence_good": "the cats"}\n'),
+        ("a.csv", "good,bad\n" + 5 * "the cats see the mat,the cat them see mat\n"),
+    ],
+)
+def test_minimal_pairs_are_no_sentences_and_are_called_what_they_are(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    assert len(load_suite(tmp_path / name)) == text.count("\n") - (name == "a.csv")
+    with raises(DataError, "E-DATA-COLUMN", cause=("minimal pairs", "bad"), next="acceptor pairs RUN FILE") as caught:
+        acceptor.load_data(str(tmp_path / name))
+    assert "--columns" not in caught.value.details["next"]
+    with raises(DataError, "E-DATA-COLUMN", next="acceptor pairs RUN FILE"):
+        list(chunks([str(tmp_path / name)]))
 
 
 def test_other_bad_suites(tmp_path):

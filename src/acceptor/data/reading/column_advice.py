@@ -29,35 +29,44 @@ def no_such_column(grid: Grid, columns: Mapping[str, str], role: str, *, pairs: 
     near = nearest(wanted, [name for name in grid.names or () if name not in columns.values()])
     if near:
         advice = {**columns, role: _reference(grid, near)}
-        return _error(f"there is no column {wanted!r}; did you mean {near!r}?", grid, advice)
+        return _error(f"there is no column {wanted!r}; did you mean {near!r}?", grid, grid.names, next=_option(advice))
     places = {role: grid.index(str(value)) for role, value in columns.items()}
     taken = [at for at in places.values() if at is not None]
     there = {role: str(columns[role]) for role, at in places.items() if at is not None}
-    guess = _sides(grid) if pairs else _guess(grid, taken)
-    return _error(f"there is no column {wanted!r}", grid, {**guess, **there})
+    guess = _sides(_names(grid)) if pairs else _guess(grid, taken)
+    names = grid.names or _numbers(grid)
+    return _error(f"there is no column {wanted!r}", grid, names, next=_option(guess | there))
 
 
 def no_role_known(problem: str, grid: Grid) -> DataError:
     """The error for columns none of which is known to hold the sentences."""
-    return _error(problem, grid, _guess(grid, ()), all_columns=grid.names is not None)
+    sides = _sides(_names(grid))
+    if "NAME" not in sides.values():
+        found = f"these are minimal pairs: {sides['sentence_good']} and {sides['sentence_bad']} hold their two sides"
+        return _error(problem, grid, grid.names, cause=found, next="acceptor pairs RUN FILE")
+    return _error(problem, grid, grid.names, next=_option(_guess(grid, ())))
 
 
-def _error(problem: str, grid: Grid, advice: Mapping[str, str], *, all_columns: bool = True) -> DataError:
-    names = grid.names or list(map(str, range(1, len(grid.columns) + 1)))
+def _error(problem: str, grid: Grid, names: Sequence[str] | None, *, next: str, cause: str | None = None) -> DataError:
     first = " | ".join(f"{number} {short(str(column[0]))}" for number, column in enumerate(grid.columns[:12], 1))
     return DataError(
         problem,
         where=grid.origin,
-        expected=f"one of these columns: {listed(list(map(shown, names)), 20)}" if all_columns else None,
+        expected=f"one of these columns: {listed(list(map(shown, names)), 20)}" if names else None,
         found=f"first row: {first}" + (" | …" if grid.columns[12:] else ""),
-        next="name the columns: --columns " + shlex.quote(",".join(f"{role}={name}" for role, name in advice.items())),
+        cause=cause,
+        next=next,
         code="E-DATA-COLUMN",
     )
 
 
-def _sides(grid: Grid) -> dict[str, str]:
+def _option(columns: Mapping[str, str]) -> str:
+    return "name the columns: --columns " + shlex.quote(",".join(f"{role}={name}" for role, name in columns.items()))
+
+
+def _sides(names: Sequence[str]) -> dict[str, str]:
     """The columns of the two sides of minimal pairs, by known names."""
-    return {side: _called(grid.names or [], PAIR_NAMES[side]) or "NAME" for side in SIDES}
+    return {side: _called(names, PAIR_NAMES[side]) or "NAME" for side in SIDES}
 
 
 def _called(names: Sequence[str], known: Sequence[str]) -> str | None:
@@ -97,9 +106,13 @@ def _names(grid: Grid) -> list[str]:
     """The names of the columns; their numbers if there are none, except where the first row is probably a header."""
     if grid.names is not None:
         return grid.names
-    numbers = list(map(str, range(1, len(grid.columns) + 1)))
+    numbers = _numbers(grid)
     firsts = [str(column[0]) for column in grid.columns]
     headed = all(like_a_name([first]) for first in firsts if first)
     if headed and any(len(column) > 1 and like_a_name(column) for column in grid.columns):
         return [first or number for first, number in zip(firsts, numbers, strict=True)]
     return numbers
+
+
+def _numbers(grid: Grid) -> list[str]:
+    return list(map(str, range(1, len(grid.columns) + 1)))
