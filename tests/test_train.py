@@ -367,6 +367,34 @@ def test_unknown_settings_and_bad_values_are_refused_together():
     assert "order = 'sorted'" in text
 
 
+@pytest.mark.parametrize(
+    ("given", "following"),
+    [
+        ({"epochs": 1}, "config=acceptor.TrainConfig(epochs=1)"),
+        ({"learning_rate": 1e-4, "epochs": 2}, "config=acceptor.TrainConfig(learning_rate=0.0001, epochs=2)"),
+        ({"learning_rat": 1e-4}, "config=acceptor.TrainConfig(learning_rate=0.0001)"),
+        ({"on_epoc": print}, "did you mean on_epoch?"),
+        ({"confi": None}, "did you mean config?"),
+    ],
+)
+def test_a_setting_given_to_train_itself_is_shown_where_it_belongs(toy, tmp_path, given, following):
+    with raises(UsageError, "E-USAGE-OPTION") as caught:
+        acceptor.train(toy, out=tmp_path / "new", **given)
+    assert caught.value.details["next"] == following
+
+
+@pytest.mark.parametrize("function", ["train_seeds", "cross_validate", "search_settings", "warm_up", "distil"])
+def test_every_function_with_a_config_says_where_a_setting_belongs(toy, function):
+    with raises(UsageError, "E-USAGE-OPTION", next="config=acceptor.TrainConfig(epochs=1)"):
+        getattr(acceptor, function)(toy, epochs=1)
+
+
+def test_a_setting_is_no_advice_where_there_is_no_config(toy):
+    with raises(UsageError, "E-USAGE-OPTION") as caught:
+        acceptor.load_data(toy, learning_rate=1)
+    assert "next" not in caught.value.details
+
+
 def test_the_config_is_frozen():
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         TrainConfig().epochs = 5

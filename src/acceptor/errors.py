@@ -217,12 +217,10 @@ def _check(function: Callable[..., Any], positional: tuple[Any, ...], named: dic
     except TypeError as error:
         names = [name for name in signature.parameters if name != "self"]
         named_only = {name for name in names if signature.parameters[name].kind is inspect.Parameter.KEYWORD_ONLY}
-        unknown = next((name for name in named if name not in names), "")
-        match = nearest(unknown, names)
         raise UsageError(
             f"{function.__name__}: {error}",
             expected=", ".join(f"{name}=" if name in named_only else name for name in names),
-            next=f"did you mean {match}?" if match else None,
+            next=_meant({name: value for name, value in named.items() if name not in names}, names, types_of),
             code="E-USAGE-OPTION",
         ) from None
     for name, value in given.items():
@@ -240,6 +238,22 @@ def _check(function: Callable[..., Any], positional: tuple[Any, ...], named: dic
                 next=ways[0] if ways else None,
                 code="E-USAGE-OPTION",
             )
+
+
+def _meant(unknown: Mapping[str, Any], names: Sequence[str], types_of: Mapping[str, Any]) -> str | None:
+    """What to write in place of unknown keywords: a setting belongs into the config that the function takes.
+
+    The class of the config is that of the annotation, as this module is below those of all settings.
+    """
+    hint = types_of.get("config")
+    config = next((kind for kind in (hint, *get_args(hint)) if hasattr(kind, "model_fields")), None)
+    fields = list(config.model_fields) if config else []
+    matches = {name: nearest(name, [*names, *fields]) for name in unknown}
+    settings = [f"{match}={unknown[name]!r}" for name, match in matches.items() if match in fields]
+    if config and settings:
+        return f"config=acceptor.{config.__name__}({', '.join(settings)})"
+    match = next(filter(None, matches.values()), None)
+    return f"did you mean {match}?" if match else None
 
 
 @functools.cache
