@@ -389,3 +389,17 @@ def test_what_can_be_no_path_is_an_error(path):
         load_split(path, ("unacceptable", "acceptable"))
     with pytest.raises(DataError):
         load_suite(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "following"),
+    [("rude,nice", "['rude', 'nice']"), ("rude, nice", "['rude', 'nice']"), ("rude", "['rude']")],
+)
+def test_labels_in_one_string_are_advised_as_a_list(given, following):
+    with raises(UsageError, "E-USAGE-OPTION", problem="labels", found=given, next=f"a list: {following}"):
+        acceptor.load_data("comments.csv", labels=given)
+
+
+def test_seeds_in_one_string_are_advised_as_a_list_of_numbers(toy):
+    with raises(UsageError, "E-USAGE-OPTION", problem="seeds", next="a list: [1, 2]"):
+        acceptor.train_seeds(toy, out="new", seeds="1,2")

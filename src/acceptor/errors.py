@@ -230,7 +230,7 @@ def _check(function: Callable[..., Any], positional: tuple[Any, ...], named: dic
             if hasattr(value, "folder") and "Path" in annotation:
                 ways = ["its folder: the attribute folder of the object"]
             if isinstance(value, str) and "Sequence" in annotation:
-                ways = [f"put it in a list: [{value[:80]!r}]"]
+                ways = [f"put it in a list: {_as_list(value, annotation)}"]
             raise UsageError(
                 f"{function.__name__}: {name} has the wrong type",
                 expected=annotation,
@@ -254,6 +254,13 @@ def _meant(unknown: Mapping[str, Any], names: Sequence[str], types_of: Mapping[s
         return f"config=acceptor.{config.__name__}({', '.join(settings)})"
     match = next(filter(None, matches.values()), None)
     return f"did you mean {match}?" if match else None
+
+
+def _as_list(text: str, annotation: str) -> str:
+    """The list that is meant by a string, as the command line takes it: names with commas between them."""
+    parts = [part.strip() for part in text[:80].split(",")]
+    numbers = "int" in annotation and all(map(str.isdecimal, parts))
+    return f"[{', '.join(parts if numbers else map(repr, parts))}]"
 
 
 @functools.cache
