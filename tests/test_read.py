@@ -353,6 +353,27 @@ def test_missing_file_suggests_its_neighbour(write):
         read_table(str(path.parent / "nowhere" / "train.tsv"))
 
 
+@pytest.mark.parametrize(
+    ("missing", "there", "meant"),
+    [
+        ("nofile.csv", ["nul.csv"], None),  # alike in the suffix alone
+        ("nofile.csv.gz", ["nul.csv.gz", "x.csv.gz"], None),
+        ("reviws.csv", ["reviews.csv", "reviews.tsv"], "reviews.csv"),
+        ("reviws.tsv", ["reviews.csv", "reviews.tsv"], "reviews.tsv"),
+        ("reviews.csv", ["reviews.jsonl.gz"], "reviews.jsonl.gz"),
+        ("Reviews.2024.csv", ["reviews.2025.txt"], "reviews.2025.txt"),
+        ("reviews.csv", ["reviews.md", ".reviews.csv"], None),  # not read as rows
+        ("review", ["reviews"], "reviews"),
+    ],
+)
+def test_a_file_is_meant_by_its_name_without_the_suffix(tmp_path, missing, there, meant):
+    for name in there:
+        (tmp_path / name).touch() if "." in name else (tmp_path / name).mkdir()
+    with raises(DataError, "E-DATA-MISSING") as caught:
+        read_table(tmp_path / missing)
+    assert caught.value.details.get("next") == (meant and f"did you mean {tmp_path / meant}?")
+
+
 def test_folder_unknown_extension_and_unreadable_name(tmp_path, write):
     with raises(DataError, "E-DATA-FORMAT", where=str(tmp_path), expected="one file"):
         read_table(tmp_path)

@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 from acceptor.data.reading.grid import Grid
 from acceptor.data.reading.stream import TableStream
-from acceptor.data.reading.unpack import FORMATS, READ_COMPRESSIONS, STDIN, is_stream, open_source
+from acceptor.data.reading.unpack import FORMATS, STDIN, has_format, is_stream, open_source
 from acceptor.errors import DataError, UsageError
 from acceptor.text import shell
 
@@ -29,9 +29,7 @@ logger = logging.getLogger(__name__)
 
 def readable(name: str) -> bool:
     """Whether a file of that name is read if its folder is given."""
-    suffixes = Path(name.lower()).suffixes
-    inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
-    return not name.startswith(".") and bool(inner) and inner[-1] in FORMATS
+    return not name.startswith(".") and has_format(name)
 
 
 class Fingerprint(TypedDict, total=False):

@@ -155,8 +155,7 @@ def _opened(path: Path, origin: str) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = nearest(path.name, [name for name in siblings if name != path.name])
+        near = _meant(path) if path.parent.is_dir() else None
         cause = None if path.parent.is_dir() else f"the folder {path.parent} does not exist"
         raise DataError(
             "there is no such file",
@@ -171,6 +170,33 @@ def _opened(path: Path, origin: str) -> BinaryIO:
         ) from None
     except (OSError, ValueError) as error:  # no permission, a NUL in the name
         raise _unreadable(origin, error) from error
+
+
+def _meant(path: Path) -> str | None:
+    """The file or folder beside it that was probably meant: alike without the suffixes, which most files share."""
+    others = [
+        other.name
+        for other in path.parent.iterdir()
+        if other.name != path.name and not other.name.startswith(".") and (has_format(other.name) or other.is_dir())
+    ]
+    others.sort(key=lambda name: (Path(name).suffix == path.suffix, name))  # of equal stems, the last one is taken
+    by_stem = {_stem(name): name for name in others}
+    near = nearest(_stem(path.name), by_stem)
+    return by_stem[near] if near else None
+
+
+def _stem(name: str) -> str:
+    """A file's name in lower case without the suffixes of format and compression."""
+    path = Path(name.lower())
+    path = path.with_suffix("") if path.suffix in READ_COMPRESSIONS else path
+    return path.stem if path.suffix in FORMATS else path.name
+
+
+def has_format(name: str) -> bool:
+    """Whether a file's name ends in the suffix of a known format, perhaps with that of a compression."""
+    suffixes = Path(name.lower()).suffixes
+    inner = suffixes[:-1] if suffixes and suffixes[-1] in READ_COMPRESSIONS else suffixes
+    return bool(inner) and inner[-1] in FORMATS
 
 
 def _unreadable(origin: str, error: Exception) -> DataError:
