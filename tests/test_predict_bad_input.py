@@ -63,6 +63,16 @@ def test_a_column_that_is_missing_in_the_second_file(small, run_cli, toy_run, tm
         assert words in err
 
 
+def test_a_file_with_other_columns_is_described_by_its_own_names(tmp_path):
+    (tmp_path / "1.csv").write_text("text,label\n" + 9 * "the cats see,1\n")
+    (tmp_path / "2.csv").write_text("review,stars,sentiment\n" + 9 * "the girl sees,3,1\n")
+    found = "sentence ← review, stars, label ← sentiment"
+    with raises(DataError, "E-DATA-COLUMN", where="2.csv", expected="sentence ← text, label", found=found):
+        list(stream.chunks([str(tmp_path / "1.csv"), str(tmp_path / "2.csv")]))
+    with raises(DataError, "E-DATA-COLUMN", where="1.csv", expected=found, found="sentence ← text, label"):
+        list(stream.chunks([str(tmp_path / "2.csv"), str(tmp_path / "1.csv")]))
+
+
 def limit(soft, hard):
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 

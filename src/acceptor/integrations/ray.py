@@ -296,7 +296,7 @@ def read_chunks(item: pa.Table, task: Task) -> Iterator[pa.Table]:
             if number and number in file["done"]:
                 continue
             table, faults = Piece(stream, part).read()
-            check_columns(table, task.names)
+            check_columns(table, task.names, task.source_names)
             if number not in file["done"]:
                 rows = len(table) + len(faults)
                 good = usable(table, task.suffix, faults)

@@ -311,7 +311,7 @@ def chunks(
                     table = piece.read()[0]
                     if head is None:
                         head = replace(table, frame=table.frame.clear(), lines=table.lines[:0], original=None)
-                    check_columns(table, head.frame.columns)
+                    check_columns(table, head.frame.columns, head.source_names)
                 more = piece.characters() if len(piece) < CHUNK else 0  # else it shares its chunk with none
                 if (
                     pending
@@ -328,8 +328,13 @@ def chunks(
         yield Chunk(number, rows, before, head, pending)
 
 
-def check_columns(table: Table, names: list[str]) -> None:
+def check_columns(table: Table, names: Sequence[str], own: Mapping[str, str]) -> None:
     """Checks that a file has the columns of the first one.
+
+    Args:
+        table: Rows of the file.
+        names: The first file's columns.
+        own: Its own names of those with a role: see `Table.source_names`.
 
     Raises:
         DataError: They differ.
@@ -339,8 +344,12 @@ def check_columns(table: Table, names: list[str]) -> None:
         raise DataError(
             "a file has other columns than the first one",
             where=table.origin,
-            expected=", ".join(names),
-            found=", ".join(found),
+            expected=_as_written(names, own),
+            found=_as_written(found, table.source_names),
             next="judge files with other columns by another command",
             code="E-DATA-COLUMN",
         )
+
+
+def _as_written(names: Sequence[str], own: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ← {own[name]}" if name in own else name for name in names)
