@@ -944,7 +944,7 @@ def test_a_judge_knows_how_its_labels_were_written(toy_config, tmp_path):
 
 def test_declared_names_that_fit_nothing_are_refused():
     for names in (["a", "b"], ["a", "b", "c", "d"]):
-        with raises(DataError, "E-DATA-LABELS", where="row ", expected="one of 'a', 'b'"):
+        with raises(DataError, "E-DATA-LABELS", where="row ", expected="--labels: 'a', 'b'"):
             acceptor.load_data(rows("x", "y", "z"), labels=names)
     with raises(UsageError, "E-USAGE-LABELS", found="a, a"):
         acceptor.load_data(rows("0", "1"), labels=["a", "a"])
@@ -1185,3 +1185,40 @@ def test_a_pipe_is_not_predicted_into_a_file(toy_run, tmp_path, run_cli):
 def test_rules_are_plain():
     assert LabelRules() == LabelRules(None, False, False)
     assert listed_in('a,"b, c",d', "--labels") == ["a", "b, c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("written", "declared", "more", "unused"),
+    [
+        (["rude", "nice"], ["rude", "nice", "meh"], {}, ["meh"]),
+        (["rude", "nice"], ["rude", "nice", "meh", "so-so"], {}, ["meh", "so-so"]),
+        (["0", "1"], ["0", "1", "2"], {}, ["2"]),
+        (["Rude", "nice"], ["rude", "nice", "meh"], {"normalise_labels": True}, ["meh"]),
+        (["rude", "nice"], ["nice", "rude"], {}, []),
+        (["0", "1"], ["nice", "rude"], {}, []),  # names for numbers
+    ],
+)
+def test_a_declared_label_without_rows_is_a_warning(written, declared, more, unused, caplog):
+    data = acceptor.load_data(rows(*written * 4), labels=declared, **more)
+    assert data.labels == tuple(declared)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [f"no row has the label {label!r}" in text for label, text in zip(unused, said, strict=True)] == [
+        True for _ in unused
+    ]
+    _, remarks = inspect_data(rows(*written * 4), labels=declared, **more)
+    assert [remark.kind for _, remark in remarks] == ["a label without rows" for _ in unused]
+
+
+def test_a_label_that_was_not_declared_may_be_an_error_of_the_declaration(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + 5 * "the cats see,nice\nthe cat them,rude\n")
+    fields = {"where": "line 2 (5 such rows)", "expected": "the labels of --labels: 'niec', 'rude'", "cause": "'niec'"}
+    with raises(DataError, "E-DATA-LABELS", **fields, next="correct --labels, or the file"):
+        acceptor.load_data(str(tmp_path / "a.csv"), labels=["niec", "rude"])
+    with raises(DataError, "E-DATA-LABELS", expected="--labels: 'low', 'rude'", next="correct --labels, or the file"):
+        acceptor.load_data(str(tmp_path / "a.csv"), labels=["low", "rude"])
+    (tmp_path / "b.csv").write_text("text,label\nthe cats see,nice\nthe cat them,meh\n")
+    with raises(DataError, "E-DATA-LABELS", where="b.csv, line 3", next="correct --labels, or the file"):
+        acceptor.load_data(str(tmp_path / "a.csv"), labels=["nice", "rude"], validation=str(tmp_path / "b.csv"))
+    with raises(DataError, "E-DATA-LABELS", where="b.csv, line 3", next="correct the file, or") as caught:
+        acceptor.load_data(str(tmp_path / "a.csv"), validation=str(tmp_path / "b.csv"))
+    assert "of --labels" not in caught.value.details["expected"]

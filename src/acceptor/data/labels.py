@@ -177,7 +177,7 @@ def _declared(table: Table, rules: LabelRules, keys: set[str]) -> Classes:
             next="declare as many as there are, or the labels as they are written",
             code="E-DATA-LABELS",
         )
-    raise unknown_label(table, min(keys - set(own)), own)
+    raise unknown_label(table, min(keys - set(own)), own, declared=True)
 
 
 def _number(label: str) -> float | None:
@@ -258,7 +258,7 @@ def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = Labe
         ids |= {key: folds[folded(key)] for key in keys.values() if key not in ids and folded(key) in folds}
     unknown = [written for written, key in keys.items() if key not in ids]
     if unknown:
-        raise unknown_label(table, min(unknown), classes.names)
+        raise unknown_label(table, min(unknown), classes.names, declared=rules.declared is not None)
     column = table.frame["label"].replace_strict(list(keys), [ids[key] for key in keys.values()], return_dtype=pl.Int64)
     named = classes.names not in (classes.written, ACCEPTABILITY)
     return Split(name, table, classes.names, column.to_numpy(writable=True), classes.written if named else None)
@@ -300,8 +300,16 @@ def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataErr
     )
 
 
-def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
-    """The error for an unknown label."""
+def unused_labels(written: Iterable[str], rules: LabelRules) -> list[str]:
+    """The declared labels that none of those written is; none if the declared ones are names for others."""
+    form = folded if rules.normalise else label_key
+    found = set(map(form, written))
+    declared = {form(name): name for name in rules.declared or ()}
+    return [name for key, name in declared.items() if key not in found] if found <= declared.keys() else []
+
+
+def unknown_label(table: Table, label: str, known: Sequence[str], *, declared: bool = False) -> DataError:
+    """The error for an unknown label; if the known ones are ``declared``, either may be wrong."""
     row = table.frame["label"].index_of(label)
     if row is None:
         row = next((at for at, one in enumerate(table.frame["label"]) if label_key(one) == label_key(label)), 0)
@@ -311,15 +319,23 @@ def unknown_label(table: Table, label: str, known: Sequence[str]) -> DataError:
     known_words = {folded(word) for spelling in KNOWN_SPELLINGS for word in spelling if _number(word) is None}
     alike = set(known) == set(ACCEPTABILITY) and folded(label) in known_words
     alike = alike or (match is not None and folded(match) == folded(label))
-    declare = "declare all labels in the order of their ids: --labels A,B,…"
-    if _number(label) is None:  # a judge's labels are known, and other words for them are not
-        declare = f"for a training, {declare}"
+    listed_names = listed([repr(name) for name in known], 10)
+    if alike:
+        cause, advice = "another way to write it", "take them for the same: --normalise-labels"
+    elif declared:
+        cause = f"a typing error: {match!r} is declared" if match else "a label left out of --labels, or a typing error"
+        advice = "correct --labels, or the file"
+    else:
+        cause = "a typing error, another spelling, or a wrong label column"
+        declare = "declare all labels in the order of their ids: --labels A,B,…"
+        # a judge's labels are known, and other words for them are not
+        advice = "correct the file, or " + ("for a training, " if _number(label) is None else "") + declare
     return DataError(
-        f"unknown label {label!r}" + (f"; did you mean {match!r}?" if match else ""),
+        f"unknown label {label!r}" + (f"; did you mean {match!r}?" if match and not declared else ""),
         where=table.place(row) + rows,
-        expected="one of " + listed([repr(name) for name in known], 10),
+        expected=f"the labels of --labels: {listed_names}" if declared else f"one of {listed_names}",
         found=repr(label),
-        cause="another way to write it" if alike else "a typing error, another spelling, or a wrong label column",
-        next="take them for the same: --normalise-labels" if alike else f"correct the file, or {declare}",
+        cause=cause,
+        next=advice,
         code="E-DATA-LABELS",
     )

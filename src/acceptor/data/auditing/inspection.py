@@ -20,6 +20,7 @@ from acceptor.data.labels import (
     keys_of,
     unknown_label,
     unlabelled,
+    unused_labels,
     without_label,
     written_counts,
 )
@@ -79,6 +80,8 @@ def inspect_labels(table: Table, rules: LabelRules) -> list[Remark]:
         found += _order(table, keys) or _typing_errors(table, keys)
     if len(keys) < 2:
         found.append(_remark("one label", table, set(), _one_label(table, next(iter(keys)))))
+    else:
+        found += [_without_rows(table, label) for label in unused_labels(keys, rules)]
     return found
 
 
@@ -225,6 +228,18 @@ def _one_label(table: Table, label: str) -> DataError:
         next="give examples of another label, too; or name the column: --columns label=NAME",
         code="E-DATA-LABELS",
     )
+
+
+def _without_rows(table: Table, label: str) -> Remark:
+    error = DataError(
+        f"no row has the label {label!r}",
+        where=table.origin,
+        expected="rows of every declared label",
+        cause="a typing error in --labels, or a label that the file lacks",
+        next="leave it out of --labels, or add rows of it",
+        code="E-DATA-LABELS",
+    )
+    return Remark("a label without rows", "warning", [], error)
 
 
 # ── tables without a known label ─────────────────────────────────────────────────────────────────────────
