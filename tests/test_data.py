@@ -97,8 +97,8 @@ def test_other_labels_keep_their_names_in_a_fixed_order():
             ["acceptable", "unacceptable", "acceptabel"],
             {"problem": ("'acceptabel'", "'acceptable'?"), "where": "row 3"},
         ),
-        (["yes", "no", "Yes"], {"found": "'Yes'", "next": "--normalise-labels"}),
-        (["true", "false", "true "], {"found": "'true '", "next": "--normalise-labels"}),
+        (["yes", "no", "Yes"], {"found": "'Yes'", "next": "normalise_labels=True"}),
+        (["true", "false", "true "], {"found": "'true '", "next": "normalise_labels=True"}),
         (["0", "1", "o"], {"problem": "'o'", "where": "list, row 3", "expected": "one of '0', '1'"}),
         (
             ["positive"] * 40 + ["negative"] * 40 + ["positve"],
@@ -125,7 +125,7 @@ def test_each_file_may_have_its_own_known_spelling():
 
 
 def test_training_data_without_labels_is_refused():
-    following = ("a column of labels", "acceptor predict")
+    following = ("a column of labels", "acceptor.load(RUN)")
     with raises(DataError, "E-DATA-UNLABELLED", expected="a label column", next=following):
         acceptor.load_data(["a b", "c d"])
 
@@ -165,19 +165,19 @@ def test_the_line_of_a_corpus_says_what_its_labels_mean(caplog):
 def test_spellings_that_no_rule_makes_the_same_are_not_said_to_be(caplog):
     """Train's labels have other names here: a test file's False is none of them, however it is written."""
     for normalise in (False, True):
-        with raises(DataError, "E-DATA-LABELS", problem="'False'", next="declare all labels"):
+        with raises(DataError, "E-DATA-LABELS", problem="'False'", next="correct labels="):
             acceptor.load_data(
                 rows("0", "1"), labels=("bad", "fine"), test=rows("False", "True"), normalise_labels=normalise
             )
 
 
 def test_too_many_labels_are_a_wrong_column():
-    with raises(DataError, "E-DATA-LABELS", problem="2000", next="--columns label="):
+    with raises(DataError, "E-DATA-LABELS", problem="2000", next='columns={"label":'):
         acceptor.load_data([(f"s {index}", f"id {index * 7919:07}") for index in range(2000)])
 
 
 def test_pairs_beside_single_sentences_are_refused():
-    with raises(DataError, "E-DATA-PAIRS", found="test", next="--columns sentence="):
+    with raises(DataError, "E-DATA-PAIRS", found="test", next='columns={"sentence":'):
         acceptor.load_data(toy_rows(10), test=[("a", "b", "1"), ("c", "d", "0")])
 
 

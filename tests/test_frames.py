@@ -144,7 +144,7 @@ REFUSED = {
     "a list": (TEXTS, "E-DATA-TYPE", {"found": "builtins.list"}),
     "lazy": (pl.LazyFrame({"text": TEXTS}), "E-DATA-TYPE", {"next": "frame.collect()"}),
     "a series": (pd.Series(TEXTS), "E-DATA-TYPE", {"found": "pandas.Series"}),
-    "no sentences": (pl.DataFrame({"foo": TEXTS}), "E-DATA-COLUMN", {"next": "sentence=foo"}),
+    "no sentences": (pl.DataFrame({"foo": TEXTS}), "E-DATA-COLUMN", {"next": 'columns={"sentence": "foo"}'}),
     "two of a name": (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "E-DATA-COLUMN", {"problem": "'text'"}),
     "levels of columns": (pd.DataFrame({("a", "text"): TEXTS}), "E-DATA-COLUMN", {"found": "MultiIndex"}),
     "missing in polars": (pl.DataFrame({"text": ["a", None]}), "E-DATA-TEXT", {"where": "row 2"}),

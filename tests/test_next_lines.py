@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shlex
 
+import pandas as pd
+import polars as pl
 import pytest
+from datasets import Dataset
 
 import acceptor
+from acceptor.cli.options import columns_of
 from acceptor.cli.render import run_text
 from acceptor.cli.render.demo import demo_next
 from acceptor.cli.render.runs import judging_command
-from acceptor.errors import UsageError, nearest
+from acceptor.errors import DataError, UsageError, nearest
 from acceptor.text import shell
-from conftest import toy_rows
+from conftest import raises, toy_rows
 
 
 @pytest.mark.parametrize(
@@ -70,3 +75,71 @@ def test_only_a_name_that_looks_alike_is_meant():
     assert nearest("batch", ["batch_size", "epochs"]) == "batch_size"
     assert nearest("train.csv", ["test.csv"]) is None
     assert nearest("category", ["corpus", "source"]) is None
+
+
+IN_MEMORY = {
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "datasets": Dataset.from_dict,
+    "list": lambda columns: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+}
+TEXTS = [f"the cats see the mat {n}" for n in range(12)]
+FAULTS = {
+    "unknown names": (
+        {"foo": TEXTS, "bar": ["a", "b"] * 6},
+        {},
+        {"sentence": "foo", "label": "bar"},
+    ),
+    "a typing error": ({"text": TEXTS, "mood": ["a", "b"] * 6}, {"label": "moood"}, {"label": "mood"}),
+    "a role that is none": ({"text": TEXTS, "mood": ["a", "b"] * 6}, {"lable": "mood"}, {"label": "mood"}),
+    "two labels": ({"text": TEXTS, "label": ["a", "b"] * 6, "gold": ["a", "b"] * 6}, {}, {"label": "label"}),
+    "two texts": ({"premise": TEXTS, "context": TEXTS, "label": ["a", "b"] * 6}, {}, {"sentence": "premise"}),
+    "no labels": ({"text": TEXTS, "mood": ["0", "1"] * 6}, {}, {"label": "mood"}),
+    "two of a name": (
+        {"text": TEXTS, "sentence": TEXTS, "label": ["a", "b"] * 6},
+        {"sentence": "text"},
+        {"sentence": "text", "other_sentence": "2"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IN_MEMORY)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_columns_of_objects_in_memory_are_advised_as_an_argument(fault, kind, tmp_path):
+    columns, given, advised = FAULTS[fault]
+    with pytest.raises(DataError) as caught:
+        acceptor.load_data(IN_MEMORY[kind](columns), columns=given or None)
+    found = re.findall(r"columns=(\{.*?\})", caught.value.details["next"])
+    assert advised.items() <= json.loads(found[-1]).items()
+    assert "--" not in caught.value.details["next"]
+    if kind == "polars":
+        IN_MEMORY[kind](columns).write_csv(tmp_path / "a.csv")
+        with raises(DataError, caught.value.code) as caught:
+            acceptor.load_data(str(tmp_path / "a.csv"), columns=given or None)
+        assert json.loads(found[-1]) == columns_of(re.findall("--columns (.*)", caught.value.details["next"])[-1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "argument", "option"),
+    [
+        (["a", "b", ""], {}, "drop_unlabelled=True", "--drop-unlabelled"),
+        (["a", "b", "?"], {}, 'labels=["A", "B", …]', "--labels A,B,…"),
+        (["0", "1", "-1"], {}, 'labels=["-1", "0", "1"]', "--labels -1,0,1"),
+        (["yes", "no", "maybe"], {}, 'labels=["no", "maybe", "yes"]', "--labels no,maybe,yes"),
+        (["a", "A", "b"], {}, "normalise_labels=True", "--normalise-labels"),
+        (["a", "A", "b"], {}, 'labels=["A", "a", "b"]', "--labels A,a,b"),
+        (["a", "b", "c"], {"labels": ["a", "b"]}, "correct labels=[…], or the rows", "correct --labels"),
+        (["a|b", "b", "a"], {}, 'columns={"label": "NAME"}', "--columns label=NAME"),
+        (["0.5", "1.5", "3"], {}, 'labels=["A", "B", …]', "--labels A,B,…"),
+        (["a", "a", "a"], {}, 'columns={"label": "NAME"}', "--columns label=NAME"),
+    ],
+)
+def test_labels_of_objects_in_memory_are_advised_as_an_argument(labels, given, argument, option, tmp_path):
+    frame = pl.DataFrame({"text": TEXTS, "label": labels * 4})
+    frame.write_csv(tmp_path / "a.csv")
+    with pytest.raises(DataError) as caught:
+        acceptor.load_data(frame, **given)
+    assert argument in caught.value.details["next"]
+    assert "--" not in caught.value.details["next"]
+    with raises(DataError, caught.value.code, next=option):
+        acceptor.load_data(str(tmp_path / "a.csv"), **given)

@@ -242,6 +242,8 @@ def test_minimal_pairs_are_no_sentences_and_are_called_what_they_are(name, text,
     with raises(DataError, "E-DATA-COLUMN", cause=("minimal pairs", "bad"), next="acceptor pairs RUN FILE") as caught:
         acceptor.load_data(str(tmp_path / name))
     assert "--columns" not in caught.value.details["next"]
+    with raises(DataError, "E-DATA-COLUMN", cause="minimal pairs", next="acceptor.pairs("):
+        acceptor.load_data([{"good": "the cats", "bad": "the cat them"}])
     with raises(DataError, "E-DATA-COLUMN", next="acceptor pairs RUN FILE"):
         list(chunks([str(tmp_path / name)]))
 
@@ -254,7 +256,7 @@ def test_other_bad_suites(tmp_path):
         load_suite(tmp_path / "header.csv")
     with raises(DataError, "E-DATA-TEXT", problem="sentence_bad", where="row 2"):
         load_suite([("a", "b"), ("a",)])
-    with raises(DataError, "E-DATA-COLUMN", expected="sentence_good", next="sentence_good=NAME"):
+    with raises(DataError, "E-DATA-COLUMN", expected="sentence_good", next='{"sentence_good": "NAME"'):
         load_suite([("a", "b", "c")])
     with raises(UsageError, "E-USAGE-CONFLICT", problem="'starter'", next="--columns"):
         load_suite("starter", columns={"sentence_good": "a"})

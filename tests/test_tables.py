@@ -791,9 +791,9 @@ def test_a_sign_for_no_label_is_never_a_class(sign):
     with pytest.raises(DataError) as caught:
         acceptor.load_data(rows(*labels))
     assert "rows 2, 4" in caught.value.details["where"]
-    assert "--drop-unlabelled" in caught.value.details["next"]
+    assert "drop_unlabelled=True" in caught.value.details["next"]
     if sign in ("", None):  # an empty cell cannot be declared a class
-        assert "--labels" not in caught.value.details["next"]
+        assert "labels=" not in caught.value.details["next"]
     data = acceptor.load_data(rows(*labels), drop_unlabelled=True)
     assert data.train.gold.tolist() == [1, 0, 1, 0]
     assert data.train.table.lines.tolist() == [1, 3, 5, 6]
@@ -808,7 +808,7 @@ def test_rows_left_out_are_logged(caplog):
     "labels", [["0.00", "4.75", "2.5", "3"], ["0,5", "1,5", "0,5", "1,5"], [0.1, 0.2, 0.1, 1.0], ["1.5", "-2"]]
 )
 def test_measurements_are_refused_unless_declared(labels):
-    with raises(DataError, "E-DATA-LABELS", problem="measurement", next="--labels A,B"):
+    with raises(DataError, "E-DATA-LABELS", problem="measurement", next='labels=["A", "B", …]'):
         acceptor.load_data(rows(*labels))
     names = [f"class {n}" for n in range(len({str(label) for label in labels}))]
     assert acceptor.load_data(rows(*labels), labels=names).labels == tuple(names)
@@ -875,7 +875,7 @@ SPELLINGS = ["Positif", "positif", "positif ", "n\u00e9gatif", "ne\u0301gatif", 
 def test_spellings_of_one_label_are_reported_and_can_be_merged():
     with pytest.raises(DataError) as caught:
         acceptor.load_data(rows(*SPELLINGS * 3))
-    assert "--normalise-labels" in caught.value.details["next"]
+    assert "normalise_labels=True" in caught.value.details["next"]
     data = acceptor.load_data(rows(*SPELLINGS * 3, "positif"), normalise_labels=True)
     assert data.labels == ("n\u00e9gatif", "positif")
     assert data.train.gold.tolist()[:6] == [1, 1, 1, 0, 0, 0]
@@ -883,7 +883,7 @@ def test_spellings_of_one_label_are_reported_and_can_be_merged():
     assert test.gold.tolist() == [1, 0]
     with pytest.raises(DataError) as caught:
         load_split(rows("POSITIF"), data.labels)
-    assert "--normalise-labels" in caught.value.details["next"]
+    assert "normalise_labels=True" in caught.value.details["next"]
     assert acceptor.load_data(rows("us", "US", "us"), labels=["us", "US"]).train.gold.tolist() == [0, 1, 0]
     assert acceptor.load_data(rows("True", "true", "FALSE"), normalise_labels=True).train.gold.tolist() == [1, 1, 0]
 
@@ -901,7 +901,7 @@ def test_spellings_of_one_label_are_reported_and_can_be_merged():
 def test_labels_whose_order_is_not_clear_are_declared(labels, order):
     with pytest.raises(DataError) as caught:
         acceptor.load_data(rows(*labels * 4))
-    assert f"--labels {order}" in caught.value.details["next"]
+    assert f"labels={json.dumps(order.split(','))}" in caught.value.details["next"]
     assert "did you mean" not in str(caught.value)
     assert acceptor.load_data(rows(*labels * 4), labels=order.split(",")).labels == tuple(order.split(","))
 
@@ -944,7 +944,7 @@ def test_a_judge_knows_how_its_labels_were_written(toy_config, tmp_path):
 
 def test_declared_names_that_fit_nothing_are_refused():
     for names in (["a", "b"], ["a", "b", "c", "d"]):
-        with raises(DataError, "E-DATA-LABELS", where="row ", expected="--labels: 'a', 'b'"):
+        with raises(DataError, "E-DATA-LABELS", where="row ", expected="labels=[…]: 'a', 'b'"):
             acceptor.load_data(rows("x", "y", "z"), labels=names)
     with raises(UsageError, "E-USAGE-LABELS", found="a, a"):
         acceptor.load_data(rows("0", "1"), labels=["a", "a"])

@@ -11,6 +11,7 @@ import polars as pl
 from acceptor.data.reading.columns import name_columns
 from acceptor.data.reading.objects import grid_of_object
 from acceptor.data.reading.string_columns import checked_frame
+from acceptor.data.table import option
 from acceptor.errors import DataError
 
 Frame = TypeVar("Frame")
@@ -156,7 +157,8 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
                 where=f"{grid.origin}, row {row}",
                 expected="strings",
                 found=f"{type(cell).__name__}: {cell!r}"[:60],
-                next="name the column that holds the sentences: columns={'sentence': NAME}",
+                next="name the column that holds the sentences: "
+                + option(grid.origin, "columns", {"sentence": "NAME"}),
                 code="E-DATA-TEXT",
             )
             refuse(row, error)

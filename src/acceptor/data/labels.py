@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from acceptor.data.table import ACCEPTABILITY, Split, Table
+from acceptor.data.table import ACCEPTABILITY, IN_MEMORY, Split, Table, how_to_judge, option
 from acceptor.errors import DataError, UsageError, nearest
 from acceptor.text import listed
 
@@ -277,15 +277,20 @@ def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
     return ids
 
 
+def any_labels(table: Table) -> str:
+    """The option that declares labels, for an error about a table whose labels are not known."""
+    return option(table.origin, "labels", ["A", "B"], more=True)
+
+
 def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataError:
     """The error for rows without a label."""
     rows = table.frame["label"].is_in(list(missing)).arg_true().to_list()
     signs = ", ".join("empty cells" if not label.strip() else repr(label) for label in sorted(missing))
     others = sorted(set(map(label_key, written_counts(table).keys() - missing)))
     numbers = all(_number(one) is not None for one in others) and "-1" in map(label_key, missing)
-    declared = ",".join(["-1", *sorted(others, key=lambda label: _number(label) or 0.0)])
+    order = ["-1", *sorted(others, key=lambda label: _number(label) or 0.0)]
     empty = all(not label.strip() for label in missing)
-    or_class = f"where -1 is a class: --labels {declared}, or names in the order of the numbers"
+    or_class = f"where -1 is a class: {option(table.origin, 'labels', order)}, or names in the order of the numbers"
     return DataError(
         f"{len(rows)} of {len(table)} rows have no label",
         where=f"{table.origin}, {table.listed_lines(rows)}",
@@ -293,9 +298,9 @@ def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataErr
         found=signs,
         cause="rows on which annotators did not agree, or a test set whose labels are hidden",
         next=(f"{or_class}\n" if numbers else "")
-        + "leave them out: --drop-unlabelled\n"
-        + ("" if numbers or empty else "or, where these are classes, declare all labels: --labels A,B,…\n")
-        + "to judge them: acceptor predict",
+        + f"leave them out: {option(table.origin, 'drop_unlabelled')}\n"
+        + ("" if numbers or empty else f"or, where these are classes, declare all labels: {any_labels(table)}\n")
+        + f"to judge them: {how_to_judge(table.origin)}",
         code="E-DATA-UNLABELLED",
     )
 
@@ -320,20 +325,22 @@ def unknown_label(table: Table, label: str, known: Sequence[str], *, declared: b
     alike = set(known) == set(ACCEPTABILITY) and folded(label) in known_words
     alike = alike or (match is not None and folded(match) == folded(label))
     listed_names = listed([repr(name) for name in known], 10)
+    name = "labels=[…]" if table.origin in IN_MEMORY else "--labels"
     if alike:
-        cause, advice = "another way to write it", "take them for the same: --normalise-labels"
+        cause = "another way to write it"
+        advice = f"take them for the same: {option(table.origin, 'normalise_labels')}"
     elif declared:
-        cause = f"a typing error: {match!r} is declared" if match else "a label left out of --labels, or a typing error"
-        advice = "correct --labels, or the file"
+        cause = f"a typing error: {match!r} is declared" if match else f"a label left out of {name}, or a typing error"
+        advice = f"correct {name}, or the {'rows' if table.origin in IN_MEMORY else 'file'}"
     else:
         cause = "a typing error, another spelling, or a wrong label column"
-        declare = "declare all labels in the order of their ids: --labels A,B,…"
+        declare = f"declare all labels in the order of their ids: {any_labels(table)}"
         # a judge's labels are known, and other words for them are not
         advice = "correct the file, or " + ("for a training, " if _number(label) is None else "") + declare
     return DataError(
         f"unknown label {label!r}" + (f"; did you mean {match!r}?" if match and not declared else ""),
         where=table.place(row) + rows,
-        expected=f"the labels of --labels: {listed_names}" if declared else f"one of {listed_names}",
+        expected=f"the labels of {name}: {listed_names}" if declared else f"one of {listed_names}",
         found=repr(label),
         cause=cause,
         next=advice,

@@ -17,7 +17,7 @@ from acceptor.data.extra import is_cola, listed_sources, refuse_twice, with_extr
 from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN, is_stream
-from acceptor.data.table import Data, DataSource, Split, Table
+from acceptor.data.table import Data, DataSource, Split, Table, option
 from acceptor.errors import DataError, UsageError, checked_types, nearest
 from acceptor.storage.files import user_path
 from acceptor.text import listed, shell
@@ -393,6 +393,6 @@ def _refuse_mixed_tasks(splits: list[Split]) -> None:
             "some splits hold pairs and others single sentences",
             where=", ".join(split.table.origin for split in splits),
             found=f"pairs in {', '.join(pairs)}",
-            next="name the columns that all share: --columns sentence=NAME",
+            next=f"name the columns that all share: {option(splits[0].table.origin, 'columns', {'sentence': 'NAME'})}",
             code="E-DATA-PAIRS",
         )

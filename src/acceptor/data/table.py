@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,36 @@ if hasattr(signal, "siginterrupt"):
 
 ACCEPTABILITY = ("unacceptable", "acceptable")
 """The labels of acceptability, label id 0 first."""
+
+
+IN_MEMORY = ("list", "DataFrame (pandas)", "DataFrame (polars)", "Dataset")
+"""The origins of tables that were objects in memory."""
+
+
+def option(
+    origin: str, name: str, value: Mapping[str, str] | Sequence[str] | Literal[True] = True, *, more: bool = False
+) -> str:
+    """How to give an argument of `load_data` to the one who reads an error.
+
+    Args:
+        origin: The table's origin. For an object in memory: ``labels=["no", "yes"]``; else ``--labels no,yes``.
+        name: The argument's name.
+        value: Its value.
+        more: Whether the list goes on.
+    """
+    if origin in IN_MEMORY:
+        shown = "True" if value is True else json.dumps(value, ensure_ascii=False)
+        return f"{name}={shown[:-1]}, …]" if more else f"{name}={shown}"
+    spelling = "--" + name.replace("_", "-")
+    if value is True:
+        return spelling
+    items = [f"{role}={column}" for role, column in value.items()] if isinstance(value, Mapping) else value
+    return f"{spelling} {shlex.quote(','.join(items))}" + ",…" * more
+
+
+def how_to_judge(origin: str) -> str:
+    """How rows of that origin are judged, for an error about labels that they lack."""
+    return "acceptor.load(RUN)(SENTENCES)" if origin in IN_MEMORY else "acceptor predict RUN FILE"
 
 
 @dataclass(frozen=True)
@@ -172,7 +204,8 @@ class Split:
                 where=self.table.origin,
                 expected="a label column",
                 found=", ".join(self.table.frame.columns),
-                next="name it: --columns label=NAME; or judge it, which needs no labels: acceptor predict RUN FILE",
+                next=f"name it: {option(self.table.origin, 'columns', {'label': 'NAME'})}; or judge it, which needs no "
+                f"labels: {how_to_judge(self.table.origin)}",
                 code="E-DATA-UNLABELLED",
             )
         return self.label_ids

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +15,7 @@ import polars as pl
 from acceptor.data.labels import (
     KNOWN_SPELLINGS,
     LabelRules,
+    any_labels,
     folded,
     keys_of,
     unknown_label,
@@ -26,7 +26,7 @@ from acceptor.data.labels import (
 )
 from acceptor.data.reading.cell_kinds import counts_up, looks_like_labels
 from acceptor.data.reading.column_names import SPLIT_NAMES, key
-from acceptor.data.table import Table
+from acceptor.data.table import Table, how_to_judge, option
 from acceptor.errors import DataError, nearest
 from acceptor.text import listed
 
@@ -101,7 +101,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             found=listed(sorted(labelled), 6),
             cause="a score such as STS-B's, for regression; a judge decides between classes",
             next="make classes of it (good from 3 on, say)\n"
-            "or, where each number is a class, name them in the order of the numbers: --labels A,B,…",
+            f"or, where each number is a class, name them in the order of the numbers: {any_labels(table)}",
             code="E-DATA-LABELS",
         )
         yield _remark("a measurement", table, fractions, error)
@@ -115,8 +115,8 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             expected="one label in every row",
             found=listed([repr(label) for label in sorted(several)], 6),
             cause="multi-label data: a judge chooses one of several labels",
-            next="make a column for each label, with 0 and 1, and train a judge on each: --columns label=NAME\n"
-            "or, where each such text is one class: --labels A,B,…",
+            next=f"make a column for each label, with 0 and 1, and train a judge on each: {_named_label(table)}\n"
+            f"or, where each such text is one class: {any_labels(table)}",
             code="E-DATA-LABELS",
         )
         yield _remark("several labels in a row", table, several, error)
@@ -128,7 +128,7 @@ def _not_classes(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
             expected=f"classes with several rows each, {MAX_LABELS} at most",
             found=listed([repr(label) for label in labelled], 4),
             cause="the label column is probably another one: this one holds texts, ids or measurements",
-            next="name it: --columns label=NAME",
+            next=f"name it: {_named_label(table)}",
             code="E-DATA-LABELS",
         )
         yield _remark("not classes", table, set(), error)
@@ -169,8 +169,8 @@ def _spellings(table: Table, labelled: dict[str, int]) -> Iterator[Remark]:
         expected="one way to write each label",
         found="\n".join(shown[:6] + ["…"] * (len(shown) > 6)),
         cause="capitals, blanks around the label, or two Unicode forms of one letter",
-        next="take them for the same: --normalise-labels\n"
-        f"or, where they are different classes: --labels {shlex.quote(','.join(names[:20]))}{',…' * (len(names) > 20)}",
+        next=f"take them for the same: {option(table.origin, 'normalise_labels')}\n"
+        f"or, where they are different classes: {option(table.origin, 'labels', names[:20], more=len(names) > 20)}",
         code="E-DATA-LABELS",
     )
     yield _remark("one label, several spellings", table, rarer, error)
@@ -201,7 +201,7 @@ def _order(table: Table, keys: dict[str, int]) -> list[Remark]:
             where=table.origin,
             expected=f"{low!r} and {high!r} alone, or all labels declared",
             found=", ".join(f"{label!r} {count} ×" for label, count in sorted(keys.items())),
-            next=f"declare them in the order of their ids: --labels {shlex.quote(','.join(order))}",
+            next=f"declare them in the order of their ids: {option(table.origin, 'labels', order)}",
             code="E-DATA-LABELS",
         )
         return [_remark("labels without an order", table, others, error)]
@@ -218,6 +218,10 @@ def _typing_errors(table: Table, keys: dict[str, int]) -> list[Remark]:
     return found
 
 
+def _named_label(table: Table) -> str:
+    return option(table.origin, "columns", {"label": "NAME"})
+
+
 def _one_label(table: Table, label: str) -> DataError:
     return DataError(
         "only one label occurs",
@@ -225,7 +229,7 @@ def _one_label(table: Table, label: str) -> DataError:
         expected="examples of at least two labels",
         found=f"{len(table)} examples, all {label!r}",
         cause="a filtered file, or a wrong label column",
-        next="give examples of another label, too; or name the column: --columns label=NAME",
+        next=f"give examples of another label, too; or name the column: {_named_label(table)}",
         code="E-DATA-LABELS",
     )
 
@@ -235,8 +239,8 @@ def _without_rows(table: Table, label: str) -> Remark:
         f"no row has the label {label!r}",
         where=table.origin,
         expected="rows of every declared label",
-        cause="a typing error in --labels, or a label that the file lacks",
-        next="leave it out of --labels, or add rows of it",
+        cause="a typing error in the declared labels, or a label that the file lacks",
+        next="correct the declared labels, or add rows of it",
         code="E-DATA-LABELS",
     )
     return Remark("a label without rows", "warning", [], error)
@@ -250,7 +254,7 @@ def no_labels(table: Table, given: Mapping[str, str]) -> DataError:
     frame = table.frame
     numbered = " without a header:" in table.schema  # its columns are called column1, column2, …
 
-    def option(name: str) -> str:
+    def naming(name: str) -> str:
         column = name.removeprefix("column") if numbered else name
         if set(column) & set(",="):  # the option could not be read
             column = str(frame.columns.index(name) + 1)
@@ -258,7 +262,7 @@ def no_labels(table: Table, given: Mapping[str, str]) -> DataError:
         if column.isdecimal() and not numbered:  # numbers alone would be those of a file without a header
             columns["sentence"] = table.source_names.get("sentence", "sentence")
         columns["label"] = column
-        return f"--columns {shlex.quote(','.join(f'{role}={column}' for role, column in columns.items()))}"
+        return option(table.origin, "columns", columns)
 
     others = [name for name in frame.columns if name not in ("sentence", "second", "label")]
     columns = {name: frame[name][:10_000].to_list() for name in others if frame.schema[name] == pl.String}
@@ -269,17 +273,18 @@ def no_labels(table: Table, given: Mapping[str, str]) -> DataError:
     ]
     if len(marks) > 1:
         cause = "several labels a row, a column for each: a judge chooses one of several labels"
-        advice = f"train a judge on each: {option(marks[0])}"
+        advice = f"train a judge on each: {naming(marks[0])}"
     elif likely:
         cause = None
-        advice = f"name it: {option(likely[0])}"
+        advice = f"name it: {naming(likely[0])}"
     elif scores:
         cause = f"{scores[0]} holds a measurement: a judge decides between classes"
         advice = "make classes of it, in a column of their own"
     elif not others:
-        cause, advice = "it has sentences only", "add a column of labels; or judge them: acceptor predict RUN FILE"
+        cause = "it has sentences only"
+        advice = f"add a column of labels; or judge them: {how_to_judge(table.origin)}"
     else:
-        cause, advice = None, f"name it: {option(others[0] if len(others) == 1 else 'NAME')}"
+        cause, advice = None, f"name it: {naming(others[0] if len(others) == 1 else 'NAME')}"
     return DataError(
         "the training data has no labels",
         where=table.origin,
@@ -336,7 +341,7 @@ def inspect_texts(table: Table) -> Iterator[Remark]:
         f"the sentences look like {kind}",
         where=table.place(0),
         found=listed([repr(cell) for cell in cells], 5),
-        next="name the column of sentences: --columns sentence=NAME",
+        next=f"name the column of sentences: {option(table.origin, 'columns', {'sentence': 'NAME'})}",
         code="E-DATA-COLUMN",
     )
     yield Remark("sentences are numbers", "warning", [], error)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from acceptor.data.reading.cell_kinds import is_text, like_a_name, looks_like_labels
 from acceptor.data.reading.column_names import KNOWN_NAMES, MORE_LABEL_NAMES, PAIR_NAMES, key
 from acceptor.data.reading.grid import Grid
+from acceptor.data.table import IN_MEMORY, option
 from acceptor.errors import DataError, nearest
 from acceptor.text import listed, short
 
@@ -29,13 +29,15 @@ def no_such_column(grid: Grid, columns: Mapping[str, str], role: str, *, pairs: 
     near = nearest(wanted, [name for name in grid.names or () if name not in columns.values()])
     if near:
         advice = {**columns, role: _reference(grid, near)}
-        return _error(f"there is no column {wanted!r}; did you mean {near!r}?", grid, grid.names, next=_option(advice))
+        return _error(
+            f"there is no column {wanted!r}; did you mean {near!r}?", grid, grid.names, next=_option(grid, advice)
+        )
     places = {role: grid.index(str(value)) for role, value in columns.items()}
     taken = [at for at in places.values() if at is not None]
     there = {role: str(columns[role]) for role, at in places.items() if at is not None}
     guess = _sides(_names(grid)) if pairs else _guess(grid, taken)
     names = grid.names or _numbers(grid)
-    return _error(f"there is no column {wanted!r}", grid, names, next=_option(guess | there))
+    return _error(f"there is no column {wanted!r}", grid, names, next=_option(grid, guess | there))
 
 
 def no_role_known(problem: str, grid: Grid) -> DataError:
@@ -43,8 +45,9 @@ def no_role_known(problem: str, grid: Grid) -> DataError:
     sides = _sides(_names(grid))
     if "NAME" not in sides.values():
         found = f"these are minimal pairs: {sides['sentence_good']} and {sides['sentence_bad']} hold their two sides"
-        return _error(problem, grid, grid.names, cause=found, next="acceptor pairs RUN FILE")
-    return _error(problem, grid, grid.names, next=_option(_guess(grid, ())))
+        following = "acceptor.pairs(JUDGE, PAIRS)" if grid.origin in IN_MEMORY else "acceptor pairs RUN FILE"
+        return _error(problem, grid, grid.names, cause=found, next=following)
+    return _error(problem, grid, grid.names, next=_option(grid, _guess(grid, ())))
 
 
 def _error(problem: str, grid: Grid, names: Sequence[str] | None, *, next: str, cause: str | None = None) -> DataError:
@@ -60,8 +63,8 @@ def _error(problem: str, grid: Grid, names: Sequence[str] | None, *, next: str, 
     )
 
 
-def _option(columns: Mapping[str, str]) -> str:
-    return "name the columns: --columns " + shlex.quote(",".join(f"{role}={name}" for role, name in columns.items()))
+def _option(grid: Grid, columns: Mapping[str, str]) -> str:
+    return f"name the columns: {option(grid.origin, 'columns', columns)}"
 
 
 def _sides(names: Sequence[str]) -> dict[str, str]:

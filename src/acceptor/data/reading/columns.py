@@ -23,6 +23,7 @@ from acceptor.data.reading.column_names import (
 )
 from acceptor.data.reading.grid import Grid, Reject, refuse
 from acceptor.data.reading.headers import has_header, lift_header, without_repeated_headers
+from acceptor.data.table import option
 from acceptor.errors import DataError
 from acceptor.text import listed, short
 
@@ -157,13 +158,12 @@ def _refuse_repeated(names: list[str], origin: str, roles: Roles, columns: Mappi
     repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if repeated is not None:
         others = [index for index, name in enumerate(names) if name == repeated and index not in roles.values()]
-        given = [f"{role}={name}" for role, name in columns.items()]
         raise DataError(
             f"two columns would be called {repeated!r}",
             where=origin,
             found=listed(names, 20),
-            next="keep one under another name: --columns "
-            + shlex.quote(",".join([*given, f"other_{repeated}={others[-1] + 1}"])),
+            next="keep one under another name: "
+            + option(origin, "columns", {**columns, f"other_{repeated}": str(others[-1] + 1)}),
             code="E-DATA-COLUMN",
         )
 
@@ -200,7 +200,7 @@ def _refuse_misspelled(grid: Grid, columns: Mapping[str, str]) -> None:
                 where=grid.origin,
                 expected=f"{', '.join(ROLES)}, or quite another name, to keep a column under it",
                 found=f"{role}={columns[role]}",
-                next=f"--columns {shlex.quote(f'{meant}={columns[role]}')}",
+                next=option(grid.origin, "columns", {meant: columns[role]}),
                 code="E-DATA-COLUMN",
             )
 
@@ -248,14 +248,14 @@ def _refuse_other_texts(grid: Grid, roles: Roles, others: list[int]) -> None:
         for index in sorted({roles["sentence"], *([roles["second"]] if "second" in roles else []), *others})
     ]
     partners = {b for a, b in PAIRS if a == key(sentence)}  # which would be taken unless they have another name
-    single = [f"sentence={sentence}", *(f"{text}={text}" for text in texts if key(text) in partners)]
+    single = {"sentence": sentence} | {text: text for text in texts if key(text) in partners}
     raise DataError(
         f"{len(texts)} columns hold texts, and which of them are judged is not clear",
         where=grid.origin,
         expected="one column of sentences, or two of pairs, by their names",
         found=listed(texts),
-        next=f"a pair: --columns {shlex.quote(f'sentence={sentence},second={other}')}\n"
-        f"single sentences, the others passed over: --columns {shlex.quote(','.join(single))}",
+        next=f"a pair: {option(grid.origin, 'columns', {'sentence': sentence, 'second': other})}\n"
+        f"single sentences, the others passed over: {option(grid.origin, 'columns', single)}",
         code="E-DATA-COLUMN",
     )
 
@@ -277,7 +277,7 @@ def _add_label(grid: Grid, roles: Roles, names: list[str]) -> None:
             "more than one column may hold the labels",
             where=grid.origin,
             found=", ".join(names),
-            next=f"choose one: --columns {shlex.quote(f'label={names[0]}')}",
+            next=f"choose one: {option(grid.origin, 'columns', {'label': names[0]})}",
             code="E-DATA-COLUMN",
         )
     if found:
@@ -339,7 +339,8 @@ def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
                 expected=f"a column called {side} or {', '.join(PAIR_NAMES[side][1:])}",
                 found=listed([short(name) for name in names]),
                 cause="not a suite of minimal pairs, or columns with other names, or no header",
-                next="name both sides: --columns sentence_good=NAME,sentence_bad=NAME",
+                next="name both sides: "
+                + option(grid.origin, "columns", {"sentence_good": "NAME", "sentence_bad": "NAME"}),
                 code="E-DATA-COLUMN",
             )
     for role, index in roles.items():
