@@ -801,6 +801,8 @@ def test_a_column_of_labels_is_advised_by_its_name(write):
         read_table(reviews(write, "words,stars,sentiment\n"))
     with raises(DataError, "E-DATA-COLUMN", next="--columns sentence=words,label=stars"):
         read_table(reviews(write, "words,stars,mood\n"))
+    with raises(DataError, "E-DATA-COLUMN", next="--columns sentence=words,label=stars"):  # as the caller says
+        read_table(reviews(write, "words,stars,sentiment\n"), columns={"label": "stars"})
     with raises(DataError, "E-DATA-COLUMN", next="--columns sentence=1,label=stars"):  # a name that no option can hold
         read_table(reviews(write, '"words, all",stars,mood\n'))
 

@@ -32,22 +32,19 @@ def no_such_column(grid: Grid, columns: Mapping[str, str], role: str, *, pairs: 
         return _error(
             f"there is no column {wanted!r}; did you mean {near!r}?", grid, grid.names, next=_option(grid, advice)
         )
-    places = {role: grid.index(str(value)) for role, value in columns.items()}
-    taken = [at for at in places.values() if at is not None]
-    there = {role: str(columns[role]) for role, at in places.items() if at is not None}
-    guess = _sides(_names(grid)) if pairs else _guess(grid, taken)
     names = grid.names or _numbers(grid)
-    return _error(f"there is no column {wanted!r}", grid, names, next=_option(grid, guess | there))
+    advice = _completed(grid, columns, pairs=pairs)
+    return _error(f"there is no column {wanted!r}", grid, names, next=_option(grid, advice))
 
 
-def no_role_known(problem: str, grid: Grid) -> DataError:
-    """The error for columns none of which is known to hold the sentences."""
+def no_role_known(problem: str, grid: Grid, columns: Mapping[str, str]) -> DataError:
+    """The error for columns none of which is known to hold the sentences; the caller gave ``columns``."""
     sides = _sides(_names(grid))
     if "NAME" not in sides.values():
         found = f"these are minimal pairs: {sides['sentence_good']} and {sides['sentence_bad']} hold their two sides"
         following = "acceptor.pairs(JUDGE, PAIRS)" if grid.origin in IN_MEMORY else "acceptor pairs RUN FILE"
         return _error(problem, grid, grid.names, cause=found, next=following)
-    return _error(problem, grid, grid.names, next=_option(grid, _guess(grid, ())))
+    return _error(problem, grid, grid.names, next=_option(grid, _completed(grid, columns, pairs=False)))
 
 
 def _error(problem: str, grid: Grid, names: Sequence[str] | None, *, next: str, cause: str | None = None) -> DataError:
@@ -65,6 +62,14 @@ def _error(problem: str, grid: Grid, names: Sequence[str] | None, *, next: str, 
 
 def _option(grid: Grid, columns: Mapping[str, str]) -> str:
     return f"name the columns: {option(grid.origin, 'columns', columns)}"
+
+
+def _completed(grid: Grid, columns: Mapping[str, str], *, pairs: bool) -> dict[str, str]:
+    """Those of the caller's columns that are there, and guesses for the other roles."""
+    places = {role: grid.index(str(value)) for role, value in columns.items()}
+    there = {role: str(columns[role]) for role, at in places.items() if at is not None}
+    taken = [at for at in places.values() if at is not None]
+    return (_sides(_names(grid)) if pairs else _guess(grid, taken)) | there
 
 
 def _sides(names: Sequence[str]) -> dict[str, str]:

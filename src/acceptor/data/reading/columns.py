@@ -82,7 +82,7 @@ def name_columns(grid: Grid, columns: Mapping[str, str], reject: Reject = refuse
             roles = guessed if roles.get("label") in (None, guessed.get("label")) else {}  # a name is no guess
     old = grid.names or [f"column {number}" for number in range(1, len(grid.columns) + 1)]
     if "sentence" not in roles:
-        raise no_role_known("no column is known to hold the sentences", grid)
+        raise no_role_known("no column is known to hold the sentences", grid, columns)
     new = list(old) if grid.names else [name.replace(" ", "") for name in old]
     for role, index in roles.items():
         new[index] = role
@@ -310,7 +310,7 @@ def _guessed_roles(grid: Grid) -> Roles:
                 next="correct the line, or name the columns: --columns sentence=4,label=2",
                 code="E-DATA-COLUMN",
             )
-    raise no_role_known("the columns cannot be told apart: none has a known name", grid)
+    raise no_role_known("the columns cannot be told apart: none has a known name", grid, {})
 
 
 def name_pair_columns(grid: Grid, columns: Mapping[str, str]) -> Grid:
