@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -209,3 +210,61 @@ def test_an_output_without_a_name_is_refused(run_cli, toy_run, command, out):
     """An empty variable of a shell, for instance."""
     code, _, stderr = run_cli(command, toy_run.folder, "-o", out)
     assert (code, "code:     E-USAGE-OUTPUT" in stderr) == (2, True), stderr
+
+
+def stopped_within(folder, data, config, monkeypatch):
+    """A training that was stopped after its first checkpoint; its data are beside its folder."""
+    save = Checkpoints.save
+
+    def stop(self, *rest):
+        save(self, *rest)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(Checkpoints, "due", lambda *_, **__: True)
+        patch.setattr(Checkpoints, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            acceptor.train(data, out=".", config=config)
+
+
+def test_a_training_is_stopped_and_resumed_within_its_folder(toy_config, tmp_path, monkeypatch):
+    """The shell's own folder is renamed at the end."""
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in toy_rows(60)))
+    place = tmp_path / "runs" / "R"
+    place.mkdir(parents=True)
+    stopped_within(place, "../../train.tsv", toy_config.model_copy(update=CONFIG), monkeypatch)
+    assert (names(place.parent), names(place)) == (["R"], ["checkpoints"])
+    done = subprocess.run(
+        [sys.executable, "-m", "acceptor", "train", ".", "--resume", "--json"],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cd ." in done.stderr
+    assert json.loads(done.stdout)["folder"] == str(place)
+    assert names(place.parent) == ["R"]
+    assert {"report.html", "manifest.json"} <= set(names(place))
+    assert acceptor.load(place)(["the cats sleep."])
+
+
+@pytest.mark.parametrize("out", [".", "", "within/.."])
+def test_the_current_folder_can_be_overwritten(out, old, toy, toy_config, monkeypatch):
+    before = weights(old)
+    (old / "within").mkdir()
+    monkeypatch.chdir(old)
+    run = acceptor.train(toy, out=out, config=toy_config.model_copy(update={"epochs": 1}), overwrite=True)
+    assert (run.folder, names(old.parent)) == (old, ["R"])
+    assert weights(old) != before
+    assert Path.cwd() == old
+    assert Path("manifest.json").is_file()
+
+
+def test_an_empty_current_folder_takes_seeds(toy, toy_config, tmp_path, monkeypatch):
+    (tmp_path / "S").mkdir()
+    monkeypatch.chdir(tmp_path / "S")
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    seeds = acceptor.train_seeds(toy, out=".", seeds=1, config=config)
+    assert (seeds.folder, names(tmp_path)) == (tmp_path / "S", ["S"])

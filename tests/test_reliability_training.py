@@ -11,12 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import acceptor
-from acceptor.errors import ResourceError, TrainingError, UsageError
+from acceptor.errors import ResourceError, RunError, TrainingError, UsageError
 from acceptor.runs.checkpoint import newest_first
 from acceptor.runs.folder import resume_command
 from acceptor.runs.out_path import SLACK_BYTES, check_out, check_room
@@ -152,6 +153,19 @@ def test_a_lock_names_its_holder_and_removes_files_of_a_killed_one(tmp_path):
         assert "code:     E-RUN-LOCKED" in done.stderr
         assert f"process {os.getpid()} on " in done.stderr
     assert [path.name for path in place.parent.iterdir()] == [other.name]
+
+
+def test_a_folder_has_one_lock_from_within_and_from_outside(tmp_path, monkeypatch):
+    (tmp_path / "run" / "within").mkdir(parents=True)
+    for here, given in ((".", "."), (".", ""), ("within", "..")):
+        monkeypatch.chdir(tmp_path / "run" / here)
+        with (
+            one_writer(Path(given)),
+            raises(RunError, "E-RUN-LOCKED", found=str(os.getpid())),
+            one_writer(tmp_path / "run"),
+        ):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_file_of_a_killed_writer_is_removed_by_the_next_one_and_by_no_other(tmp_path):

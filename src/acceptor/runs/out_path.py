@@ -17,7 +17,7 @@ from acceptor.errors import ResourceError, UsageError
 from acceptor.runs.checkpoint import FOLDER, has_checkpoint
 from acceptor.runs.folder import is_finished
 from acceptor.runs.record import RUN_FILE
-from acceptor.storage.files import SCRATCH, explain_write_errors
+from acceptor.storage.files import SCRATCH, explain_write_errors, follow
 from acceptor.text import shell
 
 logger = logging.getLogger(__name__)
@@ -217,6 +217,7 @@ def drop_replaced(out: Path) -> None:
     """Removes the renamed old folders after the new run is complete."""
     for place in _all_replaced(out):
         if place.is_dir() and not place.is_symlink():
+            follow(place, out)
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink()

@@ -32,7 +32,15 @@ NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTS
 
 def user_path(given: str | Path) -> Path:
     """The path with its ``~`` expanded; as it is given if there is no such user, so that it is found missing."""
-    return Path(os.path.expanduser(given))
+    return with_name(Path(os.path.expanduser(given)))
+
+
+def with_name(path: Path) -> Path:
+    """The path itself; absolute if it has no name, such as ``.`` or ``..``.
+
+    Locks and files that are being written are beside their target and named after it.
+    """
+    return path if path.name not in ("", "..") else Path(os.path.realpath(path))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -132,6 +140,7 @@ def new_folder(target: Path) -> Iterator[Path]:
                     fsync(path)
                 if target.exists():
                     _exchange(scratch, target)
+                    follow(scratch, target)
                 else:
                     scratch.rename(target)
                 fsync(target.parent)
@@ -200,6 +209,17 @@ def _exchange(first: Path, second: Path) -> None:
     second.rename(aside)
     first.rename(second)
     aside.rename(first)
+
+
+def follow(old: Path, new: Path) -> None:
+    """Moves this process from the folder ``old``, which is about to be removed, to ``new``, which replaces it.
+
+    Otherwise no relative path could be used any more. Call it only when ``new`` has its name.
+    """
+    with contextlib.suppress(OSError):  # the current folder has been removed by others
+        if os.path.samefile(".", old):
+            os.chdir(new)
+            logger.warning("the current folder was replaced by the new %s; a shell enters that one by: cd .", new)
 
 
 def is_disk_full(error: BaseException) -> bool:

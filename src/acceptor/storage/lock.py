@@ -20,7 +20,7 @@ from typing import IO, Any
 from filelock import lock_descriptor
 
 from acceptor.errors import RunError
-from acceptor.storage.files import SCRATCH, explain_write_errors, make_parents, warn_once
+from acceptor.storage.files import SCRATCH, explain_write_errors, make_parents, warn_once, with_name
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 DESCRIPTION_AT = 1  # Windows lets no other process read the locked byte, which is the first
@@ -37,6 +37,7 @@ def one_writer(target: Path) -> Iterator[None]:
         RunError: Another process holds the lock.
         ResourceError: ``target`` cannot be written.
     """
+    target = with_name(target)
     path = target.parent / f".{target.name}.lock"
     with make_parents(target):
         try:
