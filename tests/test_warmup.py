@@ -307,6 +307,21 @@ def test_teachers_that_cannot_teach_are_refused(toy, toy_config, teacher, tmp_pa
     assert not (tmp_path / "student").exists()
 
 
+def test_a_teacher_of_pairs_that_has_seen_test_is_refused(toy_config, tmp_path):
+    """Their first texts are in train, beside other seconds: only the whole pair would be known to the student."""
+    rows = toy_rows(96)
+    train = [(first, "the girl sees.", label) for first, label in rows]
+    other = [(first, "the boy sees.", label) for first, label in rows]
+    config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
+    teacher = acceptor.train(other, out=tmp_path / "teacher", config=config).folder
+    for data, name in (
+        (acceptor.load_data(train, validation=other), "validation"),
+        (acceptor.load_data(train, test=other), "test"),
+    ):
+        with raises(DataError, "E-DATA-SPLIT", problem=name):
+            distil(data, teachers=teacher, out=tmp_path / "student", config=config)
+
+
 def test_another_teacher_never_meets_what_the_first_one_said(toy, toy_config, teacher, tmp_path):
     """Not even after a stop, or if only its temperature differs."""
     other = tmp_path / "other"

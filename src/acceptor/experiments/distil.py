@@ -24,7 +24,7 @@ import numpy.typing as npt
 import polars as pl
 
 from acceptor.config import TrainConfig, with_encoder
-from acceptor.data.auditing.duplicates import fingerprints, normalised, rows_in
+from acceptor.data.auditing.duplicates import fingerprints, normalised_units, rows_in
 from acceptor.data.corpora import paths_of
 from acceptor.data.corruptions import Corruptor
 from acceptor.data.load import load_data
@@ -121,12 +121,12 @@ def _check_teacher(judge: Judge, run: Path, data: Data) -> None:
             where=str(run),
             code="E-USAGE-PAIRS",
         )
-    train = normalised(data.train.own.table.frame["sentence"])
+    train = normalised_units(data.train.own)
     for split in (data.validation, data.test):
         if split is None or judge.trained_on is None:
             continue
         known = np.isin(fingerprints(split), judge.trained_on)
-        repeated = rows_in(normalised(split.table.frame["sentence"]), train) >= 0  # known to the student, too
+        repeated = rows_in(normalised_units(split), train) >= 0  # known to the student, too
         if rows := np.flatnonzero(known & ~repeated).tolist():
             raise DataError(
                 f"the teacher was trained on sentences of the {split.name} split",
