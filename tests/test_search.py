@@ -437,6 +437,27 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
 
 
 @pytest.mark.parametrize(
+    ("space", "code", "fields"),
+    [
+        ({"reinit_layers": [0, 1, 5]}, "E-USAGE-OPTION", {"problem": "5 layers", "expected": "at most 2"}),
+        ({"reinit_layers": (0, 3)}, "E-USAGE-OPTION", {"problem": "3 layers", "where": ("reinit_layers", "(0, 3)")}),
+        ({"learning_rate": [None, 0.01]}, "E-USAGE-OPTION", {"problem": "learning_rate = None"}),
+        ({"keep_head": [False, True]}, "E-USAGE-HEAD", {"problem": "for other labels", "where": "keep_head"}),
+        ({"device": ["cpu", "mps"]}, "E-USAGE-DEVICE", {"where": "device"}),
+        ({"max_length": [4, 32]}, "E-USAGE-OPTION", {"where": "max_length"}),
+    ],
+    ids=str,
+)
+def test_a_value_that_no_trial_can_have_is_refused_before_the_first(space, code, fields, config, tmp_path, monkeypatch):
+    """In a later trial it would end the search, which could then be neither resumed nor corrected."""
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    pairs = acceptor.load_data([(sentence, "the girl sees.", label) for sentence, label in toy_rows(96)])
+    with raises(UsageError, code, **fields):
+        search_settings(pairs, out=tmp_path / "s", seeds=0, config=config, space=space)
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
     "given",
     [{}, {"batch_size": 8}, {"warmup": 0.4}, {"weight_decay": 0}, {"weight_decay": 0.9}, {"learning_rate": 0.9}],
     ids=str,

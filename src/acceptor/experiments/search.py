@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,7 +53,7 @@ from acceptor.text import Json
 from acceptor.training.defaults import resolve
 from acceptor.training.session import StoppedError
 from acceptor.training.signals import log_on_stop
-from acceptor.training.train import train_trial
+from acceptor.training.train import check_trial, train_trial
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ FIXED = {
 }
 """Settings that are not searched, and why."""
 
+BOUND = ("reinit_layers", "keep_head", "max_length", "device")  # what the encoder or the machine may not have
 WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # the value for the sampler if a score is not defined
 LEFT_OUT = OF_THE_DATA | {"confusion"}  # scores that are not kept: equal in all trials, or long
 QUARTERS = 4  # points of a training at which it may be pruned, so that long and short trainings are comparable
@@ -175,6 +176,7 @@ def search_settings(
     cut, blind = _cut(data, config)
     config, _ = resolve(config, find_encoder(config.encoder), cut.train)
     domains = default_space(config) if space is None else dict(space)
+    _check_values(config, domains, cut)
     out = user_path(out)
     if seeds and cut.test is None:
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
@@ -225,8 +227,26 @@ def _check_space(config: TrainConfig, space: Mapping[str, Domain]) -> None:
             raise UsageError(
                 f"this is no domain of {name}", expected=expected, found=repr(domain), code="E-USAGE-OPTION"
             )
-        for value in domain if isinstance(domain, list) else domain[:2]:
+        for value in _ends(domain):
             _with(config, {name: value})  # raises where the setting cannot be that
+
+
+def _check_values(config: ResolvedConfig, space: Mapping[str, Domain], data: Data) -> None:
+    """Refuses a value that no trial can have: it would end the search in a later trial, past correction."""
+    for name, domain in space.items():
+        for value in _ends(domain):
+            try:
+                own = _with(config, {name: value})
+                if name in BOUND:
+                    check_trial(data, own)
+            except UsageError as error:
+                error.add("where", f"the domain of {name}, {domain!r}"[:200])
+                raise
+
+
+def _ends(domain: Domain) -> Sequence[Any]:
+    """All values of a list; the lowest and the highest of a range."""
+    return domain if isinstance(domain, list) else domain[:2]
 
 
 def _is_domain(domain: Any, *, whole: bool) -> bool:

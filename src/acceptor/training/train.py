@@ -48,7 +48,7 @@ from acceptor.runs.out_path import (
     restarted,
 )
 from acceptor.runs.run_file import RunFile
-from acceptor.runtime.device import Runtime, choose_runtime, keep_freed_memory
+from acceptor.runtime.device import Runtime, choose_device, choose_runtime, keep_freed_memory
 from acceptor.runtime.processes import process_group, process_rank
 from acceptor.storage.files import new_folder, user_path
 from acceptor.storage.lock import one_writer
@@ -163,6 +163,17 @@ def train_trial(data: Data, *, out: Path, config: TrainConfig, on_epoch: OnEpoch
     return _train_in_place(data, request)
 
 
+def check_trial(data: Data, config: ResolvedConfig) -> None:
+    """Refuses settings that this machine or this encoder does not have; nothing is trained.
+
+    Raises:
+        UsageError: The device is missing; there are fewer layers than ``reinit_layers``, no head to keep, or no room
+            for a text.
+    """
+    choose_device(config.device)
+    _network(data, find_encoder(config.encoder), config)
+
+
 def _train_in_place(data: Any, request: Request) -> Run:
     """Trains under the lock of the run folder; restarts once after a collapse if ``on_collapse`` is ``restart``."""
     check_installed("matplotlib", "sklearn", "jinja2")  # some are first needed when the training is done
@@ -274,21 +285,8 @@ def _prepare(
     data: Data, encoder: Encoder, config: ResolvedConfig, runtime: Runtime, *, static: bool
 ) -> tuple[Judge, dict[str, Encoded], list[Derived]]:
     """The untrained judge, the token ids of every split, and the derived values."""
-    tokenizer = load_tokenizer(encoder.folder)
-    pairs = data.train.seconds is not None
-    dropout = None if config.dropout == ENCODERS_OWN else config.dropout
-    model = new_classifier(
-        encoder,
-        data.labels,
-        config.seed,
-        keep_head=config.keep_head,
-        reinit_layers=config.reinit_layers,
-        dropout=dropout,
-    )
+    model, tokenizer, limit = _network(data, encoder, config)
     model.to(runtime.device)
-    check_tokens(tokenizer, model)
-    limit = min(config.max_length, longest_input(model.config, tokenizer))
-    check_length(tokenizer, limit, pairs=pairs)
     encoded = {split.name: encode(tokenizer, split.sentences, split.seconds, max_length=limit) for split in data.splits}
     for split in data.splits:
         warn_of_unknown_texts(tokenizer, encoded[split.name], split)
@@ -311,7 +309,7 @@ def _prepare(
     if together is not None:
         count = len(together) - len(np.unique(together))
         known.append(Derived("minimal pairs", count, "by the column `pair`; the two sentences share a batch"))
-    inputs = PAIRS if pairs else SENTENCES
+    inputs = SENTENCES if data.train.seconds is None else PAIRS
     judge = Judge(
         model,
         tokenizer,
@@ -324,6 +322,23 @@ def _prepare(
         written=data.train.written,
     )
     return judge, encoded, [length, padding, *known]
+
+
+def _network(data: Data, encoder: Encoder, config: ResolvedConfig) -> tuple[Any, Any, int]:
+    """The untrained network, its tokenizer, and the longest input in tokens."""
+    tokenizer = load_tokenizer(encoder.folder)
+    model = new_classifier(
+        encoder,
+        data.labels,
+        config.seed,
+        keep_head=config.keep_head,
+        reinit_layers=config.reinit_layers,
+        dropout=None if config.dropout == ENCODERS_OWN else config.dropout,
+    )
+    check_tokens(tokenizer, model)
+    limit = min(config.max_length, longest_input(model.config, tokenizer))
+    check_length(tokenizer, limit, pairs=data.train.seconds is not None)
+    return model, tokenizer, limit
 
 
 def trained_on_by(encoder: Encoder, train: Split) -> tuple[npt.NDArray[np.uint64], list[Derived]]:
