@@ -106,6 +106,23 @@ def test_the_summary_is_that_of_all_values(three):
     assert read_seeds(three.folder).to_dict() == three.to_dict()
 
 
+@pytest.mark.parametrize(
+    ("ask", "fields"),
+    [
+        (lambda seeds: seeds.spread("valid"), {"problem": "'valid'", "expected": "test", "next": "'validation'"}),
+        (lambda seeds: seeds.spread(""), {"expected": "validation"}),
+        (lambda seeds: seeds.spread(metric="acuracy"), {"expected": "mcc", "next": "'accuracy'"}),
+        (lambda seeds: seeds.spread("test", "auc"), {"problem": "'auc'", "expected": "balanced_accuracy"}),
+        (lambda seeds: seeds.spread(metric=1), {"expected": "str"}),
+        (lambda seeds: seeds.selected("tset"), {"next": "'test'"}),
+    ],
+)
+def test_a_split_or_score_that_does_not_exist_is_refused(ask, fields, three):
+    with raises(UsageError, "E-USAGE-OPTION", **fields):
+        ask(three)
+    assert three.spread("validation", "f1").mean == three.record["summary"]["validation"]["f1"]["mean"]
+
+
 def test_the_text_shows_all_values_and_that_the_best_is_no_score(three, capsys):
     from acceptor.cli.render import show
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
-from acceptor.errors import UsageError, checked_types
+from acceptor.errors import UsageError, checked_types, nearest
 from acceptor.evaluation.metrics import METRICS
 from acceptor.evaluation.spread import Spread, spread
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
@@ -44,14 +44,29 @@ class Seeds(RunSet[SeedsFile]):
         """The main metric."""
         return self.file.metric
 
+    @checked_types
     def spread(self, split: str | None = None, metric: str | None = None) -> Spread | None:
-        """Mean, standard deviation, minimum, maximum and so on of a score; None if no run has it."""
-        return _spread(self.file.runs, split or self.split, metric or self.metric)
+        """Mean, standard deviation, minimum, maximum and so on of a score; None if no run has it.
 
+        Raises:
+            UsageError: There is no such split or score.
+        """
+        name = self.metric if metric is None else _known("metric", metric, METRICS)
+        return _spread(self.file.runs, self._known_split(split), name)
+
+    @checked_types
     def selected(self, split: str | None = None) -> bool:
-        """True if checkpoints or thresholds were chosen on the split: its scores are then too good."""
-        scores = [(entry.scores or {}).get(split or self.split) for entry in self.file.runs]
+        """True if checkpoints or thresholds were chosen on the split: its scores are then too good.
+
+        Raises:
+            UsageError: There is no such split.
+        """
+        name = self._known_split(split)
+        scores = [(entry.scores or {}).get(name) for entry in self.file.runs]
         return any(one is not None and one.selected_on_this_split for one in scores)
+
+    def _known_split(self, given: str | None) -> str:
+        return self.split if given is None else _known("split", given, SPLITS)
 
     def __repr__(self) -> str:
         score = self.spread() or "not defined"
@@ -159,6 +174,20 @@ def _plan(data: Data, config: TrainConfig, number: int, vary: Vary) -> Plan:
     }
     own = config.model_copy(update=changes[vary])
     return plan_of(f"seed-{number}", data, own, {"planned": number})
+
+
+def _known(kind: str, name: str, names: Iterable[str]) -> str:
+    """The name itself, if it is one of ``names``."""
+    known = list(names)
+    if name in known:
+        return name
+    match = nearest(name, known)
+    raise UsageError(
+        f"no {kind} is called {name!r}",
+        expected=", ".join(known),
+        next=f"did you mean {match!r}?" if match else None,
+        code="E-USAGE-OPTION",
+    )
 
 
 def _spread(entries: Sequence[SeedEntry], split: str, metric: str) -> Spread | None:
