@@ -186,6 +186,28 @@ def test_a_source_that_alone_has_a_label_leaves_no_interval():
     assert any("mcc is not defined without one of these" in str(line) for line in comparison_text(found))
 
 
+@pytest.mark.parametrize("none", [None, ""])
+def test_sentences_without_a_source_are_no_source(none):
+    """With them there seem to be five."""
+    base, other = of_few_sources(5, seed=0)
+    names = np.where(base.sources == "s0", none, base.sources.astype(object))
+    found = compare_judged(replace(base, sources=names), [other], draws=200)
+    assert (found[0].of_sources, found[0].sources, found[0].without_source) == (None, 4, 60)
+    assert any("since 60 of the 300 sentences have no source" in str(line) for line in comparison_text(found))
+    nowhere = replace(base, sources=np.full(300, none, dtype=object))
+    (found,) = compare_judged(nowhere, [other], draws=200)
+    assert (found.sources, found.without_source) == (0, 300)
+    assert not any("source" in str(line) for line in comparison_text([found]))
+
+
+def test_a_cell_of_a_typed_column_that_is_missing_is_no_source(toy_run):
+    years = pl.Series("source", [None, 1999, 2001, 2003, 2005] * 8, dtype=pl.Int64)
+    frame = pl.DataFrame(toy_rows(40, 2), schema=["sentence", "label"], orient="row").with_columns(years)
+    report = acceptor.evaluate(toy_run.judge, acceptor.load_data(toy_rows(160), test=frame).test)
+    (found,) = compare(report, report)
+    assert (found.sources, found.without_source) == (4, 8)
+
+
 def of_few_sources(sources, seed):
     """Two systems whose skill differs by source, and is the same over all sources that there could be."""
     rng = np.random.default_rng(seed)

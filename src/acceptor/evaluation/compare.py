@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import bdtr, stdtrit
@@ -42,7 +42,7 @@ class Comparison:
         interval: Its 95 % interval for other sentences of the same sources, and other seeds if there are several;
             None if the score is undefined in too many draws, or the verdicts do not differ.
         of_sources: Its 95 % interval for sentences of other sources; None for fewer than five sources, without
-            `interval`, or if the score is undefined without one of them.
+            `interval`, if the source of an example is missing, or if the score is undefined without one of them.
         p: The p-value of no difference: a permutation test for one run each, the bootstrap for several seeds.
         p_holm: The same, corrected for the number of systems compared (Holm 1979).
         p_mcnemar: Exact McNemar test of the accuracies; None for several seeds.
@@ -52,6 +52,7 @@ class Comparison:
         undefined: Names of the runs whose score is not defined; the difference is not defined either, then.
         left_out: Number of trainings of the baseline and of the system that collapsed or failed: not in this.
         sources: Number of sources; 0 without a column of them, or with one of more than 1000.
+        without_source: Number of examples whose source is missing.
     """
 
     base: str
@@ -72,6 +73,7 @@ class Comparison:
     undefined: tuple[str, ...] = ()
     left_out: tuple[int, int] = (0, 0)
     sources: int = 0
+    without_source: int = 0
 
     @property
     def smallest(self) -> float:
@@ -84,7 +86,9 @@ class Comparison:
         if self.of_sources:
             return f"{self.of_sources} if other sources could have been drawn"
         why = f"{self.metric} is not defined without one of these"
-        if self.sources < FEW_SOURCES:
+        if self.without_source:
+            why = f"{self.without_source:,} of the {self.n:,} sentences have no source"
+        elif self.sources < FEW_SOURCES:
             why = f"there are {self.sources}: it needs {FEW_SOURCES} at least"
         elif self.interval is None:
             why = "there is none for these"
@@ -166,24 +170,37 @@ def compare_judged(
     return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
 
 
-def _sources(base: Judged) -> Ids | None:
-    """The number of each example's source, shape (N,); None without sources, or if nearly every example has its own."""
+class _Sources(NamedTuple):
+    """The sources of the examples: how many there are, and how many examples have none.
+
+    ``numbers`` has the number of each example's source, shape (N,); None if one is missing, or nearly every example
+    has its own.
+    """
+
+    numbers: Ids | None = None
+    distinct: int = 0
+    missing: int = 0
+
+
+def _sources(base: Judged) -> _Sources:
     if base.sources is None:
-        return None
-    names, numbers = np.unique(base.sources.astype(str), return_inverse=True)
+        return _Sources()
+    known = [str(source) for source in base.sources.tolist() if source not in (None, "")]
+    names, numbers = np.unique(known, return_inverse=True)
     if len(names) > MAX_VALUES:
         logger.warning(
             "the column source has %s values, more than %s: it is not used, as it seems to be a key and no group",
             f"{len(names):,}",
             f"{MAX_VALUES:,}",
         )
-        return None
-    return numbers
+        return _Sources()
+    missing = len(base.sources) - len(known)
+    return _Sources(None if missing else numbers, len(names), missing)
 
 
-def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draws: int) -> Comparison:
+def _compare(base: Judged, other: Judged, sources: _Sources, metric: str, draws: int) -> Comparison:
     rng = np.random.default_rng(0)
-    patterns = patterns_of(base, other, sources)
+    patterns = patterns_of(base, other, sources.numbers)
     observed = patterns.scores(metric, [patterns.counts[None, :].astype(np.float64)])
     scores = tuple(float(side.mean()) for side in observed)
     difference = scores[1] - scores[0]
@@ -213,7 +230,8 @@ def _compare(base: Judged, other: Judged, sources: Ids | None, metric: str, draw
         selected=base.selected or other.selected,
         undefined=(*_undefined(base, observed[0]), *_undefined(other, observed[1])),
         left_out=(base.left_out, other.left_out),
-        sources=0 if sources is None else int(sources.max()) + 1,
+        sources=sources.distinct,
+        without_source=sources.missing,
     )
 
 

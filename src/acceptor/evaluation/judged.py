@@ -42,7 +42,7 @@ class Judged:
         sentences: The examples' texts, to check that systems judged the same; tuples of two for pairs.
         gold: Label ids, int64, shape (N,).
         predicted: Label ids of the verdicts, int64, shape (seeds, N).
-        sources: Where each example comes from, shape (N,), or None.
+        sources: Where each example comes from, shape (N,), None or empty if that is not known; or None.
         selected: True if the split chose a checkpoint or threshold.
         cut: True if the split was cut from the training data, by the seed of the training.
         runs: Names of its runs, one for each seed; empty if they have none but its own.
@@ -311,7 +311,10 @@ def _texts(frame: pl.DataFrame) -> list[Any]:
 
 
 def _sources(frame: pl.DataFrame) -> npt.NDArray[Any] | None:
-    return frame["source"].to_numpy() if "source" in frame.columns else None
+    """The sources as text, None for a missing one: empty, or null in a column of any type."""
+    if "source" not in frame.columns:
+        return None
+    return np.array([None if cell is None else str(cell) or None for cell in frame["source"]], dtype=object)
 
 
 def check_same(base: Judged, other: Judged) -> None:
