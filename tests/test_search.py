@@ -429,8 +429,12 @@ def test_settings_that_cannot_be_searched_are_refused(data, config, tmp_path, mo
     with raises(UsageError, "E-USAGE-OUTPUT", problem="taken"):
         search(out=tmp_path / "taken")
     open_study(tmp_path / "s", config, SMALL, data)
-    with raises(UsageError, "E-USAGE-CHANGED", expected="config.metric = mcc", found="config.metric = f1"):
+    with raises(UsageError, "E-USAGE-CHANGED", problem="metric", expected="metric = mcc", found="metric = f1"):
         search(config=config.model_copy(update={"metric": "f1"}), space=SMALL)
+    with raises(UsageError, "E-USAGE-CHANGED", problem="space.epochs", found="[2, 4]", next="search elsewhere"):
+        search(space={**SMALL, "epochs": (2, 4)})
+    with raises(UsageError, "E-USAGE-CHANGED", cause="a data file has changed", where=str(tmp_path / "s")):
+        open_study(tmp_path / "s", config, SMALL, acceptor.load_data(toy_rows(150), validation=toy_rows(48, 1)))
     monkeypatch.setitem(sys.modules, "optuna", None)
     with raises(UsageError, "E-USAGE-EXTRA", next="acceptor[search]"):
         load_optuna()

@@ -19,6 +19,7 @@ from acceptor.config import TrainConfig
 from acceptor.data.table import Data
 from acceptor.errors import RunError, UsageError, check_installed
 from acceptor.model.pretrained import find_encoder
+from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.record import USUAL_FORMAT, damaged, parse_record
 from acceptor.runs.run_file import all_settings
 from acceptor.runs.search_file import (
@@ -33,6 +34,7 @@ from acceptor.runs.search_file import (
 )
 from acceptor.storage.files import explain_write_errors
 from acceptor.storage.lock import one_writer, take_lock
+from acceptor.text import Json
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ Domain = tuple[Any, ...] | list[Any]
 """The domain of a setting: (lowest, highest), (lowest, highest, "log"), or a list of values."""
 
 READ_AS = ", read as"
-LATER = ("data.labels", "data.encoder")  # what a search is compared by in newer searches, beside how each split is read
+LATER = ("labels", "encoder")  # what newer searches are compared by, too, beside how each split is read
 OPTIMISTIC = (
     "the best value was chosen among all trials on this split, so it is too good; the figure to quote is the mean "
     "over new seeds, on the test split"
@@ -166,23 +168,21 @@ def _in_domain(value: Any, domain: Domain) -> bool:
 
 
 def _refuse_another(out: Path, before: SearchSetup, now: SearchSetup) -> None:
-    old, new = _flat(before), _flat(now)
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if "data.encoder" not in old:  # an older search, which kept the settings and the hashes of the files alone
-        changed = [name for name in changed if name not in LATER and not name.endswith(READ_AS)]
-    if changed:
-        raise UsageError(
-            f"{out} has another search",
-            expected="\n".join(f"{name} = {old.get(name)}" for name in changed),
-            found="\n".join(f"{name} = {new.get(name)}" for name in changed),
-            next="resume it with its settings and data, or search elsewhere: --out PATH",
-            code="E-USAGE-CHANGED",
-        )
+    older = "encoder" not in before.data  # it kept the settings and the hashes of the files alone
+    try:
+        refuse_changes(_deciding(before, hashes_only=older), _deciding(now, hashes_only=older))
+    except UsageError as error:
+        error.add("where", str(out))
+        error.add("next", "resume the search with its settings and data, or search elsewhere: --out PATH")
+        raise
 
 
-def _flat(setup: SearchSetup) -> dict[str, object]:
-    parts = {"config": all_settings(setup.config), "space": setup.to_dict()["space"], "data": setup.to_dict()["data"]}
-    return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+def _deciding(setup: SearchSetup, *, hashes_only: bool) -> Json:
+    """All values that must be the same when the search is resumed, by name; ``hashes_only`` leaves `LATER` out."""
+    data = setup.data
+    if hashes_only:
+        data = {name: value for name, value in data.items() if name not in LATER and not name.endswith(READ_AS)}
+    return {**all_settings(setup.config), "space": setup.space, "data": data}
 
 
 def in_states(study: Any, *names: str) -> list[Any]:
