@@ -295,12 +295,11 @@ BAD_INPUT = {
     "no y": (SENTENCES, None, "E-DATA-TYPE", {"where": "y"}),
     "one class": (SENTENCES, np.ones(N), "E-DATA-LABELS", {"found": "['1.0']"}),
     "a measure": (SENTENCES, np.linspace(0, 1, N), "E-DATA-TYPE", {"problem": "continuous", "where": "y"}),
-    "a label that is missing": (SENTENCES, pd.Series([*GOOD[:-1], None]), "E-DATA-TYPE", {"where": "y"}),
     "a blank label": (
         SENTENCES,
         np.where(GOOD, "x", ""),
         "E-DATA-UNLABELLED",
-        {"problem": f"of {N} rows", "where": "rows 1, 4, 7"},
+        {"problem": f"of {N} rows", "where": ("rows 0, 3, 6", "of y, from 0")},
     ),
     "too few": (SENTENCES[:4], GOOD[:4], "E-DATA-SPLIT", {"found": "4 examples of 2 labels"}),
 }
@@ -313,6 +312,30 @@ def test_bad_input_is_an_error_of_both_libraries(tiny, case):
         clone(tiny).fit(X, y)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, DataError)
+
+
+@pytest.mark.parametrize(
+    ("y", "found"),
+    [
+        (["a", None] * 12, "None"),
+        (["a", np.nan] * 12, "nan"),
+        ([1.0, np.nan] * 12, "nan"),
+        (["a", pd.NA] * 12, "<NA>"),
+        (pd.Series(["a", pd.NA] * 12, dtype="string"), "<NA>"),
+        (pd.Series([1, pd.NA] * 12, dtype="Int64"), "<NA>"),
+        (pd.Series(["a", None] * 12, dtype="category"), "nan"),
+        (pd.Series([pd.Timestamp("2020-01-01"), pd.NaT] * 12), "NaT"),
+        (pl.Series([True, None] * 12), "None"),
+        ([None] * 24, "None"),
+    ],
+    ids=lambda given: f"{type(given).__name__} {given!r}"[:24] if not isinstance(given, str) else given,
+)
+def test_a_missing_label_is_named_by_its_row(tiny, y, found):
+    first = "rows 0, 1, 2" if y[0] is None else "rows 1, 3, 5"
+    with raises(InputError, "E-DATA-UNLABELLED", where=(first, "of y, from 0"), found=found, next="leave these rows"):
+        clone(tiny).fit(SENTENCES[:24], y)
+    with raises(InputError, "E-DATA-UNLABELLED", where="of y_val, from 0", found=found):
+        clone(tiny).fit(SENTENCES, GOOD, X_val=FRESH[:24], y_val=y)
 
 
 @pytest.mark.parametrize("alone", ["X_val", "y_val"])

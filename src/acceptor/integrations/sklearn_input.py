@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.multiclass import check_classification_targets
 
 from acceptor.errors import DataError, UsageError
+from acceptor.text import listed
 
 
 class InputError(DataError, ValueError):
@@ -91,9 +92,34 @@ def read_labels(y: Any, name: str = "y") -> npt.NDArray[Any]:
     """
     with as_input_error(name):
         labels = column_or_1d(y, warn=True)
+    _refuse_missing(np.asarray(y, dtype=object).ravel().tolist(), name)
+    with as_input_error(name):
         assert_all_finite(labels, input_name=name)
         check_classification_targets(labels)
     return np.asarray(labels)
+
+
+def _refuse_missing(labels: list[Any], name: str) -> None:
+    """Refuses rows without a label. In an array of strings a NaN would be the class ``nan``."""
+    rows = [row for row, label in enumerate(labels) if _is_missing(label)]
+    if rows:
+        raise InputError(
+            f"{len(rows)} of {len(labels)} rows have no label",
+            where=f"row{'s' * (len(rows) > 1)} {listed([str(row) for row in rows])} of {name}, from 0",
+            expected="a label in every row",
+            found=repr(labels[rows[0]]),
+            next=f"leave these rows out of {name.replace('y', 'X')} and {name}; predict judges them without labels",
+            code="E-DATA-UNLABELLED",
+        )
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or isinstance(label, str):
+        return not (label or "").strip()
+    try:
+        return bool(label != label)  # NaN, NaT
+    except TypeError:  # pandas.NA equals nothing, and does not differ either
+        return True
 
 
 def refuse_lone(X_val: Any, y_val: Any) -> None:  # noqa: N803
