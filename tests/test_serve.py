@@ -34,7 +34,7 @@ from acceptor.serve.batcher import Batcher, RequestLogits
 from acceptor.serve.gather import Job
 from acceptor.serve.limits import BODY_BYTES, read_object
 from acceptor.serve.operation import has_forms
-from acceptor.serve.server import listening
+from acceptor.serve.server import FILES_BESIDE_CONNECTIONS, listening
 from acceptor.serve.service import Service
 from acceptor.serve.settings import ServeSettings, is_loopback, named_judges
 from conftest import raises, wait_for, write_judge
@@ -1272,3 +1272,22 @@ def test_a_stop_while_judges_are_reloaded_is_not_forgotten(toy_run):
         server.process.send_signal(signal.SIGHUP)
         wait_for(lambda: process.cpu_times().user > before + 0.02)  # it loads them
         assert server.stop() == 0
+
+
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from acceptor.cli.app import main
+main()
+"""
+
+
+def test_more_clients_than_files_may_be_open_wait(toy_onnx):
+    with serving(toy_onnx, program=("-c", FEW_FILES)) as server:
+        assert httpx.get(f"{server.url}/info").json()["max_concurrent_requests"] == 256 - FILES_BESIDE_CONNECTIONS
+        assert len([line for line in server.lines if "ulimit -n" in line]) == 1
+        with contextlib.ExitStack() as connected:
+            for _ in range(300):
+                connected.enter_context(socket.create_connection(server.host.split(":")))
+        assert httpx.get(f"{server.url}/health/live").status_code == 200
+        assert not [line for line in server.lines if "Too many open files" in line]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import resource
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -22,8 +23,14 @@ from acceptor.serve.app import OPERATIONS, _CountOutcomes
 from acceptor.serve.batcher import Batcher
 from acceptor.serve.infer import read_tensors
 from acceptor.serve.operation import validated
-from acceptor.serve.server import Judges, load_judges, make_application
-from acceptor.serve.settings import ServeSettings
+from acceptor.serve.server import (
+    FILES_BESIDE_CONNECTIONS,
+    Judges,
+    connections_allowed,
+    load_judges,
+    make_application,
+)
+from acceptor.serve.settings import CONNECTIONS, ServeSettings
 from acceptor.storage.manifest import MANIFEST, check_manifest
 from conftest import raises
 
@@ -289,3 +296,41 @@ def test_workers_share_the_weights_that_compute(toy_run, monkeypatch):
     judge = loaded[0]["toy"]
     assert judge._scorers.keys() == {"bf16", "fp32"}
     assert seen["toy"]._scorers is judge._scorers
+
+
+# ---------------------------------------------------------------------- files that may be open
+
+NEEDED = CONNECTIONS + FILES_BESIDE_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "connections"),
+    [
+        ((1024, 1_048_576), (NEEDED, 1_048_576), CONNECTIONS),
+        ((1024, resource.RLIM_INFINITY), (NEEDED, resource.RLIM_INFINITY), CONNECTIONS),
+        ((NEEDED + 1, NEEDED + 2), (NEEDED + 1, NEEDED + 2), CONNECTIONS),  # never lowered
+        ((resource.RLIM_INFINITY,) * 2, (resource.RLIM_INFINITY,) * 2, CONNECTIONS),
+        ((1024, 4096), (4096, 4096), 4096 - FILES_BESIDE_CONNECTIONS),
+        ((50, 50), (50, 50), 1),
+    ],
+)
+def test_a_server_may_open_as_many_files_as_its_connections_need(monkeypatch, caplog, before, after, connections):
+    limits = [before]
+    monkeypatch.setattr(resource, "getrlimit", lambda which: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda which, to: limits.append(to))
+    assert connections_allowed() == connections
+    assert limits[-1] == after
+    said = [record.getMessage() for record in caplog.records]
+    assert [f"{connections:,}" in each and f"ulimit -n {NEEDED}" in each for each in said] == (
+        [True] if connections < CONNECTIONS else []
+    )
+
+
+def test_a_limit_that_the_system_does_not_raise_stays(monkeypatch, caplog):
+    def refuse(which, to):
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert connections_allowed() == 1024 - FILES_BESIDE_CONNECTIONS
+    assert len(caplog.records) == 1

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 Loaded = tuple[dict[str, Judge], dict[str, str]]
 
+FILES_BESIDE_CONNECTIONS = 128  # that a process has open: standard streams, judges, counters, a GPU's device files
+
 
 def serve(settings: ServeSettings) -> None:
     """Serves judges over HTTP until SIGTERM or SIGINT. SIGHUP loads them anew.
@@ -52,6 +54,7 @@ def serve(settings: ServeSettings) -> None:
     with contextlib.suppress(AttributeError, ValueError):  # Windows; not in the main thread
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the workers run, since it would end the process
     check_installed("granian", "prometheus_client", "starlette")
+    settings = dataclasses.replace(settings, connections=connections_allowed())
     with listening(settings) as listener, _shared_counters():
         from acceptor.serve.workers import start
 
@@ -63,6 +66,33 @@ def serve(settings: ServeSettings) -> None:
         host, port = listener.getsockname()[:2]
         logger.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
         start(settings, listener, application=judges.application, reload=judges.reload)
+
+
+def connections_allowed() -> int:
+    """How many connections each worker accepts: `CONNECTIONS`, or as many as it may open files.
+
+    Raises the limit of open files of this process, which the workers inherit, as far as that needs: 1,024 is usual.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return CONNECTIONS
+    needed = CONNECTIONS + FILES_BESIDE_CONNECTIONS
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files, most = (needed if one == resource.RLIM_INFINITY else min(one, needed) for one in limits)
+    if files < most:
+        with contextlib.suppress(ValueError, OSError):  # macOS may allow fewer than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
+            files = most
+    connections = max(1, files - FILES_BESIDE_CONNECTIONS)
+    if connections < CONNECTIONS:
+        logger.warning(
+            "each worker accepts %s connections at the same time and not %s, because a process may open %s files here; "
+            "to raise that, as root: ulimit -n %d; LimitNOFILE=%d in a unit of systemd; --ulimit nofile=%d for Docker",
+            *(f"{number:,}" for number in (connections, CONNECTIONS, files)),
+            *[needed] * 3,
+        )
+    return connections
 
 
 def uses_gpu(settings: ServeSettings) -> bool:

@@ -13,7 +13,7 @@ from acceptor.errors import UsageError
 
 KEY_VARIABLE = "ACCEPTOR_API_KEY"
 ORIGIN = r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?"  # no path, and in lower case
-CONNECTIONS = 16_384  # open at the same time, in each worker
+CONNECTIONS = 16_384  # open at the same time, in each worker, where the limit of open files allows it
 COUNTERS_PREFIX = "acceptor-serve-"  # of the temporary folder with the counters of all workers
 
 
@@ -38,6 +38,7 @@ class ServeSettings:
         timeout: Seconds after which a request is given up.
         drain_delay: Seconds between SIGTERM, which makes the server say that it is not ready, and its end.
         drain_timeout: Seconds that requests in progress have to finish after that.
+        connections: Open at the same time, in each worker; more wait until one is closed.
     """
 
     judges: Mapping[str, str]
@@ -56,6 +57,7 @@ class ServeSettings:
     timeout: float = 30.0
     drain_delay: float = 1.0
     drain_timeout: float = 30.0
+    connections: int = CONNECTIONS
 
     def __post_init__(self) -> None:
         """Refuses what cannot work, and what would be open to everyone by mistake.

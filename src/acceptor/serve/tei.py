@@ -17,7 +17,6 @@ from acceptor.serve.batcher import MAX_PASS_TOKENS
 from acceptor.serve.limits import SENTENCES
 from acceptor.serve.operation import Lenient, Listed, Operation, message_of
 from acceptor.serve.service import Served, Service
-from acceptor.serve.settings import CONNECTIONS
 from acceptor.serve.v1 import finite, judged_by
 from acceptor.text import Json
 
@@ -142,7 +141,7 @@ async def info(service: Service, request: Request, body: None) -> Json:
         "model_sha": one.version,
         "model_dtype": DTYPES.get(one.judge.runtime.precision, one.judge.runtime.precision),
         "model_type": {"classifier": {"id2label": names, "label2id": {name: int(key) for key, name in names.items()}}},
-        "max_concurrent_requests": CONNECTIONS * settings.workers,
+        "max_concurrent_requests": settings.connections * settings.workers,
         "max_input_length": one.judge.max_length,
         "max_batch_tokens": MAX_PASS_TOKENS,
         "max_client_batch_size": SENTENCES,

@@ -57,7 +57,7 @@ def start(
         loop=Loops.asyncio,  # and not uvloop, wherever another package brings it
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         backlog=CONNECTIONS,
-        backpressure=CONNECTIONS,
+        backpressure=settings.connections,
         respawn_failed_workers=True,
         respawn_interval=settings.drain_delay,  # between a new worker's start and the end of the one it replaces
         workers_kill_timeout=int(settings.drain_timeout),
