@@ -298,6 +298,14 @@ def test_workers_share_the_weights_that_compute(toy_run, monkeypatch):
     assert seen["toy"]._scorers is judge._scorers
 
 
+# ---------------------------------------------------------------------- outcomes
+
+
+def test_a_client_that_sends_too_slowly_is_no_timeout_of_the_server():
+    """Timeouts wake somebody up: see deploy/alerts.yaml."""
+    assert [metrics.outcome_of(status) for status in (408, 504)] == ["invalid", "timeout"]
+
+
 # ---------------------------------------------------------------------- files that may be open
 
 NEEDED = CONNECTIONS + FILES_BESIDE_CONNECTIONS

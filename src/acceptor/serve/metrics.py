@@ -43,7 +43,7 @@ WAITING = Gauge(
 OPEN = Gauge("acceptor_open_requests", "Requests that are not answered yet", multiprocess_mode="livesum")
 
 OUTCOMES = ("ok", "invalid", "refused", "timeout", "failed", "gone")
-"""How a request can end: 2xx and 3xx; another 4xx; 429 or 503; 408 or 504; another 5xx; its client left."""
+"""How a request can end: 2xx and 3xx; another 4xx; 429 or 503; 504; another 5xx; its client left."""
 
 
 def outcome_of(status: int | None) -> str:
@@ -52,7 +52,7 @@ def outcome_of(status: int | None) -> str:
         return "gone"
     if status in (429, 503):
         return "refused"
-    if status in (408, 504):
+    if status == 504:  # and not 408: that is a client that sends too slowly
         return "timeout"
     return "ok" if status < 400 else "invalid" if status < 500 else "failed"
 
