@@ -22,7 +22,7 @@ import acceptor
 import container
 from acceptor.serve.app import OPERATIONS
 from acceptor.serve.metrics import OUTCOMES
-from acceptor.serve.server import threads_of_a_worker
+from acceptor.serve.server import FILES_BESIDE_CONNECTIONS, threads_of_a_worker
 from acceptor.serve.settings import ServeSettings
 from conftest import REPOSITORY, options_of, wait_for
 from served import serving
@@ -88,6 +88,14 @@ def test_nobody_is_killed_before_the_servers_own_time_is_over():
         assert grace > int(given["drain-delay"]) + int(given["drain-timeout"])
     [ray] = every(documents("ray_serve.yaml"), "request_timeout_s")
     assert ray > SETTINGS.timeout
+
+
+def test_the_unit_allows_the_threads_and_files_of_a_large_machine():
+    text = (DEPLOY / "acceptor.service").read_text("utf-8")
+    threads = 2 * 512 + 5  # of a worker with 512 cores, and all workers together have no more for computing
+    assert int(re.search(r"^TasksMax=(\d+)", text, re.MULTILINE)[1]) > 2 * threads  # the old ones too at a reload
+    files = SETTINGS.connections + FILES_BESIDE_CONNECTIONS
+    assert int(re.search(r"^LimitNOFILE=(\d+)", text, re.MULTILINE)[1]) >= files
 
 
 def test_workers_share_what_a_container_may_use(monkeypatch):
