@@ -262,6 +262,22 @@ def test_int8_that_judges_worse_is_not_written(factor, problem, quick, toy, tmp_
     assert nothing_in(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["judge.html", "judge.HTML"])
+def test_a_page_is_refused_before_the_export_where_a_folder_is(toy_run, tmp_path, run_cli, monkeypatch, name):
+    monkeypatch.setattr(exporting, "_network", lambda _: pytest.fail("the network was exported"))
+    (tmp_path / name).mkdir()
+    out = ("-o", tmp_path / name, "--precision", "fp32", "--overwrite", "--runtime", tmp_path)
+    code, _, stderr = run_cli("export", toy_run.folder, *out)
+    assert code == 2
+    assert f"{tmp_path / name} is a folder" in stderr
+
+
+def test_a_name_that_does_not_say_what_to_write_is_told_all_that_do(toy_run, tmp_path, run_cli):
+    code, _, stderr = run_cli("export", toy_run.folder, "-o", tmp_path / "judge.tar")
+    assert (code, "E-USAGE-OUTPUT" in stderr) == (2, True)
+    assert all(name in stderr for name in ("judge.onnx", "judge/", "judge.html"))
+
+
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 

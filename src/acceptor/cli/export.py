@@ -90,7 +90,7 @@ def export(
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
     refuse_inputs([path, export_file_of(path)], [*files_in(run), *([split.table.origin] if split else [])])
-    if path.suffix == ".html":
+    if path.suffix.lower() == ".html":
         if bake:
             raise UsageError(
                 "a page is not baked: it has the temperature and the threshold itself",

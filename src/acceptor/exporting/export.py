@@ -182,12 +182,13 @@ def _check_folder(judge: Judge, out: Path, precision: str, overwrite: bool) -> N
 def _check_file(judge: Judge, out: Path, overwrite: bool) -> None:
     if out.suffix != ".onnx":
         raise UsageError(
-            f"{out} does not end in .onnx",
-            expected="a file such as judge.onnx, or a folder such as judge/",
+            f"the name {out.name} does not say what to write",
+            expected="a file such as judge.onnx, or a folder such as judge/; on the command line also a page such as "
+            "judge.html",
             found=out.name,
             code="E-USAGE-OUTPUT",
         )
-    _check_place(out, overwrite)
+    check_place(out, export_file_of(out), overwrite=overwrite)
     size = sum(weights.nbytes for weights in judge.model.parameters())
     if size > MAX_BYTES:
         raise UsageError(
@@ -199,9 +200,15 @@ def _check_file(judge: Judge, out: Path, overwrite: bool) -> None:
     check_installed("onnx", "onnxruntime", "onnxscript")
 
 
-def _check_place(out: Path, overwrite: bool) -> None:
+def check_place(out: Path, *beside: Path, overwrite: bool) -> None:
+    """Refuses files that cannot be written: ``out``, and those ``beside`` it.
+
+    Raises:
+        UsageError: One is a folder, or exists and ``overwrite`` is False.
+        ResourceError: The folder that they would be in cannot be read, or does not exist.
+    """
     with explain_write_errors(out):
-        for path in (out, export_file_of(out)):
+        for path in (out, *beside):
             check_free(path, overwrite=overwrite)
             if path.is_dir():
                 raise UsageError(

@@ -16,7 +16,7 @@ from acceptor.data.labels import names_good_label, positive_label
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
 from acceptor.errors import UsageError
-from acceptor.exporting.export import export
+from acceptor.exporting.export import check_place, export
 from acceptor.exporting.verify import Export
 from acceptor.exporting.wordpiece import wordpiece
 from acceptor.judging.judge import Judge
@@ -59,15 +59,13 @@ def export_page(
         overwrite: Replace an existing file at ``out``.
 
     Raises:
-        UsageError: ``out`` exists; the runtime is missing or of another version; the judge's tokenizer is not BERT's;
+        UsageError: ``out`` exists or is a folder; the runtime is missing or of another version; the judge's tokenizer is not BERT's;
             or as `export`.
         RunError: As `export`.
         ResourceError: As `export`.
     """
     out = user_path(out)
-    with explain_write_errors(out):
-        check_free(out, overwrite=overwrite)
-        out.parent.stat()  # `one_writer` would create it
+    check_place(out, overwrite=overwrite)
     library, wasm = _runtime_files(user_path(runtime))
     tokenizer = json.dumps(wordpiece(judge), ensure_ascii=False, separators=(",", ":"))
     with tempfile.TemporaryDirectory(prefix="acceptor-") as folder:

@@ -221,7 +221,7 @@ def export_text(found: Export, *, sentence: str, pairs: bool = False) -> Iterato
             yield "a checkpoint or threshold was chosen on these sentences, so both scores are too good"
     elif found.flips is not None:
         yield f"{found.flips} verdicts flipped"
-    page = found.path.suffix == ".html"
+    page = found.path.suffix.lower() == ".html"
     yield f"\nnext: {'open it in a browser' if page else judging_command(found.path, pairs=pairs, sentence=sentence)}"
 
 
