@@ -21,7 +21,9 @@ import acceptor
 from acceptor import page as files
 from acceptor.exporting import page as exporting
 from acceptor.exporting.wordpiece import wordpiece
+from acceptor.judging.description import described
 from acceptor.model.encode import encode
+from acceptor.serve.v1 import OneModel
 from browser import CHROMIUM
 from conftest import COLA, REPOSITORY, needs_minilm, raises, toy_rows
 from tiny import TEXTS, make_tokenizer
@@ -422,8 +424,8 @@ def test_a_pair_that_cannot_be_judged_leaves_the_others(browser, in_fp32):
 
 
 def test_a_judge_of_topics_has_no_better_sentence(browser, judge, topic_run, in_fp32, tmp_path):
-    assert exporting._about(judge, "toy", "fp32")["acceptable"]
-    about = exporting._about(acceptor.load(topic_run, device="cpu", precision="fp32"), "topics", "fp32")
+    assert described(judge, "toy", "fp32")["acceptable"]
+    about = described(acceptor.load(topic_run, device="cpu", precision="fp32"), "topics", "fp32")
     assert not about["acceptable"]
     with Tab(browser, changed(in_fp32, tmp_path, **about)) as tab:
         assert [one.is_visible() for one in tab.locator("[role=tab]").all()] == [True, False, False, True]
@@ -1215,6 +1217,13 @@ def test_the_command(browser, toy_run, toy, tmp_path, run_cli):
 def test_the_same_judge_gives_the_same_bytes(judge, in_fp32, tmp_path):
     exporting.export_page(judge, tmp_path / "judge.html", name="toy", precision="fp32", runtime=MODULES)
     assert (tmp_path / "judge.html").read_bytes() == in_fp32.read_bytes()
+
+
+def test_the_page_says_of_its_judge_what_a_server_says(judge, written):
+    """Except for the hash of the judge's files, which it does not have."""
+    about = json.loads(re.search(r'id="judge">([^<]*)', written.read_text("utf-8"))[1])
+    assert set(about) == set(OneModel.model_fields) - {"version"}
+    assert about == described(judge, "toy", "int8")
 
 
 def test_the_page_holds_no_fingerprint_of_the_training_data(judge, in_fp32):

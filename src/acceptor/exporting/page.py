@@ -12,15 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from acceptor import page
-from acceptor.data.labels import names_good_label, positive_label
 from acceptor.data.table import Split
 from acceptor.data.writing.write import check_free
 from acceptor.errors import UsageError
 from acceptor.exporting.export import check_place, export
 from acceptor.exporting.verify import Export
 from acceptor.exporting.wordpiece import wordpiece
+from acceptor.judging.description import described
 from acceptor.judging.judge import Judge
-from acceptor.runtime.device import versions
 from acceptor.storage.files import explain_write_errors, new_file, user_path
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import file_sha256
@@ -59,8 +58,8 @@ def export_page(
         overwrite: Replace an existing file at ``out``.
 
     Raises:
-        UsageError: ``out`` exists or is a folder; the runtime is missing or of another version; the judge's tokenizer is not BERT's;
-            or as `export`.
+        UsageError: ``out`` exists or is a folder; the runtime is missing or of another version; the judge's tokenizer
+            is not BERT's; or as `export`.
         RunError: As `export`.
         ResourceError: As `export`.
     """
@@ -73,7 +72,7 @@ def export_page(
         found = export(judge, network, precision=precision, verify=verify)
         plain = _without_metadata(network.read_bytes())
     blocks = {"tokenizer": tokenizer.encode(), "runtime": library, "wasm": wasm, "network": plain}
-    text = page_with(_about(judge, name, found.precision), blocks)
+    text = page_with(described(judge, name, found.precision), blocks)
     with one_writer(out), explain_write_errors(out):
         check_free(out, overwrite=overwrite)  # again: meanwhile another process may have written it
         with new_file(out) as scratch:
@@ -110,27 +109,11 @@ def _without_metadata(network: bytes) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def _about(judge: Judge, name: str, precision: str) -> dict[str, object]:
-    """What a server's ``/v1/models`` says of the judge."""
-    return {
-        "name": name,
-        "labels": list(judge.labels),
-        "inputs": judge.inputs,
-        **judge.decision.to_dict(),
-        "max_length": judge.max_length,
-        "encoder": Path(judge.encoder["name"]).name,  # of a folder, its last part
-        "precision": precision,
-        "positive": judge.labels[positive_label(judge.labels)],
-        "acceptable": names_good_label(judge.labels),
-        "version": versions()["acceptor"],
-    }
-
-
 def page_with(about: dict[str, object], blocks: dict[str, bytes]) -> str:
     """The page with the judge inside.
 
     Args:
-        about: See `_about`.
+        about: See `described`.
         blocks: What `local.js` unpacks, by name.
     """
     style = page.read("page.css")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 from starlette.requests import Request
 
-from acceptor.data.labels import good_label, names_good_label, positive_label
+from acceptor.data.labels import good_label
 from acceptor.errors import RequestError, UsageError
 from acceptor.evaluation.metrics import log_odds
 from acceptor.evaluation.words import Explanation
+from acceptor.judging.description import described
 from acceptor.judging.judge import Judge
 from acceptor.serve import metrics, tracing
 from acceptor.serve.batcher import RequestLogits
@@ -254,20 +254,7 @@ async def models(service: Service, request: Request, body: None) -> Json:
 
 
 def _about(one: Served) -> Json:
-    judge = one.judge
-    return {
-        "name": one.name,
-        "labels": list(judge.labels),
-        "positive": judge.labels[positive_label(judge.labels)],
-        "acceptable": names_good_label(judge.labels),
-        "inputs": judge.inputs,
-        "threshold": judge.decision.threshold,
-        "temperature": judge.decision.temperature,
-        "max_length": judge.max_length,
-        "encoder": Path(judge.encoder["name"]).name,  # of a folder, its last part
-        "precision": judge.runtime.precision,
-        "version": one.version,
-    }
+    return {**described(one.judge, one.name, one.judge.runtime.precision), "version": one.version}
 
 
 OPERATIONS = (
