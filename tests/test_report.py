@@ -237,8 +237,12 @@ def test_a_split_that_chose_the_checkpoint_is_marked(run, report_of, tmp_path):
     assert ["Too good:" in card.split("</article>")[0] for card in cards] == [False, True]
 
 
-def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
-    def collapsed(reports, record):
+@pytest.mark.parametrize("collapsed", [False, True])
+def test_one_verdict_for_all_sentences_has_no_score_and_is_no_collapse_by_itself(run, report_of, tmp_path, collapsed):
+    """A collapse has two more signs, which only the training sees."""
+
+    def change(reports, record):
+        record["collapsed"] = collapsed
         n = reports["test"]["n"]
         reports["test"] |= {
             "mcc": None,
@@ -253,11 +257,16 @@ def test_a_collapsed_run_has_no_score(run, report_of, tmp_path):
             pl.when(pl.col("split") == "test").then(pl.lit("acceptable")).otherwise("verdict").alias("verdict")
         )
 
-    page = report_of(remade(run.folder, tmp_path / "run", change=collapsed, frame=one_verdict))
-    card = page.split("<article")[1]
+    folder = remade(run.folder, tmp_path / "run", change=change, frame=one_verdict)
+    page = report_of(folder)
+    card = page.split("<article")[1].split("</article>")[0]
     assert "MCC not defined" in card
     assert "F1 not defined" in card
-    assert "every sentence was judged “acceptable”" in " ".join(card.split())
+    assert "Every sentence was judged “acceptable”, so the correlation is not defined." in " ".join(card.split())
+    marks = ["one verdict", "collapsed"]
+    assert [f">{mark}</span>" in card for mark in marks] == [True, collapsed]
+    overview = report_of(run.folder, folder).partition('id="overview"')[2].partition("</section>")[0]
+    assert [mark in overview for mark in marks] == [not collapsed, collapsed]
     assert not re.search(r"(?<!on )\bnan\b", page, re.IGNORECASE)
 
 

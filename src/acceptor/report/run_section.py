@@ -127,7 +127,8 @@ def headline(run: RunFolder, split: JudgedSplit) -> dict[str, object]:
         "loss": scores.loss,
         "majority": number(scores.majority),
         "frequent": split.labels[int(np.bincount(split.gold, minlength=len(split.labels)).argmax())],
-        "collapsed": scores.collapsed,
+        "one_verdict": scores.collapsed,
+        "collapsed": run.record.collapsed,
         "verdict": split.frame["verdict"][0],
         "one_label": len(np.unique(split.gold)) == 1,
     }
