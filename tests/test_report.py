@@ -24,8 +24,11 @@ from acceptor.evaluation.curves import calibration, margins, precision_recall, r
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.report.card import model_card
 from acceptor.report.figures import SERIES, as_svg, loss_figure
+from acceptor.report.folder import read_run
 from acceptor.report.html import TEMPLATE, write_report
+from acceptor.report.run_figures import strip_figure
 from acceptor.report.run_section import highlight_words
+from acceptor.report.split_figures import margin_figure
 from acceptor.report.svg import COLOURS, inline
 from acceptor.storage.manifest import check_manifest, file_sha256
 from acceptor.text import plain
@@ -454,6 +457,26 @@ def test_steps_that_were_skipped_leave_a_gap_in_the_losses(losses):
     assert axes.get_xlim() == (0, 10)
     assert list(axes.lines[0].get_xdata()) == [step for step, _ in losses]
     assert as_svg(axes.figure).startswith("<?xml")
+
+
+def test_legends_of_losses_and_margins_cover_nothing(run):
+    """They are above the axes: a curve or a bar may be anywhere inside, and still fit the figure."""
+    losses = [(step, 0.7) for step in range(1, 101)]
+    splits = list(read_run(run.folder).splits.values())
+    for figure in (loss_figure(losses, [(100, 0.6)], "a run"), margin_figure(splits[:1]), margin_figure(splits)):
+        figure.canvas.draw()
+        axes = figure.axes[0]
+        legend = axes.get_legend().get_window_extent()
+        assert legend.y0 >= axes.get_window_extent().y1
+        assert legend.y1 <= figure._suptitle.get_window_extent().y0
+        assert legend.x1 <= figure.bbox.x1
+
+
+def test_a_scale_without_scores_has_no_numbers():
+    nothing = [("validation", [math.nan] * 3)]
+    some = [("validation", [0.2, math.nan])]
+    ticks = [strip_figure(strips, "MCC", "MCC").axes[0].get_xticks() for strips in (nothing, some)]
+    assert [len(each) > 0 for each in ticks] == [False, True]
 
 
 def test_svg_in_a_page_has_no_style_and_follows_its_theme():

@@ -107,13 +107,13 @@ def loss_figure(
     if epochs:
         axes.plot(
             *zip(*epochs, strict=True), "o-", color=ORANGE, markersize=5, linewidth=1.2, clip_on=False, zorder=3,
-            label="validation, each epoch",
+            label="validation",
         )  # fmt: skip
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("cross-entropy loss (nats)")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max([2, *(step for step, _ in [*losses[-1:], *epochs[-1:]])]))
-    axes.legend(loc="lower left")
+    legend_above(axes)
     return figure
 
 
@@ -151,6 +151,11 @@ def new_figure(title: str, size: tuple[float, float] = SMALL, *, rows: int = 1) 
         one.set_axisbelow(True)
     figure.suptitle(plain(title), x=0.004, ha="left")
     return figure, axes
+
+
+def legend_above(axes: Any) -> None:
+    """A legend above the axes: inside it would cover curves or bars, wherever they are."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> str:

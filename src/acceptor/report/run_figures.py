@@ -151,6 +151,8 @@ def strip_figure(strips: Sequence[tuple[str, Sequence[float]]], title: str, labe
     axes.set_yticks(range(len(strips)), [cut(name, LABEL) for name, _ in strips])
     axes.set(ylim=(len(strips) - 0.4, -0.6), xlabel=label)
     axes.xaxis.get_major_locator().set_params(nbins=5)
+    if not every:
+        axes.set_xticks([])  # of a scale without scores
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)

@@ -10,7 +10,19 @@ import numpy as np
 
 from acceptor.evaluation.curves import Curve, calibration, margins, precision_recall, roc
 from acceptor.evaluation.metrics import mistakes
-from acceptor.report.figures import BLUE, DASHES, INK, MUTED, ORANGE, PAPER, SERIES, SMALL, drawing, new_figure
+from acceptor.report.figures import (
+    BLUE,
+    DASHES,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    SERIES,
+    SMALL,
+    drawing,
+    legend_above,
+    new_figure,
+)
 from acceptor.report.folder import JudgedSplit
 from acceptor.text import cut
 
@@ -134,7 +146,7 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
     for split, panel in zip(splits, np.atleast_1d(axes), strict=True):
         values, right = margins(split.logits), split.predicted == split.gold
         parts = (split.gold == 0, split.gold == 1) if binary else (~right, right)
-        names = [f"gold {cut(label, 14)}" for label in labels] if binary else ["wrong", "right"]
+        names = [f"gold {cut(label, 12)}" for label in labels] if binary else ["wrong", "right"]
         for colour, rows, name in zip((ORANGE, BLUE), parts, names, strict=True):
             panel.hist(values[rows], edges, color=colour, alpha=0.3)
             panel.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.1, label=name)
@@ -145,7 +157,7 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
         panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
     words = f"logit of “{cut(labels[1], 14)}” − “{cut(labels[0], 14)}”" if binary else "best logit − second best"
     panel.set_xlabel(words)
-    np.atleast_1d(axes)[0].legend(loc="upper left" if binary else "upper right")
+    legend_above(np.atleast_1d(axes)[0])
     return figure
 
 
