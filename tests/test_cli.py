@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from acceptor.config import TrainConfig
 from acceptor.data.reading.read import read_table
+from acceptor.judging.decision import Decision
 from conftest import COLA, needs_cola, options_of, toy_rows
 
 SETTINGS = [
@@ -411,6 +413,24 @@ def test_judge_takes_sentences_or_lines(run_cli, toy_run):
     assert json.loads(stdout)["verdicts"][0]["verdict"] == "acceptable"
     code, stdout, _ = run_cli("judge", toy_run.folder, stdin="the cats sleep.\n\nthe cat them sleep.\n")
     assert [line.split()[0] for line in stdout.splitlines()] == ["acceptable", "unacceptable"]
+
+
+@pytest.mark.parametrize("decision", [Decision(), Decision(2.0, 0.75)])
+def test_the_lines_of_a_pipe_are_the_rows_of_arguments(run_cli, toy_run, tmp_path, decision):
+    run = dataclasses.replace(toy_run.judge, decision=decision)
+    run.save(tmp_path / "run")
+    sentences = ["the cats sleep.", "the cat them sleep."]
+    rows = [json.loads(run_cli("judge", tmp_path / "run", one, "--json")[1])["verdicts"][0] for one in sentences]
+    assert {"sentence", "verdict", "probability", "margin", "p(acceptable)", "logit(acceptable)"} <= set(rows[0])
+    code, stdout, _ = run_cli("judge", tmp_path / "run", "--json", stdin="".join(f"{one}\n" for one in sentences))
+    assert (code, [json.loads(line) for line in stdout.splitlines()]) == (0, rows)
+
+
+def test_a_line_whose_end_is_not_judged_is_named_beside_its_row(run_cli, toy_run):
+    code, stdout, stderr = run_cli("judge", toy_run.folder, "--json", stdin=f"the cats.\n{'the cats ' * 50}\n")
+    assert (code, len(stdout.splitlines())) == (0, 2)
+    assert [line for line in stderr.splitlines() if "line 2" in line]
+    assert "line 1" not in stderr
 
 
 def test_control_characters_and_markup_are_shown_as_text(run_cli, toy_run):

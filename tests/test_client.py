@@ -554,8 +554,8 @@ def test_judge_explains_by_a_server(run_cli, server, toy_run):
 
 def test_the_prompt_answers_the_same(client, toy_run):
     judge = toy_run.judge
-    ours = Prompt(judge, judge.labels, lambda texts: explain(judge, texts))
-    theirs = Prompt(client, client.models()[0]["labels"], client.explain)
+    ours = Prompt(judge, judge.labels, judge.decision, lambda texts: explain(judge, texts))
+    theirs = Prompt(client, judge.labels, judge.decision, client.explain)
     for line in (GOOD, f":compare {BAD} | {GOOD}", ":help"):
         (content, text), (expected, expected_text) = theirs.answer(line), ours.answer(line)
         assert text == expected_text

@@ -19,7 +19,7 @@ import acceptor
 from acceptor.cli import render as terminal
 from acceptor.evaluation.evaluate import report_of
 from acceptor.judging.decision import MOST_PROBABLE
-from acceptor.judging.judge import verdict_columns
+from acceptor.judging.verdicts import verdict_columns
 from acceptor.report.figures import save_png
 from acceptor.report.run_figures import Dot, dots_figure
 from conftest import REPOSITORY, raises

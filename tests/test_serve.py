@@ -110,7 +110,7 @@ def test_no_sentence_is_better_to_a_judge_of_topics(server, topic_run):
 
     judge = acceptor.load(topic_run, precision="fp32")
     with pytest.raises(acceptor.UsageError) as ours:
-        Prompt(judge, judge.labels, lambda _: []).answer(f":compare {GOOD} | {BAD}")
+        Prompt(judge, judge.labels, judge.decision, lambda _: []).answer(f":compare {GOOD} | {BAD}")
     answer = post(server, "/v1/compare", {"first": GOOD, "second": BAD, "model": "topics"})
     assert answer.status_code == 422
     error = answer.json()["error"]

@@ -22,12 +22,13 @@ from acceptor.cli.options import (
 )
 from acceptor.cli.output import answer, write_output
 from acceptor.cli.predict import print_verdicts
-from acceptor.cli.prompt import Ask, Explain, run_prompt, verdict_of
+from acceptor.cli.prompt import Ask, Explain, answer_of, run_prompt
 from acceptor.errors import AcceptorError, UsageError, check_installed
 from acceptor.text import decode_argument, shell
 
 if TYPE_CHECKING:
     from acceptor.evaluation.words import Explanation
+    from acceptor.judging.decision import Decision
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,11 @@ def judge(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge sentences given on the command line, or typed one a line."""
+    """Judge sentences given on the command line, or typed one a line.
+
+    With --json, sentences on the command line make one object, with a row for each under "verdicts"; from a pipe each
+    line makes one such row, an object on a line of its own.
+    """
     from acceptor.data.reading.read import read_arguments
 
     sentences = [decode_argument(sentence) for sentence in sentences or []]
@@ -73,7 +78,7 @@ def judge(
         print_verdicts(acceptor, table, as_json, all_scores=True)
     else:
         _check_single(acceptor.inputs, f"put them in a file with two columns: acceptor predict {shell(run)} FILE")
-        _judge_lines(acceptor, run, acceptor.labels, functools.partial(explain, acceptor), as_json)
+        _judge_lines(acceptor, run, acceptor.labels, acceptor.decision, functools.partial(explain, acceptor), as_json)
 
 
 def _judge_by_server(
@@ -84,6 +89,7 @@ def _judge_by_server(
     import polars as pl
 
     from acceptor.cli import render
+    from acceptor.judging.decision import Decision
     from acceptor.serve.client import Client
 
     if why == "gradients" or any(machine):
@@ -103,13 +109,16 @@ def _judge_by_server(
             answer({"verdicts": frame.to_dicts()}, [text], as_json)
         else:
             _check_single(about["inputs"], f"in Python: acceptor.Client({url!r})(sentences, seconds)")
-            _judge_lines(client, url, about["labels"], client.explain, as_json)
+            decision = Decision(about["temperature"], about["threshold"])
+            _judge_lines(client, url, about["labels"], decision, client.explain, as_json)
 
 
-def _judge_lines(judge: Ask, where: str, labels: Sequence[str], explain: Explain, as_json: bool) -> None:
+def _judge_lines(
+    judge: Ask, where: str, labels: Sequence[str], decision: Decision, explain: Explain, as_json: bool
+) -> None:
     """Judges typed lines, or piped ones."""
     if sys.stdin.isatty():
-        run_prompt(judge, where, labels, explain, as_json)
+        run_prompt(judge, where, labels, decision, explain, as_json)
         return
     blank = 0
     for number, line in enumerate(_piped_lines(), 1):
@@ -117,12 +126,14 @@ def _judge_lines(judge: Ask, where: str, labels: Sequence[str], explain: Explain
             blank += 1
             continue
         try:
-            verdict = verdict_of(judge, line)
+            [verdict] = judge([line])
         except AcceptorError as error:  # which knows only that it was the first of one
             if error.code.startswith("E-DATA"):
                 error.add("where", f"standard input, line {number}")
             raise
-        write_output(*verdict, as_json)
+        if as_json and verdict.truncated:  # the text says so itself
+            logger.warning("standard input, line %d is longer than the judge reads: its end is not judged", number)
+        write_output(*answer_of(line, verdict, labels, decision), as_json)
     if blank:
         logger.warning("%d blank %s skipped", blank, "line" if blank == 1 else "lines")
 

@@ -21,6 +21,7 @@ from acceptor.text import decode_argument, plain, shell, short
 
 if TYPE_CHECKING:
     from acceptor.evaluation.words import Explanation
+    from acceptor.judging.decision import Decision
     from acceptor.judging.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ Answer = tuple[dict[str, Any], list[Any]]
 class Prompt:
     """Answers typed lines; knows the last sentence."""
 
-    def __init__(self, judge: Ask, labels: Sequence[str], explain: Explain) -> None:
-        self._judge, self._labels, self._explain = judge, labels, explain
+    def __init__(self, judge: Ask, labels: Sequence[str], decision: Decision, explain: Explain) -> None:
+        self._judge, self._labels, self._decision, self._explain = judge, labels, decision, explain
         self._last = ""
 
     def answer(self, line: str) -> Answer:
@@ -72,7 +73,7 @@ class Prompt:
 
     def _verdict(self, sentence: str) -> Answer:
         self._last = sentence
-        return verdict_of(self._judge, sentence)
+        return answer_of(sentence, self._judge([sentence])[0], self._labels, self._decision)
 
     def _why(self, sentence: str) -> Answer:
         from acceptor.cli import render
@@ -126,29 +127,36 @@ COMMANDS: dict[str, Callable[[Prompt, str], Answer]] = {
 }
 
 
-def verdict_of(judge: Ask, sentence: str) -> Answer:
-    """The verdict of one sentence, on one line."""
-    verdict = judge([sentence])[0]
+def answer_of(sentence: str, verdict: Verdict, labels: Sequence[str], decision: Decision) -> Answer:
+    """The verdict on one sentence: as JSON the row that every output has, as text one line."""
+    import numpy as np
+
+    from acceptor.judging.verdicts import judged_columns
+
+    [row] = judged_columns(np.array([verdict.logits], np.float32), tuple(labels), decision).to_dicts()
     notes = {"partly unknown to the encoder": verdict.unknown, "too long: judged by its beginning": verdict.truncated}
     note = "; ".join(text for text, holds in notes.items() if holds)
     shown = f"{verdict.label} {verdict.probability:.3f}" + (f"  ({note})" if note else "")
-    return {"sentence": sentence, **verdict.to_dict()}, [shown]
+    return {"sentence": sentence, **row}, [shown]
 
 
-def run_prompt(judge: Ask, where: str, labels: Sequence[str], explain: Explain, as_json: bool) -> None:
+def run_prompt(
+    judge: Ask, where: str, labels: Sequence[str], decision: Decision, explain: Explain, as_json: bool
+) -> None:
     """Answers lines until ``:quit``, Ctrl-D or Ctrl-C. An error is shown, and the next line is read.
 
     Args:
         judge: The judge.
         where: Its run folder or file, or its server's address.
         labels: Its labels.
+        decision: Its temperature and threshold.
         explain: Weighs the words of sentences.
         as_json: Answers are JSON.
     """
     from acceptor.progress import console, without_progress
 
     logger.info("%r; type a sentence, or :help; Ctrl-D ends", judge)
-    prompt = Prompt(judge, labels, explain)
+    prompt = Prompt(judge, labels, decision, explain)
     for line in _typed_lines():
         word = line.strip().lower()
         if word in ("quit", "exit"):  # as in other prompts; hardly anyone wants their verdicts

@@ -20,7 +20,7 @@ from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.judging.close_calls import CLOSE_CALLS, Values, recompute_close_calls
 from acceptor.judging.decision import MOST_PROBABLE, Decision, Logits
 from acceptor.judging.dedup import LogitsCache
-from acceptor.judging.verdicts import Verdict, verdict_columns
+from acceptor.judging.verdicts import Verdict, judged_columns
 from acceptor.model.batches import Rows, judging_batches, pad
 from acceptor.model.coverage import TRUNCATED, check_known, warn_of_truncated
 from acceptor.model.encode import Encoded, encode
@@ -289,8 +289,7 @@ class Judge:
             logits: Shape (N, labels).
             all_scores: Also each label's probability and logit.
         """
-        columns = verdict_columns(logits, self.labels, self.decision)
-        columns.insert_column(2, pl.Series("margin", self.decision.margins(logits)))
+        columns = judged_columns(logits, self.labels, self.decision)
         return columns if all_scores else columns[:, :3]
 
     @property

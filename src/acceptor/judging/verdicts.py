@@ -59,3 +59,9 @@ def verdict_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], de
     for index, label in enumerate(labels):
         columns[f"logit({label})"] = logits[:, index]
     return pl.DataFrame(columns)
+
+
+def judged_columns(logits: npt.NDArray[np.float32], labels: tuple[str, ...], decision: Decision) -> pl.DataFrame:
+    """`verdict_columns` with the margin as the third: the columns of every output."""
+    columns = verdict_columns(logits, labels, decision)
+    return columns.insert_column(2, pl.Series("margin", decision.margins(logits)))
