@@ -90,8 +90,8 @@ def run_loop(
     Returns:
         The history; validation logits of the kept weights, None if an earlier process computed them; derived settings.
     """
-    runtime = judge.runtime
-    optimizer = _new_optimizer(judge, encoded["train"], config, static=static)
+    train, pairs, runtime = encoded["train"], pair_numbers(data.train), judge.runtime
+    optimizer = _new_optimizer(judge, train, config, static=static)
     setup = _setup(judge, data, config, request.derived)
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, history, best = _begin(checkpoints, request)
@@ -103,9 +103,7 @@ def run_loop(
         shorter_spins_under_load(),
         meter("training", steps, "steps", silent=not runtime.is_main_process) as bar,
     ):
-        train, validation = encoded["train"], encoded["validation"]
-        pairs = pair_numbers(data.train)
-        for event in fit(judge, optimizer, train, data.train.targets, validation, config, done, pairs=pairs):
+        for event in fit(judge, optimizer, train, data.train.targets, encoded["validation"], config, done, pairs=pairs):
             if isinstance(event, EpochEnd):
                 stopping = any_process(bool(stop), runtime.device, runtime.world_size)
                 history.append(_epoch_line(event, history, data, config, stopping=stopping))
