@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import resource
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -32,7 +37,7 @@ from acceptor.serve.server import (
 )
 from acceptor.serve.settings import CONNECTIONS, ServeSettings
 from acceptor.storage.manifest import MANIFEST, check_manifest
-from conftest import raises
+from conftest import raises, wait_for
 
 GOOD = "the cats sleep."
 MANY = 300_000
@@ -342,3 +347,35 @@ def test_a_limit_that_the_system_does_not_raise_stays(monkeypatch, caplog):
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert connections_allowed() == 1024 - FILES_BESIDE_CONNECTIONS
     assert len(caplog.records) == 1
+
+
+ORPHAN = """
+import asyncio, multiprocessing, os, signal, sys, time
+from pathlib import Path
+from acceptor.serve.service import Service
+
+def worker(place):
+    Path(place + ".part").write_text(str(os.getpid()))
+    os.rename(place + ".part", place)
+    while os.getppid() == multiprocessing.parent_process().pid:
+        time.sleep(0.01)
+    asyncio.run(Service({}, {}, None).watch())
+
+multiprocessing.get_context("fork").Process(target=worker, args=sys.argv[1:]).start()
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_whose_parent_was_killed_while_it_started_ends(tmp_path):
+    """Otherwise it would hold the port, and nobody would end it."""
+    place = tmp_path / "pid"
+    killed = subprocess.run([sys.executable, "-c", ORPHAN, str(place)], stderr=subprocess.DEVNULL)
+    assert killed.returncode == -signal.SIGKILL
+    worker = psutil.Process(int(place.read_text()))
+    try:
+        wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, seconds=60)
+    finally:
+        if worker.is_running():
+            os.kill(worker.pid, signal.SIGKILL)

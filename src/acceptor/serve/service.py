@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 from collections.abc import Mapping
@@ -111,10 +112,10 @@ class Service:
 
         Also if the parent has been killed, because nobody would end this process then.
         """
-        parent = os.getppid()
+        parent = multiprocessing.parent_process()  # known since this process was made, also if it has ended by now
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if os.getppid() != parent:
+            if parent and os.getppid() != parent.pid:
                 logger.error("the server's first process has ended; this worker ends as well")
                 metrics.remove_folder()
                 os.kill(os.getpid(), signal.SIGTERM)
