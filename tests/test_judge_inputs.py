@@ -100,6 +100,13 @@ def test_a_dataset_and_its_columns_are_judged(judge):
         np.testing.assert_allclose(judge.logits(given), judge.logits(SENTENCES), atol=1e-5)
 
 
+def test_a_frame_without_a_known_column_is_answered_by_what_the_call_takes(judge):
+    with raises(DataError, "E-DATA-COLUMN", next='judge(frame["NAME"])'):
+        judge(pl.DataFrame({"foo": ["the cats sleep."], "bar": ["a dog."]}))
+    with raises(DataError, "E-DATA-COLUMN", next='columns={"sentence": "foo"}'):
+        judge.annotate(pl.DataFrame({"foo": ["the cats sleep."], "bar": ["a dog."]}))
+
+
 def test_the_columns_of_a_frame_are_known_as_in_a_file(pair_judge):
     frame = pl.DataFrame({"sentence2": ["the girl."] * 6, "sentence1": SENTENCES})
     expected = pair_judge.logits(SENTENCES, ["the girl."] * 6)

@@ -45,7 +45,12 @@ def as_texts(
                 expected="the second sentences as its column",
                 code="E-DATA-PAIRS",
             )
-        frame = text_columns(_as_known(sentences), {})
+        try:
+            frame = text_columns(_as_known(sentences), {})
+        except DataError as error:
+            if error.code == "E-DATA-COLUMN":
+                error.add("next", 'give the column alone: judge(frame["NAME"]), or call judge.annotate with columns=')
+            raise
         return frame["sentence"].to_list(), frame["second"].to_list() if "second" in frame.columns else None
     first = _checked(_listed(sentences), place)
     if seconds is None:
