@@ -291,7 +291,7 @@ def test_predictions_are_a_table(report):
 
 def test_evaluating_without_labels_or_with_others_is_refused(judge):
     unlabelled = load_split(["a b"], judge.labels)
-    with raises(DataError, "E-DATA-UNLABELLED", next="label="):
+    with raises(DataError, "E-DATA-UNLABELLED", next='{"label": "NAME"}'):
         acceptor.evaluate(judge, unlabelled)
     with raises(DataError, "E-DATA-LABELS", expected="unacceptable, acceptable", found="neg, pos"):
         acceptor.evaluate(judge, acceptor.load_data([("a b", "pos"), ("c d", "neg")]).train)

@@ -418,7 +418,7 @@ def _said() -> list[Case]:
         def check(result: Result) -> str:
             if fault := ends_cleanly(result):
                 return fault
-            found = [line for line in result.out.splitlines() if '"label"' in line]
+            found = [line for line in result.out.splitlines() if '"verdict"' in line]
             return (
                 ""
                 if len(found) == rows and result.code == 0
