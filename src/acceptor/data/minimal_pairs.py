@@ -29,3 +29,9 @@ def pair_numbers(split: Split) -> npt.NDArray[np.int64] | None:
     numbers = np.arange(len(rows))
     numbers[second] = first
     return numbers
+
+
+def count_pairs(split: Split) -> int:
+    """The number of minimal pairs of a split."""
+    numbers = pair_numbers(split)
+    return 0 if numbers is None else len(numbers) - len(np.unique(numbers))

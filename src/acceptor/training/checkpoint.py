@@ -14,6 +14,7 @@ are kept: if the newest is damaged, the one before it is used.
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import time
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Tensors = dict[str, Tensor]
+
+logger = logging.getLogger(__name__)
 
 MIN_INTERVAL = 60.0  # minimum seconds between checkpoints within an epoch
 MAX_SAVING_SHARE = 0.03  # maximum share of the training time for saving checkpoints
@@ -124,7 +127,10 @@ class Checkpoints:
             UsageError: Data or settings have changed since the training was started.
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
-        self.settings = self.settings.model_copy(update={"derived": self._derived(state)})
+        if state.settings.minimal_pairs < self.settings.minimal_pairs:
+            logger.warning("an older version started this training: the sentences of minimal pairs share no batch")
+        kept = {"derived": self._derived(state), "minimal_pairs": state.settings.minimal_pairs}
+        self.settings = self.settings.model_copy(update=kept)
         self.model.load_state_dict(_part(tensors, "model."))
         self.optimizer.exp_avg.copy_(tensors["adamw.first"])
         self.optimizer.exp_avg_sq.copy_(tensors["adamw.second"])

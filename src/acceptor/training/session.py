@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.config import Derived, ResolvedConfig, TrainConfig
-from acceptor.data.minimal_pairs import pair_numbers
+from acceptor.data.minimal_pairs import count_pairs, pair_numbers
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError
 from acceptor.judging.judge import Judge
@@ -76,8 +76,7 @@ def run_loop(
 ) -> tuple[list[Line], Logits | None, list[Derived]]:
     """Runs the loop and puts the weights that ``config.select`` chooses into the judge.
 
-    Writes a checkpoint after every epoch and about every minute, as often as that is cheap (`Checkpoints.due`); and
-    always on SIGINT or SIGTERM.
+    Writes a checkpoint after every epoch, about every minute if that is cheap (`Checkpoints.due`), and on a signal.
 
     Args:
         judge: The judge to train.
@@ -90,11 +89,12 @@ def run_loop(
     Returns:
         The history; validation logits of the kept weights, None if an earlier process computed them; derived settings.
     """
-    train, pairs, runtime = encoded["train"], pair_numbers(data.train), judge.runtime
+    train, runtime = encoded["train"], judge.runtime
     optimizer = _new_optimizer(judge, train, config, static=static)
     setup = _setup(judge, data, config, request.derived)
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, history, best = _begin(checkpoints, request)
+    pairs = pair_numbers(data.train) if checkpoints.settings.minimal_pairs else None
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
     logits, stopping, again = None, False, resume_command(request.out, data.source)
     with (
@@ -179,6 +179,7 @@ def _setup(judge: Judge, data: Data, config: ResolvedConfig, derived: Sequence[D
             "directory": os.getcwd(),
             "derived": [item._asdict() for item in derived],
             "precision": judge.runtime.precision,
+            "minimal_pairs": count_pairs(data.train),
         }
     )
 

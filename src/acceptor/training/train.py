@@ -21,7 +21,7 @@ from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig, 
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
-from acceptor.data.minimal_pairs import pair_numbers
+from acceptor.data.minimal_pairs import count_pairs, pair_numbers
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.errors import check_installed, checked_types
@@ -307,8 +307,8 @@ def _prepare(
     padding = Derived("padding", round(ratio, 4), f"positions computed for each token, {config.order} batches")
     trained_on, known = trained_on_by(encoder, data.train)
     if together is not None:
-        count = len(together) - len(np.unique(together))
-        known.append(Derived("minimal pairs", count, "by the column `pair`; the two sentences share a batch"))
+        reason = "by the column `pair`; the two sentences share a batch"
+        known.append(Derived("minimal pairs", count_pairs(data.train), reason))
     inputs = SENTENCES if data.train.seconds is None else PAIRS
     judge = Judge(
         model,
