@@ -105,6 +105,10 @@ def test_a_judge_with_one_mistake_has_no_higher_interval_than_one_without():
         assert one.high < none.high == 1.0
 
 
+def test_labels_in_a_cycle_have_no_interval_of_width_0():
+    assert mcc_interval(np.array([[0, 50, 0], [0, 0, 60], [70, 0, 0]])) is None
+
+
 @pytest.mark.parametrize("n", [10, 13, 25, 60])
 def test_the_interval_of_a_share_holds_it(n):
     """Also at the ends, whatever the rounding."""

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import re
 import shlex
+import subprocess
+import sys
 
 import pandas as pd
 import polars as pl
@@ -143,3 +145,41 @@ def test_labels_of_objects_in_memory_are_advised_as_an_argument(labels, given, a
     assert "--" not in caught.value.details["next"]
     with raises(DataError, caught.value.code, next=option):
         acceptor.load_data(str(tmp_path / "a.csv"), **given)
+
+
+PLAIN = ["the cats sleep.", "the cat them see.", "the girl sees.", "a dog."] * 5
+COMPLETED = {  # the columns of a frame, those that were given, and those that are advised
+    "numbers from 0": (["a", "b"], {"sentence": 0, "label": 1}, {"sentence": "1", "label": "2"}),
+    "a second that is not there": (
+        ["a", "b", "c"],
+        {"sentence": "b", "second": "q", "label": "c"},
+        {"sentence": "b", "second": "NAME", "label": "c"},
+    ),
+    "a column without a name": (["", "b"], {}, {"sentence": "1", "label": "b"}),
+    "a misspelt role": (["a", "b"], {"sentense": "a", "label": "b"}, {"sentence": "a", "label": "b"}),
+}
+
+
+@pytest.mark.parametrize("case", COMPLETED)
+def test_advised_columns_are_the_callers_and_can_be_given(case):
+    names, given, advised = COMPLETED[case]
+    frame = pd.DataFrame(dict.fromkeys(names[:-1], PLAIN) | {names[-1]: [0, 1] * 10})
+    with raises(DataError, "E-DATA-COLUMN", next=f"columns={json.dumps(advised)}"):
+        acceptor.load_data(frame, columns=given)
+    if "NAME" not in advised.values():
+        assert acceptor.load_data(frame, columns=advised).train.sentences == PLAIN
+
+
+def test_minimal_pairs_given_to_a_judge_are_advised_as_such(toy_onnx):
+    with raises(DataError, "E-DATA-COLUMN", next="acceptor.pairs("):
+        acceptor.load(toy_onnx)(pd.DataFrame({"good": PLAIN, "bad": PLAIN}))
+
+
+def test_a_folder_that_is_gone_is_named_before_any_work(tmp_path):
+    """As after a run that was written to it: torch would end the process by itself."""
+    command = 'cd gone && rmdir ../gone && exec "$0" -m acceptor corpora'
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(["sh", "-c", command, sys.executable], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the current folder was removed or replaced" in done.stderr
+    assert "next:     cd ." in done.stderr

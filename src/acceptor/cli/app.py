@@ -25,7 +25,7 @@ from acceptor.cli.help import FIRST_STEPS, Command, Group, examples_text, order_
 from acceptor.cli.output import write_output
 from acceptor.cli.streams import ReaderGone, set_up_streams
 from acceptor.environment import drop_empty_variables
-from acceptor.errors import AcceptorError, check_installed
+from acceptor.errors import AcceptorError, UsageError, check_installed
 from acceptor.runtime.garbage import collect_rarely
 from acceptor.text import plain_lines
 
@@ -132,6 +132,19 @@ def main() -> None:
         sys.exit(130)
 
 
+def _check_current_folder() -> None:
+    """Refuses to work in a folder that is gone: no relative path could be used, and torch would end the process."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the current folder was removed or replaced",
+            cause="a new run was written in its place, for instance; a shell stays in the old one",
+            next="cd .",
+            code="E-USAGE-OUTPUT",
+        ) from error
+
+
 def _send_again(lost: Any) -> None:
     """Sends a signal again whose exception was discarded, because it came while an object was being removed."""
     signals = {SystemExit: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
@@ -143,6 +156,7 @@ def _send_again(lost: Any) -> None:
 
 def _run() -> None:
     """Runs the command and flushes stdout, so that an error in that is reported and not lost at exit."""
+    _check_current_folder()
     try:
         command_line()(prog_name="acceptor")  # else `python -m acceptor` would show another name than its commands have
     except SystemExit:

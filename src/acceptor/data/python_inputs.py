@@ -48,7 +48,7 @@ def as_texts(
         try:
             frame = text_columns(_as_known(sentences), {})
         except DataError as error:
-            if error.code == "E-DATA-COLUMN":
+            if error.code == "E-DATA-COLUMN" and "cause" not in error.details:  # minimal pairs are known by their cause
                 error.add("next", 'give the column alone: judge(frame["NAME"]), or call judge.annotate with columns=')
             raise
         return frame["sentence"].to_list(), frame["second"].to_list() if "second" in frame.columns else None

@@ -39,7 +39,7 @@ def mcc_interval(confusion: Confusion) -> Interval | None:
     Its ends are equally far from the correlation on Fisher's scale, artanh (Fisher 1921): a correlation near 1 varies
     more downwards than upwards. The variance for two labels is that of the multinomial delta method (Bishop, Fienberg &
     Holland 1975, section 11.3). For more labels it is that of `DRAWS` confusion matrices drawn from the observed
-    shares, seeded; None if the correlation of more than one draw of twenty is not defined.
+    shares, seeded; None if the correlation of more than one draw of twenty is not defined, or that of all is the same.
 
     If every verdict is right (or, for two labels, wrong), the variance is 0. Then the other end is the correlation that
     results if each label's share of right verdicts is Wilson's lower bound.
@@ -56,6 +56,8 @@ def mcc_interval(confusion: Confusion) -> Interval | None:
         if len(known) < KNOWN_SHARE * len(drawn):
             return None
         variance = float(known.var())
+        if variance < 1e-20:  # every draw has the same correlation, such as that of labels in a cycle
+            return None
     else:
         variance = _delta_variance(confusion, phi)
     centre, margin = math.atanh(phi), Z * math.sqrt(variance) / (1 - phi**2)

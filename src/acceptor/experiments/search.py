@@ -241,6 +241,7 @@ def _check_values(config: ResolvedConfig, space: Mapping[str, Domain], data: Dat
                     check_trial(data, own)
             except UsageError as error:
                 error.add("where", f"the domain of {name}, {domain!r}"[:200])
+                error.add("next", f"leave {value!r} out of it")
                 raise
 
 

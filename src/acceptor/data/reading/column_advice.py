@@ -16,7 +16,7 @@ SIDES = ("sentence_good", "sentence_bad")
 
 def shown(name: str) -> str:
     """A column's name; in quotes where its ends would not be clear."""
-    return repr(name) if name != name.strip() or "," in name or not name.isprintable() else name
+    return repr(name) if not name or name != name.strip() or "," in name or not name.isprintable() else name
 
 
 def no_such_column(grid: Grid, columns: Mapping[str, str], role: str, *, pairs: bool) -> DataError:
@@ -66,10 +66,14 @@ def _option(grid: Grid, columns: Mapping[str, str]) -> str:
 
 def _completed(grid: Grid, columns: Mapping[str, str], *, pairs: bool) -> dict[str, str]:
     """Those of the caller's columns that are there, and guesses for the other roles."""
+    if "0" in map(str, columns.values()):  # columns are numbered from 1
+        columns = {role: str(int(value) + 1) if str(value).isdecimal() else value for role, value in columns.items()}
     places = {role: grid.index(str(value)) for role, value in columns.items()}
     there = {role: str(columns[role]) for role, at in places.items() if at is not None}
     taken = [at for at in places.values() if at is not None]
-    return (_sides(_names(grid)) if pairs else _guess(grid, taken)) | there
+    guess = _sides(_names(grid)) if pairs else _guess(grid, taken)
+    second = {"second": "NAME"} if "second" in columns else {}  # without it pairs would be read as single sentences
+    return guess | second | there
 
 
 def _sides(names: Sequence[str]) -> dict[str, str]:
@@ -96,12 +100,13 @@ def _guess(grid: Grid, taken: Collection[int]) -> dict[str, str]:
     others = [name for name in free if name != sentence]
     likely = [name for name in others if _may_be_labels(grid.columns[free[name]][grid.names is None :])]
     label = _called(others, KNOWN_NAMES["label"] + MORE_LABEL_NAMES) or next(iter(likely), None)
-    return {role: _reference(grid, name) for role, name in (("sentence", sentence), ("label", label)) if name}
+    found = (("sentence", sentence), ("label", label))
+    return {role: _reference(grid, name) for role, name in found if name is not None}
 
 
 def _reference(grid: Grid, name: str) -> str:
     """The column as an option can name it: by its number where the name would not be read as one."""
-    return str(_names(grid).index(name) + 1) if set(name) & set(",=") else name.strip()
+    return str(_names(grid).index(name) + 1) if set(name) & set(",=") or not name.strip() else name.strip()
 
 
 def _may_be_labels(column: Sequence[object]) -> bool:

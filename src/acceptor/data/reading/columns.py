@@ -200,7 +200,7 @@ def _refuse_misspelled(grid: Grid, columns: Mapping[str, str]) -> None:
                 where=grid.origin,
                 expected=f"{', '.join(ROLES)}, or quite another name, to keep a column under it",
                 found=f"{role}={columns[role]}",
-                next=option(grid.origin, "columns", {meant: columns[role]}),
+                next=option(grid.origin, "columns", {meant if one == role else one: columns[one] for one in columns}),
                 code="E-DATA-COLUMN",
             )
 
