@@ -9,6 +9,7 @@ import polars as pl
 from acceptor.data.table import Split
 
 PAIR = "pair"  # the column, as in the starter corpus
+TOGETHER = "minimal pairs"  # the derived value of a training whose minimal pairs share a batch
 
 
 def pair_numbers(split: Split) -> npt.NDArray[np.int64] | None:

@@ -65,8 +65,7 @@ class TrainingSetup(Setup):
 
     ``source`` is None if the data were Python objects; relative paths start at ``directory``. ``derived`` has the
     settings that were not given, and why they have their values. ``precision`` is what the machine of the start
-    computed in; None in checkpoints of older versions. ``minimal_pairs`` is the number of pairs whose sentences share a
-    batch; 0 in checkpoints of older versions, which go on in their own order.
+    computed in; None in checkpoints of older versions.
     """
 
     labels: list[str]
@@ -74,7 +73,6 @@ class TrainingSetup(Setup):
     directory: str
     derived: list[DerivedRecord] = Field(default_factory=list)
     precision: str | None = None
-    minimal_pairs: Count = 0
 
     def deciding(self) -> Json:
         """All values that must be the same when the training resumes, by name."""

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acceptor.data.minimal_pairs import TOGETHER
 from acceptor.errors import EncoderError
 from acceptor.model.safety import read_weights
 from acceptor.runs.checkpoint import (
@@ -113,6 +114,11 @@ class Checkpoints:
         self.saving_seconds += self.saved - began
         self.longest_save = max(self.longest_save, self.saved - began)
 
+    @property
+    def pairs_together(self) -> bool:
+        """Whether the sentences of a minimal pair share a batch: not in a training that an older version started."""
+        return any(item.name == TOGETHER for item in self.settings.derived)
+
     def load(self, *, allow_change: bool) -> tuple[Progress, list[Line], Tensors]:
         """Loads the newest complete checkpoint into model and optimizer.
 
@@ -127,10 +133,10 @@ class Checkpoints:
             UsageError: Data or settings have changed since the training was started.
         """
         _, (state, tensors) = newest_whole(self.run, lambda folder: self._read(folder, allow_change=allow_change))
-        if state.settings.minimal_pairs < self.settings.minimal_pairs:
+        together = self.pairs_together
+        self.settings = self.settings.model_copy(update={"derived": self._derived(state)})
+        if together and not self.pairs_together:
             logger.warning("an older version started this training: the sentences of minimal pairs share no batch")
-        kept = {"derived": self._derived(state), "minimal_pairs": state.settings.minimal_pairs}
-        self.settings = self.settings.model_copy(update=kept)
         self.model.load_state_dict(_part(tensors, "model."))
         self.optimizer.exp_avg.copy_(tensors["adamw.first"])
         self.optimizer.exp_avg_sq.copy_(tensors["adamw.second"])
@@ -145,7 +151,8 @@ class Checkpoints:
         A training that is resumed by its path has all settings from its checkpoint, and derives none.
         """
         now, config = self.settings.derived, self.optimizer.config
-        known = {item.name for item in now}
+        known, at_start = ({item.name for item in each} for each in (now, state.settings.derived))
+        now = [item for item in now if item.name != TOGETHER or TOGETHER in at_start]
         before = [item for item in state.settings.derived if item.name not in known]
         return [*(item for item in before if item.value == getattr(config, item.name, None)), *now]
 

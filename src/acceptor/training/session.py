@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.config import Derived, ResolvedConfig, TrainConfig
-from acceptor.data.minimal_pairs import count_pairs, pair_numbers
+from acceptor.data.minimal_pairs import pair_numbers
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError
 from acceptor.judging.judge import Judge
@@ -94,7 +94,7 @@ def run_loop(
     setup = _setup(judge, data, config, request.derived)
     checkpoints = Checkpoints(request.out, judge.model, optimizer, setup, writes=runtime.is_main_process)
     done, history, best = _begin(checkpoints, request)
-    pairs = pair_numbers(data.train) if checkpoints.settings.minimal_pairs else None
+    pairs = pair_numbers(data.train) if checkpoints.pairs_together else None
     steps = config.epochs * math.ceil(len(data.train) / config.batch_size) - done.step
     logits, stopping, again = None, False, resume_command(request.out, data.source)
     with (
@@ -179,7 +179,6 @@ def _setup(judge: Judge, data: Data, config: ResolvedConfig, derived: Sequence[D
             "directory": os.getcwd(),
             "derived": [item._asdict() for item in derived],
             "precision": judge.runtime.precision,
-            "minimal_pairs": count_pairs(data.train),
         }
     )
 

@@ -21,7 +21,7 @@ from acceptor.config import ENCODERS_OWN, Derived, ResolvedConfig, TrainConfig, 
 from acceptor.data.auditing.duplicates import fingerprints
 from acceptor.data.corpora import paths_of
 from acceptor.data.load import load_data
-from acceptor.data.minimal_pairs import count_pairs, pair_numbers
+from acceptor.data.minimal_pairs import TOGETHER, count_pairs, pair_numbers
 from acceptor.data.split import check_trainable, with_validation
 from acceptor.data.table import Data, Split
 from acceptor.errors import check_installed, checked_types
@@ -240,6 +240,8 @@ def _train(data: Any, request: Request) -> Run:
     config, chosen = resolve(config, found, data.train)
     if request.earlier:
         chosen.append(Derived("learning_rate", config.learning_rate, "a quarter, 2e-5 at most, after a collapse"))
+    if pairs := count_pairs(data.train):
+        chosen.append(Derived(TOGETHER, pairs, "by the column `pair`; the two sentences share a batch"))
     request = dataclasses.replace(request, derived=tuple(chosen))
     inputs: list[str | Path] = [found.folder, *paths_of(data)]
     refuse_within(out, inputs)
@@ -294,21 +296,17 @@ def _prepare(
     check_coverage(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
-    together = pair_numbers(data.train)
     batches = epoch_batches(
         train.lengths,
         config.batch_size,
         seed=config.batch_seed,
         epoch=1,
         bucketed=config.order == "bucketed",
-        pairs=together,
+        pairs=pair_numbers(data.train),
     )
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed for each token, {config.order} batches")
     trained_on, known = trained_on_by(encoder, data.train)
-    if together is not None:
-        reason = "by the column `pair`; the two sentences share a batch"
-        known.append(Derived("minimal pairs", count_pairs(data.train), reason))
     inputs = SENTENCES if data.train.seconds is None else PAIRS
     judge = Judge(
         model,
