@@ -1,6 +1,6 @@
 """Judges on Ray Serve: the paths of `acceptor serve`, on as many replicas as the requests need.
 
-    pip install 'acceptor[serve,onnx]' 'ray[serve]'
+    pip install '.[serve,onnx]' 'ray[serve]'                  # in a checkout
     PYTHONPATH=deploy ACCEPTOR_API_KEY=… ray start --head     # or on every node of a cluster, with its address
     serve deploy deploy/ray_serve.yaml
 

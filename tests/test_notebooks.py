@@ -62,6 +62,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOKS / "finetune_cola.ipynb", as_version=4)
     for cell in notebook.cells:
         cell.source = cell.source.replace("EPOCHS = None", f"EPOCHS = 1; {SMALLER}")
+        cell.source = cell.source.replace("%pip", "# %pip")  # it is installed here, and `..` is another folder
     kernel = {"name": "python3", "display_name": "", "language": "python"}
     notebook.metadata["kernelspec"] = kernel
     client.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()

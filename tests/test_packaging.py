@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -212,3 +213,10 @@ def test_an_issue_form_is_complete(form):
     fields = [field for field in content["body"] if field["type"] != "markdown"]
     assert all(field["attributes"]["label"] for field in fields)
     assert len({field["id"] for field in fields}) == len(fields) >= 2
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "deploy", "examples"])
+def test_a_new_environment_gets_acceptor_from_the_checkout(folder):
+    """Acceptor is not on a package index: by its name, pip would install another project's package."""
+    for file in (REPOSITORY / folder).iterdir():
+        assert not (file.is_file() and re.search(r"pip install .*\bacceptor\[", file.read_text("utf-8"))), file
