@@ -95,6 +95,12 @@ def test_a_page_shows_figures_of_its_language_with_their_captions(page):
         assert caption == ElementTree.parse(FOLDER / f"{name}.{language}.svg").getroot().find(f"{SVG}desc").text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_is_on_a_page(language):
+    shown = "".join(page.read_text("utf-8") for page in (REPOSITORY / "docs" / language).rglob("*.md"))
+    assert [name for name in FIGURES if f"/{name}.{language}.svg)" not in shown] == []
+
+
 def test_lines_are_broken_at_blanks_and_between_chinese_characters():
     assert lines_of("one two three", width_of("one two", 14), 14) == ["one two", "three"]
     assert lines_of("句子，长度", width_of("句子，", 14), 14) == ["句子，", "长度"]

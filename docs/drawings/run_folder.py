@@ -11,9 +11,9 @@ WORDS = {
     "caption": (
         "A finished run is a folder of {n} files, which Transformers loads as it is: the judge, the record of the"
         " training, the scores and verdicts, pages for people, and the manifest with the sha256 of all others, written"
-        " last; report.html is added on request.",
+        " last; report.html and its figures, which are added afterwards, are not in it.",
         "完成的运行是一个含 {n} 个文件的文件夹，Transformers 可直接加载：judge、训练记录、分数与判定、供人阅读的页面，"
-        "以及最后写入的清单（其余所有文件的 sha256）；report.html 按需生成。",
+        "以及最后写入的清单（其余所有文件的 sha256）；随后添加的 report.html 及其图不在清单中。",
     ),
     "judge": ("The judge", "judge"),
     "judge_by": ("read by load, and by Transformers", "由 load 和 Transformers 读取"),
@@ -36,7 +36,7 @@ WORDS = {
     "README.md": ("model card", "模型卡"),
     "figures/loss.svg": ("loss by step", "每一步的损失"),
     "figures/loss.png": ("the same as pixels", "同上，位图"),
-    "report.html": ("on request; not in the manifest", "按需生成；不在清单中"),
+    "report.html": ("added last; not in the manifest", "最后添加；不在清单中"),
     "whole": ("The whole", "整体"),
     "whole_by": ("read first, by all of them", "以上各项都先读取它"),
     "manifest.json": ("sha256 of all files, written last", "所有文件的 sha256，最后写入"),
@@ -48,7 +48,7 @@ GROUPS = {
     "people": ("README.md", "figures/loss.svg", "figures/loss.png", "report.html"),
     "whole": ("manifest.json",),
 }
-LATER = {"report.html"}  # written by `acceptor report`, or by `acceptor train --report`
+LATER = {"report.html"}  # written after the manifest: by most commands that train, and by `acceptor report`
 
 
 def measure() -> Facts:
