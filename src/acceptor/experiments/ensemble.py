@@ -1,6 +1,6 @@
 """`ensemble`: several runs as one judge, whose logits are the mean of theirs (Hansen & Salamon 1990).
 
-Trainings that differ by their seed make different mistakes, and the mean of their logits often makes fewer. Every
+Trainings that differ by their seed make different mistakes, and the mean of their logits may make fewer. Every
 sentence is computed as many times as there are runs. No network is trained: the scores come from the verdicts that the
 runs have saved.
 """
