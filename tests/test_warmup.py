@@ -117,7 +117,7 @@ def test_text_that_cannot_be_used_is_refused(toy, text, tmp_path):
         read_raw_text([], toy)
     with raises(DataError, "E-DATA-MISSING", where="absent.txt"):
         read_raw_text([tmp_path / "absent.txt"], toy)
-    with raises(DataError, "E-DATA-SPLIT", where="few.txt", expected=str(FEWEST), found="3"):
+    with raises(DataError, "E-DATA-SPLIT", where="few.txt", expected=str(FEWEST), found="3", next="--warmup-text"):
         read_raw_text([file("few.txt", ["One two.", "Two three.", "Four five."])], toy)
     with raises(DataError, "E-DATA-TEXT", expected="LATIN", found="CJK"):
         read_raw_text([file("zh.txt", [f"我有{chr(0x4E00 + number)}。" for number in range(FEWEST)])], toy)

@@ -81,6 +81,7 @@ def read_raw_text(files: str | Path | Sequence[str | Path], data: Data) -> RawTe
             where=origins,
             expected=f"{FEWEST} different sentences at least, one a line; ten thousand are worth the time",
             found=f"{len(sentences)}",
+            next="give more text; or train without it: leave out --warmup-text, or --text of acceptor distil",
             code="E-DATA-SPLIT",
         )
     ours, theirs = _script(data.train.sentences[:SAMPLE]), _script(sentences[:: len(sentences) // SAMPLE + 1])
