@@ -30,7 +30,7 @@ def ensemble(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make one judge of several runs: the mean of their logits. Slightly better at times; with N runs, N times as slow."""
+    """Make one judge of several runs: the mean of their logits. It gains little; with N runs, N times as slow."""
     from acceptor.cli import render
     from acceptor.experiments.ensemble import ensemble as joining
     from acceptor.report.html import write_own_report
