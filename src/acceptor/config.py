@@ -80,7 +80,7 @@ class TrainConfig(BaseModel):
     """Weights of the labels in the loss, so that all have the same total weight. By default examples count alike."""
     split: Literal["given", "stratified", "notebook", "column"] | None = None
     """Where validation comes from: ``given`` is the corpus' own; ``stratified`` and ``notebook`` (the notebook
-    tutorial's rows, always seed 2018) cut it from train and ignore a given one; ``column`` reads a column of train that
+    chapter's rows, always seed 2018) cut it from train and ignore a given one; ``column`` reads a column of train that
     says which split each row is of. By default given if any, else stratified."""
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of train's own rows that a stratified split takes for validation."""

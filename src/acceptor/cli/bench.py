@@ -33,7 +33,7 @@ def bench(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed against the notebook tutorial's loop, the Hugging Face Trainer and pipeline, and ONNX Runtime.
+    """Measure speed against the notebook chapter's loop, the Hugging Face Trainer and pipeline, and ONNX Runtime.
 
     It takes minutes.
     """

@@ -46,7 +46,7 @@ Annotations = Annotated[
 ]
 PerBatch = Annotated[
     int | None,
-    typer.Option(min=2, help="also score every N examples, as the notebook tutorial does", rich_help_panel=OUTPUT),
+    typer.Option(min=2, help="also score every N examples, as the notebook chapter does", rich_help_panel=OUTPUT),
 ]
 Figures = Annotated[Path | None, typer.Option(help="folder for the per-batch figure", rich_help_panel=OUTPUT)]
 Predictions = Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})", rich_help_panel=OUTPUT)]

@@ -118,7 +118,7 @@ def _settings() -> dict[str, Any]:
 
     They are read from the source, because importing pydantic would take longer than the rest of ``--help``.
     """
-    preset = "notebook: the notebook tutorial's settings, with weight decay that takes effect"
+    preset = "notebook: the notebook chapter's settings, with weight decay that takes effect"
     options: dict[str, Any] = {"preset": Annotated[str | None, typer.Option(help=preset, rich_help_panel=TRAINING)]}
     tree = ast.parse((Path(__file__).parents[1] / "config.py").read_text("utf-8"))
     (config,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TrainConfig")

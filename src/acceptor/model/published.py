@@ -30,7 +30,11 @@ PUBLISHED = (
     Published("google/electra-base-discriminator", "nearly as good, faster", "67.7", "median", "README of ELECTRA"),
     Published("FacebookAI/roberta-base", "a common baseline", "63.6", "best", "README of fairseq's RoBERTa"),
     Published(
-        "google-bert/bert-base-cased", "the chapter's size", "59.0 ± 1.1", "5 seeds", "Transformers' Flax examples"
+        "google-bert/bert-base-cased",
+        "the size of the notebook chapter's",
+        "59.0 ± 1.1",
+        "5 seeds",
+        "Transformers' Flax examples",
     ),
     Published("google/electra-small-discriminator", "small and fast", "57.0", "median", "README of ELECTRA"),
     Published(
