@@ -77,6 +77,13 @@ def test_both_languages_show_the_same_files_commands_and_python(page):
             assert our == their
 
 
+@pytest.mark.parametrize("page", [one for one in PAGES if one.stem not in GENERATED], ids=lambda page: page.stem)
+def test_both_languages_have_the_same_scores(page):
+    """As many of each, such as .577: words differ, measured numbers do not."""
+    ours, theirs = (sorted(re.findall(r"(?<![\w.])-?\.\d\d+", one.read_text("utf-8"))) for one in (page, twin(page)))
+    assert ours == theirs
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_have_only_known_options(page):
     for words in commands(page):
