@@ -36,7 +36,7 @@ GROUPS = {
 """Headings, and the rooms of the package whose public names stand under them."""
 
 INTRO = """\
-# The Python names
+# The Python API
 
 <!-- Made by `make reference` from the source. Change the docstrings, not this page. -->
 
