@@ -20,10 +20,10 @@ from acceptor.runs.folder import read_manifest
 from acceptor.runs.history import read_history
 from acceptor.runs.judge_file import read_judge_file
 from acceptor.runs.predictions import read_predictions
-from acceptor.runs.record import FORMAT
+from acceptor.runs.record import FORMAT, read_record
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file
-from acceptor.runs.search_file import read_search_file
+from acceptor.runs.search_file import SearchFile
 from acceptor.runs.set_file import FoldsFile, SeedsFile, read_set_file
 from acceptor.training.resume import data_and_config
 from conftest import raises
@@ -37,7 +37,7 @@ READERS = {
     "run/manifest.json": lambda path: read_manifest(path.parent),
     "seeds/seeds.json": lambda path: read_set_file(path.parent, SeedsFile),
     "cv/cv.json": lambda path: read_set_file(path.parent, FoldsFile),
-    "search/search.json": lambda path: read_search_file(path.parent),
+    "search/search.json": lambda path: read_record(path, SearchFile),
     STATE: lambda path: read_state(path.parent),
 }
 

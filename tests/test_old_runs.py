@@ -16,10 +16,10 @@ from acceptor.experiments.seeds import read_seeds
 from acceptor.report.html import write_report
 from acceptor.runs.checkpoint import newest
 from acceptor.runs.history import as_dicts, read_history
-from acceptor.runs.record import USUAL_FORMAT
+from acceptor.runs.record import USUAL_FORMAT, read_record
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file
-from acceptor.runs.search_file import read_search_file
+from acceptor.runs.search_file import SearchFile
 from acceptor.runs.set_file import FoldsFile, SeedsFile, read_set_file
 
 OLD = Path(__file__).parent / "data" / "a684b4a"
@@ -134,7 +134,7 @@ def test_folds_are_read_and_resumed(data):
 
 def test_a_search_is_read_and_resumed(data):
     before = written("search", "search.json")
-    assert read_search_file(Path("search")).to_dict() == before
+    assert read_record(Path("search/search.json"), SearchFile).to_dict() == before
     space = {"learning_rate": (5e-3, 2e-2, "log"), "epochs": (3, 4)}
     config = acceptor.TrainConfig(**CONFIG)
     found = acceptor.search_settings(data, out="search", trials=3, seeds=0, config=config, space=space)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, Settings, check_format, read_record
+from acceptor.runs.record import MAX_RECORD_BYTES, Count, FileRecord, Record, Settings, check_format
 from acceptor.runs.report_file import SplitScores
 from acceptor.storage.files import replace_json
 from acceptor.storage.strict_json import read_json_object
@@ -50,15 +50,6 @@ class SearchFile(FileRecord, SearchSetup):
     optimistic: str
     trials: list[Trial]
     best: Trial | None
-
-
-def read_search_file(folder: Path) -> SearchFile:
-    """Reads a search's ``search.json``.
-
-    Raises:
-        RunError: See `acceptor.runs.record.read_record`.
-    """
-    return read_record(folder / SEARCH_FILE, SearchFile, limit=MAX_RECORD_BYTES)
 
 
 def check_search_format(folder: Path) -> None:
