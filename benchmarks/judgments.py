@@ -19,10 +19,9 @@ import polars as pl
 
 import acceptor
 from acceptor.evaluation.metrics import METRICS, confusion_matrix
-from acceptor.experiments.seeds import read_seeds
 from acceptor.runs.report_file import read_report_file
 from acceptor.runs.run_file import read_run_file
-from acceptor.runs.set_file import SEEDS_FILE
+from acceptor.runs.set_file import finished_seeds
 
 Scores = dict[str, float]
 COLUMNS: dict[str, Callable[[float], str]] = {
@@ -39,7 +38,8 @@ COLUMNS: dict[str, Callable[[float], str]] = {
 
 def runs_in(folder: Path) -> list[Path]:
     """A run folder, or all finished runs of a folder of seeds."""
-    return list(read_seeds(folder).runs) if (folder / SEEDS_FILE).is_file() else [folder]
+    seeds = finished_seeds(folder)
+    return [folder] if seeds is None else [folder / name for name in seeds.finished_folders]
 
 
 def scores_of(run: Path) -> Scores:

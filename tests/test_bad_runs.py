@@ -13,7 +13,6 @@ import pytest
 
 import acceptor
 from acceptor.errors import RunError
-from acceptor.experiments.seeds import read_seeds
 from acceptor.report.html import write_report
 from acceptor.runs.checkpoint import newest, read_state
 from acceptor.runs.folder import read_manifest
@@ -278,7 +277,7 @@ def test_no_damage_of_a_run_is_a_traceback(name, damage, place, tmp_path):
 def test_no_damage_of_a_set_is_a_traceback(damage, place, tmp_path):
     DAMAGE[damage](place / "seeds" / "seeds.json")
     for call in (
-        lambda: read_seeds(place / "seeds"),
+        lambda: read_set_file(place / "seeds", SeedsFile),
         lambda: write_report([place / "seeds"], tmp_path / "r.html", figures=False),
     ):
         with pytest.raises(RunError):

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 
 import acceptor
-from acceptor.experiments.seeds import read_seeds
 from acceptor.report.html import write_report
 from acceptor.runs.checkpoint import newest
 from acceptor.runs.history import as_dicts, read_history
@@ -110,7 +109,7 @@ def test_every_file_of_a_run_is_read_as_it_was_written(name):
 
 
 def test_seeds_are_read_and_resumed(data, old):
-    assert read_seeds("seeds").record == written("seeds", "seeds.json")
+    assert read_set_file(Path("seeds"), SeedsFile).to_dict() == written("seeds", "seeds.json")
     before = Path("seeds/seed-7/manifest.json").stat().st_mtime_ns
     config = acceptor.TrainConfig(**CONFIG)
     more = acceptor.train_seeds(data, out="seeds", seeds=3, config=config)

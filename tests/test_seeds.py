@@ -19,8 +19,8 @@ from acceptor.cli.render import seeds_text
 from acceptor.errors import RunError, UsageError
 from acceptor.evaluation.spread import expected_maximum, spread
 from acceptor.experiments import workers
-from acceptor.experiments.seeds import Seeds, read_seeds
-from acceptor.runs.set_file import SeedsFile
+from acceptor.experiments.seeds import Seeds
+from acceptor.runs.set_file import SeedsFile, read_set_file
 from conftest import raises, toy_rows
 
 SETTINGS = ["--epochs", "20", "--batch-size", "16", "--learning-rate", "0.01", "--max-length", "32"]
@@ -103,7 +103,7 @@ def test_the_summary_is_that_of_all_values(three):
         assert (summary["min"], summary["max"], summary["n"]) == (min(values), max(values), 3)
         assert len(summary["expected_maximum"]) == 3
     assert (on_disk["n_runs"], on_disk["failed"]) == (3, 0)
-    assert read_seeds(three.folder).to_dict() == three.to_dict()
+    assert read_set_file(three.folder, SeedsFile).to_dict() == three.record
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_replaced_set_comes_back_if_no_training_finishes(three, toy, short, tm
     broken = short.model_copy(update={"learning_rate": 0.9, "on_collapse": "stop"})
     with pytest.raises(RunError, match="no training finished"):
         acceptor.train_seeds(toy, out=out, seeds=2, config=broken, overwrite=True)
-    assert [run.name for run in read_seeds(out).runs] == [run.name for run in three.runs]
+    assert read_set_file(out, SeedsFile).finished_folders == [run.name for run in three.runs]
 
 
 def test_numpys_integers_are_integers(three, toy, short):
@@ -276,7 +276,7 @@ def test_a_run_that_fails_is_counted_and_tried_again(toy, short, tmp_path, monke
     config = short.model_copy(update={"learning_rate": 0.999, "max_grad_norm": 0.0, "weight_decay": 1e30})
     with raises(RunError, "E-RUN-UNFINISHED", where="seeds.json", found="seed-7 failed"):
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
-    entry = read_seeds(tmp_path / "seeds").entries[0]
+    entry = read_set_file(tmp_path / "seeds", SeedsFile).to_dict()["runs"][0]
     assert (entry["status"], entry["error"]["error"], entry["scores"]) == ("failed", "NotFiniteError", None)
 
     def stopped(*_, **__):
@@ -285,10 +285,10 @@ def test_a_run_that_fails_is_counted_and_tried_again(toy, short, tmp_path, monke
     monkeypatch.setattr("acceptor.experiments.workers.train", stopped)
     with pytest.raises(KeyboardInterrupt):  # tried again and stopped, it is not dropped from the count
         acceptor.train_seeds(toy, out=tmp_path / "seeds", seeds=[7], config=config)
-    assert read_seeds(tmp_path / "seeds").count("failed") == 1
+    assert read_set_file(tmp_path / "seeds", SeedsFile).failed == 1
     (tmp_path / "seeds" / "seeds.json").write_text('{"runs": [7]}')
     with raises(RunError, "E-RUN-FILE", where="seeds.json", found="config"):
-        read_seeds(tmp_path / "seeds")
+        read_set_file(tmp_path / "seeds", SeedsFile)
 
 
 # ---------------------------------------------------------------------- kills

@@ -201,7 +201,7 @@ def _folders(system: Any) -> tuple[list[Any], int]:
     seeds = finished_seeds(place)
     if seeds is None:
         return [place], 0
-    finished = [place / run.folder for run in seeds.runs if run.status == "finished"]
+    finished = [place / name for name in seeds.finished_folders]
     return finished, len(seeds.runs) - len(finished)
 
 

@@ -105,7 +105,7 @@ def _folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
     for path in map(run_path, listed_paths(runs, "two or more run folders, or a folder of seeds")):
         _refuse_others(path)
         seeds = finished_seeds(path)
-        folders += [path] if seeds is None else [path / one.folder for one in seeds.runs if one.status == "finished"]
+        folders += [path] if seeds is None else [path / name for name in seeds.finished_folders]
     repeated = len({folder.resolve() for folder in folders}) < len(folders)
     if repeated or not 2 <= len(folders) <= MOST_MEMBERS:
         raise UsageError(

@@ -66,7 +66,7 @@ class RunSet(Generic[F]):
     @property
     def runs(self) -> list[Path]:
         """The folders of the finished trainings, in the order of the entries."""
-        return [self.folder / entry.folder for entry in self.file.runs if entry.status == "finished"]
+        return [self.folder / name for name in self.file.finished_folders]
 
     def count(self, status: Status) -> int:
         """The number of trainings with a status: ``finished``, ``collapsed`` or ``failed``."""

@@ -131,15 +131,6 @@ def train_seeds(
     return Seeds(out, file)
 
 
-def read_seeds(folder: str | Path) -> Seeds:
-    """Reads the seeds in a folder, finished or not.
-
-    Raises:
-        RunError: There is no ``seeds.json``, or it cannot be read.
-    """
-    return Seeds(Path(folder), read_set_file(Path(folder), SeedsFile))
-
-
 def _numbers(seeds: int | Sequence[int], first: int) -> list[int]:
     if isinstance(seeds, int | Integral):  # NumPy's, too
         numbers = list(range(first, first + int(seeds)))

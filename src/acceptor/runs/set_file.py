@@ -86,6 +86,11 @@ class SetFile(FileRecord, Setup, Generic[E]):
     collapsed: Count
     failed: Count
 
+    @property
+    def finished_folders(self) -> list[str]:
+        """The names of the folders of the finished trainings, in the order of the entries."""
+        return [entry.folder for entry in self.runs if entry.status == "finished"]
+
     def deciding(self) -> Json:
         """All values that must be the same when the set is resumed, by name."""
         return {**super().deciding(), "labels": self.labels}
