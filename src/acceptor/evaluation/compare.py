@@ -16,7 +16,7 @@ from acceptor.errors import DataError, UsageError, checked_types
 from acceptor.evaluation.groups import MAX_VALUES
 from acceptor.evaluation.intervals import FEW, Interval, Z
 from acceptor.evaluation.judged import Judged, check_same, judged_of
-from acceptor.evaluation.metrics import METRICS, Values, defined
+from acceptor.evaluation.metrics import METRICS, Values, check_metric, defined, lowest_score
 from acceptor.evaluation.patterns import Ids, Patterns, patterns_of
 
 logger = logging.getLogger(__name__)
@@ -135,12 +135,7 @@ def compare(
         DataError: Other sentences, labels or gold; or fewer than ten examples.
         RunError: A folder is no finished run, or its files were changed.
     """
-    if metric not in METRICS:
-        raise UsageError(
-            f"no metric is called {metric!r}",
-            expected=", ".join(METRICS),
-            code="E-USAGE-OPTION",
-        )
+    check_metric(metric)
     if not others:
         raise UsageError(
             "there is nothing to compare with",
@@ -207,7 +202,7 @@ def _compare(base: Judged, other: Judged, sources: _Sources, metric: str, draws:
     single = len(base.predicted) == len(other.predicted) == 1
     scores_drawn = patterns.scores(metric, patterns.stratified(draws, rng))
     errors = [_error_of_seeds(side[:, 0], drawn) for side, drawn in zip(observed, scores_drawn, strict=True)]
-    drawn = _drop_undefined(_differences(scores_drawn, errors, _lowest(metric), rng))
+    drawn = _drop_undefined(_differences(scores_drawn, errors, lowest_score(metric), rng))
     p = _permutation_p(patterns, metric, difference, draws, rng) if single else _bootstrap_p(drawn)
     pairs = [(ours != theirs).sum() for ours in base.predicted for theirs in other.predicted]
     undefined = math.isnan(difference)
@@ -257,11 +252,6 @@ def holm(values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(ranked) - rank) * value))
         corrected[index] = largest
     return corrected
-
-
-def _lowest(metric: str) -> float:
-    """The lowest value of a metric; the highest is 1."""
-    return -1.0 if metric == "mcc" else 0.0
 
 
 def _differences(
@@ -319,7 +309,7 @@ def _of_sources(
     if not variance > 0:  # NaN, or all sources are alike
         return None if math.isnan(variance) else interval
     margin = math.sqrt(variance) * stdtrit(variance**2 / np.sum(variances**2 / freedom), 0.975)
-    most = 1 - _lowest(metric)  # the largest difference that there can be
+    most = 1 - lowest_score(metric)  # the largest difference that there can be
     low, high = max(-most, difference - margin), min(most, difference + margin)
     return Interval(float(min(low, interval.low)), float(max(high, interval.high)))
 

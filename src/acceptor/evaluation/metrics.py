@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.errors import UsageError
+
 Confusion = npt.NDArray[Any]
 Values = npt.NDArray[np.float64]
 
@@ -94,6 +96,21 @@ def log_odds(logits: npt.NDArray[np.float32], label: int) -> npt.NDArray[np.floa
 
 METRICS = {"mcc": mcc, "accuracy": accuracy, "f1": f1, "balanced_accuracy": balanced_accuracy}
 """The scores of verdicts, by the name that options and reports use."""
+
+
+def check_metric(name: str) -> None:
+    """Refuses an unknown metric.
+
+    Raises:
+        UsageError: It is not one of `METRICS`.
+    """
+    if name not in METRICS:
+        raise UsageError(f"no metric is called {name!r}", expected=", ".join(METRICS), code="E-USAGE-OPTION")
+
+
+def lowest_score(metric: str) -> float:
+    """The lowest value of a metric; the highest is 1."""
+    return -1.0 if metric == "mcc" else 0.0
 
 
 def _parts(confusion: Confusion) -> tuple[Values, Values, Values]:

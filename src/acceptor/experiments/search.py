@@ -25,6 +25,7 @@ from acceptor.data.load import load_data
 from acceptor.data.split import with_validation
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError, UsageError, checked_types
+from acceptor.evaluation.metrics import lowest_score
 from acceptor.experiments.seeds import Seeds, train_seeds
 from acceptor.experiments.study import (
     Domain,
@@ -83,7 +84,6 @@ FIXED = {
 """Settings that are not searched, and why."""
 
 BOUND = ("reinit_layers", "keep_head", "max_length", "device")  # what the encoder or the machine may not have
-WORST = {"mcc": -1.0, "accuracy": 0.0, "f1": 0.0}  # the value for the sampler if a score is not defined
 LEFT_OUT = OF_THE_DATA | {"confusion"}  # scores that are not kept: equal in all trials, or long
 QUARTERS = 4  # points of a training at which it may be pruned, so that long and short trainings are comparable
 POLL_SECONDS = 0.2  # while waiting for trials of other processes
@@ -339,7 +339,7 @@ def _do(study: Any, trial: Any, out: Path, config: ResolvedConfig, data: Data) -
         if pruned:
             study.tell(trial, state=load_optuna().trial.TrialState.PRUNED)
         else:
-            study.tell(trial, value if defined else WORST[own.metric])
+            study.tell(trial, value if defined else lowest_score(own.metric))  # the sampler needs a value
         best = write_trials(study, out).best
         kept = {folder_of(other) for other in in_states(study, "RUNNING", "WAITING")} | {best and best.folder}
         for other in out.glob("trial-*"):
@@ -369,7 +369,7 @@ class _Pruner:
             quarter = QUARTERS * epoch // epochs
             if quarter and quarter not in self.reported:
                 self.reported.add(quarter)
-                self.trial.report(WORST[metric] if score is None else score, quarter)
+                self.trial.report(lowest_score(metric) if score is None else score, quarter)
         if len(scores) < epochs and self.trial.should_prune():
             raise _PrunedError
 

@@ -12,7 +12,7 @@ from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import UsageError, checked_types, nearest
-from acceptor.evaluation.metrics import METRICS
+from acceptor.evaluation.metrics import METRICS, lowest_score
 from acceptor.evaluation.spread import Spread, spread
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
@@ -183,7 +183,7 @@ def _known(kind: str, name: str, names: Iterable[str]) -> str:
 
 def _spread(entries: Sequence[SeedEntry], split: str, metric: str) -> Spread | None:
     scores = [entry.score(split, metric) for entry in entries]
-    return spread([score for score in scores if score is not None], lowest=-1.0 if metric == "mcc" else 0.0)
+    return spread([score for score in scores if score is not None], lowest_score(metric))
 
 
 def _summary(entries: list[SeedEntry]) -> Json:

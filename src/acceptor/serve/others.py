@@ -13,7 +13,7 @@ import numpy as np
 from acceptor.errors import RequestError, UsageError
 from acceptor.evaluation.compare import Comparison, compare_judged
 from acceptor.evaluation.judged import Judged, judged_of
-from acceptor.evaluation.metrics import METRICS
+from acceptor.evaluation.metrics import check_metric
 from acceptor.serve.connection import Connection
 from acceptor.serve.exchange import Server, Steps, exchange, server_of, unreadable
 from acceptor.text import Json, listed
@@ -106,8 +106,7 @@ def compare_with_servers(
             expected="acceptor compare RUN http://HOST:PORT --data FILE",
             code="E-USAGE-CONFLICT",
         )
-    if metric not in METRICS:
-        raise UsageError(f"no metric is called {metric!r}", expected=", ".join(METRICS), code="E-USAGE-OPTION")
+    check_metric(metric)
     first, *runs = judged_of([base, *(one for one in others if "://" not in one)], data=data, reading=reading)
     left, systems, speeds = iter(runs), [], []
     for one in others:
