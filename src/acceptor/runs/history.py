@@ -50,7 +50,7 @@ class Collapse(Record):
         epoch: The epoch at whose end the collapse was detected, counted from 1.
         step: The number of optimizer steps until then.
         label: The only verdict.
-        share: Share of the majority verdict among the validation verdicts, in [0, 1].
+        share: 1: the share of that verdict among the validation verdicts.
         loss: Mean training loss of the epoch's second half, in nats.
         entropy: Entropy of the labels in train, in nats: the loss of a constant answer.
         margin_sd: Standard deviation of the margins over validation, in nats.

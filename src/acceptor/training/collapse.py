@@ -27,6 +27,7 @@ from acceptor.config import ResolvedConfig, safer
 from acceptor.data.table import Split
 from acceptor.errors import TrainingError
 from acceptor.evaluation.metrics import log_loss
+from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.runs.history import Collapse, Line, StepLine, lines_of
 from acceptor.training.loop import EpochEnd
 from acceptor.training.targets import LabelIds, Probabilities, balanced_weights
@@ -47,8 +48,7 @@ class CollapseError(TrainingError):
             f"the training has collapsed: all validation verdicts are {collapse.label!r}",
             where=f"seed {collapse.seed}, epoch {collapse.epoch}, step {collapse.step}",
             expected=f"a loss below {collapse.entropy:.4f}, the entropy of the labels",
-            found=f"loss {collapse.loss:.4f} in the epoch's second half, share of the verdict {collapse.share:.3f}, "
-            f"margins within ± {collapse.margin_sd:.1g}",
+            found=f"loss {collapse.loss:.4f} in the epoch's second half, margins within ± {collapse.margin_sd:.1g}",
             cause=f"a learning rate too high for this encoder ({config.learning_rate:g}), an unlucky seed, "
             "or an encoder that was never pre-trained",
             next=f"try --learning-rate {again.learning_rate:g} --warmup {again.warmup:g} "
@@ -89,26 +89,24 @@ def collapse_at(
     event: EpochEnd, history: Sequence[Line], train: Split, validation: Split, config: ResolvedConfig
 ) -> Collapse | None:
     """The collapse at an epoch's end; None unless it is checked and all conditions hold. See `check_collapse`."""
-    verdicts = np.bincount(event.logits.argmax(axis=1), minlength=len(train.labels))
-    ordered = np.sort(event.logits.astype(np.float64), axis=1)
-    margin_sd = float((ordered[:, -1] - ordered[:, -2]).std())
+    if event.step < FEWEST_STEPS or (event.epoch == 1 and config.epochs > 2):
+        return None
+    verdicts = np.unique(MOST_PROBABLE.label_ids(event.logits))
+    margin_sd = float(MOST_PROBABLE.margins(event.logits).std(dtype=np.float64))
     steps = [line for line in lines_of(history, StepLine) if line.epoch == event.epoch]
     late = steps[len(steps) // 2 :]
     examples = max(1, sum(line.examples for line in late))
     loss = sum(line.loss * line.examples for line in late) / examples
-    if event.step < FEWEST_STEPS or (event.epoch == 1 and config.epochs > 2):
-        return None
     entropy, deviation = constant_loss(train.targets, config)
     learns = loss < entropy - 2 * deviation / math.sqrt(examples)
     learns |= log_loss(event.logits, validation.gold) < label_entropy(validation.gold)[0]
-    if verdicts.max() < len(event.logits) or learns or margin_sd >= MIN_MARGIN_SD:
+    if len(verdicts) > 1 or learns or margin_sd >= MIN_MARGIN_SD:
         return None
-    label = train.labels[int(verdicts.argmax())]
     return Collapse(
         seed=config.seed,
         epoch=event.epoch,
         step=event.step,
-        label=label,
+        label=train.labels[verdicts[0]],
         share=1.0,
         loss=loss,
         entropy=entropy,
