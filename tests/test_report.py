@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 import acceptor
-from acceptor.evaluation.curves import calibration, margins, precision_recall, roc
+from acceptor.evaluation.curves import calibration, logit_differences, precision_recall, roc
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.report.card import model_card
 from acceptor.report.figures import SERIES, as_svg, loss_figure
@@ -592,8 +592,8 @@ def test_calibration_is_the_mean_distance_of_bins():
 
 
 def test_margins_and_tints():
-    assert margins(np.array([[1.0, 3.0], [2.0, 0.5]])).tolist() == [2.0, -1.5]
-    assert margins(np.array([[1.0, 3.0, 2.5]])).tolist() == [0.5]
+    assert logit_differences(np.array([[1.0, 3.0], [2.0, 0.5]])).tolist() == [2.0, -1.5]
+    assert logit_differences(np.array([[1.0, 3.0, 2.5]])).tolist() == [0.5]
     parts = highlight_words("A b's c d.", [("A", 2.0), ("b", -1.0), ("'", 0.01), ("s", 0.0), ("c", 0.6), ("x", 9.0e-9)])
     assert "".join(text for text, *_ in parts) == "A b's c d."
     assert not any(tint for _, tint, _ in parts if tint == "p3")

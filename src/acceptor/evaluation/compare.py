@@ -308,9 +308,9 @@ def _of_sources(
     variance = variances.sum()
     if not variance > 0:  # NaN, or all sources are alike
         return None if math.isnan(variance) else interval
-    margin = math.sqrt(variance) * stdtrit(variance**2 / np.sum(variances**2 / freedom), 0.975)
+    half_width = math.sqrt(variance) * stdtrit(variance**2 / np.sum(variances**2 / freedom), 0.975)
     most = 1 - lowest_score(metric)  # the largest difference that there can be
-    low, high = max(-most, difference - margin), min(most, difference + margin)
+    low, high = max(-most, difference - half_width), min(most, difference + half_width)
     return Interval(float(min(low, interval.low)), float(max(high, interval.high)))
 
 

@@ -99,7 +99,7 @@ def calibration(probability: Values, right: npt.NDArray[np.bool_]) -> Calibratio
     return Calibration(means, shares, intervals, counts, error)
 
 
-def margins(logits: npt.NDArray[np.float32]) -> Values:
+def logit_differences(logits: npt.NDArray[np.float32]) -> Values:
     """For two labels, logit of label id 1 minus that of label id 0; else the best minus the second; shape (N,)."""
     logits = logits.astype(np.float64)
     if logits.shape[1] == 2:

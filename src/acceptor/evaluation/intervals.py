@@ -60,8 +60,8 @@ def mcc_interval(confusion: Confusion) -> Interval | None:
             return None
     else:
         variance = _delta_variance(confusion, phi)
-    centre, margin = math.atanh(phi), Z * math.sqrt(variance) / (1 - phi**2)
-    return Interval(math.tanh(centre - margin), math.tanh(centre + margin))
+    centre, half_width = math.atanh(phi), Z * math.sqrt(variance) / (1 - phi**2)
+    return Interval(math.tanh(centre - half_width), math.tanh(centre + half_width))
 
 
 def _delta_variance(confusion: Confusion, phi: float) -> float:
@@ -104,8 +104,8 @@ def share_interval(hits: float, n: int) -> Interval:
     """A 95 % interval for a share such as accuracy (Wilson 1927)."""
     share = hits / n
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    margin = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
-    return Interval(max(0.0, centre - margin) if hits else 0.0, min(1.0, centre + margin) if hits < n else 1.0)
+    half_width = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
+    return Interval(max(0.0, centre - half_width) if hits else 0.0, min(1.0, centre + half_width) if hits < n else 1.0)
 
 
 def bootstrap_intervals(

@@ -88,7 +88,7 @@ def log_losses(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> 
 
 
 def log_odds(logits: npt.NDArray[np.float32], label: int) -> npt.NDArray[np.float64]:
-    """The margin of a label in nats, shape (N,): its logit less the other's; with more labels, log p / (1 − p)."""
+    """The log-odds of a label in nats, shape (N,): its logit less the other's; with more labels, log p / (1 − p)."""
     scores = logits.astype(np.float64)
     others = np.delete(scores, label, axis=1)
     return np.asarray(scores[:, label] - np.logaddexp.reduce(others, axis=1))

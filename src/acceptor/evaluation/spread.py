@@ -61,8 +61,8 @@ def spread(values: Sequence[float], lowest: float = -1.0) -> Spread | None:
     sd = float(np.std(values, ddof=1)) if n > 1 else None
     interval = None
     if sd and max(values) > min(values):  # the sd of equal values may be 1e-17
-        margin = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
-        interval = Interval(max(lowest, mean - margin), min(1.0, mean + margin))
+        half_width = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
+        interval = Interval(max(lowest, mean - half_width), min(1.0, mean + half_width))
     return Spread(tuple(values), mean, sd, min(values), max(values), interval, expected_maximum(values))
 
 

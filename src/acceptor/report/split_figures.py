@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acceptor.evaluation.curves import Curve, calibration, margins, precision_recall, roc
+from acceptor.evaluation.curves import Curve, calibration, logit_differences, precision_recall, roc
 from acceptor.evaluation.metrics import mistakes
 from acceptor.report.figures import (
     BLUE,
@@ -140,19 +140,18 @@ def margin_figure(splits: Sequence[JudgedSplit]) -> Figure:
     labels = splits[0].labels
     binary = len(labels) == 2
     figure, axes = new_figure("Margins", rows=len(splits))
-    every = np.concatenate([margins(split.logits) for split in splits])
+    every = np.concatenate([logit_differences(split.logits) for split in splits])
     pad = 0.02 * float(np.ptp(every)) or 0.5
     edges = np.linspace(every.min() - pad, every.max() + pad, 31)
     for split, panel in zip(splits, np.atleast_1d(axes), strict=True):
-        values, right = margins(split.logits), split.predicted == split.gold
+        values, right = logit_differences(split.logits), split.predicted == split.gold
         parts = (split.gold == 0, split.gold == 1) if binary else (~right, right)
         names = [f"gold {cut(label, 12)}" for label in labels] if binary else ["wrong", "right"]
         for colour, rows, name in zip((ORANGE, BLUE), parts, names, strict=True):
             panel.hist(values[rows], edges, color=colour, alpha=0.3)
             panel.hist(values[rows], edges, color=colour, histtype="step", linewidth=1.1, label=name)
         if binary:
-            chance = split.decision.threshold or 0.5
-            panel.axvline(split.decision.temperature * math.log(chance / (1 - chance)), color=INK, linewidth=0.8)
+            panel.axvline(split.decision.temperature * split.decision.shift, color=INK, linewidth=0.8)
             panel.set_xlim(edges[0], edges[-1])
         panel.set_ylabel(split.name if len(splits) > 1 else "sentences")
     words = f"logit of “{cut(labels[1], 14)}” − “{cut(labels[0], 14)}”" if binary else "best logit − second best"
