@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from acceptor.environment import variable
 from acceptor.errors import RequestError, UsageError
 from acceptor.serve.settings import KEY_VARIABLE
+from acceptor.storage.strict_json import refuse_constant
 from acceptor.text import plain
 
 logger = logging.getLogger(__name__)
@@ -199,13 +200,9 @@ def _pause_after(error: RequestError, tries: int) -> float:
 
 def _parsed(reply: Reply, where: str) -> Any:
     try:
-        return json.loads(reply.content.decode(), parse_constant=_no_number)
+        return json.loads(reply.content.decode(), parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         unreadable(where, "JSON", _excerpt(reply.content), reply.status)
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
 
 
 def unreadable(where: str, expected: str, found: str, status: int = 200) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 MAX_OBJECT_BYTES = 1 << 20
 
@@ -27,7 +27,7 @@ def parse_json_object(data: bytes, *, limit: int) -> dict[str, Any]:
     if not data.strip():
         raise ValueError("empty")
     try:
-        content = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        content = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=refuse_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except ValueError as error:
@@ -46,5 +46,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _refuse_constant(word: str) -> Any:
+def refuse_constant(word: str) -> NoReturn:
+    """Refuses NaN and infinities, which Python reads although JSON lacks them: for ``parse_constant``."""
     raise ValueError(f"{word} is not JSON")

@@ -7,10 +7,11 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from acceptor.data.reading.grid import Grid, Reject, Rows
 from acceptor.errors import DataError
+from acceptor.storage.strict_json import refuse_constant
 from acceptor.text import listed, short
 
 
@@ -197,8 +198,4 @@ def _no_repeated_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_no_repeated_key, parse_constant=_no_constant)
+_JSON = json.JSONDecoder(object_pairs_hook=_no_repeated_key, parse_constant=refuse_constant)
