@@ -20,7 +20,7 @@ from acceptor.exporting.verify import Export
 from acceptor.exporting.wordpiece import wordpiece
 from acceptor.judging.description import described
 from acceptor.judging.judge import Judge
-from acceptor.storage.files import explain_write_errors, new_file, user_path
+from acceptor.storage.files import explain_write_errors, replace_text, user_path
 from acceptor.storage.lock import one_writer
 from acceptor.storage.manifest import file_sha256
 from acceptor.text import content_source
@@ -75,8 +75,7 @@ def export_page(
     text = page_with(described(judge, name, found.precision), blocks)
     with one_writer(out), explain_write_errors(out):
         check_free(out, overwrite=overwrite)  # again: meanwhile another process may have written it
-        with new_file(out) as scratch:
-            scratch.write_text(text, "utf-8", newline="\n")
+        replace_text(out, text)
     return replace(found, path=out, bytes=out.stat().st_size, sha256=file_sha256(out))
 
 

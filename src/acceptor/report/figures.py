@@ -15,7 +15,7 @@ import numpy as np
 
 from acceptor.evaluation.evaluate import Scores
 from acceptor.report.fonts import use_fonts
-from acceptor.storage.files import new_file
+from acceptor.storage.files import new_file, replace_text
 from acceptor.text import plain
 
 if TYPE_CHECKING:
@@ -162,8 +162,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> str:
     """Writes ``NAME.svg`` and ``NAME.png`` into ``folder``; returns the text of the SVG."""
     text = as_svg(figure)
     folder.mkdir(parents=True, exist_ok=True)
-    with new_file(folder / f"{name}.svg") as scratch:
-        scratch.write_text(text, "utf-8", newline="\n")
+    replace_text(folder / f"{name}.svg", text)
     with new_file(folder / f"{name}.png") as scratch:
         save_png(figure, scratch)
     return text

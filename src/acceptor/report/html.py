@@ -22,7 +22,7 @@ from acceptor.runs.history import EpochLine
 from acceptor.runs.report_file import REPORT_PAGE
 from acceptor.runs.set_file import SEEDS_FILE, SeedsFile, finished_seeds
 from acceptor.runtime.device import versions
-from acceptor.storage.files import explain_full_disk, explain_write_errors, new_file, user_path
+from acceptor.storage.files import explain_full_disk, explain_write_errors, replace_text, user_path
 from acceptor.storage.manifest import MANIFEST
 from acceptor.text import content_source, plain
 
@@ -80,7 +80,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, why: int = 0, f
                 next="train it again: acceptor train DATA --out RUN",
                 code="E-RUN-FILE",
             ) from error
-        _write_page(out, page)
+        replace_text(out, page)
     return out
 
 
@@ -280,9 +280,3 @@ def _flat(record: Mapping[str, object], above: str = "") -> Iterator[tuple[str, 
             yield name, f"{value:.6g}"
         else:
             yield name, _HASH.sub(r"\1…", str(value))
-
-
-def _write_page(out: Path, text: str) -> None:
-    """Writes the page to a temporary file, then renames it."""
-    with new_file(out) as scratch:
-        scratch.write_text(text, "utf-8", newline="\n")

@@ -49,6 +49,12 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(text, "utf-8", newline="\n")
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text to a `new_file`: a reader of ``path`` finds the complete old text or the complete new one."""
+    with new_file(path) as scratch:
+        scratch.write_text(text, "utf-8", newline="\n")
+
+
 def replace_json(path: Path, content: Any) -> None:
     """`write_json` to a `new_file`: a reader of ``path`` finds the complete old content or the complete new one."""
     with explain_write_errors(path), new_file(path) as scratch:
