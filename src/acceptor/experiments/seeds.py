@@ -62,8 +62,7 @@ class Seeds(RunSet[SeedsFile]):
             UsageError: There is no such split.
         """
         name = self._known_split(split)
-        scores = [(entry.scores or {}).get(name) for entry in self.file.runs]
-        return any(one is not None and one.selected_on_this_split for one in scores)
+        return any(entry.selected(name) for entry in self.file.runs)
 
     def _known_split(self, given: str | None) -> str:
         return self.split if given is None else _known("split", given, SPLITS)

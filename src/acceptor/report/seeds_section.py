@@ -9,7 +9,7 @@ from acceptor.report.folder import RunFolder, number
 from acceptor.report.run_figures import NAMES, best_figure, metric_figure, strip_figure
 from acceptor.report.run_section import FigureWriter, scored
 from acceptor.runs.report_file import SPLITS
-from acceptor.runs.set_file import Entry, SeedEntry, SeedsFile
+from acceptor.runs.set_file import SeedEntry, SeedsFile
 
 
 def median_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
@@ -70,7 +70,7 @@ def seeds_section(
         "encoder": seeds.encoder.name,
         "summary": summary,
         "splits": splits,
-        "selected": [split for split in splits if any(_selected(entry, split) for entry in seeds.runs)],
+        "selected": [split for split in splits if any(entry.selected(split) for entry in seeds.runs)],
         "rows": [
             {
                 "seed": entry.seed,
@@ -83,8 +83,3 @@ def seeds_section(
         ],
         "pictures": pictures,
     }
-
-
-def _selected(entry: Entry, split: str) -> bool:
-    scores = (entry.scores or {}).get(split)
-    return scores is not None and scores.selected_on_this_split

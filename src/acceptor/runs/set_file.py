@@ -37,6 +37,11 @@ class Entry(Record):
         scores = (self.scores or {}).get(split)
         return None if scores is None else scores.score(metric)
 
+    def selected(self, split: str) -> bool:
+        """True if the training chose its checkpoint or threshold on the split."""
+        scores = (self.scores or {}).get(split)
+        return scores is not None and scores.selected_on_this_split
+
 
 class SeedEntry(Entry):
     """A training with one seed. ``planned`` is the requested seed: a restart has another one."""
