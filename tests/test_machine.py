@@ -311,14 +311,17 @@ def test_waiting_for_missing_processes_warns_and_ends(monkeypatch, caplog):
         ("not a line", "other", "", None),
     ],
 )
-def test_the_limits_of_control_groups_are_read(line, file, text, cores, tmp_path):
+def test_the_limits_of_control_groups_are_read(line, file, text, cores, tmp_path, monkeypatch):
     (tmp_path / "self").write_text(line + "\n")
     place = tmp_path / "mounts" / file
     place.parent.mkdir(parents=True)
     place.write_text(text + "\n")
     place.with_name("cpu.cfs_period_us").write_text("100000\n")
-    assert threads.cpu_quota(tmp_path / "self", tmp_path / "mounts") == cores
-    assert threads.cpu_quota(tmp_path / "missing", tmp_path / "mounts") is None
+    monkeypatch.setattr(threads, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(threads, "GROUPS", tmp_path / "self")
+    assert threads.cpu_quota() == cores
+    monkeypatch.setattr(threads, "GROUPS", tmp_path / "missing")
+    assert threads.cpu_quota() is None
 
 
 @pytest.mark.parametrize(

@@ -68,16 +68,16 @@ def _created(wanted: Path | None) -> Path:
             return wanted  # it may be read-only, and is read then
         except OSError as error:
             problem = f"{wanted} cannot be made ({error.strerror})"
-    place = temporary_folder("acceptor-cache-")
+    place = _temporary_folder()
     logger.warning(
         "%s", f"{problem}: the cache is {place} and is removed when this process ends; to keep one: ACCEPTOR_CACHE"
     )
     return place
 
 
-def temporary_folder(prefix: str) -> Path:
+def _temporary_folder() -> Path:
     """A folder that only this user may enter; it is removed when the process ends."""
-    place, owner = Path(tempfile.mkdtemp(prefix=prefix)), os.getpid()
+    place, owner = Path(tempfile.mkdtemp(prefix="acceptor-cache-")), os.getpid()
 
     def clear() -> None:
         if os.getpid() == owner:  # not a process that was forked from it

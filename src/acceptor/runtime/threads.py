@@ -19,13 +19,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cpu_quota(groups: Path | None = None, mounts: Path | None = None) -> float | None:
+def cpu_quota() -> float | None:
     """The smallest CPU limit of the control groups (containers, batch systems), in cores; None if there is none.
 
     Version 2 has it in ``cpu.max``, version 1 in ``cpu.cfs_quota_us``. The limits of parent groups count, too.
     """
     try:
-        lines = (groups or GROUPS).read_text("utf-8", "replace").splitlines()
+        lines = GROUPS.read_text("utf-8", "replace").splitlines()
     except OSError:  # no Linux, or no /proc
         return None
     limits: list[float] = []
@@ -33,17 +33,16 @@ def cpu_quota(groups: Path | None = None, mounts: Path | None = None) -> float |
         _, controllers, path = line.split(":", 2) if line.count(":") > 1 else ("", "", "/")
         if controllers and "cpu" not in controllers.split(","):
             continue
-        for home in _homes(mounts or MOUNTS, controllers):
+        for home in _homes(controllers):
             for folder in _upward(home, path):
                 limits += _limit_of(folder)
     return min(limits, default=None)
 
 
-def _homes(mounts: Path, controllers: str) -> list[Path]:
+def _homes(controllers: str) -> list[Path]:
     """The folders where a hierarchy may be mounted."""
-    return (
-        [mounts / name for name in {controllers, "cpu", "cpu,cpuacct"}] if controllers else [mounts, mounts / "unified"]
-    )
+    names = {controllers, "cpu", "cpu,cpuacct"} if controllers else (".", "unified")
+    return [MOUNTS / name for name in names]
 
 
 def _upward(home: Path, path: str) -> Iterator[Path]:
