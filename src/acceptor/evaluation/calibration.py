@@ -12,12 +12,12 @@ from acceptor.evaluation.compare import compare_judged
 from acceptor.evaluation.intervals import FEW
 from acceptor.evaluation.judged import Judged
 from acceptor.evaluation.metrics import METRICS, Values, confusion_matrix, log_loss, log_losses
+from acceptor.evaluation.patterns import Ids
 from acceptor.judging.decision import Decision, Logits
 
 FOLDS = 10
 MAX_TEMPERATURE = 20.0  # and 1 / 20; a fit beyond them means that the split is too small, or has no mistake
 
-Ids = npt.NDArray[np.int64]
 Parts = list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]  # rows to fit on, rows to evaluate on
 
 

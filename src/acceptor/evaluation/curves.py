@@ -19,8 +19,7 @@ from acceptor.evaluation.measures import (
     sums_by_score,
     unweighted,
 )
-
-Values = npt.NDArray[np.float64]
+from acceptor.evaluation.metrics import Values
 
 
 class Curve(NamedTuple):

@@ -23,6 +23,7 @@ from acceptor.evaluation.measures import measures
 from acceptor.evaluation.metrics import confusion_matrix
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
+from acceptor.model.batches import Rows
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.folder import is_finished
@@ -32,8 +33,6 @@ from acceptor.storage.files import user_path
 from acceptor.text import Json
 from acceptor.training.defaults import DERIVED, resolve
 from acceptor.training.record import log_derived
-
-Rows = npt.NDArray[np.int64]
 
 
 class Folds(RunSet[FoldsFile]):

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from acceptor.config import Derived, ResolvedConfig, TrainConfig
 from acceptor.data.minimal_pairs import pair_numbers
 from acceptor.data.table import Data
 from acceptor.errors import TrainingError
+from acceptor.judging.decision import Logits
 from acceptor.judging.judge import Judge
 from acceptor.model.encode import Encoded
 from acceptor.progress import Meter, meter
@@ -41,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 STOPPING = "stopping after this step, with a checkpoint"
 OnEpoch = Callable[[list[Json]], None]
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from acceptor.data.table import Data, Split
 from acceptor.errors import check_installed, checked_types
 from acceptor.evaluation.calibration import calibrate
 from acceptor.evaluation.evaluate import Report, blank_predictions
+from acceptor.judging.decision import Logits
 from acceptor.judging.judge import PAIRS, SENTENCES, Judge
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.classifier import check_tokens, longest_input, new_classifier
@@ -58,7 +59,7 @@ from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
 from acceptor.training.record import log_setup, run_file_of, trained_report, validation_of, write_run
 from acceptor.training.resume import config_after_restart, data_and_config
-from acceptor.training.session import Logits, OnEpoch, Request, run_loop
+from acceptor.training.session import OnEpoch, Request, run_loop
 from acceptor.training.static import choose_static_steps
 
 logger = logging.getLogger(__name__)
