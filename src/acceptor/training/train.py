@@ -57,7 +57,7 @@ from acceptor.text import Json
 from acceptor.training.advice import ADVICE, advice_for
 from acceptor.training.collapse import CollapseError
 from acceptor.training.defaults import resolve
-from acceptor.training.record import log_setup, run_file_of, trained_report, validation_of, write_run
+from acceptor.training.record import log_derived, log_setup, run_file_of, trained_report, validation_of, write_run
 from acceptor.training.resume import config_after_restart, data_and_config
 from acceptor.training.session import OnEpoch, Request, run_loop
 from acceptor.training.static import choose_static_steps
@@ -370,8 +370,8 @@ def _reports(
         decision, fitted = calibrate(logits["validation"], validation.gold, config.metric, threshold=threshold)
         judge = dataclasses.replace(judge, decision=decision)
         judge.recompute_close_verdicts(encoded["validation"], logits["validation"])  # others, if it has a threshold
-        for item in fitted:
-            logger.log(logging.INFO if judge.runtime.is_main_process else logging.DEBUG, "%-15s%s: %s", *item)
+        if judge.runtime.is_main_process:
+            log_derived(fitted)
     if data.test is not None:
         logits["test"] = judge.logits_of(encoded["test"])
     selects = config.select == "best" or judge.decision.threshold is not None or compared
