@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.evaluation.intervals import Interval, share_interval
+from acceptor.evaluation.intervals import Interval, share_interval, unweighted
 from acceptor.evaluation.measures import (
     average_precision,
     bins_of,
@@ -17,7 +17,6 @@ from acceptor.evaluation.measures import (
     calibration_error,
     roc_auc,
     sums_by_score,
-    unweighted,
 )
 from acceptor.evaluation.metrics import Values
 

@@ -12,8 +12,6 @@ from scipy.special import ndtr, ndtri
 from acceptor.evaluation.metrics import Confusion, Values, mcc
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
-
-
 DRAWS = 2000  # of a bootstrap
 AT_ONCE = 1_000_000  # weights in memory at once: 8 MB
 KNOWN_SHARE = 0.95  # of the draws, in which a score must be defined to have an interval
@@ -109,7 +107,7 @@ def share_interval(hits: float, n: int) -> Interval:
 
 
 def bootstrap_intervals(
-    statistics: Mapping[str, Statistic], n: int, *, biased: Collection[str] = (), draws: int = DRAWS, seed: int = 0
+    statistics: Mapping[str, Statistic], n: int, *, biased: Collection[str] = (), draws: int = DRAWS
 ) -> dict[str, Interval | None]:
     """95 % intervals by the bias-corrected and accelerated bootstrap (Efron 1987, equations 2.3 and 6.6).
 
@@ -123,21 +121,24 @@ def bootstrap_intervals(
             again; they are reflected at the score (Davison & Hinkley 1997, equation 5.6) instead. The interval holds
             the score, even where its bias is larger than its spread.
         draws: How many samples of n examples are drawn; the jackknife makes as many at most.
-        seed: Seeds the draws.
 
     Returns:
         None if a score is undefined, for all examples or for more than one draw of twenty; also if every draw has the
         same score, for example if all verdicts are right: an interval of width 0 would be wrong.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = _scores(statistics, (_draw(rng, n, rows) for rows in parts(draws, n)))
     without = _scores(statistics, _jackknife_weights(n, draws, rng))
-    everyone = np.ones((1, n))
-    values = {name: float(statistic(everyone)[0]) for name, statistic in statistics.items()}
+    values = {name: unweighted(statistic, n) for name, statistic in statistics.items()}
     return {
         name: _reflected(value, drawn[name]) if name in biased else _bca(value, drawn[name], without[name])
         for name, value in values.items()
     }
+
+
+def unweighted(score: Statistic, n: int) -> float:
+    """The score of all n examples, each once."""
+    return float(score(np.ones((1, n)))[0])
 
 
 def _reflected(value: float, drawn: Values) -> Interval | None:

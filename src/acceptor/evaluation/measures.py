@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from acceptor.evaluation.intervals import AT_ONCE, DRAWS, FEW, Interval, Statistic, bootstrap_intervals
+from acceptor.evaluation.intervals import AT_ONCE, DRAWS, FEW, Interval, Statistic, bootstrap_intervals, unweighted
 from acceptor.evaluation.metrics import METRICS, Values, defined, quotient
 
 BINS = 10  # of equal mass, for the calibration error
@@ -65,11 +65,6 @@ def measures(
         name: Measure(unweighted(score, n), intervals[name], unweighted(baseline[name], n))
         for name, score in scores.items()
     }
-
-
-def unweighted(score: Statistic, n: int) -> float:
-    """The score of all n examples, each once."""
-    return float(score(np.ones((1, n)))[0])
 
 
 def statistics(
