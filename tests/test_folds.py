@@ -97,7 +97,7 @@ def test_pooled_scores_are_of_the_verdicts_that_calibrated_judges_gave(config, t
 
 
 def test_the_text_has_every_fold_and_the_pooled_score(folds, capsys):
-    from acceptor.cli.render import show
+    from acceptor.cli.render.tables import show
 
     show(*folds_text(folds))
     text = capsys.readouterr().out

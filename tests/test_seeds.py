@@ -124,7 +124,7 @@ def test_a_split_or_score_that_does_not_exist_is_refused(ask, fields, three):
 
 
 def test_the_text_shows_all_values_and_that_the_best_is_no_score(three, capsys):
-    from acceptor.cli.render import show
+    from acceptor.cli.render.tables import show
 
     record = copy.deepcopy(three.record)
     for entry, mcc in zip(record["runs"], (0.1, 0.2, 0.4), strict=True):
@@ -147,7 +147,7 @@ def test_the_text_shows_all_values_and_that_the_best_is_no_score(three, capsys):
 
 
 def test_scores_of_the_split_that_chose_are_marked(three, capsys):
-    from acceptor.cli.render import show
+    from acceptor.cli.render.tables import show
 
     record = copy.deepcopy(three.record)
     for entry in record["runs"]:

@@ -34,8 +34,9 @@ from acceptor.integrations.sklearn_input import (
 )
 from acceptor.judging.load import load
 from acceptor.progress import without_progress
-from acceptor.runs.folder import MANIFEST, check_judge, manifest_bytes, read_manifest
+from acceptor.runs.folder import check_judge, manifest_bytes, read_manifest
 from acceptor.storage.files import user_path
+from acceptor.storage.manifest import MANIFEST
 from acceptor.text import plain_lines
 from acceptor.training.train import train
 
@@ -327,8 +328,7 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _logits(self, X: Any) -> npt.NDArray[np.float32]:
         check_is_fitted(self, "judge_")
         with as_sklearn_errors():
-            columns = self._read(X, reset=False)
-            return self.judge_.logits(*columns)
+            return self.judge_.logits(*self._read(X, reset=False))
 
     def _read(self, X: Any, *, reset: bool) -> list[list[str]]:
         """X as one or two columns of text. Stores their number and names if ``reset``, else compares them."""

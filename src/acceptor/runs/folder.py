@@ -15,7 +15,7 @@ from acceptor.runs.record import RUN_FILE, FileRecord, check_files, read_record
 from acceptor.runs.report_file import REPORT_FILE
 from acceptor.runs.search_file import SEARCH_FILE
 from acceptor.runs.set_file import FOLDS_FILE, SEEDS_FILE
-from acceptor.storage.manifest import MANIFEST as MANIFEST
+from acceptor.storage.manifest import MANIFEST
 from acceptor.text import shell
 
 WEIGHTS = ("config.json", "model.safetensors")

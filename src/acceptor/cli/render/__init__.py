@@ -15,7 +15,7 @@ from acceptor.cli.render.scores import (
     speeds_text,
     verdict_table,
 )
-from acceptor.cli.render.tables import frame_table, number, show, table
+from acceptor.cli.render.tables import table
 
 __all__ = [
     "annotations_text",
@@ -31,15 +31,12 @@ __all__ = [
     "export_text",
     "findings_text",
     "folds_text",
-    "frame_table",
-    "number",
     "pairs_text",
     "report_text",
     "run_text",
     "scores_table",
     "search_text",
     "seeds_text",
-    "show",
     "slices_table",
     "speeds_text",
     "table",
