@@ -248,7 +248,7 @@ def as_split(name: str, table: Table, classes: Classes, rules: LabelRules = Labe
     if missing:
         rows = table.frame["label"].is_in(list(missing))
         if not rules.drop_unlabelled:
-            raise without_label(table, missing, rules)
+            raise without_label(table, missing)
         logger.warning("%s: left out, without a label: %s", table.origin, table.listed_lines(rows.arg_true().to_list()))
         table = table.take((~rows).arg_true().to_numpy())
     keys = keys_of(counts.keys() - missing, rules, counts)
@@ -282,7 +282,7 @@ def any_labels(table: Table) -> str:
     return option(table.origin, "labels", ["A", "B"], more=True)
 
 
-def without_label(table: Table, missing: set[str], rules: LabelRules) -> DataError:
+def without_label(table: Table, missing: set[str]) -> DataError:
     """The error for rows without a label."""
     rows = table.frame["label"].is_in(list(missing)).arg_true().to_list()
     signs = ", ".join("empty cells" if not label.strip() else repr(label) for label in sorted(missing))

@@ -76,7 +76,7 @@ def export(
     suffix = Path(out).suffix
     folder = suffix == "" or (suffix != ".onnx" and str(out).endswith("/"))
     out = user_path(out)
-    _check(judge, out, precision, verify)
+    _check(judge, precision, verify)
     if folder:
         _check_folder(judge, out, precision, overwrite)
     else:
@@ -133,7 +133,7 @@ def _write_file(judge: Judge, given: Judge, out: Path, precision: str, verify: S
     return found
 
 
-def _check(judge: Judge, out: Path, precision: str, verify: Split | None) -> None:
+def _check(judge: Judge, precision: str, verify: Split | None) -> None:
     if precision not in PRECISIONS:
         raise UsageError(
             f"no precision of an export is called {precision!r}",

@@ -122,7 +122,6 @@ def _figures_of(out: Path, folders: Sequence[Path]) -> Path:
 
 class _Seeds(NamedTuple):
     name: str
-    folder: Path
     record: SeedsFile
     runs: list[RunFolder]
 
@@ -137,7 +136,7 @@ def _read(folders: Sequence[Path]) -> tuple[list[RunFolder], list[_Seeds]]:
             continue
         done = [entry for entry in record.runs if entry.status == "finished"]
         median, among = median_run(record)
-        seeds.append(_Seeds(name, folder, record, [read_run(folder / one.folder, f"seed {one.seed}") for one in done]))
+        seeds.append(_Seeds(name, record, [read_run(folder / one.folder, f"seed {one.seed}") for one in done]))
         runs.append(read_run(folder / median.folder, f"{name}, seed {median.seed} (median of {among})"))
     return runs, seeds
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from acceptor.report.folder import RunFolder, number
 from acceptor.report.run_figures import NAMES, best_figure, metric_figure, strip_figure
@@ -25,14 +24,11 @@ def median_run(seeds: SeedsFile) -> tuple[SeedEntry, int]:
     return among[(len(among) - 1) // 2], len(among)
 
 
-def seeds_section(
-    title: str, folder: Path, seeds: SeedsFile, runs: Sequence[RunFolder], writer: FigureWriter
-) -> dict[str, object]:
+def seeds_section(title: str, seeds: SeedsFile, runs: Sequence[RunFolder], writer: FigureWriter) -> dict[str, object]:
     """Returns the variables of ``seeds.html``.
 
     Args:
         title: Its title on the page.
-        folder: The folder of the set.
         seeds: The content of ``seeds.json``.
         runs: The finished trainings.
         writer: Writes the figures.

@@ -40,7 +40,7 @@ def inline(svg: str, label: str, name: str) -> Markup:
             attributes |= _font(value) if key == "font" else {key: value} if key else {}
         if attributes.get("id") not in used:
             attributes.pop("id", None)
-        element.attrib = {key: _value(key, value, name, used) for key, value in attributes.items()}
+        element.attrib = {key: _value(key, value, name) for key, value in attributes.items()}
         element.tail = None
     for unwanted in ("width", "height", "version"):
         root.attrib.pop(unwanted, None)
@@ -65,7 +65,7 @@ def _font(value: str) -> dict[str, str]:
     return {"font-size": found[2], **weight}
 
 
-def _value(key: str, value: str, name: str, used: set[str]) -> str:
+def _value(key: str, value: str, name: str) -> str:
     if key in ("fill", "stroke") and value in COLOURS:
         return f"var(--{COLOURS[value]})"
     if value == "#ffffff":  # the background; the page has its own

@@ -66,7 +66,7 @@ def inspect_labels(table: Table, rules: LabelRules) -> list[Remark]:
     labelled = {label: count for label, count in counts.items() if label not in missing}
     found = []
     if missing and labelled and not rules.drop_unlabelled:
-        found.append(_remark("rows without a label", table, missing, without_label(table, missing, rules)))
+        found.append(_remark("rows without a label", table, missing, without_label(table, missing)))
     if not labelled:
         return found
     if rules.declared is None:
