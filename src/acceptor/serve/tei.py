@@ -47,13 +47,6 @@ class PredictBody(Lenient):
     ] = None
 
 
-class Prediction(Lenient):
-    """A label and its score."""
-
-    label: str
-    score: float
-
-
 class TeiError(Lenient):
     """The body of an error."""
 
