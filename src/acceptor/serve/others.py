@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -184,7 +184,9 @@ def _kind_of(server: Server, chosen: str | None, path: str, sample: tuple[list[s
             raise UsageError(
                 f"there is no kind of server called {chosen[:40]!r}", expected=KINDS, code="E-USAGE-ADDRESS"
             )
-        return (yield from _tensors(server, path)) if chosen == "v2" else _of_path(SIMPLE[chosen], path)
+        if chosen == "v2":
+            return (yield from _tensors(server, path))
+        return replace(SIMPLE[chosen], path=path or SIMPLE[chosen].path)
     if path:
         raise UsageError(
             "an address with a path needs the kind of the server before it",
@@ -225,10 +227,6 @@ def _speaks_tensors(server: Server) -> Steps[bool]:
     except RequestError:
         return False
     return True
-
-
-def _of_path(kind: Kind, path: str) -> Kind:
-    return Kind(kind.name, path or kind.path, kind.body, kind.names)
 
 
 def _names(kind: Kind, answer: Any, url: str, expected: int) -> Names:
