@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from acceptor.errors import DataError, RequestError
 from acceptor.serve import access_log, classify, decisions, health, infer, metrics, page, tei, v1
 from acceptor.serve.access import check_access
-from acceptor.serve.description import described
+from acceptor.serve.description import openapi_document
 from acceptor.serve.gather import clock
 from acceptor.serve.limits import ClientGone
 from acceptor.serve.operation import Operation, error_body, no_path, validated
@@ -56,7 +56,7 @@ def application(service: Service) -> ASGIApp:
             allow_headers=["authorization", "content-type"],
             expose_headers=["retry-after"],
         )
-    return traced(_CountOutcomes(app, service, described(OPERATIONS)))
+    return traced(_CountOutcomes(app, service, openapi_document(OPERATIONS)))
 
 
 def _with_error_bodies(router: Router) -> ASGIApp:

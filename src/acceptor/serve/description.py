@@ -21,7 +21,7 @@ REFUSALS = {
 }
 
 
-def described(operations: Sequence[Operation]) -> Json:
+def openapi_document(operations: Sequence[Operation]) -> Json:
     """The OpenAPI document."""
     models = {model for one in operations for model in (one.body, one.content, one.error) if model}
     ordered = sorted(models, key=lambda model: model.__name__)
@@ -29,7 +29,7 @@ def described(operations: Sequence[Operation]) -> Json:
     names, schemas = models_json_schema(models_and_modes, ref_template=SCHEMAS + "{model}")
     paths: Json = {}
     for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _described(one, names)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, names)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Acceptor", "version": __version__, "description": "Judges sentences."},
@@ -41,7 +41,7 @@ def described(operations: Sequence[Operation]) -> Json:
     }
 
 
-def _described(one: Operation, names: Any) -> Json:
+def _operation(one: Operation, names: Any) -> Json:
     def content(model: Any, media_type: str = "application/json") -> Json:
         schema = names[model, "validation"] if model else {}
         return {media_type: {"schema": schema}}

@@ -50,8 +50,8 @@ async def reload(service: Service, request: Request, body: None) -> Response:
 
 async def openapi(service: Service, request: Request, body: None) -> Json:
     """The description of all operations."""
-    described: Json = request.state.description
-    return described
+    document: Json = request.state.description
+    return document
 
 
 async def docs(service: Service, request: Request, body: None) -> Response:
