@@ -11,7 +11,7 @@ import polars as pl
 from acceptor.data.reading.columns import name_columns
 from acceptor.data.reading.objects import grid_of_object
 from acceptor.data.reading.string_columns import checked_frame
-from acceptor.data.table import option
+from acceptor.data.table import option, texts_of
 from acceptor.errors import DataError
 
 Frame = TypeVar("Frame")
@@ -46,13 +46,12 @@ def annotated(
     """
     pandas = _is_pandas(frame)
     renames = renames_of_taken(frame.columns, taken)  # type: ignore[attr-defined]
-    texts = text_columns(frame, columns)
-    seconds = texts["second"].to_list() if "second" in texts.columns else None
+    sentences, seconds = texts_of(text_columns(frame, columns))
 
     def place(row: int) -> str:
         return f"row {row + 1}" + (f", index {frame.index[row]!r}" if pandas else "")  # type: ignore[attr-defined]
 
-    whole: Frame = _with(frame, renames, verdicts_on(texts["sentence"].to_list(), seconds, place), pandas)
+    whole: Frame = _with(frame, renames, verdicts_on(sentences, seconds, place), pandas)
     return whole
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from acceptor.data.frames import text_columns
+from acceptor.data.table import texts_of
 from acceptor.errors import DataError
 
 ACCEPTED = "a list, tuple, array or Series of str, or a data frame with a column of sentences"
@@ -51,7 +52,7 @@ def as_texts(
             if error.code == "E-DATA-COLUMN" and "cause" not in error.details:  # minimal pairs are known by their cause
                 error.add("next", 'give the column alone: judge(frame["NAME"]), or call judge.annotate with columns=')
             raise
-        return frame["sentence"].to_list(), frame["second"].to_list() if "second" in frame.columns else None
+        return texts_of(frame)
     first = _checked(_listed(sentences), place)
     if seconds is None:
         return first, None

@@ -341,6 +341,11 @@ class Data:
         return {split.name: split.to_dict() for split in self.splits}
 
 
+def texts_of(frame: pl.DataFrame) -> tuple[list[str], list[str] | None]:
+    """The sentences of a frame and, if it has pairs, the second ones."""
+    return frame["sentence"].to_list(), frame["second"].to_list() if "second" in frame.columns else None
+
+
 def example_of(sentences: pl.Series, labels: Sequence[str]) -> str:
     """A sentence to try a judge of this language and question with, in commands that are shown."""
     is_english = 2 * (sentences.str.len_bytes() == sentences.str.len_chars()).sum() >= len(sentences)

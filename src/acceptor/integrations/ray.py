@@ -29,7 +29,7 @@ from acceptor.data.reading.column_types import fitted_strictly
 from acceptor.data.reading.original import COLUMNAR, with_source_names
 from acceptor.data.reading.remote_files import InputFile, found_files
 from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
-from acceptor.data.table import Table
+from acceptor.data.table import Table, texts_of
 from acceptor.data.writing.write import FORMATS, refuse_breaks_in_names, write_json_rows, write_rows
 from acceptor.errors import UsageError
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, import_ray, original_errors, pool_size
@@ -359,8 +359,7 @@ class JudgeActor:
         lines = np.array(chunk["lines"], dtype=np.int64)
         texts, frame = pl.read_ipc_stream(chunk["texts"]), pl.read_ipc_stream(chunk["frame"])
         table = Table(texts, lines, chunk["origin"], "", "", chunk["unit"], frame)
-        seconds = texts["second"].to_list() if "second" in texts.columns else None
-        inputs = cache.encode(texts["sentence"].to_list(), seconds, refuse=False)
+        inputs = cache.encode(*texts_of(texts), refuse=False)
         judged, flags = len(cache.add(inputs)), inputs.flags
         table, logits = drop_unknown_rows(table, flags, faults), cache.logits(inputs.slots[flags & ALL_UNKNOWN == 0])
         frame = table.frame if table.original is None else table.original

@@ -32,7 +32,7 @@ from acceptor.data.reading.input_files import fingerprint, inputs_of
 from acceptor.data.reading.original import with_source_names
 from acceptor.data.reading.stream import CHUNK, Chunk, RejectedRow, TableStream, chunks
 from acceptor.data.reading.unpack import STDIN
-from acceptor.data.table import Table
+from acceptor.data.table import Table, texts_of
 from acceptor.data.writing.parts import Parts
 from acceptor.data.writing.write import check_free, check_output, form_of, refuse_breaks_in_names, write_json_rows
 from acceptor.errors import checked_types
@@ -385,8 +385,7 @@ class _Predictor:
         """Tokenises the new inputs of the chunk, and rejects rows that the encoder cannot read."""
         roles = [name for name in ("sentence", "second") if name in tables[0].frame.columns]
         texts = pl.concat([table.frame.select(roles) for table in tables])
-        seconds = texts["second"].to_list() if "second" in roles else None
-        inputs = cache.encode(texts["sentence"].to_list(), seconds, refuse=False)
+        inputs = cache.encode(*texts_of(texts), refuse=False)
         slots, flags = inputs.slots, inputs.flags
         if (flags & ALL_UNKNOWN).any():
             at = np.cumsum([0, *map(len, tables)])

@@ -15,7 +15,7 @@ from acceptor.data.documents import DOCUMENTS_TEXT
 from acceptor.data.frames import side_by_side
 from acceptor.data.reading.original import as_json_text, with_source_names
 from acceptor.data.reading.stream import CHUNK_TEXT, RejectedRow
-from acceptor.data.table import Table
+from acceptor.data.table import Table, texts_of
 from acceptor.data.writing.write import break_error, rows_with_breaks
 from acceptor.errors import DataError
 from acceptor.judging.decision import Logits
@@ -112,17 +112,15 @@ def judged_table(judge: Judge, table: Table, *, all_scores: bool = False) -> pl.
     Raises:
         DataError: A row cannot be judged: see `Judge.encode`.
     """
-    frame = table.frame
-    seconds = frame["second"].to_list() if "second" in frame.columns else None
     warn_of_special_tokens(judge.tokenizer, table)
     cache = LogitsCache(judge)
-    inputs = cache.encode(frame["sentence"].to_list(), seconds, place=table.place)
+    inputs = cache.encode(*texts_of(table.frame), place=table.place)
     warn_of_unknown(inputs.flags & SOME_UNKNOWN > 0, table)
     warn_of_truncated(inputs.flags & TRUNCATED > 0, judge.max_length, table.place)
     with meter("judging", len(inputs.new), "sentences") as bar:
         cache.add(inputs, lambda rows: bar.advance(len(rows)))
     columns = judge.columns(cache.logits(inputs.slots), all_scores=all_scores)
-    return side_by_side(with_source_names(frame, table.source_names), columns, taken=judge.column_names)
+    return side_by_side(with_source_names(table.frame, table.source_names), columns, taken=judge.column_names)
 
 
 def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
