@@ -13,6 +13,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ import yaml
 import acceptor
 import container
 from acceptor.serve.app import OPERATIONS
-from acceptor.serve.metrics import OUTCOMES
+from acceptor.serve.metrics import Outcome
 from acceptor.serve.server import FILES_BESIDE_CONNECTIONS, threads_of_a_worker
 from acceptor.serve.settings import ServeSettings
 from conftest import REPOSITORY, options_of, wait_for
@@ -145,7 +146,7 @@ def test_every_counter_that_is_watched_is_a_counter_of_the_server(toy_onnx):
             asked += [label for group in re.findall(r"by \(([\w, ]+)\)", expression) for label in group.split(", ")]
             assert set(asked) <= labels[names[0]], f"{file}: {expression}"
             for outcomes in re.findall(r'outcome=~?"([\w|]+)"', expression):
-                assert set(outcomes.split("|")) <= set(OUTCOMES)
+                assert set(outcomes.split("|")) <= set(get_args(Outcome))
     assert {re.sub(r"_(sum|count|created)$", "_bucket", name) for name in labels} == used  # nothing is left unwatched
 
 

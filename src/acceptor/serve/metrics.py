@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -42,11 +42,11 @@ WAITING = Gauge(
 )
 OPEN = Gauge("acceptor_open_requests", "Requests that are not answered yet", multiprocess_mode="livesum")
 
-OUTCOMES = ("ok", "invalid", "refused", "timeout", "failed", "gone")
+Outcome = Literal["ok", "invalid", "refused", "timeout", "failed", "gone"]
 """How a request can end: 2xx and 3xx; another 4xx; 429 or 503; 504; another 5xx; its client left."""
 
 
-def outcome_of(status: int | None) -> str:
+def outcome_of(status: int | None) -> Outcome:
     """The outcome of a request, from the status of its answer; None if there was no answer."""
     if status is None:
         return "gone"
