@@ -21,7 +21,7 @@ from acceptor.model.classifier import new_classifier, quiet_transformers
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 from acceptor.runs.checkpoint import refuse_changes
-from acceptor.runs.run_file import setup_of
+from acceptor.runs.run_file import Setup
 from conftest import raises, toy_rows
 from tiny import ARCHITECTURES, make_encoder
 
@@ -140,9 +140,9 @@ def test_rows_that_the_encoder_was_trained_on_count_as_leaked(toy_run, toy_confi
 
 
 def test_a_training_from_before_keep_head_resumes():
-    now = setup_of(acceptor.TrainConfig().model_dump(), {"name": "x"}, {}).deciding()
+    now = Setup(config=acceptor.TrainConfig().model_dump(), encoder={"name": "x"}, data={}).deciding()
     config = acceptor.TrainConfig().model_dump(exclude={"keep_head", "on_nan"})  # any setting may be newer
-    before = setup_of(config, {"name": "x"}, {}).deciding()
+    before = Setup(config=config, encoder={"name": "x"}, data={}).deciding()
     refuse_changes(before, now)
     with raises(UsageError, "E-USAGE-CHANGED", expected="keep_head = False", found="keep_head = True"):
         refuse_changes(before, {**now, "keep_head": True})

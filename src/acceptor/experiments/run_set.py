@@ -26,7 +26,7 @@ from acceptor.runs.checkpoint import refuse_changes
 from acceptor.runs.folder import check_records, is_finished
 from acceptor.runs.out_path import move_aside, refuse_within, replacing
 from acceptor.runs.report_file import read_report_file
-from acceptor.runs.run_file import read_run_file, setup_of
+from acceptor.runs.run_file import Setup, read_run_file
 from acceptor.runs.set_file import Entry, SetFile, Status, read_set_file, write_set_file
 from acceptor.runtime.processes import refuse_torchrun
 from acceptor.storage.lock import one_writer
@@ -262,7 +262,7 @@ def is_finished_run(folder: Path, config: ResolvedConfig, encoder: Encoder, data
     before = read_run_file(folder)
     if before.restarted_after and config.on_collapse == "restart":
         config = safer(config)  # as `train` has restarted it
-    now = setup_of(config.model_dump(), encoder.to_dict(), data.to_dict())
+    now = Setup.model_validate({"config": config.model_dump(), "encoder": encoder.to_dict(), "data": data.to_dict()})
     _refuse_changes(before.deciding(), now.deciding(), where=folder)
     return True
 

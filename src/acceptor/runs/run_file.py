@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Self, get_args
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -133,17 +132,6 @@ class RunFile(FileRecord, Setup):
     collapsed: bool = False
     restarted_after: RestartLine | None = None
     members: list[MemberRecord] = Field(default_factory=list)
-
-
-def setup_of(config: Mapping[str, Any], encoder: Mapping[str, Any], data: Mapping[str, Any]) -> Setup:
-    """Returns the `Setup` of a new training.
-
-    Args:
-        config: The result of `TrainConfig.model_dump`.
-        encoder: The result of `Encoder.to_dict`.
-        data: The result of `Data.to_dict`.
-    """
-    return Setup.model_validate({"config": config, "encoder": encoder, "data": data})
 
 
 def read_run_file(folder: Path) -> RunFile:
