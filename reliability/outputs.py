@@ -157,7 +157,7 @@ def _names(scratch: Path) -> dict[str, Check]:
     import polars as pl
 
     from acceptor.cli import render as terminal
-    from acceptor.data.writing.write import write_table
+    from acceptor.data.writing.write import write_rows
     from acceptor.errors import DataError
     from acceptor.report.figures import loss_figure, save_figure
     from acceptor.text import as_json
@@ -180,7 +180,7 @@ def _names(scratch: Path) -> dict[str, Check]:
 
     def as_column(number: int, text: str) -> str:
         path = scratch / f"columns{number}.csv"
-        write_table(pl.DataFrame({text: ["a"], "n": [-1.5]}), path, spreadsheet_safe=True)
+        write_rows(pl.DataFrame({text: ["a"], "n": [-1.5]}), path, ".csv", spreadsheet_safe=True)
         with path.open(encoding="utf-8", newline="") as file:
             names = next(csv.reader(file))
         with contextlib.redirect_stdout(io.StringIO()) as out:

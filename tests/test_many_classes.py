@@ -94,7 +94,7 @@ def test_a_report_of_many_labels_shows_mistakes(tiny_bert, tmp_path):
 def test_a_figure_of_slices_draws_those_that_are_defined(undefined, tmp_path):
     values = [math.nan if row < undefined else 0.8 + row / 100 for row in range(4)]
     dots = [Dot(f"slice {row}", value, value - 0.02, value + 0.02, 20) for row, value in enumerate(values)]
-    figure = dots_figure(dots, "MCC by source", "MCC", 0.8)
+    figure = dots_figure(dots, "MCC by source", 0.8)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a layout that has no room warns
         save_png(figure, tmp_path / "slices.png")

@@ -137,11 +137,9 @@ class Table:
         source_ids = None if self.source_ids is None else self.source_ids[index]
         return replace(self, frame=self.frame[index], lines=self.lines[index], original=original, source_ids=source_ids)
 
-    def listed_lines(self, rows: Sequence[int], most: int = 10) -> str:
+    def listed_lines(self, rows: Sequence[int]) -> str:
         """The numbers of the first of some rows (0-based), and how many rows there are."""
-        numbers = ", ".join(str(self.lines[row]) for row in rows[:most])
-        more = f", … ({len(rows)} in all)" if len(rows) > most else ""
-        return f"{self.unit}{'s' * (len(rows) != 1)} {numbers}{more}"
+        return f"{self.unit}{'s' * (len(rows) != 1)} {listed([str(self.lines[row]) for row in rows], 10)}"
 
     def places(self, rows: Sequence[int] | npt.NDArray[np.int64], most: int = 5) -> str:
         """Files and lines of the first of some rows (0-based), for messages."""

@@ -52,7 +52,7 @@ class PredictSettings:
         columns: Which input column has which role, as for `read_table`.
         where: Condition on the verdict columns; rows that do not meet it are left out.
         all_scores: Also each label's probability and logit.
-        spreadsheet_safe: As for `write_table`.
+        spreadsheet_safe: As for `write_rows`.
         split_language: Texts are documents in this language: judge each of their sentences.
         separator: What separates the cells of delimited text, as for `read_table`.
     """

@@ -93,18 +93,17 @@ def best_figure(best: Mapping[str, Sequence[float]], title: str, label: str) -> 
 
 
 @drawing()
-def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None = None) -> Figure:
-    """A dot plot: scores with their intervals, one per row.
+def dots_figure(dots: Sequence[Dot], title: str, whole: float) -> Figure:
+    """A dot plot: the MCC of parts of a split with their intervals, one per row.
 
     Args:
         dots: The scores from top to bottom; NaN if a score or its interval is not defined.
         title: The figure's title.
-        label: The label of the axis.
-        line: A value to compare with, such as the score of the whole split.
+        whole: The MCC of the whole split, to compare with; NaN if it is not defined.
     """
     figure, axes = new_figure(title, (SMALL[0] * 1.5, 0.8 + 0.2 * max(3, len(dots))))
-    if line is not None and not math.isnan(line):
-        axes.axvline(line, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+    if not math.isnan(whole):
+        axes.axvline(whole, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
     for row, dot in enumerate(dots):
         if math.isnan(dot.value):
             at = axes.get_yaxis_transform()  # x in axes coordinates: at the left, whatever the scale
@@ -114,7 +113,7 @@ def dots_figure(dots: Sequence[Dot], title: str, label: str, line: float | None 
         axes.plot([dot.value], [row], "o", color=BLUE, markersize=5)
     names = [cut(dot.name, 28) + (f"  ({dot.n:,})" if dot.n is not None else "") for dot in dots]
     axes.set_yticks(range(len(dots)), names)
-    axes.set(ylim=(len(dots) - 0.4, -0.6), xlabel=label)
+    axes.set(ylim=(len(dots) - 0.4, -0.6), xlabel="MCC, 95 % interval (sentences)")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)

@@ -265,7 +265,7 @@ def _slices(splits: Sequence[JudgedSplit], writer: FigureWriter) -> Iterator[dic
                 for row, dot, recall in zip(rows, dots, recalls, strict=True)
             ]
             if writer.folder and any(not math.isnan(dot.value) for dot in dots):
-                figure = dots_figure(dots, f"MCC by {column}, {split.name}", "MCC, 95 % interval (sentences)", whole)
+                figure = dots_figure(dots, f"MCC by {column}, {split.name}", whole)
                 writer.picture(figure, f"{split.name}-by-{file_name(column)}", "")
             named = {"split": split.name, "column": column, "rows": parts}
             if all(math.isnan(dot.value) for dot in dots):  # such as by label: every part has one gold label

@@ -72,13 +72,12 @@ FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 """Characters that start a formula in spreadsheets (OWASP's list)."""
 
 
-def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = False) -> None:
+def write_table(frame: pl.DataFrame, path: Path) -> None:
     """Writes ``frame`` in the format and compression of the path's extension, through a temporary file beside it.
 
     Args:
         frame: The table.
         path: The output file.
-        spreadsheet_safe: As for `write_rows`.
 
     Raises:
         DataError: A TSV cell would hold a tab or a line break, which TSV without quoting cannot.
@@ -92,7 +91,7 @@ def write_table(frame: pl.DataFrame, path: Path, *, spreadsheet_safe: bool = Fal
         new_file(path) as scratch,
         packed(scratch, compression) as stream,
     ):
-        write_rows(frame, stream, form, spreadsheet_safe=spreadsheet_safe)
+        write_rows(frame, stream, form)
 
 
 def refuse_breaks(frame: pl.DataFrame, path: Path) -> None:
