@@ -68,7 +68,7 @@ def rejected(out):
 
 def test_all_text_is_in_exactly_one_sentence_without_the_space_around_it(monkeypatch):
     monkeypatch.setattr(sentences, "_WINDOW", 60)  # so that most texts are split in several windows
-    monkeypatch.setattr(sentences, "_MARGIN", 20)
+    monkeypatch.setattr(sentences, "_UNSURE", 20)
     rng = random.Random(0)
     for number in range(3000):
         text = "".join(rng.choices(ATOMS, k=rng.randrange(60)))

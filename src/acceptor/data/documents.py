@@ -30,7 +30,7 @@ DOCUMENTS_TEXT = 1 << 20  # characters of documents that are split and judged to
 PLACE = ("document", "start", "end")
 """The columns that say where a sentence comes from."""
 _WINDOW = 10_000  # characters that the splitter gets at once
-_MARGIN = 200  # characters at the end of a window where a boundary may depend on the text after it
+_UNSURE = 200  # characters at the end of a window where a boundary may depend on the text after it
 
 
 def check_splitter(language: str) -> str:
@@ -73,7 +73,7 @@ def _spans(text: str, segment: Callable[[str], Sequence[str]]) -> Iterator[tuple
     start, size = 0, _WINDOW
     while start < len(text):
         window = text[start : start + size]
-        sure = len(window) if start + size >= len(text) else size - _MARGIN
+        sure = len(window) if start + size >= len(text) else size - _UNSURE
         position = 0
         for piece in segment(window):
             if not window.startswith(piece, position):
