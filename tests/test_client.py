@@ -210,9 +210,11 @@ def test_the_rest_is_that_of_the_judge(client, toy_run):
 
 def test_the_row_that_a_server_refuses_is_that_of_the_list(client):
     sentences = [GOOD] * 300
-    sentences[261] = "ǂ"  # no known token: in the second request
-    with raises(RequestError, "E-DATA-VOCABULARY", problem="where position 261", where="sentences 256 to 299"):
+    sentences[261] = sentences[265] = "ǂ"  # no known token: in the second request
+    where = "sentences 256 to 299"
+    with raises(RequestError, "E-DATA-VOCABULARY", problem="where position 261", where=where) as caught:
         client(sentences)
+    assert caught.value.positions == [261, 265]
 
 
 def test_a_frame_without_rows_gets_the_same_columns(client, toy_run):

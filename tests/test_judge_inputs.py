@@ -436,10 +436,12 @@ def test_verdicts_mark_texts_with_unknown_parts(judge):
 @pytest.mark.parametrize("text", [STRANGE, "😀", "\u200b", "Привет", "\u0301"])
 def test_an_input_without_any_known_token_is_refused(judge, exported, text):
     for one in (judge, acceptor.load(exported)):
-        with raises(DataError, "E-DATA-VOCABULARY", where="position 1"):
-            one(["the cats", text])
-    with raises(DataError, "E-DATA-VOCABULARY", where="row 2, index 'b'"):
-        judge.annotate(pd.DataFrame({"text": ["the cats", text, "see"]}, index=list("abc")))
+        with raises(DataError, "E-DATA-VOCABULARY", where="position 1") as caught:
+            one(["the cats", text, "see", text])
+        assert caught.value.positions == [1, 3]
+    with raises(DataError, "E-DATA-VOCABULARY", where="row 2, index 'b'") as caught:
+        judge.annotate(pd.DataFrame({"text": ["the cats", text, "the cats", text]}, index=list("abcd")))
+    assert caught.value.positions == [1, 3]  # also where equal texts are judged once
 
 
 def test_a_text_with_unknown_parts_is_marked_on_the_terminal(run_cli, toy_run, tmp_path):

@@ -172,6 +172,23 @@ INVALID = {
 }
 
 
+def test_a_refusal_names_all_sentences_that_it_is_about(server):
+    def positions(*sentences, path="/v1/judge"):
+        body = json.dumps({"sentences": sentences}).encode()  # half a surrogate pair as JSON's escape
+        error = post(server, path, content=body).json()["error"]
+        return error["code"], error["positions"]
+
+    assert positions("ǂ", GOOD, "ǂ ǂ", "ǂ") == ("E-DATA-VOCABULARY", [0, 2, 3])
+    assert positions(GOOD, " ", "", "\ud800", "ǂ") == ("E-DATA-TEXT", [1, 2, 3])
+    assert positions(LONG, GOOD, LONG, " ") == ("E-REQUEST-SIZE", [0, 2])
+    assert positions(GOOD, "ǂ", path="/v1/explain") == ("E-DATA-VOCABULARY", [1])
+    assert positions(*["ǂ"] * 1_024) == ("E-DATA-VOCABULARY", list(range(1_024)))
+    pairs = {"sentences": ["ǂ", GOOD, GOOD], "seconds": ["ǂ", GOOD, ""], "model": "pairs"}
+    assert post(server, "/v1/judge", pairs).json()["error"]["positions"] == [2]
+    for body in ({"sentences": []}, {"sentences": ["a"] * 1_025}, {"sentences": ["a"], "seconds": ["b"]}):
+        assert "positions" not in post(server, "/v1/judge", body).json()["error"]  # it is about no sentence alone
+
+
 @pytest.mark.parametrize("name", INVALID)
 def test_a_bad_request_gets_its_status_and_code(server, name):
     path, content, status, code = INVALID[name]

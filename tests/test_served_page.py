@@ -58,6 +58,44 @@ def test_a_file_is_judged_in_several_requests(browser, server, judge):
         assert tab.problems == []
 
 
+def judged_in(tab):
+    """How many requests for verdicts the page has sent."""
+    return sum(url.endswith("/v1/judge") for url in tab.requests)
+
+
+def test_sentences_that_cannot_be_judged_cost_few_requests(browser, server, tmp_path):
+    with Tab(browser, server.url) as tab:
+        tab.drop("none.txt", "\n".join(f"🦖{'🦖' * (row % 5)}" for row in range(600)))
+        assert judged_in(tab) == 3  # one for each part, since each answer names all of its sentences
+        rows = [json.loads(line) for line in tab.saved("JSON lines", tmp_path).splitlines()]
+        assert {(one["error"]["code"], one["error"]["message"]) for one in rows} == {
+            ("E-DATA-VOCABULARY", "no token of a text is in the encoder's vocabulary")
+        }
+        texts = {0: "x" * 10_001, 3: "\ud800", 7: "🦖", 11: "y" * 10_001, 13: "🦖", 255: "\udfff", 256: "🦖"}
+        mixed = [texts.get(row, f"the cats see the garden {row}.") for row in range(300)]
+        lines = "\n".join(json.dumps({"sentence": text}) for text in mixed)
+        tab.drop("some.jsonl", lines, shows="text=300 of 300 rows")
+        assert judged_in(tab) - 3 == 4 + 2  # for each part one, and one more for each reason in it
+        rows = [json.loads(line) for line in tab.saved("JSON lines", tmp_path).splitlines()]
+        codes = {row: one["error"]["code"] for row, one in enumerate(rows) if "error" in one}
+        assert codes == {
+            row: "E-REQUEST-SIZE" if len(text) > 10_000 else "E-DATA-VOCABULARY" if text == "🦖" else "E-DATA-TEXT"
+            for row, text in texts.items()
+        }
+        assert tab.locator("#alert p").count() == 0
+
+
+def test_a_refusal_of_all_sentences_is_told_once(browser, server):
+    """Such as one by a judge that was replaced by one of pairs: halves of the request would be refused for it, too."""
+    refusal = {"error": {"code": "E-DATA-PAIRS", "message": "this judge was trained on pairs of sentences"}}
+    with Tab(browser, server.url) as tab:
+        tab.route("**/v1/judge", lambda route: route.fulfill(status=422, json=refusal))
+        tab.fill("#sentences", "\n".join(SENTENCES))
+        tab.click("#judge-form .primary")
+        tab.wait_for_selector("#alert:has-text('trained on pairs')")
+        assert judged_in(tab) == 1
+
+
 def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):
     rows = [f"the cats see the garden {row}." for row in range(300)]
     lost = []

@@ -41,6 +41,9 @@ class AcceptorError(Exception):
         cause: The probable reason.
         next: The command or step that solves it.
         code: One of `error_codes.CODES`; by default that of the class.
+
+    Attributes:
+        positions: If a judge refuses some of a list of texts for this reason, the positions of all of these, from 0.
     """
 
     exit_code = 1
@@ -59,6 +62,7 @@ class AcceptorError(Exception):
     ) -> None:
         self.problem = problem
         self.code = code or type(self).code
+        self.positions: list[int] = []
         self.details = {
             name: text
             for name, text in (

@@ -118,14 +118,19 @@ def _checked(texts: list[Any], place: Callable[[int], str]) -> list[str]:
     kinds = set(map(type, texts))
     whole = all(issubclass(kind, str) for kind in kinds) and all(map(str.strip, texts))
     if not whole or not all(map(_can_be_written, _parts(texts))):
-        for row, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip() or not _can_be_written([text]):
-                raise _no_sentence(text, place(row))
+        refused = [row for row, text in enumerate(texts) if not _is_sentence(text)]
+        error = _no_sentence(texts[refused[0]], place(refused[0]))
+        error.positions = refused
+        raise error
     return texts if kinds <= {str} else list(map(str.__str__, texts))
 
 
 def _parts(texts: list[Any]) -> Iterable[list[Any]]:
     return (texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE))
+
+
+def _is_sentence(text: Any) -> bool:
+    return isinstance(text, str) and bool(text.strip()) and _can_be_written([text])
 
 
 def _can_be_written(texts: list[str]) -> bool:

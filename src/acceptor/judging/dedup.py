@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.data.python_inputs import by_position
+from acceptor.errors import DataError
 from acceptor.judging.decision import Logits
 from acceptor.model.batches import Rows
 from acceptor.model.coverage import flags_of
@@ -97,12 +98,17 @@ class LogitsCache:
                     keys += key
                 slot = here[text] = found[key] if key in found else self._slots[key]
             slots[row] = slot
-        new = self.judge.encode(
-            [sentences[row] for row in rows],
-            None if seconds is None else [seconds[row] for row in rows],
-            place=lambda number: place(rows[number]),
-            refuse=refuse,
-        )
+        try:
+            new = self.judge.encode(
+                [sentences[row] for row in rows],
+                None if seconds is None else [seconds[row] for row in rows],
+                place=lambda number: place(rows[number]),
+                refuse=refuse,
+            )
+        except DataError as error:  # its positions are among the new inputs
+            refused = [start + number for number in error.positions]
+            error.positions = np.flatnonzero(np.isin(slots, refused)).tolist()
+            raise
         flags = flags_of(new)
         self._slots |= found
         self._flags += flags.tobytes()

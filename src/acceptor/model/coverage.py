@@ -58,11 +58,12 @@ def check_known(encoded: Encoded, sentences: Sequence[str], place: Callable[[int
     """Refuses inputs without any known token.
 
     Raises:
-        DataError: The first of them.
+        DataError: There are some; it tells of the first one.
     """
     all_unknown = np.flatnonzero(encoded.all_unknown)
     if len(all_unknown):
         error = unknown_text_error(place(int(all_unknown[0])), sentences[all_unknown[0]])
+        error.positions = all_unknown.tolist()
         if len(all_unknown) > 1:
             error.add("found", f"{error.details['found']}; {len(all_unknown) - 1} more such texts")
         raise error

@@ -9,9 +9,9 @@ const KEY = "acceptor.key";
 
 // What the server, or the way to it, answered instead of a result.
 export class RequestError extends Error {
-  constructor(status, { code = "", message = "", next = "" } = {}, retryAfter = 0) {
+  constructor(status, { code = "", message = "", next = "", positions = [] } = {}, retryAfter = 0) {
     super(message);
-    Object.assign(this, { status, code, next, retryAfter });
+    Object.assign(this, { status, code, next, positions, retryAfter });
   }
 }
 
@@ -29,24 +29,32 @@ export function serverBackend() {
     async judge({ sentences, seconds = null, ...rest }, { onProgress, onPart, ...options } = {}) {
       const verdicts = [];
       for (const [start, end] of parts(sentences, seconds)) {
-        const part = await judged(start, end);
-        onPart?.(part.map((_, at) => start + at), part);
+        const rows = Array.from({ length: end - start }, (_, at) => start + at);
+        const part = await judged(rows);
+        onPart?.(rows, part);
         verdicts.push(...part);
         onProgress?.(end, sentences.length);
       }
       return { verdicts };
 
-      // The server refuses a request for one bad sentence: halves of it find that sentence, and judge the others.
-      async function judged(start, end) {
-        const body = { ...rest, sentences: sentences.slice(start, end) };
-        if (seconds) body.seconds = seconds.slice(start, end);
+      // The server refuses a request for bad sentences, and names them: the others are sent again. Of a request that is too
+      // large, halves are.
+      async function judged(rows) {
+        const body = { ...rest, sentences: rows.map((row) => sentences[row]) };
+        if (seconds) body.seconds = rows.map((row) => seconds[row]);
         try {
           return (await post("v1/judge", body, options)).verdicts;
         } catch (error) {
-          if (![413, 422].includes(error.status)) throw error;
-          if (end - start === 1) return [{ error: { code: error.code, message: error.message } }];
-          const middle = (start + end) >> 1;
-          return [...(await judged(start, middle)), ...(await judged(middle, end))];
+          const bad = new Set(error.status === 413 && rows.length === 1 ? [0] : error.positions);
+          if (bad.size) {
+            const why = { error: { code: error.code, message: error.message.split(" · ")[0] } }; // the rest is about the first one
+            const others = rows.filter((_, at) => !bad.has(at));
+            const found = others.length ? await judged(others) : [];
+            return rows.map((_, at) => (bad.has(at) ? why : found.shift()));
+          }
+          if (error.status !== 413) throw error;
+          const middle = rows.length >> 1;
+          return [...(await judged(rows.slice(0, middle))), ...(await judged(rows.slice(middle)))];
         }
       }
     },

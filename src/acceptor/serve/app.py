@@ -137,6 +137,7 @@ def _refused(error: RequestError, body: Callable[[RequestError], Json]) -> Respo
 def _unusable(error: DataError) -> RequestError:
     """The error of inputs that no judge can read."""
     refused = RequestError(error.problem, status=422, code=error.code)
+    refused.positions = error.positions
     for name, text in error.details.items():
         refused.add(name, text)
     return refused

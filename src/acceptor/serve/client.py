@@ -116,6 +116,7 @@ class _Requests:
             return (yield from exchange(self._server, "POST", path, content))
         except RequestError as error:
             start, last = part[0], part[0] + len(part[1]) - 1
+            error.positions = [start + at for at in error.positions]
             if start:
                 which = f"sentences {start} to {last}" if last > start else f"sentence {last}"
                 # The server counts from the first of its part.

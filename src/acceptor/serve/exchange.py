@@ -223,7 +223,7 @@ def _refused(reply: Reply, server: Server, path: str) -> RequestError:
     """The error of a reply that is no answer."""
     if not reply.status:
         return _lost(reply, server)
-    code, message, next_step = _error_in(reply.content)
+    code, message, next_step, positions = _error_in(reply.content)
     waited = reply.headers.get("retry-after", "").strip()
     wait = min(int(waited), 1_000_000) if re.fullmatch(r"\d{1,9}", waited) else 0
     error = RequestError(
@@ -235,6 +235,7 @@ def _refused(reply: Reply, server: Server, path: str) -> RequestError:
         next=next_step,
         code=code or {401: "E-REQUEST-KEY", 403: "E-REQUEST-KEY", 404: "E-REQUEST-PATH"}.get(reply.status, "E-REQUEST"),
     )
+    error.positions = positions
     if reply.status == 401 or (reply.status == 403 and not code):
         given = f"the key in {server.key_source} is not the server's"
         error.add("cause", given if server.api_key else f"no key was given, and {KEY_VARIABLE} is not set")
@@ -267,22 +268,27 @@ def _lost(reply: Reply, server: Server) -> RequestError:
     )
 
 
-def _error_in(content: bytes) -> tuple[str | None, str | None, str | None]:
-    """Code, message and next step in the body of an error, of our server's or of others'; None for what is missing."""
+def _error_in(content: bytes) -> tuple[str | None, str | None, str | None, list[int]]:
+    """Code, message, next step and positions in the body of an error, of our server's or of others'.
+
+    What is missing is None, or empty.
+    """
     try:
         found = json.loads(content.decode())
     except (ValueError, RecursionError):
-        return None, None, None
+        return None, None, None, []
     inner = found.get("error", found) if isinstance(found, dict) else None
     if isinstance(inner, str):
         inner = {"message": inner}
     if not isinstance(inner, dict):
-        return None, None, None
+        return None, None, None, []
     code, message, step = (
         value[:2000] if isinstance(value := inner.get(name), str) and value else None
         for name in ("code", "message", "next")
     )
-    return (code if code and re.fullmatch(r"E-[A-Z-]{1,40}", code) else None), message, step
+    listed = inner.get("positions")
+    positions = listed if isinstance(listed, list) and all(type(at) is int for at in listed) else []
+    return (code if code and re.fullmatch(r"E-[A-Z-]{1,40}", code) else None), message, step, positions
 
 
 def _excerpt(content: bytes) -> str:

@@ -125,13 +125,15 @@ def check_sentences(sentences: list[str], seconds: list[str] | None = None, *, m
             code="E-REQUEST-SIZE" if sentences else "E-REQUEST-FIELD",
         )
     for texts in (sentences, seconds or []):
-        for position, text in enumerate(texts):
-            if len(text) > CHARACTERS:
-                raise RequestError(
-                    "a sentence is too long",
-                    status=413,
-                    where=f"position {position}",
-                    expected=f"at most {CHARACTERS:,} characters",
-                    found=f"{len(text):,} characters",
-                    code="E-REQUEST-SIZE",
-                )
+        long = [position for position, text in enumerate(texts) if len(text) > CHARACTERS]
+        if long:
+            refused = RequestError(
+                "a sentence is too long",
+                status=413,
+                where=f"position {long[0]}",
+                expected=f"at most {CHARACTERS:,} characters",
+                found=f"{len(texts[long[0]]):,} characters",
+                code="E-REQUEST-SIZE",
+            )
+            refused.positions = long
+            raise refused

@@ -42,6 +42,9 @@ class ErrorDetails(Strict):
     code: str
     message: str
     next: str | None = None
+    positions: Annotated[
+        list[int] | None, Field(description="of all sentences that are refused for this reason, from 0")
+    ] = None
 
 
 class Error(Strict):
@@ -52,8 +55,8 @@ class Error(Strict):
 
 def error_body(error: RequestError) -> Json:
     """An error as ``/v1`` tells it."""
-    body = {"code": error.code, "message": message_of(error)}
-    return {"error": body | ({"next": error.details["next"]} if "next" in error.details else {})}
+    more = {"next": error.details.get("next"), "positions": error.positions}
+    return {"error": {"code": error.code, "message": message_of(error)} | {name: it for name, it in more.items() if it}}
 
 
 def message_of(error: RequestError) -> str:
