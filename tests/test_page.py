@@ -449,6 +449,17 @@ def test_a_sentence_that_is_not_judged_is_counted_and_copied(browser, written):
         tab.click("button:has-text('Save as TSV')")
 
 
+def test_a_table_that_is_pasted_as_sentences_is_told(browser, written):
+    """Its lines are judged whole, as a person might mean them; but nothing else would say why the verdicts are odd."""
+    with Tab(browser, written) as tab:
+        tab.judge(["the cats sleep.", "\tthe cats see."])
+        assert tab.locator("#verdicts > .hint").count() == 0
+        tab.judge(["1\tthe cats sleep.", "2\tthe cats see.", "\tthe cats sleep.\t"])
+        assert tab.text_content("#verdicts .hint").startswith("2 lines hold a tab")
+        tab.click("#language")
+        assert tab.text_content("#verdicts .hint").startswith("有 2 行")
+
+
 def test_a_long_text_is_shown_whole(browser, written):
     text = "the cats see the garden. " * 200
     with Tab(browser, written) as tab:

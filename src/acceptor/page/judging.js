@@ -56,7 +56,8 @@ export function judging(app) {
       place.replaceChildren(offered.length ? examples("judge.empty", offered, fill) : "");
       return;
     }
-    place.replaceChildren(summary(), ...hints(header && t("pairs.header"), unjudged && t("judge.rest", unjudged)), h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
+    const tabbed = app.pairs ? 0 : rows.filter((row) => row.sentence.trim().includes("\t")).length; // pasted from a table
+    place.replaceChildren(summary(), ...hints(header && t("pairs.header"), unjudged && t("judge.rest", unjudged), tabbed && t("judge.tabs", tabbed)), h("div", { class: "verdict-grid" }, axis(app.judge), h("ol", { class: "verdicts", role: "list" }, rows.slice(0, ROWS).map(item))),
       rows.length > ROWS ? h("p", { class: "hint" }, t("judge.first", ROWS)) : "");
   }
 
