@@ -215,6 +215,7 @@ def test_a_bad_request_gets_its_status_and_code(server, name):
             "questions.0.choices.0",
             "expected a valid object",
         ),
+        ("/v1/decisions", {"model": "toy", "input": "a", "questions": []}, "questions", "expected at least 1 item, not 0"),
     ],
 )
 def test_what_a_field_should_be_is_told_in_plain_words(server, path, body, where, expected):
@@ -342,6 +343,7 @@ def test_text_embeddings_inference_and_hugging_faces_client(server, judge, monke
     assert sorted(each["score"] for each in raw) == pytest.approx(sorted(local.logits), abs=1e-5)
     refused = post(server, "/predict", {"inputs": GOOD + " cats" * 60, "truncate": False})
     assert (refused.status_code, refused.json()["error_type"]) == (422, "Validation")
+    assert post(server, "/predict", {"inputs": [GOOD]}).json() == one  # a list of one text is that text, no batch
     assert post(server, "/predict", {"inputs": ["a", "b", "c"]}).status_code == 422
     info = httpx.get(f"{server.url}/info").json()
     assert info["model_type"]["classifier"]["id2label"] == {"0": "unacceptable", "1": "acceptable"}

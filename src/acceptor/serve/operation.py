@@ -130,7 +130,7 @@ def _expected(kind: str, message: str, model: type[BaseModel] | None) -> str:
         return "this field, which is missing"
     if kind == "extra_forbidden":
         return "no such field" + (f", but {', '.join(model.model_fields)}" if model else "")
-    words = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    words = re.sub(r"^(Value error, |\w+ should (be|have) )", "", message).replace(" after validation", "")
     return re.sub(r"dictionary or instance of \w+", "object", words)
 
 

@@ -38,7 +38,7 @@ class PredictBody(Lenient):
 
     inputs: Annotated[
         str | Listed[str] | Listed[Pair],
-        Field(description='a text; or ["first", "second"], a pair; or a list of [text] or of pairs'),
+        Field(description='a text, or [text]; or ["first", "second"], a pair; or a list of [text] or of pairs'),
     ]
     raw_scores: Annotated[bool, Field(description="logits in place of probabilities")] = False
     truncate: Annotated[bool | None, Field(description="false: refuse texts that are too long")] = None
@@ -100,9 +100,10 @@ def _inputs(given: str | list[str] | list[Pair]) -> tuple[list[str], list[str] |
     if isinstance(given, str):
         return [given], None, False
     if given and all(isinstance(one, str) for one in given):
-        if len(given) != 2:
+        if len(given) > 2:
             raise _malformed(f"a list of {len(given)} texts, which is neither a pair nor a batch")
-        return [str(given[0])], [str(given[1])], False
+        first, *second = map(str, given)
+        return [first], second or None, False
     sizes = {len(one) for one in given}
     if len(sizes) > 1:
         raise _malformed("single texts and pairs in one batch")
@@ -114,7 +115,7 @@ def _malformed(found: str) -> RequestError:
     return RequestError(
         "the inputs cannot be read",
         status=422,
-        expected='"text", ["first", "second"], [["text"], …] or [["first", "second"], …]',
+        expected='"text", ["text"], ["first", "second"], [["text"], …] or [["first", "second"], …]',
         found=found,
         code="E-REQUEST-FIELD",
     )
