@@ -215,7 +215,7 @@ def test_a_bad_request_gets_its_status_and_code(server, name):
             "questions.0.choices.0",
             "expected a valid object",
         ),
-        ("/v1/decisions", {"model": "toy", "input": "a", "questions": []}, "questions", "expected at least 1 item, not 0"),
+        ("/v1/decisions", {"model": "toy", "input": "a", "questions": []}, "questions", "at least 1 item, not 0"),
     ],
 )
 def test_what_a_field_should_be_is_told_in_plain_words(server, path, body, where, expected):
