@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,30 @@ def test_a_refusal_of_all_sentences_is_told_once(browser, server):
         tab.click("#judge-form .primary")
         tab.wait_for_selector("#alert:has-text('trained on pairs')")
         assert judged_in(tab) == 1
+
+
+def test_a_judge_that_was_replaced_is_told_and_loaded_again(browser, toy_run, topic_run, tmp_path):
+    """Else verdicts of the new one would be shown with the labels and the threshold of the old one."""
+    place = tmp_path / "judge"
+    place.symlink_to(toy_run.folder)
+    with serving(f"one={place}") as server, Tab(browser, server.url) as tab:
+        tab.judge(SENTENCES)
+        workers = server.workers()
+        place.unlink()
+        place.symlink_to(topic_run)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: server.workers() and not set(workers) & set(server.workers()))
+        tab.locator(".why").first.click()
+        tab.wait_for_selector("#alert:has-text('has loaded another one')")
+        tab.fill("#sentences", SENTENCES[1])
+        tab.press("#sentences", "Control+Enter")
+        tab.wait_for_selector("#alert:has-text('one is another judge now')")
+        tab.click("#alert button:has-text('Try again')")
+        tab.wait_for_selector("#about:has-text('sports')")
+        assert tab.locator("#sentences").input_value() == SENTENCES[1]  # nothing typed is lost
+        (found,) = tab.judge(SENTENCES[:1])
+        assert found["verdict"] in ("sports", "politics")
+        assert tab.locator("#alert p").count() == 0
 
 
 def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):

@@ -56,7 +56,7 @@ export async function start(backend) {
     const select = $("models").querySelector("select");
     select.replaceChildren(...app.models.map((model, at) => h("option", { value: at }, model.name)));
     $("models").hidden = app.models.length < 2;
-    choose(app.models[0]);
+    choose(app.models.find(({ name }) => name === app.judge?.name) ?? app.models[0]);
   }
 
   // Whether there is a judge to work with. Where it could not be loaded, that is tried again; while it is loading, a note says so.
@@ -203,7 +203,7 @@ export async function start(backend) {
       } catch (error) {
         if (signal?.aborted) return signal.reason === "stopped" ? note("stopped") : null;
         if (error.status === 401 && (await askKey(asked))) continue;
-        return fail(error, app.judge || backend.local ? null : load);
+        return fail(error, (app.judge && error.status !== 404) || backend.local ? null : load);
       }
     }
   }

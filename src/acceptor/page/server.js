@@ -17,14 +17,26 @@ export class RequestError extends Error {
 
 export function serverBackend() {
   let key = stored();
-  const post = (path, body, options) => request(path, { method: "POST", body: JSON.stringify(body) }, options);
+  let judges = []; // as they were when the page asked for them
+
+  // A judge that was replaced meanwhile has other labels, or another threshold, than the page shows.
+  async function post(path, body, options) {
+    const found = await request(path, { method: "POST", body: JSON.stringify(body) }, options);
+    if (judges.some(({ name, version }) => name === found.model && version === found.version)) return found;
+    throw new RequestError(404, { message: `${found.model} is another judge now` });
+  }
+
   return {
     local: false,
     setKey(given) {
       key = given;
       store(given);
     },
-    models: () => request("v1/models", {}),
+    async models(_, options) {
+      const found = await request("v1/models", {}, options);
+      judges = found.models;
+      return found;
+    },
     // Each part that is done is handed on at once, with the numbers of its sentences: what comes later may be lost.
     async judge({ sentences, seconds = null, ...rest }, { onProgress, onPart, ...options } = {}) {
       const verdicts = [];

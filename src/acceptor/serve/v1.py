@@ -23,6 +23,7 @@ from acceptor.text import Json
 
 Sentence = Annotated[str, Field(description="at most 10,000 characters", examples=["The book was wrote."])]
 Model = Annotated[str | None, Field(description="the name of a judge; by default the first one")]
+Version = Annotated[str, Field(description="the sha256 of the judge's files; another one after a reload")]
 
 
 class JudgeBody(Strict):
@@ -56,6 +57,7 @@ class JudgeContent(Strict):
     """Verdicts in the order of the sentences."""
 
     model: str
+    version: Version
     labels: list[str]
     verdicts: list[OneVerdict | FailedVerdict]
 
@@ -84,6 +86,7 @@ class ExplainContent(Strict):
     """Explanations in the order of the sentences."""
 
     model: str
+    version: Version
     explanations: list[OneExplanation]
 
 
@@ -99,6 +102,7 @@ class CompareContent(Strict):
     """Which of two sentences is better, and by how much."""
 
     model: str
+    version: Version
     label: Annotated[str, Field(description="the label that means acceptable")]
     better: Literal["first", "second", "equal"]
     difference: Annotated[float, Field(description="log-odds of that label, of the first less of the second, in nats")]
@@ -121,7 +125,7 @@ class OneModel(Strict):
     max_length: int
     encoder: str
     precision: str
-    version: Annotated[str, Field(description="the sha256 of its files")]
+    version: Version
 
 
 class ModelsContent(Strict):
@@ -135,7 +139,7 @@ async def judge(service: Service, request: Request, body: JudgeBody) -> Json:
     one = service.named(body.model)
     judged = await judged_by(one, body.sentences, body.seconds)
     verdicts = verdicts_of(one.judge, judged, all_scores=body.all_scores)
-    return {"model": one.name, "labels": list(one.judge.labels), "verdicts": verdicts}
+    return {"model": one.name, "version": one.version, "labels": list(one.judge.labels), "verdicts": verdicts}
 
 
 async def judged_by(one: Served, sentences: list[str], seconds: list[str] | None = None) -> RequestLogits:
@@ -199,7 +203,7 @@ async def explanations(service: Service, request: Request, body: ExplainBody) ->
     check_sentences(body.sentences, most=EXPLAINED)
     found, tokens = await one.batcher.explain(body.sentences)
     _count(one, sentences=len(found), tokens=tokens)
-    return {"model": one.name, "explanations": [_explanation(each) for each in found]}
+    return {"model": one.name, "version": one.version, "explanations": [_explanation(each) for each in found]}
 
 
 def _explanation(found: Explanation) -> Json:
@@ -224,6 +228,7 @@ async def compare(service: Service, request: Request, body: CompareBody) -> Json
     verdicts = verdicts_of(one.judge, judged)
     return {
         "model": one.name,
+        "version": one.version,
         "label": one.judge.labels[label],
         "better": "first" if first > second else "second" if second > first else "equal",
         "difference": first - second,
