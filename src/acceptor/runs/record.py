@@ -126,7 +126,7 @@ def check_format(content: Mapping[str, Any], path: Path) -> None:
         where=str(path),
         expected=f"format {FORMAT} or older, which this version reads",
         found=f"format {found}" + (f", written by Acceptor {version}" if version else ""),
-        next=f"pip install 'acceptor>={version}'" if version else "pip install --upgrade acceptor",
+        next=f"update Acceptor to {version or 'the newest version'}: git pull in its checkout, then pip install .",
         code="E-RUN-FORMAT",
     )
 
