@@ -50,6 +50,19 @@ def test_a_missing_number_never_becomes_a_class(labels):
         assert data.train.gold.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("kind", ["rows", "dicts", "polars"])
+def test_a_missing_number_never_becomes_a_sentence(kind):
+    """pandas writes a missing text as NaN, and `frame.values.tolist()` or a dict for each row has it so."""
+    given = [("a b", "1"), (float("nan"), "0"), ("e f", "0")]
+    sources = {
+        "rows": given,
+        "dicts": [dict(zip(("sentence", "label"), row, strict=True)) for row in given],
+        "polars": pl.DataFrame({"sentence": [1.5, float("nan")], "label": ["1", "0"]}),
+    }
+    with raises(DataError, "E-DATA-TEXT", where="2", found="missing"):
+        acceptor.load_data(sources[kind])
+
+
 def test_a_name_that_is_how_another_label_is_written_is_no_name():
     """0 and 1 are called 1 and 2: in another file, 1 is what train writes so, and 2 is unknown."""
     data = acceptor.load_data(rows("0", "1", "0"), test=rows("0", "1"), labels=["1", "2"])

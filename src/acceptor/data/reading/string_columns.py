@@ -87,6 +87,7 @@ def _texts(name: str, cells: list[Any], grid: Grid, fault: _Fault, needed: bool)
                     code="E-DATA-TEXT",
                 )
                 fault(row, error)
+        cells = [None if isinstance(cell, float | np.floating) and np.isnan(cell) else cell for cell in cells]
     return [cell if type(cell) is str else text_of(cell) for cell in cells]
 
 
