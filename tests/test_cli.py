@@ -16,6 +16,7 @@ import pytest
 
 from acceptor.config import TrainConfig
 from acceptor.data.reading.read import read_table
+from acceptor.errors import EncoderError
 from acceptor.judging.decision import Decision
 from conftest import COLA, needs_cola, options_of, toy_rows
 
@@ -533,6 +534,44 @@ def uninterrupted(files, tiny_bert, tmp_path_factory):
         _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     return (out / "model.safetensors").read_bytes()
+
+
+CTRL_C_IN_IMPORT = """
+import sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == {name!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+from acceptor.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["typer", "acceptor.progress"])
+def test_ctrl_c_while_the_command_starts_shows_no_traceback(name):
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C_IN_IMPORT.format(name=name), "doctor"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_that_an_extension_module_turned_into_its_own_error_is_no_failure(run_cli, monkeypatch):
+    """pybind11 raises `ImportError: initialization failed` from it, and whoever imports may explain that as a fault."""
+
+    def interrupted(*_, **__):
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as error:
+                raise ImportError("initialization failed") from error
+        except ImportError as error:
+            raise EncoderError("the weights cannot be loaded", code="E-ENCODER-FILE") from error
+
+    monkeypatch.setattr("acceptor.data.load.load_data", interrupted)
+    code, _, stderr = run_cli("train", "starter")
+    assert code == 130
+    assert "weights" not in stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

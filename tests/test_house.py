@@ -43,7 +43,7 @@ def test_the_installed_command_is_the_command_line():
     """`python -m acceptor` works without the line in pyproject.toml that `acceptor` needs."""
     home = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]["acceptor"]
     module, _, name = home.partition(":")
-    assert getattr(importlib.import_module(module), name) is importlib.import_module("acceptor.cli.app").main
+    assert getattr(importlib.import_module(module), name) is importlib.import_module("acceptor.__main__").main
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -178,6 +178,7 @@ def test_every_code_of_an_error_is_in_the_table_and_fits_its_class():
 
 # Files that may end the process: the command line, and the main functions of processes that we start.
 ENDS = {
+    "__main__.py": {"sys.exit"},
     "cli/app.py": {"sys.exit", "typer.Exit"},
     "cli/predict.py": {"typer.Exit"},
     "cli/search.py": {"typer.Exit"},

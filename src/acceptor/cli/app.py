@@ -119,7 +119,9 @@ def main() -> None:
         sys.unraisablehook = _send_again
     try:
         _run()
-    except (AcceptorError, ModuleNotFoundError) as caught:
+    except (AcceptorError, ImportError) as caught:
+        if _was_interrupted(caught):
+            sys.exit(130)
         error = _as_acceptor_error(caught)
         if "--json" in sys.argv:
             with contextlib.suppress(AcceptorError, ReaderGone):  # writing to stdout may be what failed
@@ -165,7 +167,14 @@ def _run() -> None:
         raise
 
 
-def _as_acceptor_error(error: AcceptorError | ModuleNotFoundError) -> AcceptorError:
+def _was_interrupted(error: BaseException | None) -> bool:
+    """True if Ctrl-C caused an error: an extension module that is imported turns it into an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _as_acceptor_error(error: AcceptorError | ImportError) -> AcceptorError:
     """The error itself; for a missing module, an error that names the extra to install."""
     if isinstance(error, AcceptorError):
         return error
