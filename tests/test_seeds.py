@@ -325,8 +325,9 @@ def test_a_stopped_command_resumes_to_the_same_runs(files, tiny_bert, tmp_path, 
         said = iter(process.stderr)
         assert any(": epoch " in line for line in said)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=60)
         assert process.returncode == code
+        assert rest.count("stopping") == (number == signal.SIGTERM), "said once, for all trainings"
         assert not list(out.glob("seed-*/manifest.json")), "no checkpoint was left"
     done = subprocess.run(command(files, tiny_bert, out, 1), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -316,6 +316,7 @@ def worker_main() -> None:
     function, arguments, level = _task()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("acceptor").setLevel(level)
+    logging.getLogger("acceptor.training.signals").setLevel(logging.ERROR)  # the process that stops all has said so
     output: Json
     try:
         with without_progress() if level > logging.INFO else contextlib.nullcontext():
