@@ -472,6 +472,20 @@ def test_audit_of_cola_shows_the_chapters_numbers(run_cli, tiny_bert):
     }
 
 
+@pytest.mark.parametrize("command", ["train", "seeds", "search", "distil"])
+@pytest.mark.parametrize("split", [None, "given", "notebook"])
+def test_a_share_of_train_that_nothing_would_be_cut_by_is_refused(run_cli, command, split, tiny_bert, tmp_path):
+    """The corpus has its own validation split, or the rule has its own share; the option would change nothing."""
+    words = [command, "starter", "--encoder", tiny_bert, "--validation-share", "0.3", "--out", tmp_path / "run"]
+    words += ["--teacher", tmp_path] if command == "distil" else []
+    words += ["--split", split] if split else []
+    code, _, stderr = run_cli(*words)
+    assert code == 2
+    assert "E-USAGE-CONFLICT" in stderr
+    assert "--split stratified" in stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_encoders_explains_a_configuration(run_cli, tiny_bert):
     code, stdout, _ = run_cli("encoders", tiny_bert)
     assert code == 0

@@ -17,6 +17,7 @@ from acceptor.cli.options import (
     Quiet,
     Test,
     Validation,
+    refuse_vain_share,
     takes_reading,
     takes_settings,
 )
@@ -61,6 +62,7 @@ def distil(
 
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
+    refuse_vain_share(settings, examples)
     out = out or default_set(data, config.encoder, "distilled")
     with advice_only_in_the_answer():
         run = distilling(examples, teachers=teacher, text=text or (), out=out, config=config, overwrite=overwrite)

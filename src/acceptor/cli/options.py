@@ -12,11 +12,14 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from acceptor.errors import UsageError
+
+if TYPE_CHECKING:
+    from acceptor.data.table import Data
 
 DATA, TRAINING, NETWORK, MACHINE, OUTPUT = "Data", "Training", "Network", "Machine", "Output"
 """The headings of the help, in its order. Every option is under one of them: its ``rich_help_panel``."""
@@ -243,6 +246,25 @@ def _with_options(
 Why = Annotated[
     str | None, typer.Option(help="show the weight of each word: occlusion or gradients", rich_help_panel=OUTPUT)
 ]
+
+
+def refuse_vain_share(settings: dict[str, Any], examples: Data) -> None:
+    """Refuses --validation-share where no validation split is cut by it.
+
+    Raises:
+        UsageError: The data have their own validation split, or the rule of the split its own share.
+    """
+    rule = settings.get("split")
+    if "validation_share" not in settings or rule in ("stratified", "column"):
+        return
+    if rule == "notebook" or examples.validation is not None:
+        given = examples.validation if rule != "notebook" else None
+        raise UsageError(
+            "--validation-share has no effect here",
+            cause=f"validation is {'a tenth of train: --split notebook' if given is None else given.table.origin}",
+            next="leave it out; or cut validation from train by it: --split stratified",
+            code="E-USAGE-CONFLICT",
+        )
 
 
 def listed_in(text: str, option: str) -> list[str]:

@@ -16,6 +16,7 @@ from acceptor.cli.options import (
     Quiet,
     Test,
     Validation,
+    refuse_vain_share,
     takes_reading,
     takes_settings,
 )
@@ -56,6 +57,7 @@ def search(
 
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
+    refuse_vain_share(settings, examples)
     out = out or default_set(data, config.encoder, "search")
     found = search_settings(examples, out=out, trials=trials, seeds=seeds, config=config, processes=processes)
     answer(found.to_dict(), render.search_text(found), as_json)

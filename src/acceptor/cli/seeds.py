@@ -17,6 +17,7 @@ from acceptor.cli.options import (
     Quiet,
     Test,
     Validation,
+    refuse_vain_share,
     takes_reading,
     takes_settings,
 )
@@ -72,6 +73,7 @@ def seeds(
     numbers = _numbers(seeds)
     config = TrainConfig(**settings)
     examples = load_data(data, validation=validation, test=test, extra=extra, **reading)
+    refuse_vain_share(settings, examples)
     out = out or default_set(data, config.encoder, "seeds")
     found = train_seeds(
         examples,

@@ -18,6 +18,7 @@ from acceptor.cli.options import (
     Quiet,
     Test,
     Validation,
+    refuse_vain_share,
     takes_reading,
     takes_settings,
 )
@@ -99,6 +100,7 @@ def train(
             out = out or default_set(data, config.encoder, "cv")
             _cross_validate(examples, cv, out, config, processes, overwrite, as_json)
             return
+        refuse_vain_share(settings, examples)
         out = user_path(out or default_out(data, config.encoder, resume=resume))  # a shell leaves --out=~/run alone
         if warmup_text:
             check_out(out, overwrite=overwrite, resume=resume)
