@@ -329,6 +329,16 @@ def test_rows_that_cannot_be_judged_are_rejected_with_their_line(small, toy_run,
     assert {fault["file"] for fault in found} == {source}
 
 
+def test_what_a_file_of_verdicts_rejects_as_too_long_is_not_judged_on_the_terminal(toy_run, tmp_path, run_cli):
+    """The limit is in bytes: a text of fewer characters may be longer."""
+    source = tsv(tmp_path / "in.tsv", ["1\tthe girl sees.", "2\t" + "é" * 500_001])
+    code, stdout, stderr = run_cli("predict", toy_run.folder, source)
+    assert (code, stdout) == (1, "")
+    assert "a sentence is longer than 1,000,000 bytes" in stderr
+    assert "line 3" in stderr
+    assert "-o FILE" in stderr
+
+
 def test_faulty_json_lines_are_rejected(small, toy_run, tmp_path):
     lines = [json.dumps({"id": row, "text": "the girl sees."}) for row in range(100)]
     faults = {

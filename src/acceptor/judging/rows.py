@@ -112,6 +112,9 @@ def judged_table(judge: Judge, table: Table, *, all_scores: bool = False) -> pl.
     Raises:
         DataError: A row cannot be judged: see `Judge.encode`.
     """
+    for error in _too_long(table).values():
+        error.add("next", "judge the other rows: acceptor predict … -o FILE; or cut it into sentences")
+        raise error
     warn_of_special_tokens(judge.tokenizer, table)
     cache = LogitsCache(judge)
     inputs = cache.encode(*texts_of(table.frame), place=table.place)
@@ -138,6 +141,15 @@ def warn_of_breaks(tables: Sequence[Table], suffix: str) -> None:
 
 def usable(table: Table, suffix: str, rejected: list[RejectedRow]) -> Table:
     """The rows that can be judged and written; the others are added to ``rejected``."""
+    faults = _too_long(table)
+    if suffix == ".tsv":
+        for row in rows_with_breaks(table.frame):
+            faults.setdefault(row, break_error(table.place(row), Path("OUT")))
+    return drop_rows(table, faults, rejected)
+
+
+def _too_long(table: Table) -> dict[int, DataError]:
+    """The errors of rows that would take too long to tokenise, by row."""
     faults: dict[int, DataError] = {}
     for name in table.frame.columns:
         if name in ("sentence", "second"):
@@ -146,7 +158,4 @@ def usable(table: Table, suffix: str, rejected: list[RejectedRow]) -> Table:
                     f"a {name} is longer than {LONGEST_SENTENCE:,} bytes", where=table.place(row), code="E-DATA-ROW"
                 )
                 faults.setdefault(row, error)
-    if suffix == ".tsv":
-        for row in rows_with_breaks(table.frame):
-            faults.setdefault(row, break_error(table.place(row), Path("OUT")))
-    return drop_rows(table, faults, rejected)
+    return faults
