@@ -157,6 +157,22 @@ def test_columns_that_make_no_slices_are_refused(report):
     assert list(usual_slices(made_up(acceptor.load_data(rows).train))) == ["length", "label"]
 
 
+def test_a_column_called_length_hides_the_bands_and_the_user_is_told_how_to_see_them(toy_run, run_cli, tmp_path):
+    file = tmp_path / "in.tsv"
+    rows = [f"{sentence}\t{label}\t{len(sentence)}\n" for sentence, label in toy_rows(24)]
+    file.write_text("sentence\tlabel\tlength\n" + "".join(rows))
+    code, stdout, stderr = run_cli("evaluate", toy_run.folder, file, "--by", "length")
+    assert code == 0
+    assert "words" not in stdout
+    assert stderr.count("--columns other=length") == 1
+    code, stdout, stderr = run_cli("evaluate", toy_run.folder, file, "--by", "length", "--columns", "other=length")
+    assert code == 0
+    assert "1–5 words" in stdout
+    assert "--columns" not in stderr
+    stderr = run_cli("evaluate", toy_run.folder, file, "--by", "lengths")[2]
+    assert "expected: sentence, label, length\n" in stderr
+
+
 def test_length_counts_both_texts_of_a_pair():
     rows = [("one two three", "four five six", str(index % 2)) for index in range(12)]
     assert [part.value for part in slices(made_up(acceptor.load_data(rows).train), "length")] == ["6–8 words"]

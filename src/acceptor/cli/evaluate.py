@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +53,8 @@ Figures = Annotated[Path | None, typer.Option(help="folder for the per-batch fig
 Predictions = Annotated[Path | None, typer.Option(help=f"file for all verdicts ({OUTPUTS})", rich_help_panel=OUTPUT)]
 Errors = Annotated[int | None, typer.Option(min=1, help="show the N most confident errors", rich_help_panel=OUTPUT)]
 
+logger = logging.getLogger(__name__)
+
 PER_BATCH = "per_batch"  # the name of the figure's files
 
 EXAMPLES = (
@@ -99,6 +102,7 @@ def evaluate(
     if predictions:
         refuse_inputs([predictions], [split.table.origin, *files_in(run), *files_in(annotations)])
         refuse_breaks(blank_predictions(split), predictions)  # columns and cells that cannot be written
+    _warn_of_a_length(by or [], split)
     for name in by or []:
         rows_by(split, name)  # refuses what is no column of groups, before the split is judged
     joined = read_annotations(annotations, split) if annotations else None
@@ -115,6 +119,13 @@ def evaluate(
     if predictions:
         text.append(f"\nverdicts: {predictions}")
     answer(content, text, as_json)
+
+
+def _warn_of_a_length(by: list[str], split: Split) -> None:
+    if "length" in by and "length" in split.table.frame.columns:
+        logger.warning(
+            "--by length is the column of that name; for bands of words give it another name: --columns other=length"
+        )
 
 
 def _check_outputs(predictions: Path | None, figures: Path | None, per_batch: int | None, *, overwrite: bool) -> None:

@@ -42,7 +42,7 @@ def column_of(
     """
     if name in frame.columns:
         return frame[name]
-    names = [*frame.columns, *besides]
+    names = list(dict.fromkeys([*frame.columns, *besides]))
     match = nearest(name, names)
     raise DataError(
         f"{whose} has no column {name!r}",
