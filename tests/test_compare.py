@@ -401,3 +401,9 @@ def test_sentences_that_a_judge_was_trained_on_are_counted(toy, toy_run, tmp_pat
         acceptor.compare(toy_run, toy_run, data=str(file))
     found = [message for message in caplog.messages if "was trained on 9 of the 10 sentences" in message]
     assert len(found) == 2  # once for each system
+
+
+def test_an_exported_judge_is_compared_on_data_and_has_no_verdicts_of_its_training(toy_run, toy_onnx):
+    """It is no wrong path: `compare` takes it with data."""
+    with raises(RunError, "E-RUN-MISSING", cause="exported", next="--data FILE"):
+        compare(toy_run.folder, toy_onnx)

@@ -238,7 +238,11 @@ def _splits(place: Any) -> set[str]:
 
 def _report(place: Path) -> ReportFile:
     if not (place / REPORT_FILE).is_file():
-        raise missing_run(place, f"a run folder with {REPORT_FILE}, or a folder of seeds")
+        error = missing_run(place, f"a run folder with {REPORT_FILE}, or a folder of seeds")
+        if place.suffix == ".onnx" and place.is_file():
+            error.add("cause", "an exported judge has no verdicts of its training")
+            error.add("next", "judge one file with all: --data FILE")
+        raise error
     return read_report_file(place)
 
 
