@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -248,7 +248,7 @@ Why = Annotated[
 ]
 
 
-def refuse_vain_share(settings: dict[str, Any], examples: Data) -> None:
+def refuse_vain_share(settings: Mapping[str, Any], examples: Data) -> None:
     """Refuses --validation-share where no validation split is cut by it.
 
     Raises:
