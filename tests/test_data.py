@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 import acceptor
 from acceptor.cli.options import OUTPUTS
+from acceptor.config import TrainConfig
 from acceptor.data import corpora
 from acceptor.data.load import load_split
 from acceptor.data.reading.unpack import COMPRESSIONS
@@ -218,15 +219,15 @@ def test_a_stratified_split_keeps_label_shares_and_loses_no_row():
 def test_where_validation_comes_from():
     given = acceptor.load_data(toy_rows(100), validation=toy_rows(20, 1))
     bare = acceptor.load_data(toy_rows(100))
-    assert len(with_validation(given, None, share=0.1, seed=0)[0].validation) == 20
-    assert len(with_validation(given, "notebook", share=0.1, seed=0)[0].validation) == 10
-    cut, reason = with_validation(bare, None, share=0.3, seed=5)
+    assert len(with_validation(given, TrainConfig(seed=0))[0].validation) == 20
+    assert len(with_validation(given, TrainConfig(split="notebook", seed=0))[0].validation) == 10
+    cut, reason = with_validation(bare, TrainConfig(validation_share=0.3, seed=5))
     assert (len(cut.train), len(cut.validation)) == (70, 30)
     assert reason == "30 % of train, label shares kept (seed 5)"
     with raises(DataError, "E-DATA-SPLIT", next=("--validation FILE", "--split stratified")):
-        with_validation(bare, "given", share=0.1, seed=0)
+        with_validation(bare, TrainConfig(split="given", seed=0))
     with raises(DataError, "E-DATA-SPLIT", found="3 examples of 2 labels"):
-        with_validation(acceptor.load_data(rows("0", "1", "1")), None, share=0.1, seed=0)
+        with_validation(acceptor.load_data(rows("0", "1", "1")), TrainConfig(seed=0))
 
 
 def test_take_keeps_lines_and_labels_together():

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import acceptor
+from acceptor.config import TrainConfig
 from acceptor.data.load import load_split
 from acceptor.data.split import with_validation
 from acceptor.errors import DataError, UsageError
@@ -54,7 +55,9 @@ def test_validation_is_cut_from_the_own_rows_and_all_others_are_trained_on(rule)
     ]
     frame = pd.DataFrame(MORE[:5], columns=["sentence", "label"])
     alone, both = (acceptor.load_data(rows, extra=extra) for extra in (None, [MORE, frame]))
-    cut_alone, cut_both = (with_validation(data, rule, share=0.2, seed=1)[0] for data in (alone, both))
+    cut_alone, cut_both = (
+        with_validation(data, TrainConfig(split=rule, validation_share=0.2, seed=1))[0] for data in (alone, both)
+    )
     assert cut_both.validation.sentences == cut_alone.validation.sentences
     assert cut_both.validation.to_dict() == cut_alone.validation.to_dict()
     extra = [sentence for sentence, _ in MORE + MORE[:5]]
@@ -66,7 +69,7 @@ def test_a_column_of_splits_is_named_although_other_rows_lack_it():
             enumerate(toy_rows(60))]  # fmt: skip
     data = acceptor.load_data(rows, extra=[MORE])
     with raises(DataError, "E-DATA-SPLIT", problem="the column split says which split"):
-        with_validation(data, None, share=0.1, seed=1)
+        with_validation(data, TrainConfig(seed=1))
 
 
 def test_of_a_corpus_only_the_training_split_is_taken():
@@ -151,7 +154,9 @@ def test_extra_rows_that_a_cut_validation_or_a_fold_has_are_left_out(files, toy_
     twins = [
         (sentence.upper(), str(label)) for sentence, label in zip(alone.train.sentences, alone.train.gold, strict=True)
     ]
-    cut, _ = with_validation(acceptor.load_data(own, extra=[twins]), "stratified", share=0.2, seed=1)
+    cut, _ = with_validation(
+        acceptor.load_data(own, extra=[twins]), TrainConfig(split="stratified", validation_share=0.2, seed=1)
+    )
     held_out = {sentence.lower() for sentence in cut.validation.sentences}
     assert not held_out & {cut.train.sentences[row].lower() for row in np.flatnonzero(cut.train.table.source_ids)}
     config = toy_config.model_copy(update={"epochs": 1, "on_collapse": "go-on"})
@@ -170,7 +175,7 @@ def test_hidden_labels_of_a_test_split_hide_no_text(caplog):
 def test_rows_in_any_order_keep_their_kind():
     data = acceptor.load_data(toy_rows(60), extra=MORE)
     turned = acceptor.Data(data.train.take(list(range(len(data.train)))[::-1], "train"))
-    cut, _ = with_validation(turned, "stratified", share=0.2, seed=1)
+    cut, _ = with_validation(turned, TrainConfig(split="stratified", validation_share=0.2, seed=1))
     added = {sentence for sentence, _ in MORE}
     assert not added & set(cut.validation.sentences)
     assert added <= set(cut.train.sentences)

@@ -184,7 +184,7 @@ def test_settings_are_derived_from_the_rows_that_a_trial_trains_on(config, tmp_p
     rows = toy_rows(900)
     given = config.model_copy(update={"validation_share": 0.9, "epochs": None})
     found = search_settings(rows, out=tmp_path / "s", trials=1, seeds=0, config=given, space={"epochs": (1, 99)})
-    cut, _ = with_validation(acceptor.load_data(rows), None, share=0.9, seed=7)
+    cut, _ = with_validation(acceptor.load_data(rows), TrainConfig(validation_share=0.9, seed=7))
     expected = resolve(given, find_encoder(given.encoder), cut.train)[0].epochs
     assert expected != resolve(given, find_encoder(given.encoder), acceptor.load_data(rows).train)[0].epochs
     assert found.trials[0]["params"]["epochs"] == expected

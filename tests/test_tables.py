@@ -19,6 +19,7 @@ import pytest
 
 import acceptor
 from acceptor.cli.options import columns_of, listed_in, separator_of
+from acceptor.config import TrainConfig
 from acceptor.data.auditing.inspection import split_column
 from acceptor.data.labels import LabelRules, label_key
 from acceptor.data.load import inspect_data, load_split
@@ -650,7 +651,7 @@ def test_a_folder_as_hubs_have_it(write, tmp_path, inside):
     assert data.labels == ("unacceptable", "acceptable")
     assert data.test.label_ids is None
     assert "train-*.parquet" in data.train.table.origin
-    assert with_validation(data, None, share=0.1, seed=1)[0].test is None  # training goes on without it
+    assert with_validation(data, TrainConfig(seed=1))[0].test is None  # training goes on without it
     (tmp_path / inside / "train-00000-of-00002.parquet").unlink()
     with raises(DataError, "E-DATA-MISSING", expected="2 files", found="00000"):
         acceptor.load_data(tmp_path)
@@ -738,22 +739,22 @@ def test_a_column_of_splits_is_used_or_reported(name, values):
     data = acceptor.load_data(pl.DataFrame(rows, schema=["sentence", "label", name], orient="row"))
     assert split_column(data.train.table)[0] == name
     with pytest.raises(DataError) as caught:
-        with_validation(data, None, share=0.1, seed=1)
+        with_validation(data, TrainConfig(seed=1))
     assert "--split column" in caught.value.details["next"]
-    cut, reason = with_validation(data, "column", share=0.1, seed=1)
+    cut, reason = with_validation(data, TrainConfig(split="column", seed=1))
     assert len(cut.test) == (60 if name == "set" else 20)
     assert len(cut.train) + len(cut.validation) == (40 if name == "set" else 80)
     assert name in reason
     assert ("label shares kept" in reason) == (name == "set")
     assert (
-        len(with_validation(data, "stratified", share=0.1, seed=1)[0].train) == 90
+        len(with_validation(data, TrainConfig(split="stratified", seed=1))[0].train) == 90
     )  # as before, where it is asked for
 
 
 def test_rows_that_name_no_split_are_counted_also_where_validation_is_cut():
     rows = [(*row, ("train", "test", "unused")[n % 3]) for n, row in enumerate(toy_rows(90))]
     data = acceptor.load_data(pl.DataFrame(rows, schema=["sentence", "label", "split"], orient="row"))
-    cut, reason = with_validation(data, "column", share=0.1, seed=1)
+    cut, reason = with_validation(data, TrainConfig(split="column", seed=1))
     assert [len(split) for split in cut.splits] == [27, 3, 30]
     assert "left out, since they name no split 30; validation: 10 % of train" in reason
 
@@ -762,14 +763,14 @@ def test_files_that_a_column_of_splits_replaces_are_named(toy, caplog):
     rows = [(*row, ("train", "dev")[n // 60]) for n, row in enumerate(toy_rows(100))]
     frame = pl.DataFrame(rows, schema=["sentence", "label", "split"], orient="row")
     data = acceptor.load_data(frame, validation=toy_rows(10, 1), test=toy_rows(12, 2))
-    cut, _ = with_validation(data, "column", share=0.1, seed=1)
+    cut, _ = with_validation(data, TrainConfig(split="column", seed=1))
     assert (len(cut.validation), len(cut.test)) == (40, 12)  # the column has no test rows: the file's are taken
     assert re.findall("left out: the column split has its own (.*)", caplog.text) == ["validation"]
 
 
 def test_a_column_of_splits_must_be_there_to_be_used(toy):
     with raises(DataError, "E-DATA-SPLIT", expected="a column called split"):
-        with_validation(toy, "column", share=0.1, seed=1)
+        with_validation(toy, TrainConfig(split="column", seed=1))
     frame = pl.DataFrame([(*row, "a") for row in toy_rows(30)], schema=["sentence", "label", "set"], orient="row")
     assert split_column(acceptor.load_data(frame).train.table) is None
 
@@ -955,9 +956,9 @@ def test_declared_names_that_fit_nothing_are_refused():
 def test_many_classes_with_few_examples_name_the_share_that_works():
     data = acceptor.load_data([(f"text {n}", f"intent {n % 77:02}") for n in range(616)])
     with pytest.raises(DataError) as caught:
-        with_validation(data, None, share=0.1, seed=1)
+        with_validation(data, TrainConfig(seed=1))
     share = float(caught.value.details["next"].split("--validation-share ")[1].split()[0])
-    assert len(with_validation(data, None, share=share, seed=1)[0].validation) >= 77
+    assert len(with_validation(data, TrainConfig(validation_share=share, seed=1))[0].validation) >= 77
     assert len(str(caught.value)) < 700
 
 
@@ -1027,7 +1028,7 @@ def test_cases_that_are_read():
     train = acceptor.load_data(CASES / "float_labels_train.csv", test=CASES / "float_labels_test.csv")
     assert train.test.balance() == {"unacceptable": 14, "acceptable": 26}
     with raises(DataError, "E-DATA-SPLIT", next="--split column"):
-        with_validation(acceptor.load_data(CASES / "split_column.tsv"), None, share=0.1, seed=1)
+        with_validation(acceptor.load_data(CASES / "split_column.tsv"), TrainConfig(seed=1))
 
 
 # ── what a newcomer found ────────────────────────────────────────────────────────────────────────────────
@@ -1079,8 +1080,8 @@ def test_a_column_of_splits_with_other_values_too():
     rows_ = [(*row, value) for row, value in zip(toy_rows(100), values, strict=True)]
     data = acceptor.load_data(pl.DataFrame(rows_, schema=["sentence", "label", "split"], orient="row"))
     with raises(DataError, "E-DATA-SPLIT", next="--split column"):
-        with_validation(data, None, share=0.1, seed=1)
-    cut, _ = with_validation(data, "column", share=0.1, seed=1)
+        with_validation(data, TrainConfig(seed=1))
+    cut, _ = with_validation(data, TrainConfig(split="column", seed=1))
     assert (len(cut.train) + len(cut.validation), len(cut.test)) == (50, 25)
 
 
@@ -1090,7 +1091,7 @@ def test_hidden_labels_of_test_beside_a_column_of_splits():
     ]
     frame = pl.DataFrame(rows_, schema=["sentence", "label", "split"], orient="row")
     data = acceptor.load_data(frame, drop_unlabelled=True)
-    cut, _ = with_validation(data, "column", share=0.1, seed=1)
+    cut, _ = with_validation(data, TrainConfig(split="column", seed=1))
     assert len(cut.train) + len(cut.validation) == 60
 
 

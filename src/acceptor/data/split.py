@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.config import TrainConfig
 from acceptor.data.auditing.inspection import split_column
 from acceptor.data.extra import without_held_out
 from acceptor.data.table import Data, Split
@@ -17,12 +17,10 @@ from acceptor.text import listed
 
 logger = logging.getLogger(__name__)
 
-SplitRule = Literal["given", "stratified", "notebook", "column"]
-
 NOTEBOOK_SEED = 2018
 
 
-def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: int) -> tuple[Data, str]:
+def with_validation(data: Data, config: TrainConfig) -> tuple[Data, str]:
     """The data with a validation split, and a sentence that describes its origin.
 
     A test split whose labels are hidden is left out: it cannot be scored. So are rows that were added to train from
@@ -30,23 +28,22 @@ def with_validation(data: Data, rule: SplitRule | None, *, share: float, seed: i
 
     Args:
         data: The corpus.
-        rule: ``given`` takes the corpus' own validation split; ``stratified`` cuts ``share`` of train
-            with label shares kept, by ``seed``; ``notebook`` is the chapter's
-            ``train_test_split(test_size=0.1, random_state=2018)`` and ignores share and seed.
+        config: The settings, of which ``split``, ``validation_share`` and ``seed`` decide. ``given`` takes the corpus'
+            own validation split; ``stratified`` cuts the share of train with label shares kept, by the seed;
+            ``notebook`` is the chapter's ``train_test_split(test_size=0.1, random_state=2018)`` and ignores both.
             ``column`` splits train by its column of splits; a split that it lacks is the corpus' own.
             None: given if the corpus has one, else stratified; a column of splits is then an error.
-        share: Share of train, in (0, 1).
-        seed: For ``stratified``.
 
     Raises:
         DataError: ``given`` but the corpus has none; too few examples to cut; a column of splits but no
             rule; or ``column`` but there is no such column.
     """
-    data, reason = _cut(data, rule, share, seed)
+    data, reason = _cut(data, config)
     return without_held_out(data), reason
 
 
-def _cut(data: Data, rule: SplitRule | None, share: float, seed: int) -> tuple[Data, str]:
+def _cut(data: Data, config: TrainConfig) -> tuple[Data, str]:
+    rule, share, seed = config.split, config.validation_share, config.seed
     if data.test is not None and data.test.label_ids is None:  # load_data has logged it
         data = Data(data.train, data.validation, None, data.source)
     own = data.train.own
@@ -55,7 +52,7 @@ def _cut(data: Data, rule: SplitRule | None, share: float, seed: int) -> tuple[D
         data, reason = by_column(data)
         if data.validation:
             return data, reason
-        data, more = _cut(data, "stratified", share, seed)
+        data, more = _cut(data, config.model_copy(update={"split": "stratified"}))
         return data, f"{reason}; validation: {more}"
     if rule is None and column is not None:
         name, roles = column

@@ -83,7 +83,7 @@ def distil(
     refuse_torchrun()
     config = with_encoder(config, encoder)
     data = data if isinstance(data, Data) else load_data(data)
-    data, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
+    data, _ = with_validation(data, config)
     runs = listed_paths(teachers, "one or more run folders, of judges that teach")
     texts = listed_paths(text, "one or more files of natural sentences") if text else []
     out = user_path(out)

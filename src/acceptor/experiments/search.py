@@ -195,7 +195,7 @@ def _cut(data: Data, config: TrainConfig) -> tuple[Data, Data]:
 
     A trial never reads test: it is not resumed alone, and a column of splits, in which test is named, is read here.
     """
-    cut, _ = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
+    cut, _ = with_validation(data, config)
     return cut, dataclasses.replace(cut if config.split == "column" else data, test=None, source=None)
 
 

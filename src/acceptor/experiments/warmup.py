@@ -73,7 +73,7 @@ def warm_up(
     out, files = user_path(out), listed_paths(text, "one or more files of natural sentences")
     refuse_within(out, files)
     corpus = data if isinstance(data, Data) else load_data(data)
-    corpus, _ = with_validation(corpus, config.split, share=config.validation_share, seed=config.seed)
+    corpus, _ = with_validation(corpus, config)
     found = warmup_data(read_raw_text(files, corpus), corpus, seed=config.seed)
     start = find_encoder(config.encoder)
     usual, _ = resolve(config, start, found.train)

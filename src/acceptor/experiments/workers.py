@@ -73,7 +73,7 @@ class Plan:
     def split_data(self) -> Data:
         """The data with a validation split, as the training will have them."""
         config = self.config
-        return with_validation(self.data, config.split, share=config.validation_share, seed=config.seed)[0]
+        return with_validation(self.data, config)[0]
 
 
 @dataclass(frozen=True)

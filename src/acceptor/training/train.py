@@ -231,7 +231,7 @@ def resume(run: str | Path, *, changes: Mapping[str, Any] | None = None, allow_c
 def _train(data: Any, request: Request) -> Run:
     started, out, config = time.perf_counter(), request.out, request.config
     data = data if isinstance(data, Data) else load_data(data)
-    data, split_reason = with_validation(data, config.split, share=config.validation_share, seed=config.seed)
+    data, split_reason = with_validation(data, config)
     check_trainable(data)
     for split in data.splits[1:]:
         blank_predictions(split)  # refuses names that would be taken twice
