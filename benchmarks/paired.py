@@ -54,7 +54,7 @@ def plain_loop(data: acceptor.Data, config: acceptor.TrainConfig) -> Judge:
     step = 0
     with meter("plain loop", total, "steps") as bar:
         for epoch in range(1, config.epochs + 1):
-            for rows in epoch_batches(train.lengths, config.batch_size, seed=config.seed, epoch=epoch, bucketed=True):
+            for rows in epoch_batches(train.lengths, config, epoch):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, total, config)
                 logits = model(**collate(train, rows, tokenizer.pad_token_id).inputs).logits

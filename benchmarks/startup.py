@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.model.batches import epoch_batches, padding_ratio
 from acceptor.model.encode import encode
@@ -59,12 +60,10 @@ def main() -> None:
         encoded = encode(tokenizer, data.train.sentences, max_length=128)
         lengths = encoded.lengths
         figures["cola_tokens"] = int(lengths.sum())
-        for name, bucketed in (("bucketed", True), ("random", False)):
-            ratios = [
-                padding_ratio(lengths, epoch_batches(lengths, 32, seed=2018, epoch=epoch, bucketed=bucketed))
-                for epoch in range(1, 5)
-            ]
-            figures[f"positions_per_token_{name}"] = round(statistics.mean(ratios), 4)
+        for order in ("bucketed", "random"):
+            config = TrainConfig(order=order)
+            ratios = [padding_ratio(lengths, epoch_batches(lengths, config, epoch)) for epoch in range(1, 5)]
+            figures[f"positions_per_token_{order}"] = round(statistics.mean(ratios), 4)
         figures["positions_per_token_pad_128"] = round(128 * len(lengths) / int(lengths.sum()), 4)
     for name, value in figures.items():
         print(f"{name:<32}{value}")

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acceptor
+from acceptor.config import TrainConfig
 from acceptor.data.minimal_pairs import pair_numbers
 from acceptor.model.batches import collate, epoch_batches, judging_batches, padding_ratio
 from acceptor.model.encode import Encoded, encode
 from acceptor.model.tokenizer import load_tokenizer
 
+ORDERS = ("bucketed", "random")
 some_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=300).map(lambda n: np.array(n, dtype=np.int64))
 
 
@@ -23,32 +25,33 @@ def ragged(rows: list[list[int]], types: list[list[int]] | None = None) -> Encod
 
 
 @settings(max_examples=60, deadline=None)
-@given(lengths=some_lengths, batch=st.integers(1, 40), seed=st.integers(0, 9), bucketed=st.booleans())
-def test_an_epoch_holds_every_row_once(lengths, batch, seed, bucketed):
-    batches = epoch_batches(lengths, batch, seed=seed, epoch=1, bucketed=bucketed)
+@given(lengths=some_lengths, batch=st.integers(1, 40), seed=st.integers(0, 9), order=st.sampled_from(ORDERS))
+def test_an_epoch_holds_every_row_once(lengths, batch, seed, order):
+    batches = epoch_batches(lengths, TrainConfig(batch_size=batch, seed=seed, order=order), 1)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert len(batches) == -(-len(lengths) // batch)
     assert sum(len(rows) != batch for rows in batches) <= 1
 
 
-@pytest.mark.parametrize("bucketed", [True, False])
-def test_the_rows_of_a_pair_share_a_batch(bucketed):
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_rows_of_a_pair_share_a_batch(order):
+    config = TrainConfig(order=order)
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(4000).reshape(-1, 2)
     lengths, pairs = np.empty(4000, np.int64), np.arange(4000)
     lengths[shuffled] = rng.integers(3, 40, (2000, 1)) + rng.integers(0, 2, (2000, 2))  # a pair differs by little
     pairs[shuffled.max(axis=1)] = shuffled.min(axis=1)
-    batches = epoch_batches(lengths, 32, seed=1, epoch=1, bucketed=bucketed, pairs=pairs)
+    batches = epoch_batches(lengths, config, 1, pairs=pairs)
     assert sorted(np.concatenate(batches).tolist()) == list(range(4000))
     batch_of = np.empty(4000, np.int64)
     for number, rows in enumerate(batches):
         batch_of[rows] = number
     assert (batch_of == batch_of[pairs]).all()
     assert len(set(np.diff(np.concatenate(batches)[::2]).tolist())) > 1000  # the order of the pairs is random
-    plain = epoch_batches(lengths, 32, seed=1, epoch=1, bucketed=bucketed)
-    alone = epoch_batches(lengths, 32, seed=1, epoch=1, bucketed=bucketed, pairs=np.arange(4000))
+    plain = epoch_batches(lengths, config, 1)
+    alone = epoch_batches(lengths, config, 1, pairs=np.arange(4000))
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(plain, alone, strict=True))
-    if bucketed:
+    if order == "bucketed":
         assert padding_ratio(lengths, batches) < 1.15
 
 
@@ -78,15 +81,15 @@ def test_nothing_to_judge_gives_no_batches():
     assert judging_batches(np.array([], dtype=np.int64), 64) == []
 
 
-@pytest.mark.parametrize("bucketed", [True, False])
-def test_the_order_is_a_function_of_seed_and_epoch(bucketed):
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_order_is_a_function_of_seed_and_epoch(order):
     lengths = np.random.default_rng(0).integers(3, 40, 500)
 
-    def order(seed, epoch):
-        return np.concatenate(epoch_batches(lengths, 8, seed=seed, epoch=epoch, bucketed=bucketed)).tolist()
+    def rows(seed, epoch):
+        return np.concatenate(epoch_batches(lengths, TrainConfig(batch_size=8, seed=seed, order=order), epoch)).tolist()
 
-    assert order(1, 1) == order(1, 1)
-    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
+    assert rows(1, 1) == rows(1, 1)
+    assert len({tuple(rows(seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
 
 
 @settings(max_examples=60, deadline=None)
@@ -116,7 +119,7 @@ def test_bucketing_pads_far_less_than_random_order(tiny_bert):
 
     encoded = encode(load_tokenizer(tiny_bert), [text for text, _ in toy_rows(2000)], max_length=64)
     ratio = {
-        bucketed: padding_ratio(encoded.lengths, epoch_batches(encoded.lengths, 32, seed=0, epoch=1, bucketed=bucketed))
-        for bucketed in (True, False)
+        order: padding_ratio(encoded.lengths, epoch_batches(encoded.lengths, TrainConfig(order=order), 1))
+        for order in ORDERS
     }
-    assert ratio[True] < 1.05 < ratio[False]
+    assert ratio["bucketed"] < 1.05 < ratio["random"]

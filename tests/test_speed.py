@@ -67,7 +67,7 @@ def plain_training(model, train, gold, pad_id):
     total = CONFIG.epochs * math.ceil(len(train) / CONFIG.batch_size)
     losses, step = [], 0
     for epoch in range(1, CONFIG.epochs + 1):
-        for rows in epoch_batches(train.lengths, CONFIG.batch_size, seed=CONFIG.seed, epoch=epoch, bucketed=False):
+        for rows in epoch_batches(train.lengths, CONFIG, epoch):
             for group in groups:
                 group["lr"] = learning_rate(step, total, CONFIG)
             loss = cross_entropy(model(**collate(train, rows, pad_id)).logits, torch.from_numpy(gold[rows]))

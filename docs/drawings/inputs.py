@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from acceptor.config import TrainConfig
 from acceptor.model.batches import epoch_batches, pad, padding_ratio
 from acceptor.model.encode import encode
 from drawings.canvas import MARGIN, RIGHT, SMALL, Drawing, Scale, Words
@@ -43,8 +44,8 @@ def measure_padding() -> Facts:
     facts: Facts = {"limit": LIMIT, "batch": BATCH, "n": len(lengths), "mean": lengths.mean(), "longest": lengths.max()}
     facts["counts"] = np.bincount(lengths)
     facts["fixed"] = 1 - lengths.mean() / LIMIT
-    for name in ("mixed", "bucketed"):
-        batches = epoch_batches(lengths, BATCH, seed=2018, epoch=1, bucketed=name == "bucketed")
+    for name, order in (("mixed", "random"), ("bucketed", "bucketed")):
+        batches = epoch_batches(lengths, TrainConfig(batch_size=BATCH, order=order), 1)
         facts[name] = 1 - 1 / padding_ratio(lengths, batches)
     return facts
 

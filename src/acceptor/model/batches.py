@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from acceptor.config import TrainConfig
 from acceptor.model.encode import Encoded
 
 if TYPE_CHECKING:
@@ -97,24 +98,19 @@ def static_length(longest: int, limit: int) -> int:
 
 
 def epoch_batches(
-    lengths: npt.NDArray[np.int64],
-    batch_size: int,
-    *,
-    seed: int,
-    epoch: int,
-    bucketed: bool,
-    pairs: Rows | None = None,
+    lengths: npt.NDArray[np.int64], config: TrainConfig, epoch: int, *, pairs: Rows | None = None
 ) -> list[Rows]:
-    """All rows, each once, as batches in an order that depends only on (seed, epoch).
+    """All rows, each once, as batches in an order that depends only on (``config.batch_seed``, epoch).
 
-    ``bucketed`` shuffles the rows, sorts each `BUCKET_BATCHES` batches by length, cuts them into batches and shuffles
-    those: sentences of similar length share a batch, and the order stays random.
+    The order ``bucketed`` shuffles the rows, sorts each `BUCKET_BATCHES` batches by length, cuts them into batches and
+    shuffles those: sentences of similar length share a batch, and the order stays random.
 
     ``pairs``, shape (N,), has for each row the number of the first row of its pair, or its own. The rows of a pair are
     neighbours, so they share a batch unless its end divides them. What they have in common, all words but one perhaps,
     then cancels out in the gradient, and what makes their labels differ remains.
     """
-    rng = np.random.default_rng([seed, epoch])
+    batch_size, bucketed = config.batch_size, config.order == "bucketed"
+    rng = np.random.default_rng([config.batch_seed, epoch])
     order = rng.permutation(len(lengths))
     if pairs is not None:
         order = np.argsort(np.argsort(order)[pairs], kind="stable")  # each row at the place of its pair's first one

@@ -142,14 +142,7 @@ def fit(
         total_loss, counted = (done.epoch_loss, done.epoch_examples) if done_steps else (0.0, 0)
         pending: list[tuple[int, float, Rows, Any]] = []
         rate = learning_rate(max(optimizer.steps - 1, 0), total_steps, config)  # of the last step
-        batches = epoch_batches(
-            train.lengths,
-            config.batch_size,
-            seed=config.batch_seed,
-            epoch=epoch,
-            bucketed=config.order == "bucketed",
-            pairs=pairs,
-        )
+        batches = epoch_batches(train.lengths, config, epoch, pairs=pairs)
         for number, rows in enumerate(batches[done_steps:], done_steps + 1):
             rate = learning_rate(optimizer.steps, total_steps, config)
             loss = _step(judge, optimizer, train, targets, rows, rate, static)

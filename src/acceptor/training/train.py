@@ -297,14 +297,7 @@ def _prepare(
     check_coverage(train, encoder.name, data.train)
     longest = max(int(ids.lengths.max()) for ids in encoded.values())
     length = Derived("max_length", min(limit, longest), f"{train.truncation()} in train; the limit is {limit}")
-    batches = epoch_batches(
-        train.lengths,
-        config.batch_size,
-        seed=config.batch_seed,
-        epoch=1,
-        bucketed=config.order == "bucketed",
-        pairs=pair_numbers(data.train),
-    )
+    batches = epoch_batches(train.lengths, config, epoch=1, pairs=pair_numbers(data.train))
     ratio = padding_ratio(train.lengths, batches, static=limit if static else None)
     padding = Derived("padding", round(ratio, 4), f"positions computed for each token, {config.order} batches")
     trained_on, known = trained_on_by(encoder, data.train)
