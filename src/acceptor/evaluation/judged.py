@@ -20,7 +20,7 @@ from acceptor.evaluation.evaluate import Report, evaluate
 from acceptor.judging.load import load
 from acceptor.runs.folder import check_scores, missing_run
 from acceptor.runs.judge_file import JUDGE_FILE, read_judge_file
-from acceptor.runs.predictions import read_predictions
+from acceptor.runs.predictions import label_ids, read_predictions
 from acceptor.runs.report_file import REPORT_FILE, SPLITS, ReportFile, read_report_file
 from acceptor.runs.run_file import read_run_file
 from acceptor.runs.set_file import finished_seeds
@@ -262,9 +262,8 @@ def _read(place: Any, split: str | None) -> Judged:
     if about is None:
         raise _unreadable(place, split, "it was not judged")
     labels, frame = tuple(about.labels), read_predictions(place, split)
-    ids = {label: index for index, label in enumerate(labels)}
     try:
-        gold, predicted = (np.array([ids[label] for label in frame[name]]) for name in ("gold", "verdict"))
+        gold, predicted = (label_ids(frame[name], labels) for name in ("gold", "verdict"))
     except KeyError as error:
         raise _unreadable(place, split, f"label {error} is not in {REPORT_FILE}") from error
     texts, sources = _texts(frame), _sources(frame)

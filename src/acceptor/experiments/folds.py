@@ -27,7 +27,7 @@ from acceptor.model.batches import Rows
 from acceptor.model.pretrained import find_encoder
 from acceptor.runs.fingerprints import read_fingerprints
 from acceptor.runs.folder import is_finished
-from acceptor.runs.predictions import read_predictions, write_predictions
+from acceptor.runs.predictions import label_ids, read_predictions, write_predictions
 from acceptor.runs.set_file import FoldEntry, FoldsFile
 from acceptor.storage.files import user_path
 from acceptor.text import Json
@@ -217,8 +217,7 @@ def _with_fold(verdicts: pl.DataFrame, fold: str) -> pl.DataFrame:
 def _scores(verdicts: pl.DataFrame, held_out: Split, leaked: npt.NDArray[np.bool_]) -> Json:
     """Pooled scores of the saved verdicts; each fold's judge may have a different temperature and threshold."""
     labels, gold = held_out.labels, held_out.gold
-    ids = {label: index for index, label in enumerate(labels)}
-    predicted = np.array([ids[label] for label in verdicts["verdict"]], dtype=np.int64)
+    predicted = label_ids(verdicts["verdict"], labels)
     probabilities = verdicts.select(f"p({label})" for label in labels).to_numpy()
     found = measures(gold, predicted, probabilities)
 

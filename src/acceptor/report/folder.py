@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from acceptor.errors import RunError
 from acceptor.judging.decision import Decision
 from acceptor.runs.folder import check_records
 from acceptor.runs.history import Line, lines_of, read_history
-from acceptor.runs.predictions import read_predictions
+from acceptor.runs.predictions import label_ids, read_predictions
 from acceptor.runs.record import Record
 from acceptor.runs.report_file import SPLITS, SplitReport, read_report_file
 from acceptor.runs.run_file import RunFile, read_run_file
@@ -55,7 +55,7 @@ class JudgedSplit:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """Label ids of the verdicts, int64, shape (N,), as saved by the run."""
-        return _ids(self.frame["verdict"], self.labels)
+        return label_ids(self.frame["verdict"], self.labels)
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
@@ -153,8 +153,8 @@ def _judged(folder: Path, report: SplitReport, frame: pl.DataFrame) -> JudgedSpl
         raise _contradicting(folder, f"{len(rows)} verdicts of {name}, but scores of {report.n} rows")
     try:
         logits = rows.select([f"logit({label})" for label in labels]).to_numpy().astype(np.float32)
-        gold = _ids(rows["gold"], labels)
-        _ids(rows["verdict"], labels)
+        gold = label_ids(rows["gold"], labels)
+        label_ids(rows["verdict"], labels)
     except (KeyError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
         raise _contradicting(folder, f"the verdicts of {name}: {type(error).__name__}: {error}") from error
     if not np.isfinite(logits).all():
@@ -170,8 +170,3 @@ def _contradicting(folder: Path, found: str) -> RunError:
         next="train it again: acceptor train DATA --out RUN",
         code="E-RUN-FILE",
     )
-
-
-def _ids(names: pl.Series, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    of: Callable[[str], int] = {label: index for index, label in enumerate(labels)}.__getitem__
-    return np.array([of(name) for name in names.to_list()], dtype=np.int64)

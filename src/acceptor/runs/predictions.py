@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from acceptor.runs.record import damaged
@@ -35,6 +37,16 @@ def read_predictions(folder: Path, split: str | None = None) -> pl.DataFrame:
             found = frame.schema.get(name, "no such column")
             raise damaged(path, f"{name}: must be a column of type {kind}, not {found}")
     return frame if split is None else frame.filter(pl.col("split") == split)
+
+
+def label_ids(names: pl.Series, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The label ids, shape (N,), of a column of label names: ``gold`` or ``verdict``.
+
+    Raises:
+        KeyError: A name is none of ``labels``.
+    """
+    ids = {label: index for index, label in enumerate(labels)}
+    return np.array([ids[name] for name in names.to_list()], dtype=np.int64)
 
 
 def write_predictions(folder: Path, frames: Sequence[pl.DataFrame]) -> None:
