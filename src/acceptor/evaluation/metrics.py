@@ -108,6 +108,11 @@ def check_metric(name: str) -> None:
         raise UsageError(f"no metric is called {name!r}", expected=", ".join(METRICS), code="E-USAGE-OPTION")
 
 
+def words_of(metric: str) -> str:
+    """A metric's name in text: as options have it, except that the Matthews correlation is MCC."""
+    return "MCC" if metric == "mcc" else metric
+
+
 def lowest_score(metric: str) -> float:
     """The lowest value of a metric; the highest is 1."""
     return -1.0 if metric == "mcc" else 0.0

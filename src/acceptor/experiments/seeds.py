@@ -12,7 +12,7 @@ from acceptor.config import TrainConfig
 from acceptor.data.load import load_data
 from acceptor.data.table import Data
 from acceptor.errors import UsageError, checked_types, nearest
-from acceptor.evaluation.metrics import METRICS, lowest_score
+from acceptor.evaluation.metrics import METRICS, lowest_score, words_of
 from acceptor.evaluation.spread import Spread, spread
 from acceptor.experiments.run_set import RunSet, SetKind, count_status, head_of, plan_of, train_all, with_restart
 from acceptor.experiments.workers import Plan
@@ -69,11 +69,10 @@ class Seeds(RunSet[SeedsFile]):
 
     def __repr__(self) -> str:
         score = self.spread() or "not defined"
-        metric = "MCC" if self.metric == "mcc" else self.metric
         counts = f"collapsed {self.count('collapsed')} of {len(self.file.runs)}"
         failed = f" · failed {self.count('failed')}" if self.count("failed") else ""
         mark = " · selected on this split" if self.selected() else ""
-        return f"Seeds({self.folder} · {self.split} {metric} {score}{mark} · {counts}{failed})"
+        return f"Seeds({self.folder} · {self.split} {words_of(self.metric)} {score}{mark} · {counts}{failed})"
 
 
 @checked_types

@@ -17,7 +17,18 @@ from acceptor.text import cut
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMES = {"mcc": "MCC", "accuracy": "accuracy", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
+MEASURES = {
+    "mcc": ("MCC", "correlation of verdicts and gold labels; 0 is guessing, 1 is perfect"),
+    "accuracy": ("accuracy", "share of right verdicts"),
+    "balanced_accuracy": ("balanced accuracy", "mean recall over all labels"),
+    "f1": ("F1", "harmonic mean of precision and recall; of three or more labels, their mean"),
+    "roc_auc": ("ROC-AUC", "probability that a sentence with a label scores above one without it"),
+    "average_precision": ("average precision", "mean precision over all thresholds"),
+    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
+    "log_loss": ("log loss", "in nats; lower is better"),
+    "ece": ("calibration error (ECE)", "mean gap between confidence and accuracy; lower is better"),
+}
+"""The title of each score, and what it is."""
 
 
 class Dot(NamedTuple):
@@ -40,7 +51,7 @@ def metric_figure(runs: Sequence[RunFolder], *, title: str = "", alike: bool = F
         alike: Draw all runs in one colour, without names.
     """
     metric = runs[0].metric
-    name = NAMES.get(metric, metric)
+    name = MEASURES[metric][0]
     figure, axes = new_figure(title or f"{name} by epoch")
     every: list[float] = []
     for index, run in enumerate(runs):

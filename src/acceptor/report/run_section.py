@@ -14,7 +14,7 @@ from markupsafe import Markup
 from acceptor.evaluation.notebook import FULL_WEIGHT
 from acceptor.report.figures import SERIES, SMALL, as_svg, loss_figure, save_figure
 from acceptor.report.folder import JudgedSplit, RunFolder, number
-from acceptor.report.run_figures import NAMES, Dot, dots_figure, metric_figure
+from acceptor.report.run_figures import MEASURES, Dot, dots_figure, metric_figure
 from acceptor.report.split_figures import (
     MATRIX,
     confusion_figure,
@@ -34,17 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ROWS = 5000
-MEASURES = {
-    "mcc": ("MCC", "correlation of verdicts and gold labels; 0 is guessing, 1 is perfect"),
-    "accuracy": ("accuracy", "share of right verdicts"),
-    "balanced_accuracy": ("balanced accuracy", "mean recall over all labels"),
-    "f1": ("F1", "harmonic mean of precision and recall; of three or more labels, their mean"),
-    "roc_auc": ("ROC-AUC", "probability that a sentence with a label scores above one without it"),
-    "average_precision": ("average precision", "mean precision over all thresholds"),
-    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
-    "log_loss": ("log loss", "in nats; lower is better"),
-    "ece": ("calibration error (ECE)", "mean gap between confidence and accuracy; lower is better"),
-}
 LOWER_IS_BETTER = ("brier", "log_loss", "ece")
 
 
@@ -86,7 +75,7 @@ def run_section(run: RunFolder, writer: FigureWriter, words: Words) -> dict[str,
         "name": run.name,
         "folder": str(run.folder),
         "encoder": run.record.encoder.to_dict(),
-        "metric": NAMES.get(run.metric, run.metric),
+        "metric": MEASURES[run.metric][0],
         "chosen": run.selects_best,
         "cards": [headline(run, split) for split in splits],
         "training": list(_training(run, writer)),
@@ -169,7 +158,7 @@ def _training(run: RunFolder, writer: FigureWriter) -> Iterator[Picture]:
             "the judge overfits.",
         )
     if epochs:
-        name = NAMES.get(run.metric, run.metric)
+        name = MEASURES[run.metric][0]
         yield writer.picture(
             metric_figure([run]),
             "training-metric",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from acceptor.report.folder import RunFolder, number
-from acceptor.report.run_figures import NAMES, best_figure, metric_figure, strip_figure
+from acceptor.report.run_figures import MEASURES, best_figure, metric_figure, strip_figure
 from acceptor.report.run_section import FigureWriter, scored
 from acceptor.runs.report_file import SPLITS
 from acceptor.runs.set_file import SeedEntry, SeedsFile
@@ -34,7 +34,7 @@ def seeds_section(title: str, seeds: SeedsFile, runs: Sequence[RunFolder], write
         writer: Writes the figures.
     """
     metric = seeds.metric
-    name = NAMES.get(metric, metric)
+    name = MEASURES[metric][0]
     splits = [split for split in SPLITS if any(split in (entry.scores or {}) for entry in seeds.runs)]
     strips = [(split, [number(entry.score(split, metric)) for entry in seeds.runs]) for split in splits]
     summary = {split: seeds.summary.get(split, {}).get(metric) for split in splits}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from acceptor.cli.render.tables import number, p_value, table
+from acceptor.evaluation.metrics import words_of
 from acceptor.runs.history import EpochLine, lines_of
 from acceptor.runs.report_file import REPORT_PAGE
 from acceptor.runs.set_file import Entry, FoldEntry
@@ -74,7 +75,7 @@ def ensemble_text(run: Run) -> Iterator[Any]:
     metric, splits = run.file.metric, list(run.reports)
     rows = [(one.run, *(_defined(one.scores[split]) for split in splits)) for one in run.file.members]
     own = [number(getattr(run.reports[split].scores, metric)) for split in splits]
-    yield table(("run", *(f"{split} {_upper(metric)}" for split in splits)), [*rows, ("together", *own)])
+    yield table(("run", *(f"{split} {words_of(metric)}" for split in splits)), [*rows, ("together", *own)])
     yield ""
     yield from (repr(report) for report in run.reports.values())
     yield f"\nwritten to {run.folder}; its report: {run.folder / REPORT_PAGE}"
@@ -104,7 +105,7 @@ def seeds_text(seeds: Seeds) -> Iterator[Any]:
         mark = ", selected on this split" if seeds.selected(split) else ""
         yield f"{split}: n {scores.n} sentences, majority {scores.majority:.3f}{mark}"
         for metric in dict.fromkeys((seeds.metric, "mcc", "accuracy")):
-            yield f"  {_upper(metric)} {_spread_words(seeds.spread(split, metric))}"
+            yield f"  {words_of(metric)} {_spread_words(seeds.spread(split, metric))}"
     yield (
         f"of {len(entries)} runs: collapsed {seeds.count('collapsed')} · failed {seeds.count('failed')} "
         f"· finished, but with one verdict for all of a split {seeds.file.one_verdict}"
@@ -182,10 +183,6 @@ def _spread_words(spread: Spread | None) -> str:
         return "not defined"
     interval = f", 95 % interval of the mean over seeds {spread.interval}" if spread.interval else ""
     return f"{spread} ({len(spread.values)} runs{interval})"
-
-
-def _upper(metric: str) -> str:
-    return "MCC" if metric == "mcc" else metric
 
 
 def _how_ended(entry: Entry) -> str:
