@@ -7,7 +7,7 @@ reason, which is printed and kept in ``run.json``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.dataclasses import dataclass
 
 from acceptor.errors import UsageError, nearest
 
@@ -25,7 +26,8 @@ ENCODERS_OWN: Literal["encoder"] = "encoder"
 """The value of `TrainConfig.dropout` that keeps the probabilities of the encoder's configuration."""
 
 
-class Derived(NamedTuple):
+@dataclass(frozen=True)
+class Derived:
     """A value that was derived, not given, and the reason for it."""
 
     name: str

@@ -300,8 +300,7 @@ def _run_file(judge: Judge, members: Sequence[RunFolder], fitted: Sequence[Deriv
         {
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "config": {name: each[0] if each.count(each[0]) == len(each) else each for name, each in values.items()},
-            "derived": [Derived("members", len(members), "their logits are averaged")._asdict()]
-            + [item._asdict() for item in fitted],
+            "derived": [Derived("members", len(members), "their logits are averaged"), *fitted],
             "encoder": judge.encoder,
             "data": {name: split for name, split in records[0].data.items() if name in ("train", *_splits(members))},
             "machine": judge.runtime.to_dict(),

@@ -10,10 +10,11 @@ from typing import Annotated, TypeVar
 
 from pydantic import ConfigDict, Field
 
+from acceptor.config import Derived
 from acceptor.errors import RunError, UsageError
 from acceptor.runs.history import EpochLine, Line, RestartLine, SkipLine, StepLine
 from acceptor.runs.record import Count, FileRecord, Record, check_files, damaged, read_record, write_record
-from acceptor.runs.run_file import DerivedRecord, Setup
+from acceptor.runs.run_file import Setup
 from acceptor.text import Json, shell
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class TrainingSetup(Setup):
     labels: list[str]
     source: SourceRecord | None
     directory: str
-    derived: list[DerivedRecord] = Field(default_factory=list)
+    derived: list[Derived] = Field(default_factory=list)
     precision: str | None = None
 
     def deciding(self) -> Json:

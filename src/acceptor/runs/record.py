@@ -92,7 +92,7 @@ def first_problem(error: ValidationError) -> str:
     """The first invalid field, and the reason."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(map(str, first["loc"]))
-    message = re.sub(r" or instance of \w+", "", first["msg"])  # a class of ours, which no reader of a file knows
+    message = re.sub(r" or (an )?instance of \w+", "", first["msg"])  # a class of ours, which no reader of a file knows
     given = first["input"]
     found = f", not {str(given)[:60]!r}" if isinstance(given, str | int | float) else ""
     return f"{field}: {message}{found}" if field else message

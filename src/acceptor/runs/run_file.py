@@ -8,7 +8,7 @@ from typing import Self, get_args
 
 from pydantic import Field, JsonValue, model_validator
 
-from acceptor.config import ENCODERS_OWN, TrainConfig
+from acceptor.config import ENCODERS_OWN, Derived, TrainConfig
 from acceptor.runs.history import RestartLine
 from acceptor.runs.judge_file import EncoderRecord
 from acceptor.runs.record import (
@@ -103,14 +103,6 @@ def _without(record: Record, name: str) -> Json:
     return {key: value for key, value in record.to_dict().items() if key != name}
 
 
-class DerivedRecord(Record):
-    """A derived value and its reason."""
-
-    name: str
-    value: JsonValue
-    reason: str
-
-
 class MemberRecord(Record):
     """A run that an ensemble was made of: its folder, the sha256 of its manifest, its scores by the main metric."""
 
@@ -123,7 +115,7 @@ class RunFile(FileRecord, Setup):
     """The content of ``run.json``. That of an ensemble has ``members``; settings that differ among them are lists."""
 
     finished: str
-    derived: list[DerivedRecord]
+    derived: list[Derived]
     machine: dict[str, JsonValue]
     versions: dict[str, str]
     commit: str | None

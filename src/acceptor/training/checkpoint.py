@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acceptor.config import Derived
 from acceptor.data.minimal_pairs import TOGETHER
 from acceptor.errors import EncoderError
 from acceptor.model.safety import read_weights
@@ -41,7 +42,6 @@ from acceptor.runs.checkpoint import (
     write_state,
 )
 from acceptor.runs.history import Line
-from acceptor.runs.run_file import DerivedRecord
 from acceptor.storage.files import new_folder
 from acceptor.training.flat_adamw import FlatAdamW
 
@@ -145,7 +145,7 @@ class Checkpoints:
         self.optimizer.reload(tensors["rows"])
         return state.progress, state.history, _part(tensors, "best.")
 
-    def _derived(self, state: StateFile) -> list[DerivedRecord]:
+    def _derived(self, state: StateFile) -> list[Derived]:
         """The derived settings, also those that were derived when the training started and are the same since.
 
         A training that is resumed by its path has all settings from its checkpoint, and derives none.

@@ -120,7 +120,7 @@ def run_file_of(
         {
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "config": config.model_dump(),
-            "derived": [item._asdict() for item in derived],
+            "derived": derived,
             "encoder": judge.encoder,
             "data": data.to_dict(),
             "machine": judge.runtime.to_dict(),

@@ -127,7 +127,7 @@ def run_loop(
     if best:
         judge.model.load_state_dict(best)
     judge.model.eval()
-    return history, logits, [Derived(item.name, item.value, item.reason) for item in checkpoints.settings.derived]
+    return history, logits, checkpoints.settings.derived
 
 
 def _log_stop(runtime: Runtime, step: int, out: Path, again: str) -> None:
@@ -174,7 +174,7 @@ def _setup(judge: Judge, data: Data, config: ResolvedConfig, derived: Sequence[D
             "labels": list(data.labels),
             "source": data.source,
             "directory": os.getcwd(),
-            "derived": [item._asdict() for item in derived],
+            "derived": list(derived),
             "precision": judge.runtime.precision,
         }
     )
