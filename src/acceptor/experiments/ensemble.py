@@ -8,7 +8,6 @@ runs have saved.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 import hashlib
 import logging
@@ -39,11 +38,10 @@ from acceptor.runs.report_file import REPORT_FILE, SPLITS
 from acceptor.runs.run_file import MemberRecord, RunFile, all_settings
 from acceptor.runs.search_file import SEARCH_FILE
 from acceptor.runs.set_file import FOLDS_FILE, SEEDS_FILE, finished_seeds
-from acceptor.runtime.device import source_commit, versions
 from acceptor.storage.files import new_folder, user_path
 from acceptor.storage.lock import one_writer
 from acceptor.text import listed, shell
-from acceptor.training.record import write_run
+from acceptor.training.record import new_run_file, write_run
 from acceptor.training.train import Run
 
 logger = logging.getLogger(__name__)
@@ -294,23 +292,15 @@ def _run_file(judge: Judge, members: Sequence[RunFolder], fitted: Sequence[Deriv
     records = [member.record for member in members]
     settings = [all_settings(record.config) for record in records]
     values = {name: [each.get(name) for each in settings] for name in settings[0]}
-    about = [_member_record(member) for member in members]
-    seconds = sum(record.seconds.get("train", 0.0) for record in records)
-    return RunFile.new(
-        {
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "config": {name: each[0] if each.count(each[0]) == len(each) else each for name, each in values.items()},
-            "derived": [Derived("members", len(members), "their logits are averaged"), *fitted],
-            "encoder": judge.encoder,
-            "data": {name: split for name, split in records[0].data.items() if name in ("train", *_splits(members))},
-            "machine": judge.runtime.to_dict(),
-            "versions": versions(),
-            "commit": source_commit(),
-            "seconds": {"train": seconds},
-            "skipped_steps": sum(record.skipped_steps for record in records),
-            "collapsed": any(record.collapsed for record in records),
-            "members": about,
-        }
+    return new_run_file(
+        judge,
+        config={name: each[0] if each.count(each[0]) == len(each) else each for name, each in values.items()},
+        derived=[Derived("members", len(members), "their logits are averaged"), *fitted],
+        data={name: split for name, split in records[0].data.items() if name in ("train", *_splits(members))},
+        seconds={"train": sum(record.seconds.get("train", 0.0) for record in records)},
+        skipped_steps=sum(record.skipped_steps for record in records),
+        collapsed=any(record.collapsed for record in records),
+        members=[_member_record(member) for member in members],
     )
 
 

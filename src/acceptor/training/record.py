@@ -116,20 +116,28 @@ def run_file_of(
     """The content of ``run.json``: the resolved settings, not the ones that were typed."""
     epochs, restarts = lines_of(history, EpochLine), lines_of(history, RestartLine)
     kept = best_epoch(epochs, config.metric) if config.select == "best" else epochs[-1]
+    return new_run_file(
+        judge,
+        config=config.model_dump(),
+        derived=derived,
+        data=data.to_dict(),
+        seconds=seconds,
+        skipped_steps=len(lines_of(history, SkipLine)),
+        collapsed=kept.collapse is not None,
+        restarted_after=restarts[0] if restarts else None,
+    )
+
+
+def new_run_file(judge: Judge, **fields: Any) -> RunFile:
+    """The content of ``run.json`` of a judge that is made now, here, by this version; ``fields`` are all others."""
     return RunFile.new(
         {
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "config": config.model_dump(),
-            "derived": derived,
             "encoder": judge.encoder,
-            "data": data.to_dict(),
             "machine": judge.runtime.to_dict(),
             "versions": versions(),
             "commit": source_commit(),
-            "seconds": seconds,
-            "skipped_steps": len(lines_of(history, SkipLine)),
-            "collapsed": kept.collapse is not None,
-            "restarted_after": restarts[0] if restarts else None,
+            **fields,
         }
     )
 
