@@ -260,11 +260,11 @@ def test_an_error_of_all_seeds_is_raised_from_a_process_too(toy, toy_config, tmp
 def test_output_of_a_library_is_not_taken_for_a_workers_result():
     code = """
 import os, acceptor.experiments.workers as workers
-def noisy(*arguments):
+def noisy():
     print("from Python")
     os.write(1, b"from C")
-    return {"sum": sum(arguments)}
-workers._task = lambda: (noisy, (1, 2), 20)  # logging.INFO
+    return {"sum": 3}
+workers._job = lambda: (noisy, 20)  # logging.INFO
 workers.worker_main()
 """
     ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=True)

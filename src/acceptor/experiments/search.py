@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -181,7 +181,7 @@ def search_settings(
     if seeds and cut.test is None:
         logger.warning("no test split: the final seeds are scored on the split that chose the settings")
     refuse_within(out, [find_encoder(config.encoder).folder, *paths_of(data)])
-    file = _do_all((out, config, domains, blind, trials), processes)
+    file = _do_all(out, config, domains, blind, trials, processes)
     found = None
     if seeds and file.best:
         with locked(out, "last"):  # a process that joined finds them finished
@@ -278,17 +278,19 @@ def _train_seeds(data: Data, out: Path, config: ResolvedConfig, best: Trial, see
 # ── trials ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _do_all(arguments: tuple[Path, ResolvedConfig, dict[str, Domain], Data, int], processes: int) -> SearchFile:
+def _do_all(
+    out: Path, config: ResolvedConfig, space: Mapping[str, Domain], data: Data, trials: int, processes: int
+) -> SearchFile:
     """Runs `work`, in several processes if asked, and returns the content of ``search.json``."""
-    out, config, space, data, trials = arguments
+    job = functools.partial(work, out, config, space, data, trials)
     study = open_study(out, config, space, data)
     with locked(out):
         write_trials(study, out)  # by which its trainings know that they are trials
     with log_on_stop(lambda: f"stopped: {len(ended(study))} of {trials} trials have ended; repeat the command"):
         if processes > 1:
             check_shareable(out)
-            _work_in_processes(arguments, processes)
-        work(*arguments)
+            _work_in_processes(job, processes)
+        job()
     with locked(out):
         return write_trials(study, out)
 
@@ -384,13 +386,13 @@ def format_settings(params: Mapping[str, object]) -> str:
 # ── several processes ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _work_in_processes(arguments: tuple[object, ...], processes: int) -> None:
-    """Runs `work` in several processes and waits for them. The caller then does the rest if one has died."""
+def _work_in_processes(job: Callable[[], None], processes: int) -> None:
+    """Runs a job in several processes and waits for them. The caller then does the rest if one has died."""
     slots = deque(range(processes))
 
     def start(slot: int) -> Worker[int]:
         number = slots.popleft()
-        return Worker(number, f"process {number + 1}", work, arguments, slot, processes)
+        return Worker(number, f"process {number + 1}", job, slot, processes)
 
     for worker in run_workers(lambda: bool(slots), start, processes):
         if worker.process.returncode and not worker.was_stopped:

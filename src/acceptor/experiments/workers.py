@@ -101,13 +101,13 @@ def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[
         while todo:
             plan = todo.popleft()
             logger.info("%s starts", plan.name)
-            yield plan, _train_plan(plan, out / plan.name)
+            yield plan, train_plan(plan, out / plan.name)
         return
 
     def start(slot: int) -> Worker[Plan]:
         plan = todo.popleft()
         sent = dataclasses.replace(plan)  # without what it has cached
-        return Worker(plan, plan.name, train_plan, (sent, out / plan.name), slot, processes)
+        return Worker(plan, plan.name, functools.partial(train_plan, sent, out / plan.name), slot, processes)
 
     for worker in run_workers(lambda: bool(todo), start, processes):
         if worker.answer is not None:
@@ -116,12 +116,7 @@ def train_plans(todo: deque[Plan], out: Path, processes: int) -> Iterator[tuple[
             yield worker.task, Outcome("failed", worker.death().to_dict())
 
 
-def train_plan(plan: Plan, folder: Path) -> Json:
-    """Trains a plan in a worker process; returns its `Outcome` as a dict."""
-    return asdict(_train_plan(plan, folder))
-
-
-def _train_plan(plan: Plan, folder: Path) -> Outcome:
+def train_plan(plan: Plan, folder: Path) -> Outcome:
     """Trains a plan, from its checkpoint if there is one."""
     try:
         _wait_until_free(folder)
@@ -197,21 +192,12 @@ class Worker(Generic[T]):
     Args:
         task: The task, kept for the caller.
         name: The worker's name in the log.
-        function: A module-level function that returns a JSON object.
-        arguments: Its arguments, which must be picklable.
+        job: What it does, as a picklable `functools.partial`; it returns what JSON can hold, a dataclass, or None.
         slot: The worker's slot, from 0 to ``processes`` - 1.
         processes: Number of workers at the same time.
     """
 
-    def __init__(
-        self,
-        task: T,
-        name: str,
-        function: Callable[..., Json | None],
-        arguments: tuple[Any, ...],
-        slot: int,
-        processes: int,
-    ) -> None:
+    def __init__(self, task: T, name: str, job: Callable[[], object], slot: int, processes: int) -> None:
         self.task, self.name = task, name
         self.answer: Json | None = None
         self.was_stopped = False
@@ -233,7 +219,7 @@ class Worker(Generic[T]):
             start_new_session=True,  # a terminal's Ctrl-C reaches only this process, which stops the workers
         )
         logger.info("%s starts", name)
-        request = pickle.dumps((function, arguments, _log_level()))
+        request = pickle.dumps((job, _log_level()))
         self._threads = [
             threading.Thread(target=self._send, args=(request,), daemon=True),
             threading.Thread(target=self._receive, daemon=True),
@@ -260,7 +246,7 @@ class Worker(Generic[T]):
         """Reads the answer of a process that has ended; ``answer`` stays None if it was stopped or died.
 
         Raises:
-            AcceptorError: The function raised it.
+            AcceptorError: The job raised it.
         """
         asked = self._stopping
         self.stop()
@@ -310,32 +296,32 @@ def _log_level() -> int:
 
 
 def worker_main() -> None:
-    """Runs the task that `Worker` sends on standard input, and writes the answer to standard output."""
+    """Runs the job that `Worker` sends on standard input, and writes the answer to standard output."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of libraries, also from C, go to stderr: they are not part of the answer
-    function, arguments, level = _task()
+    job, level = _job()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("acceptor").setLevel(level)
     logging.getLogger("acceptor.training.signals").setLevel(logging.ERROR)  # the process that stops all has said so
     output: Json
     try:
         with without_progress() if level > logging.INFO else contextlib.nullcontext():
-            output = {"answer": function(*arguments)}
+            output = {"answer": job()}
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except AcceptorError as error:
         output = {"refused": error.to_dict()}
     with answer:
-        answer.write(json.dumps(output))
+        answer.write(json.dumps(output, default=asdict))
 
 
-def _task() -> tuple[Callable[..., Json | None], tuple[Any, ...], int]:
-    """Reads function, arguments and log level from standard input. When that is closed, this process ends."""
+def _job() -> tuple[Callable[[], object], int]:
+    """Reads the job and the log level from standard input. When that is closed, this process ends."""
     signal.signal(signal.SIGTERM, _end)
-    task: tuple[Callable[..., Json | None], tuple[Any, ...], int]
-    task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+    job: tuple[Callable[[], object], int]
+    job = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     threading.Thread(target=_end_when_alone, daemon=True).start()
-    return task
+    return job
 
 
 def _end(*_: Any) -> None:
