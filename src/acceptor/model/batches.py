@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     import torch
 
 Rows = npt.NDArray[np.int64]
+Padded = dict[str, npt.NDArray[np.int64]]
+"""A batch as `pad` makes it."""
 
 BUCKET_BATCHES = 50  # batches per bucket: larger buckets pad less, smaller ones shuffle better
 
 
-def pad(encoded: Encoded, rows: Rows, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+def pad(encoded: Encoded, rows: Rows, pad_id: int) -> Padded:
     """Pads the given rows, under the names that encoders take: int64, shape (B, L), L the longest row's length.
 
     The mask comes from lengths, never from ids: a padding id may be 0, 1 or anything.
@@ -42,7 +44,7 @@ def collate(encoded: Encoded, rows: Rows, pad_id: int, device: str = "cpu") -> d
     return to_tensors(pad(encoded, rows, pad_id), device)
 
 
-def to_tensors(inputs: dict[str, npt.NDArray[np.int64]], device: str) -> dict[str, torch.Tensor]:
+def to_tensors(inputs: Padded, device: str) -> dict[str, torch.Tensor]:
     """The arrays of `pad` as tensors on ``device``."""
     import torch
 

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from acceptor.model.batches import to_tensors
+from acceptor.model.batches import Padded, to_tensors
 from acceptor.model.dropout import DropoutMasks
 from acceptor.model.ensemble import Ensemble, members_of
 from acceptor.model.layer import Dense, FastLayer, LayerWeights, Norm
-from acceptor.model.scorer import Inputs, Logits, Scorer
+from acceptor.model.scorer import Logits, Scorer
 from acceptor.native.layers import Layers, has_layers
 
 
@@ -34,7 +34,7 @@ def torch_scorer(model: Any, *, precision: str, device: str) -> Scorer:
     """A `Scorer` of `judging_network`: on a CPU, it scores as many batches at once as torch has threads."""
     network = judging_network(model, precision=precision)
 
-    def score(inputs: Inputs) -> Logits:
+    def score(inputs: Padded) -> Logits:
         with torch.inference_mode():
             return network(**to_tensors(inputs, device)).logits.float().cpu().numpy()  # type: ignore[no-any-return]
 

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acceptor.errors import RunError, check_installed
-from acceptor.model.scorer import Inputs, Logits, Scorer
+from acceptor.model.batches import Padded
+from acceptor.model.scorer import Logits, Scorer
 from acceptor.model.tokenizer import Tokenizer, parse_tokenizer
 from acceptor.runs.judge_file import ExportedJudgeFile, parse_exported_judge, unusable_export
 
@@ -84,7 +85,7 @@ class OnnxModel:
         """A `Scorer` of ``cores`` batches at once."""
         return Scorer(self.score, lambda: getattr(_thread, "cores", cores), _on_one_core)
 
-    def score(self, inputs: Inputs) -> Logits:
+    def score(self, inputs: Padded) -> Logits:
         """Logits of one padded batch, float32, shape (B, labels).
 
         Raises:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.model.batches import Rows
+from acceptor.model.batches import Padded, Rows
 
-Inputs = dict[str, npt.NDArray[np.int64]]
 Logits = npt.NDArray[np.float32]
 
 
@@ -27,7 +26,7 @@ class Scorer:
         init_thread: Called once in each worker thread, so that it computes on one core.
     """
 
-    score: Callable[[Inputs], Logits]
+    score: Callable[[Padded], Logits]
     cores: Callable[[], int]
     init_thread: Callable[[], None] | None = None
 
