@@ -30,7 +30,7 @@ from acceptor.data.reading.original import COLUMNAR, with_source_names
 from acceptor.data.reading.remote_files import InputFile, found_files
 from acceptor.data.reading.stream import CHUNK, Piece, TableStream, check_columns
 from acceptor.data.table import Table, texts_of
-from acceptor.data.writing.write import FORMATS, refuse_breaks_in_names, write_json_rows, write_rows
+from acceptor.data.writing.write import FORMATS, refuse_breaks_in_names, write_rows
 from acceptor.errors import UsageError
 from acceptor.integrations.ray_cluster import LOCAL, check_cluster, connected, import_ray, original_errors, pool_size
 from acceptor.integrations.ray_output import REJECTED, Done, Output, part_name
@@ -365,10 +365,7 @@ class JudgeActor:
         frame = table.frame if table.original is None else table.original
         kept = with_verdicts(frame, logits, self.judge, settings, condition_of(settings, self.judge), self.task.suffix)
         content = io.BytesIO()
-        if self.task.suffix == ".jsonl":
-            write_json_rows(kept, content)
-        else:
-            write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
+        write_rows(kept, content, self.task.suffix, spreadsheet_safe=settings.spreadsheet_safe)
         name = part_name(chunk["file"], chunk["chunk"])
         if faults:
             lines_of_faults = (json.dumps(fault, ensure_ascii=False) + "\n" for fault in faults)

@@ -22,7 +22,7 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from acceptor.data.reading.stream import CHUNK, RejectedRow
-from acceptor.data.writing.write import TEXT, WITH_HEADER, columnar_writer, form_of, packed, write_json_rows, write_rows
+from acceptor.data.writing.write import TEXT, WITH_HEADER, columnar_writer, form_of, packed, write_rows
 from acceptor.errors import ResourceError, RunError, UsageError
 from acceptor.storage.files import SCRATCH, fsync, is_disk_full, new_folder, replace_json, use_umask, write_json
 from acceptor.storage.manifest import MANIFEST, check_manifest
@@ -257,10 +257,7 @@ class Parts:
             raise
 
     def _rows(self, frame: pl.DataFrame, path: Path, *, header: bool = True) -> None:
-        if self._form == ".jsonl":
-            write_json_rows(frame, path)
-        else:
-            write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
+        write_rows(frame, path, self._form, spreadsheet_safe=self._spreadsheet_safe, header=header)
 
     def _join_rows(self, whole: Path, number: int) -> None:
         """Joins text parts, and compresses them as one frame, because some readers stop after the first one."""

@@ -91,7 +91,10 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
         new_file(path) as scratch,
         packed(scratch, compression) as stream,
     ):
-        write_rows(frame, stream, form)
+        if form == ".jsonl":  # its cells are values, not JSON
+            frame.write_ndjson(stream)
+        else:
+            write_rows(frame, stream, form)
 
 
 def refuse_breaks(frame: pl.DataFrame, path: Path) -> None:
@@ -136,7 +139,8 @@ def write_rows(
     """Writes ``frame`` in one of the `FORMATS`.
 
     Args:
-        frame: The table; for TSV one whose text holds no tabs and line breaks.
+        frame: The table; for TSV one whose text holds no tabs and line breaks, for JSON lines as `write_json_rows`
+            takes it.
         target: The output file, or a stream.
         suffix: The format.
         spreadsheet_safe: For CSV: an apostrophe before every text, column names included, that a spreadsheet would
@@ -150,7 +154,7 @@ def write_rows(
     elif suffix == ".csv":
         frame.write_csv(target, include_header=header)
     elif suffix == ".jsonl":
-        frame.write_ndjson(target)
+        write_json_rows(frame, target)
     elif suffix == ".parquet":
         frame.write_parquet(target)
     else:  # uncompressed, so that it can be mapped into memory; strings in the layout that old readers know
