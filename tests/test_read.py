@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -34,6 +35,15 @@ COLA_ROWS = {"in_domain_train": 8551, "in_domain_dev": 527, "out_of_domain_dev":
 def gz(data: bytes) -> bytes:
     """Gzipped without the time, so that test names do not change."""
     return gzip.compress(data, mtime=0)
+
+
+def tar(name: str, content: bytes) -> bytes:
+    """A tar archive of one file."""
+    archive, member = io.BytesIO(), tarfile.TarInfo(name)
+    member.size = len(content)
+    with tarfile.open(fileobj=archive, mode="w") as writer:
+        writer.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
 
 
 PACK = {"": lambda data: data, ".gz": gz, ".zst": zstandard.ZstdCompressor().compress}
@@ -335,6 +345,23 @@ HEADER = b"sentence\tlabel\n"
             "E-DATA-ENCODING",
             {"problem": "NUL", "cause": "UTF-16 without", "next": ("UTF-16LE ", "utf8.csv")},
         ),
+        (
+            "x.csv",
+            "sentence,label\na,1\n".encode("utf-16-be"),
+            "E-DATA-ENCODING",
+            {"problem": "NUL", "cause": "UTF-16 without", "next": ("UTF-16BE ", "utf8.csv")},
+        ),
+        (
+            "x.tsv.gz",
+            gz(HEADER + b"a\t1\nb\0c\t0\n"),
+            "E-DATA-ENCODING",
+            {"problem": "unpacked", "where": "of the unpacked file", "cause": "compressed content that is not text"},
+        ),
+        ("x.tsv", tar("x.tsv", HEADER), "E-DATA-FORMAT", {"problem": "tar archive", "next": "tar -xf "}),
+        ("x.tsv.gz", gz(tar("x.tsv", HEADER)), "E-DATA-FORMAT", {"problem": "tar archive", "next": "tar -xf "}),
+        ("x.tar", tar("x.tsv", HEADER), "E-DATA-FORMAT", {"found": ".tar", "next": "tar -xf "}),
+        ("x.tar.gz", gz(tar("x.tsv", HEADER)), "E-DATA-FORMAT", {"found": ".tar.gz", "next": "tar -xf "}),
+        ("x.tgz", gz(tar("x.tsv", HEADER)), "E-DATA-FORMAT", {"found": ".tgz", "next": "tar -xf "}),
     ],
 )
 def test_faulty_text_is_refused(write, name, content, code, fields):

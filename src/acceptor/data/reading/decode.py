@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from acceptor.data.reading.unpack import READ_COMPRESSIONS, empty_file
+from acceptor.data.reading.unpack import READ_COMPRESSIONS, empty_file, untarred
 from acceptor.errors import DataError
 
 STANDARD_INPUT = "standard input"
@@ -101,16 +101,8 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
         )
     if before.offset == 0:
         _refuse_placeholder(data[:512], origin)
-    nul = data.find(0)
-    if nul >= 0:
-        raise DataError(
-            "the file is binary: it holds a NUL byte",
-            where=_byte_place(data, nul, before, origin),
-            expected="text in UTF-8",
-            cause="UTF-16 without a byte order mark" if data.count(0) > len(data) // 4 else "not a text file",
-            next=_iconv("UTF-16LE", origin) if data.count(0) > len(data) // 4 else None,
-            code="E-DATA-ENCODING",
-        )
+    if 0 in data:
+        raise _binary(data, before, origin)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -118,8 +110,32 @@ def _decode(data: bytes, before: _Before, origin: str) -> str:
     return text if before.offset else text.removeprefix("\ufeff")
 
 
+def _binary(data: bytes, before: _Before, origin: str) -> DataError:
+    """The error for bytes with a NUL among them."""
+    packed, advice = _is_packed(origin), None
+    cause = "compressed content that is not text" if packed else "not a text file"
+    for encoding, nul in (("UTF-16LE", 1), ("UTF-16BE", 0)):  # where the NUL of a Latin letter is
+        if data[nul::2].count(0) > len(data) // 4 > data[1 - nul :: 2].count(0):
+            cause, advice = "UTF-16 without a byte order mark", _iconv(encoding, origin)
+    return DataError(
+        f"the {'unpacked ' * packed}file is binary: it holds a NUL byte",
+        where=_byte_place(data, data.find(0), before, origin),
+        expected="text in UTF-8",
+        cause=cause,
+        next=advice,
+        code="E-DATA-ENCODING",
+    )
+
+
 def _refuse_placeholder(head: bytes, origin: str) -> None:
-    """Refuses a Git LFS pointer or a web page in place of the file."""
+    """Refuses a tar archive, a Git LFS pointer or a web page in place of the file."""
+    if head[257:262] == b"ustar":
+        raise DataError(
+            "this is a tar archive, not a file of rows",
+            where=origin,
+            next="COMMAND | tar -xO | acceptor …" if origin == STANDARD_INPUT else untarred(origin),
+            code="E-DATA-FORMAT",
+        )
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         raise DataError(
             "this is a Git LFS pointer, not the file", where=origin, next="git lfs pull", code="E-DATA-FORMAT"
@@ -163,8 +179,12 @@ def _bad_byte(data: bytes, error: UnicodeDecodeError, before: _Before, origin: s
     )
 
 
+def _is_packed(origin: str) -> bool:
+    return Path(origin).suffix.lower() in READ_COMPRESSIONS
+
+
 def _byte_place(data: bytes, offset: int, before: _Before, origin: str) -> str:
-    unpacked = " of the unpacked file" if Path(origin).suffix.lower() in READ_COMPRESSIONS else ""
+    unpacked = " of the unpacked file" if _is_packed(origin) else ""
     line = before.lines + data.count(b"\n", 0, offset) + 1
     return f"{origin}, line {line}, byte offset {before.offset + offset}{unpacked}"
 

@@ -232,7 +232,7 @@ def _format_of(path: Path, origin: str, file: BinaryIO) -> tuple[str, str | None
             where=origin,
             expected=f"a name ending in {' '.join(FORMATS)}, each also with {', '.join(READ_COMPRESSIONS)}",
             found="".join(path.suffixes) or "no extension",
-            next="rename the file after what it holds",
+            next=untarred(origin) if {*inner[-1:]} & {".tar", ".tgz"} else "rename the file after what it holds",
             code="E-DATA-FORMAT",
         )
     return FORMATS[inner[-1]], compression
@@ -387,6 +387,11 @@ def _unzstd(stored: BinaryIO) -> Iterator[bytes]:
             frame = None if frame.eof else frame
     if frame:
         raise EOFError
+
+
+def untarred(origin: str) -> str:
+    """The advice for a tar archive, compressed or not."""
+    return f"unpack it: tar -xf {shlex.quote(origin)}"
 
 
 def empty_file(origin: str, found: str) -> DataError:
