@@ -41,7 +41,7 @@ from acceptor.integrations.sklearn import (
     ParameterError,
     _remove,
 )
-from acceptor.integrations.sklearn_input import as_input_error
+from acceptor.integrations.sklearn_input import as_input_error, in_parameters
 from conftest import REPOSITORY, needs_minilm, raises, toy_rows, turning
 
 N = 160  # enough for the tiny encoder to learn from one half, for any seed
@@ -520,6 +520,31 @@ def test_calibration_by_scikit_learn(tiny):
 def test_a_collapse_is_the_error_of_training(tiny):
     with raises(TrainingError, "E-TRAINING-COLLAPSE", where="epoch 2"):  # the first has fewer than 10 steps
         clone(tiny).set_params(learning_rate=0.9, batch_size=16).fit(SENTENCES, GOOD)
+
+
+def test_options_of_the_command_line_are_said_as_parameters(tiny, caplog):
+    with raises(TrainingError, "E-TRAINING-COLLAPSE", next=("learning_rate=", "random_state=", '="restart"')) as caught:
+        clone(tiny).set_params(learning_rate=0.9, batch_size=16).fit(SENTENCES, GOOD)
+    assert "--" not in str(caught.value)
+    clone(tiny).set_params(epochs=1, learning_rate=1e-6, on_collapse="go-on").fit(SENTENCES, GOOD)
+    [advice] = [message for message in caplog.messages if "try again" in message]
+    assert re.search(r"try again with (learning_rate|epochs)=[0-9.e-]+, ", advice)
+    assert "--" not in "".join(caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("try again with --overwrite --epochs 30, which is", "try again with epochs=30, which is"),
+        ("cut more: --validation-share 0.20\nor", "cut more: validation_share=0.20\nor"),
+        ("leave --keep-head out, and", "leave keep_head out, and"),
+        ("try --seed 3; or --on-nan skip", 'try random_state=3; or on_nan="skip"'),
+        ("try --precision fp32, or a smaller --learning-rate", 'try precision="fp32", or a smaller learning_rate'),
+        ("acceptor predict RUN FILE --where x", "acceptor predict RUN FILE --where x"),
+    ],
+)
+def test_an_option_becomes_a_parameter_with_its_value(said, meant):
+    assert in_parameters(said) == meant
 
 
 def test_it_is_silent_unless_verbose(tiny, capfd):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,16 +26,16 @@ from acceptor.integrations.sklearn_input import (
     as_input_error,
     as_sklearn_errors,
     columns_of,
+    in_parameters,
     labelled,
     read_labels,
     refuse_lone,
+    training_log,
 )
 from acceptor.judging.load import load
-from acceptor.progress import without_progress
 from acceptor.runs.folder import check_judge, manifest_bytes, read_manifest
 from acceptor.storage.files import user_path
 from acceptor.storage.manifest import MANIFEST
-from acceptor.text import plain_lines
 from acceptor.training.train import train
 
 __all__ = ["EXPECTED_FAILED_CHECKS", "AcceptorClassifier", "InputError", "ParameterError"]
@@ -176,8 +174,10 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 validation = labelled(self._read(X_val, reset=False), read_labels(y_val, "y_val"))
             data = load_data(rows, validation=validation, labels=spelling)
             scratch = _TemporaryFolder()
-            with self._logging():
+            with training_log(verbose=self.verbose):
                 run = train(data, out=self._free_folder() or scratch.folder / "run", config=config)
+        if run.advice:
+            logger.warning("%s", in_parameters(run.advice))
         self.classes_ = classes
         self._label_ids = np.array([spelling.index(name) for name in names])  # by position in classes_
         self.report_ = run.report.to_dict()
@@ -307,24 +307,6 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             )
         return folder
 
-    @contextlib.contextmanager
-    def _logging(self) -> Iterator[None]:
-        """Shows only warnings; if verbose, also the log of training."""
-        if not self.verbose:
-            with without_progress():
-                yield
-            return
-        package = logging.getLogger("acceptor")
-        handler, level = logging.StreamHandler(), package.level
-        handler.setFormatter(_PlainFormatter("%(message)s"))
-        package.addHandler(handler)
-        package.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            package.removeHandler(handler)
-            package.setLevel(level)
-
     def _logits(self, X: Any) -> npt.NDArray[np.float32]:
         check_is_fitted(self, "judge_")
         with as_sklearn_errors():
@@ -352,13 +334,6 @@ class AcceptorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 code="E-DATA-PAIRS",
             )
         return columns
-
-
-class _PlainFormatter(logging.Formatter):
-    """Escapes control characters: log lines may quote files."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return plain_lines(super().format(record))
 
 
 class _TemporaryFolder:

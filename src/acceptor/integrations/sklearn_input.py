@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +14,13 @@ import polars as pl
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from acceptor.errors import DataError, UsageError
-from acceptor.text import listed
+from acceptor.config import TrainConfig
+from acceptor.errors import AcceptorError, DataError, UsageError
+from acceptor.progress import without_progress
+from acceptor.text import listed, plain_lines
+
+_VALUE = r"[0-9](?:[0-9.e+-]*[0-9])?|restart|skip|go-on|fp32|bf16|balanced"
+_OPTION = re.compile(rf"--([a-z]+(?:-[a-z0-9]+)*)(?: ({_VALUE})\b)?")
 
 
 class InputError(DataError, ValueError):
@@ -26,7 +33,7 @@ class ParameterError(UsageError, ValueError):
 
 @contextlib.contextmanager
 def as_sklearn_errors() -> Iterator[None]:
-    """Turns Acceptor's errors into ones that are also scikit-learn's.
+    """Turns Acceptor's errors into ones that are also scikit-learn's, and options in any advice into parameters.
 
     Raises:
         InputError: For a DataError.
@@ -36,10 +43,62 @@ def as_sklearn_errors() -> Iterator[None]:
         yield
     except (InputError, ParameterError):
         raise
-    except DataError as error:
-        raise InputError(error.problem, **error.details, code=error.code) from error
-    except UsageError as error:
-        raise ParameterError(error.problem, **error.details, code=error.code) from error
+    except AcceptorError as error:
+        if advice := error.details.get("next"):
+            error.add("next", in_parameters(advice))
+        if isinstance(error, DataError):
+            raise InputError(error.problem, **error.details, code=error.code) from error
+        if isinstance(error, UsageError):
+            raise ParameterError(error.problem, **error.details, code=error.code) from error
+        raise
+
+
+def in_parameters(advice: str) -> str:
+    """Advice for the command line as advice for the classifier: ``--epochs 30`` becomes ``epochs=30``."""
+    return _OPTION.sub(_parameter, advice.replace("--overwrite ", ""))  # each fit has a new run folder
+
+
+def _parameter(option: re.Match[str]) -> str:
+    name, value = option[1].replace("-", "_"), option[2]
+    if name not in TrainConfig.model_fields:
+        return option[0]
+    name = "random_state" if name == "seed" else name
+    if value is None:
+        return name
+    return f"{name}={value}" if value[0].isdigit() else f'{name}="{value}"'
+
+
+@contextlib.contextmanager
+def training_log(*, verbose: bool) -> Iterator[None]:
+    """Shows only warnings; if verbose, also the log of training. The advice is left to the caller."""
+    advice = logging.getLogger("acceptor.training.advice")
+    advice.disabled = True
+    try:
+        with _all_shown() if verbose else without_progress():
+            yield
+    finally:
+        advice.disabled = False
+
+
+@contextlib.contextmanager
+def _all_shown() -> Iterator[None]:
+    package = logging.getLogger("acceptor")
+    handler, level = logging.StreamHandler(), package.level
+    handler.setFormatter(_PlainFormatter("%(message)s"))
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+
+
+class _PlainFormatter(logging.Formatter):
+    """Escapes control characters: log lines may quote files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record))
 
 
 @contextlib.contextmanager
