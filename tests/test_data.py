@@ -19,6 +19,7 @@ from acceptor.data.load import load_split
 from acceptor.data.reading.unpack import COMPRESSIONS
 from acceptor.data.split import notebook_rows, stratified_rows, with_validation
 from acceptor.data.suite import load_suite
+from acceptor.data.table import ACCEPTABILITY
 from acceptor.data.writing.write import FORMATS, check_output, write_table
 from acceptor.errors import DataError, ResourceError, UsageError
 from conftest import COLA, needs_cola, raises, toy_rows
@@ -174,6 +175,24 @@ def test_the_line_of_a_corpus_says_what_its_labels_mean(caplog):
         acceptor.load_data([("A cat.", "yes"), ("A dog.", "no")] * 3, test=[("A cow.", "acceptable")])
     assert "labels unacceptable (no) 3, acceptable (yes) 3" in caplog.messages[0]
     assert "labels unacceptable 0, acceptable 1" in caplog.messages[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "normalise", "forms"),
+    [
+        (("0", "1"), False, "unacceptable (0) 1, acceptable (1) 2"),
+        (("FALSE", "TRUE"), False, "unacceptable (FALSE) 1, acceptable (TRUE) 2"),
+        (("Bad", "GOOD"), True, "unacceptable (bad) 1, acceptable (good) 2"),
+        (("no", "yes"), False, "unacceptable 1, acceptable 2"),  # as train, whose line says it
+    ],
+)
+def test_the_line_of_a_file_that_writes_labels_in_another_way_says_how(written, normalise, forms, tmp_path, caplog):
+    rows = [("A cow.", written[1]), ("A hen.", written[0]), ("A pig.", written[1])]
+    with caplog.at_level("INFO", "acceptor"):
+        acceptor.load_data([("A cat.", "yes"), ("A dog.", "no")] * 3, test=rows, normalise_labels=normalise)
+        (tmp_path / "x.tsv").write_text("sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+        load_split(tmp_path / "x.tsv", ACCEPTABILITY, written=("no", "yes"), normalise_labels=normalise)
+    assert [forms in message for message in caplog.messages] == [False, True, True]
 
 
 def test_spellings_that_no_rule_makes_the_same_are_not_said_to_be(caplog):

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from acceptor.data.auditing.duplicates import fingerprints
-from acceptor.data.table import Data, Source, Split
+from acceptor.data.table import Data, Source, Split, option
 from acceptor.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,23 @@ def _is_row(one: Any) -> bool:
 def is_cola(source: Any) -> bool:
     """True for the name of CoLA, the one corpus whose files may be in a folder that is given."""
     return isinstance(source, str) and source == "cola"
+
+
+def refuse_mixed_tasks(splits: Sequence[Split]) -> None:
+    """Refuses pairs beside single sentences.
+
+    Raises:
+        DataError: Some splits hold pairs and others do not.
+    """
+    if len({split.seconds is None for split in splits}) > 1:
+        pairs = [split.name for split in splits if split.seconds is not None]
+        raise DataError(
+            "some splits hold pairs and others single sentences",
+            where=", ".join(split.table.origin for split in splits),
+            found=f"pairs in {', '.join(pairs)}",
+            next=f"name the columns that all share: {option(splits[0].table.origin, 'columns', {'sentence': 'NAME'})}",
+            code="E-DATA-PAIRS",
+        )
 
 
 def refuse_twice(splits: Iterable[Split], added: Iterable[Split]) -> None:

@@ -277,6 +277,15 @@ def _known_ids(keys: set[str], classes: Classes) -> dict[str, int]:
     return ids
 
 
+def other_spelling(table: Table, classes: Classes, rules: LabelRules) -> tuple[str, ...]:
+    """How the table writes the classes, if by another of the `KNOWN_SPELLINGS` than they are written in; else empty."""
+    if "label" not in table.frame.columns:
+        return ()
+    counts = written_counts(table)
+    keys = set(keys_of(counts.keys() - unlabelled(counts, rules), rules, counts).values())
+    return tuple(label for label in _known_ids(keys, classes) if label not in classes.ids())
+
+
 def any_labels(table: Table) -> str:
     """The option that declares labels, for an error about a table whose labels are not known."""
     return option(table.origin, "labels", ["A", "B"], more=True)

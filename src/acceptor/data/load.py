@@ -13,11 +13,20 @@ import polars as pl
 from acceptor.data.auditing.inspection import Remark, inspect_labels, inspect_texts, no_labels, split_column
 from acceptor.data.corpora import CORPORA, corpus_tables, refuse_reading
 from acceptor.data.corpus_folder import folder_tables
-from acceptor.data.extra import is_cola, listed_sources, refuse_twice, with_extra, without_held_out
-from acceptor.data.labels import Classes, LabelRules, as_split, classes_of, label_key, unlabelled, written_counts
+from acceptor.data.extra import is_cola, listed_sources, refuse_mixed_tasks, refuse_twice, with_extra, without_held_out
+from acceptor.data.labels import (
+    Classes,
+    LabelRules,
+    as_split,
+    classes_of,
+    label_key,
+    other_spelling,
+    unlabelled,
+    written_counts,
+)
 from acceptor.data.reading.read import Reading
 from acceptor.data.reading.unpack import STDIN, is_stream
-from acceptor.data.table import Data, DataSource, Split, Table, option
+from acceptor.data.table import Data, DataSource, Split, Table
 from acceptor.errors import DataError, UsageError, checked_types, nearest
 from acceptor.storage.files import user_path
 from acceptor.text import listed, shell
@@ -76,11 +85,12 @@ def load_data(
     classes = classes_of(train, rules)
     splits = _splits(tables, classes, rules)
     added = [_extra(one, folder, reading, classes, rules) for one in extra]
-    _refuse_mixed_tasks([*splits.values(), *added])
+    refuse_mixed_tasks([*splits.values(), *added])
     refuse_twice(splits.values(), added)
     splits["train"] = with_extra(splits["train"], added)
     for split in (*splits.values(), *added):
-        logger.info("%s", split.describe(classes.written if split is splits["train"] else ()))
+        is_train = split is splits["train"]
+        logger.info("%s", split.describe(classes.written if is_train else other_spelling(split.table, classes, rules)))
     if "test" in splits and splits["test"].label_ids is None:
         logger.warning("the test split has no labels, so it will not be scored; acceptor predict judges it")
     given = {"source": source, "validation": validation, "test": test, "folder": folder}
@@ -272,7 +282,7 @@ def load_split(
         table = _rows_of_test(table)
     classes = _classes_of_judge(Classes(written or judged, judged), table, rules)
     split = as_split("test", table, classes, rules)
-    logger.info("%s", split.describe())
+    logger.info("%s", split.describe(other_spelling(table, classes, rules)))
     advice = "score only the rows of test: --split column"
     for remark in [*inspect_texts(table), *([] if of_column else _column_of_splits(table, advice))]:
         logger.warning("%s", remark)
@@ -340,7 +350,7 @@ def _has_labels(table: Table, rules: LabelRules) -> bool:
 
 def _splits(tables: Mapping[str, Table], classes: Classes, rules: LabelRules) -> dict[str, Split]:
     splits = {role: as_split(role, table, classes, rules) for role, table in tables.items()}
-    _refuse_mixed_tasks(list(splits.values()))
+    refuse_mixed_tasks(list(splits.values()))
     return splits
 
 
@@ -384,15 +394,3 @@ def _tables(source: Any, folder: str | Path | None, reading: Reading) -> dict[st
                 code="E-DATA-MISSING",
             )
     return {"train": reading.table(source)}
-
-
-def _refuse_mixed_tasks(splits: list[Split]) -> None:
-    if len({split.seconds is None for split in splits}) > 1:
-        pairs = [split.name for split in splits if split.seconds is not None]
-        raise DataError(
-            "some splits hold pairs and others single sentences",
-            where=", ".join(split.table.origin for split in splits),
-            found=f"pairs in {', '.join(pairs)}",
-            next=f"name the columns that all share: {option(splits[0].table.origin, 'columns', {'sentence': 'NAME'})}",
-            code="E-DATA-PAIRS",
-        )
