@@ -243,6 +243,22 @@ def test_a_body_that_is_no_json_is_told_in_words_for_who_sent_it(server, name, f
     assert post(server, path, content=content).json()["error"]["message"].endswith(f" · found {found}")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "advice"),
+    [
+        ("/v1/judge", {"sentences": ["a"], "seconds": ["b"]}, "one text"),
+        ("/v1/judge", {"sentences": ["a"], "model": "pairs"}, "a second text"),
+        ("/v1/explain", {"sentences": ["a"], "model": "pairs"}, "a judge of single sentences"),
+        ("/predict", {"inputs": [["a", "b"]]}, "one text"),
+    ],
+)
+def test_who_sends_pairs_or_none_is_told_what_to_send(server, path, body, advice):
+    told = post(server, path, body).text
+    assert advice in told
+    assert "--" not in told
+    assert "judge(" not in told
+
+
 def test_the_sentence_that_cannot_be_explained_is_named(server):
     message = post(server, "/v1/explain", {"sentences": [GOOD, " "]}).json()["error"]["message"]
     assert "position 1" in message

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acceptor.errors import AcceptorError, RequestError
+from acceptor.errors import AcceptorError, DataError, RequestError
 from acceptor.evaluation.words import Explanation, explain
 from acceptor.judging.judge import PAIRS, Judge
 from acceptor.judging.steady import SteadyJudge
@@ -106,7 +106,8 @@ class Batcher:
             RequestError: The queue is full.
             DataError: As `Judge.encode`.
         """
-        self.judge.check_inputs(pairs=seconds is not None)
+        advice = "send a second text with each sentence" if seconds is None else "send one text for each input"
+        self._check_inputs(pairs=seconds is not None, advice=advice)
         arrived, sizes = clock(), sizes_of(sentences, seconds)
         async with self._reservations.of(sum(self._most_tokens(sizes))) as reserved:
             encoded = await self._encoded(sentences, seconds, sum(sizes))
@@ -123,7 +124,7 @@ class Batcher:
             RequestError: The queue is full; or the sentences are too long to be explained in time.
             DataError: As `Judge.encode`.
         """
-        self.judge.check_inputs(pairs=False)
+        self._check_inputs(pairs=False, advice="name a judge of single sentences: words of pairs are not explained")
         sizes = sizes_of(sentences)
         # Given back before those of the words are reserved: it would wait for room that it holds itself.
         async with self._reservations.of(sum(self._most_tokens(sizes))):
@@ -137,6 +138,14 @@ class Batcher:
                 call = functools.partial(explain, self.judge, [sentence])
                 found += await self._called(call, tokens[index], is_continued=bool(found))
         return found, sum(tokens)
+
+    def _check_inputs(self, *, pairs: bool, advice: str) -> None:
+        """`Judge.check_inputs` with advice for who sends a request: the judge's own is about files and Python."""
+        try:
+            self.judge.check_inputs(pairs=pairs)
+        except DataError as error:
+            error.add("next", advice)
+            raise
 
     def _check_explainable(self, tokens: int) -> None:
         """Refuses what one core cannot compute in time: it would get no answer, and the queue would be full for all."""
