@@ -272,6 +272,13 @@ def test_a_page_is_refused_before_the_export_where_a_folder_is(toy_run, tmp_path
     assert f"{tmp_path / name} is a folder" in stderr
 
 
+@pytest.mark.parametrize("name", ["judge.onnx", "judge"])
+def test_a_runtime_of_a_page_is_refused_for_what_is_no_page(toy_run, tmp_path, run_cli, name):
+    code, _, stderr = run_cli("export", toy_run.folder, "-o", tmp_path / name, "--runtime", tmp_path)
+    assert (code, "E-USAGE-CONFLICT" in stderr, "leave --runtime out" in stderr) == (2, True, True)
+    assert nothing_in(tmp_path)
+
+
 def test_a_name_that_does_not_say_what_to_write_is_told_all_that_do(toy_run, tmp_path, run_cli):
     code, _, stderr = run_cli("export", toy_run.folder, "-o", tmp_path / "judge.tar")
     assert (code, "E-USAGE-OUTPUT" in stderr) == (2, True)

@@ -10,6 +10,7 @@ import typer
 
 from acceptor.cli.options import DATA, OUTPUT, AsJson, Overwrite, Quiet, RunPath, takes_reading
 from acceptor.cli.output import answer
+from acceptor.errors import UsageError
 from acceptor.storage.files import user_path
 
 EXAMPLES = (
@@ -50,8 +51,10 @@ Verify = Annotated[
     ),
 ]
 Runtime = Annotated[
-    Path,
-    typer.Option(metavar="FOLDER", help="for a page: npm's folder with onnxruntime-web", rich_help_panel=OUTPUT),
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="for a page: npm's folder with onnxruntime-web [node_modules]", rich_help_panel=OUTPUT
+    ),
 ]
 
 
@@ -62,7 +65,7 @@ def export(
     precision: ExportPrecision = None,
     bake: Bake = False,
     verify: Verify = None,
-    runtime: Runtime = Path("node_modules"),
+    runtime: Runtime = None,
     reading: Any = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -76,7 +79,6 @@ def export(
     from acceptor.cli import render
     from acceptor.data.load import load_split
     from acceptor.data.reading.input_files import files_in, refuse_inputs
-    from acceptor.errors import UsageError
     from acceptor.exporting.export import export
     from acceptor.exporting.page import export_page
     from acceptor.judging.load import load
@@ -87,16 +89,13 @@ def export(
         raise UsageError(
             "the output has no name", expected="judge.onnx, judge/ or judge.html", found=out, code="E-USAGE-OUTPUT"
         )
+    is_page = path.suffix.lower() == ".html"
+    _check_form(is_page, out, bake, runtime)
     judge = load(run, device="cpu", precision="fp32")
     split = load_split(verify, judge.labels, **reading, written=judge.written) if verify else None
     refuse_inputs([path, export_file_of(path)], [*files_in(run), *([split.table.origin] if split else [])])
-    if path.suffix.lower() == ".html":
-        if bake:
-            raise UsageError(
-                "a page is not baked: it has the temperature and the threshold itself",
-                next="leave --bake out",
-                code="E-USAGE-CONFLICT",
-            )
+    if is_page:
+        runtime = runtime or Path("node_modules")
         name, precision = run.resolve().name, precision or "int8"
         found = export_page(
             judge, path, name=name, precision=precision, verify=split, runtime=runtime, overwrite=overwrite
@@ -105,6 +104,24 @@ def export(
         found = export(judge, out, precision=precision or "fp32", bake=bake, verify=split, overwrite=overwrite)
     text = render.export_text(found, sentence=_sentence_for(run, judge.labels), pairs=judge.inputs == "pairs")
     answer(found.to_dict(), text, as_json)
+
+
+def _check_form(is_page: bool, out: str, bake: bool, runtime: Path | None) -> None:
+    """Refuses options that the form of the output has no use for."""
+    if is_page and bake:
+        raise UsageError(
+            "a page is not baked: it has the temperature and the threshold itself",
+            next="leave --bake out",
+            code="E-USAGE-CONFLICT",
+        )
+    if runtime and not is_page:
+        raise UsageError(
+            "only a page has a runtime in it",
+            expected="-o judge.html",
+            found=f"-o {out} --runtime {runtime}",
+            next="leave --runtime out; or write a page",
+            code="E-USAGE-CONFLICT",
+        )
 
 
 def _sentence_for(run: Path, labels: Sequence[str]) -> str:
