@@ -629,6 +629,29 @@ def test_a_stop_between_renaming_the_output_and_removing_the_parts(small, toy_ru
     assert predict(toy_run.folder, [source], out=out, overwrite=True).rows == 50
 
 
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_stop_between_the_rejected_rows_and_the_output(small, toy_run, tmp_path, monkeypatch, old):
+    """The file of the rejected rows is there then, but it is not the user's."""
+    source, out = tsv(tmp_path / "in.tsv", [*lines_of(50), "50\t "]), tmp_path / "out.tsv"
+    if old:
+        out.write_text(old)
+    replace = Path.replace
+
+    def stop(path, target):
+        if path.name == "whole":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict(toy_run.folder, [source], out=out, overwrite=old is not None)
+    assert len(rejected(out)) == 1
+    assert predict(toy_run.folder, [source], out=out).written == 50
+    assert (len(out.read_text().splitlines()), len(rejected(out))) == (51, 1)
+    assert not (tmp_path / ".out.tsv.parts").exists()
+
+
 def test_parts_of_a_finished_output_are_not_taken_for_those_of_another(small, toy_run, tmp_path, monkeypatch):
     first, second = tsv(tmp_path / "1.tsv", lines_of(50)), tsv(tmp_path / "2.tsv", lines_of(20))
     out = tmp_path / "out.tsv"

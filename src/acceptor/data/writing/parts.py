@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _PLAN, _END, _JOINED, _SCORES = "plan.json", "end.json", "joined.json", "scores.safetensors"
 _REPLACED = "replaced.json"
+_OUTPUT, _REJECTED = "inode", "inode of rejected"  # in `_JOINED`, beside the counts
 _EXPLAINED = ("settings", "computing", "versions")  # of a plan: values that a person has chosen or knows
 
 
@@ -104,9 +105,14 @@ class Parts:
         self._started = True
 
     def may_replace(self, path: Path) -> bool:
-        """True if finished parts were begun, with overwrite, to replace the very file that is there now."""
-        replaced = self._object(_REPLACED) if self.kept and path.exists() else None
-        return replaced is not None and replaced.get(path.name) == _identity(path)
+        """True if the file there now is the very one that finished parts were begun, with overwrite, to replace.
+
+        Or the rejected rows of these parts: a kill came before the output followed them.
+        """
+        if not self.kept or not path.exists():
+            return False
+        is_ours = path == self.rejected and self._counts(_JOINED).get(_REJECTED) == path.stat().st_ino
+        return is_ours or (self._object(_REPLACED) or {}).get(path.name) == _identity(path)
 
     def has_plan(self, plan: Mapping[str, object]) -> bool:
         """True if there are parts of this plan, whose input can be compared."""
@@ -217,8 +223,9 @@ class Parts:
             self._join_rows(whole, number)
             fsync(whole)
             fsync(rejected)
-            # After a kill, the inode shows whether the file at `out` is already the new one.
-            replace_json(self.folder / _JOINED, {"inode": whole.stat().st_ino, **counts})
+            # After a kill, the inodes show whether the files at `out` and `rejected` are already the new ones.
+            inodes = {_OUTPUT: whole.stat().st_ino, _REJECTED: rejected.stat().st_ino}
+            replace_json(self.folder / _JOINED, inodes | counts)
         if rejected.stat().st_size:
             rejected.replace(self.rejected)
         else:
@@ -231,9 +238,9 @@ class Parts:
     def joined(self) -> dict[str, int] | None:
         """The counts, if the output is complete and only its parts are left."""
         counts = self._counts(_JOINED)
-        if not counts or not self.out.exists() or counts.pop("inode") != self.out.stat().st_ino:
+        if not counts or not self.out.exists() or counts[_OUTPUT] != self.out.stat().st_ino:
             return None
-        return counts
+        return {name: count for name, count in counts.items() if name not in (_OUTPUT, _REJECTED)}
 
     def remove(self) -> None:
         """Removes all parts; the folder is renamed first, so that a kill leaves no incomplete one."""
