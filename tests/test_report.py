@@ -14,6 +14,7 @@ import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -23,12 +24,12 @@ import acceptor
 from acceptor.evaluation.curves import calibration, logit_differences, precision_recall, roc
 from acceptor.judging.decision import MOST_PROBABLE
 from acceptor.report.card import model_card
-from acceptor.report.figures import SERIES, as_svg, loss_figure
+from acceptor.report.figures import SERIES, as_svg, drawing, loss_figure
 from acceptor.report.folder import read_run
 from acceptor.report.html import TEMPLATE, write_report
 from acceptor.report.run_figures import strip_figure
 from acceptor.report.run_section import highlight_words
-from acceptor.report.split_figures import margin_figure
+from acceptor.report.split_figures import confusion_figure, margin_figure
 from acceptor.report.svg import COLOURS, inline
 from acceptor.storage.manifest import check_manifest, file_sha256
 from acceptor.text import plain
@@ -710,6 +711,57 @@ def test_a_browser_reports_no_problem(browser, toy_page, run, tmp_path):
             assert browser.evaluate("document.documentElement.scrollWidth") == width
             overlapping = browser.evaluate("getComputedStyle(document.body).fontFamily.startsWith('system-ui')")
             assert overlapping, "the style does not apply"
+
+
+@needs_browser
+def test_long_names_make_no_page_wider_than_its_window(browser, run, tmp_path):
+    names = ["x" * 200, "a name of many words " * 12]
+
+    def of_labels(reports, _):
+        for report in (reports["validation"], reports["test"]):
+            report["labels"] = names
+
+    def of_columns(frame):
+        columns = {
+            f"{kind}({old})": f"{kind}({new})" for kind in ("p", "logit") for old, new in zip(OLD, names, strict=True)
+        }
+        labels = {name: frame[name].replace_strict(list(OLD), names) for name in ("gold", "verdict")}
+        return frame.rename(columns).with_columns(pl.lit("y" * 200).alias("source"), **labels)
+
+    folder = remade(run.folder, tmp_path / "run", change=of_labels, frame=of_columns)
+    page = write_report([folder], tmp_path / "r.html", figures=False)
+    for width in (360, 820, 1400):
+        browser.resize(width)
+        browser.open(page)
+        assert browser.evaluate("document.documentElement.scrollWidth") == width
+    browser.open(write_report([run.folder], tmp_path / "short.html", figures=False))
+    lines = "[...document.querySelectorAll('.verdicts tr:not([hidden]) .judged')].map(cell => cell.clientHeight)"
+    assert max(browser.evaluate(lines)) < 50  # a usual label is not broken into two lines
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("unacceptable", "acceptable"),
+        ("a long label of some words", "another label of some words"),
+        ("no", "perhaps", "yes"),
+        ("a long label of some words", "x" * 30, "<script>alert(1)</script>"),
+        ("可接受的句子", "不合语法的句子吗", "不知道"),
+    ],
+)
+def test_the_labels_of_a_confusion_matrix_do_not_overlap(labels):
+    side = len(labels)
+    scores = SimpleNamespace(confusion=np.eye(side, dtype=int).tolist())
+    figure = confusion_figure(SimpleNamespace(name="test", scores=scores, labels=labels))
+    with drawing():
+        figure.canvas.draw()
+    [axes] = figure.axes
+    rows = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(rows))
+    columns = [label for label in axes.get_xticklabels() if label.get_rotation() == 0]
+    places = [label.get_window_extent() for label in columns]
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(places))
+    assert not any(place.overlaps(axes.yaxis.label.get_window_extent()) for place in rows)
 
 
 @needs_browser

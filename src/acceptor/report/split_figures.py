@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MATRIX = 20  # most labels for which a matrix is readable
 MISTAKES = 15  # number of mistakes that are shown if there are more labels
 LABEL = 18  # most characters of a label at an axis
+ALONG = 30  # most characters of all labels that are written along the two sides of a matrix
 
 
 @drawing()
@@ -56,14 +58,18 @@ def confusion_figure(split: JudgedSplit) -> Figure:
             axes.text(*middle, f"{counts[row, column]:,}", ha="center", va="bottom", size=big, color=INK)
             axes.text(*middle, f"{share:.0%}", ha="center", va="top", size=8, color=INK)
     axes.set(xlim=(0, side), ylim=(side, 0), xlabel="verdict", ylabel="gold label")
-    axes.set_xticks(
-        np.arange(side) + 0.5, labels, rotation=0 if side <= 3 else 40, ha="center" if side <= 3 else "right"
-    )
-    axes.set_yticks(np.arange(side) + 0.5, labels, rotation=90 if side <= 3 else 0, va="center")
+    fit = side <= 3 and sum(map(_width, labels)) <= ALONG
+    axes.set_xticks(np.arange(side) + 0.5, labels, rotation=0 if fit else 40, ha="center" if fit else "right")
+    axes.set_yticks(np.arange(side) + 0.5, labels, rotation=90 if fit else 0, va="center")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def _width(label: str) -> int:
+    """In Latin characters, as which a Chinese one counts for two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in label)
 
 
 @drawing()
