@@ -194,6 +194,8 @@ def report_on(split, verdicts):
     [
         ({"learning_rate": 2e-5, "epochs": 4}, 0.68, "--learning-rate 0.0001"),
         ({"learning_rate": 1e-4, "epochs": 4}, 0.68, "--epochs 30"),
+        ({"learning_rate": 1e-2, "epochs": 4}, 0.68, "--learning-rate 0.0001"),
+        ({"learning_rate": 2e-4, "epochs": 4}, 0.68, "--epochs 30"),
         ({"learning_rate": 1e-4, "epochs": 40}, 0.68, "--epochs 80"),
         ({"learning_rate": 2e-5, "epochs": 4}, 0.05, "acceptor audit"),
     ],

@@ -17,6 +17,7 @@ from acceptor.training.defaults import resolve
 ADVICE = logging.getLogger(__name__)
 """Logs the advice when a training ends. A command whose output has the advice disables it."""
 
+TOO_HIGH = 4  # times the usual learning rate: above, a training may well fail to learn, however long it is
 HARDLY = 0.9  # of the loss of a constant answer: above, the training split was not learned either
 
 
@@ -52,7 +53,7 @@ def advice_for(
         ways = "give more of them, or check the labels: acceptor audit DATA"
         return f"{found}; only the training sentences were learned: {ways}"
     usual, _ = resolve(config.model_copy(update={"learning_rate": None, "epochs": None}), encoder, train)
-    if config.learning_rate < usual.learning_rate / 1.5:
+    if not usual.learning_rate / 1.5 <= config.learning_rate <= TOO_HIGH * usual.learning_rate:
         change = f"--learning-rate {usual.learning_rate:g}, which is usual for this encoder"
     elif config.epochs < usual.epochs:
         change = f"--epochs {usual.epochs}, which is usual for so many sentences"
