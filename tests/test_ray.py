@@ -24,7 +24,7 @@ import zstandard
 import acceptor
 from acceptor.data.reading.read import read_table
 from acceptor.data.reading.remote_files import found_files
-from acceptor.errors import DataError, RunError, UsageError
+from acceptor.errors import DataError, ResourceError, RunError, UsageError
 from acceptor.integrations.ray import JudgeActor, Task, _columns, read_chunks
 from acceptor.integrations.ray_cluster import original_errors
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
@@ -336,7 +336,8 @@ def written(output, file, chunk, *, last=False, content=b"abc"):
 
 @pytest.fixture
 def started(tmp_path):
-    output = Output(OutputFolder(tmp_path / "out.csv"))
+    (tmp_path / "out put%").mkdir()
+    output = Output(OutputFolder(tmp_path / "out put%" / "out.csv"))
     output.begin({"input": 1}, overwrite=False)
     return output
 
@@ -390,7 +391,7 @@ def test_an_output_with_another_plan_is_not_continued(started):
     written(started, 0, 0, last=True)
     started.save_progress()
     (started.folder.path / "mine.txt").write_text("mine")
-    with raises(UsageError, "E-USAGE-CHANGED", found="other input"):
+    with raises(UsageError, "E-USAGE-CHANGED", problem=f"{started.folder.path} was", found="other input"):
         resumed(started, {"input": 2})
     assert resumed(started, overwrite=True).unfinished(1) == {}
     assert resumed(started, {"input": 2}, overwrite=True).unfinished(1) == {0: []}
@@ -400,9 +401,20 @@ def test_an_output_with_another_plan_is_not_continued(started):
 def test_a_finished_output_is_replaced_only_with_overwrite(started):
     written(started, 0, 0, last=True)
     started.finish(1)
-    with raises(UsageError, "E-USAGE-OUTPUT", problem="out.csv"):
+    with raises(UsageError, "E-USAGE-OUTPUT", problem=f"{started.folder.path} exists"):
         resumed(started)
     assert resumed(started, overwrite=True).unfinished(1) == {0: []}
+
+
+def test_errors_of_a_folder_on_this_machine_name_its_path(tmp_path):
+    """Not its address, in which a blank is %20: also in a worker, which has only the address."""
+    (tmp_path / "a file").write_text("mine")
+    for folder in (OutputFolder(tmp_path / "a file"), OutputFolder(address_of(tmp_path / "a file"))):
+        with raises(ResourceError, "E-RESOURCE-WRITE", where=f"{tmp_path / 'a file'}/x"):
+            folder.write("x", b"")
+        with raises(UsageError, "E-USAGE-OUTPUT", problem=f"{tmp_path / 'a file'} is a file", expected="folder"):
+            Output(folder).begin({"input": 1}, overwrite=True)
+    assert (tmp_path / "a file").read_text() == "mine"
 
 
 # ---------------------------------------------------------------------- the page

@@ -62,8 +62,15 @@ class Output:
             overwrite: Remove an output that is finished or has another plan.
 
         Raises:
-            UsageError: Such an output exists and ``overwrite`` is False.
+            UsageError: Such an output exists and ``overwrite`` is False; or there is a file instead of a folder.
         """
+        if self.folder.local and self.folder.path.is_file():
+            raise UsageError(
+                f"{self.folder.name} is a file",
+                expected="a folder of parts, or a path that does not exist",
+                next="choose another output",
+                code="E-USAGE-OUTPUT",
+            )
         sizes = self.folder.sizes()
         found = self._read(PLAN) if PLAN in sizes else None
         if MANIFEST not in sizes and found == plan:
@@ -119,7 +126,7 @@ class Output:
         if wrong:
             raise RunError(
                 "parts of the output are missing or were changed",
-                where=self.folder.address,
+                where=self.folder.name,
                 found=", ".join(wrong[:5]),
                 cause="another program writes or removes files there"
                 + (", or the machines of the cluster do not share that folder" * self.folder.local),
@@ -155,7 +162,7 @@ class Output:
         try:
             return parse_json_object(self.folder.read(name), limit=_MAX_BYTES)
         except ValueError as error:
-            logger.warning("%s/%s cannot be read, and is made again: %s", self.folder.address, name, error)
+            logger.warning("%s/%s cannot be read, and is made again: %s", self.folder.name, name, error)
             return None
 
     def _exists_error(
@@ -163,13 +170,13 @@ class Output:
     ) -> UsageError:
         if MANIFEST in sizes or found is None:
             return UsageError(
-                f"{self.folder.address} exists",
+                f"{self.folder.name} exists",
                 expected="a path that does not exist",
                 next="choose another one, or --overwrite",
                 code="E-USAGE-OUTPUT",
             )
         return UsageError(
-            f"{self.folder.address} was started with other data or settings, and is not finished",
+            f"{self.folder.name} was started with other data or settings, and is not finished",
             expected="the same command on the same files",
             found=other_in(found, plan),
             next="repeat the original command, choose another output, or start again: --overwrite",

@@ -58,6 +58,7 @@ class OutputFolder:
     Attributes:
         address: Its URL, valid on other machines too.
         local: Whether it is on this machine.
+        name: What messages call it: its path if it is `local`, else its address.
     """
 
     def __init__(self, place: str | Path) -> None:
@@ -70,6 +71,7 @@ class OutputFolder:
         self._system, path = file_system(self.address)
         self._path = path.rstrip("/")
         self.local = self._system.type_name == "local"
+        self.name = self._path if self.local else self.address
 
     @property
     def path(self) -> Path:
@@ -97,7 +99,7 @@ class OutputFolder:
         except OSError as error:
             raise ResourceError(
                 "the output cannot be written",
-                where=f"{self.address}/{name}",
+                where=f"{self.name}/{name}",
                 cause=str(error),
                 next="correct that, and give the same command again: what was judged is kept",
                 code="E-RESOURCE-WRITE",
@@ -121,7 +123,7 @@ class OutputFolder:
             within = self._system.get_file_info(fs.FileSelector(where, allow_not_found=True))
         except OSError as error:
             raise ResourceError(
-                "the output cannot be listed", where=self.address, cause=str(error), code="E-RESOURCE-WRITE"
+                "the output cannot be listed", where=self.name, cause=str(error), code="E-RESOURCE-WRITE"
             ) from error
         return {one.base_name: one.size for one in within if one.type == fs.FileType.File}
 
