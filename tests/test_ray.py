@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,7 @@ from acceptor.data.reading.read import read_table
 from acceptor.data.reading.remote_files import found_files
 from acceptor.errors import DataError, ResourceError, RunError, UsageError
 from acceptor.integrations.ray import JudgeActor, Task, _columns, read_chunks
-from acceptor.integrations.ray_cluster import original_errors
+from acceptor.integrations.ray_cluster import connected, original_errors
 from acceptor.integrations.ray_output import DONE, MANIFEST, PLAN, Output, part_name
 from acceptor.judging import predict as predict_module
 from acceptor.judging.judge import Judge
@@ -415,6 +416,22 @@ def test_errors_of_a_folder_on_this_machine_name_its_path(tmp_path):
         with raises(UsageError, "E-USAGE-OUTPUT", problem=f"{tmp_path / 'a file'} is a file", expected="folder"):
             Output(folder).begin({"input": 1}, overwrite=True)
     assert (tmp_path / "a file").read_text() == "mine"
+
+
+def test_an_address_at_which_nothing_answers_is_an_error_at_once(monkeypatch):
+    """Ray itself would try for minutes."""
+
+    def refused(address, timeout):
+        assert (address, timeout > 0) == (("head.example", 6379), True)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("socket.create_connection", refused)
+    ray = SimpleNamespace(shutdown=lambda: None, init=lambda **_: pytest.fail("Ray was asked"))
+    with (
+        raises(ResourceError, "E-RESOURCE-CLUSTER", problem="'head.example:6379'", cause="refused", next="ray status"),
+        connected(ray, "head.example:6379", None, 0),
+    ):
+        pytest.fail("it is connected")
 
 
 # ---------------------------------------------------------------------- the page

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 from acceptor.errors import AcceptorError, ResourceError, RunError, UsageError, check_installed
 
 LOCAL, AUTO = "local", "auto"
+PATIENCE = 10  # seconds for a host to accept a connection
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"), "1")
 
 
@@ -82,6 +84,8 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
         at_sigterm = signal.getsignal(signal.SIGTERM)
         stack.callback(ray.shutdown)  # also if the start fails halfway
         try:
+            if cluster not in (LOCAL, AUTO):
+                _check_answers(cluster)
             with _without_stderr():
                 ray.init(**options)
         except Exception as error:  # Ray raises a bare one if a node does not start in time
@@ -94,6 +98,12 @@ def connected(ray: Any, cluster: str, workers: int | None, store: int) -> Iterat
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, at_sigterm)  # Ray's handler aborts
         yield
+
+
+def _check_answers(cluster: str) -> None:
+    """Raises an OSError if nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = cluster.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 
 @contextlib.contextmanager
