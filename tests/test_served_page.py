@@ -119,6 +119,24 @@ def test_a_judge_that_was_replaced_is_told_and_loaded_again(browser, toy_run, to
         (found,) = tab.judge(SENTENCES[:1])
         assert found["verdict"] in ("sports", "politics")
         assert tab.locator("#alert p").count() == 0
+        tab.locator("#history button").nth(1).click()  # what the old one judged is judged again by the new one
+        tab.settle("#verdicts")
+        assert "sports" in tab.text_content("#about")
+        assert tab.locator(".verdict .mark.positive, .verdict .mark.negative").count() == 0
+
+
+def test_where_a_judge_is_loaded_again_the_tab_stays(browser, server):
+    with Tab(browser, server.url) as tab:
+        tab.route("**/v1/compare", lambda route: route.fulfill(json={"model": "toy", "version": "another"}), times=1)
+        tab.click("#tab-compare")
+        tab.fill("#first", SENTENCES[0])
+        tab.fill("#second", SENTENCES[1])
+        tab.press("#second", "Enter")
+        tab.click("#alert button:has-text('Try again')")
+        tab.wait_for_selector("#about:not(:has(.spinner)):has-text('acceptable')")
+        assert tab.locator("#tab-compare").get_attribute("aria-selected") == "true"
+        tab.press("#second", "Enter")
+        tab.wait_for_selector(".card")
 
 
 def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):

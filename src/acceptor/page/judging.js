@@ -104,7 +104,7 @@ export function judging(app) {
 
   // Judges a line of the history again.
   function again({ line, judge }) {
-    if (judge !== app.judge) app.choose(judge); // the one that judged it
+    if (judge.name !== app.judge.name) app.choose(app.models.find(({ name }) => name === judge.name) ?? judge); // the one that judged it, as it is now
     app.show("judge");
     type(field, line);
     form.requestSubmit();

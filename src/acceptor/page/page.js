@@ -69,7 +69,7 @@ export async function start(backend) {
   }
 
   function choose(judge) {
-    const first = !app.judge; // what is to be judged may wait in another tab
+    const same = (app.judge ?? judge).name === judge.name; // what is to be judged may wait in another tab
     stop();
     alert(null);
     say("");
@@ -78,7 +78,7 @@ export async function start(backend) {
     for (const part of parts) part.clear();
     for (const name of ["compare", "pairs"]) $(`tab-${name}`).hidden = app.pairs || !judge.acceptable; // nothing is better to others
     document.body.classList.add("ready");
-    const stays = first || !$("panel-file").hidden; // a file is kept, for the other judge
+    const stays = same || !$("panel-file").hidden; // a file is kept, for the other judge
     if (!stays || TABS.some((name) => !$(`panel-${name}`).hidden && $(`tab-${name}`).hidden)) show("judge");
     draw();
   }
