@@ -486,6 +486,24 @@ def test_a_share_of_train_that_nothing_would_be_cut_by_is_refused(run_cli, comma
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("given", ["in the column", "as a file"])
+def test_a_share_of_train_is_refused_beside_a_column_of_splits_with_validation(run_cli, given, tiny_bert, tmp_path):
+    """Only where neither the column nor a file has validation rows are they cut from train."""
+    rows = [f"{text}\t{label}\t{'test' if row % 4 == 3 else 'train'}" for row, (text, label) in enumerate(toy_rows(40))]
+    rows += ["the cats see.\t1\tvalidation"] * (given == "in the column")
+    source, other = tmp_path / "in.tsv", tmp_path / "dev.tsv"
+    source.write_text("\n".join(["sentence\tlabel\tsplit", *rows]), "utf-8")
+    other.write_text("\n".join(["sentence\tlabel", *(f"{text}\t{label}" for text, label in toy_rows(20, 1))]), "utf-8")
+    words = ["train", source, "--split", "column", "--validation-share", "0.3", "--out", tmp_path / "run"]
+    words += ["--encoder", tiny_bert, *(["--validation", other] if given == "as a file" else [])]
+    code, _, stderr = run_cli(*words)
+    assert code == 2
+    assert "E-USAGE-CONFLICT" in stderr
+    assert ("column split" if given == "in the column" else "dev.tsv") in stderr
+    assert "stratified" not in stderr  # which would train on the rows of test
+    assert not (tmp_path / "run").exists()
+
+
 def test_encoders_explains_a_configuration(run_cli, tiny_bert):
     code, stdout, _ = run_cli("encoders", tiny_bert)
     assert code == 0

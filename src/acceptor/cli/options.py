@@ -254,17 +254,27 @@ def refuse_vain_share(settings: Mapping[str, Any], examples: Data) -> None:
     Raises:
         UsageError: The data have their own validation split, or the rule of the split its own share.
     """
-    rule = settings.get("split")
-    if "validation_share" not in settings or rule in ("stratified", "column"):
+    if "validation_share" not in settings:
         return
-    if rule == "notebook" or examples.validation is not None:
-        given = examples.validation if rule != "notebook" else None
-        raise UsageError(
-            "--validation-share has no effect here",
-            cause=f"validation is {'a tenth of train: --split notebook' if given is None else given.table.origin}",
-            next="leave it out; or cut validation from train by it: --split stratified",
-            code="E-USAGE-CONFLICT",
-        )
+    from acceptor.data.auditing.inspection import split_column
+
+    rule, given = settings.get("split"), examples.validation
+    name, roles = (rule == "column" and split_column(examples.train.own.table, least=1)) or ("", {})
+    if "validation" in roles.values():
+        origin = f"in the column {name}"
+    elif rule == "notebook":
+        origin = "a tenth of train: --split notebook"
+    elif rule != "stratified" and given is not None:
+        origin = given.table.origin
+    else:
+        return
+    cut = "" if rule == "column" else "; or cut validation from train by it: --split stratified"
+    raise UsageError(
+        "--validation-share has no effect here",
+        cause=f"validation is {origin}",
+        next=f"leave it out{cut}",
+        code="E-USAGE-CONFLICT",
+    )
 
 
 def listed_in(text: str, option: str) -> list[str]:
