@@ -403,7 +403,9 @@ def test_sentences_that_a_judge_was_trained_on_are_counted(toy, toy_run, tmp_pat
     assert len(found) == 2  # once for each system
 
 
-def test_an_exported_judge_is_compared_on_data_and_has_no_verdicts_of_its_training(toy_run, toy_onnx):
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_an_exported_judge_is_compared_on_data_and_has_no_verdicts_of_its_training(form, toy_run, toy_onnx, tmp_path):
     """It is no wrong path: `compare` takes it with data."""
+    exported = toy_onnx if form == "file" else acceptor.export(toy_run.judge, tmp_path / "judge").path
     with raises(RunError, "E-RUN-MISSING", cause="exported", next="--data FILE"):
-        compare(toy_run.folder, toy_onnx)
+        compare(toy_run.folder, exported)

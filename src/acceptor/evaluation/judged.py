@@ -239,7 +239,7 @@ def _splits(place: Any) -> set[str]:
 def _report(place: Path) -> ReportFile:
     if not (place / REPORT_FILE).is_file():
         error = missing_run(place, f"a run folder with {REPORT_FILE}, or a folder of seeds")
-        if place.suffix == ".onnx" and place.is_file():
+        if (place.suffix == ".onnx" and place.is_file()) or (place / JUDGE_FILE).is_file():
             error.add("cause", "an exported judge has no verdicts of its training")
             error.add("next", "judge one file with all: --data FILE")
         raise error
