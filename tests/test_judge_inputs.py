@@ -444,6 +444,13 @@ def test_an_input_without_any_known_token_is_refused(judge, exported, text):
     assert caught.value.positions == [1, 3]  # also where equal texts are judged once
 
 
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_refusal_of_rows_of_a_frame_has_the_positions_of_all(judge, frame):
+    with raises(DataError, "E-DATA-TEXT", where="row 2") as caught:
+        judge.annotate(frame({"text": ["the cats", " ", "see", None]}))
+    assert caught.value.positions == [1, 3]
+
+
 def test_a_text_with_unknown_parts_is_marked_on_the_terminal(run_cli, toy_run, tmp_path):
     code, out, err = run_cli("judge", toy_run.folder, "the cats see 😀.", "the cats see.")
     assert (code, "some tokens of 1 of 2 texts are not in the encoder's vocabulary" in err) == (0, True)

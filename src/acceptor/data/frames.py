@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -142,11 +142,13 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
     if isinstance(column, pl.Series) and column.dtype == pl.String and not _may_be_refused(column):
         return column.alias(role)
 
-    def refuse(row: int, error: DataError) -> NoReturn:
-        if pandas:
-            (label,) = frame.index[row - 1 : row].tolist()
-            error.add("where", f"{error.details['where']}, index {label!r}")
-        raise error
+    rows: list[int] = []  # those that are refused, from 1
+    errors: list[DataError] = []  # of the first of them
+
+    def refuse(row: int, error: DataError) -> None:
+        rows.append(row)
+        if not errors:
+            errors.append(error)
 
     grid = grid_of_object(frame.iloc[:, [index]] if pandas else frame[:, [index]])
     for row, cell in enumerate(grid.columns[0], 1):
@@ -161,7 +163,14 @@ def _text(frame: Any, index: int, role: str, pandas: bool) -> pl.Series:
                 code="E-DATA-TEXT",
             )
             refuse(row, error)
-    return checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]
+    texts = checked_frame(replace(grid, names=[role]), reject=refuse)[0][role]
+    for error in errors:
+        if pandas:
+            (label,) = frame.index[rows[0] - 1 : rows[0]].tolist()
+            error.add("where", f"{error.details['where']}, index {label!r}")
+        error.positions = sorted({row - 1 for row in rows})
+        raise error
+    return texts
 
 
 def _may_be_refused(texts: pl.Series) -> bool:
