@@ -588,21 +588,24 @@ def test_ctrl_c_while_the_command_starts_shows_no_traceback(name):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_ctrl_c_that_an_extension_module_turned_into_its_own_error_is_no_failure(run_cli, monkeypatch):
+@pytest.mark.parametrize(("raised", "expected"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_that_an_extension_module_turned_into_its_own_error_is_no_failure(
+    run_cli, monkeypatch, raised, expected
+):
     """pybind11 raises `ImportError: initialization failed` from it, and whoever imports may explain that as a fault."""
 
     def interrupted(*_, **__):
         try:
             try:
-                raise KeyboardInterrupt
-            except KeyboardInterrupt as error:
+                raise raised
+            except BaseException as error:
                 raise ImportError("initialization failed") from error
         except ImportError as error:
             raise EncoderError("the weights cannot be loaded", code="E-ENCODER-FILE") from error
 
     monkeypatch.setattr("acceptor.data.load.load_data", interrupted)
     code, _, stderr = run_cli("train", "starter")
-    assert code == 130
+    assert code == expected
     assert "weights" not in stderr
 
 

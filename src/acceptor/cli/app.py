@@ -120,8 +120,8 @@ def main() -> None:
     try:
         _run()
     except (AcceptorError, ImportError) as caught:
-        if _was_interrupted(caught):
-            sys.exit(130)
+        if (code := _code_of_signal(caught)) is not None:
+            sys.exit(code)
         error = _as_acceptor_error(caught)
         if "--json" in sys.argv:
             with contextlib.suppress(AcceptorError, ReaderGone):  # writing to stdout may be what failed
@@ -167,11 +167,15 @@ def _run() -> None:
         raise
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """True if Ctrl-C caused an error: an extension module that is imported turns it into an ImportError."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+def _code_of_signal(error: BaseException | None) -> int | None:
+    """The exit code if a signal caused an error: an extension module that is imported turns it into an ImportError."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return 130
+        if isinstance(error, SystemExit) and error.code == 143:  # of SIGTERM
+            return 143
         error = error.__cause__ or error.__context__
-    return error is not None
+    return None
 
 
 def _as_acceptor_error(error: AcceptorError | ImportError) -> AcceptorError:
