@@ -139,6 +139,19 @@ def test_where_a_judge_is_loaded_again_the_tab_stays(browser, server):
         tab.wait_for_selector(".card")
 
 
+def test_where_a_judge_cannot_be_loaded_again_what_is_known_of_it_stays(browser, server):
+    with Tab(browser, server.url) as tab:
+        known = tab.text_content("#about")
+        tab.route("**/v1/judge", lambda route: route.fulfill(json={"model": "toy", "version": "another"}), times=1)
+        tab.route("**/v1/models", lambda route: route.fulfill(status=500, json={"error": {"code": "E"}}), times=1)
+        tab.fill("#sentences", SENTENCES[0])
+        tab.press("#sentences", "Control+Enter")
+        tab.click("#alert button:has-text('Try again')")
+        tab.wait_for_selector("#alert p:has-text('Something went wrong')")
+        tab.wait_for_selector("#about:not(:has(.spinner))")
+        assert tab.text_content("#about") == known
+
+
 def test_a_part_that_is_lost_on_the_way_is_sent_again(browser, server, judge):
     rows = [f"the cats see the garden {row}." for row in range(300)]
     lost = []

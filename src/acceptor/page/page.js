@@ -51,7 +51,7 @@ export async function start(backend) {
     about(backend.local ? "about.loading.local" : "about.loading");
     await new Promise((done) => setTimeout(done, 30)); // the line above is drawn first
     const found = await attempt((options) => backend.models({}, options));
-    if (!found) return about(null);
+    if (!found) return app.judge ? draw() : about(null);
     app.models = found.models;
     const select = $("models").querySelector("select");
     select.replaceChildren(...app.models.map((model, at) => h("option", { value: at }, model.name)));
