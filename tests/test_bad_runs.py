@@ -109,7 +109,7 @@ def test_the_version_of_a_newer_judge_is_looked_up_in_its_run(place):
     with raises(RunError, "E-RUN-FORMAT", found="written by Acceptor 0.1.0"):
         acceptor.load(place / "run")
     (place / "run" / "run.json").unlink()
-    with raises(RunError, "E-RUN-FORMAT", next="--upgrade"):
+    with raises(RunError, "E-RUN-FORMAT", next="the newest version"):
         acceptor.load(place / "run")
 
 

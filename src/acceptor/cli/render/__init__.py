@@ -15,7 +15,7 @@ from acceptor.cli.render.scores import (
     speeds_text,
     verdict_table,
 )
-from acceptor.cli.render.tables import table
+from acceptor.cli.render.tables import show, table
 
 __all__ = [
     "annotations_text",
@@ -37,6 +37,7 @@ __all__ = [
     "scores_table",
     "search_text",
     "seeds_text",
+    "show",
     "slices_table",
     "speeds_text",
     "table",
