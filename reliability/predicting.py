@@ -26,6 +26,7 @@ import torch
 from acceptor.data.reading import stream
 from acceptor.errors import AcceptorError, DataError, ResourceError
 from acceptor.judging import predict as corpus
+from acceptor.judging import rows
 from acceptor.judging.judge import Judge
 from reliability.folders import good_encoder, good_run
 from reliability.outcome import Outcome
@@ -187,7 +188,7 @@ def _body(
     run: Path, files: list[str], out: Path, split: str | None, shard: tuple[int, int] | None, before: Any
 ) -> None:
     stream.CHUNK = corpus.CHUNK = 32
-    corpus.DOCUMENTS_TEXT = 2000
+    rows.DOCUMENTS_TEXT = 2000
     corpus.BLOCK = 4
     Judge.logits_of = partialmethod(_by_company, Judge.logits_of)
     logging.disable(logging.WARNING)
