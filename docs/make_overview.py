@@ -26,7 +26,7 @@ from browser import chromium  # noqa: E402
 PICTURE = HERE / "pictures" / "overview.png"
 WIDTH, HEIGHT, REPORT_WIDTH = 1480, 900, 820
 THEME = TerminalTheme((29, 33, 37), (231, 233, 235), [(84, 199, 171)] * 8)
-PAIRS = 8  # of the twenty, as many as there is room for
+PAIRS = 10  # of the twenty, as many as there is room for
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #e9edf1; display: flex; gap: 28px; padding: 28px; height: {height}px;
   box-sizing: border-box }}
