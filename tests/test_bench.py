@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import py_compile
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from acceptor import native
-from acceptor.bench import compare
+from acceptor.bench import compare, machine
 from acceptor.bench.compare import bench, count_flips, limit_ms, seconds_per_step
 from acceptor.bench.training import WAYS
 from acceptor.cli.app import app
@@ -121,6 +122,16 @@ def test_doctor_names_every_switch(monkeypatch, capsys):
     text = " ".join(row["note"] for row in rows.values())
     for switch in ("--precision", "ACCEPTOR_NATIVE=0", "ACCEPTOR_ALLOCATOR=0", "OMP_NUM_THREADS", "ACCEPTOR_CACHE"):
         assert switch in text
+
+
+def test_doctor_says_whether_python_keeps_what_it_compiles(monkeypatch, tmp_path):
+    for written in (False, True):
+        monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / str(written)))
+        if written:
+            py_compile.compile(np.__file__)
+        (row,) = [row for row in machine.doctor() if row[0] == "bytecode"]
+        assert row[1] == ("kept" if written else "not kept")
+        assert ("compileall" in row[2]) != written
 
 
 def test_a_step_takes_the_median_of_single_steps_or_the_mean_of_a_stretch():

@@ -6,7 +6,10 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from acceptor.errors import EXTRA_OF
 from acceptor.runtime.cache import cache_folder
@@ -66,6 +69,7 @@ def doctor() -> list[tuple[str, str, str]]:
     rows += _of_torch() if with_torch else []
     parallel = os.environ.get("TOKENIZERS_PARALLELISM", "on")
     rows.append(("tokenizer", f"threads {parallel}", "done before training starts; switch: TOKENIZERS_PARALLELISM"))
+    rows.append(("bytecode", *_bytecode()))
     rows.append(("cache", str(cache_folder()), "elsewhere: ACCEPTOR_CACHE"))
     rows.append(("offline", os.environ.get("HF_HUB_OFFLINE", "0"), "HF_HUB_OFFLINE=1 never asks a hub"))
     return rows
@@ -78,6 +82,15 @@ def _extra(name: str, use: str) -> tuple[str, str, str]:
     if not missing:
         return f"[{name}]", "installed", use
     return f"[{name}]", f"missing: {', '.join(missing)}", f"{use}: pip install 'acceptor[{name}]'"
+
+
+def _bytecode() -> tuple[str, str]:
+    """Whether Python keeps what it has compiled, as numpy, which is imported by now, shows."""
+    place = Path(np.__file__)
+    if Path(importlib.util.cache_from_source(str(place))).exists():
+        return "kept", "each module is compiled once; switch: PYTHONDONTWRITEBYTECODE"
+    advice = f"compile it once: python -m compileall -q {place.parent.parent}"
+    return "not kept", f"every process compiles every module anew, for seconds; {advice}"
 
 
 def _of_torch() -> Iterator[tuple[str, str, str]]:
