@@ -65,7 +65,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
         cell.source = cell.source.replace("%pip", "# %pip")  # it is installed here, and `..` is another folder
     kernel = {"name": "python3", "display_name": "", "language": "python"}
     notebook.metadata["kernelspec"] = kernel
-    client.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    client.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
     assert sum("text/html" in data for data in shown) >= 4
     assert sum("image/svg+xml" in data for data in shown) == 1
@@ -78,6 +78,6 @@ def test_progress_is_a_bar_in_a_notebook():
     lines = "from acceptor.progress import meter\nwith meter('judging', 2, 'rows') as bar:\n    bar.advance(2)"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(lines)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
-    client.NotebookClient(notebook, timeout=600).execute()
+    client.NotebookClient(notebook, timeout=300).execute()
     (cell,) = notebook.cells
     assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in cell.outputs)
