@@ -29,8 +29,8 @@ START, END = "<!-- make installation -->", "<!-- end -->"
 COMMANDS = {
     "`python -c pass`": "pass",
     "`python -c 'import acceptor'`": "import acceptor",
-    "`acceptor --version`": "import sys; sys.argv = ['acceptor', '--version']; import acceptor.__main__",
-    "`acceptor --help`": "import sys; sys.argv = ['acceptor', '--help']; import acceptor.__main__",
+    "`acceptor --version`": "import sys; sys.argv.append('--version'); from acceptor.__main__ import main; main()",
+    "`acceptor --help`": "import sys; sys.argv.append('--help'); from acceptor.__main__ import main; main()",
     "`from acceptor import load`, for an exported judge": "from acceptor import load",
     "`from acceptor import train`, torch and Transformers": "from acceptor import train; import torch, transformers",
 }

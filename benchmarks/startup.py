@@ -22,6 +22,7 @@ from acceptor.model.encode import encode
 from acceptor.model.pretrained import find_encoder
 from acceptor.model.tokenizer import load_tokenizer
 
+HELP = "import sys; sys.argv.append('--help'); from acceptor.__main__ import main; main()"
 GENERATE = "from acceptor.data.starter import generate; generate()"
 COLA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cola" / "raw"
 
@@ -47,7 +48,7 @@ def main() -> None:
         "python_start_s": round(bare, 3),
         "import_acceptor_s": round(seconds("import acceptor") - bare, 3),
         "starter_s": round(seconds(GENERATE, 3) - seconds("import acceptor.data.starter", 3), 3),
-        "help_s": round(seconds("import sys; sys.argv = ['acceptor', '--help']; import acceptor.__main__"), 3),
+        "help_s": round(seconds(HELP), 3),
     }
     if folder.is_dir():
         data = load_data("cola", folder=folder)

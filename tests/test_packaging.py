@@ -160,6 +160,12 @@ def installation():
     return module
 
 
+def test_the_commands_whose_start_is_measured_run(installation):
+    for option, shown in {"--version": acceptor.__version__, "--help": "train"}.items():
+        code = installation.COMMANDS[f"`acceptor {option}`"]
+        assert shown in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+
+
 def test_the_page_of_licences_names_every_package(installation):
     """All that pyproject.toml names, and what that needs here. Versions may differ."""
     page = (REPOSITORY / "docs" / "en" / "reference" / "licences.md").read_text("utf-8")
