@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Modules are compiled when they are first imported: most of them never are.
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 STAMP  := $(VENV)/.installed
-# Python keeps what it has compiled: tests start hundreds of processes, and torch is compiled in three seconds in each.
+# Python keeps what it has compiled: tests start hundreds of processes, each of which would compile torch for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Files of tests that train nothing: together some 90 seconds of one core.

@@ -16,6 +16,7 @@ from acceptor.runtime.cache import cache_folder
 from acceptor.runtime.device import bf16_speedup, choose_runtime, keep_freed_memory, versions
 from acceptor.runtime.spinning import describe_spinning
 from acceptor.runtime.threads import available_cores, choose_threads, cpu_quota
+from acceptor.text import shell
 
 USES = {
     "train": "to train, and to judge with run folders",
@@ -89,8 +90,8 @@ def _bytecode() -> tuple[str, str]:
     place = Path(np.__file__)
     if Path(importlib.util.cache_from_source(str(place))).exists():
         return "kept", "each module is compiled once; switch: PYTHONDONTWRITEBYTECODE"
-    advice = f"compile it once: python -m compileall -q {place.parent.parent}"
-    return "not kept", f"every process compiles every module anew, for seconds; {advice}"
+    command = f"python -m compileall -q {shell(place.parent.parent)}"
+    return "not kept", f"every start takes seconds longer; unset PYTHONDONTWRITEBYTECODE, or once: {command}"
 
 
 def _of_torch() -> Iterator[tuple[str, str, str]]:
